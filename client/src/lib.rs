@@ -1,0 +1,1 @@
+//! The Phasic Hub SDK and the phasic command.

@@ -1,0 +1,1 @@
+//! Graphs: vertices with integer states and ordered edges with coefficient lists.

@@ -1,0 +1,6 @@
+//! The mathematics of Phasic Hub: graphs, model documents, eliminations, artifacts and numbers; pure and synchronous.
+//!
+//! No network, clock, environment, global state or files: what goes in are values and byte slices, what comes out
+//! are values and byte streams. The hub and the client run this very crate.
+
+pub mod graph;

@@ -1,0 +1,1 @@
+//! The wire contract of Phasic Hub: registry documents, identifiers, REST types and problems.

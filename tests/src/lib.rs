@@ -1,0 +1,1 @@
+//! Whole-system tests of Phasic Hub: real processes, fake upstreams, the published golden vectors.
