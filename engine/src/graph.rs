@@ -1,1 +1,0 @@
-//! Graphs: vertices with integer states and ordered edges with coefficient lists.

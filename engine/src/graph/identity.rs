@@ -1,0 +1,173 @@
+//! What a graph is called: the content hash phasic uses, and the edge-order digest that makes artifacts safe to share.
+//!
+//! The content hash ignores the order of a vertex's edges, artifacts do not (artifact specification, section 12): only
+//! both together say whether a program fits a graph.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+use super::Graph;
+
+/// A text that is not 64 lower-case hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} must be 64 lower-case hexadecimal digits, but is {found:?}")]
+pub struct ParseDigestError {
+    what: &'static str,
+    found: String,
+}
+
+macro_rules! digest_type {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 32]);
+
+        impl $name {
+            /// The digest with these bytes.
+            pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+
+            /// The 32 bytes, in the order they are printed.
+            pub const fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseDigestError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                parse_hex(text).map(Self).ok_or_else(|| ParseDigestError {
+                    what: $what,
+                    found: text.chars().take(80).collect(),
+                })
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+digest_type! {
+    /// The content hash of a graph (artifact specification, section 4): equal for graphs that differ only in weights
+    /// or in the order of edges. Printed and parsed as 64 lower-case hexadecimal digits.
+    GraphHash, "a graph hash"
+}
+
+digest_type! {
+    /// A digest of the ordered target lists of a graph.
+    ///
+    /// It is the SHA-256 of a sequence of little-endian u64: the number of vertices, then for each vertex, in index
+    /// order, its number of out-edges and their targets in edge order. Two graphs with one content hash and one
+    /// edge-order digest have the same edges at the same places, so a program made for one runs on the other.
+    EdgeOrderDigest, "an edge-order digest"
+}
+
+fn parse_hex(text: &str) -> Option<[u8; 32]> {
+    let digits = text.as_bytes();
+    if digits.len() != 64 {
+        return None;
+    }
+    let nibble = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+    }
+    Some(bytes)
+}
+
+impl Graph {
+    /// The content hash, as phasic computes it (artifact specification, section 4).
+    ///
+    /// `SHA256(M ‖ h_0 ‖ … ‖ h_{V-1})`, where `M` holds the sizes and flags and `h_v` is taken from the SHA-256 of a
+    /// vertex's state and sorted edges. Weights do not enter, nor does the order of a vertex's edges. Time is linear in
+    /// the bytes hashed, plus a sort of each vertex's edges.
+    pub fn content_hash(&self) -> GraphHash {
+        let mut whole = Sha256::new();
+        for size in [self.state_length as u64, self.param_length as u64, u64::from(self.vertex_count())] {
+            whole.update(size.to_le_bytes());
+        }
+        whole.update([u8::from(self.parameterized) | u8::from(self.was_dph) << 1]);
+        let mut order: Vec<usize> = Vec::new();
+        let mut bytes: Vec<u8> = Vec::new();
+        let mut hashes: Vec<u8> = Vec::with_capacity(8 * self.vertex_count() as usize);
+        for vertex in 0..self.vertex_count() {
+            bytes.clear();
+            bytes.extend(self.state(vertex).iter().flat_map(|value| value.to_le_bytes()));
+            order.clear();
+            order.extend(self.edge_range(vertex));
+            // Stable, as in phasic: coefficients 0.0 and −0.0 compare equal but hash differently.
+            order.sort_by(|&a, &b| self.compare_edges(a, b));
+            for &edge in &order {
+                bytes.extend(u64::from(self.targets[edge]).to_le_bytes());
+                bytes.extend(self.coefficients_of(edge).iter().flat_map(|value| value.to_le_bytes()));
+            }
+            let digest = Sha256::digest(&bytes);
+            hashes.extend(digest[..8].iter().rev());
+        }
+        whole.update(&hashes);
+        GraphHash(whole.finalize().into())
+    }
+
+    /// The digest of the ordered target lists; see [`EdgeOrderDigest`] for its definition. Linear time.
+    pub fn edge_order_digest(&self) -> EdgeOrderDigest {
+        let mut digest = Sha256::new();
+        let mut bytes = Vec::new();
+        digest.update(u64::from(self.vertex_count()).to_le_bytes());
+        for vertex in 0..self.vertex_count() {
+            bytes.clear();
+            bytes.extend(u64::from(self.degree(vertex)).to_le_bytes());
+            bytes.extend(self.targets(vertex).iter().flat_map(|&target| u64::from(target).to_le_bytes()));
+            digest.update(&bytes);
+        }
+        EdgeOrderDigest(digest.finalize().into())
+    }
+
+    /// Order of two edges of one vertex in the hash: by target, number of coefficients, then coefficients.
+    fn compare_edges(&self, a: usize, b: usize) -> Ordering {
+        self.targets[a].cmp(&self.targets[b]).then_with(|| {
+            let (left, right) = (self.coefficients_of(a), self.coefficients_of(b));
+            left.len().cmp(&right.len()).then_with(|| compare_coefficients(left, right))
+        })
+    }
+}
+
+/// Lexicographic numeric order of two equally long lists of finite numbers.
+pub(crate) fn compare_coefficients(left: &[f64], right: &[f64]) -> Ordering {
+    left.iter()
+        .zip(right)
+        .map(|(a, b)| a.partial_cmp(b).unwrap_or(Ordering::Equal))
+        .find(|order| order.is_ne())
+        .unwrap_or(Ordering::Equal)
+}
