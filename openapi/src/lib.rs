@@ -1,1 +1,17 @@
 //! The wire contract of Phasic Hub: registry documents, identifiers, REST types and problems.
+//!
+//! Server and client meet here and nowhere else. Types, their JSON and their validation live here; nothing that
+//! opens a socket or a file does.
+#![forbid(unsafe_code)]
+
+pub mod identifier;
+pub mod problem;
+pub mod registry;
+
+pub use identifier::{ArtifactName, ComputeId, Sha256};
+pub use phasic_engine::graph::GraphHash;
+pub use problem::{Problem, ProblemCode};
+pub use registry::{
+    ArtifactRef, Artifacts, ComputeFilter, EntryFault, Metadata, ReadLimits, RegistryDocument, RegistryEntry,
+    RegistryError, RegistryReading, SccRef,
+};

@@ -1,0 +1,148 @@
+//! Problems: the one shape of every error answer (RFC 9457, `application/problem+json`).
+//!
+//! Codes are stable and made for programs; titles and details are sentences for people and may change. How a problem
+//! becomes a response is the server's business.
+
+use serde::{Deserialize, Serialize};
+
+/// The media type of a problem.
+pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
+
+/// An error answer.
+///
+/// ```
+/// use phasic_hub_api::{Problem, ProblemCode};
+/// let problem = Problem::new(ProblemCode::ArtifactNotFound, "No compute of this hub has this artifact.");
+/// assert_eq!((problem.status, problem.code.as_str()), (404, "artifact_not_found"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Problem {
+    /// A URI reference for the kind of problem; `about:blank` says that `code` tells all there is.
+    #[serde(rename = "type", default = "about_blank")]
+    pub type_uri: String,
+    /// The kind of problem in a few words.
+    pub title: String,
+    /// The HTTP status, repeated.
+    pub status: u16,
+    /// What happened this time, to which thing, and what to do next.
+    #[serde(default)]
+    pub detail: String,
+    /// The kind of problem for programs; never changes. See [`ProblemCode`].
+    pub code: String,
+    /// Names this answer in the logs of the hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+fn about_blank() -> String {
+    "about:blank".to_owned()
+}
+
+impl Problem {
+    /// A problem of a known kind.
+    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self {
+            type_uri: about_blank(),
+            title: code.title().to_owned(),
+            status: code.status(),
+            detail: detail.into(),
+            code: code.as_str().to_owned(),
+            request_id: None,
+        }
+    }
+}
+
+/// Declares the codes once: variant, code, status, title.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal, $title:literal;)*) => {
+        /// The kinds of problems this version of the hub answers with.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum ProblemCode { $($(#[$doc])* $variant,)* }
+
+        impl ProblemCode {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The code as it is written in [`Problem::code`].
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The HTTP status it comes with.
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+
+            /// The title it comes with.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A parameter of the request could not be understood.
+    InvalidRequest = "invalid_request", 400, "The request could not be understood";
+    /// No route has this path.
+    RouteNotFound = "route_not_found", 404, "There is nothing at this address";
+    /// The path names an artifact, and the hub has none of this name.
+    ArtifactNotFound = "artifact_not_found", 404, "No such artifact";
+    /// The route exists with other methods.
+    MethodNotAllowed = "method_not_allowed", 405, "The method is not allowed here";
+    /// The request took longer than the hub allows.
+    RequestTimeout = "request_timeout", 408, "The request took too long";
+    /// The body is larger than the hub allows.
+    BodyTooLarge = "body_too_large", 413, "The request body is too large";
+    /// The range lies outside of the artifact.
+    RangeNotSatisfiable = "range_not_satisfiable", 416, "The range cannot be satisfied";
+    /// A fault of the hub.
+    Internal = "internal", 500, "The hub made a mistake";
+    /// The hub is at work on becoming ready.
+    NotReady = "not_ready", 503, "The hub is not ready yet";
+    /// The bytes are damaged or lost, and are withheld.
+    ArtifactUnavailable = "artifact_unavailable", 503, "The artifact is not available";
+}
+
+impl Serialize for ProblemCode {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Problem, ProblemCode};
+
+    #[test]
+    fn codes_are_distinct_words_with_an_error_status() {
+        let mut codes: Vec<_> = ProblemCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert!(codes.iter().all(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
+        assert!(ProblemCode::ALL.iter().all(|code| (400..600).contains(&code.status())));
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), ProblemCode::ALL.len());
+    }
+
+    #[test]
+    fn a_problem_is_written_with_the_members_of_rfc_9457() {
+        let mut problem = Problem::new(ProblemCode::RouteNotFound, "No route.");
+        problem.request_id = Some("r1".to_owned());
+        let json = serde_json::to_string(&problem).unwrap();
+        assert_eq!(
+            json,
+            "{\"type\":\"about:blank\",\"title\":\"There is nothing at this address\",\"status\":404,\
+             \"detail\":\"No route.\",\"code\":\"route_not_found\",\"request_id\":\"r1\"}"
+        );
+        assert_eq!(serde_json::from_str::<Problem>(&json).unwrap(), problem);
+    }
+
+    #[test]
+    fn a_problem_with_an_unknown_code_and_unknown_members_is_still_read() {
+        let json = r#"{"title": "t", "status": 402, "code": "of_a_later_version", "hint": {"more": 1}}"#;
+        let problem: Problem = serde_json::from_str(json).unwrap();
+        assert_eq!((problem.status, problem.code.as_str()), (402, "of_a_later_version"));
+    }
+}
