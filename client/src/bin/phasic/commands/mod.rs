@@ -1,0 +1,41 @@
+//! The commands, one file each: what `phasic NAME` does.
+//!
+//! Each reads its arguments, asks the engine or the hub, and prints. No mathematics and no protocol here.
+
+pub(crate) mod list;
+pub(crate) mod show;
+
+use phasic_hub_client::blocking::HubClient;
+use phasic_hub_client::hub;
+
+use crate::Context;
+use crate::failure::Failure;
+
+/// How a command that could do its work ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Done: 0.
+    Done,
+    /// A plain no, such as "not registered": 1.
+    No,
+}
+
+impl Answer {
+    pub(crate) fn exit_status(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::No => 1,
+        }
+    }
+}
+
+impl Context<'_> {
+    /// A connection to the hub of the settings.
+    pub(crate) fn hub(&self) -> Result<HubClient, Failure> {
+        let mut builder = hub::HubClient::builder(&self.settings.hub_url).cache(self.settings.cache()?);
+        if let Some(token) = &self.settings.hub_token {
+            builder = builder.token(token);
+        }
+        Ok(HubClient::from_client(builder.build()?)?)
+    }
+}

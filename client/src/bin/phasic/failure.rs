@@ -1,0 +1,67 @@
+//! How a command ends when it cannot do what was asked: a sentence for people and an exit status for scripts.
+//!
+//! Every error of the libraries is sorted into one of a few kinds here and nowhere else.
+
+use std::fmt;
+use std::io;
+
+use phasic_hub_client::cache::CacheError;
+use phasic_hub_client::hub::HubError;
+
+/// Why a command ended without its result.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Wrong usage, or input that cannot be read: 2.
+    Input(String),
+    /// The hub or the network: 3.
+    Hub(String),
+    /// The reader of our output has gone, as in `phasic list | head -1`: nothing to say.
+    BrokenPipe,
+}
+
+impl Failure {
+    pub(crate) fn input(message: impl Into<String>) -> Self {
+        Self::Input(message.into())
+    }
+
+    /// The status the process ends with.
+    pub(crate) fn exit_status(&self) -> u8 {
+        match self {
+            Self::BrokenPipe => 0,
+            Self::Input(_) => 2,
+            Self::Hub(_) => 3,
+        }
+    }
+
+    /// For failing writes to `target`.
+    pub(crate) fn writing(target: impl fmt::Display) -> impl FnOnce(io::Error) -> Self {
+        move |error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::BrokenPipe,
+            _ => Self::Input(format!("cannot write {target}: {error}")),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Input(message) | Self::Hub(message) => out.write_str(message),
+            Self::BrokenPipe => Ok(()),
+        }
+    }
+}
+
+impl From<HubError> for Failure {
+    fn from(error: HubError) -> Self {
+        match error {
+            HubError::Address { .. } | HubError::Token => Self::Input(error.to_string()),
+            _ => Self::Hub(error.to_string()),
+        }
+    }
+}
+
+impl From<CacheError> for Failure {
+    fn from(error: CacheError) -> Self {
+        Self::Input(error.to_string())
+    }
+}

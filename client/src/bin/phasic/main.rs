@@ -1,0 +1,59 @@
+//! The `phasic` command.
+//!
+//! Reads the command line, runs one command, and turns its end into an exit status. What commands do is in
+//! `commands`, one file each.
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod commands;
+mod failure;
+mod output;
+mod settings;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Command};
+use commands::Answer;
+use failure::Failure;
+use output::Output;
+use settings::Settings;
+
+/// What every command is given.
+struct Context<'a> {
+    settings: Settings,
+    output: Output<'a>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(answer) => ExitCode::from(answer.exit_status()),
+        Err(failure) => {
+            if !matches!(failure, Failure::BrokenPipe) {
+                note(format_args!("error: {failure}"));
+            }
+            ExitCode::from(failure.exit_status())
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<Answer, Failure> {
+    let settings = Settings::gather(&arguments.global)?;
+    let output = Output::new(arguments.global.json, std::io::stdout().lock());
+    let mut context = Context { settings, output };
+    let answer = match arguments.command {
+        Command::List(list) => commands::list::run(&list, &mut context),
+        Command::Show(show) => commands::show::run(&show, &mut context),
+    };
+    // What was printed before a failure is part of the story, as in `inspect` of a bad file.
+    context.output.finish()?;
+    answer
+}
+
+/// Says something on standard error. When even that has gone, there is nobody left to tell.
+fn note(message: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{message}");
+}

@@ -1,0 +1,108 @@
+//! Standard output: plain text, aligned fields, tables and JSON, and numbers as people and programs want them.
+//!
+//! Everything a command has to say as its result goes through here; notes and errors do not.
+
+use std::fmt::Display;
+use std::io::{self, BufWriter, Write};
+
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// Where results go, and in which form.
+pub(crate) struct Output<'a> {
+    pub(crate) json: bool,
+    to: Box<dyn Write + 'a>,
+}
+
+impl<'a> Output<'a> {
+    /// Buffered; nothing may be visible before [`finish`](Self::finish).
+    pub(crate) fn new(json: bool, to: impl Write + 'a) -> Self {
+        Self { json, to: Box::new(BufWriter::new(to)) }
+    }
+
+    /// One line of text.
+    pub(crate) fn line(&mut self, text: impl Display) -> Result<(), Failure> {
+        writeln!(self.to, "{text}").map_err(failed)
+    }
+
+    /// A JSON value, indented, with a newline.
+    pub(crate) fn json(&mut self, value: &Value) -> Result<(), Failure> {
+        serde_json::to_writer_pretty(&mut self.to, value).map_err(|error| failed(error.into()))?;
+        self.line("")
+    }
+
+    /// Name and value a line, values aligned.
+    pub(crate) fn fields(&mut self, fields: &[(&str, String)]) -> Result<(), Failure> {
+        let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        fields.iter().try_for_each(|(name, value)| self.line(format_args!("{name:width$}  {value}")))
+    }
+
+    /// Rows under a heading, columns aligned, the last one as long as it is.
+    pub(crate) fn table<const N: usize>(
+        &mut self,
+        heading: [&str; N],
+        rows: &[[String; N]],
+    ) -> Result<(), Failure> {
+        let mut widths = heading.map(|cell| cell.chars().count());
+        for row in rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let mut put = |cells: &[String; N]| {
+            let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+            self.line(padded.collect::<Vec<_>>().join("  ").trim_end())
+        };
+        put(&heading.map(str::to_owned))?;
+        rows.iter().try_for_each(put)
+    }
+
+    /// Hands everything to the reader.
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        self.to.flush().map_err(failed)
+    }
+}
+
+fn failed(error: io::Error) -> Failure {
+    Failure::writing("to standard output")(error)
+}
+
+/// A text from elsewhere, safe for a terminal: control characters become spaces.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_align_and_leave_no_blanks_at_line_ends() {
+        let mut written = Vec::new();
+        let mut output = Output::new(false, &mut written);
+        output
+            .table(["id", "text"], &[["a".into(), "long one".into()], ["long".into(), String::new()]])
+            .unwrap();
+        output.finish().unwrap();
+        assert_eq!(String::from_utf8(written).unwrap(), "id    text\na     long one\nlong\n");
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_not_an_error_worth_words() {
+        struct Gone;
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut output = Output::new(false, Gone);
+        output.line("x").unwrap();
+        let failure = output.finish().unwrap_err();
+        assert!(matches!(failure, Failure::BrokenPipe));
+        assert_eq!(failure.exit_status(), 0);
+    }
+}
