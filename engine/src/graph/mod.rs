@@ -7,6 +7,7 @@
 mod builder;
 mod components;
 mod discrete;
+mod dot;
 mod error;
 mod identity;
 mod parallel;
@@ -15,6 +16,7 @@ mod weights;
 pub use builder::{GraphBuilder, GraphLimits, Rate};
 pub use components::{Components, strongly_connected};
 pub use discrete::Normalized;
+pub use dot::Dot;
 pub use error::GraphError;
 pub use identity::{EdgeOrderDigest, GraphHash, ParseDigestError};
 pub use weights::WeightError;
