@@ -3,4 +3,6 @@
 //! No network, clock, environment, global state or files: what goes in are values and byte slices, what comes out
 //! are values and byte streams. The hub and the client run this very crate.
 
+pub mod artifact;
 pub mod graph;
+pub mod trace;

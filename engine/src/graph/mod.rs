@@ -21,6 +21,8 @@ pub use error::GraphError;
 pub use identity::{EdgeOrderDigest, GraphHash, ParseDigestError};
 pub use weights::WeightError;
 
+pub(crate) use identity::compare_coefficients;
+
 use std::ops::Range;
 
 /// The starting vertex of every graph: it takes no time and its edges carry the initial probabilities.

@@ -1,0 +1,135 @@
+//! What an elimination may use, what it will need, and how it is watched and stopped.
+
+use std::ops::ControlFlow;
+
+use crate::artifact::{ptdprmc1_size_bytes, ptdprmc3_size_bytes};
+
+/// Bounds on one elimination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Most bytes of working memory and result together.
+    pub memory_bytes: u64,
+    /// Most commands; never above 2^32 − 1.
+    pub commands: u64,
+}
+
+impl Default for Limits {
+    /// 4 GiB and 2^30 commands.
+    fn default() -> Self {
+        Self { memory_bytes: 4 << 30, commands: 1 << 30 }
+    }
+}
+
+impl Limits {
+    /// These limits with another memory budget, in bytes.
+    #[must_use]
+    pub fn with_memory_bytes(mut self, memory_bytes: u64) -> Self {
+        self.memory_bytes = memory_bytes;
+        self
+    }
+
+    /// These limits with another bound on the number of commands.
+    #[must_use]
+    pub fn with_commands(mut self, commands: u64) -> Self {
+        self.commands = commands;
+        self
+    }
+}
+
+/// How far an elimination has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Vertices eliminated.
+    pub vertices_done: u64,
+    /// Vertices in all.
+    pub vertices: u64,
+    /// Commands emitted so far.
+    pub commands: u64,
+}
+
+/// Watches an elimination and may stop it. Called at least once every 2^16 commands or 2^12 vertices, whichever comes
+/// first, give or take one vertex.
+pub trait Observer {
+    /// Hears of progress; [`ControlFlow::Break`] cancels.
+    fn progress(&mut self, progress: Progress) -> ControlFlow<()>;
+}
+
+impl Observer for () {
+    fn progress(&mut self, _: Progress) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+impl<F: FnMut(Progress) -> ControlFlow<()>> Observer for F {
+    fn progress(&mut self, progress: Progress) -> ControlFlow<()> {
+        self(progress)
+    }
+}
+
+/// The exact size of a program, known before it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forecast {
+    /// Vertices of the graph.
+    pub vertices: u64,
+    /// Commands.
+    pub commands: u64,
+    /// Rows among the commands.
+    pub rows: u64,
+    /// Memory slots, slot 0 included.
+    pub slots: u64,
+    /// Edge weights read.
+    pub inputs: u64,
+}
+
+impl Forecast {
+    /// Size of the program as a PTDPRMC1 file.
+    pub fn ptdprmc1_bytes(&self) -> u64 {
+        ptdprmc1_size_bytes(self.commands, self.slots, self.vertices)
+    }
+
+    /// Size of the program as a PTDPRMC3 file.
+    pub fn ptdprmc3_bytes(&self) -> u64 {
+        ptdprmc3_size_bytes(self.commands, self.slots, self.inputs)
+    }
+}
+
+/// Why an elimination did not finish.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EliminationError {
+    /// The next step would pass the memory budget.
+    #[error(
+        "eliminating this graph needs more than the {budget_bytes} bytes of memory allowed ({vertices_done} of \
+         {vertices} vertices done); raise the limit or use a smaller model"
+    )]
+    Memory {
+        /// The budget.
+        budget_bytes: u64,
+        /// Vertices eliminated when it ran out.
+        vertices_done: u64,
+        /// Vertices in all.
+        vertices: u64,
+    },
+    /// The program is longer than allowed.
+    #[error(
+        "eliminating this graph takes more than the {limit} commands allowed ({vertices_done} of {vertices} vertices \
+         done); raise the limit or use a smaller model"
+    )]
+    Commands {
+        /// The limit.
+        limit: u64,
+        /// Vertices eliminated when it was reached.
+        vertices_done: u64,
+        /// Vertices in all.
+        vertices: u64,
+    },
+    /// The observer cancelled.
+    #[error("the elimination was cancelled after {vertices_done} of {vertices} vertices")]
+    Cancelled {
+        /// Vertices eliminated by then.
+        vertices_done: u64,
+        /// Vertices in all.
+        vertices: u64,
+    },
+}
