@@ -1,6 +1,6 @@
 //! Hashes and files, byte for byte.
 
-use super::vectors::{File, Vector, all};
+use super::recorded::{File, Vector, all};
 use phasic_engine::artifact::{Checks, Format, decode, encode_ptdprmc1, encode_ptdprmc3};
 use phasic_engine::graph::GraphHash;
 use phasic_engine::trace::{Limits, Trace, component_graphs, eliminate, forecast};
@@ -12,7 +12,7 @@ fn check_file(what: &str, bytes: &[u8], file: &File) {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    GraphHash::from_bytes(Sha256::digest(bytes).into()).to_string()
 }
 
 fn ptdprmc3(trace: &Trace) -> Vec<u8> {
