@@ -4,5 +4,8 @@
 //! are values and byte streams. The hub and the client run this very crate.
 
 pub mod artifact;
+pub mod document;
 pub mod graph;
+pub mod model;
+pub mod state_space;
 pub mod trace;
