@@ -7,5 +7,6 @@ pub mod artifact;
 pub mod document;
 pub mod graph;
 pub mod model;
+pub mod reference;
 pub mod state_space;
 pub mod trace;
