@@ -2,7 +2,9 @@
 //!
 //! A thin wrapper that brings its own runtime; everything that happens, happens in `hub`.
 
-use crate::hub::{self, Compute, HubError, ListFilter, Registry};
+use phasic_engine::graph::Graph;
+
+use crate::hub::{self, Compute, HubError, ListFilter, PullError, PullOptions, Pulled, Registry};
 
 /// [`hub::HubClient`] for programs without an async runtime.
 ///
@@ -67,5 +69,21 @@ impl HubClient {
     /// Any [`HubError`].
     pub fn show(&self, id_or_hash: &str) -> Result<Option<Compute>, HubError> {
         self.runtime.block_on(self.client.show(id_or_hash))
+    }
+
+    /// See [`hub::HubClient::pull`].
+    ///
+    /// # Errors
+    /// Any [`PullError`].
+    pub fn pull(&self, graph: &Graph, force: bool) -> Result<bool, PullError> {
+        self.runtime.block_on(self.client.pull(graph, force))
+    }
+
+    /// See [`hub::HubClient::pull_with`].
+    ///
+    /// # Errors
+    /// Any [`PullError`].
+    pub fn pull_with(&self, graph: &Graph, options: PullOptions) -> Result<Pulled, PullError> {
+        self.runtime.block_on(self.client.pull_with(graph, options))
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::redirect::{Attempt, Policy};
+use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 
 use super::HubError;
@@ -27,13 +27,13 @@ fn install_tls_provider() {
 }
 
 /// Makes the client used for everything asked of the hub at `index`.
-pub(super) fn client(index: &Url, timeout_scale: Timeouts) -> Result<Client, HubError> {
+pub(super) fn client(index: &Url, timeouts: Timeouts) -> Result<Client, HubError> {
     install_tls_provider();
     let mut builder = Client::builder()
         .user_agent(concat!("phasic-hub-client/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(timeout_scale.connect)
-        .read_timeout(timeout_scale.read)
-        .redirect(Policy::custom(judge_redirect));
+        .connect_timeout(timeouts.connect)
+        .read_timeout(timeouts.read)
+        .redirect(redirects(is_loopback(index)));
     if is_loopback(index) {
         // A proxy in the environment is for the world outside; it cannot reach this machine's own hub.
         builder = builder.no_proxy();
@@ -62,15 +62,38 @@ impl Default for Timeouts {
     }
 }
 
-fn judge_redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
-    let downgrade = attempt.previous().last().is_some_and(|from| from.scheme() == "https")
-        && attempt.url().scheme() != "https";
-    if attempt.previous().len() > MOST_REDIRECTS {
-        attempt.error("more than 5 redirects")
-    } else if downgrade {
-        attempt.error("it leads from HTTPS to an unprotected address")
+/// A few redirects are followed, but none that gives up protection or turns back to this machine.
+fn redirects(hub_is_local: bool) -> Policy {
+    Policy::custom(move |attempt| {
+        let came_from_https = attempt.previous().last().is_some_and(|from| from.scheme() == "https");
+        if attempt.previous().len() > MOST_REDIRECTS {
+            attempt.error("more than 5 redirects")
+        } else if came_from_https && attempt.url().scheme() != "https" {
+            attempt.error("it leads from HTTPS to an unprotected address")
+        } else if is_loopback(attempt.url()) && !hub_is_local {
+            attempt.error("it leads to this very machine")
+        } else {
+            attempt.follow()
+        }
+    })
+}
+
+/// The address of an artifact the registry at `index` places at `location`, or why nothing is fetched from there.
+pub(super) fn locate(index: &Url, location: &str) -> Result<Url, &'static str> {
+    let Ok(url) = index.join(location) else { return Err("it is not an address") };
+    let is_absolute = location.contains("://");
+    let folder = index.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+    let is_below = url.origin() == index.origin()
+        && url.path().strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    check_address(&url)?;
+    if !is_absolute && !is_below {
+        Err("it leads out of the registry")
+    } else if index.scheme() == "https" && url.scheme() != "https" {
+        Err("the hub is reached over HTTPS and this is not")
+    } else if is_loopback(&url) && !is_loopback(index) {
+        Err("it leads to this very machine")
     } else {
-        attempt.follow()
+        Ok(url)
     }
 }
 
@@ -170,5 +193,42 @@ mod tests {
             assert!(is_loopback(&Url::parse(url).unwrap()), "{url}");
         }
         assert!(!is_loopback(&Url::parse("http://hub.example/").unwrap()));
+    }
+
+    #[test]
+    fn artifacts_are_found_below_the_registry_or_at_a_full_address() {
+        let index = Url::parse("https://hub.example/lab/registry.json").unwrap();
+        for (location, url) in [
+            ("artifacts/x.bin", "https://hub.example/lab/artifacts/x.bin"),
+            ("https://other.example/x.bin", "https://other.example/x.bin"),
+        ] {
+            assert_eq!(locate(&index, location).unwrap().as_str(), url);
+        }
+    }
+
+    #[test]
+    fn places_nothing_is_fetched_from() {
+        let index = Url::parse("https://hub.example/lab/registry.json").unwrap();
+        for location in [
+            "../x.bin",
+            "artifacts/../../x.bin",
+            "artifacts/%2e%2e/%2e%2e/x.bin",
+            "/x.bin",
+            "//other.example/lab/x.bin",
+            "\\\\other.example\\lab\\x.bin",
+            "file:///etc/passwd",
+            "file:/etc/passwd",
+            "data:,x",
+            "http://hub.example/lab/x.bin",
+            "ftp://hub.example/x.bin",
+            "https://me:secret@hub.example/lab/x.bin",
+            "https://127.0.0.1/x.bin",
+            "https://localhost:8787/x.bin",
+            "https://[::1]/x.bin",
+            "https://2130706433/x.bin",
+            "https://",
+        ] {
+            assert!(locate(&index, location).is_err(), "{location}");
+        }
     }
 }

@@ -1,8 +1,8 @@
-//! One GET, read to its end under a byte limit and a deadline.
+//! One GET, read to its end under a byte limit, and not at any speed.
 //!
 //! Bytes and status only: nothing here knows what is being fetched.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, Url};
@@ -11,28 +11,15 @@ use super::HubError;
 
 /// An explanation longer than this is not read.
 const PROBLEM_BYTES: u64 = 64 * 1024;
-/// What every answer gets, before its length is considered.
-const BASE_DEADLINE: Duration = Duration::from_mins(1);
-/// Slower than this (in bytes per second) counts as stuck.
-const SLOWEST: u64 = 32 * 1024;
+/// No judgement of speed before this much time.
+const GRACE: Duration = Duration::from_secs(30);
+/// An answer that comes more slowly than this on the whole, in bytes per second, counts as stuck.
+const SLOWEST: f64 = 16.0 * 1024.0;
 
 /// Fetches `url` completely, calling `progress` with the number of bytes so far.
 ///
-/// No more than the chunk that passes `limit_bytes` is read.
+/// Reading stops with the chunk that passes `limit_bytes`.
 pub(super) async fn get(
-    client: &Client,
-    url: &Url,
-    headers: &HeaderMap,
-    limit_bytes: u64,
-    progress: impl FnMut(u64),
-) -> Result<Vec<u8>, HubError> {
-    let deadline = BASE_DEADLINE + Duration::from_secs(limit_bytes / SLOWEST);
-    tokio::time::timeout(deadline, get_unhurried(client, url, headers, limit_bytes, progress))
-        .await
-        .unwrap_or_else(|_| Err(HubError::TimedOut { url: url.to_string(), tries: 1 }))
-}
-
-async fn get_unhurried(
     client: &Client,
     url: &Url,
     headers: &HeaderMap,
@@ -68,6 +55,7 @@ async fn read_body(
     }
     // Grows with what really arrives: a length that was only announced allocates nothing.
     let mut body = Vec::new();
+    let started = Instant::now();
     loop {
         let chunk = response.chunk().await.map_err(|error| HubError::from_transport(url.as_str(), &error))?;
         let Some(chunk) = chunk else { return Ok(body) };
@@ -75,6 +63,11 @@ async fn read_body(
             return Err(too_large());
         }
         body.extend_from_slice(&chunk);
+        // Silence is bounded by the read timeout; this bounds an answer that comes drop by drop.
+        let judged = started.elapsed().saturating_sub(GRACE).as_secs_f64();
+        if (body.len() as f64) < judged * SLOWEST {
+            return Err(HubError::TimedOut { url: url.to_string(), tries: 1 });
+        }
         progress(body.len() as u64);
     }
 }

@@ -6,16 +6,21 @@
 mod connect;
 mod error;
 mod fetch;
+mod pull;
 mod retry;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use phasic_hub_api::{ComputeFilter, ComputeId, EntryFault, ReadLimits, RegistryDocument, RegistryEntry};
+use phasic_engine::trace::Limits;
+use phasic_hub_api::{
+    ComputeFilter, ComputeId, EntryFault, GraphHash, ReadLimits, RegistryDocument, RegistryEntry,
+};
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 
 pub use error::HubError;
+pub use pull::{PullError, PullEvent, PullOptions, Pulled};
 pub use retry::RetryPolicy;
 
 use crate::cache::{ArtifactCache, CacheError};
@@ -36,7 +41,9 @@ struct Inner {
     token: HeaderMap,
     retry: RetryPolicy,
     cache: Option<ArtifactCache>,
-    limits: ReadLimits,
+    registry_limits: ReadLimits,
+    verification_limits: Limits,
+    artifact_limit_bytes: u64,
 }
 
 /// Settings of a [`HubClient`]; made by [`HubClient::builder`].
@@ -48,6 +55,8 @@ pub struct HubClientBuilder {
     retry: RetryPolicy,
     cache: Option<ArtifactCache>,
     timeouts: connect::Timeouts,
+    verification_limits: Limits,
+    artifact_limit_bytes: u64,
 }
 
 /// A secret, which `Debug` must not show.
@@ -86,7 +95,7 @@ pub struct Compute {
 #[derive(Clone, Debug)]
 pub struct Registry {
     document: RegistryDocument,
-    faults: Vec<EntryFault>,
+    faults: Vec<(EntryFault, Option<GraphHash>)>,
 }
 
 impl HubClientBuilder {
@@ -105,6 +114,19 @@ impl HubClientBuilder {
     /// Repeats failed requests by this policy instead of the default one.
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// How much an elimination may use while a pulled program is made anew for comparison. Beyond these limits its
+    /// results are put into the graph's equations instead, see [`crate::verification::verify`].
+    pub fn verification_limits(mut self, limits: Limits) -> Self {
+        self.verification_limits = limits;
+        self
+    }
+
+    /// The largest artifact to fetch, in bytes (4 GiB unless given). A pull holds the whole file in memory.
+    pub fn artifact_limit_bytes(mut self, limit_bytes: u64) -> Self {
+        self.artifact_limit_bytes = limit_bytes;
         self
     }
 
@@ -134,7 +156,9 @@ impl HubClientBuilder {
                 .map_or_else(|| Ok(HeaderMap::new()), |token| connect::authorization(&token.0))?,
             retry: self.retry,
             cache: self.cache,
-            limits: ReadLimits::default(),
+            registry_limits: ReadLimits::default(),
+            verification_limits: self.verification_limits,
+            artifact_limit_bytes: self.artifact_limit_bytes,
         };
         Ok(HubClient { inner: Arc::new(inner) })
     }
@@ -158,6 +182,8 @@ impl HubClient {
             retry: RetryPolicy::default(),
             cache: None,
             timeouts: connect::Timeouts::default(),
+            verification_limits: Limits::default(),
+            artifact_limit_bytes: 4 << 30,
         }
     }
 
@@ -179,9 +205,9 @@ impl HubClient {
     /// # Errors
     /// Any [`HubError`].
     pub async fn registry(&self) -> Result<Registry, HubError> {
-        let limit_bytes = self.inner.limits.document_bytes as u64;
+        let limit_bytes = self.inner.registry_limits.document_bytes as u64;
         let bytes = self.fetch(&self.inner.index, limit_bytes, |_| ()).await?;
-        Registry::read(&bytes, &self.inner.limits)
+        Registry::read(&bytes, &self.inner.registry_limits)
             .map_err(|source| HubError::Index { url: self.inner.index.to_string(), source })
     }
 
@@ -207,18 +233,30 @@ impl HubClient {
         &self,
         url: &Url,
         limit_bytes: u64,
-        mut progress: impl FnMut(u64),
+        mut progress: impl FnMut(u64) + Send,
     ) -> Result<Vec<u8>, HubError> {
         let Inner { http, index, token, retry, .. } = &*self.inner;
         let nothing = HeaderMap::new();
         let headers = if url.origin() == index.origin() { token } else { &nothing };
-        retry.run(async || fetch::get(http, url, headers, limit_bytes, &mut progress).await).await
+        let mut tries = 0;
+        loop {
+            let error = match fetch::get(http, url, headers, limit_bytes, &mut progress).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => error,
+            };
+            tries += 1;
+            match retry.delay(tries, &error) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return Err(error.after_tries(tries)),
+            }
+        }
     }
 }
 
 impl Registry {
     fn read(bytes: &[u8], limits: &ReadLimits) -> Result<Self, phasic_hub_api::RegistryError> {
         let (document, faults) = RegistryDocument::read(bytes, limits)?.into_document();
+        let faults = with_hashes(faults, bytes);
         Ok(Self { document, faults })
     }
 
@@ -229,7 +267,7 @@ impl Registry {
 
     /// The entries that cannot be used, and why.
     pub fn faults(&self) -> impl ExactSizeIterator<Item = &EntryFault> {
-        self.faults.iter()
+        self.faults.iter().map(|(fault, _)| fault)
     }
 
     /// The computes a filter selects, in order, retracted ones never.
@@ -259,6 +297,11 @@ impl Registry {
         };
         by_id().or_else(by_hash)
     }
+
+    /// The fault of an entry that claims this graph hash, when no usable entry has it.
+    fn fault_for(&self, hash: GraphHash) -> Option<&EntryFault> {
+        self.faults.iter().find(|(_, claimed)| *claimed == Some(hash)).map(|(fault, _)| fault)
+    }
 }
 
 fn mentions(id: &ComputeId, entry: &RegistryEntry, lower_case: &str) -> bool {
@@ -267,4 +310,22 @@ fn mentions(id: &ComputeId, entry: &RegistryEntry, lower_case: &str) -> bool {
     has(id.as_str())
         || metadata.description.as_deref().is_some_and(has)
         || metadata.tags.iter().any(|tag| has(tag))
+}
+
+/// Finds which graph each unusable entry claims to be for, so that pulling that graph can say what is wrong instead
+/// of calling it unregistered.
+fn with_hashes(faults: Vec<EntryFault>, document: &[u8]) -> Vec<(EntryFault, Option<GraphHash>)> {
+    // Usually there is no fault and nothing is parsed a second time.
+    let Some(_) = faults.first() else { return Vec::new() };
+    let parsed: serde_json::Value = serde_json::from_slice(document).unwrap_or_default();
+    let claimed = |fault: &EntryFault| {
+        parsed.get("computes")?.get(&fault.id)?.get("graph_hash")?.as_str()?.parse().ok()
+    };
+    faults
+        .into_iter()
+        .map(|fault| {
+            let hash = claimed(&fault);
+            (fault, hash)
+        })
+        .collect()
 }

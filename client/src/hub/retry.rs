@@ -33,7 +33,7 @@ impl RetryPolicy {
     }
 
     /// The wait after `tries` failures, the last of which was `error`; `None` when it is time to give up.
-    fn delay(&self, tries: u32, error: &HubError) -> Option<Duration> {
+    pub(super) fn delay(&self, tries: u32, error: &HubError) -> Option<Duration> {
         if tries >= self.attempts || !error.is_transient() {
             return None;
         }
@@ -43,25 +43,6 @@ impl RetryPolicy {
             Some(asked) if asked > self.longest_delay => None,
             Some(asked) => Some(asked.max(own)),
             None => Some(own),
-        }
-    }
-
-    /// Runs `operation` until it succeeds, fails for good, or the tries are used up.
-    pub(super) async fn run<T>(
-        &self,
-        mut operation: impl AsyncFnMut() -> Result<T, HubError>,
-    ) -> Result<T, HubError> {
-        let mut tries = 0;
-        loop {
-            let error = match operation().await {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            tries += 1;
-            match self.delay(tries, &error) {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => return Err(error.after_tries(tries)),
-            }
         }
     }
 }
