@@ -38,7 +38,7 @@ fn every_ptdprmc3_file_is_reproduced_and_read_back() {
     for vector in all() {
         let Some(files) = &vector.artifact_rev3 else { continue };
         let [file] = &files[..] else { panic!("{}: one file was recorded", vector.name) };
-        assert_eq!(file.file.as_deref(), Some(format!("{}.bin", vector.graph_hash).as_str()));
+        assert_eq!(file.name.as_deref(), Some(format!("{}.bin", vector.graph_hash).as_str()));
         let (graph, trace) = (vector.graph(), trace_of(&vector));
         let bytes = ptdprmc3(&trace);
         check_file(&vector.name, &bytes, file);
@@ -104,7 +104,7 @@ fn every_component_graph_has_its_recorded_hash_and_file() {
             }
         }
         for file in vector.scc_files.iter().flatten() {
-            let name = file.file.as_deref().unwrap();
+            let name = file.name.as_deref().unwrap();
             let hash = name.strip_prefix("scc_").and_then(|name| name.strip_suffix(".bin")).unwrap();
             let component = components.iter().find(|c| c.graph.content_hash().to_string() == hash);
             let component = component.unwrap_or_else(|| panic!("{}: no component {hash}", vector.name));

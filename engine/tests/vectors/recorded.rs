@@ -27,7 +27,8 @@ pub(crate) struct Vector {
 
 #[derive(Deserialize)]
 pub(crate) struct File {
-    pub(crate) file: Option<String>,
+    #[serde(rename = "file")]
+    pub(crate) name: Option<String>,
     pub(crate) size: u64,
     pub(crate) sha256: String,
 }
