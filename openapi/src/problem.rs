@@ -92,14 +92,14 @@ codes! {
     ArtifactNotFound = "artifact_not_found", 404, "No such artifact";
     /// The route exists with other methods.
     MethodNotAllowed = "method_not_allowed", 405, "The method is not allowed here";
-    /// The request took longer than the hub allows.
-    RequestTimeout = "request_timeout", 408, "The request took too long";
     /// The body is larger than the hub allows.
     BodyTooLarge = "body_too_large", 413, "The request body is too large";
     /// The range lies outside of the artifact.
     RangeNotSatisfiable = "range_not_satisfiable", 416, "The range cannot be satisfied";
     /// A fault of the hub.
     Internal = "internal", 500, "The hub made a mistake";
+    /// The hub took longer for an answer than it allows itself.
+    Timeout = "timeout", 503, "The hub took too long";
     /// The hub is at work on becoming ready.
     NotReady = "not_ready", 503, "The hub is not ready yet";
     /// The bytes are damaged or lost, and are withheld.

@@ -22,12 +22,18 @@ use crate::ComputeId;
 /// );
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RegistryDocument {
     /// Top-level fields other than `computes`, in order.
+    #[cfg_attr(feature = "schema", schema(ignore))]
     fields: Map<String, Value>,
     /// How many of `fields` stand before `computes`.
+    #[cfg_attr(feature = "schema", schema(ignore))]
     computes_at: usize,
+    /// The entries by id. `version` and `format` stand beside them.
+    #[cfg_attr(feature = "schema", schema(value_type = std::collections::HashMap<String, RegistryEntry>))]
     computes: Vec<(ComputeId, RegistryEntry)>,
+    #[cfg_attr(feature = "schema", schema(ignore))]
     places: HashMap<ComputeId, usize>,
 }
 
