@@ -1,0 +1,108 @@
+//! What every [`BlobStore`] must do, one function per promise. A backend calls [`all`] with a way to make fresh
+//! stores.
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use phasic_hub_api::Sha256;
+
+use super::{BlobError, BlobStore, ByteStream, Terms, in_memory};
+
+const ANY: Terms = Terms { max_bytes: 1 << 20, sha256: None };
+
+pub(super) async fn all<S: BlobStore>(fresh: impl Fn() -> S) {
+    what_is_stored_is_given_back(&fresh()).await;
+    the_empty_blob_is_a_blob(&fresh()).await;
+    pieces_are_put_together(&fresh()).await;
+    ranges_are_cut_to_the_blob(&fresh()).await;
+    storing_twice_is_storing_once(&fresh()).await;
+    what_was_never_stored_is_not_found(&fresh()).await;
+    a_body_with_another_hash_is_refused(&fresh()).await;
+    a_body_that_is_too_long_is_refused_without_reading_on(&fresh()).await;
+    a_body_that_breaks_off_leaves_nothing(&fresh()).await;
+    many_can_store_the_same_bytes_at_once(&fresh()).await;
+}
+
+async fn read(store: &impl BlobStore, name: Sha256, range: Option<std::ops::Range<u64>>) -> Vec<u8> {
+    let pieces: Vec<Bytes> = store.open(name, range).await.unwrap().body.try_collect().await.unwrap();
+    pieces.concat()
+}
+
+async fn assert_absent(store: &impl BlobStore, name: Sha256) {
+    assert_eq!(store.size_bytes(name).await.unwrap(), None);
+    assert!(matches!(store.open(name, None).await, Err(BlobError::NotFound(missing)) if missing == name));
+}
+
+async fn what_is_stored_is_given_back(store: &impl BlobStore) {
+    let bytes: Vec<u8> = (0..200_000_u32).map(|index| (index % 251) as u8).collect();
+    let blob = store.put(in_memory(bytes.clone()), ANY).await.unwrap();
+    assert_eq!((blob.sha256, blob.size_bytes), (Sha256::of(&bytes), 200_000));
+    assert_eq!(read(store, blob.sha256, None).await, bytes);
+    assert_eq!(store.size_bytes(blob.sha256).await.unwrap(), Some(200_000));
+    assert_eq!(store.open(blob.sha256, Some(5..7)).await.unwrap().size_bytes, 200_000);
+}
+
+async fn the_empty_blob_is_a_blob(store: &impl BlobStore) {
+    let blob = store.put(Box::pin(stream::empty()), ANY).await.unwrap();
+    assert_eq!((blob.sha256, blob.size_bytes), (Sha256::of(b""), 0));
+    assert_eq!(read(store, blob.sha256, None).await, b"");
+}
+
+async fn pieces_are_put_together(store: &impl BlobStore) {
+    let pieces = ["he", "", "ll", "o"].map(|piece| Ok(Bytes::from(piece)));
+    let terms = Terms { max_bytes: 5, sha256: Some(Sha256::of(b"hello")) };
+    store.put(Box::pin(stream::iter(pieces)), terms).await.unwrap();
+    assert_eq!(read(store, Sha256::of(b"hello"), None).await, b"hello");
+}
+
+async fn ranges_are_cut_to_the_blob(store: &impl BlobStore) {
+    let name = store.put(in_memory("0123456789"), ANY).await.unwrap().sha256;
+    for (range, expected) in
+        [(0..10, "0123456789"), (3..5, "34"), (8..99, "89"), (4..4, ""), (10..20, ""), (99..100, "")]
+    {
+        assert_eq!(read(store, name, Some(range)).await, expected.as_bytes());
+    }
+}
+
+async fn storing_twice_is_storing_once(store: &impl BlobStore) {
+    let first = store.put(in_memory("twice"), ANY).await.unwrap();
+    assert_eq!(store.put(in_memory("twice"), ANY).await.unwrap(), first);
+    assert_eq!(read(store, first.sha256, None).await, b"twice");
+}
+
+async fn what_was_never_stored_is_not_found(store: &impl BlobStore) {
+    assert_absent(store, Sha256::of(b"never")).await;
+}
+
+async fn a_body_with_another_hash_is_refused(store: &impl BlobStore) {
+    let expected = Sha256::of(b"right");
+    let refused = store.put(in_memory("wrong"), Terms { sha256: Some(expected), ..ANY }).await;
+    assert!(matches!(refused, Err(BlobError::WrongHash { found, .. }) if found == Sha256::of(b"wrong")));
+    assert_absent(store, expected).await;
+    assert_absent(store, Sha256::of(b"wrong")).await;
+}
+
+async fn a_body_that_is_too_long_is_refused_without_reading_on(store: &impl BlobStore) {
+    // The stream never ends, so this answers only if reading stops at the limit.
+    let endless: ByteStream = Box::pin(stream::repeat_with(|| Ok(Bytes::from_static(b"abcd"))));
+    let refused = store.put(endless, Terms { max_bytes: 10, sha256: None }).await;
+    assert!(matches!(refused, Err(BlobError::TooLarge { limit_bytes: 10 })));
+    assert!(store.put(in_memory("0123456789"), Terms { max_bytes: 10, sha256: None }).await.is_ok());
+}
+
+async fn a_body_that_breaks_off_leaves_nothing(store: &impl BlobStore) {
+    let broken = [Ok(Bytes::from("begun")), Err(std::io::Error::other("reset"))];
+    let refused = store.put(Box::pin(stream::iter(broken)), ANY).await;
+    assert!(matches!(refused, Err(BlobError::Body(_))));
+    assert_absent(store, Sha256::of(b"begun")).await;
+}
+
+async fn many_can_store_the_same_bytes_at_once(store: &impl BlobStore) {
+    let stored: Vec<_> = stream::iter(0..16)
+        .map(|_| store.put(in_memory(vec![7; 100_000]), ANY))
+        .buffer_unordered(16)
+        .map(Result::unwrap)
+        .collect()
+        .await;
+    assert_eq!(stored.len(), 16);
+    assert_eq!(read(store, stored[0].sha256, None).await, vec![7; 100_000]);
+}

@@ -1,0 +1,136 @@
+//! Blobs: bytes named by their SHA-256, kept for good or not at all.
+//!
+//! [`BlobStore`] is the whole interface; the file system is the first backend. Which blobs are wanted, by whom, and
+//! what is inside them is not known here.
+
+mod local;
+mod temporary;
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::future::BoxFuture;
+use phasic_hub_api::Sha256;
+
+pub use local::LocalBlobs;
+
+/// Bytes on their way, in pieces.
+pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// A stream of bytes that are in memory already.
+pub fn in_memory(bytes: impl Into<Bytes>) -> ByteStream {
+    let bytes = bytes.into();
+    Box::pin(futures_util::stream::once(std::future::ready(Ok(bytes))))
+}
+
+/// Stores and gives back blobs.
+///
+/// Every implementation passes the suite in `conformance.rs`, which is what these promises mean:
+/// a blob is there whole or not at all; what [`BlobStore::open`] gives has been hashed against its name before the
+/// first byte leaves; when [`BlobStore::put`] has answered, the bytes survive a loss of power.
+pub trait BlobStore: Send + Sync + 'static {
+    /// Stores a body under the hash of its bytes, which is computed while they are written.
+    ///
+    /// Storing bytes that are there already changes nothing, and repairs a copy that was damaged.
+    ///
+    /// # Errors
+    /// When the body breaks its [`Terms`], its stream fails, or the backend does. Nothing is left behind then.
+    fn put(&self, body: ByteStream, terms: Terms) -> BoxFuture<'_, Result<StoredBlob, BlobError>>;
+
+    /// Opens a blob, whole or one range of it; bounds beyond the end are cut to it.
+    ///
+    /// The first opening in the life of a process reads and hashes all of it, later ones only if it has changed.
+    ///
+    /// # Errors
+    /// [`BlobError::NotFound`]; [`BlobError::Damaged`] when the bytes no longer have their name, which are then set
+    /// aside and never served; or a failure of the backend.
+    fn open(&self, name: Sha256, range: Option<Range<u64>>) -> BoxFuture<'_, Result<OpenBlob, BlobError>>;
+
+    /// The size in bytes of a blob that seems to be there; a cheap look that proves nothing about the bytes.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    fn size_bytes(&self, name: Sha256) -> BoxFuture<'_, Result<Option<u64>, BlobError>>;
+}
+
+/// What a body must keep to.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// At most this many bytes are read.
+    pub max_bytes: u64,
+    /// The hash it must have, if that is known.
+    pub sha256: Option<Sha256>,
+}
+
+/// A blob that is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredBlob {
+    /// Its name.
+    pub sha256: Sha256,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+}
+
+/// A blob, or a range of one, that is being read.
+pub struct OpenBlob {
+    /// Size of the whole blob in bytes.
+    pub size_bytes: u64,
+    /// The bytes asked for.
+    pub body: ByteStream,
+}
+
+/// Why a blob could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlobError {
+    /// There is no such blob.
+    #[error("there is no blob {0}")]
+    NotFound(Sha256),
+    /// The stored bytes have another hash than their name. They have been set aside.
+    #[error("the stored bytes of blob {0} are damaged and have been moved to the quarantine directory")]
+    Damaged(Sha256),
+    /// The body has another hash than announced.
+    #[error("the bytes have SHA-256 {found}, not {expected} as announced")]
+    WrongHash {
+        /// The announced hash.
+        expected: Sha256,
+        /// That of the bytes.
+        found: Sha256,
+    },
+    /// The body is longer than allowed.
+    #[error("there are more than the {limit_bytes} bytes allowed")]
+    TooLarge {
+        /// The limit in bytes.
+        limit_bytes: u64,
+    },
+    /// The stream of the body failed.
+    #[error("the bytes stopped coming: {0}")]
+    Body(io::Error),
+    /// The file system failed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl BlobError {
+    /// For `map_err`: the action and the file it failed on.
+    pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { action, path, source }
+    }
+}

@@ -1,0 +1,217 @@
+//! Settings: what there is to set, its defaults, and where a value came from.
+//!
+//! Layers, the later winning: defaults, `hub.toml`, `PHASIC_HUB_*` variables, flags. Only this room reads the
+//! environment; everybody else is handed typed values.
+
+mod layers;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use layers::{ConfigError, Flags};
+
+/// The commented template, which is also the documentation of every option.
+pub const TEMPLATE: &str = include_str!("hub.toml");
+
+/// All settings. The fields are explained in [`TEMPLATE`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "hub.toml explains every field, and a test keeps the two equal")]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub data_dir: PathBuf,
+    pub public_url: PublicUrl,
+    pub offline: bool,
+    pub http: Http,
+    pub compute: Compute,
+    pub mirror: Mirror,
+    pub log: Log,
+}
+
+/// Limits of the HTTP side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "hub.toml explains every field, and a test keeps the two equal")]
+pub struct Http {
+    pub header_timeout_ms: Millis,
+    pub request_timeout_ms: Millis,
+    pub drain_timeout_ms: Millis,
+    pub max_connections: usize,
+    pub max_header_bytes: usize,
+    pub max_body_bytes: usize,
+}
+
+/// Limits of eliminations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "hub.toml explains every field, and a test keeps the two equal")]
+pub struct Compute {
+    pub threads: usize,
+    pub max_memory_bytes: u64,
+}
+
+/// Limits of what an upstream may do to us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "hub.toml explains every field, and a test keeps the two equal")]
+pub struct Mirror {
+    pub connect_timeout_ms: Millis,
+    pub idle_timeout_ms: Millis,
+    pub file_timeout_ms: Millis,
+    pub max_registry_bytes: usize,
+    pub max_artifact_bytes: u64,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "hub.toml explains every field, and a test keeps the two equal")]
+pub struct Log {
+    pub filter: String,
+    pub format: LogFormat,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A duration in whole milliseconds, at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "u32", try_from = "u32")]
+pub struct Millis(u32);
+
+impl Millis {
+    /// As a duration.
+    pub const fn duration(self) -> Duration {
+        Duration::from_millis(self.0 as u64)
+    }
+}
+
+impl From<Millis> for u32 {
+    fn from(millis: Millis) -> Self {
+        millis.0
+    }
+}
+
+impl TryFrom<u32> for Millis {
+    type Error = &'static str;
+
+    fn try_from(millis: u32) -> Result<Self, Self::Error> {
+        if millis == 0 { Err("a time limit is at least 1 millisecond") } else { Ok(Self(millis)) }
+    }
+}
+
+/// The base of the URLs the registry names its artifacts by: absolute http(s) without query, fragment or user, and
+/// without the final slash; or nothing, and then it follows from the listening address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PublicUrl(Option<String>);
+
+impl PublicUrl {
+    /// The base, given the address that was really bound. An unspecified address (`0.0.0.0`) becomes the loopback
+    /// address, which at least works on the same machine.
+    pub fn base(&self, bound: SocketAddr) -> String {
+        if let Some(url) = &self.0 {
+            return url.clone();
+        }
+        let mut address = bound;
+        if bound.ip().is_unspecified() {
+            address.set_ip(match bound {
+                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        format!("http://{address}")
+    }
+}
+
+impl From<PublicUrl> for String {
+    fn from(url: PublicUrl) -> Self {
+        url.0.unwrap_or_default()
+    }
+}
+
+impl TryFrom<String> for PublicUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        let url = url::Url::parse(&text).map_err(|error| format!("public_url {text:?}: {error}"))?;
+        let plain = matches!(url.scheme(), "http" | "https")
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none();
+        if !plain {
+            return Err(format!(
+                "public_url {text:?} must be http:// or https://, without user, query or fragment"
+            ));
+        }
+        Ok(Self(Some(url.as_str().trim_end_matches('/').to_owned())))
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8787)),
+            data_dir: PathBuf::from("./hub-data"),
+            public_url: PublicUrl::default(),
+            offline: false,
+            http: Http::default(),
+            compute: Compute::default(),
+            mirror: Mirror::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            header_timeout_ms: Millis(10_000),
+            request_timeout_ms: Millis(60_000),
+            drain_timeout_ms: Millis(30_000),
+            max_connections: 1024,
+            max_header_bytes: 32 << 10,
+            max_body_bytes: 1 << 20,
+        }
+    }
+}
+
+impl Default for Compute {
+    fn default() -> Self {
+        Self { threads: 0, max_memory_bytes: 2 << 30 }
+    }
+}
+
+impl Default for Mirror {
+    fn default() -> Self {
+        Self {
+            connect_timeout_ms: Millis(10_000),
+            idle_timeout_ms: Millis(30_000),
+            file_timeout_ms: Millis(600_000),
+            max_registry_bytes: 64 << 20,
+            max_artifact_bytes: 256 << 20,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: "info".to_owned(), format: LogFormat::Pretty }
+    }
+}

@@ -1,0 +1,337 @@
+//! Computes, their artifacts, and the history of both.
+
+use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, RegistryEntry, Sha256};
+use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
+
+use super::{Store, StoreError};
+use crate::blobs::StoredBlob;
+
+/// Who published a compute to this hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// This hub itself.
+    Local,
+    /// An upstream registry.
+    Mirror,
+}
+
+impl Origin {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Mirror => "mirror",
+        }
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        [Self::Local, Self::Mirror].into_iter().find(|origin| origin.as_str() == text)
+    }
+}
+
+/// What part of a compute an artifact is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The trace of the whole graph.
+    Parent,
+    /// The trace of one component.
+    Scc,
+}
+
+impl Role {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Parent => "parent",
+            Self::Scc => "scc",
+        }
+    }
+
+    /// The file name of an artifact of this role.
+    pub const fn name(self, graph_hash: GraphHash) -> ArtifactName {
+        match self {
+            Self::Parent => ArtifactName::Parent(graph_hash),
+            Self::Scc => ArtifactName::Scc(graph_hash),
+        }
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        [Self::Parent, Self::Scc].into_iter().find(|role| role.as_str() == text)
+    }
+}
+
+/// A compute that is to be published: its entry, and the files behind it.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// Its id.
+    pub id: ComputeId,
+    /// The entry as its publisher wrote it.
+    pub entry: RegistryEntry,
+    /// Parent and components. Empty only for a retracted entry whose files are not here.
+    pub artifacts: Vec<ArtifactRow>,
+}
+
+/// One file of a compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArtifactRow {
+    /// What part of the compute it is.
+    pub role: Role,
+    /// The graph it was made for.
+    pub graph_hash: GraphHash,
+    /// The file as it was published.
+    pub original: StoredBlob,
+    /// The file as it is served.
+    pub served: StoredBlob,
+}
+
+/// A compute as it is stored.
+#[derive(Clone, Debug)]
+pub struct ComputeRow {
+    /// Who published it.
+    pub origin: Origin,
+    /// The rest.
+    pub publication: Publication,
+}
+
+/// One content an artifact name has stood for.
+#[derive(Clone, Copy, Debug)]
+pub struct ArtifactVersion {
+    /// The name.
+    pub name: ArtifactName,
+    /// The content.
+    pub blob: StoredBlob,
+}
+
+impl Store {
+    /// All computes in the order of the registry document: local ones first.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn computes(&self) -> Result<Vec<ComputeRow>, StoreError> {
+        // One snapshot for both statements.
+        let mut snapshot = self.readers.begin().await?;
+        let rows =
+            sqlx::query("SELECT id, origin, entry FROM computes ORDER BY origin <> 'local', place, id")
+                .fetch_all(&mut *snapshot)
+                .await?;
+        let mut computes: Vec<_> = rows.iter().map(compute_row).collect::<Result<_, _>>()?;
+        let places: std::collections::HashMap<String, usize> =
+            computes.iter().enumerate().map(|(place, row)| (row.publication.id.to_string(), place)).collect();
+        let rows = sqlx::query(
+            "SELECT a.compute_id, a.role, a.graph_hash, a.original_sha256, o.size_bytes AS original_bytes, \
+             a.served_sha256, s.size_bytes AS served_bytes FROM compute_artifacts a \
+             JOIN blobs o ON o.sha256 = a.original_sha256 JOIN blobs s ON s.sha256 = a.served_sha256",
+        )
+        .fetch_all(&mut *snapshot)
+        .await?;
+        for row in &rows {
+            let id: String = row.try_get("compute_id")?;
+            if let Some(&place) = places.get(&id) {
+                computes[place].publication.artifacts.push(artifact_row(row, &id)?);
+            }
+        }
+        Ok(computes)
+    }
+
+    /// Every content every artifact name has stood for, the oldest first.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn artifact_versions(&self) -> Result<Vec<ArtifactVersion>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT v.role, v.graph_hash, v.sha256, b.size_bytes FROM artifact_versions v \
+             JOIN blobs b ON b.sha256 = v.sha256 ORDER BY v.first_served_at, v.sha256",
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        let version = |row: &SqliteRow| {
+            let place = "artifact_versions";
+            let role = role(row, place)?;
+            let name = role.name(GraphHash::from_bytes(digest(row, "graph_hash", place)?));
+            Ok(ArtifactVersion { name, blob: blob(row, "sha256", "size_bytes", place)? })
+        };
+        rows.iter().map(version).collect()
+    }
+
+    /// Publishes a compute of this hub, in place of whatever its id stood for, in one transaction.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub async fn publish_local(
+        &self,
+        publication: &Publication,
+        reference_definition: Option<Sha256>,
+    ) -> Result<(), StoreError> {
+        let mut change = self.begin().await?;
+        let place: i64 = sqlx::query_scalar(
+            "SELECT coalesce((SELECT place FROM computes WHERE id = ?1 AND origin = 'local'), \
+             (SELECT max(place) + 1 FROM computes WHERE origin = 'local'), 0)",
+        )
+        .bind(publication.id.as_str())
+        .fetch_one(&mut *change)
+        .await?;
+        put(&mut change, Origin::Local, place, publication).await?;
+        if let Some(definition) = reference_definition {
+            sqlx::query("INSERT OR REPLACE INTO reference_computes (id, definition_sha256) VALUES (?, ?)")
+                .bind(publication.id.as_str())
+                .bind(&definition.as_bytes()[..])
+                .execute(&mut *change)
+                .await?;
+        }
+        Ok(change.commit().await?)
+    }
+
+    /// The definition a reference compute was made from, if it is published.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn reference_definition(&self, id: &ComputeId) -> Result<Option<Sha256>, StoreError> {
+        let row = sqlx::query("SELECT definition_sha256 FROM reference_computes WHERE id = ?")
+            .bind(id.as_str())
+            .fetch_optional(&self.readers)
+            .await?;
+        row.map(|row| digest(&row, "definition_sha256", "reference_computes").map(Sha256::from)).transpose()
+    }
+}
+
+/// Puts a compute in place of whatever its id stood for. History is written only when something changes.
+pub(super) async fn put(
+    change: &mut Transaction<'static, Sqlite>,
+    origin: Origin,
+    place: i64,
+    publication: &Publication,
+) -> Result<(), StoreError> {
+    let id = publication.id.as_str();
+    let entry = publication.entry.to_value().to_string();
+    for artifact in &publication.artifacts {
+        for blob in [artifact.original, artifact.served] {
+            put_blob(change, blob).await?;
+        }
+    }
+    let before = sqlx::query("SELECT origin, entry FROM computes WHERE id = ?")
+        .bind(id)
+        .fetch_optional(&mut **change)
+        .await?;
+    let unchanged = match &before {
+        Some(row) => {
+            row.try_get::<String, _>("origin")? == origin.as_str()
+                && row.try_get::<String, _>("entry")? == entry
+        }
+        None => false,
+    };
+    sqlx::query(
+        "INSERT INTO computes (id, origin, place, entry) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO UPDATE SET \
+         published_at = iif(origin = ?2 AND entry = ?4, published_at, excluded.published_at), \
+         origin = ?2, place = ?3, entry = ?4",
+    )
+    .bind(id)
+    .bind(origin.as_str())
+    .bind(place)
+    .bind(&entry)
+    .execute(&mut **change)
+    .await?;
+    if !unchanged {
+        record(change, id, origin, Some(&entry)).await?;
+    }
+    sqlx::query("DELETE FROM compute_artifacts WHERE compute_id = ?").bind(id).execute(&mut **change).await?;
+    for artifact in &publication.artifacts {
+        put_artifact(change, id, artifact).await?;
+    }
+    Ok(())
+}
+
+async fn put_artifact(
+    change: &mut Transaction<'static, Sqlite>,
+    id: &str,
+    artifact: &ArtifactRow,
+) -> Result<(), StoreError> {
+    let hash = &artifact.graph_hash.as_bytes()[..];
+    sqlx::query(
+        "INSERT INTO compute_artifacts (compute_id, role, graph_hash, original_sha256, served_sha256) \
+         VALUES (?, ?, ?, ?, ?)",
+    )
+    .bind(id)
+    .bind(artifact.role.as_str())
+    .bind(hash)
+    .bind(&artifact.original.sha256.as_bytes()[..])
+    .bind(&artifact.served.sha256.as_bytes()[..])
+    .execute(&mut **change)
+    .await?;
+    sqlx::query("INSERT OR IGNORE INTO artifact_versions (role, graph_hash, sha256) VALUES (?, ?, ?)")
+        .bind(artifact.role.as_str())
+        .bind(hash)
+        .bind(&artifact.served.sha256.as_bytes()[..])
+        .execute(&mut **change)
+        .await?;
+    Ok(())
+}
+
+/// Takes note of a blob that is in the blob store.
+pub(super) async fn put_blob(
+    change: &mut Transaction<'static, Sqlite>,
+    blob: StoredBlob,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT OR IGNORE INTO blobs (sha256, size_bytes) VALUES (?, ?)")
+        .bind(&blob.sha256.as_bytes()[..])
+        .bind(blob.size_bytes.cast_signed())
+        .execute(&mut **change)
+        .await?;
+    Ok(())
+}
+
+/// Appends to the history of an id.
+pub(super) async fn record(
+    change: &mut Transaction<'static, Sqlite>,
+    id: &str,
+    origin: Origin,
+    entry: Option<&str>,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO revisions (compute_id, origin, entry) VALUES (?, ?, ?)")
+        .bind(id)
+        .bind(origin.as_str())
+        .bind(entry)
+        .execute(&mut **change)
+        .await?;
+    Ok(())
+}
+
+fn compute_row(row: &SqliteRow) -> Result<ComputeRow, StoreError> {
+    let id: String = row.try_get("id")?;
+    let place = || format!("computes, id {id:?}");
+    let unreadable = |reason: String| StoreError::Row { place: place(), reason };
+    let origin: String = row.try_get("origin")?;
+    let origin = Origin::read(&origin).ok_or_else(|| unreadable(format!("origin {origin:?}")))?;
+    let entry: String = row.try_get("entry")?;
+    let entry = serde_json::from_str(&entry).map_err(|error| unreadable(error.to_string()))?;
+    let id = id
+        .parse()
+        .map_err(|error: phasic_hub_api::identifier::ComputeIdError| unreadable(error.to_string()))?;
+    Ok(ComputeRow { origin, publication: Publication { id, entry, artifacts: Vec::new() } })
+}
+
+fn artifact_row(row: &SqliteRow, id: &str) -> Result<ArtifactRow, StoreError> {
+    let place = format!("compute_artifacts, compute {id:?}");
+    Ok(ArtifactRow {
+        role: role(row, &place)?,
+        graph_hash: GraphHash::from_bytes(digest(row, "graph_hash", &place)?),
+        original: blob(row, "original_sha256", "original_bytes", &place)?,
+        served: blob(row, "served_sha256", "served_bytes", &place)?,
+    })
+}
+
+fn role(row: &SqliteRow, place: &str) -> Result<Role, StoreError> {
+    let text: String = row.try_get("role")?;
+    Role::read(&text)
+        .ok_or_else(|| StoreError::Row { place: place.to_owned(), reason: format!("role {text:?}") })
+}
+
+fn blob(row: &SqliteRow, sha256: &str, size_bytes: &str, place: &str) -> Result<StoredBlob, StoreError> {
+    let size: i64 = row.try_get(size_bytes)?;
+    Ok(StoredBlob { sha256: digest(row, sha256, place)?.into(), size_bytes: size.cast_unsigned() })
+}
+
+fn digest(row: &SqliteRow, column: &str, place: &str) -> Result<[u8; 32], StoreError> {
+    let bytes: &[u8] = row.try_get(column)?;
+    bytes.try_into().map_err(|_| StoreError::Row {
+        place: place.to_owned(),
+        reason: format!("{column} has {} bytes instead of 32", bytes.len()),
+    })
+}

@@ -1,0 +1,156 @@
+//! The database: SQLite in the data directory, one writer and several readers.
+//!
+//! SQL lives here and nowhere else, one module per noun. What the rows mean to clients, and any bytes larger than a
+//! registry entry, are somebody else's.
+
+mod computes;
+mod mirror;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{SqlSafeStr as _, Sqlite, Transaction};
+
+pub use computes::{ArtifactRow, ArtifactVersion, ComputeRow, Origin, Publication, Role};
+pub use mirror::{FaultRow, PassRecord};
+pub use tokens::{NewToken, TokenRow};
+
+/// All migrations in order. The macro of sqlx would build SQLite twice; a test keeps this list complete.
+const MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "initial", include_str!("../../../migrations/0001_initial.sql"))];
+
+/// How long a statement waits for another process that is writing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connections for reading.
+const READERS: u32 = 4;
+
+/// The database of a hub. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+/// The database could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// It cannot be opened.
+    #[error("the database {} cannot be opened: {source}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// Its tables cannot be brought to this version.
+    #[error(
+        "the database {} does not fit this version of phasic-hub ({source}); nothing was changed: use the version \
+         that wrote it last, or a backup", path.display()
+    )]
+    Migrate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<sqlx::migrate::MigrateError>,
+    },
+    /// A statement failed.
+    #[error("the database failed: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// A row says something no version of the hub writes.
+    #[error("the database holds something unreadable in {place}: {reason}")]
+    Row {
+        /// Which table, and which row of it.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Store {
+    /// Opens `hub.db` in the data directory, makes it if it is not there, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or was written by a later version.
+    pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
+        let path = data_dir.join("hub.db");
+        let open = |source| StoreError::Open { path: path.clone(), source };
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // NORMAL would lose the last commits with the power, and a commit here is a promise to somebody.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let writer =
+            SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(open)?;
+        let migrate = |source| StoreError::Migrate { path: path.clone(), source: Box::new(source) };
+        migrator().run(&writer).await.map_err(migrate)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_with(options.read_only(true).create_if_missing(false))
+            .await
+            .map_err(open)?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Begins a change. Immediate, because a transaction that reads first and writes later fails at once when
+    /// somebody else has written in between, whatever the busy timeout says.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// A watch on changes, by this process or another one.
+    ///
+    /// # Errors
+    /// When no connection is to be had.
+    pub async fn watch(&self) -> Result<ChangeWatch, StoreError> {
+        let mut watch = ChangeWatch { connection: self.readers.acquire().await?, version: 0 };
+        watch.has_changed().await?;
+        Ok(watch)
+    }
+
+    /// Closes all connections, after which nothing is left in the write-ahead log.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// Notices commits. Keeps one of the reading connections for itself.
+#[derive(Debug)]
+pub struct ChangeWatch {
+    connection: PoolConnection<Sqlite>,
+    version: i64,
+}
+
+impl ChangeWatch {
+    /// Whether anything has been committed since the last call. Costs microseconds.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_changed(&mut self) -> Result<bool, StoreError> {
+        let version = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *self.connection).await?;
+        Ok(std::mem::replace(&mut self.version, version) != version)
+    }
+}
+
+fn migrator() -> Migrator {
+    let migrations = MIGRATIONS
+        .iter()
+        .map(|&(version, description, sql)| {
+            Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
+        })
+        .collect();
+    Migrator::with_migrations(migrations)
+}

@@ -1,0 +1,201 @@
+use phasic_hub_api::{ArtifactRef, Artifacts, GraphHash, Metadata, RegistryEntry, Sha256};
+
+use super::{ArtifactRow, FaultRow, MIGRATIONS, Origin, PassRecord, Publication, Role, Store, StoreError};
+use crate::auth::{Scope, TokenSecret};
+use crate::blobs::StoredBlob;
+
+async fn fresh() -> (tempfile::TempDir, Store) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path()).await.unwrap();
+    (directory, store)
+}
+
+fn blob(seed: &str) -> StoredBlob {
+    StoredBlob { sha256: Sha256::of(seed.as_bytes()), size_bytes: seed.len() as u64 }
+}
+
+fn publication(id: &str, content: &str) -> Publication {
+    let graph_hash = GraphHash::from_bytes(*Sha256::of(id.as_bytes()).as_bytes());
+    let blob = blob(content);
+    let parent = ArtifactRef {
+        cid_or_path: Role::Parent.name(graph_hash).registry_path(),
+        sha256: blob.sha256,
+        size_bytes: blob.size_bytes,
+    };
+    let artifacts = Artifacts { parent, scc: Vec::new() };
+    Publication {
+        id: id.parse().unwrap(),
+        entry: RegistryEntry::new(graph_hash, 3, artifacts, Metadata::default()),
+        artifacts: vec![ArtifactRow { role: Role::Parent, graph_hash, original: blob, served: blob }],
+    }
+}
+
+fn pass(computes: Vec<Publication>) -> PassRecord {
+    PassRecord {
+        upstream: "test".to_owned(),
+        document: blob("document"),
+        entries: computes.len(),
+        computes,
+        faults: Vec::new(),
+    }
+}
+
+async fn ids(store: &Store) -> Vec<String> {
+    store.computes().await.unwrap().iter().map(|row| row.publication.id.to_string()).collect()
+}
+
+#[test]
+fn every_migration_file_is_in_the_list_in_order() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations");
+    let mut files: Vec<_> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| std::path::Path::new(name).extension().is_some_and(|extension| extension == "sql"))
+        .collect();
+    files.sort();
+    let listed: Vec<_> =
+        MIGRATIONS.iter().map(|(number, name, _)| format!("{number:04}_{name}.sql")).collect();
+    assert_eq!(files, listed);
+}
+
+#[tokio::test]
+async fn the_database_is_durable_strict_and_held_by_its_constraints() {
+    let (_directory, store) = fresh().await;
+    let pragma = async |name: &'static str| -> String {
+        let row = sqlx::query(name).fetch_one(&store.writer).await.unwrap();
+        sqlx::Row::try_get::<String, _>(&row, 0)
+            .unwrap_or_else(|_| sqlx::Row::get::<i64, _>(&row, 0).to_string())
+    };
+    assert_eq!(pragma("PRAGMA journal_mode").await, "wal");
+    assert_eq!(pragma("PRAGMA synchronous").await, "2", "FULL");
+    assert_eq!(pragma("PRAGMA foreign_keys").await, "1");
+    let loose: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 \
+         AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '_sqlx_%'",
+    )
+    .fetch_one(&store.readers)
+    .await
+    .unwrap();
+    assert_eq!(loose, 0, "tables that are not STRICT");
+    let short =
+        sqlx::query("INSERT INTO blobs (sha256, size_bytes) VALUES (x'00', 0)").execute(&store.writer);
+    let error = short.await.unwrap_err().to_string();
+    assert!(error.contains("blobs_sha256_length"), "{error}");
+    let refused = sqlx::query("DELETE FROM blobs").execute(&store.readers).await.unwrap_err().to_string();
+    assert!(refused.contains("readonly"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_database_of_a_later_version_is_left_alone() {
+    let (directory, store) = fresh().await;
+    sqlx::query("INSERT INTO _sqlx_migrations VALUES (9999, 'later', '', 1, x'00', 0)")
+        .execute(&store.writer)
+        .await
+        .unwrap();
+    store.close().await;
+    let error = Store::open(directory.path()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Migrate { .. }));
+    assert!(error.to_string().contains("nothing was changed"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_published_is_read_back_after_reopening() {
+    let (directory, store) = fresh().await;
+    let definition = Sha256::of(b"definition");
+    store.publish_local(&publication("a", "one"), Some(definition)).await.unwrap();
+    store.publish_local(&publication("b", "two"), None).await.unwrap();
+    store.close().await;
+    let store = Store::open(directory.path()).await.unwrap();
+    let rows = store.computes().await.unwrap();
+    assert_eq!(ids(&store).await, ["a", "b"]);
+    assert_eq!(rows[0].origin, Origin::Local);
+    assert_eq!(rows[0].publication.artifacts, publication("a", "one").artifacts);
+    assert_eq!(rows[0].publication.entry, publication("a", "one").entry);
+    assert_eq!(store.reference_definition(&"a".parse().unwrap()).await.unwrap(), Some(definition));
+    assert_eq!(store.reference_definition(&"b".parse().unwrap()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_name_keeps_its_history_and_its_former_contents() {
+    let (_directory, store) = fresh().await;
+    for content in ["one", "two", "two"] {
+        store.publish_local(&publication("a", content), None).await.unwrap();
+    }
+    let history = store.history(&"a".parse().unwrap()).await.unwrap();
+    assert_eq!(history.len(), 2, "publishing the same again is no revision");
+    let mut versions: Vec<_> =
+        store.artifact_versions().await.unwrap().iter().map(|version| version.blob.sha256).collect();
+    versions.sort();
+    let mut expected = vec![Sha256::of(b"one"), Sha256::of(b"two")];
+    expected.sort();
+    assert_eq!(versions, expected);
+}
+
+#[tokio::test]
+async fn a_pass_replaces_what_was_mirrored_and_never_what_is_local() {
+    let (_directory, store) = fresh().await;
+    store.publish_local(&publication("mine", "mine"), None).await.unwrap();
+    store
+        .reconcile(&pass(vec![publication("x", "1"), publication("y", "2"), publication("mine", "3")]))
+        .await
+        .unwrap();
+    assert_eq!(ids(&store).await, ["mine", "x", "y"]);
+    assert_eq!(store.computes().await.unwrap()[0].publication.entry, publication("mine", "mine").entry);
+    let mut second = pass(vec![publication("z", "4"), publication("y", "5")]);
+    second.faults = vec![FaultRow {
+        entry: "bad id".to_owned(),
+        artifact: None,
+        code: "entry_invalid".to_owned(),
+        reason: "no".to_owned(),
+    }];
+    store.reconcile(&second).await.unwrap();
+    assert_eq!(ids(&store).await, ["mine", "z", "y"], "in the order of the document");
+    assert_eq!(store.mirror_faults().await.unwrap(), second.faults);
+    let gone = store.history(&"x".parse().unwrap()).await.unwrap();
+    assert!(matches!(&gone[..], [Some(_), None]), "{gone:?}");
+}
+
+#[tokio::test]
+async fn a_pass_that_fails_half_way_changes_nothing() {
+    let (_directory, store) = fresh().await;
+    store.reconcile(&pass(vec![publication("x", "1")])).await.unwrap();
+    let mut broken = publication("y", "2");
+    // Two rows of one key: the transaction fails after "x" would have been removed and "y" inserted.
+    broken.artifacts.push(broken.artifacts[0]);
+    let error = store.reconcile(&pass(vec![broken])).await.unwrap_err();
+    assert!(matches!(error, StoreError::Sql(_)), "{error}");
+    assert_eq!(ids(&store).await, ["x"]);
+    assert_eq!(store.history(&"x".parse().unwrap()).await.unwrap().len(), 1);
+    assert_eq!(store.history(&"y".parse().unwrap()).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn changes_by_another_process_are_noticed() {
+    let (directory, store) = fresh().await;
+    let mut watch = store.watch().await.unwrap();
+    assert!(!watch.has_changed().await.unwrap());
+    let other = Store::open(directory.path()).await.unwrap();
+    assert!(!watch.has_changed().await.unwrap());
+    other.publish_local(&publication("a", "one"), None).await.unwrap();
+    assert!(watch.has_changed().await.unwrap());
+    assert!(!watch.has_changed().await.unwrap());
+}
+
+#[tokio::test]
+async fn the_first_token_is_made_once_and_revoking_ends_a_token() {
+    let (_directory, store) = fresh().await;
+    let row = || TokenSecret::generate().unwrap().row("t", &[Scope::Admin], Some(90));
+    let first = row();
+    assert!(store.add_first_token(&first).await.unwrap());
+    assert!(!store.add_first_token(&row()).await.unwrap());
+    store.add_token(&row()).await.unwrap();
+    assert!(store.revoke_token(&first.id).await.unwrap());
+    assert!(!store.revoke_token(&first.id).await.unwrap(), "it is revoked already");
+    assert!(!store.revoke_token("unknown").await.unwrap());
+    assert!(!store.add_first_token(&row()).await.unwrap(), "there has been one");
+    let tokens = store.tokens().await.unwrap();
+    let revoked: Vec<_> =
+        tokens.iter().filter(|token| token.revoked_at.is_some()).map(|token| &token.id).collect();
+    assert_eq!((tokens.len(), revoked), (2, vec![&first.id]));
+    assert!(tokens[0].expires_at > Some(tokens[0].created_at.clone()));
+}
