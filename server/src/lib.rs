@@ -1,7 +1,21 @@
 //! The Phasic Hub service: it keeps eliminations of phase-type graphs, verified, and serves them to phasic.
+//!
+//! The story of one process: [`command`] reads the command line and [`config`] the settings; [`hub`] opens the data
+//! directory ([`store`] for SQL, [`blobs`] for bytes), and renders the [`registry`] once per change; [`listen`]
+//! accepts connections and hands them to [`http`]; [`reference`] eliminates the built-in models on a pool of its own;
+//! [`mirror`] copies an upstream registry, trusting nothing; [`auth`] makes tokens.
+//!
+//! What goes over the wire is typed in `phasic-hub-api`, and the mathematics is `phasic-engine`'s: neither is here.
 #![forbid(unsafe_code)]
 
 pub mod auth;
 pub mod blobs;
+pub mod command;
 pub mod config;
+pub mod http;
+pub mod hub;
+pub mod listen;
+pub mod mirror;
+pub mod reference;
+pub mod registry;
 pub mod store;

@@ -1,0 +1,224 @@
+//! The command line: what the words are, and what the exit status says.
+//!
+//! Standard output carries results only (the address, a token, a listing); everything else goes to standard error.
+//! The work is done in the other rooms.
+
+mod logs;
+mod mirror;
+mod serve;
+mod token;
+
+use std::error::Error as _;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::auth::{NoRandomness, Scope};
+use crate::config::{Config, ConfigError, Flags};
+use crate::hub::DataError;
+use crate::mirror::MirrorError;
+use crate::store::StoreError;
+
+/// Keeps eliminations of phase-type graphs, verified, and serves them to phasic.
+#[derive(Debug, Parser)]
+#[command(name = "phasic-hub", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service (also what happens without a subcommand)
+    Serve(ServeArgs),
+    /// Copy an upstream registry
+    #[command(subcommand)]
+    Mirror(MirrorCommand),
+    /// Make, list and revoke tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Print the API document (OpenAPI)
+    Openapi,
+}
+
+#[derive(Debug, Args)]
+struct DataArgs {
+    /// Settings file; every setting is explained in hub.toml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Data directory
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Open no connection to anybody
+    #[arg(long)]
+    offline: bool,
+}
+
+#[derive(Debug, Args)]
+struct ServeArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Address clients use, when it is another one (a proxy, a name)
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum MirrorCommand {
+    /// One pass: read the upstream registry, verify its artifacts, take over what is good
+    Sync {
+        /// A registry.json, or what it lies in: an http(s) URL or a directory
+        #[arg(long, value_name = "URL|DIR")]
+        from: String,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Make a token and print it, once
+    Create {
+        /// What to call it
+        #[arg(long)]
+        name: String,
+        /// What it allows: read, compute, publish or admin; may be repeated
+        #[arg(long = "scope", required = true)]
+        scopes: Vec<Scope>,
+        /// Days until it expires, such as 90d; never, if not given
+        #[arg(long, value_name = "DAYS", value_parser = days)]
+        expires: Option<u32>,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// List all tokens, without their secrets
+    List {
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Revoke a token
+    Revoke {
+        /// Its id, as `token list` shows it
+        id: String,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum CommandError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
+    #[error(transparent)]
+    Token(#[from] NoRandomness),
+    #[error("cannot listen on {address}: {source}; choose another --listen")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("the elimination pool cannot be started: {0}")]
+    Pool(#[from] rayon::ThreadPoolBuildError),
+    #[error("log.filter {filter:?} is wrong: {reason}")]
+    LogFilter { filter: String, reason: String },
+    #[error("cannot do this: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl CommandError {
+    /// 2 for what was asked wrongly, 3 for network and hub, 4 for refused bytes (`spec/cli.md`).
+    fn exit_status(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::LogFilter { .. } => 2,
+            Self::Mirror(error) => error.exit_status(),
+            _ => 3,
+        }
+    }
+}
+
+/// Runs the command of this process.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        None => block_on(serve::serve(cli.serve)),
+        Some(Command::Serve(args)) => block_on(serve::serve(args)),
+        Some(Command::Mirror(MirrorCommand::Sync { from, data })) => block_on(mirror::sync(&from, data)),
+        Some(Command::Token(command)) => block_on(token::run(command)),
+        Some(Command::Openapi) => print(&crate::http::api_document_json()).map(|()| ExitCode::SUCCESS),
+    };
+    match outcome {
+        Ok(status) => status,
+        Err(error) => {
+            let mut text = format!("phasic-hub: {error}");
+            let mut source = error.source();
+            while let Some(cause) = source {
+                let cause_text = cause.to_string();
+                if !text.contains(&cause_text) {
+                    text = format!("{text}: {cause_text}");
+                }
+                source = cause.source();
+            }
+            // With standard error gone there is nobody left to tell.
+            let _ = writeln!(std::io::stderr(), "{text}");
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+type Outcome = Result<ExitCode, CommandError>;
+
+fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+/// Writes a result to standard output, now.
+fn print(text: &str) -> Result<(), CommandError> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+impl DataArgs {
+    fn flags(self) -> Flags {
+        Flags { config: self.config, data_dir: self.data, offline: self.offline, ..Flags::default() }
+    }
+
+    fn load(self) -> Result<Config, CommandError> {
+        load(&self.flags())
+    }
+}
+
+impl ServeArgs {
+    fn load(self) -> Result<Config, CommandError> {
+        load(&Flags { listen: self.listen, public_url: self.public_url, ..self.data.flags() })
+    }
+}
+
+fn load(flags: &Flags) -> Result<Config, CommandError> {
+    // Variables that are no Unicode cannot be ours: all our names and values are.
+    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let environment = environment.map(|(name, value)| (name, value.to_string_lossy().into_owned()));
+    let config = Config::load(flags, environment)?;
+    logs::start(&config.log)?;
+    Ok(config)
+}
+
+fn days(text: &str) -> Result<u32, String> {
+    let number = text.strip_suffix('d').unwrap_or(text);
+    match number.parse() {
+        Ok(days) if (1..=36_500).contains(&days) => Ok(days),
+        _ => Err("write a number of days from 1 to 36500, such as 90d".to_owned()),
+    }
+}

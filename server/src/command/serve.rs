@@ -1,0 +1,115 @@
+//! `phasic-hub serve`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use super::{CommandError, Outcome, ServeArgs, print};
+use crate::auth::{Scope, TokenSecret};
+use crate::hub::{DataDirectory, Hub, ServeLock};
+use crate::store::Store;
+use crate::{http, listen, reference};
+
+pub(super) async fn serve(args: ServeArgs) -> Outcome {
+    let config = args.load()?;
+    let _lock = ServeLock::take(&config.data_dir)?;
+    let cannot_listen = |source| CommandError::Listen { address: config.listen, source };
+    let listener = TcpListener::bind(config.listen).await.map_err(cannot_listen)?;
+    let address = listener.local_addr().map_err(cannot_listen)?;
+    let pool = Arc::new(reference::pool(config.compute.threads)?);
+    let data = DataDirectory::open(&config.data_dir).await?;
+    let store = data.store.clone();
+    let hub = Arc::new(Hub::new(data, config.public_url.base(address)).await?);
+    let (stop, hurry) = stop_requests()?;
+    reference::announce(&hub);
+
+    print(&format!("Phasic Hub is listening on http://{address}\n"))?;
+    if config.offline {
+        tracing::info!("offline: no connection to anybody will be opened");
+    }
+    first_token(&store).await?;
+    tracing::info!(data = %config.data_dir.display(), public = hub.public_base(), "serving");
+
+    let background = [
+        tokio::spawn(follow(Arc::clone(&hub))),
+        tokio::spawn(reference::publish(Arc::clone(&hub), pool, config.compute.max_memory_bytes)),
+    ];
+    let router = http::router(Arc::clone(&hub), &config.http);
+    listen::serve(listener, router, &config.http, stop, hurry).await;
+    for task in background {
+        task.abort();
+    }
+    store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn follow(hub: Arc<Hub>) {
+    hub.follow_changes().await;
+}
+
+/// At the very first start there is an admin token, which is shown this once.
+async fn first_token(store: &Store) -> Result<(), CommandError> {
+    let secret = TokenSecret::generate()?;
+    if store.add_first_token(&secret.row("first admin", &[Scope::Admin], None)).await? {
+        print(&format!("Admin token, shown only now: {secret}\n"))?;
+    }
+    Ok(())
+}
+
+/// Complete at the first request to stop, and at the second.
+fn stop_requests() -> std::io::Result<(impl Future<Output = ()>, impl Future<Output = ()>)> {
+    let mut signals = StopSignals::new()?;
+    let (count, mut first) = tokio::sync::watch::channel(0_u32);
+    let mut second = first.clone();
+    tokio::spawn(async move {
+        loop {
+            signals.next().await;
+            count.send_modify(|count| *count += 1);
+        }
+    });
+    // An error says that the counting task is gone, and then it is time to stop as well.
+    let first = async move { first.wait_for(|&count| count >= 1).await.map_or((), drop) };
+    let second = async move { second.wait_for(|&count| count >= 2).await.map_or((), drop) };
+    Ok((first, second))
+}
+
+/// SIGINT and SIGTERM.
+#[cfg(unix)]
+struct StopSignals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl StopSignals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Control-C.
+#[cfg(not(unix))]
+struct StopSignals;
+
+#[cfg(not(unix))]
+impl StopSignals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        // Without a way to be told to stop, the process is ended from outside.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

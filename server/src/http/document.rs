@@ -1,0 +1,57 @@
+//! The API document.
+
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use utoipa::OpenApi;
+
+use super::{artifacts, health, home, registry};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Phasic Hub",
+        description = "Eliminations of phase-type graphs, computed once, verified, and served to phasic. Every error \
+                       answer is an RFC 9457 problem with a stable `code` and the id of the request.",
+        license(name = "MIT", identifier = "MIT")
+    ),
+    paths(
+        home::home,
+        registry::registry,
+        registry::raw_registry,
+        artifacts::artifact,
+        artifacts::raw_artifact,
+        health::live,
+        health::ready,
+        openapi
+    ),
+    tags(
+        (name = "registry", description = "What phasic reads."),
+        (name = "operations", description = "What operators and programs read.")
+    )
+)]
+struct ApiDocument;
+
+/// The API as an OpenAPI document.
+pub fn api_document() -> utoipa::openapi::OpenApi {
+    ApiDocument::openapi()
+}
+
+/// The API document as it is served, printed by `phasic-hub openapi`, and committed.
+#[expect(clippy::missing_panics_doc, reason = "a document of texts always serialises")]
+pub fn api_document_json() -> String {
+    let mut text = api_document().to_pretty_json().expect("an API document is texts");
+    text.push('\n');
+    text
+}
+
+/// This document.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "operations",
+    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json"))
+)]
+pub(super) async fn openapi() -> impl IntoResponse {
+    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], api_document_json())
+}

@@ -1,0 +1,89 @@
+//! The page a browser finds at `/`: what this is, what is here, how to use it. No scripts, nothing from elsewhere.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::response::{Html, IntoResponse};
+
+use crate::hub::Hub;
+use crate::registry::Catalogue;
+
+/// Computes shown; the registry has the others.
+const SHOWN: usize = 100;
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
+    pre,code{font:14px/1.4 ui-monospace,monospace}pre{padding:1rem;overflow:auto;border:1px solid #8886}\
+    table{border-collapse:collapse}td,th{text-align:left;padding:.2rem 1rem .2rem 0;vertical-align:top}";
+
+/// A page for people: what is here, and how to point phasic and curl at it.
+#[utoipa::path(
+    get,
+    path = "/",
+    tag = "operations",
+    responses((status = 200, description = "HTML without scripts", content_type = "text/html", body = String))
+)]
+pub(super) async fn home(State(hub): State<Arc<Hub>>) -> impl IntoResponse {
+    let headers = [
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    (headers, Html(page(hub.public_base(), &hub.catalogue(), &hub.readiness.reasons())))
+}
+
+fn page(base: &str, catalogue: &Catalogue, waiting_for: &[String]) -> String {
+    let base = escape(base);
+    let state = if waiting_for.is_empty() { "Ready.".to_owned() } else { escape(&waiting_for.join(" ")) };
+    let count = catalogue.computes().len();
+    let mut rows = String::new();
+    for compute in catalogue.computes().iter().take(SHOWN) {
+        let description = compute.metadata.description.as_deref().unwrap_or_default();
+        // Writing to a string cannot fail.
+        let _ = writeln!(rows, "<tr><td><code>{}</code><td>{}", compute.id, escape(description));
+    }
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Phasic Hub</title>\n\
+         <style>{STYLE}</style>\n\
+         <h1>Phasic Hub</h1>\n\
+         <p>This server keeps eliminations of phase-type graphs, verified, so that each is computed once and \
+         everybody reuses it. {state}\n\
+         <h2>From Python</h2>\n\
+         <p>An unmodified <code>phasic</code> uses this hub after these lines; the variable lets it use what it \
+         pulls.\n\
+         <pre>import os\nos.environ[\"PHASIC_REWARD_COMPUTE_CACHE\"] = \"1\"\n\
+         import phasic.compute_repository as repository\n\
+         repository.ComputeRegistry.REGISTRY_URL_TEMPLATE = \"{base}/registry.json\"\n\
+         repository._default_registry = None</pre>\n\
+         <h2>From a shell</h2>\n\
+         <pre>curl {base}/registry.json\ncurl {base}/readyz</pre>\n\
+         <p><a href=\"/registry.json\">registry.json</a> · <a href=\"/openapi.json\">openapi.json</a> · \
+         <a href=\"/readyz\">readyz</a>\n\
+         <h2>Computes: {count}</h2>\n<table>\n{rows}</table>\n</html>\n"
+    )
+}
+
+/// Text as HTML. Descriptions come from wherever a mirror found them.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn markup_in_a_description_is_text() {
+        assert_eq!(super::escape("<a href='x'>&\"</a>"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;&lt;/a&gt;");
+    }
+}

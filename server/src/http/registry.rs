@@ -1,0 +1,149 @@
+//! The registry document on the wire.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::response::IntoResponse;
+use phasic_hub_api::{Problem, ProblemCode, RegistryDocument};
+
+use super::conditional;
+use super::error::ApiError;
+use crate::hub::Hub;
+use crate::registry::{Paths, Representation};
+
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct RegistryQuery {
+    paths: Option<String>,
+}
+
+/// The registry: every compute of this hub, as phasic reads it.
+///
+/// Artifacts are named by absolute URLs under the hub's public address, which carry the digest of their bytes. With
+/// `paths=relative` they are named as they lie in a registry repository.
+#[utoipa::path(
+    get,
+    path = "/registry.json",
+    tag = "registry",
+    params(
+        ("paths" = Option<String>, Query, description = "`absolute` (as when it is missing) or `relative`"),
+        ("If-None-Match" = Option<String>, Header, description = "Entity tags the client has"),
+    ),
+    responses(
+        (status = 200, description = "The document", body = RegistryDocument, content_type = "application/json"),
+        (status = 304, description = "The client has it"),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn registry(
+    State(hub): State<Arc<Hub>>,
+    Query(query): Query<RegistryQuery>,
+    headers: HeaderMap,
+) -> Result<Response<Body>, ApiError> {
+    let paths = match query.paths.as_deref() {
+        None | Some("absolute") => Paths::Absolute,
+        Some("relative") => Paths::Relative,
+        Some(other) => {
+            let detail = format!("The parameter paths is absolute or relative, not {other:?}.");
+            return Err(ApiError::new(ProblemCode::InvalidRequest, detail));
+        }
+    };
+    Ok(answer(hub.catalogue().document(paths), &headers))
+}
+
+/// The same registry at the address it has on a raw file host, for clients that keep `{repo}` in their template.
+#[utoipa::path(
+    get,
+    path = "/{owner}/{repo}/{reference}/registry.json",
+    tag = "registry",
+    params(
+        ("owner" = String, Path, description = "Anything"),
+        ("repo" = String, Path, description = "Anything"),
+        ("reference" = String, Path, description = "Anything"),
+        ("paths" = Option<String>, Query, description = "`absolute` (as when it is missing) or `relative`"),
+    ),
+    responses((status = 200, description = "As `/registry.json`", body = RegistryDocument, content_type = "application/json"))
+)]
+pub(super) async fn raw_registry(
+    hub: State<Arc<Hub>>,
+    query: Query<RegistryQuery>,
+    headers: HeaderMap,
+) -> Result<Response<Body>, ApiError> {
+    registry(hub, query, headers).await
+}
+
+fn answer(document: &Representation, request: &HeaderMap) -> Response<Body> {
+    let gzip = accepts_gzip(request);
+    // Two codings are two representations, and a strong tag may not be shared by them.
+    let etag =
+        if gzip { format!("\"{}-gzip\"", document.sha256) } else { format!("\"{}\"", document.sha256) };
+    let mut headers = HeaderMap::from_iter([
+        (CACHE_CONTROL, HeaderValue::from_static("public, no-cache")),
+        (VARY, HeaderValue::from_static("accept-encoding")),
+    ]);
+    if let Ok(value) = HeaderValue::from_str(&etag) {
+        headers.insert(ETAG, value);
+    }
+    if conditional::none_match(request, &etag) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if !gzip {
+        return (headers, document.plain.clone()).into_response();
+    }
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    (headers, document.gzip.clone()).into_response()
+}
+
+/// Whether the client names gzip, or everything, with a weight above zero.
+fn accepts_gzip(request: &HeaderMap) -> bool {
+    let codings = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let mut any = None;
+    for coding in codings.flat_map(|value| value.split(',')) {
+        let mut parts = coding.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        let wanted =
+            weight.is_none_or(|weight| weight.trim().parse::<f32>().is_ok_and(|weight| weight > 0.0));
+        if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
+            return wanted;
+        }
+        if name == "*" {
+            any = Some(wanted);
+        }
+    }
+    any.unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::accepts_gzip;
+    use axum::http::{HeaderMap, HeaderValue};
+
+    #[test]
+    fn gzip_is_sent_only_to_those_who_ask_for_it() {
+        let accepts = |value: &'static str| {
+            accepts_gzip(&HeaderMap::from_iter([(
+                "accept-encoding".parse().unwrap(),
+                HeaderValue::from_static(value),
+            )]))
+        };
+        for value in [
+            "gzip",
+            "gzip, deflate",
+            "br;q=1.0, GZIP;q=0.8",
+            "*",
+            "x-gzip",
+            "deflate, *;q=0.1",
+            "gzip; q=0.5",
+        ] {
+            assert!(accepts(value), "{value}");
+        }
+        for value in ["", "identity", "br", "gzip;q=0", "gzip;q=0.000, *", "*;q=0", "gzipped", "gzip;q=x"] {
+            assert!(!accepts(value), "{value}");
+        }
+        assert!(!accepts_gzip(&HeaderMap::new()));
+    }
+}

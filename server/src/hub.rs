@@ -1,0 +1,187 @@
+//! One running hub: the data directory, what is served from it, and whether it is ready.
+//!
+//! The rooms meet here. Nothing here speaks HTTP or SQL.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::blobs::{BlobError, BlobStore, LocalBlobs};
+use crate::registry::{Catalogue, CatalogueError};
+use crate::store::{Store, StoreError};
+
+/// How often the database is asked whether another process has changed it.
+const WATCH_EVERY: Duration = Duration::from_millis(500);
+
+/// The data directory of a hub: database and blobs.
+#[derive(Clone)]
+pub struct DataDirectory {
+    /// What is known.
+    pub store: Store,
+    /// The bytes.
+    pub blobs: Arc<dyn BlobStore>,
+}
+
+/// A data directory that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// It cannot be made.
+    #[error("the data directory {} cannot be created: {source}", path.display())]
+    Create {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another process serves it.
+    #[error("another phasic-hub serves the data directory {}; stop it, or choose another --data", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The blob store failed.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    /// The registry could not be rendered.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+}
+
+impl DataDirectory {
+    /// Opens a data directory, and makes one where there is none. Several processes may do so at a time.
+    ///
+    /// # Errors
+    /// When directory, database or blob store cannot be opened.
+    pub async fn open(path: &Path) -> Result<Self, DataError> {
+        fs::create_dir_all(path).map_err(|source| DataError::Create { path: path.to_owned(), source })?;
+        let store = Store::open(path).await?;
+        let blobs = Arc::new(LocalBlobs::open(path)?);
+        Ok(Self { store, blobs })
+    }
+}
+
+/// Keeps a second server out of a data directory for as long as it lives.
+#[derive(Debug)]
+pub struct ServeLock(#[expect(dead_code, reason = "held, never read")] File);
+
+impl ServeLock {
+    /// Takes the lock.
+    ///
+    /// # Errors
+    /// [`DataError::InUse`] when somebody has it.
+    pub fn take(data_dir: &Path) -> Result<Self, DataError> {
+        let create = |source| DataError::Create { path: data_dir.to_owned(), source };
+        fs::create_dir_all(data_dir).map_err(create)?;
+        let file = File::create(data_dir.join("serve.lock")).map_err(create)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(fs::TryLockError::WouldBlock) => Err(DataError::InUse { path: data_dir.to_owned() }),
+            Err(fs::TryLockError::Error(source)) => Err(create(source)),
+        }
+    }
+}
+
+/// A hub that answers requests.
+pub struct Hub {
+    /// Its data.
+    pub data: DataDirectory,
+    /// Whether it is ready, and why not.
+    pub readiness: Readiness,
+    public_base: String,
+    catalogue: ArcSwap<Catalogue>,
+}
+
+impl Hub {
+    /// A hub on this data, whose artifacts are to be found under `public_base`.
+    ///
+    /// # Errors
+    /// When the present state cannot be read.
+    pub async fn new(data: DataDirectory, public_base: String) -> Result<Self, DataError> {
+        let catalogue = Catalogue::load(&data.store, &*data.blobs, &public_base).await?;
+        report(&catalogue);
+        Ok(Self {
+            data,
+            readiness: Readiness::default(),
+            public_base,
+            catalogue: ArcSwap::from_pointee(catalogue),
+        })
+    }
+
+    /// What absolute URLs of this hub begin with, without a final slash.
+    pub fn public_base(&self) -> &str {
+        &self.public_base
+    }
+
+    /// What is served at this moment.
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.catalogue.load_full()
+    }
+
+    /// Renders the registry anew after a change.
+    ///
+    /// # Errors
+    /// When the present state cannot be read; what was served before is still served then.
+    pub async fn refresh(&self) -> Result<(), CatalogueError> {
+        let catalogue = Catalogue::load(&self.data.store, &*self.data.blobs, &self.public_base).await?;
+        report(&catalogue);
+        self.catalogue.store(Arc::new(catalogue));
+        Ok(())
+    }
+
+    /// Renders the registry anew whenever anybody has changed the database, this process or another. Never ends.
+    pub async fn follow_changes(&self) {
+        loop {
+            if let Err(error) = self.follow().await {
+                tracing::error!(%error, "lost sight of the database; what was served before is still served");
+            }
+            tokio::time::sleep(WATCH_EVERY).await;
+        }
+    }
+
+    async fn follow(&self) -> Result<(), CatalogueError> {
+        let mut watch = self.data.store.watch().await?;
+        // Whatever happened before the watch began.
+        self.refresh().await?;
+        loop {
+            tokio::time::sleep(WATCH_EVERY).await;
+            if watch.has_changed().await? {
+                self.refresh().await?;
+            }
+        }
+    }
+}
+
+fn report(catalogue: &Catalogue) {
+    for withheld in catalogue.withheld() {
+        tracing::warn!(id = %withheld.id, missing = %withheld.missing, "withheld a compute: a file of it is missing");
+    }
+}
+
+/// What still has to happen before the hub is ready.
+#[derive(Debug, Default)]
+pub struct Readiness(Mutex<BTreeMap<&'static str, String>>);
+
+impl Readiness {
+    /// Something is missing, with a sentence for people.
+    pub fn wait_for(&self, what: &'static str, reason: impl Into<String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(what, reason.into());
+    }
+
+    /// It is there now.
+    pub fn done(&self, what: &'static str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(what);
+    }
+
+    /// Everything that is missing; empty when the hub is ready.
+    pub fn reasons(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}

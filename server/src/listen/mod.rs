@@ -1,0 +1,147 @@
+//! The accept loop: limits on connections and time, and an orderly end.
+//!
+//! `axum::serve` waits for ever for the rest of a request head, and the protocol-sniffing builder for the first byte of
+//! one. This loop speaks HTTP/1 only, with a deadline on every head. What is answered is not known here.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+use crate::config;
+
+/// The first pause after a failed accept, and the longest.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+
+/// Header fields of one request.
+const MAX_HEADER_FIELDS: usize = 100;
+
+/// hyper refuses to work with less.
+const MIN_HEADER_BYTES: usize = 8192;
+
+/// Serves `router` on `listener` until `stop` is complete; then lets running requests finish, for as long as the
+/// drain timeout says, or until `hurry` is complete.
+///
+/// At most `max_connections` connections are open at a time; others wait in the queue of the operating system.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: &config::Http,
+    stop: impl Future<Output = ()>,
+    hurry: impl Future<Output = ()>,
+) {
+    let places = Arc::new(Semaphore::new(limits.max_connections));
+    let (draining, drain) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let builder = protocol(limits);
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = async {
+            // Taken before accepting, so that what cannot be served is not accepted either.
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, accept(&listener).await)
+        };
+        let (place, stream) = tokio::select! {
+            () = &mut stop => break,
+            accepted = accepted => accepted,
+        };
+        connections.spawn(connection(builder.clone(), stream, router.clone(), drain.clone(), place));
+        // Forget those that are over.
+        while connections.try_join_next().is_some() {}
+    }
+    drop(listener);
+    tracing::info!(connections = connections.len(), "stopped accepting; letting running requests finish");
+    draining.send_replace(true);
+    let finished = async { while connections.join_next().await.is_some() {} };
+    tokio::select! {
+        () = finished => tracing::info!("all requests have finished"),
+        () = tokio::time::sleep(limits.drain_timeout_ms.duration()) => {
+            tracing::warn!("the drain timeout is over; closing what is still open");
+        }
+        () = hurry => tracing::warn!("told to stop a second time; closing what is still open"),
+    }
+    connections.shutdown().await;
+}
+
+fn protocol(limits: &config::Http) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout_ms.duration())
+        .max_headers(MAX_HEADER_FIELDS)
+        .max_buf_size(limits.max_header_bytes.max(MIN_HEADER_BYTES));
+    builder
+}
+
+/// One connection, until it is over or draining has let its last request finish.
+async fn connection(
+    builder: http1::Builder,
+    stream: TcpStream,
+    router: Router,
+    mut drain: watch::Receiver<bool>,
+    _place: impl Send,
+) {
+    // Answers are written whole; waiting to fill packets only delays them.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let router = router.clone();
+        async move { Ok::<_, Infallible>(answer(router, request).await) }
+    });
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let draining = async {
+        // An error says that the sender is gone, which is the same.
+        let _ = drain.wait_for(|&draining| draining).await;
+    };
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = draining => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+async fn answer(router: Router, request: hyper::Request<Incoming>) -> hyper::Response<Body> {
+    match router.oneshot(request.map(Body::new)).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// Accepts the next connection. Errors, such as having no file descriptors left, are waited out.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    let (mut pause, longest) = BACKOFF;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) if concerns_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections at the moment");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(longest);
+            }
+        }
+    }
+}
+
+/// Whether the connection failed before it was accepted, and the listener is well.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+    )
+}

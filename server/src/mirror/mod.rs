@@ -1,0 +1,130 @@
+//! The mirror: copies an upstream registry, and trusts nothing it says.
+//!
+//! One pass reads the document, fetches and verifies what it does not have yet, and makes the outcome the state of the
+//! mirror in one transaction. Entries and artifacts that fail are left out with a reason; a pass that fails changes
+//! nothing. Serving what was mirrored is not done here.
+
+mod artifact;
+mod location;
+mod pass;
+mod upstream;
+mod web;
+
+use std::fmt;
+
+use phasic_hub_api::RegistryError;
+
+pub use location::{Location, LocationError};
+pub use pass::{PassReport, sync};
+pub use upstream::{FetchError, Upstream, UpstreamError};
+
+use crate::blobs::BlobError;
+use crate::store::StoreError;
+
+/// A pass that failed as a whole. The mirror is what it was before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MirrorError {
+    /// What was given as upstream cannot be one.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// The registry document cannot be had.
+    #[error("the registry document of {upstream} cannot be read: {source}")]
+    Fetch {
+        /// The upstream.
+        upstream: String,
+        /// Why.
+        source: FetchError,
+    },
+    /// It can be had and is no registry document of version 2.
+    #[error("{upstream}: {source}")]
+    Registry {
+        /// The upstream.
+        upstream: String,
+        /// Why.
+        source: RegistryError,
+    },
+    /// The hub is offline by its settings.
+    #[error(
+        "this hub is offline by its settings, so {upstream} was not asked; directories can still be mirrored"
+    )]
+    Offline {
+        /// The upstream.
+        upstream: String,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The blob store failed.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+}
+
+impl MirrorError {
+    /// 2 for unreadable input, 3 for the network and the hub itself.
+    pub(crate) fn exit_status(&self) -> u8 {
+        match self {
+            Self::Upstream(_) | Self::Registry { .. } => 2,
+            _ => 3,
+        }
+    }
+}
+
+/// Why an entry or one of its artifacts was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The kind, for programs.
+    pub code: FaultCode,
+    /// A sentence, for people.
+    pub reason: String,
+}
+
+impl Fault {
+    fn new(code: FaultCode, reason: impl fmt::Display) -> Self {
+        Self { code, reason: reason.to_string() }
+    }
+}
+
+/// The kinds of faults. The words are stored, and never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FaultCode {
+    /// The entry is not what a registry entry must be.
+    EntryInvalid,
+    /// This hub has published a compute of this id for the same graph itself. Nothing is wrong; the local one stays.
+    LocalSame,
+    /// This hub has published a compute of this id for another graph. The local one stays.
+    LocalConflict,
+    /// The location leads away from the upstream, or out of its directory.
+    LocationRefused,
+    /// The file could not be had.
+    FetchFailed,
+    /// The file is larger than this hub takes.
+    TooLarge,
+    /// The file has another size than the entry says.
+    WrongSize,
+    /// The file has another SHA-256 than the entry says.
+    WrongHash,
+    /// The bytes are as announced, and no artifact for this graph.
+    ArtifactInvalid,
+    /// The entry names two files for one component.
+    DuplicateScc,
+}
+
+impl FaultCode {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EntryInvalid => "entry_invalid",
+            Self::LocalSame => "local_same",
+            Self::LocalConflict => "local_conflict",
+            Self::LocationRefused => "location_refused",
+            Self::FetchFailed => "fetch_failed",
+            Self::TooLarge => "too_large",
+            Self::WrongSize => "wrong_size",
+            Self::WrongHash => "wrong_hash",
+            Self::ArtifactInvalid => "artifact_invalid",
+            Self::DuplicateScc => "duplicate_scc",
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! One pass over an upstream, from the document to the transaction.
+
+use std::collections::{HashMap, HashSet};
+
+use phasic_hub_api::{ComputeId, ReadLimits, RegistryDocument, RegistryEntry, RegistryReading};
+
+use super::artifact::{Announced, Stop, take};
+use super::{Fault, FaultCode, MirrorError, Upstream};
+use crate::blobs::{BlobError, Terms, in_memory};
+use crate::config;
+use crate::hub::DataDirectory;
+use crate::store::{ArtifactRow, ComputeRow, FaultRow, Origin, PassRecord, Publication, Role};
+
+/// What a pass did.
+#[derive(Clone, Debug)]
+pub struct PassReport {
+    /// Where it read.
+    pub upstream: String,
+    /// Entries of the document.
+    pub entries: usize,
+    /// Computes the mirror has now.
+    pub mirrored: usize,
+    /// What was left out.
+    pub faults: Vec<FaultRow>,
+}
+
+/// Runs one pass and makes its outcome the state of the mirror.
+///
+/// Files the hub has already are not fetched again. A compute one of whose files fails stays at the version that was
+/// mirrored last; component files that fail are left out of theirs.
+///
+/// # Errors
+/// When the document cannot be used, or the hub itself fails. Nothing is changed then.
+pub async fn sync(
+    data: &DataDirectory,
+    upstream: &Upstream,
+    limits: &config::Mirror,
+) -> Result<PassReport, MirrorError> {
+    let (bytes, reading) = read_document(upstream, limits).await?;
+    let known = Known::load(data).await?;
+    let entries = reading.entries().len();
+    let mut pass = Pass { data, upstream, limits, known, computes: Vec::new(), faults: Vec::new() };
+    for entry in reading.entries() {
+        match entry {
+            Err(fault) => pass.leave_out(&fault.id, None, FaultCode::EntryInvalid, &fault.reason),
+            Ok((id, entry)) => pass.visit(id, entry).await?,
+        }
+    }
+    let Pass { computes, faults, .. } = pass;
+    let terms = Terms { max_bytes: bytes.len() as u64, sha256: None };
+    let document = data.blobs.put(in_memory(bytes), terms).await?;
+    let record = PassRecord { upstream: upstream.to_string(), document, entries, computes, faults };
+    data.store.reconcile(&record).await?;
+    let PassRecord { upstream, computes, faults, .. } = record;
+    Ok(PassReport { upstream, entries, mirrored: computes.len(), faults })
+}
+
+async fn read_document(
+    upstream: &Upstream,
+    limits: &config::Mirror,
+) -> Result<(Vec<u8>, RegistryReading), MirrorError> {
+    let refused = |source| MirrorError::Registry { upstream: upstream.to_string(), source };
+    let bytes = match upstream.document(limits.max_registry_bytes as u64).await {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            return Err(match error.into_too_large() {
+                Ok(too_large) => refused(too_large),
+                Err(source) => MirrorError::Fetch { upstream: upstream.to_string(), source },
+            });
+        }
+    };
+    let mut read_limits = ReadLimits::default();
+    read_limits.document_bytes = limits.max_registry_bytes;
+    let reading = RegistryDocument::read(&bytes, &read_limits).map_err(refused)?;
+    Ok((bytes, reading))
+}
+
+/// What the hub has at the beginning of a pass.
+struct Known {
+    local: HashMap<ComputeId, RegistryEntry>,
+    mirrored: HashMap<ComputeId, Publication>,
+}
+
+impl Known {
+    async fn load(data: &DataDirectory) -> Result<Self, MirrorError> {
+        let mut known = Self { local: HashMap::new(), mirrored: HashMap::new() };
+        for ComputeRow { origin, publication } in data.store.computes().await? {
+            match origin {
+                Origin::Local => {
+                    known.local.insert(publication.id, publication.entry);
+                }
+                Origin::Mirror => {
+                    known.mirrored.insert(publication.id.clone(), publication);
+                }
+            }
+        }
+        Ok(known)
+    }
+}
+
+struct Pass<'a> {
+    data: &'a DataDirectory,
+    upstream: &'a Upstream,
+    limits: &'a config::Mirror,
+    known: Known,
+    computes: Vec<Publication>,
+    faults: Vec<FaultRow>,
+}
+
+impl Pass<'_> {
+    async fn visit(&mut self, id: &ComputeId, entry: &RegistryEntry) -> Result<(), BlobError> {
+        if let Some(local) = self.known.local.get(id) {
+            let (code, reason) = if local.graph_hash == entry.graph_hash {
+                (FaultCode::LocalSame, "this hub has published this compute itself, for the same graph")
+            } else {
+                (FaultCode::LocalConflict, "this hub has published another graph under this id itself")
+            };
+            self.leave_out(id.as_str(), None, code, &reason);
+            return Ok(());
+        }
+        let artifacts =
+            if entry.retracted { Some(self.already_here(id, entry)) } else { self.files(id, entry).await? };
+        match artifacts {
+            Some(artifacts) => {
+                self.computes.push(Publication { id: id.clone(), entry: entry.clone(), artifacts });
+            }
+            None => self.computes.extend(self.known.mirrored.get(id).cloned()),
+        }
+        Ok(())
+    }
+
+    /// The files of a retracted entry, if they were mirrored before; they are not fetched any more.
+    fn already_here(&self, id: &ComputeId, entry: &RegistryEntry) -> Vec<ArtifactRow> {
+        let before = self.known.mirrored.get(id).filter(|before| before.entry.artifacts == entry.artifacts);
+        before.map(|before| before.artifacts.clone()).unwrap_or_default()
+    }
+
+    /// All files of an entry, or nothing if its parent fails.
+    async fn files(
+        &mut self,
+        id: &ComputeId,
+        entry: &RegistryEntry,
+    ) -> Result<Option<Vec<ArtifactRow>>, BlobError> {
+        let mut rows: Vec<ArtifactRow> = Vec::new();
+        let mut components = HashSet::new();
+        for announced in Announced::all(entry) {
+            let outcome = if announced.role == Role::Scc && !components.insert(announced.graph_hash) {
+                Err(Stop::Fault(Fault::new(
+                    FaultCode::DuplicateScc,
+                    "the entry has named a file for it before",
+                )))
+            } else if let Some(row) = self.reuse(id, announced).await? {
+                Ok(row)
+            } else {
+                let max_bytes = self.limits.max_artifact_bytes;
+                take(announced, self.upstream, &*self.data.blobs, max_bytes).await
+            };
+            match outcome {
+                Ok(row) => rows.push(row),
+                Err(Stop::Blobs(error)) => return Err(error),
+                Err(Stop::Fault(fault)) => {
+                    let name = announced.role.name(announced.graph_hash).to_string();
+                    self.leave_out(id.as_str(), Some(name), fault.code, &fault.reason);
+                    if announced.role == Role::Parent {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+        Ok(Some(rows))
+    }
+
+    /// A file that was mirrored before with the same bytes, and is still here in both forms.
+    async fn reuse(
+        &self,
+        id: &ComputeId,
+        announced: Announced<'_>,
+    ) -> Result<Option<ArtifactRow>, BlobError> {
+        let Some(before) = self.known.mirrored.get(id) else { return Ok(None) };
+        let same = |row: &&ArtifactRow| {
+            row.role == announced.role
+                && row.graph_hash == announced.graph_hash
+                && row.original.sha256 == announced.sha256
+                && row.original.size_bytes == announced.size_bytes
+        };
+        let Some(&row) = before.artifacts.iter().find(same) else { return Ok(None) };
+        for blob in [row.original, row.served] {
+            if self.data.blobs.size_bytes(blob.sha256).await? != Some(blob.size_bytes) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(row))
+    }
+
+    fn leave_out(
+        &mut self,
+        entry: &str,
+        artifact: Option<String>,
+        code: FaultCode,
+        reason: &dyn std::fmt::Display,
+    ) {
+        let reason = reason.to_string();
+        tracing::debug!(?entry, artifact, code = code.as_str(), reason, "left out");
+        let code = code.as_str().to_owned();
+        self.faults.push(FaultRow { entry: entry.to_owned(), artifact, code, reason });
+    }
+}

@@ -1,0 +1,198 @@
+//! The reference computes: built, eliminated and published by the hub itself, so that it is useful without a network.
+//!
+//! Eliminations run on a pool of their own, so that requests are answered meanwhile. Which models there are is the
+//! engine's knowledge; a job queue for everybody's models is not this room.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use phasic_engine::artifact::encode_ptdprmc3;
+use phasic_engine::document::DocumentError;
+use phasic_engine::graph::GraphLimits;
+use phasic_engine::reference::{ReferenceCompute, computes};
+use phasic_engine::trace::{EliminationError, Limits, eliminate};
+use phasic_hub_api::identifier::ComputeIdError;
+use phasic_hub_api::{
+    ArtifactName, ArtifactRef, Artifacts, ComputeId, GraphHash, Metadata, RegistryEntry, Sha256,
+};
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use tokio::sync::oneshot;
+
+use crate::blobs::{BlobError, Terms, in_memory};
+use crate::hub::{DataDirectory, Hub};
+use crate::registry::CatalogueError;
+use crate::store::{ArtifactRow, Publication, Role, StoreError};
+
+/// What readiness waits for.
+const READINESS: &str = "reference computes";
+
+/// What phasic calls the revision of entries whose files are PTDPRMC3.
+const FORMAT_REVISION: u32 = 3;
+
+/// Part of every definition digest: raise it when the same document must be eliminated anew.
+const SCHEME: &str = "phasic-trace/ptdprmc3/1";
+
+/// A reference compute that could not be published.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReferenceError {
+    /// Its id is none.
+    #[error(transparent)]
+    Id(#[from] ComputeIdError),
+    /// Its model document builds no graph.
+    #[error(transparent)]
+    Model(#[from] DocumentError),
+    /// Its elimination did not finish.
+    #[error(transparent)]
+    Elimination(#[from] EliminationError),
+    /// The elimination pool lost it, which means that it panicked.
+    #[error("the elimination broke off")]
+    Lost,
+    /// The artifact could not be stored.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    /// The compute could not be published.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The registry could not be rendered.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+}
+
+/// The pool eliminations run on. `threads` 0 leaves one core to everybody else.
+///
+/// # Errors
+/// When the operating system gives no threads.
+pub fn pool(threads: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = if threads == 0 { cores.saturating_sub(1).max(1) } else { threads };
+    ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("eliminate-{index}")).build()
+}
+
+/// Publishes every reference compute that is not published yet, and tells the hub's readiness about it.
+///
+/// A compute that fails is logged and keeps the hub from being ready; the others are published all the same.
+pub async fn publish(hub: Arc<Hub>, pool: Arc<ThreadPool>, max_memory_bytes: u64) {
+    let mut failed = Vec::new();
+    for compute in computes() {
+        if let Err(error) = publish_one(&hub, &pool, compute, max_memory_bytes).await {
+            tracing::error!(id = compute.id, %error, "could not publish a reference compute");
+            failed.push(compute.id);
+        }
+    }
+    if let Err(error) = hub.refresh().await {
+        tracing::error!(%error, "could not render the registry");
+    } else if failed.is_empty() {
+        hub.readiness.done(READINESS);
+        return;
+    }
+    let reason =
+        format!("Reference computes that could not be published: {} (see the log).", failed.join(", "));
+    hub.readiness.wait_for(READINESS, reason);
+}
+
+/// Tells readiness that the reference computes are still to come.
+pub fn announce(hub: &Hub) {
+    hub.readiness.wait_for(READINESS, "The reference computes are being eliminated.");
+}
+
+async fn publish_one(
+    hub: &Hub,
+    pool: &Arc<ThreadPool>,
+    compute: &'static ReferenceCompute,
+    max_memory_bytes: u64,
+) -> Result<(), ReferenceError> {
+    let id: ComputeId = compute.id.parse()?;
+    let definition = definition(compute)?;
+    let withheld = hub.catalogue().withheld().iter().any(|withheld| withheld.id == id);
+    if !withheld && hub.data.store.reference_definition(&id).await? == Some(definition) {
+        return Ok(());
+    }
+    let (send, receive) = oneshot::channel();
+    pool.spawn(move || {
+        // Nobody is left to be told when the hub is stopping.
+        let _ = send.send(make(compute, max_memory_bytes));
+    });
+    let made = receive.await.map_err(|_| ReferenceError::Lost)??;
+    store(&hub.data, id, compute, definition, made).await?;
+    hub.refresh().await?;
+    Ok(())
+}
+
+/// The digest of all that decides what a reference compute is: while it is unchanged, nothing is eliminated again.
+fn definition(compute: &ReferenceCompute) -> Result<Sha256, ReferenceError> {
+    let ReferenceCompute { id, constants, description, author, license, domain, model_type, tags, .. } =
+        compute;
+    let text = compute.document()?.text().to_owned();
+    let all = serde_json::json!([
+        SCHEME,
+        id,
+        text,
+        constants,
+        description,
+        author,
+        license,
+        domain,
+        model_type,
+        tags
+    ]);
+    Ok(Sha256::of(all.to_string().as_bytes()))
+}
+
+/// What an elimination gives.
+struct Made {
+    graph_hash: GraphHash,
+    vertices: u64,
+    param_length: u64,
+    artifact: Vec<u8>,
+}
+
+fn make(compute: &ReferenceCompute, max_memory_bytes: u64) -> Result<Made, ReferenceError> {
+    let graph = compute.build(&GraphLimits::default())?;
+    let limits = Limits::default().with_memory_bytes(max_memory_bytes);
+    let trace = eliminate(&graph, &limits, &mut ())?;
+    let mut artifact = Vec::new();
+    encode_ptdprmc3(&trace, &mut artifact).expect("writing to memory does not fail");
+    Ok(Made {
+        graph_hash: graph.content_hash(),
+        vertices: graph.vertex_count().into(),
+        param_length: graph.param_length() as u64,
+        artifact,
+    })
+}
+
+async fn store(
+    data: &DataDirectory,
+    id: ComputeId,
+    compute: &ReferenceCompute,
+    definition: Sha256,
+    made: Made,
+) -> Result<(), ReferenceError> {
+    let terms = Terms { max_bytes: made.artifact.len() as u64, sha256: None };
+    let blob = data.blobs.put(in_memory(made.artifact), terms).await?;
+    let text = |text: &str| Some(text.to_owned());
+    let metadata = Metadata {
+        description: text(compute.description),
+        author: text(compute.author.unwrap_or("unknown")),
+        license: text(compute.license),
+        vertices: Some(made.vertices),
+        param_length: Some(made.param_length),
+        domain: text(compute.domain),
+        model_type: text(compute.model_type),
+        tags: compute.tags.iter().map(|&tag| tag.to_owned()).collect(),
+    };
+    let parent = ArtifactRef {
+        cid_or_path: ArtifactName::Parent(made.graph_hash).registry_path(),
+        sha256: blob.sha256,
+        size_bytes: blob.size_bytes,
+    };
+    let artifacts = Artifacts { parent, scc: Vec::new() };
+    let entry = RegistryEntry::new(made.graph_hash, FORMAT_REVISION, artifacts, metadata);
+    let row = ArtifactRow { role: Role::Parent, graph_hash: made.graph_hash, original: blob, served: blob };
+    let publication = Publication { id, entry, artifacts: vec![row] };
+    data.store.publish_local(&publication, Some(definition)).await?;
+    tracing::info!(id = compute.id, graph_hash = %made.graph_hash, bytes = blob.size_bytes, "published a reference compute");
+    Ok(())
+}

@@ -1,0 +1,71 @@
+use std::sync::Arc;
+
+use phasic_engine::artifact::{Checks, Format, decode};
+use phasic_engine::graph::GraphLimits;
+use phasic_engine::reference::computes;
+
+use super::{announce, definition, make, pool, publish};
+use crate::hub::{DataDirectory, Hub};
+use crate::registry::Paths;
+
+const MEMORY_BYTES: u64 = 1 << 30;
+
+async fn hub(directory: &tempfile::TempDir) -> Arc<Hub> {
+    let data = DataDirectory::open(directory.path()).await.unwrap();
+    let hub = Arc::new(Hub::new(data, "http://hub.example".to_owned()).await.unwrap());
+    announce(&hub);
+    hub
+}
+
+#[tokio::test]
+async fn a_hub_publishes_every_reference_compute_and_is_ready_then() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = hub(&directory).await;
+    assert_eq!(hub.readiness.reasons().len(), 1);
+    publish(Arc::clone(&hub), Arc::new(pool(1).unwrap()), MEMORY_BYTES).await;
+    assert_eq!(hub.readiness.reasons(), [""; 0]);
+    let listed: Vec<_> = hub.catalogue().computes().iter().map(|compute| compute.id.to_string()).collect();
+    let expected: Vec<_> = computes().iter().map(|compute| compute.id).collect();
+    assert_eq!(listed, expected);
+}
+
+#[tokio::test]
+async fn a_later_start_eliminates_only_what_is_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = hub(&directory).await;
+    publish(Arc::clone(&first), Arc::new(pool(1).unwrap()), MEMORY_BYTES).await;
+    let document = first.catalogue().document(Paths::Absolute).plain.clone();
+    let lost = make(&computes()[2], MEMORY_BYTES).unwrap().artifact;
+    let digits = phasic_hub_api::Sha256::of(&lost).to_string();
+    let path = directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits);
+    std::fs::remove_file(&path).unwrap();
+    drop(first);
+    let again = hub(&directory).await;
+    assert_eq!(again.catalogue().computes().len(), computes().len() - 1, "what lost its file is withheld");
+    // With no memory allowed only the one that is missing could fail, and does.
+    publish(Arc::clone(&again), Arc::new(pool(1).unwrap()), 0).await;
+    let reasons = again.readiness.reasons();
+    assert!(reasons[0].contains("published: coal_n20_theta1 (see"), "{reasons:?}");
+    publish(Arc::clone(&again), Arc::new(pool(1).unwrap()), MEMORY_BYTES).await;
+    assert_eq!(again.readiness.reasons(), [""; 0]);
+    assert_eq!(std::fs::read(&path).unwrap(), lost);
+    assert_eq!(again.catalogue().document(Paths::Absolute).plain, document);
+}
+
+#[test]
+fn what_is_made_passes_every_check_of_a_loader() {
+    for compute in computes() {
+        let made = make(compute, MEMORY_BYTES).unwrap();
+        let graph = compute.build(&GraphLimits::default()).unwrap();
+        let checks = Checks { graph: Some(&graph), hash: Some(made.graph_hash), ..Checks::default() };
+        assert_eq!(decode(&made.artifact, &checks).unwrap().format, Format::Ptdprmc3, "{}", compute.id);
+    }
+}
+
+#[test]
+fn definitions_tell_the_computes_apart() {
+    let mut digests: Vec<_> = computes().iter().map(|compute| definition(compute).unwrap()).collect();
+    digests.sort();
+    digests.dedup();
+    assert_eq!(digests.len(), computes().len());
+}

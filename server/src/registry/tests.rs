@@ -1,0 +1,160 @@
+use std::sync::Arc;
+
+use phasic_hub_api::{
+    ArtifactName, ArtifactRef, Artifacts, GraphHash, Metadata, ReadLimits, RegistryDocument, RegistryEntry,
+    SccRef, Sha256,
+};
+
+use super::{Catalogue, Paths};
+use crate::blobs::{LocalBlobs, StoredBlob, Terms, in_memory};
+use crate::hub::DataDirectory;
+use crate::store::{ArtifactRow, Publication, Role, Store};
+
+const BASE: &str = "https://hub.example/phasic";
+
+async fn fresh() -> (tempfile::TempDir, DataDirectory) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path()).await.unwrap();
+    let blobs = Arc::new(LocalBlobs::open(directory.path()).unwrap());
+    (directory, DataDirectory { store, blobs })
+}
+
+fn hash(seed: &str) -> GraphHash {
+    GraphHash::from_bytes(*Sha256::of(seed.as_bytes()).as_bytes())
+}
+
+async fn keep(data: &DataDirectory, content: &str) -> StoredBlob {
+    data.blobs.put(in_memory(content.to_owned()), Terms { max_bytes: 100, sha256: None }).await.unwrap()
+}
+
+async fn load(data: &DataDirectory) -> Catalogue {
+    Catalogue::load(&data.store, &*data.blobs, BASE).await.unwrap()
+}
+
+/// A compute whose files were published as `content`, and are served as they are.
+async fn publication(data: &DataDirectory, id: &str, graph: &str, content: &str) -> Publication {
+    let blob = keep(data, content).await;
+    let parent = ArtifactRef {
+        cid_or_path: "artifacts/original".to_owned(),
+        sha256: Sha256::of(b"original"),
+        size_bytes: 1,
+    };
+    let graph_hash = hash(graph);
+    Publication {
+        id: id.parse().unwrap(),
+        entry: RegistryEntry::new(graph_hash, 1, Artifacts { parent, scc: Vec::new() }, Metadata::default()),
+        artifacts: vec![ArtifactRow { role: Role::Parent, graph_hash, original: blob, served: blob }],
+    }
+}
+
+fn read(catalogue: &Catalogue, paths: Paths) -> RegistryDocument {
+    let reading = RegistryDocument::read(&catalogue.document(paths).plain, &ReadLimits::default()).unwrap();
+    let (document, faults) = reading.into_document();
+    assert_eq!(faults, []);
+    document
+}
+
+#[tokio::test]
+async fn entries_name_the_served_bytes_under_the_public_address() {
+    let (_directory, data) = fresh().await;
+    data.store.publish_local(&publication(&data, "a", "g", "served").await, None).await.unwrap();
+    let catalogue = load(&data).await;
+    let (sha256, path) = (Sha256::of(b"served"), format!("artifacts/{}.bin", hash("g")));
+    for (paths, location) in
+        [(Paths::Absolute, format!("{BASE}/{path}?sha256={sha256}")), (Paths::Relative, path.clone())]
+    {
+        let document = read(&catalogue, paths);
+        let entry = document.get("a").unwrap();
+        assert_eq!(entry.artifacts.parent, ArtifactRef { cid_or_path: location, sha256, size_bytes: 6 });
+        assert_eq!(entry.format_revision, Some(3));
+    }
+}
+
+#[tokio::test]
+async fn components_without_a_file_are_not_named_and_none_is_named_twice() {
+    let (_directory, data) = fresh().await;
+    let mut publication = publication(&data, "a", "g", "parent").await;
+    let scc = |seed: &str| SccRef {
+        cid_or_path: "artifacts/x".to_owned(),
+        scc_hash: hash(seed),
+        sha256: Sha256::of(b"original"),
+        size_bytes: 1,
+    };
+    publication.entry.artifacts.scc = vec![scc("refused"), scc("kept"), scc("kept")];
+    let served = keep(&data, "component").await;
+    let row = ArtifactRow { role: Role::Scc, graph_hash: hash("kept"), original: served, served };
+    publication.artifacts.push(row);
+    data.store.publish_local(&publication, None).await.unwrap();
+    let catalogue = load(&data).await;
+    let document = read(&catalogue, Paths::Relative);
+    let named: Vec<_> = document.get("a").unwrap().artifacts.scc.iter().collect();
+    assert_eq!(named.len(), 1);
+    assert_eq!((named[0].scc_hash, named[0].sha256), (hash("kept"), served.sha256));
+    assert_eq!(catalogue.artifact(ArtifactName::Scc(hash("kept")), None), Some(served));
+}
+
+#[tokio::test]
+async fn a_name_stands_for_the_first_entry_and_a_digest_for_what_it_was() {
+    let (_directory, data) = fresh().await;
+    let name = ArtifactName::Parent(hash("g"));
+    for (id, content) in [("a", "old"), ("b", "other"), ("a", "new")] {
+        data.store.publish_local(&publication(&data, id, "g", content).await, None).await.unwrap();
+    }
+    let catalogue = load(&data).await;
+    let found = |digest| catalogue.artifact(name, digest).map(|blob| blob.sha256);
+    assert_eq!(found(None), Some(Sha256::of(b"new")));
+    for content in ["old", "other", "new"] {
+        let digest = Sha256::of(content.as_bytes());
+        assert_eq!(found(Some(digest)), Some(digest), "{content}");
+    }
+    assert_eq!(found(Some(Sha256::of(b"never"))), None);
+    assert_eq!(catalogue.artifact(ArtifactName::Scc(hash("g")), None), None);
+}
+
+#[tokio::test]
+async fn a_retracted_compute_is_in_the_document_and_not_behind_its_name() {
+    let (_directory, data) = fresh().await;
+    let mut publication = publication(&data, "a", "g", "served").await;
+    publication.entry.retracted = true;
+    data.store.publish_local(&publication, None).await.unwrap();
+    let catalogue = load(&data).await;
+    assert!(read(&catalogue, Paths::Absolute).get("a").unwrap().retracted);
+    assert_eq!(catalogue.computes().len(), 0);
+    let name = ArtifactName::Parent(hash("g"));
+    assert_eq!(catalogue.artifact(name, None), None);
+    assert!(catalogue.artifact(name, Some(Sha256::of(b"served"))).is_some(), "its address stays good");
+}
+
+#[tokio::test]
+async fn a_compute_whose_file_is_missing_or_cut_is_withheld() {
+    let (directory, data) = fresh().await;
+    data.store.publish_local(&publication(&data, "a", "g", "gone").await, None).await.unwrap();
+    data.store.publish_local(&publication(&data, "b", "h", "here").await, None).await.unwrap();
+    let digits = Sha256::of(b"gone").to_string();
+    let path = directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits);
+    for damage in [true, false] {
+        if damage {
+            std::fs::write(&path, "g").unwrap();
+        } else {
+            std::fs::remove_file(&path).unwrap();
+        }
+        let catalogue = load(&data).await;
+        assert_eq!(read(&catalogue, Paths::Absolute).computes().len(), 1);
+        assert_eq!(catalogue.withheld()[0].id.as_str(), "a");
+        assert_eq!(catalogue.withheld()[0].missing, Sha256::of(b"gone"));
+        assert_eq!(catalogue.artifact(ArtifactName::Parent(hash("g")), None), None);
+    }
+}
+
+#[tokio::test]
+async fn the_compressed_document_is_the_same_document() {
+    use std::io::Read as _;
+    let (_directory, data) = fresh().await;
+    data.store.publish_local(&publication(&data, "a", "g", "served").await, None).await.unwrap();
+    let catalogue = load(&data).await;
+    let document = catalogue.document(Paths::Absolute);
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(&document.gzip[..]).read_to_end(&mut text).unwrap();
+    assert_eq!(text, document.plain);
+    assert_eq!(document.sha256, Sha256::of(&text));
+}
