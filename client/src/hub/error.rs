@@ -159,7 +159,7 @@ fn advice(status: u16) -> &'static str {
     match status {
         401 => "; the hub wants a token: set PHASIC_HUB_TOKEN",
         403 => "; the token does not allow this: ask the hub's administrator for one with the right scope",
-        404 => "; check the hub's address (--hub, PHASIC_HUB_URL)",
+        404 => "; check the hub's address (--hub, PHASIC_HUB_URL) or tell its administrator",
         408 | 429 | 500..=599 => "; try again later",
         _ => "",
     }

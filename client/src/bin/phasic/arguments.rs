@@ -4,10 +4,22 @@
 #![expect(clippy::doc_markdown, reason = "the doc comments here are help texts, read on a terminal")]
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
-const ABOUT: &str = "Share prepared phase-type models through a hub.";
+use crate::quantity::Quantity;
+
+const ABOUT: &str = "Prepare, check, evaluate and share phase-type models.";
+
+const LONG_ABOUT: &str = "\
+Prepare, check, evaluate and share phase-type models.
+
+MODEL is a file with a model document (phasic-model/1), a graph (phasic-graph/1) or what phasic's own serialize()
+writes; '-' for standard input; 'builtin:NAME' for a built-in model (see 'phasic models'); or the id or graph hash
+of a compute.
+
+Results go to standard output, everything else to standard error.";
 
 const AFTER_HELP: &str = "\
 Settings: a flag, else the environment (PHASIC_HUB_URL, PHASIC_HUB_TOKEN, PHASIC_CACHE_DIR, PHASIC_HUB_LOCK_TIMEOUT
@@ -16,9 +28,20 @@ in seconds), else ~/.config/phasic-hub/client.toml (hub_url, hub_token, cache_di
 Exit status: 0 done; 1 a plain no (not registered); 2 wrong usage or unreadable input; 3 hub or network trouble;
 4 verification failed, bytes refused.";
 
+const EVAL_LONG: &str = "\
+Compute numbers: expectation, variance, moments and more.
+
+Quantities (--quantity, may be repeated): expectation, variance, moments=K, covariance (with two --rewards),
+waiting-time (expected, from each vertex), sojourn (expected, in each vertex). Without any: expectation and variance.
+
+Parallel edges are merged before the elimination: phasic's own program can count them wrongly, so its numbers for
+such models may differ. With --artifact that very file is replayed, after verification, and its numbers are printed as they are.
+
+A vector is written 0.5,2 or @FILE with one vector a line, numbers separated by commas.";
+
 #[derive(Debug, Parser)]
-#[command(name = "phasic", version, about = ABOUT, after_help = AFTER_HELP)]
-#[command(propagate_version = true, max_term_width = 100)]
+#[command(name = "phasic", version, about = ABOUT, long_about = LONG_ABOUT, after_help = AFTER_HELP)]
+#[command(max_term_width = 100)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -45,10 +68,102 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// List the built-in models, or print one
+    Models(ModelsArguments),
+    /// Print the content hash of a model's graph
+    Hash(ModelArguments),
+    /// Print the built graph, or a picture of it
+    Graph(GraphArguments),
+    /// Say what an elimination will cost, without running it
+    Forecast(ModelArguments),
+    /// Run the elimination and write the artifact
+    Eliminate(EliminateArguments),
+    /// Check an artifact and say what is in it
+    Inspect(InspectArguments),
+    /// Compute numbers: expectation, variance, moments and more
+    #[command(long_about = EVAL_LONG)]
+    Eval(EvalArguments),
     /// List the hub's computes
     List(ListArguments),
     /// Show one compute of the hub
     Show(ShowArguments),
+    /// Fetch a model's artifact into the cache, verified
+    Pull(PullArguments),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ModelsArguments {
+    /// The built-in model to print
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ModelArguments {
+    /// File, '-', builtin:NAME, or compute id or hash
+    pub(crate) model: String,
+    /// Give a constant of a model document another value; may be repeated
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<Assignment>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GraphArguments {
+    #[command(flatten)]
+    pub(crate) model: ModelArguments,
+    /// Write to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Write a DOT picture (for Graphviz) instead of phasic-graph/1
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) dot: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct EliminateArguments {
+    #[command(flatten)]
+    pub(crate) model: ModelArguments,
+    /// File to write; '-' for standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// File format
+    #[arg(long, value_enum, default_value_t = Format::Ptdprmc3)]
+    pub(crate) format: Format,
+    /// Parameters whose run fills the memory section of a ptdprmc1 file, such as 0.5,2 [default: all ones]
+    #[arg(long, value_name = "THETA", allow_hyphen_values = true)]
+    pub(crate) theta: Option<String>,
+    /// Elimination order
+    #[arg(long, value_enum, default_value_t = Ordering::Phasic)]
+    pub(crate) ordering: Ordering,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InspectArguments {
+    /// The artifact file
+    pub(crate) artifact: PathBuf,
+    /// The model it was made for: the program is then made anew and compared
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) graph: Option<String>,
+    /// Give a constant of a model document another value; may be repeated
+    #[arg(long = "set", value_name = "NAME=VALUE", requires = "graph")]
+    pub(crate) set: Vec<Assignment>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct EvalArguments {
+    #[command(flatten)]
+    pub(crate) model: ModelArguments,
+    /// Parameters, as 0.5,2 or @FILE with one vector a line; may be repeated [default: the model as built, all ones]
+    #[arg(long, value_name = "THETA", allow_hyphen_values = true)]
+    pub(crate) theta: Vec<String>,
+    /// Replay this file instead of eliminating
+    #[arg(long, value_name = "FILE")]
+    pub(crate) artifact: Option<PathBuf>,
+    /// What to compute; may be repeated [default: expectation, variance]
+    #[arg(long, value_name = "QUANTITY")]
+    pub(crate) quantity: Vec<Quantity>,
+    /// Reward per vertex (the start included), written like THETA; twice for covariance
+    #[arg(long, value_name = "REWARDS", allow_hyphen_values = true)]
+    pub(crate) rewards: Vec<String>,
 }
 
 #[derive(Args, Debug)]
@@ -71,4 +186,49 @@ pub(crate) struct ListArguments {
 pub(crate) struct ShowArguments {
     /// Compute id or graph hash
     pub(crate) id: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PullArguments {
+    #[command(flatten)]
+    pub(crate) model: ModelArguments,
+    /// Fetch and install again even if the artifact is in the cache
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// The artifact formats that can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// What phasic's computation cache reads; depends on the model's structure only
+    Ptdprmc3,
+    /// What phasic publishes; also holds the numbers of one run
+    Ptdprmc1,
+}
+
+/// The elimination orders there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ordering {
+    /// phasic's own: the same bytes as phasic writes
+    Phasic,
+}
+
+/// `NAME=VALUE` of `--set`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Assignment {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+impl FromStr for Assignment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.trim().is_empty() && !value.trim().is_empty() => {
+                Ok(Self { name: name.trim().to_owned(), value: value.trim().to_owned() })
+            }
+            _ => Err("write NAME=VALUE, for example n=5".to_owned()),
+        }
+    }
 }

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::io;
 
+use phasic_engine::trace::EliminationError;
+use phasic_hub_client::PullError;
 use phasic_hub_client::cache::CacheError;
 use phasic_hub_client::hub::HubError;
 
@@ -15,6 +17,8 @@ pub(crate) enum Failure {
     Input(String),
     /// The hub or the network: 3.
     Hub(String),
+    /// Bytes that were refused: 4.
+    Refused(String),
     /// The reader of our output has gone, as in `phasic list | head -1`: nothing to say.
     BrokenPipe,
 }
@@ -24,12 +28,17 @@ impl Failure {
         Self::Input(message.into())
     }
 
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self::Refused(message.into())
+    }
+
     /// The status the process ends with.
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
             Self::BrokenPipe => 0,
             Self::Input(_) => 2,
             Self::Hub(_) => 3,
+            Self::Refused(_) => 4,
         }
     }
 
@@ -45,7 +54,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Input(message) | Self::Hub(message) => out.write_str(message),
+            Self::Input(message) | Self::Hub(message) | Self::Refused(message) => out.write_str(message),
             Self::BrokenPipe => Ok(()),
         }
     }
@@ -60,8 +69,24 @@ impl From<HubError> for Failure {
     }
 }
 
+impl From<EliminationError> for Failure {
+    fn from(error: EliminationError) -> Self {
+        Self::Input(error.to_string())
+    }
+}
+
 impl From<CacheError> for Failure {
     fn from(error: CacheError) -> Self {
         Self::Input(error.to_string())
+    }
+}
+
+impl From<PullError> for Failure {
+    fn from(error: PullError) -> Self {
+        match error {
+            PullError::Hub(error) => error.into(),
+            PullError::Cache(error) => error.into(),
+            refused => Self::Refused(refused.to_string()),
+        }
     }
 }

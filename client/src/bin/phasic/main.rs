@@ -6,9 +6,14 @@
 
 mod arguments;
 mod commands;
+mod destination;
 mod failure;
 mod output;
+mod progress;
+mod quantity;
 mod settings;
+mod source;
+mod vectors;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -45,8 +50,16 @@ fn run(arguments: Arguments) -> Result<Answer, Failure> {
     let output = Output::new(arguments.global.json, std::io::stdout().lock());
     let mut context = Context { settings, output };
     let answer = match arguments.command {
+        Command::Models(models) => commands::models::run(&models, &mut context),
+        Command::Hash(model) => commands::hash::run(&model, &mut context),
+        Command::Graph(graph) => commands::graph::run(&graph, &mut context),
+        Command::Forecast(model) => commands::forecast::run(&model, &mut context),
+        Command::Eliminate(eliminate) => commands::eliminate::run(&eliminate, &mut context),
+        Command::Inspect(inspect) => commands::inspect::run(&inspect, &mut context),
+        Command::Eval(eval) => commands::eval::run(&eval, &mut context),
         Command::List(list) => commands::list::run(&list, &mut context),
         Command::Show(show) => commands::show::run(&show, &mut context),
+        Command::Pull(pull) => commands::pull::run(&pull, &mut context),
     };
     // What was printed before a failure is part of the story, as in `inspect` of a bad file.
     context.output.finish()?;

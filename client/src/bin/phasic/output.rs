@@ -32,6 +32,17 @@ impl<'a> Output<'a> {
         self.line("")
     }
 
+    /// One item of a JSON list, on a line of its own; `place` counts from 0. [`end_list`](Self::end_list) ends it.
+    pub(crate) fn list_item(&mut self, place: usize, item: &Value) -> Result<(), Failure> {
+        let before = if place == 0 { "[" } else { "," };
+        write!(self.to, "{before}\n  {item}").map_err(failed)
+    }
+
+    /// The end of a list that has items.
+    pub(crate) fn end_list(&mut self) -> Result<(), Failure> {
+        self.line("\n]")
+    }
+
     /// Name and value a line, values aligned.
     pub(crate) fn fields(&mut self, fields: &[(&str, String)]) -> Result<(), Failure> {
         let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
@@ -68,6 +79,32 @@ fn failed(error: io::Error) -> Failure {
     Failure::writing("to standard output")(error)
 }
 
+/// A number as JSON: itself, or one of the texts `inf`, `-inf`, `nan`, since JSON has no such numbers.
+pub(crate) fn number(value: f64) -> Value {
+    serde_json::Number::from_f64(value).map_or_else(|| Value::from(text(value)), Value::Number)
+}
+
+/// Numbers as a JSON list.
+pub(crate) fn numbers(values: &[f64]) -> Value {
+    values.iter().copied().map(number).collect()
+}
+
+/// A number as text: the shortest that reads back as the same number.
+pub(crate) fn text(value: f64) -> String {
+    if value.is_nan() {
+        "nan".to_owned()
+    } else if value.is_infinite() {
+        if value > 0.0 { "inf" } else { "-inf" }.to_owned()
+    } else {
+        format!("{value:?}")
+    }
+}
+
+/// Numbers as text with commas, as a vector is written on the command line.
+pub(crate) fn list(values: &[f64]) -> String {
+    values.iter().copied().map(text).collect::<Vec<_>>().join(", ")
+}
+
 /// A text from elsewhere, safe for a terminal: control characters become spaces.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
@@ -76,6 +113,22 @@ pub(crate) fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_that_json_lacks_become_texts() {
+        assert_eq!(
+            numbers(&[1.6, f64::INFINITY, f64::NEG_INFINITY, f64::NAN]).to_string(),
+            r#"[1.6,"inf","-inf","nan"]"#
+        );
+    }
+
+    #[test]
+    fn text_reads_back_as_the_same_number_and_stays_short() {
+        for value in [1.6, 0.1 + 0.2, 1e300, -2.5e-310, 0.0] {
+            assert_eq!(text(value).parse(), Ok(value));
+        }
+        assert_eq!(text(1e300), "1e300");
+    }
 
     #[test]
     fn tables_align_and_leave_no_blanks_at_line_ends() {

@@ -28,17 +28,20 @@ impl HubClient {
             named.collect::<HashMap<_, _>>()
         })
         .await;
-        let mut fetched = Vec::new();
+        let (mut fetched, mut names) = (Vec::new(), Vec::new());
         for scc in &entry.artifacts.scc {
             let name = ArtifactName::Scc(scc.scc_hash);
             let Some(graph) = own.get(&scc.scc_hash) else {
-                subject.tell(PullEvent::LeftOut { name });
+                names.push(name);
                 continue;
             };
             let component = Subject { graph: Arc::new(graph.clone()), hash: scc.scc_hash, ..subject.clone() };
             let file =
                 self.fetch_artifact(&component, name, &scc.cid_or_path, scc.sha256, scc.size_bytes).await?;
             fetched.push((scc.scc_hash, file.ptdprmc3));
+        }
+        if !names.is_empty() {
+            subject.tell(PullEvent::LeftOut { names });
         }
         Ok(fetched)
     }

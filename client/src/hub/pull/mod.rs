@@ -60,11 +60,11 @@ pub enum PullEvent {
         /// What is wrong with it.
         reason: String,
     },
-    /// The registry lists a component this graph does not have, as upstream's oldest entries do. It is left out: nothing
-    /// could use it, and nothing could vouch for it.
+    /// The registry lists components this graph does not have, as upstream's oldest entries do. They are left out:
+    /// nothing could use them, and nothing could vouch for them.
     LeftOut {
-        /// The component's file.
-        name: ArtifactName,
+        /// The components' files.
+        names: Vec<ArtifactName>,
     },
 }
 

@@ -2,11 +2,19 @@
 //!
 //! Each reads its arguments, asks the engine or the hub, and prints. No mathematics and no protocol here.
 
+pub(crate) mod eliminate;
+pub(crate) mod eval;
+pub(crate) mod forecast;
+pub(crate) mod graph;
+pub(crate) mod hash;
+pub(crate) mod inspect;
 pub(crate) mod list;
+pub(crate) mod models;
+pub(crate) mod pull;
 pub(crate) mod show;
 
 use phasic_hub_client::blocking::HubClient;
-use phasic_hub_client::hub;
+use phasic_hub_client::hub::{self, RetryPolicy};
 
 use crate::Context;
 use crate::failure::Failure;
@@ -32,7 +40,13 @@ impl Answer {
 impl Context<'_> {
     /// A connection to the hub of the settings.
     pub(crate) fn hub(&self) -> Result<HubClient, Failure> {
-        let mut builder = hub::HubClient::builder(&self.settings.hub_url).cache(self.settings.cache()?);
+        self.hub_trying(RetryPolicy::default())
+    }
+
+    /// A connection to the hub of the settings, with this patience.
+    pub(crate) fn hub_trying(&self, retry: RetryPolicy) -> Result<HubClient, Failure> {
+        let mut builder =
+            hub::HubClient::builder(&self.settings.hub_url).cache(self.settings.cache()?).retry(retry);
         if let Some(token) = &self.settings.hub_token {
             builder = builder.token(token);
         }
