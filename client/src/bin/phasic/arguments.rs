@@ -15,27 +15,28 @@ const ABOUT: &str = "Prepare, check, evaluate and share phase-type models.";
 const LONG_ABOUT: &str = "\
 Prepare, check, evaluate and share phase-type models.
 
-MODEL is a file with a model document (phasic-model/1), a graph (phasic-graph/1) or what phasic's own serialize()
-writes; '-' for standard input; 'builtin:NAME' for a built-in model (see 'phasic models'); or the id or graph hash
-of a compute.
+MODEL is a file with a model document (phasic-model/1), a graph (phasic-graph/1) or what phasic's own serialize() \
+writes; '-' for standard input; builtin:NAME for a built-in model (see 'phasic models'); or the id or graph hash of a \
+compute.
 
 Results go to standard output, everything else to standard error.";
 
 const AFTER_HELP: &str = "\
-Settings: a flag, else the environment (PHASIC_HUB_URL, PHASIC_HUB_TOKEN, PHASIC_CACHE_DIR, PHASIC_HUB_LOCK_TIMEOUT
-in seconds), else ~/.config/phasic-hub/client.toml (hub_url, hub_token, cache_dir, lock_timeout_seconds).
+Settings: a flag, else the environment (PHASIC_HUB_URL, PHASIC_HUB_TOKEN, PHASIC_CACHE_DIR, PHASIC_HUB_LOCK_TIMEOUT in \
+seconds), else ~/.config/phasic-hub/client.toml (hub_url, hub_token, cache_dir, lock_timeout_seconds).
 
-Exit status: 0 done; 1 a plain no (not registered); 2 wrong usage or unreadable input; 3 hub or network trouble;
+Exit status: 0 done; 1 a plain no (not registered); 2 wrong usage or unreadable input; 3 hub or network trouble; \
 4 verification failed, bytes refused.";
 
 const EVAL_LONG: &str = "\
 Compute numbers: expectation, variance, moments and more.
 
-Quantities (--quantity, may be repeated): expectation, variance, moments=K, covariance (with two --rewards),
+Quantities (--quantity, may be repeated): expectation, variance, moments=K, covariance (with two --rewards), \
 waiting-time (expected, from each vertex), sojourn (expected, in each vertex). Without any: expectation and variance.
 
-Parallel edges are merged before the elimination: phasic's own program can count them wrongly, so its numbers for
-such models may differ. With --artifact that very file is replayed, after verification, and its numbers are printed as they are.
+Parallel edges are merged before the elimination: phasic's own program can count them wrongly, so its numbers for such \
+models may differ. With --artifact that very file is replayed, after verification, and its numbers are printed as they \
+are.
 
 A vector is written 0.5,2 or @FILE with one vector a line, numbers separated by commas.";
 

@@ -1,0 +1,96 @@
+//! What people read when something is wrong with what they gave.
+
+use crate::scene::Scene;
+
+#[test]
+fn an_error_in_a_document_is_shown_in_its_line_with_a_caret() {
+    let scene = Scene::new();
+    scene.write(
+        "bad.json",
+        r#"{"format": "phasic-model/1", "state": ["a"], "parameters": ["rate"],
+ "initial": [{"state": {"a": 4}}],
+ "transitions": [{"when": "a > 1 and", "to": {"a": "a-1"}, "rate": {"rate": "a"}}]}
+"#,
+    );
+    let ended = scene.run(&["hash", "bad.json"]);
+    let expected = r#"error: cannot use 'bad.json': transitions[0].when (line 3, column 37): expected a value, but found the end
+3 |  "transitions": [{"when": "a > 1 and", "to": {"a": "a-1"}, "rate": {"rate": "a"}}]}
+  |                                     ^
+"#;
+    assert_eq!((ended.status, ended.out.as_str(), ended.err.as_str()), (2, "", expected));
+}
+
+#[test]
+fn what_cannot_be_a_model_is_said_to_be_none() {
+    let scene = Scene::new();
+    scene.write("list.json", "[1, 2]");
+    scene.write("picture.png", b"\x89PNG\r\n\x1a\n\xff\xfe");
+    for (model, message) in [
+        ("missing.json", "error: cannot read 'missing.json': "),
+        ("folder/missing", "error: cannot read 'folder/missing': "),
+        ("list.json", "error: cannot use 'list.json': "),
+        ("picture.png", "error: cannot read 'picture.png': stream did not contain valid UTF-8"),
+        ("builtin:nothing", "error: there is no built-in model 'nothing'; 'phasic models' lists them"),
+        ("no such thing", "error: 'no such thing' is neither a file nor a reference compute, and cannot be"),
+    ] {
+        let ended = scene.run(&["hash", model]);
+        assert_eq!((ended.status, ended.out.as_str()), (2, ""), "{model}: {ended:?}");
+        assert!(ended.err.starts_with(message), "{model}: {}", ended.err);
+    }
+}
+
+#[test]
+fn constants_that_cannot_be_set_are_named() {
+    let scene = Scene::new();
+    let graph = scene.output(&["graph", "coal_n5_theta1"]);
+    scene.write("graph.json", graph);
+    for (arguments, message) in [
+        (
+            ["builtin:kingman", "--set", "m=3"],
+            "--set m for 'builtin:kingman': the model has no constant `m`; its constants are `n`",
+        ),
+        (["builtin:kingman", "--set", "n=five"], "--set n=five: "),
+        (["builtin:kingman", "--set", "n"], "write NAME=VALUE, for example n=5"),
+        (["graph.json", "--set", "n=3"], "'graph.json' is a graph and has no constants to --set"),
+    ] {
+        let ended = scene.run(&[&["hash"], &arguments[..]].concat());
+        assert_eq!((ended.status, ended.out.as_str()), (2, ""), "{arguments:?}");
+        assert!(ended.err.contains(message), "{arguments:?}: {}", ended.err);
+    }
+}
+
+#[test]
+fn control_characters_of_a_name_do_not_reach_the_terminal() {
+    let ended = Scene::new().run(&["hash", "a\u{1b}[31mb/c"]);
+    assert!(!ended.err.contains('\u{1b}'), "{:?}", ended.err);
+}
+
+#[test]
+fn settings_come_from_the_file_unless_the_environment_or_a_flag_says_otherwise() {
+    let scene = Scene::new();
+    std::fs::create_dir_all(scene.path(".config/phasic-hub")).unwrap();
+    scene.write(".config/phasic-hub/client.toml", "hub_url = 'file-says-this'\n");
+    let asked = |arguments: &[&str], environment: Option<&str>| {
+        let mut command = scene.command(&[&["list"], arguments].concat());
+        command.env_remove("PHASIC_HUB_URL");
+        if let Some(url) = environment {
+            command.env("PHASIC_HUB_URL", url);
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(asked(&[], None).contains("'file-says-this' is not the address of a hub"));
+    assert!(asked(&[], Some("environment-says-this")).contains("'environment-says-this'"));
+    assert!(asked(&["--hub", "flag-says-this"], Some("environment-says-this")).contains("'flag-says-this'"));
+}
+
+#[test]
+fn a_broken_settings_file_stops_every_command_with_its_line() {
+    let scene = Scene::new();
+    std::fs::create_dir_all(scene.path(".config/phasic-hub")).unwrap();
+    scene.write(".config/phasic-hub/client.toml", "hub_url = 'http://x'\nhub_tokn = 'y'\n");
+    let ended = scene.run(&["models"]);
+    assert_eq!((ended.status, ended.out.as_str()), (2, ""));
+    assert!(ended.err.contains("client.toml") && ended.err.contains("hub_tokn"), "{}", ended.err);
+}

@@ -1,0 +1,10 @@
+//! The `phasic` command as its users meet it: what it prints where, and how it ends.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene has failed")]
+
+mod artifacts;
+mod failures;
+mod help;
+mod hubs;
+mod models;
+mod numbers;
+mod scene;

@@ -1,0 +1,156 @@
+//! `phasic eval`.
+#![expect(clippy::unreadable_literal, reason = "numbers as the golden vectors write them")]
+
+use serde_json::json;
+
+use crate::scene::Scene;
+
+/// A cycle of two vertices with parallel edges both ways. Merged: 1 → 2 at rate 2, back at 3, out at 1, so that the
+/// expected time is (1/2 + 1/4) · 4 = 3.
+const PARALLEL: &str = r#"{"vertices": [[0], [1], [2], [3]],
+    "edges": [[0, 1, [1]], [1, 2, [1]], [1, 2, [1]], [2, 1, [1]], [2, 1, [2]], [2, 3, [1]]]}"#;
+
+#[test]
+fn without_a_wish_it_is_expectation_and_variance_of_the_model_as_built() {
+    let scene = Scene::new();
+    assert_eq!(
+        scene.output(&["eval", "coal_n5_theta1"]),
+        "expectation  1.6\nvariance     1.1488888888888877\n"
+    );
+    let expected = json!([{"theta": null, "expectation": 1.6, "variance": 1.1488888888888877}]);
+    assert_eq!(scene.json(&["eval", "coal_n5_theta1", "--json"]), expected);
+}
+
+#[test]
+fn each_theta_has_an_object_with_what_was_asked_in_that_order() {
+    let scene = Scene::new();
+    scene.write("theta.csv", "# rate\n0.5\n2\n");
+    let printed = scene.output(&[
+        "eval",
+        "coal_n5_theta1",
+        "--theta",
+        "1",
+        "--theta",
+        "@theta.csv",
+        "--quantity",
+        "moments=2",
+        "--quantity",
+        "expectation",
+        "--json",
+    ]);
+    let expected = r#"[
+  {"theta":[1.0],"moments":[1.6,3.7088888888888882],"expectation":1.6},
+  {"theta":[0.5],"moments":[3.2,14.835555555555555],"expectation":3.2},
+  {"theta":[2.0],"moments":[0.8,0.9272222222222222],"expectation":0.8}
+]
+"#;
+    assert_eq!(printed, expected);
+}
+
+#[test]
+fn vectors_and_rewards_agree_with_the_golden_numbers() {
+    let scene = Scene::new();
+    let value = |arguments: &[&str]| {
+        let all = [&["eval", "coal_n5_theta1", "--theta", "0.37", "--json"], arguments].concat();
+        scene.json(&all)[0].clone()
+    };
+    let (first, second) = ("0,2,4,1,3,0", "0.363,1.323,0.669,0.396,0.979,0.988");
+    let waiting = value(&["--quantity", "waiting-time", "--quantity", "sojourn"]);
+    assert_eq!(
+        waiting["waiting-time"],
+        json!([
+            4.324324324324324,
+            4.324324324324324,
+            4.054054054054054,
+            3.6036036036036037,
+            2.7027027027027026,
+            0.0
+        ])
+    );
+    assert_eq!(
+        waiting["sojourn"],
+        json!([0.0, 0.2702702702702702, 0.45045045045045046, 0.9009009009009009, 2.702702702702702, 0.0])
+    );
+    let rewarded = value(&["--rewards", first]);
+    assert_eq!(rewarded["expectation"], json!(11.351351351351349));
+    assert_eq!(rewarded["variance"], json!(70.09171333495658));
+    let covariance = value(&["--quantity", "covariance", "--rewards", first, "--rewards", second]);
+    assert_eq!(covariance["covariance"], json!(22.511273435597758));
+}
+
+#[test]
+fn parallel_edges_are_counted_rightly_and_a_file_is_replayed_as_it_is() {
+    let scene = Scene::new();
+    scene.write("parallel.json", PARALLEL);
+    let own = scene.json(&["eval", "parallel.json", "--json"]);
+    assert_eq!(own[0]["expectation"], json!(3.0));
+    scene.output(&["eliminate", "parallel.json", "-o", "parallel.bin"]);
+    let ended = scene.run(&["eval", "parallel.json", "--artifact", "parallel.bin", "--json"]);
+    let replayed: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    // phasic 0.32.1 says the same.
+    assert_eq!(replayed[0]["expectation"], json!(2.4007936507936503));
+    assert!(ended.err.starts_with("warning: this model has parallel edges"), "{}", ended.err);
+    assert_eq!(ended.status, 0);
+}
+
+#[test]
+fn an_artifact_of_another_model_is_refused() {
+    let scene = Scene::new();
+    scene.output(&["eliminate", "coal_n10_theta1", "-o", "ten.bin"]);
+    let ended = scene.run(&["eval", "coal_n5_theta1", "--artifact", "ten.bin"]);
+    assert_eq!((ended.status, ended.out.as_str()), (4, ""));
+    assert!(ended.err.starts_with("error: 'ten.bin' must not be used for this model: "), "{}", ended.err);
+}
+
+#[test]
+fn discrete_variance_is_the_right_one_and_discrete_moments_come_with_a_note() {
+    let scene = Scene::new();
+    let ended = scene.run(&["eval", "builtin:constant_chain_ticks", "--quantity", "moments=2", "--json"]);
+    assert!(ended.err.starts_with("note: moments of a model in discrete time"), "{}", ended.err);
+    let moments: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    let moment = |place: usize| moments[0]["moments"][place].as_f64().unwrap();
+    let variance =
+        scene.json(&["eval", "builtin:constant_chain_ticks", "--json"])[0]["variance"].as_f64().unwrap();
+    // Steps of exponential length add their own variance, one for each expected step.
+    let expected = moment(1) - moment(0) * moment(0) - moment(0);
+    assert!((variance - expected).abs() < 1e-12, "{variance} is not {expected}");
+}
+
+#[test]
+fn a_model_that_cannot_end_has_no_numbers_and_says_at_which_theta() {
+    let scene = Scene::new();
+    scene.write(
+        "trap.json",
+        r#"{"vertices": [[0], [1], [2]], "edges": [[0, 1, [1]], [1, 2, [1]], [2, 1, [1]]]}"#,
+    );
+    let ended = scene.run(&["eval", "trap.json", "--theta", "2"]);
+    assert_eq!((ended.status, ended.out.as_str()), (2, ""), "{ended:?}");
+    assert!(ended.err.starts_with("error: the model has no such number at --theta 2: "), "{}", ended.err);
+}
+
+#[test]
+fn wrong_questions_are_refused_before_any_work() {
+    let scene = Scene::new();
+    for (arguments, message) in [
+        (
+            &["--quantity", "pdf=1"][..],
+            "this version computes expectation, variance, moments=K, covariance, waiting-time, sojourn",
+        ),
+        (&["--quantity", "moments"], "say how many moments"),
+        (&["--quantity", "covariance"], "covariance takes exactly two --rewards, but 0 are given"),
+        (&["--rewards", "1", "--rewards", "2"], "expectation takes at most one --rewards, but 2 are given"),
+        (&["--quantity", "sojourn", "--rewards", "1"], "sojourn takes no --rewards"),
+        (&["--quantity", "moments=1", "--quantity", "moments=2"], "--quantity moments is given twice"),
+        (&["--rewards", "1,2"], "--rewards 1,2: 2 rewards, but the model has 6 vertices, the start included"),
+        (&["--theta", "1,2"], "--theta 1,2: 2 parameters were given, but the graph has 1"),
+        (&["--theta", "x"], "number 1 is 'x'"),
+        (&["--theta", "nan"], "number 1 is not finite"),
+        (&["--theta", "@no.csv"], "cannot read the vectors in 'no.csv'"),
+        (&["--artifact", "no.bin"], "cannot read 'no.bin'"),
+        (&["--grad"], "unexpected argument '--grad'"),
+    ] {
+        let ended = scene.run(&[&["eval", "coal_n5_theta1"], arguments].concat());
+        assert_eq!((ended.status, ended.out.as_str()), (2, ""), "{arguments:?}");
+        assert!(ended.err.contains(message), "{arguments:?}: {}", ended.err);
+    }
+}
