@@ -83,6 +83,7 @@ async fn refusal(url: &Url, response: Response) -> HubError {
         body.and_then(|body| serde_json::from_slice::<serde_json::Value>(&body).ok()).and_then(|problem| {
             let text = problem.get("detail").or_else(|| problem.get("title"))?.as_str()?;
             // What the hub says ends on a terminal: no control characters, no novels.
+            let text = text.trim().trim_end_matches('.');
             Some(text.chars().filter(|character| !character.is_control()).take(500).collect())
         });
     HubError::Status { url: url.to_string(), status, detail, retry_after, tries: 1 }

@@ -38,7 +38,8 @@ impl RetryPolicy {
             return None;
         }
         let doubled = self.first_delay.saturating_mul(1 << (tries - 1).min(16)).min(self.longest_delay);
-        let own = doubled.mul_f64(0.75 + 0.5 * random_fraction()).min(self.longest_delay);
+        let seconds = doubled.as_secs_f64() * (0.75 + 0.5 * random_fraction());
+        let own = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).min(self.longest_delay);
         match error.retry_after() {
             Some(asked) if asked > self.longest_delay => None,
             Some(asked) => Some(asked.max(own)),
@@ -104,5 +105,12 @@ mod tests {
         assert!(policy.delay(2, &failure(500, None)).is_some());
         assert_eq!(policy.delay(3, &failure(500, None)), None);
         assert_eq!(RetryPolicy::never().delay(1, &failure(500, None)), None);
+    }
+
+    #[test]
+    fn the_longest_waits_there_are_do_not_overflow() {
+        let policy =
+            RetryPolicy { attempts: u32::MAX, first_delay: Duration::MAX, longest_delay: Duration::MAX };
+        assert!(policy.delay(1_000, &failure(500, None)).unwrap() > Duration::from_hours(1));
     }
 }

@@ -217,6 +217,26 @@ fn a_compute_without_a_document_cannot_be_used_as_a_model_yet_and_says_so() {
     assert!(ended.err.contains("has no such compute"), "{}", ended.err);
 }
 
+#[cfg(unix)]
+#[test]
+fn the_users_umask_decides_who_may_use_what_was_installed() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for (umask, mode) in [("002", 0o664), ("077", 0o600)] {
+        let mut scene = Scene::new();
+        let _hub = Hub::with_coalescent(&mut scene, |_, _| ());
+        let ended = std::process::Command::new("sh")
+            .args(["-c", "umask $0 && exec \"$1\" pull coal_n5_theta1", umask, env!("CARGO_BIN_EXE_phasic")])
+            .env("HOME", scene.path(""))
+            .env("PHASIC_HUB_URL", &scene.hub)
+            .env("PHASIC_CACHE_DIR", scene.path("cache"))
+            .output()
+            .unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+        let found = std::fs::metadata(installed(&scene)).unwrap().permissions().mode();
+        assert_eq!(found & 0o777, mode, "umask {umask}");
+    }
+}
+
 #[test]
 fn many_processes_pulling_one_model_download_it_once_and_one_killed_leaves_no_lock() {
     let mut scene = Scene::new();

@@ -123,9 +123,11 @@ fn a_model_that_cannot_end_has_no_numbers_and_says_at_which_theta() {
         "trap.json",
         r#"{"vertices": [[0], [1], [2]], "edges": [[0, 1, [1]], [1, 2, [1]], [2, 1, [1]]]}"#,
     );
-    let ended = scene.run(&["eval", "trap.json", "--theta", "2"]);
-    assert_eq!((ended.status, ended.out.as_str()), (2, ""), "{ended:?}");
-    assert!(ended.err.starts_with("error: the model has no such number at --theta 2: "), "{}", ended.err);
+    for more in [&[][..], &["--json"]] {
+        let ended = scene.run(&[&["eval", "trap.json", "--theta", "2"], more].concat());
+        assert_eq!((ended.status, ended.out.as_str()), (2, ""), "{ended:?}");
+        assert!(ended.err.starts_with("error: the model has no such number at --theta 2: "), "{}", ended.err);
+    }
 }
 
 #[test]

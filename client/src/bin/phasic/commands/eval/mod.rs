@@ -12,6 +12,7 @@ use super::Answer;
 use super::inspect;
 use crate::arguments::EvalArguments;
 use crate::failure::Failure;
+use crate::output::Output;
 use crate::progress::{Bar, Unit};
 use crate::vectors::Vector;
 use crate::{Context, note, vectors};
@@ -31,21 +32,25 @@ pub(crate) fn run(arguments: &EvalArguments, context: &mut Context<'_>) -> Resul
         );
     }
     let asked: Vec<_> = if thetas.is_empty() { vec![None] } else { thetas.iter().map(Some).collect() };
-    for (place, theta) in asked.into_iter().enumerate() {
-        let results = program.evaluate(theta, &question)?;
-        if context.output.json {
-            context.output.list_item(place, &results.json())?;
-        } else {
-            if place > 0 {
-                context.output.line("")?;
-            }
-            results.print(&mut context.output)?;
-        }
-    }
-    if context.output.json {
-        context.output.end_list()?;
-    }
+    // All or nothing: half a list would be no JSON.
+    let answers =
+        asked.into_iter().map(|theta| program.evaluate(theta, &question)).collect::<Result<Vec<_>, _>>()?;
+    print(&answers, &mut context.output)?;
     Ok(Answer::Done)
+}
+
+fn print(answers: &[Results<'_>], output: &mut Output<'_>) -> Result<(), Failure> {
+    for (place, results) in answers.iter().enumerate() {
+        if output.json {
+            output.list_item(place, &results.json())?;
+            continue;
+        }
+        if place > 0 {
+            output.line("")?;
+        }
+        results.print(output)?;
+    }
+    if output.json { output.end_list() } else { Ok(()) }
 }
 
 /// A program and the graph whose edges it reads.
