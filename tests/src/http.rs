@@ -1,0 +1,98 @@
+//! HTTP/1.1 by hand: tests say exactly which bytes they send, and see exactly what comes back.
+
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Nothing in these tests may take longer.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// Header fields in order, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body as it came.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The value of a header field that occurs at most once.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values =
+            self.headers.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str());
+        let first = values.next();
+        assert_eq!(values.next(), None, "{name} occurs twice");
+        first
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// Opens a connection on which nothing waits longer than [`PATIENCE`].
+pub fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Sends one request on a connection of its own. `target` goes out as it stands.
+pub fn request(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut stream = connect(address);
+    let mut head = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n");
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        write!(head, "Host: {address}\r\n").unwrap();
+    }
+    for (name, value) in headers {
+        write!(head, "{name}: {value}\r\n").unwrap();
+    }
+    stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+    read_answer(&mut stream, method == "HEAD")
+}
+
+/// GET without further header fields.
+pub fn get(address: SocketAddr, target: &str) -> Answer {
+    request(address, "GET", target, &[])
+}
+
+/// Reads one answer. The connection may stay open behind it.
+pub fn read_answer(stream: &mut TcpStream, without_body: bool) -> Answer {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        assert_eq!(
+            stream.read(&mut byte).unwrap(),
+            1,
+            "closed within the head: {:?}",
+            String::from_utf8_lossy(&head)
+        );
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let mut lines = head.trim_end().lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let headers: Vec<_> = lines
+        .map(|line| line.split_once(':').unwrap())
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    let mut answer = Answer { status, headers, body: Vec::new() };
+    assert_eq!(answer.header("transfer-encoding"), None, "lengths are known beforehand");
+    let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+    if !without_body && status != 304 {
+        answer.body = vec![0; length];
+        stream.read_exact(&mut answer.body).unwrap();
+    }
+    answer
+}

@@ -1,0 +1,419 @@
+//! What a real hub answers, header by header.
+#![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use phasic_hub_api::{Problem, ProblemCode, Sha256};
+use phasic_hub_tests::http::{Answer, connect, read_answer};
+use phasic_hub_tests::hub::Hub;
+use phasic_hub_tests::registry::{Model, model};
+
+const ID: &str = "coal_n5_theta1";
+
+struct Fixture {
+    hub: Hub,
+    _data: tempfile::TempDir,
+    model: Model,
+}
+
+/// One hub for all tests that only ask.
+fn fixture() -> &'static Fixture {
+    static FIXTURE: OnceLock<Fixture> = OnceLock::new();
+    FIXTURE.get_or_init(|| {
+        let data = tempfile::tempdir().unwrap();
+        Fixture { hub: Hub::start(data.path()), _data: data, model: model(ID) }
+    })
+}
+
+impl Fixture {
+    fn bytes(&self) -> &[u8] {
+        &self.model.ptdprmc3
+    }
+
+    fn path(&self) -> String {
+        format!("/artifacts/{}.bin", self.model.hash)
+    }
+
+    fn digest(&self) -> String {
+        Sha256::of(self.bytes()).to_string()
+    }
+
+    fn etag(&self) -> String {
+        format!("\"{}\"", self.digest())
+    }
+}
+
+fn assert_problem(answer: &Answer, code: ProblemCode) {
+    assert_eq!(answer.status, code.status(), "{answer:?}");
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    let problem: Problem = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((problem.code.as_str(), problem.status), (code.as_str(), code.status()));
+    assert_eq!(problem.title, code.title());
+    assert!(problem.detail.ends_with('.'), "{problem:?}");
+    assert!(problem.request_id.is_some() && problem.request_id.as_deref() == answer.header("x-request-id"));
+}
+
+#[test]
+fn the_registry_is_one_json_document_with_a_strong_tag() {
+    let hub = &fixture().hub;
+    let answer = hub.get("/registry.json");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("cache-control"), Some("public, no-cache"));
+    assert_eq!(answer.header("vary"), Some("accept-encoding"));
+    assert_eq!(answer.header("content-encoding"), None);
+    assert_eq!(answer.header("etag"), Some(format!("\"{}\"", Sha256::of(&answer.body)).as_str()));
+    assert!(
+        answer
+            .text()
+            .starts_with("{\n  \"version\": \"2.0\",\n  \"format\": \"ptd_pcg\",\n  \"computes\": {\n")
+    );
+    assert!(answer.text().ends_with("}\n"));
+}
+
+#[test]
+fn the_registry_hands_out_addresses_that_lead_to_the_bytes_it_promises() {
+    let hub = &fixture().hub;
+    let base = format!("http://{}", hub.address());
+    let absolute = hub.get("/registry.json").json();
+    let computes = absolute["computes"].as_object().unwrap();
+    assert_eq!(computes.len(), phasic_engine::reference::computes().len());
+    for (id, entry) in computes {
+        let parent = &entry["artifacts"]["parent"];
+        let (digest, path) = (
+            parent["sha256"].as_str().unwrap(),
+            format!("/artifacts/{}.bin", entry["graph_hash"].as_str().unwrap()),
+        );
+        assert_eq!(parent["cid_or_path"], format!("{base}{path}?sha256={digest}"), "{id}");
+        let answer = hub.get(&format!("{path}?sha256={digest}"));
+        assert_eq!(Sha256::of(&answer.body).to_string(), digest, "{id}");
+        assert_eq!(parent["size_bytes"], answer.body.len(), "{id}");
+        assert_eq!(answer.body, model(id).ptdprmc3, "{id}");
+        assert_eq!(entry["format_revision"], 3, "{id}");
+    }
+    let relative = hub.get("/registry.json?paths=relative").json();
+    let parent = &relative["computes"][ID]["artifacts"]["parent"];
+    assert_eq!(parent["cid_or_path"], fixture().path()[1..]);
+    assert_eq!(hub.get("/registry.json?paths=absolute").json(), absolute);
+    assert_problem(&hub.get("/registry.json?paths=sideways"), ProblemCode::InvalidRequest);
+}
+
+#[test]
+fn raw_shaped_addresses_answer_the_same() {
+    let Fixture { hub, .. } = fixture();
+    let raw = "/munch-group/phasic-traces/master";
+    for target in ["/registry.json", "/registry.json?paths=relative", &fixture().path()] {
+        let (plain, shaped) = (hub.get(target), hub.get(&format!("{raw}{target}")));
+        assert_eq!(shaped.status, 200, "{target}");
+        assert_eq!(shaped.body, plain.body, "{target}");
+        assert_eq!(shaped.header("etag"), plain.header("etag"), "{target}");
+    }
+}
+
+#[test]
+fn the_registry_answers_304_to_whoever_has_it() {
+    let hub = &fixture().hub;
+    let tag = |headers: &[(&str, &str)]| {
+        hub.request("GET", "/registry.json", headers).header("etag").unwrap().to_owned()
+    };
+    let (plain, gzip) = (tag(&[]), tag(&[("Accept-Encoding", "gzip")]));
+    assert_ne!(plain, gzip, "two codings are two representations");
+    let status = |headers: &[(&str, &str)]| {
+        let answer = hub.request("GET", "/registry.json", headers);
+        assert!(answer.status != 304 || (answer.body.is_empty() && answer.header("etag").is_some()));
+        answer.status
+    };
+    assert_eq!(status(&[("If-None-Match", &plain)]), 304);
+    assert_eq!(status(&[("If-None-Match", &format!("\"x\", W/{plain}"))]), 304);
+    assert_eq!(status(&[("If-None-Match", "*")]), 304);
+    assert_eq!(status(&[("If-None-Match", &gzip)]), 200);
+    assert_eq!(status(&[("If-None-Match", &gzip), ("Accept-Encoding", "gzip")]), 304);
+    assert_eq!(status(&[("If-None-Match", "\"x\"")]), 200);
+}
+
+#[test]
+fn the_registry_is_compressed_for_those_who_ask_and_artifacts_never_are() {
+    let Fixture { hub, .. } = fixture();
+    let asked = [("Accept-Encoding", "gzip, deflate, br")];
+    let answer = hub.request("GET", "/registry.json", &asked);
+    assert_eq!(answer.header("content-encoding"), Some("gzip"));
+    assert_eq!(answer.body[..2], [0x1f, 0x8b]);
+    assert!(answer.body.len() < hub.get("/registry.json").body.len() / 2);
+    let answer = hub.request("GET", &fixture().path(), &asked);
+    assert_eq!((answer.header("content-encoding"), &answer.body[..]), (None, fixture().bytes()));
+}
+
+#[test]
+fn an_artifact_comes_with_everything_needed_to_check_it() {
+    let fixture = fixture();
+    let by_digest = format!("{}?sha256={}", fixture.path(), fixture.digest());
+    let scenarios =
+        [(fixture.path(), "public, no-cache"), (by_digest, "public, max-age=31536000, immutable")];
+    for (target, caching) in scenarios {
+        for method in ["GET", "HEAD"] {
+            let answer = fixture.hub.request(method, &target, &[]);
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.body, if method == "GET" { fixture.bytes() } else { b"" });
+            let expected = [
+                ("content-type", "application/octet-stream"),
+                ("accept-ranges", "bytes"),
+                ("cache-control", caching),
+                ("etag", &fixture.etag()),
+                ("x-checksum-sha256", &fixture.digest()),
+                ("content-length", &fixture.bytes().len().to_string()),
+                ("repr-digest", "sha-256=:BSChOGiIY/N5dFbEDrHfGj4MV0ICtz/g91wJkNG78ZY=:"),
+            ];
+            for (name, value) in expected {
+                assert_eq!(answer.header(name), Some(value), "{method} {target}");
+            }
+            assert_eq!(answer.header("content-encoding"), None);
+            assert_eq!(answer.header("vary"), None);
+        }
+    }
+}
+
+#[test]
+fn one_range_is_answered_with_206() {
+    let fixture = fixture();
+    let size = fixture.bytes().len();
+    let last = size - 1;
+    let cases = [
+        ("bytes=0-7".to_owned(), 0..8),
+        ("bytes=0-".to_owned(), 0..size),
+        (format!("bytes={last}-"), last..size),
+        ("bytes=-5".to_owned(), size - 5..size),
+        ("bytes=-999999999".to_owned(), 0..size),
+        ("bytes=100-99999999999999999999999".to_owned(), 100..size),
+        (format!("bytes=10-{}", size + 10), 10..size),
+    ];
+    for (header, range) in cases {
+        let answer = fixture.hub.request("GET", &fixture.path(), &[("Range", &header)]);
+        assert_eq!(answer.status, 206, "{header}");
+        assert_eq!(answer.body, fixture.bytes()[range.clone()], "{header}");
+        let place = format!("bytes {}-{}/{size}", range.start, range.end - 1);
+        assert_eq!(answer.header("content-range"), Some(place.as_str()));
+        assert_eq!(answer.header("etag"), Some(fixture.etag().as_str()));
+        assert!(answer.header("repr-digest").is_some(), "the digest is that of the whole");
+    }
+}
+
+#[test]
+fn what_is_no_single_range_gets_the_whole() {
+    let fixture = fixture();
+    for header in ["bytes=0-1,4-5", "bytes=5-2", "bytes=x-y", "bytes=-", "items=0-1", "bytes 0-1", ""] {
+        let answer = fixture.hub.request("GET", &fixture.path(), &[("Range", header)]);
+        assert_eq!((answer.status, &answer.body[..]), (200, fixture.bytes()), "{header}");
+        assert_eq!(answer.header("content-range"), None);
+    }
+    let two = [("Range", "bytes=0-1"), ("Range", "bytes=2-3")];
+    assert_eq!(fixture.hub.request("GET", &fixture.path(), &two).status, 200);
+    let head = fixture.hub.request("HEAD", &fixture.path(), &[("Range", "bytes=0-1")]);
+    assert_eq!(head.status, 200, "ranges are for GET");
+}
+
+#[test]
+fn a_range_outside_is_416_with_the_size() {
+    let fixture = fixture();
+    let size = fixture.bytes().len();
+    for header in
+        [format!("bytes={size}-"), "bytes=-0".to_owned(), "bytes=99999999999999999999999-".to_owned()]
+    {
+        let answer = fixture.hub.request("GET", &fixture.path(), &[("Range", &header)]);
+        assert_problem(&answer, ProblemCode::RangeNotSatisfiable);
+        assert_eq!(answer.header("content-range"), Some(format!("bytes */{size}").as_str()));
+    }
+}
+
+#[test]
+fn a_range_belongs_to_the_tag_of_if_range() {
+    let fixture = fixture();
+    let etag = fixture.etag();
+    let weak = format!("W/{etag}");
+    let cases = [
+        (etag.as_str(), 206),
+        (weak.as_str(), 200),
+        ("\"other\"", 200),
+        ("Sat, 21 Nov 2026 08:00:00 GMT", 200),
+    ];
+    for (tag, status) in cases {
+        let headers = [("Range", "bytes=0-7"), ("If-Range", tag)];
+        assert_eq!(fixture.hub.request("GET", &fixture.path(), &headers).status, status, "{tag}");
+    }
+}
+
+#[test]
+fn an_artifact_answers_304_before_ranges_and_to_head() {
+    let fixture = fixture();
+    let etag = fixture.etag();
+    let range = ("Range", "bytes=0-7");
+    for (method, headers) in [
+        ("GET", vec![("If-None-Match", etag.as_str())]),
+        ("HEAD", vec![("If-None-Match", etag.as_str())]),
+        ("GET", vec![("If-None-Match", etag.as_str()), range]),
+        ("GET", vec![("If-None-Match", "*")]),
+    ] {
+        let answer = fixture.hub.request(method, &fixture.path(), &headers);
+        assert_eq!((answer.status, answer.body.len()), (304, 0), "{headers:?}");
+        assert_eq!(answer.header("etag"), Some(etag.as_str()));
+        assert!(answer.header("cache-control").is_some());
+    }
+    let other = [("If-None-Match", "\"other\""), range];
+    assert_eq!(fixture.hub.request("GET", &fixture.path(), &other).status, 206);
+}
+
+#[test]
+fn errors_are_problems_with_stable_codes_and_request_ids() {
+    let Fixture { hub, model, .. } = fixture();
+    let unknown = "0".repeat(64);
+    let not_found = [
+        ("/nothing", ProblemCode::RouteNotFound),
+        ("/registry.json/", ProblemCode::RouteNotFound),
+        ("/artifacts/", ProblemCode::RouteNotFound),
+        ("/artifacts/x", ProblemCode::ArtifactNotFound),
+        ("/a/b/c/artifacts/x", ProblemCode::ArtifactNotFound),
+        (&format!("/artifacts/{unknown}.bin"), ProblemCode::ArtifactNotFound),
+        (&format!("/artifacts/scc_{}.bin", model.hash), ProblemCode::ArtifactNotFound),
+        (&format!("/artifacts/{}.bin?sha256={unknown}", model.hash), ProblemCode::ArtifactNotFound),
+        (&format!("/artifacts/{}.bin?sha256=zz", model.hash), ProblemCode::InvalidRequest),
+        (&format!("/artifacts/{}.bin?sha256=", model.hash), ProblemCode::InvalidRequest),
+        ("/artifacts/%ff", ProblemCode::InvalidRequest),
+        ("/registry.json?paths=a&paths=b", ProblemCode::InvalidRequest),
+    ];
+    for (target, code) in not_found {
+        assert_problem(&hub.get(target), code);
+    }
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"] {
+        let answer = hub.request(method, "/registry.json", &[("Content-Length", "0")]);
+        assert_problem(&answer, ProblemCode::MethodNotAllowed);
+        assert_eq!(answer.header("allow"), Some("GET,HEAD"));
+    }
+    let ids: Vec<_> =
+        (0..3).map(|_| hub.get("/nothing").header("x-request-id").unwrap().to_owned()).collect();
+    assert!(ids[0] != ids[1] && ids[1] != ids[2]);
+    let smuggled = hub.request("GET", "/nothing", &[("X-Request-Id", "forged")]);
+    assert_ne!(smuggled.header("x-request-id"), Some("forged"));
+    let head = hub.request("HEAD", "/nothing", &[]);
+    assert_eq!((head.status, head.body.len()), (404, 0));
+}
+
+#[test]
+fn a_body_larger_than_the_limit_is_refused() {
+    let hub = &fixture().hub;
+    let answer = hub.request("GET", "/healthz", &[("Content-Length", "1048577")]);
+    assert_problem(&answer, ProblemCode::BodyTooLarge);
+}
+
+#[test]
+fn no_name_leads_out_of_the_registry() {
+    let Fixture { hub, model, .. } = fixture();
+    let names = [
+        "../hub.db",
+        "..%2fhub.db",
+        "..%5chub.db",
+        "%2e%2e/hub.db",
+        "%2e%2e%2fhub.db",
+        "/etc/passwd",
+        "//etc/passwd",
+        "%2fetc%2fpasswd",
+        "..;/hub.db",
+        "..%252fhub.db",
+        "%c0%ae%c0%ae%c0%afhub.db",
+        "scc_../../hub.db",
+        "scc_..%2f..%2fhub.db",
+        "%00",
+        "x%00.bin",
+        "C:%5chub.db",
+        "con",
+        ".",
+        "..",
+        "hub.db",
+        "blobs",
+        "tmp",
+        &format!("{}.bin%00", model.hash),
+        &format!("{}.bin/..", model.hash),
+        &format!("{}.BIN", model.hash),
+        &format!("..%2fartifacts%2f{}.bin", model.hash),
+        &format!("{}%2ebin%0a", model.hash),
+    ];
+    for name in names {
+        for prefix in ["/artifacts/", "/a/b/c/artifacts/", "/"] {
+            let answer = hub.get(&format!("{prefix}{name}"));
+            assert!((400..500).contains(&answer.status), "{prefix}{name}: {answer:?}");
+            assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        }
+    }
+}
+
+#[test]
+fn health_pages_and_the_home_page_say_what_they_should() {
+    let hub = &fixture().hub;
+    assert_eq!(hub.get("/healthz").json(), serde_json::json!({"status": "live"}));
+    assert_eq!(hub.get("/readyz").json(), serde_json::json!({"status": "ready"}));
+    let home = hub.get("/");
+    assert_eq!(home.header("content-type"), Some("text/html; charset=utf-8"));
+    let policy = home.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    let base = format!("http://{}/registry.json", hub.address());
+    assert!(home.text().contains(&base) && home.text().contains(ID) && !home.text().contains("<script"));
+}
+
+#[test]
+fn every_route_is_documented_and_every_documented_route_answers() {
+    let Fixture { hub, model, .. } = fixture();
+    let document = hub.get("/openapi.json").json();
+    let paths = document["paths"].as_object().unwrap();
+    assert_eq!(paths.len(), 8);
+    for (path, operations) in paths {
+        let target = path
+            .replace("{name}", &format!("{}.bin", model.hash))
+            .replace("{owner}/{repo}/{reference}", "o/r/master");
+        let answer = hub.get(&target);
+        assert_eq!(answer.status, 200, "{path}");
+        let documented = operations["get"]["responses"]["200"]["content"].as_object().unwrap();
+        let content_type = answer.header("content-type").unwrap().split(';').next().unwrap();
+        assert!(documented.contains_key(content_type), "{path}: {content_type}");
+    }
+}
+
+#[test]
+fn several_requests_share_a_connection() {
+    let fixture = fixture();
+    let mut stream = connect(fixture.hub.address());
+    for _ in 0..3 {
+        write!(stream, "GET {} HTTP/1.1\r\nHost: h\r\n\r\n", fixture.path()).unwrap();
+        assert_eq!(read_answer(&mut stream, false).body, fixture.bytes());
+    }
+}
+
+fn blob(data: &Path, digest: &str) -> PathBuf {
+    data.join("blobs/sha256").join(&digest[..2]).join(digest)
+}
+
+#[test]
+fn damaged_bytes_are_withheld_and_made_anew_at_the_next_start() {
+    let data = tempfile::tempdir().unwrap();
+    let Fixture { model, .. } = fixture();
+    let (digest, target) = (fixture().digest(), fixture().path());
+    Hub::start(data.path()).stop();
+    let mut rotten = model.ptdprmc3.clone();
+    rotten[1000] ^= 4;
+    fs::write(blob(data.path(), &digest), &rotten).unwrap();
+    let hub = Hub::start(data.path());
+    for answer in
+        [hub.get(&format!("{target}?sha256={digest}")), hub.get(&format!("{target}?sha256={digest}"))]
+    {
+        assert_problem(&answer, ProblemCode::ArtifactUnavailable);
+    }
+    assert!(
+        hub.get("/registry.json").json()["computes"].get(ID).is_none(),
+        "the registry promises it no more"
+    );
+    assert_problem(&hub.get(&target), ProblemCode::ArtifactNotFound);
+    assert_eq!(fs::read(data.path().join("quarantine").join(&digest)).unwrap(), rotten);
+    hub.stop();
+    let hub = Hub::start(data.path());
+    assert_eq!(hub.get(&target).body, model.ptdprmc3);
+}
