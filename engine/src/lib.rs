@@ -7,6 +7,7 @@ pub mod artifact;
 pub mod document;
 pub mod graph;
 pub mod model;
+pub mod plan;
 pub mod reference;
 pub mod state_space;
 pub mod trace;

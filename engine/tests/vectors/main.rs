@@ -4,4 +4,5 @@
 
 mod bytes;
 mod numbers;
+mod plans;
 mod recorded;

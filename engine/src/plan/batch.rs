@@ -1,0 +1,174 @@
+//! A plan at many θ: eight side by side, blocks spread over threads.
+//!
+//! Every result is bit for bit that of [`Plan::at`], whatever the number of threads and the machine's vector width.
+
+use ndarray::{Array2, ArrayView2, Axis};
+use pulp::Arch;
+use rayon::prelude::*;
+
+use super::kernel::{Factors, Source};
+use super::lane::{Eight, WIDTH};
+use super::{BatchError, EvaluationError, Plan};
+
+/// Many parameter vectors, and what to ask of them.
+#[derive(Debug, Clone)]
+pub struct Batch<'p, 't> {
+    plan: &'p Plan,
+    thetas: ArrayView2<'t, f64>,
+    rewards: Vec<f64>,
+    parallel: bool,
+}
+
+impl Plan {
+    /// A batch of parameter vectors, one a row.
+    ///
+    /// Runs on all threads of the current rayon pool unless told otherwise.
+    ///
+    /// # Errors
+    /// [`EvaluationError::ThetaLength`] when rows do not have one number per parameter.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use phasic_engine::graph::{GraphBuilder, Rate, START};
+    /// use phasic_engine::plan::{Limits, Plan};
+    ///
+    /// let mut builder = GraphBuilder::new(1)?;
+    /// let (on, off) = (builder.add_vertex(&[1])?, builder.add_vertex(&[0])?);
+    /// builder.add_edge(START, on, Rate::Scalar(1.0))?;
+    /// builder.add_edge(on, off, Rate::Coefficients(&[1.0]))?;
+    /// let plan = Plan::analyze(&builder.finish(), &Limits::default())?;
+    ///
+    /// let thetas = array![[1.0], [2.0], [4.0]];
+    /// assert_eq!(plan.batch(&thetas.view())?.expectation()?, [1.0, 0.5, 0.25]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn batch<'t>(&self, thetas: &ArrayView2<'t, f64>) -> Result<Batch<'_, 't>, EvaluationError> {
+        if thetas.ncols() != self.param_length() {
+            return Err(EvaluationError::ThetaLength {
+                expected: self.param_length(),
+                found: thetas.ncols(),
+            });
+        }
+        Ok(Batch { plan: self, thetas: *thetas, rewards: self.rewards(None), parallel: true })
+    }
+}
+
+impl Batch<'_, '_> {
+    /// Asks for totals under a reward vector instead of times.
+    ///
+    /// # Errors
+    /// [`EvaluationError::RewardLength`], [`EvaluationError::RewardNotFinite`].
+    pub fn rewarded(mut self, rewards: &[f64]) -> Result<Self, EvaluationError> {
+        self.plan.check_rewards(rewards)?;
+        self.rewards = self.plan.rewards(Some(rewards));
+        Ok(self)
+    }
+
+    /// Whether to use the threads of the current rayon pool; results do not depend on it.
+    #[must_use]
+    pub fn parallel(mut self, parallel: bool) -> Self {
+        self.parallel = parallel;
+        self
+    }
+
+    /// Expectations, one for each θ.
+    ///
+    /// # Errors
+    /// [`BatchError`] for the first θ without a number.
+    pub fn expectation(&self) -> Result<Vec<f64>, BatchError> {
+        Ok(self.moments(1)?.into_raw_vec_and_offset().0)
+    }
+
+    /// The first `count` raw moments, a row for each θ.
+    ///
+    /// One elimination and `count` solves per eight θ. Memory is a workspace per thread: 64 bytes for each position and
+    /// moment and for each factor of the largest component.
+    ///
+    /// # Errors
+    /// [`BatchError`] for the first θ without a number.
+    pub fn moments(&self, count: usize) -> Result<Array2<f64>, BatchError> {
+        let mut moments = Array2::zeros((self.thetas.nrows(), count));
+        let Some(numbers) = moments.as_slice_mut().filter(|_| count > 0) else { return Ok(moments) };
+        let block = |workspace: &mut Workspace, (number, out): (usize, &mut [f64])| {
+            Arch::new().dispatch(|| self.block(workspace, number * WIDTH, count, out))
+        };
+        let fresh = || Workspace::new(self.plan, count);
+        // Errors are few and told apart by index: collect the first of each block, keep the lowest.
+        let failed = if self.parallel {
+            let blocks = numbers.par_chunks_mut(WIDTH * count).enumerate();
+            blocks.map_init(fresh, block).filter_map(Result::err).min_by_key(|error| error.index)
+        } else {
+            let mut workspace = fresh();
+            let blocks = numbers.chunks_mut(WIDTH * count).enumerate();
+            blocks.map(|part| block(&mut workspace, part)).find_map(Result::err)
+        };
+        failed.map_or(Ok(moments), Err)
+    }
+
+    #[inline(always)]
+    fn block(
+        &self,
+        space: &mut Workspace,
+        first: usize,
+        count: usize,
+        out: &mut [f64],
+    ) -> Result<(), BatchError> {
+        let plan = self.plan;
+        let rows = out.len() / count;
+        for lane in 0..WIDTH {
+            // Spare lanes repeat the last row.
+            let theta = self.thetas.index_axis(Axis(0), first + lane.min(rows - 1));
+            for (slot, &value) in space.factors.theta.iter_mut().zip(theta) {
+                slot.0[lane] = value;
+            }
+        }
+        space.factors.prepare(plan);
+        let valid = |form: &Eight| form.0.iter().all(|value| (0.0..f64::INFINITY).contains(value));
+        if !space.factors.values.iter().all(valid) {
+            return self.one_by_one(first, count, out);
+        }
+        for component in plan.components() {
+            space.factors.eliminate(plan, component.clone());
+            for number in 0..count {
+                let (before, x) = space.solutions.split_at_mut(number);
+                let source = Source { rewards: &self.rewards, of: before.last().map(|x| &x[..]) };
+                space.factors.solve(plan, component.clone(), source, &mut x[0]);
+            }
+        }
+        if space.factors.stuck {
+            return self.one_by_one(first, count, out);
+        }
+        let mut factorial = 1.0;
+        for (number, x) in space.solutions.iter().enumerate() {
+            factorial *= (number + 1) as f64;
+            for lane in 0..rows {
+                out[lane * count + number] = factorial * x[space.start].0[lane];
+            }
+        }
+        Ok(())
+    }
+
+    /// The slow way for a block in which some θ has no number: says which and why.
+    fn one_by_one(&self, first: usize, count: usize, out: &mut [f64]) -> Result<(), BatchError> {
+        for (index, out) in (first..).zip(out.chunks_mut(count)) {
+            let theta = self.thetas.index_axis(Axis(0), index).to_vec();
+            let at = self.plan.at(&theta).map_err(|source| BatchError { index, source })?;
+            out.copy_from_slice(&at.raw_moments(&self.rewards, count));
+        }
+        Ok(())
+    }
+}
+
+/// What one thread works in.
+struct Workspace {
+    factors: Factors<Eight>,
+    solutions: Vec<Vec<Eight>>,
+    start: usize,
+}
+
+impl Workspace {
+    fn new(plan: &Plan, count: usize) -> Self {
+        let solutions = vec![vec![Eight([0.0; WIDTH]); plan.vertices.len()]; count];
+        Self { factors: Factors::new(plan, false), solutions, start: plan.start() }
+    }
+}

@@ -1,0 +1,113 @@
+//! Why there is no plan, or no number.
+
+/// Why a graph cannot be analysed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnalysisError {
+    /// The pattern of the factors would pass the memory limit.
+    #[error(
+        "the factors of this graph need more than the {budget_bytes} bytes allowed ({done} of {vertices} vertices \
+         done); raise the limit or use a smaller model"
+    )]
+    Memory {
+        /// The budget.
+        budget_bytes: u64,
+        /// Vertices done when it ran out.
+        done: usize,
+        /// Vertices in all.
+        vertices: usize,
+    },
+    /// An edge has more coefficients than the graph has parameters, so θ cannot weigh it.
+    #[error("the edge {from} -> {to} has {found} coefficients, but the graph has {expected} parameters")]
+    CoefficientLength {
+        /// Source of the edge.
+        from: u32,
+        /// Target of the edge.
+        to: u32,
+        /// Parameters of the graph.
+        expected: usize,
+        /// Coefficients of the edge.
+        found: usize,
+    },
+}
+
+/// Why a plan yields no number at a θ.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvaluationError {
+    /// θ has the wrong length.
+    #[error("{found} parameters were given, but the model has {expected}")]
+    ThetaLength {
+        /// Parameters of the model.
+        expected: usize,
+        /// Numbers given.
+        found: usize,
+    },
+    /// A parameter is infinite or not a number.
+    #[error("parameter {index} (counted from 0) is {value}; parameters must be finite")]
+    ThetaNotFinite {
+        /// Which parameter, counted from 0.
+        index: usize,
+        /// Its value.
+        value: f64,
+    },
+    /// An edge has a negative or infinite weight at this θ.
+    #[error(
+        "at these parameters an edge of vertex {vertex}{} has the weight {weight}; weights must be finite and not \
+         negative",
+        of_state(state.as_deref())
+    )]
+    InvalidWeight {
+        /// The vertex the edge leaves.
+        vertex: u32,
+        /// Its state, where the plan knows it.
+        state: Option<Vec<i32>>,
+        /// The weight.
+        weight: f64,
+    },
+    /// The start has no edge of positive probability.
+    #[error("all initial probabilities are zero")]
+    NoStart,
+    /// The start reaches a vertex from which absorption is impossible, so the total is infinite.
+    #[error(
+        "at these parameters nothing leads from vertex {vertex}{} to absorption: its rate is 0, or it lies in a cycle \
+         without a way out",
+        of_state(state.as_deref())
+    )]
+    Trapped {
+        /// The vertex.
+        vertex: u32,
+        /// Its state, where the plan knows it.
+        state: Option<Vec<i32>>,
+    },
+    /// A reward vector has the wrong length.
+    #[error("{found} rewards were given, but the graph has {expected} vertices; give one reward per vertex")]
+    RewardLength {
+        /// Vertices of the graph.
+        expected: usize,
+        /// Rewards given.
+        found: usize,
+    },
+    /// A reward is infinite or not a number.
+    #[error("the reward of vertex {vertex} is {value}; rewards must be finite")]
+    RewardNotFinite {
+        /// The vertex.
+        vertex: usize,
+        /// Its reward.
+        value: f64,
+    },
+}
+
+/// Why a batch has no result: the first θ that has none.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("parameter vector {index} (counted from 0): {source}")]
+pub struct BatchError {
+    /// Row of the batch, from 0.
+    pub index: usize,
+    /// What is wrong with it.
+    pub source: EvaluationError,
+}
+
+fn of_state(state: Option<&[i32]>) -> String {
+    state.map_or_else(String::new, |state| format!(" (state {state:?})"))
+}

@@ -1,0 +1,226 @@
+//! Our own elimination: a graph is analysed once into a plan, and a plan is evaluated at any number of θ.
+//!
+//! This is what numbers are computed with; phasic's program (`trace`) is for exchange. A plan knows no file and no
+//! distribution: it gives expected totals, their moments and their gradients.
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "positions and entries are numbered in 32 bits, held by limits"
+)]
+#![allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "limits will grow; how they are passed should not change then"
+)]
+#![allow(clippy::inline_always, reason = "kernels must be compiled with the instruction set of their caller")]
+
+mod analysis;
+mod at;
+mod batch;
+mod diagnosis;
+mod error;
+mod forms;
+mod kernel;
+mod lane;
+mod ordering;
+mod tape;
+
+pub use at::{At, Rewarded};
+pub use batch::Batch;
+pub use error::{AnalysisError, BatchError, EvaluationError};
+
+use analysis::Lists;
+use forms::Forms;
+use std::ops::Range;
+
+use crate::graph::Graph;
+
+/// Bounds on one analysis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Most bytes of the elimination's pattern: 4 for every entry of the factors.
+    pub memory_bytes: u64,
+}
+
+impl Default for Limits {
+    /// 4 GiB.
+    fn default() -> Self {
+        Self { memory_bytes: 4 << 30 }
+    }
+}
+
+impl Limits {
+    /// These limits with another memory budget, in bytes.
+    #[must_use]
+    pub fn with_memory_bytes(mut self, memory_bytes: u64) -> Self {
+        self.memory_bytes = memory_bytes;
+        self
+    }
+}
+
+/// The analysed form of a graph: everything about its elimination that does not depend on θ.
+///
+/// Vertices the start does not reach are gone, parallel edges are summed, components come sinks first and each is
+/// ordered for little fill. What remains is the pattern of the factors and the distinct linear forms that edge weights
+/// are made of.
+///
+/// ```
+/// use phasic_engine::graph::{GraphBuilder, Rate, START};
+/// use phasic_engine::plan::{Limits, Plan};
+///
+/// // A queue with two places: arrivals θ₀, services θ₁; time until it is first empty.
+/// let mut builder = GraphBuilder::new(1)?;
+/// let (one, two, empty) = (builder.add_vertex(&[1])?, builder.add_vertex(&[2])?, builder.add_vertex(&[0])?);
+/// builder.add_edge(START, one, Rate::Scalar(1.0))?;
+/// builder.add_edge(one, two, Rate::Coefficients(&[1.0, 0.0]))?;
+/// builder.add_edge(one, empty, Rate::Coefficients(&[0.0, 1.0]))?;
+/// builder.add_edge(two, one, Rate::Coefficients(&[0.0, 1.0]))?;
+///
+/// let plan = Plan::analyze(&builder.finish(), &Limits::default())?;
+/// let mut at = plan.at(&[0.5, 1.0])?;
+/// assert_eq!(at.expectation(), 1.5);
+/// assert_eq!(at.expectation_gradient(), [1.0, -2.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    vertex_count: u32,
+    param_length: u32,
+    discrete: bool,
+    /// Vertices by position.
+    vertices: Vec<u32>,
+    /// Absorbing vertices that the start reaches.
+    absorbing: Vec<u32>,
+    /// The position after each component's last, sinks first.
+    component_end: Vec<u32>,
+    /// Edges within components: columns by position, and their forms.
+    inner: Lists,
+    inner_forms: Vec<u32>,
+    /// Edges to components solved before.
+    outer: Lists,
+    outer_forms: Vec<u32>,
+    /// The form of each position's total weight into absorbing vertices.
+    exit_forms: Vec<u32>,
+    forms: Forms,
+    /// Factors: entries left of the diagonal, and right of it.
+    lower: Lists,
+    upper: Lists,
+    multiply_adds: u64,
+    /// States by position, for error messages; empty in a plan that was read from a file.
+    states: Vec<i32>,
+    state_length: usize,
+}
+
+/// What a plan costs to hold and to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// Transient vertices that the start reaches, the start included.
+    pub vertices: u64,
+    /// Strongly connected components among them.
+    pub components: u64,
+    /// Entries of the factors off the diagonal, fill included.
+    pub factor_entries: u64,
+    /// Edges after merging, the exits of all vertices included.
+    pub edges: u64,
+    /// Multiply-adds of one elimination.
+    pub multiply_adds: u64,
+    /// Bytes of the plan itself.
+    pub plan_bytes: u64,
+    /// Bytes of workspace for one θ.
+    pub workspace_bytes: u64,
+}
+
+impl Plan {
+    /// Analyses a graph.
+    ///
+    /// Time is linear in the graph plus, for each component with cycles, a minimum-degree ordering and the symbolic
+    /// elimination (one step per multiply-add of a numeric one). Deterministic.
+    ///
+    /// # Errors
+    /// [`AnalysisError`] when the pattern would pass the memory limit, or an edge cannot be weighed by θ.
+    pub fn analyze(graph: &Graph, limits: &Limits) -> Result<Self, AnalysisError> {
+        analysis::analyze(graph, limits)
+    }
+
+    /// Parameters that θ must have.
+    pub fn param_length(&self) -> usize {
+        self.param_length as usize
+    }
+
+    /// Vertices of the graph, which reward vectors have one entry for each.
+    pub fn vertex_count(&self) -> u32 {
+        self.vertex_count
+    }
+
+    /// The exact cost of holding and running the plan.
+    pub fn cost(&self) -> Cost {
+        let entries = self.lower.items.len() + self.upper.items.len();
+        let edges = self.inner.items.len() + self.outer.items.len() + self.exit_forms.len();
+        let positions = self.vertices.len();
+        let numbers = 4 * (4 * (positions + 1) + 2 * positions + self.component_end.len() + entries);
+        let pairs = 8 * (self.inner.items.len() + self.outer.items.len());
+        let standing = if self.discrete { 5 } else { 4 };
+        let workspace = self.param_length() + self.forms.count() + standing * positions + entries;
+        Cost {
+            vertices: positions as u64,
+            components: self.component_end.len() as u64,
+            factor_entries: entries as u64,
+            edges: edges as u64,
+            multiply_adds: self.multiply_adds,
+            plan_bytes: (numbers + pairs + self.forms.size_bytes() + 4 * self.states.len()) as u64,
+            workspace_bytes: 8 * workspace as u64,
+        }
+    }
+
+    fn empty() -> Self {
+        Self {
+            vertex_count: 0,
+            param_length: 0,
+            discrete: false,
+            vertices: Vec::new(),
+            absorbing: Vec::new(),
+            component_end: Vec::new(),
+            inner: Lists::default(),
+            inner_forms: Vec::new(),
+            outer: Lists::default(),
+            outer_forms: Vec::new(),
+            exit_forms: Vec::new(),
+            forms: Forms::default(),
+            lower: Lists::default(),
+            upper: Lists::default(),
+            multiply_adds: 0,
+            states: Vec::new(),
+            state_length: 0,
+        }
+    }
+
+    /// Components as ranges of positions, sinks first.
+    fn components(&self) -> impl DoubleEndedIterator<Item = Range<usize>> + '_ {
+        (0..self.component_end.len()).map(|number| {
+            let start = if number == 0 { 0 } else { self.component_end[number - 1] };
+            start as usize..self.component_end[number] as usize
+        })
+    }
+
+    /// The position of the start: somewhere in the last component.
+    fn start(&self) -> usize {
+        self.vertices.iter().rposition(|&vertex| vertex == crate::graph::START).unwrap_or(0)
+    }
+
+    fn state(&self, position: usize) -> Option<Vec<i32>> {
+        let from = position * self.state_length;
+        self.states.get(from..from + self.state_length).filter(|state| !state.is_empty()).map(<[i32]>::to_vec)
+    }
+
+    /// Rewards by position: ones if none are given; the start takes no time and earns nothing.
+    fn rewards(&self, rewards: Option<&[f64]>) -> Vec<f64> {
+        let reward = |vertex: u32| match rewards {
+            _ if vertex == crate::graph::START => 0.0,
+            Some(rewards) => rewards[vertex as usize],
+            None => 1.0,
+        };
+        self.vertices.iter().map(|&vertex| reward(vertex)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,278 @@
+use super::*;
+use crate::graph::{Graph, GraphBuilder, Rate, START};
+use crate::trace;
+use ndarray::Array2;
+use proptest::prelude::*;
+
+/// States 1, 2, …; every edge has two coefficients.
+fn build(vertices: u32, edges: impl IntoIterator<Item = (u32, u32, [f64; 2])>) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..vertices {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(0.75)).unwrap();
+    builder.add_edge(START, 2, Rate::Scalar(0.25)).unwrap();
+    for (from, to, rate) in edges {
+        builder.add_edge(from, to, Rate::Coefficients(&rate)).unwrap();
+    }
+    builder.finish()
+}
+
+fn plan(graph: &Graph) -> Plan {
+    Plan::analyze(graph, &Limits::default()).unwrap()
+}
+
+/// An M/M/1/K queue started with one customer: arrivals θ₀, services θ₁.
+fn queue(places: u32) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for k in 1..=places {
+        builder.add_vertex(&[k.cast_signed()]).unwrap();
+    }
+    let empty = builder.add_vertex(&[0]).unwrap();
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for k in 1..=places {
+        if k < places {
+            builder.add_edge(k, k + 1, Rate::Coefficients(&[1.0, 0.0])).unwrap();
+        }
+        builder.add_edge(k, if k == 1 { empty } else { k - 1 }, Rate::Coefficients(&[0.0, 1.0])).unwrap();
+    }
+    builder.finish()
+}
+
+fn close(found: f64, wanted: f64, relative: f64) -> bool {
+    (found - wanted).abs() <= relative * wanted.abs()
+}
+
+#[test]
+fn an_overloaded_queue_is_right_to_the_last_digits() {
+    // Busy period of M/M/1/K started with one customer: Σ_{k<K} ρ^k / μ. phasic returns infinity.
+    let plan = plan(&queue(100));
+    let at = plan.at(&[1.5, 1.0]).unwrap();
+    let wanted = (0..100).map(|k| 1.5_f64.powi(k)).sum::<f64>();
+    assert!(close(at.expectation(), wanted, 1e-14), "{:e} {wanted:e}", at.expectation());
+}
+
+#[test]
+fn a_queue_of_a_million_places_is_one_component_without_fill() {
+    let plan = plan(&queue(1_000_000));
+    let cost = plan.cost();
+    assert_eq!(cost.factor_entries, 2 * 999_999);
+    let at = plan.at(&[0.25, 1.0]).unwrap();
+    assert!(close(at.expectation(), 4.0 / 3.0, 1e-12), "{}", at.expectation());
+}
+
+#[test]
+fn a_path_of_a_million_vertices_takes_a_million_times_the_mean() {
+    let vertices = 1_000_000;
+    let graph = build(vertices, (1..vertices - 1).map(|v| (v, v + 1, [1.0, 0.0])));
+    let mean = plan(&graph).at(&[0.5, 1.0]).unwrap().expectation();
+    let wanted = 2.0 * (f64::from(vertices - 2) - 0.25);
+    assert!(close(mean, wanted, 1e-12), "{mean} {wanted}");
+}
+
+#[test]
+fn unreached_vertices_are_dropped_and_parallel_edges_summed() {
+    let edges = [(1, 2, [1.0, 0.0]), (1, 2, [0.0, 1.0]), (2, 3, [1.0, 1.0]), (4, 3, [1.0, 0.0])];
+    let plan = plan(&build(5, edges));
+    assert_eq!(plan.cost().vertices, 3);
+    let at = plan.at(&[1.0, 3.0]).unwrap();
+    assert_eq!(at.expectation(), 0.75 / 4.0 + 0.25);
+    let waiting = at.waiting_times();
+    assert_eq!(waiting[1..4], [0.5, 0.25, 0.0]);
+    assert!(waiting[4].is_nan());
+    assert_eq!(at.sojourn_times(), [0.0, 0.1875, 0.25, 0.0, 0.0]);
+}
+
+#[test]
+fn traps_name_a_vertex_and_its_state() {
+    let plan =
+        plan(&build(5, [(1, 2, [1.0, 0.0]), (2, 1, [1.0, 0.0]), (1, 3, [0.0, 1.0]), (3, 4, [1.0, 1.0])]));
+    let trapped = plan.at(&[1.0, 0.0]).unwrap_err();
+    let named = |vertex, state| EvaluationError::Trapped { vertex, state: Some(vec![state]) };
+    assert!(trapped == named(1, 1) || trapped == named(2, 2), "{trapped}");
+    let negative = plan.at(&[1.0, -1.0]).unwrap_err();
+    assert!(matches!(negative, EvaluationError::InvalidWeight { weight: -1.0, .. }), "{negative}");
+    assert_eq!(plan.at(&[1.0]).unwrap_err(), EvaluationError::ThetaLength { expected: 2, found: 1 });
+    assert!(matches!(plan.at(&[1.0, f64::NAN]), Err(EvaluationError::ThetaNotFinite { index: 1, .. })));
+    // A trap behind an edge of weight zero does no harm.
+    let side = self::plan(&build(
+        5,
+        [(1, 4, [1.0, 0.0]), (2, 4, [1.0, 0.0]), (1, 3, [0.0, 1.0]), (3, 1, [0.0, 1.0])],
+    ));
+    assert_eq!(side.at(&[2.0, 0.0]).unwrap().expectation(), 0.5);
+}
+
+#[test]
+fn an_all_zero_start_is_an_error() {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    builder.add_vertex(&[1]).unwrap();
+    builder.add_vertex(&[2]).unwrap();
+    builder.add_edge(START, 1, Rate::Scalar(0.0)).unwrap();
+    builder.add_edge(1, 2, Rate::Coefficients(&[1.0])).unwrap();
+    assert_eq!(plan(&builder.finish()).at(&[1.0]).unwrap_err(), EvaluationError::NoStart);
+    let empty = GraphBuilder::new(1).unwrap().finish();
+    assert_eq!(plan(&empty).at(&[]).unwrap_err(), EvaluationError::NoStart);
+}
+
+#[test]
+fn rates_over_twelve_decades_keep_every_digit() {
+    // A birth-death chain, up 1e6 and down 1e-6: the mean is a sum of positive products, summed here directly.
+    let plan = plan(&queue(8));
+    for (up, down) in [(1e6, 1e-6), (1e-6, 1e6), (1.0, 1e6)] {
+        let mean = plan.at(&[up, down]).unwrap().expectation();
+        let ratio: f64 = up / down;
+        let wanted = (0..8).map(|k| ratio.powi(k) / down).sum::<f64>();
+        assert!(close(mean, wanted, 1e-14), "{mean:e} {wanted:e}");
+    }
+}
+
+#[test]
+fn the_memory_limit_is_held() {
+    let pairs = (1..80).flat_map(|from| (1..=80).map(move |to| (from, to, [1.0, 1.0])));
+    let graph = build(81, pairs.filter(|&(from, to, _)| from != to));
+    let refused = Plan::analyze(&graph, &Limits::default().with_memory_bytes(1000));
+    assert!(matches!(refused, Err(AnalysisError::Memory { .. })));
+}
+
+/// Random graphs in which every vertex can be left for good; the last vertex absorbs.
+fn graphs() -> impl Strategy<Value = Graph> {
+    (4..14_u32).prop_flat_map(|vertices| {
+        let edge = (1..vertices - 1, 0..vertices, [0.0..3.0, 0.01..2.0]);
+        prop::collection::vec(edge, 0..50).prop_map(move |extra| {
+            let path = (1..vertices - 1).map(|v| (v, v + 1, [1.0, 0.5]));
+            build(vertices, path.chain(extra).filter(|&(from, to, _)| from != to))
+        })
+    })
+}
+
+fn thetas() -> impl Strategy<Value = [f64; 2]> {
+    [0.1..5.0, 0.1..5.0]
+}
+
+/// The number as an independent path of this crate computes it: phasic's elimination of the merged graph.
+fn by_trace(graph: &Graph, theta: &[f64]) -> (Vec<f64>, trace::Replay) {
+    let merged = graph.merge_parallel_edges();
+    let program = trace::eliminate(&merged, &trace::Limits::default(), &mut ()).unwrap();
+    let replay = program.replay(&merged, &merged.weights(theta).unwrap()).unwrap();
+    (replay.moments(4, None).unwrap(), replay)
+}
+
+proptest! {
+    #[test]
+    fn plans_agree_with_replayed_traces(graph in graphs(), theta in thetas()) {
+        let plan = plan(&graph);
+        let at = plan.at(&theta).unwrap();
+        let (moments, replay) = by_trace(&graph, &theta);
+        for (found, wanted) in at.moments(4).iter().zip(&moments) {
+            prop_assert!(close(*found, *wanted, 1e-9), "{found} {wanted}");
+        }
+        prop_assert!((at.variance() - replay.variance(None).unwrap()).abs() <= 1e-9 * moments[1]);
+        let sojourn = replay.sojourn_times().unwrap();
+        for (found, wanted) in at.sojourn_times().iter().zip(&sojourn) {
+            prop_assert!((found - wanted).abs() <= 1e-9 * moments[0]);
+        }
+        let first: Vec<f64> = (0..graph.vertex_count()).map(|v| f64::from((7 * v) % 5)).collect();
+        let second: Vec<f64> = (0..graph.vertex_count()).map(|v| f64::from((3 * v + 1) % 4)).collect();
+        let (a, b) = (at.rewarded(&first).unwrap(), at.rewarded(&second).unwrap());
+        let wanted = replay.covariance(Some(&first), Some(&second)).unwrap();
+        prop_assert!((a.covariance(&b) - wanted).abs() <= 1e-8 * (moments[1] * 12.0));
+    }
+
+    #[test]
+    fn discrete_plans_agree_with_replayed_traces(graph in graphs(), theta in thetas(), tick in 0.1..3.0) {
+        let graph = graph.merge_parallel_edges().discretize(0.3).unwrap();
+        let theta = [theta[0], theta[1], tick];
+        let plan = plan(&graph);
+        let at = plan.at(&theta).unwrap();
+        let (moments, replay) = by_trace(&graph, &theta);
+        for (found, wanted) in at.moments(4).iter().zip(&moments) {
+            prop_assert!(close(*found, *wanted, 1e-9), "{found} {wanted}");
+        }
+        prop_assert!((at.variance() - replay.variance(None).unwrap()).abs() <= 1e-9 * moments[1]);
+    }
+
+    #[test]
+    fn gradients_agree_with_finite_differences(graph in graphs(), theta in thetas(), discrete in any::<bool>()) {
+        let (graph, theta) = if discrete {
+            (graph.merge_parallel_edges().discretize(0.3).unwrap(), vec![theta[0], theta[1], 1.3])
+        } else {
+            (graph, theta.to_vec())
+        };
+        let plan = plan(&graph);
+        let first: Vec<f64> = (0..graph.vertex_count()).map(|v| f64::from((7 * v) % 5)).collect();
+        let at = plan.at(&theta).unwrap();
+        let ones = vec![1.0; first.len()];
+        let (a, b) = (at.rewarded(&first).unwrap(), at.rewarded(&ones).unwrap());
+        let exact = [
+            at.expectation_gradient(), at.moment_gradient(3), at.variance_gradient(),
+            a.expectation_gradient(), a.variance_gradient(), a.covariance_gradient(&b),
+        ];
+        let values = |theta: &[f64]| {
+            let at = plan.at(theta).unwrap();
+            let (a, b) = (at.rewarded(&first).unwrap(), at.rewarded(&ones).unwrap());
+            [at.expectation(), at.moments(3)[2], at.variance(), a.expectation(), a.variance(), a.covariance(&b)]
+        };
+        for parameter in 0..theta.len() {
+            let step = 1e-5 * theta[parameter];
+            let shifted = |by: f64| {
+                let mut theta = theta.clone();
+                theta[parameter] += by;
+                values(&theta)
+            };
+            let (up, down, here) = (shifted(step), shifted(-step), values(&theta));
+            for quantity in 0..exact.len() {
+                let slope = (up[quantity] - down[quantity]) / (2.0 * step);
+                let scale = (here[quantity].abs() + here[1].abs() + exact[quantity][parameter].abs()) / theta[parameter];
+                let error = (slope - exact[quantity][parameter]).abs();
+                prop_assert!(error <= 1e-6 * scale, "{quantity} {parameter}: {slope} {exact:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_is_bit_for_bit_its_single_evaluations(graph in graphs(), rows in prop::collection::vec(thetas(), 0..30)) {
+        let plan = plan(&graph);
+        let thetas = Array2::from(rows.clone());
+        for parallel in [false, true] {
+            let batch = plan.batch(&thetas.view()).unwrap().parallel(parallel);
+            let moments = batch.moments(3).unwrap();
+            for (row, theta) in moments.outer_iter().zip(&rows) {
+                prop_assert_eq!(row.to_vec(), plan.at(theta).unwrap().moments(3));
+            }
+        }
+    }
+
+    #[test]
+    fn renumbering_vertices_leaves_results_within_rounding(graph in graphs(), theta in thetas(), seed in any::<u64>()) {
+        // Swap two inner vertices throughout.
+        let inner = graph.vertex_count() - 2;
+        let (a, b) = (1 + (seed % u64::from(inner)) as u32, 1 + (seed / 64 % u64::from(inner)) as u32);
+        let renamed = |v: u32| if v == a { b } else if v == b { a } else { v };
+        let mut builder = GraphBuilder::new(1).unwrap();
+        for vertex in 1..graph.vertex_count() {
+            builder.add_vertex(graph.state(renamed(vertex))).unwrap();
+        }
+        for vertex in 0..graph.vertex_count() {
+            for edge in graph.edges(renamed(vertex)) {
+                let rate = if vertex == START { Rate::Scalar(edge.coefficients[0]) } else { Rate::Coefficients(edge.coefficients) };
+                builder.add_edge(vertex, renamed(edge.target), rate).unwrap();
+            }
+        }
+        let (one, two) = (plan(&graph), plan(&builder.finish()));
+        let (one, two) = (one.at(&theta).unwrap().moments(2), two.at(&theta).unwrap().moments(2));
+        prop_assert!(close(one[0], two[0], 1e-13) && close(one[1], two[1], 1e-12), "{one:?} {two:?}");
+    }
+}
+
+#[test]
+fn a_failing_row_of_a_batch_is_named() {
+    let plan = plan(&queue(5));
+    let mut thetas = Array2::from_elem((20, 2), 1.0);
+    thetas[(13, 1)] = 0.0;
+    thetas[(17, 1)] = -1.0;
+    for parallel in [false, true] {
+        let error = plan.batch(&thetas.view()).unwrap().parallel(parallel).expectation().unwrap_err();
+        assert_eq!(error.index, 13);
+        assert!(matches!(error.source, EvaluationError::Trapped { .. }), "{error}");
+    }
+}
