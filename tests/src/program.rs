@@ -13,6 +13,12 @@ pub fn phasic_hub() -> PathBuf {
     PROGRAM.get_or_init(|| build("phasic-hub", "phasic-hub", "PHASIC_HUB_PROGRAM")).clone()
 }
 
+/// The `phasic` program, likewise. `PHASIC_PROGRAM` names another one to test.
+pub fn phasic() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| build("phasic-hub-client", "phasic", "PHASIC_PROGRAM")).clone()
+}
+
 fn build(package: &str, name: &str, variable: &str) -> PathBuf {
     if let Some(path) = std::env::var_os(variable) {
         return path.into();
