@@ -8,6 +8,8 @@ pub(crate) mod json;
 mod listed;
 mod place;
 mod serialized;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use error::{DocumentError, Problem};

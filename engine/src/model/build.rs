@@ -153,7 +153,9 @@ impl Run {
             let value = self.whole(&assignment.value, state)?;
             let value = match step.change {
                 Change::To => {
-                    self.check_unassigned(assignment, place, step.changes.len(), true, state)?;
+                    if step.may_collide {
+                        self.check_unassigned(assignment, place, true, state)?;
+                    }
                     value
                 }
                 Change::Add => i64::from(self.next[place]).saturating_add(value),
@@ -164,9 +166,11 @@ impl Run {
         }
         let rate = match &step.rate {
             CompiledRate::Bare(code) => Rate::Scalar(self.value(code, state)?.to_f64()),
-            CompiledRate::Coefficients { known, varying } if varying.is_empty() => Rate::Coefficients(known),
-            CompiledRate::Coefficients { known, varying } => {
-                self.weigh(known, varying, state)?;
+            CompiledRate::Coefficients { known, varying, .. } if varying.is_empty() => {
+                Rate::Coefficients(known)
+            }
+            CompiledRate::Coefficients { known, varying, may_collide } => {
+                self.weigh(known, varying, *may_collide, state)?;
                 Rate::Coefficients(&self.coefficients)
             }
         };
@@ -177,30 +181,34 @@ impl Run {
     }
 
     /// Computes the coefficients of a transition.
-    fn weigh(&mut self, known: &[f64], varying: &[CompiledAssignment], state: &[i32]) -> Ran {
+    fn weigh(
+        &mut self,
+        known: &[f64],
+        varying: &[CompiledAssignment],
+        may_collide: bool,
+        state: &[i32],
+    ) -> Ran {
         self.coefficients.clear();
         self.coefficients.extend_from_slice(known);
         self.places.clear();
         for assignment in varying {
             let place = self.place(assignment, state)?;
-            self.check_unassigned(assignment, place, varying.len(), false, state)?;
+            if may_collide {
+                self.check_unassigned(assignment, place, false, state)?;
+            }
             self.coefficients[place] = self.value(&assignment.value, state)?.to_f64();
         }
         Ok(())
     }
 
-    /// Remembers an assigned place; known places were compared when the program was made.
+    /// Remembers an assigned place, unless it is already.
     fn check_unassigned(
         &mut self,
         assignment: &CompiledAssignment,
         place: usize,
-        of: usize,
         is_state: bool,
         state: &[i32],
     ) -> Ran {
-        if of < 2 {
-            return Ok(());
-        }
         let place = place as u32;
         if self.places.contains(&place) {
             let reason = Reason::AssignedTwice { place, is_state };

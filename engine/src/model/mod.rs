@@ -16,6 +16,8 @@ mod number;
 mod problem;
 mod program;
 mod reader;
+#[cfg(test)]
+mod tests;
 
 pub use expression::MAX_LENGTH_BYTES as MAX_EXPRESSION_LENGTH_BYTES;
 pub use expression::{ExpressionProblem, MAX_DEPTH as MAX_EXPRESSION_DEPTH};

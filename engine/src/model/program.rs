@@ -56,6 +56,8 @@ pub(super) struct CompiledMove {
     pub(super) origin: ValueId,
     pub(super) change: Change,
     pub(super) changes: Vec<CompiledAssignment>,
+    /// Two assignments may turn out to be for one place, which only `add` allows.
+    pub(super) may_collide: bool,
     pub(super) rate: CompiledRate,
     /// Bound on the nodes evaluated.
     pub(super) cost: u64,
@@ -67,6 +69,7 @@ pub(super) enum CompiledRate {
         /// The coefficients that are known; zeros elsewhere.
         known: Vec<f64>,
         varying: Vec<CompiledAssignment>,
+        may_collide: bool,
     },
 }
 
@@ -238,7 +241,8 @@ impl<'a> Compiler<'a> {
             Rate::ByParameter(assignments) => self.rate(assignments)?,
         };
         let cost = rate_cost + changes.iter().map(CompiledAssignment::cost).sum::<u64>();
-        Ok(CompiledMove { origin: rule.origin, change: step.change, changes, rate, cost })
+        let may_collide = step.change == Change::To && may_collide(&changes);
+        Ok(CompiledMove { origin: rule.origin, change: step.change, changes, may_collide, rate, cost })
     }
 
     fn rate(&self, assignments: &[Assignment]) -> Result<(CompiledRate, u64)> {
@@ -257,7 +261,8 @@ impl<'a> Compiler<'a> {
             }
         }
         let cost = known.len() as u64 + varying.iter().map(CompiledAssignment::cost).sum::<u64>();
-        Ok((CompiledRate::Coefficients { known, varying }, cost))
+        let may_collide = may_collide(&varying);
+        Ok((CompiledRate::Coefficients { known, varying, may_collide }, cost))
     }
 
     fn assignments(&self, assignments: &[Assignment], spans: &[Span]) -> Vec<CompiledAssignment> {
@@ -308,6 +313,11 @@ impl<'a> Compiler<'a> {
     pub(super) fn parameter_names(&self) -> Vec<String> {
         place_names(&self.definition.parameters, &self.places.parameters)
     }
+}
+
+fn may_collide(assignments: &[CompiledAssignment]) -> bool {
+    let varies = |assignment: &CompiledAssignment| matches!(assignment.target, Target::Element(..));
+    assignments.len() > 1 && assignments.iter().any(varies)
 }
 
 fn place_names(declarations: &[Declaration], spans: &[Span]) -> Vec<String> {

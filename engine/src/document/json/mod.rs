@@ -3,6 +3,8 @@
 //! Values are cheap handles into the index. Nothing here knows what the documents mean.
 
 mod scan;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
