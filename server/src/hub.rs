@@ -97,6 +97,8 @@ pub struct Hub {
     pub readiness: Readiness,
     public_base: String,
     catalogue: ArcSwap<Catalogue>,
+    /// Held while rendering, so that an older state never takes the place of a newer one.
+    rendering: tokio::sync::Mutex<()>,
 }
 
 impl Hub {
@@ -112,6 +114,7 @@ impl Hub {
             readiness: Readiness::default(),
             public_base,
             catalogue: ArcSwap::from_pointee(catalogue),
+            rendering: tokio::sync::Mutex::default(),
         })
     }
 
@@ -130,6 +133,7 @@ impl Hub {
     /// # Errors
     /// When the present state cannot be read; what was served before is still served then.
     pub async fn refresh(&self) -> Result<(), CatalogueError> {
+        let _rendering = self.rendering.lock().await;
         let catalogue = Catalogue::load(&self.data.store, &*self.data.blobs, &self.public_base).await?;
         report(&catalogue);
         self.catalogue.store(Arc::new(catalogue));

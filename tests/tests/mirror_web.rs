@@ -5,9 +5,9 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use phasic_hub_tests::hub::{Hub, sync};
-use phasic_hub_tests::registry::{Model, document, entry, kingman};
+use phasic_hub_tests::registry::{Model, document, entry, file, kingman};
 use phasic_hub_tests::upstream::{Cut, Reply, Upstream};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Short enough for a test, long enough for a busy machine.
 const SETTINGS: &[(&str, &str)] = &[
@@ -70,6 +70,26 @@ fn a_web_registry_is_mirrored_and_a_second_pass_asks_for_the_document_only() {
     assert!(place.sync().1.contains("2 entries, 2 mirrored, 0 notes"));
     assert_eq!(place.upstream.take_asked(), ["/registry.json"]);
     assert_eq!(served(&place.data()), ["a", "b"]);
+}
+
+#[test]
+fn a_component_that_entries_share_is_asked_for_once() {
+    let place = Place::new();
+    let (one, two, component) = (kingman(4), kingman(5), kingman(3));
+    let scc_path = format!("/artifacts/scc_{}.bin", component.hash);
+    let mut scc = file(&scc_path[1..], &component.ptdprmc3);
+    scc["scc_hash"] = component.hash.clone().into();
+    let entries = [("one", &one), ("two", &two)].map(|(id, model)| {
+        let mut entry = entry(model, &model.ptdprmc1);
+        entry["artifacts"]["scc"] = json!([scc]);
+        (id, entry)
+    });
+    place.offer(&[("one", &one), ("two", &two)]);
+    place.upstream.set("/registry.json", Reply::ok(document(&entries)));
+    place.upstream.set(&scc_path, Reply::ok(&component.ptdprmc3[..]));
+    let (_, report) = place.sync();
+    assert!(report.contains("2 mirrored, 0 notes"), "{report}");
+    assert_eq!(place.upstream.take_asked(), ["/registry.json", &path(&one), &scc_path, &path(&two)]);
 }
 
 #[test]

@@ -11,6 +11,8 @@ mod health;
 mod home;
 mod range;
 mod registry;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -29,7 +31,7 @@ pub use document::{api_document, api_document_json};
 /// All routes of a hub, with everything around them. The routes are documented where they are handled; a test
 /// compares this list with the API document.
 pub fn router(hub: Arc<Hub>, limits: &config::Http) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/", get(home::home))
         .route("/registry.json", get(registry::registry))
         .route("/{owner}/{repo}/{reference}/registry.json", get(registry::raw_registry))
@@ -38,12 +40,16 @@ pub fn router(hub: Arc<Hub>, limits: &config::Http) -> Router {
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/openapi.json", get(document::openapi))
-        .with_state(hub)
+        .with_state(hub);
+    guarded(routes, limits)
+}
+
+/// What surrounds every route: limits, and one shape for whatever goes wrong.
+fn guarded(routes: Router, limits: &config::Http) -> Router {
+    let timeout = limits.request_timeout_ms.duration();
+    routes
         .layer(RequestBodyLimitLayer::new(limits.max_body_bytes))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            limits.request_timeout_ms.duration(),
-        ))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
         .layer(CatchPanicLayer::custom(error::caught))
         .layer(axum::middleware::from_fn(edge::edge))
 }

@@ -1,7 +1,7 @@
 //! One file: from what an entry says about it to two blobs, the original and the served form, or a fault.
 
 use phasic_engine::artifact::{Checks, Decoded, Format, decode, encode_ptdprmc3};
-use phasic_hub_api::{GraphHash, Metadata, Sha256};
+use phasic_hub_api::{ArtifactName, GraphHash, Metadata, Sha256};
 
 use super::{Fault, FaultCode, FetchError, Location, Upstream};
 use crate::blobs::{BlobError, BlobStore, StoredBlob, Terms, in_memory};
@@ -19,7 +19,25 @@ pub(super) struct Announced<'a> {
     pub(super) vertices: Option<u64>,
 }
 
+/// What makes two announced files one: the same bytes, checked against the same promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct FileKey {
+    name: ArtifactName,
+    sha256: Sha256,
+    size_bytes: u64,
+    vertices: Option<u64>,
+}
+
 impl<'a> Announced<'a> {
+    pub(super) fn name(&self) -> ArtifactName {
+        self.role.name(self.graph_hash)
+    }
+
+    pub(super) fn key(&self) -> FileKey {
+        let Self { sha256, size_bytes, vertices, .. } = *self;
+        FileKey { name: self.name(), sha256, size_bytes, vertices }
+    }
+
     /// All files of an entry, the parent first.
     pub(super) fn all(entry: &'a phasic_hub_api::RegistryEntry) -> impl Iterator<Item = Self> {
         let parent = &entry.artifacts.parent;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use phasic_hub_api::{ComputeId, ReadLimits, RegistryDocument, RegistryEntry, RegistryReading};
 
-use super::artifact::{Announced, Stop, take};
+use super::artifact::{Announced, FileKey, Stop, take};
 use super::{Fault, FaultCode, MirrorError, Upstream};
 use crate::blobs::{BlobError, Terms, in_memory};
 use crate::config;
@@ -75,26 +75,37 @@ async fn read_document(
     Ok((bytes, reading))
 }
 
-/// What the hub has at the beginning of a pass.
+/// What the hub has.
+#[derive(Default)]
 struct Known {
     local: HashMap<ComputeId, RegistryEntry>,
     mirrored: HashMap<ComputeId, Publication>,
+    /// Every file that has passed its checks, those of this pass included: entries share components.
+    files: HashMap<FileKey, ArtifactRow>,
 }
 
 impl Known {
     async fn load(data: &DataDirectory) -> Result<Self, MirrorError> {
-        let mut known = Self { local: HashMap::new(), mirrored: HashMap::new() };
+        let mut known = Self::default();
         for ComputeRow { origin, publication } in data.store.computes().await? {
+            known.learn(&publication);
             match origin {
-                Origin::Local => {
-                    known.local.insert(publication.id, publication.entry);
-                }
-                Origin::Mirror => {
-                    known.mirrored.insert(publication.id.clone(), publication);
-                }
+                Origin::Local => drop(known.local.insert(publication.id, publication.entry)),
+                Origin::Mirror => drop(known.mirrored.insert(publication.id.clone(), publication)),
             }
         }
         Ok(known)
+    }
+
+    fn learn(&mut self, publication: &Publication) {
+        for announced in Announced::all(&publication.entry) {
+            let is_it = |row: &&ArtifactRow| {
+                row.role.name(row.graph_hash) == announced.name() && row.original.sha256 == announced.sha256
+            };
+            if let Some(&row) = publication.artifacts.iter().find(is_it) {
+                self.files.insert(announced.key(), row);
+            }
+        }
     }
 }
 
@@ -149,17 +160,20 @@ impl Pass<'_> {
                     FaultCode::DuplicateScc,
                     "the entry has named a file for it before",
                 )))
-            } else if let Some(row) = self.reuse(id, announced).await? {
+            } else if let Some(row) = self.reuse(announced).await? {
                 Ok(row)
             } else {
                 let max_bytes = self.limits.max_artifact_bytes;
                 take(announced, self.upstream, &*self.data.blobs, max_bytes).await
             };
             match outcome {
-                Ok(row) => rows.push(row),
+                Ok(row) => {
+                    self.known.files.insert(announced.key(), row);
+                    rows.push(row);
+                }
                 Err(Stop::Blobs(error)) => return Err(error),
                 Err(Stop::Fault(fault)) => {
-                    let name = announced.role.name(announced.graph_hash).to_string();
+                    let name = announced.name().to_string();
                     self.leave_out(id.as_str(), Some(name), fault.code, &fault.reason);
                     if announced.role == Role::Parent {
                         return Ok(None);
@@ -170,20 +184,9 @@ impl Pass<'_> {
         Ok(Some(rows))
     }
 
-    /// A file that was mirrored before with the same bytes, and is still here in both forms.
-    async fn reuse(
-        &self,
-        id: &ComputeId,
-        announced: Announced<'_>,
-    ) -> Result<Option<ArtifactRow>, BlobError> {
-        let Some(before) = self.known.mirrored.get(id) else { return Ok(None) };
-        let same = |row: &&ArtifactRow| {
-            row.role == announced.role
-                && row.graph_hash == announced.graph_hash
-                && row.original.sha256 == announced.sha256
-                && row.original.size_bytes == announced.size_bytes
-        };
-        let Some(&row) = before.artifacts.iter().find(same) else { return Ok(None) };
+    /// A file that has passed the same checks before, and is still here in both forms.
+    async fn reuse(&self, announced: Announced<'_>) -> Result<Option<ArtifactRow>, BlobError> {
+        let Some(&row) = self.known.files.get(&announced.key()) else { return Ok(None) };
         for blob in [row.original, row.served] {
             if self.data.blobs.size_bytes(blob.sha256).await? != Some(blob.size_bytes) {
                 return Ok(None);
