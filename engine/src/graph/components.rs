@@ -3,22 +3,58 @@
 //! Order matters here: components come in completion order and members in pop order, as phasic's elimination needs
 //! them (artifact specification, section 5).
 
-use super::Graph;
+use super::{Graph, START};
 
-/// The strongly connected components of a graph.
+/// The strongly connected components of a graph, or of the part that was searched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Components {
-    /// The components in completion order: a component comes after all it reaches. Members in the order they leave
-    /// Tarjan's stack, the root last.
-    pub members: Vec<Vec<u32>>,
-    /// For each vertex, the number of its component.
-    pub component_of: Vec<u32>,
+    /// All members, one component after the other.
+    vertices: Vec<u32>,
+    /// Where each component ends.
+    ends: Vec<u32>,
+    component_of: Vec<u32>,
 }
 
 const UNSEEN: u32 = u32::MAX;
 
-/// Tarjan's algorithm (SIAM J. Comput. 1, 1972) with an explicit stack: linear time, 16 bytes a vertex, any depth.
+impl Components {
+    /// Number of components.
+    pub fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The components in completion order: each comes after all it reaches. Members in the order they leave Tarjan's
+    /// stack, the root last.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u32]> + '_ {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            let members = &self.vertices[start as usize..end as usize];
+            start = end;
+            members
+        })
+    }
+
+    /// The number of a vertex's component; `None` when the search did not come there.
+    ///
+    /// # Panics
+    /// When `vertex` is out of range, like slice indexing.
+    pub fn of(&self, vertex: u32) -> Option<u32> {
+        Some(self.component_of[vertex as usize]).filter(|&component| component != UNSEEN)
+    }
+}
+
+/// The components of the whole graph: Tarjan's algorithm (SIAM J. Comput. 1, 1972) with an explicit stack, from each
+/// vertex in turn. Linear time, 24 bytes a vertex, any depth.
 pub fn strongly_connected(graph: &Graph) -> Components {
+    search(graph, 0..graph.vertex_count())
+}
+
+/// The components of what the start reaches; see [`strongly_connected`].
+pub fn strongly_connected_from_start(graph: &Graph) -> Components {
+    search(graph, START..START + 1)
+}
+
+fn search(graph: &Graph, roots: std::ops::Range<u32>) -> Components {
     let vertices = graph.vertex_count() as usize;
     let mut search = Search {
         graph,
@@ -27,9 +63,9 @@ pub fn strongly_connected(graph: &Graph) -> Components {
         next_index: 0,
         stack: Vec::new(),
         calls: Vec::new(),
-        found: Components { members: Vec::new(), component_of: vec![UNSEEN; vertices] },
+        found: Components { vertices: Vec::new(), ends: Vec::new(), component_of: vec![UNSEEN; vertices] },
     };
-    for root in 0..graph.vertex_count() {
+    for root in roots {
         if search.index[root as usize] == UNSEEN {
             search.run(root);
         }
@@ -86,15 +122,14 @@ impl Search<'_> {
         if self.low[vertex as usize] != self.index[vertex as usize] {
             return;
         }
-        let number = self.found.members.len() as u32;
-        let mut members = Vec::new();
+        let number = self.found.ends.len() as u32;
         while let Some(member) = self.stack.pop() {
             self.found.component_of[member as usize] = number;
-            members.push(member);
+            self.found.vertices.push(member);
             if member == vertex {
                 break;
             }
         }
-        self.found.members.push(members);
+        self.found.ends.push(self.found.vertices.len() as u32);
     }
 }

@@ -14,7 +14,7 @@ mod parallel;
 mod weights;
 
 pub use builder::{GraphBuilder, GraphLimits, Rate};
-pub use components::{Components, strongly_connected};
+pub use components::{Components, strongly_connected, strongly_connected_from_start};
 pub use discrete::Normalized;
 pub use dot::Dot;
 pub use error::GraphError;
@@ -163,11 +163,16 @@ impl Graph {
     /// # Panics
     /// When `vertex` is out of range, like slice indexing.
     pub fn edges(&self, vertex: u32) -> impl ExactSizeIterator<Item = Edge<'_>> + '_ {
-        self.edge_range(vertex).map(|index| Edge {
-            index: index as u32,
-            target: self.targets[index],
-            coefficients: self.coefficients_of(index),
-        })
+        self.edge_range(vertex).map(|index| self.edge(index as u32))
+    }
+
+    /// An edge by its index among all edges.
+    ///
+    /// # Panics
+    /// When `index` is not below [`edge_count`](Self::edge_count), like slice indexing.
+    pub fn edge(&self, index: u32) -> Edge<'_> {
+        let target = self.targets[index as usize];
+        Edge { index, target, coefficients: self.coefficients_of(index as usize) }
     }
 
     /// The weight of an edge that θ does not change: the initial probability of a start edge, or the constant weight

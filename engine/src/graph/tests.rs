@@ -146,8 +146,8 @@ fn a_path_of_a_million_vertices_has_a_million_components() {
         builder.add_edge(vertex, vertex + 1, Rate::Scalar(1.0)).unwrap();
     }
     let components = strongly_connected(&builder.finish());
-    assert_eq!(components.members.len(), vertices as usize);
-    assert_eq!(components.members[0], [vertices as u32 - 1]);
+    assert_eq!(components.count(), vertices as usize);
+    assert_eq!(components.iter().next(), Some(&[vertices as u32 - 1][..]));
 }
 
 #[test]
@@ -159,9 +159,12 @@ fn members_leave_the_stack_in_reverse_order_of_discovery() {
     for (from, to) in [(0, 1), (1, 2), (2, 3), (3, 1), (2, 4)] {
         builder.add_edge(from, to, Rate::Scalar(1.0)).unwrap();
     }
-    let components = strongly_connected(&builder.finish());
-    assert_eq!(components.members, [vec![4], vec![3, 2, 1], vec![0]]);
-    assert_eq!(components.component_of, [2, 1, 1, 1, 0]);
+    let graph = builder.finish();
+    let components = strongly_connected(&graph);
+    assert_eq!(components.iter().collect::<Vec<_>>(), [&[4][..], &[3, 2, 1], &[0]]);
+    let of: Vec<_> = (0..5).map(|vertex| components.of(vertex)).collect();
+    assert_eq!(of, [Some(2), Some(1), Some(1), Some(1), Some(0)]);
+    assert_eq!(strongly_connected_from_start(&graph), components);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use super::forms::{Draft, Interner};
 use super::ordering::minimum_degree;
 use super::{AnalysisError, Limits, Plan};
-use crate::graph::{Graph, START, strongly_connected};
+use crate::graph::{Graph, START, strongly_connected_from_start};
 
 const UNREACHED: u32 = u32::MAX;
 
@@ -38,7 +38,7 @@ impl Lists {
 }
 
 pub(super) fn analyze(graph: &Graph, limits: &Limits) -> Result<Plan, AnalysisError> {
-    let Positions { order, component_end, absorbing } = positions(graph);
+    let Positions { order, component_count, block_end, absorbing } = positions(graph);
     let mut position = vec![UNREACHED; graph.vertex_count() as usize];
     for (&vertex, at) in order.iter().zip(0..) {
         position[vertex as usize] = at;
@@ -51,7 +51,8 @@ pub(super) fn analyze(graph: &Graph, limits: &Limits) -> Result<Plan, AnalysisEr
         state_length: graph.state_length(),
         vertices: order,
         absorbing,
-        component_end,
+        component_count,
+        block_end,
         ..Plan::empty()
     };
     collect_edges(graph, &position, &mut plan)?;
@@ -63,45 +64,38 @@ pub(super) fn analyze(graph: &Graph, limits: &Limits) -> Result<Plan, AnalysisEr
 struct Positions {
     /// Transient vertices in order of elimination, sinks first.
     order: Vec<u32>,
-    /// Where each component ends.
-    component_end: Vec<u32>,
+    component_count: u32,
+    /// Where each block ends, and whether it is a component with cycles.
+    block_end: Vec<(u32, bool)>,
     absorbing: Vec<u32>,
 }
 
 fn positions(graph: &Graph) -> Positions {
-    let mut reached = vec![false; graph.vertex_count() as usize];
-    let mut stack = vec![START];
-    reached[START as usize] = true;
-    while let Some(vertex) = stack.pop() {
-        for &target in graph.targets(vertex) {
-            if !std::mem::replace(&mut reached[target as usize], true) {
-                stack.push(target);
-            }
-        }
-    }
-    let components = strongly_connected(graph);
-    let mut order = Vec::new();
-    let mut component_end = Vec::new();
-    let is_transient = |vertex: u32| vertex == START || !graph.is_absorbing(vertex);
+    let components = strongly_connected_from_start(graph);
+    let mut found =
+        Positions { order: Vec::new(), component_count: 0, block_end: Vec::new(), absorbing: Vec::new() };
     // Completion order of the component search is sinks first.
-    for members in &components.members {
-        let live = |&&vertex: &&u32| reached[vertex as usize] && is_transient(vertex);
-        let members: Vec<u32> = members.iter().filter(live).copied().collect();
-        if members.is_empty() {
-            continue;
+    for members in components.iter() {
+        match *members {
+            [vertex] if vertex != START && graph.is_absorbing(vertex) => {
+                found.absorbing.push(vertex);
+                continue;
+            }
+            [_] | [_, _] => found.order.extend_from_slice(members),
+            _ => found.order.extend(ordered(graph, members.to_vec())),
         }
-        order.extend(ordered(graph, members));
-        component_end.push(order.len() as u32);
+        found.component_count += 1;
+        let (end, cyclic) = (found.order.len() as u32, members.len() > 1);
+        match found.block_end.last_mut() {
+            Some(last) if !last.1 && !cyclic => last.0 = end,
+            _ => found.block_end.push((end, cyclic)),
+        }
     }
-    let absorbing = (0..graph.vertex_count()).filter(|&v| reached[v as usize] && !is_transient(v)).collect();
-    Positions { order, component_end, absorbing }
+    found
 }
 
 /// The members of a component in elimination order.
 fn ordered(graph: &Graph, mut members: Vec<u32>) -> Vec<u32> {
-    if members.len() <= 2 {
-        return members;
-    }
     members.sort_unstable();
     let mut neighbours = vec![Vec::new(); members.len()];
     for (&vertex, from) in members.iter().zip(0..) {
@@ -126,33 +120,26 @@ fn collect_edges(graph: &Graph, position: &[u32], plan: &mut Plan) -> Result<(),
     let mut draft = Draft::default();
     let mut bundle: Vec<(u32, u32)> = Vec::new();
     (plan.inner, plan.outer) = (Lists::new(), Lists::new());
-    let mut component = 0;
+    let mut block = 0;
     for at in 0..plan.vertices.len() {
         let vertex = plan.vertices[at];
-        component += usize::from(at as u32 == plan.component_end[component]);
-        let first = if component == 0 { 0 } else { plan.component_end[component - 1] };
-        let edges: Vec<_> = graph.edges(vertex).collect();
+        block += usize::from(at as u32 == plan.block_end[block].0);
+        // Edges to positions from here on stay in the component; a single vertex has none.
+        let cyclic = plan.block_end[block].1;
+        let first = if !cyclic {
+            UNREACHED
+        } else if block == 0 {
+            0
+        } else {
+            plan.block_end[block - 1].0
+        };
         bundle.clear();
-        bundle.extend(edges.iter().zip(0..).map(|(edge, number)| (position[edge.target as usize], number)));
+        bundle.extend(graph.edges(vertex).map(|edge| (position[edge.target as usize], edge.index)));
         bundle.sort_unstable();
         for group in bundle.chunk_by(|a, b| a.0 == b.0) {
             draft.clear();
-            for &(_, number) in group {
-                let edge = &edges[number as usize];
-                match graph.fixed_weight(edge.index) {
-                    Some(_) if graph.was_dph() => draft.add_constant(unit[edge.index as usize]),
-                    Some(weight) => draft.add_constant(weight),
-                    None if edge.coefficients.len() != graph.param_length() => {
-                        let (found, expected) = (edge.coefficients.len(), graph.param_length());
-                        return Err(AnalysisError::CoefficientLength {
-                            from: vertex,
-                            to: edge.target,
-                            expected,
-                            found,
-                        });
-                    }
-                    None => draft.add_coefficients(edge.coefficients),
-                }
+            for &(_, edge) in group {
+                add_edge(graph, vertex, edge, &unit, &mut draft)?;
             }
             let form = interner.number(&draft);
             match group[0].0 {
@@ -175,6 +162,28 @@ fn collect_edges(graph: &Graph, position: &[u32], plan: &mut Plan) -> Result<(),
         }
     }
     plan.forms = interner.finish();
+    Ok(())
+}
+
+/// Adds the weight of one edge to a form.
+fn add_edge(
+    graph: &Graph,
+    vertex: u32,
+    edge: u32,
+    unit: &[f64],
+    draft: &mut Draft,
+) -> Result<(), AnalysisError> {
+    let edge = graph.edge(edge);
+    if vertex == START || edge.coefficients.is_empty() {
+        // In discrete time fixed weights were normalised when the graph was made.
+        let weight = unit.get(edge.index as usize).copied().or_else(|| graph.fixed_weight(edge.index));
+        draft.add_constant(weight.unwrap_or_default());
+    } else if edge.coefficients.len() == graph.param_length() {
+        draft.add_coefficients(edge.coefficients);
+    } else {
+        let (found, expected) = (edge.coefficients.len(), graph.param_length());
+        return Err(AnalysisError::CoefficientLength { from: vertex, to: edge.target, expected, found });
+    }
     Ok(())
 }
 
@@ -217,7 +226,19 @@ fn factor_pattern(plan: &mut Plan, limits: &Limits) -> Result<(), AnalysisError>
             return Err(AnalysisError::Memory { budget_bytes: limits.memory_bytes, done, vertices });
         }
     }
+    plan.tails = contiguous_tails(&upper);
     plan.lower = lower;
     plan.upper = upper;
     Ok(())
+}
+
+/// Where, in each list, the columns begin that run on without a gap to the end. Dense parts need no column numbers.
+fn contiguous_tails(upper: &Lists) -> Vec<u32> {
+    (0..upper.start.len() - 1)
+        .map(|at| {
+            let columns = upper.of(at);
+            let run = columns.windows(2).rev().take_while(|pair| pair[0] + 1 == pair[1]).count();
+            upper.start[at + 1] - if columns.is_empty() { 0 } else { run as u32 + 1 }
+        })
+        .collect()
 }

@@ -1,5 +1,6 @@
 //! A plan at one θ: the factors, and every number that follows from them.
 
+use pulp::{Arch, NullaryFnOnce};
 use std::cell::RefCell;
 
 use super::kernel::{Factors, Source};
@@ -68,6 +69,24 @@ impl Plan {
     }
 }
 
+/// The elimination as a task for the widest instruction set the machine has. A type rather than a closure: closures
+/// cannot be made to inline, and what is not inlined is compiled for the narrowest.
+struct EliminateAll<'a> {
+    plan: &'a Plan,
+    factors: &'a mut Factors<f64>,
+}
+
+impl NullaryFnOnce for EliminateAll<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for block in self.plan.blocks() {
+            self.factors.eliminate(self.plan, &block);
+        }
+    }
+}
+
 impl<'p> At<'p> {
     /// Moves to another θ: one elimination, no allocation.
     ///
@@ -76,15 +95,13 @@ impl<'p> At<'p> {
     pub fn set(&mut self, theta: &[f64]) -> Result<(), EvaluationError> {
         let Self { plan, factors, .. } = self;
         plan.check_theta(theta)?;
-        factors.theta.copy_from_slice(theta);
+        factors.theta[..theta.len()].copy_from_slice(theta);
         factors.prepare(plan);
         if let Some(form) = factors.values.iter().position(|&value| !(0.0..f64::INFINITY).contains(&value)) {
             return Err(plan.invalid_weight(form, factors.values[form]));
         }
-        for component in plan.components() {
-            factors.eliminate(plan, component);
-        }
-        if factors.stuck { plan.diagnose(factors) } else { Ok(()) }
+        Arch::new().dispatch(EliminateAll { plan, factors: &mut *factors });
+        if factors.is_stuck() { plan.diagnose(factors) } else { Ok(()) }
     }
 
     /// Expected time to absorption.
@@ -151,8 +168,8 @@ impl<'p> At<'p> {
     fn mean(&self, rewards: &[f64]) -> f64 {
         let mut x = self.scratch.borrow_mut();
         x.resize(self.plan.vertices.len(), 0.0);
-        for component in self.plan.components() {
-            self.factors.solve(self.plan, component, Source { rewards, of: None }, &mut x);
+        for block in self.plan.blocks() {
+            self.factors.solve(self.plan, &block, Source { rewards, of: None }, &mut x);
         }
         x[self.start]
     }

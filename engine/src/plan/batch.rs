@@ -3,7 +3,7 @@
 //! Every result is bit for bit that of [`Plan::at`], whatever the number of threads and the machine's vector width.
 
 use ndarray::{Array2, ArrayView2, Axis};
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::kernel::{Factors, Source};
@@ -90,7 +90,13 @@ impl Batch<'_, '_> {
         let mut moments = Array2::zeros((self.thetas.nrows(), count));
         let Some(numbers) = moments.as_slice_mut().filter(|_| count > 0) else { return Ok(moments) };
         let block = |workspace: &mut Workspace, (number, out): (usize, &mut [f64])| {
-            Arch::new().dispatch(|| self.block(workspace, number * WIDTH, count, out))
+            Arch::new().dispatch(EightThetas {
+                batch: self,
+                space: workspace,
+                first: number * WIDTH,
+                count,
+                out,
+            })
         };
         let fresh = || Workspace::new(self.plan, count);
         // Errors are few and told apart by index: collect the first of each block, keep the lowest.
@@ -105,19 +111,39 @@ impl Batch<'_, '_> {
         failed.map_or(Ok(moments), Err)
     }
 
+    /// The slow way for a block in which some θ has no number: says which and why.
+    fn one_by_one(&self, first: usize, count: usize, out: &mut [f64]) -> Result<(), BatchError> {
+        for (index, out) in (first..).zip(out.chunks_mut(count)) {
+            let theta = self.thetas.index_axis(Axis(0), index).to_vec();
+            let at = self.plan.at(&theta).map_err(|source| BatchError { index, source })?;
+            out.copy_from_slice(&at.raw_moments(&self.rewards, count));
+        }
+        Ok(())
+    }
+}
+
+/// One pass over the plan as a task for the widest instruction set the machine has.
+struct EightThetas<'a, 'p, 't> {
+    batch: &'a Batch<'p, 't>,
+    space: &'a mut Workspace,
+    /// Row of the first θ.
+    first: usize,
+    count: usize,
+    /// `count` moments for each θ.
+    out: &'a mut [f64],
+}
+
+impl NullaryFnOnce for EightThetas<'_, '_, '_> {
+    type Output = Result<(), BatchError>;
+
     #[inline(always)]
-    fn block(
-        &self,
-        space: &mut Workspace,
-        first: usize,
-        count: usize,
-        out: &mut [f64],
-    ) -> Result<(), BatchError> {
-        let plan = self.plan;
+    fn call(self) -> Result<(), BatchError> {
+        let Self { batch, space, first, count, out } = self;
+        let plan = batch.plan;
         let rows = out.len() / count;
         for lane in 0..WIDTH {
             // Spare lanes repeat the last row.
-            let theta = self.thetas.index_axis(Axis(0), first + lane.min(rows - 1));
+            let theta = batch.thetas.index_axis(Axis(0), first + lane.min(rows - 1));
             for (slot, &value) in space.factors.theta.iter_mut().zip(theta) {
                 slot.0[lane] = value;
             }
@@ -125,18 +151,18 @@ impl Batch<'_, '_> {
         space.factors.prepare(plan);
         let valid = |form: &Eight| form.0.iter().all(|value| (0.0..f64::INFINITY).contains(value));
         if !space.factors.values.iter().all(valid) {
-            return self.one_by_one(first, count, out);
+            return batch.one_by_one(first, count, out);
         }
-        for component in plan.components() {
-            space.factors.eliminate(plan, component.clone());
+        for block in plan.blocks() {
+            space.factors.eliminate(plan, &block);
             for number in 0..count {
                 let (before, x) = space.solutions.split_at_mut(number);
-                let source = Source { rewards: &self.rewards, of: before.last().map(|x| &x[..]) };
-                space.factors.solve(plan, component.clone(), source, &mut x[0]);
+                let source = Source { rewards: &batch.rewards, of: before.last().map(|x| &x[..]) };
+                space.factors.solve(plan, &block, source, &mut x[0]);
             }
         }
-        if space.factors.stuck {
-            return self.one_by_one(first, count, out);
+        if space.factors.is_stuck() {
+            return batch.one_by_one(first, count, out);
         }
         let mut factorial = 1.0;
         for (number, x) in space.solutions.iter().enumerate() {
@@ -144,16 +170,6 @@ impl Batch<'_, '_> {
             for lane in 0..rows {
                 out[lane * count + number] = factorial * x[space.start].0[lane];
             }
-        }
-        Ok(())
-    }
-
-    /// The slow way for a block in which some θ has no number: says which and why.
-    fn one_by_one(&self, first: usize, count: usize, out: &mut [f64]) -> Result<(), BatchError> {
-        for (index, out) in (first..).zip(out.chunks_mut(count)) {
-            let theta = self.thetas.index_axis(Axis(0), index).to_vec();
-            let at = self.plan.at(&theta).map_err(|source| BatchError { index, source })?;
-            out.copy_from_slice(&at.raw_moments(&self.rewards, count));
         }
         Ok(())
     }

@@ -4,18 +4,19 @@
 //! edges may have a dozen.
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 
 use super::lane::Lane;
 
-/// Distinct linear forms, in order of first use.
+/// Distinct linear forms, in order of first use. Nearly all have one term, so that is kept apart from the others.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Forms {
     constants: Vec<f64>,
-    /// Where the terms of each form end.
-    term_end: Vec<u32>,
+    /// The first term of each form; coefficient 0 if it has none.
     parameters: Vec<u32>,
     coefficients: Vec<f64>,
+    /// Further terms: form, parameter, coefficient; by form, then by parameter.
+    further: Vec<(u32, u32, f64)>,
 }
 
 /// A linear form being put together: sparse terms by ascending parameter.
@@ -48,9 +49,8 @@ impl Draft {
         }
     }
 
-    fn key(&self) -> impl Iterator<Item = u64> + '_ {
-        std::iter::once(self.constant.to_bits())
-            .chain(self.terms.iter().flat_map(|&(parameter, c)| [u64::from(parameter), c.to_bits()]))
+    fn first(&self) -> (u32, f64) {
+        self.terms.first().copied().unwrap_or_default()
     }
 }
 
@@ -58,26 +58,43 @@ impl Draft {
 #[derive(Default)]
 pub(super) struct Interner {
     forms: Forms,
-    seen: HashTable<u32>,
+    /// Where the further terms of each form begin.
+    further_start: Vec<u32>,
+    seen: HashTable<(u64, u32)>,
     hasher: DefaultHashBuilder,
-    words: Vec<u64>,
 }
 
 impl Interner {
     /// The number of this form; a new one if it was never seen.
     pub(super) fn number(&mut self, draft: &Draft) -> u32 {
-        self.words.clear();
-        self.words.extend(draft.key());
-        let hash = self.hasher.hash_one(&self.words);
-        let forms = &self.forms;
-        if let Some(&number) = self.seen.find(hash, |&number| forms.equals(number, draft)) {
+        let mut state = self.hasher.build_hasher();
+        state.write_u64(draft.constant.to_bits());
+        for &(parameter, coefficient) in &draft.terms {
+            state.write_u64(coefficient.to_bits() ^ u64::from(parameter));
+        }
+        let hash = state.finish();
+        if let Some(&(_, number)) =
+            self.seen.find(hash, |&(other, number)| other == hash && self.equals(number, draft))
+        {
             return number;
         }
         let number = self.forms.count() as u32;
+        self.further_start.push(self.forms.further.len() as u32);
         self.forms.push(draft);
-        let (forms, hasher) = (&self.forms, &self.hasher);
-        self.seen.insert_unique(hash, number, |&other| hasher.hash_one(forms.key(other)));
+        self.seen.insert_unique(hash, (hash, number), |&(hash, _)| hash);
         number
+    }
+
+    fn equals(&self, number: u32, draft: &Draft) -> bool {
+        let (at, forms) = (number as usize, &self.forms);
+        let (parameter, coefficient) = draft.first();
+        let begin = self.further_start[at] as usize;
+        let end = self.further_start.get(at + 1).map_or(forms.further.len(), |&end| end as usize);
+        let further = draft.terms.iter().skip(1);
+        forms.constants[at].to_bits() == draft.constant.to_bits()
+            && forms.parameters[at] == parameter
+            && forms.coefficients[at].to_bits() == coefficient.to_bits()
+            && forms.further[begin..end].iter().map(|&(_, parameter, c)| (parameter, c)).eq(further.copied())
     }
 
     pub(super) fn finish(self) -> Forms {
@@ -90,58 +107,46 @@ impl Forms {
         self.constants.len()
     }
 
-    fn terms(&self, number: u32) -> impl Iterator<Item = (u32, f64)> + '_ {
-        let begin = if number == 0 { 0 } else { self.term_end[number as usize - 1] as usize };
-        let range = begin..self.term_end[number as usize] as usize;
-        self.parameters[range.clone()].iter().copied().zip(self.coefficients[range].iter().copied())
-    }
-
-    fn key(&self, number: u32) -> Vec<u64> {
-        let terms = self.terms(number).flat_map(|(parameter, c)| [u64::from(parameter), c.to_bits()]);
-        std::iter::once(self.constants[number as usize].to_bits()).chain(terms).collect()
-    }
-
-    fn equals(&self, number: u32, draft: &Draft) -> bool {
-        self.constants[number as usize].to_bits() == draft.constant.to_bits()
-            && self.terms(number).eq(draft.terms.iter().copied())
-    }
-
     fn push(&mut self, draft: &Draft) {
+        let number = self.count() as u32;
+        let (parameter, coefficient) = draft.first();
         self.constants.push(draft.constant);
-        for &(parameter, coefficient) in &draft.terms {
-            self.parameters.push(parameter);
-            self.coefficients.push(coefficient);
-        }
-        self.term_end.push(self.parameters.len() as u32);
+        self.parameters.push(parameter);
+        self.coefficients.push(coefficient);
+        self.further.extend(draft.terms.iter().skip(1).map(|&(parameter, c)| (number, parameter, c)));
     }
 
-    /// The values of all forms at θ (one lane value per parameter).
+    /// The values of all forms at θ (one lane value per parameter, at least one).
     #[inline(always)]
     pub(super) fn evaluate<L: Lane>(&self, theta: &[L], values: &mut [L]) {
-        let mut begin = 0;
-        for ((value, &constant), &end) in values.iter_mut().zip(&self.constants).zip(&self.term_end) {
-            let mut sum = L::splat(constant);
-            let range = begin..end as usize;
-            for (&parameter, &coefficient) in
-                self.parameters[range.clone()].iter().zip(&self.coefficients[range])
-            {
-                sum = sum + theta[parameter as usize] * L::splat(coefficient);
-            }
-            *value = sum;
-            begin = end as usize;
+        let terms = self.parameters.iter().zip(&self.coefficients);
+        for ((value, &constant), (&parameter, &coefficient)) in
+            values.iter_mut().zip(&self.constants).zip(terms)
+        {
+            *value = L::splat(constant) + theta[parameter as usize] * L::splat(coefficient);
+        }
+        for &(form, parameter, coefficient) in &self.further {
+            let value = &mut values[form as usize];
+            *value = *value + theta[parameter as usize] * L::splat(coefficient);
         }
     }
 
     /// Adds `slope[form] · ∂form/∂θ` to `gradient`, for all forms.
-    pub(super) fn pull_back(&self, slope: &[f64], gradient: &mut [f64]) {
-        for (number, &slope) in (0..).zip(slope) {
-            for (parameter, coefficient) in self.terms(number) {
-                gradient[parameter as usize] += slope * coefficient;
-            }
+    pub(super) fn pull_back(&self, slopes: &[f64], gradient: &mut [f64]) {
+        if gradient.is_empty() {
+            return;
+        }
+        for ((&slope, &parameter), &coefficient) in
+            slopes.iter().zip(&self.parameters).zip(&self.coefficients)
+        {
+            gradient[parameter as usize] += slope * coefficient;
+        }
+        for &(form, parameter, coefficient) in &self.further {
+            gradient[parameter as usize] += slopes[form as usize] * coefficient;
         }
     }
 
     pub(super) fn size_bytes(&self) -> usize {
-        12 * self.constants.len() + 12 * self.parameters.len()
+        20 * self.constants.len() + 16 * self.further.len()
     }
 }

@@ -90,8 +90,10 @@ pub struct Plan {
     vertices: Vec<u32>,
     /// Absorbing vertices that the start reaches.
     absorbing: Vec<u32>,
-    /// The position after each component's last, sinks first.
-    component_end: Vec<u32>,
+    /// Strongly connected components among the vertices.
+    component_count: u32,
+    /// The position after each block's last, and whether the block is a component with cycles.
+    block_end: Vec<(u32, bool)>,
     /// Edges within components: columns by position, and their forms.
     inner: Lists,
     inner_forms: Vec<u32>,
@@ -104,10 +106,19 @@ pub struct Plan {
     /// Factors: entries left of the diagonal, and right of it.
     lower: Lists,
     upper: Lists,
+    /// Where the gapless tail of each position's upper list begins.
+    tails: Vec<u32>,
     multiply_adds: u64,
     /// States by position, for error messages; empty in a plan that was read from a file.
     states: Vec<i32>,
     state_length: usize,
+}
+
+/// Positions that are eliminated and solved together.
+#[derive(Debug, Clone)]
+struct Block {
+    range: Range<usize>,
+    cyclic: bool,
 }
 
 /// What a plan costs to hold and to run.
@@ -156,13 +167,13 @@ impl Plan {
         let entries = self.lower.items.len() + self.upper.items.len();
         let edges = self.inner.items.len() + self.outer.items.len() + self.exit_forms.len();
         let positions = self.vertices.len();
-        let numbers = 4 * (4 * (positions + 1) + 2 * positions + self.component_end.len() + entries);
+        let numbers = 4 * (4 * (positions + 1) + 3 * positions + 2 * self.block_end.len() + entries);
         let pairs = 8 * (self.inner.items.len() + self.outer.items.len());
         let standing = if self.discrete { 5 } else { 4 };
         let workspace = self.param_length() + self.forms.count() + standing * positions + entries;
         Cost {
             vertices: positions as u64,
-            components: self.component_end.len() as u64,
+            components: u64::from(self.component_count),
             factor_entries: entries as u64,
             edges: edges as u64,
             multiply_adds: self.multiply_adds,
@@ -178,7 +189,8 @@ impl Plan {
             discrete: false,
             vertices: Vec::new(),
             absorbing: Vec::new(),
-            component_end: Vec::new(),
+            component_count: 0,
+            block_end: Vec::new(),
             inner: Lists::default(),
             inner_forms: Vec::new(),
             outer: Lists::default(),
@@ -187,17 +199,18 @@ impl Plan {
             forms: Forms::default(),
             lower: Lists::default(),
             upper: Lists::default(),
+            tails: Vec::new(),
             multiply_adds: 0,
             states: Vec::new(),
             state_length: 0,
         }
     }
 
-    /// Components as ranges of positions, sinks first.
-    fn components(&self) -> impl DoubleEndedIterator<Item = Range<usize>> + '_ {
-        (0..self.component_end.len()).map(|number| {
-            let start = if number == 0 { 0 } else { self.component_end[number - 1] };
-            start as usize..self.component_end[number] as usize
+    /// Positions in blocks, sinks first: components with cycles, and runs of single vertices between them.
+    fn blocks(&self) -> impl DoubleEndedIterator<Item = Block> + '_ {
+        self.block_end.iter().enumerate().map(|(number, &(end, cyclic))| {
+            let start = if number == 0 { 0 } else { self.block_end[number - 1].0 };
+            Block { range: start as usize..end as usize, cyclic }
         })
     }
 

@@ -36,8 +36,8 @@ impl Tape {
             let source = Source { rewards: &node.rewards, of: node.of.map(|of| &before[of][..]) };
             let x = &mut rest[0];
             x.resize(plan.vertices.len(), 0.0);
-            for component in plan.components() {
-                factors.solve(plan, component, source, x);
+            for block in plan.blocks() {
+                factors.solve(plan, &block, source, x);
             }
         }
     }

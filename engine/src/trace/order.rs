@@ -70,24 +70,26 @@ fn topological<'a>(nodes: u32, out: impl Fn(u32) -> &'a [u32]) -> Option<Vec<u32
 
 fn cyclic_components(graph: &Graph) -> ComponentList {
     let found = strongly_connected(graph);
-    let mut out: Vec<Vec<u32>> = Vec::with_capacity(found.members.len());
-    for (number, members) in found.members.iter().enumerate() {
+    let component_of = |vertex: u32| found.of(vertex).unwrap_or_default();
+    let mut out: Vec<Vec<u32>> = Vec::with_capacity(found.count());
+    for (members, number) in found.iter().zip(0..) {
         let mut reached: Vec<u32> = members
             .iter()
             .flat_map(|&vertex| graph.targets(vertex))
-            .map(|&target| found.component_of[target as usize])
-            .filter(|&component| component as usize != number)
+            .map(|&target| component_of(target))
+            .filter(|&component| component != number)
             .collect();
         reached.sort_unstable();
         reached.dedup();
         out.push(reached);
     }
-    let mut list = ComponentList { members: found.members, out };
-    let start = found.component_of[START as usize];
+    let mut list = ComponentList { members: found.iter().map(<[u32]>::to_vec).collect(), out };
+    let start = component_of(START);
     if list.members[start as usize].len() == 1 {
         list.swap_places(start);
     } else {
-        list.split_start(graph, &found.component_of);
+        let reached = graph.targets(START).iter().map(|&target| component_of(target) + 1);
+        list.split_start(start, avl::dump_order(reached));
     }
     list
 }
@@ -112,12 +114,11 @@ impl ComponentList {
         }
     }
 
-    /// Takes the start out of its component and puts it in front as a component of its own.
-    fn split_start(&mut self, graph: &Graph, component_of: &[u32]) {
-        self.members[component_of[START as usize] as usize].retain(|&vertex| vertex != START);
-        self.out.iter_mut().flatten().for_each(|reached| *reached += 1);
-        let reached = graph.targets(START).iter().map(|&target| component_of[target as usize] + 1);
+    /// Takes the start out of component `place` and puts it in front as a component of its own.
+    fn split_start(&mut self, place: u32, reached: Vec<u32>) {
+        self.members[place as usize].retain(|&vertex| vertex != START);
+        self.out.iter_mut().flatten().for_each(|component| *component += 1);
         self.members.insert(0, vec![START]);
-        self.out.insert(0, avl::dump_order(reached));
+        self.out.insert(0, reached);
     }
 }
