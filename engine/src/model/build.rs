@@ -12,7 +12,7 @@ use super::program::{
 };
 use crate::document::json::ValueId;
 use crate::document::{DocumentError, Problem};
-use crate::graph::{Graph, GraphLimits, Rate};
+use crate::graph::{Graph, GraphError, GraphLimits, Rate};
 use crate::state_space::{StateSpaceError, Transitions, explore};
 use std::fmt::Write as _;
 
@@ -27,12 +27,12 @@ pub(super) fn build(
     steps: u64,
 ) -> Result<Graph, DocumentError> {
     let compiler = Compiler::new(definition, constants)?;
-    let initial = compiler.initial()?;
+    let initial = compiler.initial(limits)?;
     let program = compiler.program()?;
     let root = definition.json.root();
     let mut run = Run {
         next: vec![0; program.state_length],
-        coefficients: Vec::new(),
+        coefficients: vec![0.0; program.param_length],
         loops: vec![0; program.loop_slots],
         bound: 0,
         places: Vec::new(),
@@ -53,9 +53,23 @@ pub(super) fn build(
     if let Some(discretize) = &definition.discretize {
         let rate = compiler.known_float(&discretize.rate)?;
         let place = definition.json.value(discretize.rate.origin);
+        check_room(&graph, limits).map_err(|error| place.error(error))?;
         graph = graph.discretize(rate).map_err(|error| place.error(error))?;
     }
     Ok(graph)
+}
+
+/// Whether discretizing keeps the limits: it adds a vertex and two edges for each vertex that can be left.
+fn check_room(graph: &Graph, limits: &GraphLimits) -> Result<(), GraphError> {
+    let added = (1..graph.vertex_count()).filter(|&vertex| !graph.is_absorbing(vertex)).count() as u64;
+    let needs = [
+        ("vertices", u64::from(graph.vertex_count()) + added, u64::from(limits.vertices)),
+        ("edges", u64::from(graph.edge_count()) + 2 * added, u64::from(limits.edges)),
+    ];
+    match needs.into_iter().find(|(_, needed, limit)| needed > limit) {
+        Some((what, _, limit)) => Err(GraphError::Limit { what, limit }),
+        None => Ok(()),
+    }
 }
 
 /// Why a run ended early.
@@ -166,9 +180,6 @@ impl Run {
         }
         let rate = match &step.rate {
             CompiledRate::Bare(code) => Rate::Scalar(self.value(code, state)?.to_f64()),
-            CompiledRate::Coefficients { known, varying, .. } if varying.is_empty() => {
-                Rate::Coefficients(known)
-            }
             CompiledRate::Coefficients { known, varying, may_collide } => {
                 self.weigh(known, varying, *may_collide, state)?;
                 Rate::Coefficients(&self.coefficients)
@@ -183,13 +194,15 @@ impl Run {
     /// Computes the coefficients of a transition.
     fn weigh(
         &mut self,
-        known: &[f64],
+        known: &[(u32, f64)],
         varying: &[CompiledAssignment],
         may_collide: bool,
         state: &[i32],
     ) -> Ran {
-        self.coefficients.clear();
-        self.coefficients.extend_from_slice(known);
+        self.coefficients.fill(0.0);
+        for &(place, coefficient) in known {
+            self.coefficients[place as usize] = coefficient;
+        }
         self.places.clear();
         for assignment in varying {
             let place = self.place(assignment, state)?;

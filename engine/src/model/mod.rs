@@ -25,6 +25,7 @@ pub use library::{LibraryModel, find, library};
 pub use number::{Fault, Number, ParseNumberError};
 pub use problem::ModelProblem;
 pub use program::MAX_PLACES;
+pub use reader::{MAX_LOOPS, MAX_NAMES};
 
 use std::sync::Arc;
 

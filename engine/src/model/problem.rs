@@ -70,6 +70,14 @@ pub enum ModelProblem {
     /// A loop that is not one variable with two bounds.
     #[error("expected one loop variable with its bounds, as in {{\"i\": [1, \"n\"]}}")]
     Loop,
+    /// More names of one kind than allowed.
+    #[error("there are more than {max} {what}")]
+    TooMany {
+        /// "constants", "state variables", "parameters", or "loop variables around one transition".
+        what: &'static str,
+        /// The largest number.
+        max: usize,
+    },
     /// `parallel` with another value.
     #[error("expected \"keep\" or \"merge\", but found \"{0}\"")]
     Parallel(String),

@@ -10,6 +10,8 @@ use super::number::{Fault, Number};
 use super::problem::ModelProblem;
 use crate::document::json::ValueId;
 use crate::document::{DocumentError, Problem};
+use crate::graph::{GraphError, GraphLimits};
+use std::collections::HashSet;
 
 type Result<T, E = DocumentError> = std::result::Result<T, E>;
 
@@ -26,6 +28,7 @@ pub(super) struct Places {
 
 pub(super) struct Program {
     pub(super) state_length: usize,
+    pub(super) param_length: usize,
     pub(super) rules: Vec<CompiledRule>,
     /// Loop variables that can be bound at the same time.
     pub(super) loop_slots: usize,
@@ -66,8 +69,8 @@ pub(super) struct CompiledMove {
 pub(super) enum CompiledRate {
     Bare(Code),
     Coefficients {
-        /// The coefficients that are known; zeros elsewhere.
-        known: Vec<f64>,
+        /// The coefficients that are known, by place. Those named nowhere are zero.
+        known: Vec<(u32, f64)>,
         varying: Vec<CompiledAssignment>,
         may_collide: bool,
     },
@@ -147,30 +150,39 @@ impl<'a> Compiler<'a> {
         total_length(&self.places.states)
     }
 
+    pub(super) fn param_length(&self) -> usize {
+        total_length(&self.places.parameters)
+    }
+
     /// The whole program.
     pub(super) fn program(&self) -> Result<Program> {
         let rules = self.rules(&self.definition.rules)?;
         let loop_slots = loop_slots(&self.definition.rules);
-        Ok(Program { state_length: self.state_length(), rules, loop_slots })
+        let (state_length, param_length) = (self.state_length(), self.param_length());
+        Ok(Program { state_length, param_length, rules, loop_slots })
     }
 
     /// The initial states and their probabilities, in document order.
-    pub(super) fn initial(&self) -> Result<Vec<(Vec<i32>, f64)>> {
+    pub(super) fn initial(&self, limits: &GraphLimits) -> Result<Vec<(Vec<i32>, f64)>> {
+        let bytes = 4 * self.state_length() as u64 * self.definition.initial.len() as u64;
+        if bytes > limits.memory_bytes {
+            let error = GraphError::Limit { what: "bytes of memory", limit: limits.memory_bytes };
+            return Err(self.definition.json.root().error(error));
+        }
         let mut initial = Vec::with_capacity(self.definition.initial.len());
         for entry in &self.definition.initial {
             let mut state = vec![0; self.state_length()];
             let assignments = self.assignments(&entry.state, &self.places.states);
-            let mut assigned = Vec::new();
+            let mut assigned = HashSet::new();
             for assignment in &assignments {
                 let place = match &assignment.target {
                     Target::Known(place) => *place,
                     // Constants only, so it would be known if it had a value.
                     Target::Element(span, index) => self.element(*span, index)?,
                 };
-                if assigned.contains(&place) {
+                if !assigned.insert(place) {
                     return Err(self.assigned_twice(assignment, place, true));
                 }
-                assigned.push(place);
                 state[place as usize] = self.state_value(&assignment.value)?;
             }
             initial.push((state, self.known_float(&entry.probability)?));
@@ -240,28 +252,28 @@ impl<'a> Compiler<'a> {
             }
             Rate::ByParameter(assignments) => self.rate(assignments)?,
         };
-        let cost = rate_cost + changes.iter().map(CompiledAssignment::cost).sum::<u64>();
         let may_collide = step.change == Change::To && may_collide(&changes);
+        let cost = rate_cost + self.state_length() as u64 + total_cost(&changes, may_collide);
         Ok(CompiledMove { origin: rule.origin, change: step.change, changes, may_collide, rate, cost })
     }
 
     fn rate(&self, assignments: &[Assignment]) -> Result<(CompiledRate, u64)> {
         let all = self.assignments(assignments, &self.places.parameters);
         self.check_distinct(&all, false)?;
-        let mut known = vec![0.0; total_length(&self.places.parameters)];
+        let mut known = Vec::new();
         let only_known_targets = all.iter().all(|assignment| matches!(assignment.target, Target::Known(_)));
         let mut varying = Vec::new();
         for assignment in all {
             match (&assignment.target, assignment.value.tree.as_number()) {
                 // Beside an unknown target everything stays to be checked for collisions.
                 (Target::Known(place), Some(value)) if only_known_targets => {
-                    known[*place as usize] = value.to_f64();
+                    known.push((*place, value.to_f64()));
                 }
                 _ => varying.push(assignment),
             }
         }
-        let cost = known.len() as u64 + varying.iter().map(CompiledAssignment::cost).sum::<u64>();
         let may_collide = may_collide(&varying);
+        let cost = self.param_length() as u64 + total_cost(&varying, may_collide);
         Ok((CompiledRate::Coefficients { known, varying, may_collide }, cost))
     }
 
@@ -286,11 +298,10 @@ impl<'a> Compiler<'a> {
 
     /// Refuses two values for one known place; places that vary are compared when they are known.
     fn check_distinct(&self, assignments: &[CompiledAssignment], is_state: bool) -> Result<()> {
-        for (position, assignment) in assignments.iter().enumerate() {
+        let mut assigned = HashSet::new();
+        for assignment in assignments {
             let Target::Known(place) = assignment.target else { continue };
-            let is_earlier =
-                |other: &CompiledAssignment| matches!(other.target, Target::Known(p) if p == place);
-            if assignments[..position].iter().any(is_earlier) {
+            if !assigned.insert(place) {
                 return Err(self.assigned_twice(assignment, place, is_state));
             }
         }
@@ -313,6 +324,12 @@ impl<'a> Compiler<'a> {
     pub(super) fn parameter_names(&self) -> Vec<String> {
         place_names(&self.definition.parameters, &self.places.parameters)
     }
+}
+
+/// The cost of evaluating assignments, and of comparing their places where they may collide.
+fn total_cost(assignments: &[CompiledAssignment], may_collide: bool) -> u64 {
+    let comparisons = if may_collide { assignments.len() as u64 * assignments.len() as u64 } else { 0 };
+    comparisons + assignments.iter().map(CompiledAssignment::cost).sum::<u64>()
 }
 
 fn may_collide(assignments: &[CompiledAssignment]) -> bool {

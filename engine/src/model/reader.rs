@@ -31,6 +31,12 @@ const KEYS: [&str; 14] = [
     "notes",
 ];
 
+/// Most constants, and most declarations of the state and of the parameters; a vector is one.
+pub const MAX_NAMES: usize = 1024;
+
+/// Most loop variables around one transition.
+pub const MAX_LOOPS: usize = 32;
+
 /// Reads a whole document. Linear in its length.
 pub(super) fn read(json: Json<'static>) -> Result<Definition> {
     let root = json.root();
@@ -81,6 +87,7 @@ fn constants(root: Value<'_>) -> Result<Vec<(String, Number)>> {
             None => Err(value.error(Problem::Type { expected: "a number", found: value.describe() })),
         }
     };
+    check_count(constants, constants.members()?.count(), MAX_NAMES, "constants")?;
     constants.members()?.map(constant).collect()
 }
 
@@ -91,6 +98,8 @@ fn declarations(
     is_state: bool,
 ) -> Result<Vec<Declaration>> {
     let Some(value) = value else { return Ok(Vec::new()) };
+    let what = if is_state { "state variables" } else { "parameters" };
+    check_count(value, value.list()?.count(), MAX_NAMES, what)?;
     let names = Names { constants, states: &[], parameters: &[], loops: Vec::new() };
     let mut declarations: Vec<Declaration> = Vec::new();
     for item in value.list()? {
@@ -112,6 +121,10 @@ fn declarations(
         return Err(value.error(ModelProblem::EmptyState));
     }
     Ok(declarations)
+}
+
+fn check_count(place: Value<'_>, count: usize, max: usize, what: &'static str) -> Result<()> {
+    if count <= max { Ok(()) } else { Err(place.error(ModelProblem::TooMany { what, max })) }
 }
 
 fn check_name(origin: Value<'_>, name: String) -> Result<String> {
@@ -224,6 +237,7 @@ impl Reader<'_> {
         }
         let slot = self.names.loops.len() as u32;
         self.names.loops.push(name.clone());
+        check_count(item, self.names.loops.len(), MAX_LOOPS, "loop variables around one transition")?;
         Ok(Loop { slot, name, from, to })
     }
 

@@ -373,3 +373,43 @@ fn vectors_have_a_length_within_limits() {
     let two = "{\"state\": [{\"k\": 65536}, \"a\"], \"initial\": [{\"state\": {}}], \"transitions\": []}";
     assert!(matches!(unbuildable(two).problem(), Problem::Model(ModelProblem::TooLong { .. })));
 }
+
+#[test]
+fn names_and_loops_are_limited() {
+    let states: Vec<String> = (0..1025).map(|position| format!("\"a{position}\"")).collect();
+    let text = format!("{{\"state\": [{}], \"initial\": [], \"transitions\": []}}", states.join(", "));
+    let expected = ModelProblem::TooMany { what: "state variables", max: super::MAX_NAMES };
+    assert_eq!(*unreadable(&text).problem(), Problem::Model(expected));
+    let loops = |count: usize| {
+        let loops: Vec<String> = (0..count).map(|position| format!("{{\"i{position}\": [1, 1]}}")).collect();
+        let rest = r#""when": "a == 3", "to": {"a": 2}, "rate": {"p": 1}"#;
+        one(&format!("{{\"for\": [{}], {rest}}}", loops.join(", ")))
+    };
+    assert_eq!(build(&loops(super::MAX_LOOPS)).vertex_count(), 3);
+    let error = unreadable(&loops(super::MAX_LOOPS + 1));
+    assert_eq!(error.place().path, "transitions[0].for[32]");
+    assert!(matches!(error.problem(), Problem::Model(ModelProblem::TooMany { max: super::MAX_LOOPS, .. })));
+}
+
+#[test]
+fn limits_hold_for_discretized_graphs_too() {
+    let kingman = super::find("kingman_mutations").expect("a built-in model").read().expect("it is readable");
+    let default = GraphLimits::default();
+    for (limits, fits) in [
+        (default.with_vertices(10), true),
+        (default.with_vertices(9), false),
+        (default.with_edges(13), true),
+        (default.with_edges(12), false),
+    ] {
+        assert_eq!(kingman.build(&limits).is_ok(), fits);
+    }
+}
+
+#[test]
+fn many_initial_states_of_many_variables_are_within_the_memory_limit() {
+    let entries = vec!["{\"state\": {}}"; 1000].join(", ");
+    let text = format!("{{\"state\": [{{\"k\": 65536}}], \"initial\": [{entries}], \"transitions\": []}}");
+    let limits = GraphLimits::default().with_memory_bytes(100_000_000);
+    let error = model(&text).build(&limits).expect_err("they take 262 MB");
+    assert!(matches!(error.problem(), Problem::Graph(GraphError::Limit { what: "bytes of memory", .. })));
+}
