@@ -15,13 +15,13 @@ mod error;
 mod fields;
 mod layout;
 mod reader;
-mod verify;
+mod verification;
 
 pub use decode::{Checks, Decoded, Format, Limits, decode};
 pub use encode::{encode_ptdprmc1, encode_ptdprmc3};
 pub use error::{ArtifactError, Fault};
 pub use layout::{ptdprmc1_size_bytes, ptdprmc3_size_bytes};
-pub use verify::{Verdict, verify};
+pub use verification::{Evidence, VerificationError, Verified, verify};
 
 #[cfg(test)]
 mod tests;

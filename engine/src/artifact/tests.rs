@@ -182,21 +182,6 @@ fn an_edge_the_graph_does_not_have_is_refused() {
     assert_eq!(error.fault, Fault::NoSuchEdge { vertex: 1, edge: 9 });
 }
 
-#[test]
-fn a_program_is_reproduced_equivalent_or_a_mismatch() {
-    let graph = graph();
-    let own = trace(&graph);
-    let check = |trace: &Trace| verify(trace, &graph, &crate::trace::Limits::default(), 1, &mut ()).unwrap();
-    assert_eq!(check(&own), Verdict::Reproduced);
-    let mut padded = own.clone();
-    padded.slots += 1;
-    padded.commands.push(Command::Zero { slot: padded.slots - 1 });
-    assert_eq!(check(&padded), Verdict::Equivalent { relative_error: 0.0 });
-    let mut other = own.clone();
-    other.inputs.swap(1, 2);
-    assert!(matches!(check(&other), Verdict::Mismatch { .. }), "{:?}", check(&other));
-}
-
 /// Small random graphs: cycles, parallel edges, edges into the start, unreachable parts.
 fn graphs() -> impl Strategy<Value = Graph> {
     let edge = (0..7_u32, 0..7_u32, 0.1..4.0);

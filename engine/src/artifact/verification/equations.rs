@@ -3,10 +3,8 @@
 //! An independent check that needs no elimination: expected totals `x` for rewards `R` are the solution of
 //! `rate(v)·x(v) = R(v) + Σ w(e)·x(target(e))`, with 0 at absorbing vertices.
 
-use std::hash::{BuildHasher as _, RandomState};
-
-use phasic_engine::graph::{Graph, START};
-use phasic_engine::trace::{ReplayError, Trace};
+use crate::graph::{Graph, START, WeightError};
+use crate::trace::{ReplayError, Trace};
 
 use super::VerificationError;
 
@@ -16,8 +14,7 @@ const TRIALS: u64 = 3;
 const TOLERANCE: f64 = 1e-9;
 
 /// Replays `trace` at random parameters and rewards and puts its results into the equations of `graph`.
-pub(super) fn check(trace: &Trace, graph: &Graph) -> Result<(), VerificationError> {
-    let seed = RandomState::new().hash_one(TRIALS);
+pub(super) fn check(trace: &Trace, graph: &Graph, seed: u64) -> Result<(), VerificationError> {
     (0..TRIALS)
         .try_for_each(|trial| check_once(trace, graph, &mut Draws { state: seed.wrapping_add(trial << 32) }))
 }
@@ -25,8 +22,7 @@ pub(super) fn check(trace: &Trace, graph: &Graph) -> Result<(), VerificationErro
 fn check_once(trace: &Trace, graph: &Graph, draws: &mut Draws) -> Result<(), VerificationError> {
     let theta: Vec<f64> = (0..graph.param_length()).map(|_| draws.around_one()).collect();
     let weights = if graph.is_parameterized() {
-        let unusable =
-            |error: phasic_engine::graph::WeightError| ReplayError::WrongGraph { detail: error.to_string() };
+        let unusable = |error: WeightError| ReplayError::WrongGraph { detail: error.to_string() };
         graph.weights(&theta).map_err(unusable)?
     } else {
         graph.unit_weights()
@@ -64,7 +60,7 @@ fn solves(
     }
 }
 
-/// Numbers nobody outside this process can foresee (splitmix64 from a random seed).
+/// The splitmix64 generator (Steele, Lea and Flood, 2014).
 struct Draws {
     state: u64,
 }

@@ -1,8 +1,8 @@
 use std::ops::ControlFlow;
 
-use phasic_engine::artifact::{Checks, decode, encode_ptdprmc1, encode_ptdprmc3};
-use phasic_engine::graph::{Graph, GraphBuilder, Rate, START};
-use phasic_engine::trace::{Command, Limits, Trace, eliminate};
+use crate::artifact::{Checks, decode, encode_ptdprmc1, encode_ptdprmc3};
+use crate::graph::{Graph, GraphBuilder, Rate, START};
+use crate::trace::{Command, Limits, Trace, eliminate};
 
 use super::{Evidence, VerificationError, verify};
 
@@ -37,7 +37,7 @@ fn ptdprmc3(graph: &Graph) -> Vec<u8> {
 }
 
 fn judge(bytes: &[u8], graph: &Graph, limits: Limits) -> Result<Evidence, VerificationError> {
-    verify(bytes, graph, graph.content_hash(), &limits, &mut ()).map(|verified| verified.evidence)
+    verify(bytes, graph, graph.content_hash(), &limits, 7, &mut ()).map(|verified| verified.evidence)
 }
 
 #[test]
@@ -117,6 +117,6 @@ fn the_equations_notice_every_left_out_product_that_changes_a_result() {
 fn an_observer_can_stop_the_verification() {
     let graph = ring(5000, false);
     let mut stop = |_| ControlFlow::Break(());
-    let outcome = verify(&ptdprmc3(&graph), &graph, graph.content_hash(), &Limits::default(), &mut stop);
+    let outcome = verify(&ptdprmc3(&graph), &graph, graph.content_hash(), &Limits::default(), 7, &mut stop);
     assert_eq!(outcome, Err(VerificationError::Cancelled));
 }

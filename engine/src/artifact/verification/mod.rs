@@ -1,13 +1,13 @@
 //! Whether a program from elsewhere may be used for a graph: structure, and then the program itself.
 //!
-//! The judge of every artifact before it is installed or replayed. Where the bytes came from and where they go is
-//! not known here.
+//! The judge of every artifact before it is served, installed or replayed: the loader's checks show that a program is
+//! safe to run, only this shows what it computes (artifact specification, section 10, item 7).
 
 mod equations;
 
-use phasic_engine::artifact::{ArtifactError, Checks, Decoded, decode};
-use phasic_engine::graph::{Graph, GraphHash};
-use phasic_engine::trace::{EliminationError, Limits, Observer, ReplayError, Trace, eliminate};
+use super::{ArtifactError, Checks, Decoded, decode};
+use crate::graph::{Graph, GraphHash};
+use crate::trace::{EliminationError, Limits, Observer, ReplayError, Trace, eliminate};
 
 /// A program that may be used for the graph it was verified against, and for no other.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,16 +70,16 @@ pub enum VerificationError {
 /// command. When that passes `limits`, the program is replayed at random parameters instead, and its results must solve
 /// the graph's linear equations. Memory contents of a PTDPRMC1 file are not judged: no reader uses them.
 ///
-/// `hash` must be the content hash of `graph`; a PTDPRMC1 file carries a part of it. Costs about one elimination.
+/// `hash` must be the content hash of `graph`; a PTDPRMC1 file carries a part of it. Random parameters are drawn from
+/// `seed`, which whoever made the file must not be able to foresee. Costs about one elimination.
 ///
 /// # Errors
 /// [`VerificationError`], with what is wrong with the bytes.
 ///
 /// ```
-/// use phasic_engine::artifact::encode_ptdprmc3;
+/// use phasic_engine::artifact::{Evidence, encode_ptdprmc3, verify};
 /// use phasic_engine::graph::{GraphBuilder, Rate, START};
 /// use phasic_engine::trace::{Limits, eliminate};
-/// use phasic_hub_client::verification::{Evidence, verify};
 ///
 /// let mut builder = GraphBuilder::new(1)?;
 /// let (two, one) = (builder.find_or_add_vertex(&[2])?, builder.find_or_add_vertex(&[1])?);
@@ -89,11 +89,11 @@ pub enum VerificationError {
 ///
 /// let mut bytes = Vec::new();
 /// encode_ptdprmc3(&eliminate(&graph, &Limits::default(), &mut ())?, &mut bytes)?;
-/// let verified = verify(&bytes, &graph, graph.content_hash(), &Limits::default(), &mut ())?;
+/// let verified = verify(&bytes, &graph, graph.content_hash(), &Limits::default(), 7, &mut ())?;
 /// assert_eq!(verified.evidence, Evidence::Reproduced);
 ///
 /// bytes[40] ^= 1;
-/// assert!(verify(&bytes, &graph, graph.content_hash(), &Limits::default(), &mut ()).is_err());
+/// assert!(verify(&bytes, &graph, graph.content_hash(), &Limits::default(), 7, &mut ()).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn verify(
@@ -101,6 +101,7 @@ pub fn verify(
     graph: &Graph,
     hash: GraphHash,
     limits: &Limits,
+    seed: u64,
     observer: &mut impl Observer,
 ) -> Result<Verified, VerificationError> {
     let checks = Checks { graph: Some(graph), hash: Some(hash), ..Checks::default() };
@@ -118,7 +119,7 @@ pub fn verify(
             return Err(VerificationError::Differs { command: length });
         }
         Err(_) => {
-            equations::check(&decoded.trace, graph)?;
+            equations::check(&decoded.trace, graph, seed)?;
             Evidence::Solved
         }
     };
