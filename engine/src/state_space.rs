@@ -30,7 +30,8 @@ pub enum StateSpaceError {
     },
     /// A transition leads back to the state it leaves.
     #[error(
-        "a transition of state {state:?} leads to the same state; a phase-type graph has no such transitions"
+        "a transition of state {} leads to the same state; a phase-type graph has no such transitions",
+        shown(state)
     )]
     UnchangedState {
         /// The state.
@@ -39,6 +40,14 @@ pub enum StateSpaceError {
     /// The graph refused a vertex or an edge.
     #[error(transparent)]
     Graph(#[from] GraphError),
+}
+
+/// A state for people: its first integers, if there are many.
+fn shown(state: &[i32]) -> String {
+    match state.get(..24) {
+        Some(first) if state.len() > first.len() => format!("{first:?}").replace(']', ", …]"),
+        _ => format!("{state:?}"),
+    }
 }
 
 /// Takes the transitions of one state, in order.
@@ -138,4 +147,66 @@ fn start<S: AsRef<[i32]>>(
         builder.add_edge(START, vertex, Rate::Scalar(*probability))?;
     }
     Ok(builder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn countdown(initial: &[([i32; 1], f64)]) -> Result<Graph, StateSpaceError> {
+        explore(1, GraphLimits::default(), initial, |state, transitions| match state[0] {
+            0 => Ok(()),
+            n => transitions.add(&[n - 1], Rate::Scalar(1.0)),
+        })
+    }
+
+    #[test]
+    fn states_are_numbered_breadth_first_after_the_initial_ones() {
+        let graph = countdown(&[([2], 0.5), ([4], 0.25), ([2], 0.25)]).expect("it is finite");
+        let states: Vec<_> = (0..graph.vertex_count()).map(|vertex| graph.state(vertex)[0]).collect();
+        // The first 0 is the start; the last is an ordinary state of zeros.
+        assert_eq!(states, [0, 2, 4, 1, 3, 0]);
+        assert_eq!(graph.targets(START), [1, 2, 1]);
+        assert_eq!(graph.unit_weights()[..3], [0.5, 0.25, 0.25]);
+    }
+
+    #[test]
+    fn errors_of_the_callback_come_back_as_they_are() {
+        #[derive(Debug, PartialEq)]
+        enum Mine {
+            Stop,
+            Space(StateSpaceError),
+        }
+        impl From<StateSpaceError> for Mine {
+            fn from(error: StateSpaceError) -> Self {
+                Self::Space(error)
+            }
+        }
+        let stopped = explore(1, GraphLimits::default(), &[([1], 1.0)], |_, _| Err(Mine::Stop));
+        assert_eq!(stopped, Err(Mine::Stop));
+        let refused = explore(1, GraphLimits::default(), &[([1, 2], 1.0)], |_, _| Ok::<(), Mine>(()));
+        let expected = GraphError::StateLength { expected: 1, found: 2 };
+        assert_eq!(refused, Err(Mine::Space(StateSpaceError::Graph(expected))));
+    }
+
+    #[test]
+    fn a_transition_to_its_own_state_is_refused_and_long_states_are_shown_in_part() {
+        let state = vec![7; 100];
+        let refused = explore(100, GraphLimits::default(), &[(&state, 1.0)], |state, transitions| {
+            transitions.add(state, Rate::Scalar(1.0))
+        });
+        let error: StateSpaceError = refused.expect_err("the state stays");
+        assert_eq!(error, StateSpaceError::UnchangedState { state });
+        assert!(error.to_string().contains("7, 7, …] leads to the same state"), "{error}");
+        assert!(error.to_string().len() < 200);
+    }
+
+    #[test]
+    fn initial_probabilities_are_numbers_from_zero_to_one() {
+        for probability in [-0.5, 1.5, f64::NAN, f64::INFINITY] {
+            let error = countdown(&[([2], 0.5), ([4], probability)]).expect_err("it is none");
+            assert!(matches!(error, StateSpaceError::Probability { index: 1, .. }), "{error}");
+        }
+        assert_eq!(countdown(&[]), Err(StateSpaceError::NoInitialState));
+    }
 }

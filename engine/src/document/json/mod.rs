@@ -42,7 +42,7 @@ pub enum JsonProblem {
     /// A malformed number.
     #[error("`{0}` is not a number in JSON (infinities and NaN are not either)")]
     Number(String),
-    /// Nested deeper than [`MAX_DEPTH`].
+    /// Nested deeper than 128 levels.
     #[error("lists and objects are nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
     /// A text whose positions do not fit 32 bits.
