@@ -3,6 +3,7 @@
 //! The rooms meet here. Nothing here speaks HTTP or SQL.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +13,7 @@ use arc_swap::ArcSwap;
 
 use crate::blobs::{BlobError, BlobStore, LocalBlobs};
 use crate::registry::{Catalogue, CatalogueError};
-use crate::store::{Store, StoreError};
+use crate::store::{ChangeWatch, Store, StoreError};
 
 /// How often the database is asked whether another process has changed it.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
@@ -141,23 +142,20 @@ impl Hub {
     }
 
     /// Renders the registry anew whenever anybody has changed the database, this process or another. Never ends.
-    pub async fn follow_changes(&self) {
+    ///
+    /// `watch` must be older than the hub, so that nothing falls between the two.
+    pub async fn follow_changes(&self, mut watch: ChangeWatch) {
         loop {
-            if let Err(error) = self.follow().await {
-                tracing::error!(%error, "lost sight of the database; what was served before is still served");
-            }
-            tokio::time::sleep(WATCH_EVERY).await;
+            let Err(error) = self.follow(&mut watch).await;
+            tracing::error!(%error, "could not render a change; what was served before is still served");
         }
     }
 
-    async fn follow(&self) -> Result<(), CatalogueError> {
-        let mut watch = self.data.store.watch().await?;
-        // Whatever happened before the watch began.
-        self.refresh().await?;
+    async fn follow(&self, watch: &mut ChangeWatch) -> Result<Infallible, CatalogueError> {
         loop {
             tokio::time::sleep(WATCH_EVERY).await;
             if watch.has_changed().await? {
-                self.refresh().await?;
+                self.refresh().await.inspect_err(|_| watch.forget())?;
             }
         }
     }

@@ -66,6 +66,13 @@ fn no_subcommand_means_serve() {
 }
 
 #[test]
+fn options_in_front_of_a_subcommand_are_refused_rather_than_ignored() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = run(&["--data", directory.path().to_str().unwrap(), "token", "list"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
+
+#[test]
 fn a_data_directory_is_served_by_one_process() {
     let directory = tempfile::tempdir().unwrap();
     let hub = Hub::start(directory.path());

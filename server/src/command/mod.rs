@@ -24,7 +24,8 @@ use crate::store::StoreError;
 
 /// Keeps eliminations of phase-type graphs, verified, and serves them to phasic.
 #[derive(Debug, Parser)]
-#[command(name = "phasic-hub", version)]
+// Options before a subcommand would be those of `serve`, and silently not meant.
+#[command(name = "phasic-hub", version, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use super::{CommandError, Outcome, ServeArgs, print};
 use crate::auth::{Scope, TokenSecret};
 use crate::hub::{DataDirectory, Hub, ServeLock};
-use crate::store::Store;
+use crate::store::{ChangeWatch, Store};
 use crate::{http, listen, reference};
 
 pub(super) async fn serve(args: ServeArgs) -> Outcome {
@@ -20,6 +20,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let pool = Arc::new(reference::pool(config.compute.threads)?);
     let data = DataDirectory::open(&config.data_dir).await?;
     let store = data.store.clone();
+    let watch = store.watch().await?;
     let hub = Arc::new(Hub::new(data, config.public_url.base(address)).await?);
     let (stop, hurry) = stop_requests()?;
     reference::announce(&hub);
@@ -32,7 +33,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     tracing::info!(data = %config.data_dir.display(), public = hub.public_base(), "serving");
 
     let background = [
-        tokio::spawn(follow(Arc::clone(&hub))),
+        tokio::spawn(follow(Arc::clone(&hub), watch)),
         tokio::spawn(reference::publish(Arc::clone(&hub), pool, config.compute.max_memory_bytes)),
     ];
     let router = http::router(Arc::clone(&hub), &config.http);
@@ -44,8 +45,8 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn follow(hub: Arc<Hub>) {
-    hub.follow_changes().await;
+async fn follow(hub: Arc<Hub>, watch: ChangeWatch) {
+    hub.follow_changes(watch).await;
 }
 
 /// At the very first start there is an admin token, which is shown this once.

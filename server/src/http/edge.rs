@@ -28,7 +28,8 @@ pub(super) async fn edge(request: Request, next: Next) -> Response<Body> {
         // Debug formatting escapes whatever a client may have put into its path.
         let status = response.status().as_u16();
         let elapsed_ms = begun.elapsed().as_millis();
-        if status >= 500 {
+        // A hub that is not ready says so to every probe; its log has said why.
+        if status >= 500 && route.as_deref() != Some("/readyz") {
             tracing::warn!(%method, ?path, route, status, elapsed_ms, "answered");
         } else {
             tracing::debug!(%method, ?path, route, status, elapsed_ms, "answered");

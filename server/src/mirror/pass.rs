@@ -9,7 +9,7 @@ use super::{Fault, FaultCode, MirrorError, Upstream};
 use crate::blobs::{BlobError, Terms, in_memory};
 use crate::config;
 use crate::hub::DataDirectory;
-use crate::store::{ArtifactRow, ComputeRow, FaultRow, Origin, PassRecord, Publication, Role};
+use crate::store::{ArtifactRow, FaultRow, Origin, PassRecord, Publication, Role};
 
 /// What a pass did.
 #[derive(Clone, Debug)]
@@ -87,9 +87,10 @@ struct Known {
 impl Known {
     async fn load(data: &DataDirectory) -> Result<Self, MirrorError> {
         let mut known = Self::default();
-        for ComputeRow { origin, publication } in data.store.computes().await? {
+        for row in data.store.computes().await? {
+            let publication = row.publication()?;
             known.learn(&publication);
-            match origin {
+            match row.origin {
                 Origin::Local => drop(known.local.insert(publication.id, publication.entry)),
                 Origin::Mirror => drop(known.mirrored.insert(publication.id.clone(), publication)),
             }

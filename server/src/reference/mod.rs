@@ -22,7 +22,6 @@ use tokio::sync::oneshot;
 
 use crate::blobs::{BlobError, Terms, in_memory};
 use crate::hub::{DataDirectory, Hub};
-use crate::registry::CatalogueError;
 use crate::store::{ArtifactRow, Publication, Role, StoreError};
 
 /// What readiness waits for.
@@ -56,9 +55,6 @@ pub enum ReferenceError {
     /// The compute could not be published.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The registry could not be rendered.
-    #[error(transparent)]
-    Catalogue(#[from] CatalogueError),
 }
 
 /// The pool eliminations run on. `threads` 0 leaves one core to everybody else.
@@ -75,22 +71,27 @@ pub fn pool(threads: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
 ///
 /// A compute that fails is logged and keeps the hub from being ready; the others are published all the same.
 pub async fn publish(hub: Arc<Hub>, pool: Arc<ThreadPool>, max_memory_bytes: u64) {
-    let mut failed = Vec::new();
+    let (mut changed, mut failed) = (false, Vec::new());
     for compute in computes() {
-        if let Err(error) = publish_one(&hub, &pool, compute, max_memory_bytes).await {
-            tracing::error!(id = compute.id, %error, "could not publish a reference compute");
-            failed.push(compute.id);
+        match publish_one(&hub, &pool, compute, max_memory_bytes).await {
+            Ok(published) => changed |= published,
+            Err(error) => {
+                tracing::error!(id = compute.id, %error, "could not publish a reference compute");
+                failed.push(compute.id);
+            }
         }
     }
-    if let Err(error) = hub.refresh().await {
+    if changed && let Err(error) = hub.refresh().await {
+        // Whoever follows changes will try again.
         tracing::error!(%error, "could not render the registry");
-    } else if failed.is_empty() {
-        hub.readiness.done(READINESS);
-        return;
     }
-    let reason =
-        format!("Reference computes that could not be published: {} (see the log).", failed.join(", "));
-    hub.readiness.wait_for(READINESS, reason);
+    if failed.is_empty() {
+        hub.readiness.done(READINESS);
+    } else {
+        let failed = failed.join(", ");
+        let reason = format!("Reference computes that could not be published: {failed} (see the log).");
+        hub.readiness.wait_for(READINESS, reason);
+    }
 }
 
 /// Tells readiness that the reference computes are still to come.
@@ -98,17 +99,18 @@ pub fn announce(hub: &Hub) {
     hub.readiness.wait_for(READINESS, "The reference computes are being eliminated.");
 }
 
+/// Says whether there was anything to do.
 async fn publish_one(
     hub: &Hub,
     pool: &Arc<ThreadPool>,
     compute: &'static ReferenceCompute,
     max_memory_bytes: u64,
-) -> Result<(), ReferenceError> {
+) -> Result<bool, ReferenceError> {
     let id: ComputeId = compute.id.parse()?;
     let definition = definition(compute)?;
     let withheld = hub.catalogue().withheld().iter().any(|withheld| withheld.id == id);
     if !withheld && hub.data.store.reference_definition(&id).await? == Some(definition) {
-        return Ok(());
+        return Ok(false);
     }
     let (send, receive) = oneshot::channel();
     pool.spawn(move || {
@@ -117,8 +119,7 @@ async fn publish_one(
     });
     let made = receive.await.map_err(|_| ReferenceError::Lost)??;
     store(&hub.data, id, compute, definition, made).await?;
-    hub.refresh().await?;
-    Ok(())
+    Ok(true)
 }
 
 /// The digest of all that decides what a reference compute is: while it is unchanged, nothing is eliminated again.

@@ -8,13 +8,14 @@ mod render;
 mod tests;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::Write as _;
 
 use bytes::Bytes;
-use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, Metadata, Sha256};
+use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, Metadata, RegistryEntry, Sha256};
 
 use crate::blobs::{BlobError, BlobStore, StoredBlob};
-use crate::store::{ComputeRow, Store, StoreError};
+use crate::store::{ArtifactVersion, ComputeRow, Store, StoreError};
 
 /// Everything that can be asked for at one moment.
 #[derive(Debug)]
@@ -77,52 +78,64 @@ pub enum CatalogueError {
     /// The blob store failed.
     #[error(transparent)]
     Blobs(#[from] BlobError),
+    /// The document could not be written.
+    #[error("the registry document cannot be rendered: {0}")]
+    Render(#[from] serde_json::Error),
+    /// Rendering broke off.
+    #[error("rendering the registry document broke off: {0}")]
+    Broken(#[from] tokio::task::JoinError),
 }
 
 impl Catalogue {
     /// Reads and renders the present state. `base` is what absolute URLs begin with, without a final slash.
     ///
     /// A compute is served only if all its files seem to be there, and is withheld otherwise. Takes time in
-    /// proportion to the number of computes, about 20 µs for each.
+    /// proportion to the number of computes, and memory for little more than the documents.
     ///
     /// # Errors
     /// When the database or the blob store fails.
     pub async fn load(store: &Store, blobs: &dyn BlobStore, base: &str) -> Result<Self, CatalogueError> {
         let versions = store.artifact_versions().await?;
+        let mut presence = Presence { blobs, seen: HashMap::new() };
         let (mut served, mut withheld) = (Vec::new(), Vec::new());
         for row in store.computes().await? {
-            match missing_blob(&row, blobs).await? {
-                Some(missing) => withheld.push(Withheld { id: row.publication.id, missing }),
-                None if row.publication.artifacts.is_empty() => {}
-                None => served.push(row.publication),
+            match presence.missing(&row).await? {
+                Some(missing) => withheld.push(Withheld { id: row.id, missing }),
+                None if row.artifacts.is_empty() => {}
+                None => served.push(row),
             }
         }
-        let mut current = HashMap::new();
-        for publication in served.iter().filter(|publication| !publication.entry.retracted) {
-            for artifact in &publication.artifacts {
+        let base = base.to_owned();
+        // Parsing, rendering and compressing ten thousand entries takes longer than a request should wait.
+        tokio::task::spawn_blocking(move || Self::render(&served, withheld, versions, &base)).await?
+    }
+
+    fn render(
+        served: &[ComputeRow],
+        withheld: Vec<Withheld>,
+        versions: Vec<ArtifactVersion>,
+        base: &str,
+    ) -> Result<Self, CatalogueError> {
+        let (mut computes, mut current) = (Vec::new(), HashMap::new());
+        for row in served {
+            let RegistryEntry { retracted, graph_hash, metadata, .. } = row.publication()?.entry;
+            if retracted {
+                continue;
+            }
+            computes.push(Listed { id: row.id.clone(), graph_hash, metadata });
+            for artifact in &row.artifacts {
                 // As a pull does it: the first one wins.
                 current.entry(artifact.role.name(artifact.graph_hash)).or_insert(artifact.served);
             }
         }
-        let document = |paths| render::document(&served, paths, base).to_json();
+        let version = |version: ArtifactVersion| ((version.name, version.blob.sha256), version.blob);
         Ok(Self {
-            absolute: Representation::of(document(Paths::Absolute)),
-            relative: Representation::of(document(Paths::Relative)),
+            absolute: Representation::of(render::document(served, Paths::Absolute, base)?),
+            relative: Representation::of(render::document(served, Paths::Relative, base)?),
+            computes,
             withheld,
             current,
-            versions: versions
-                .into_iter()
-                .map(|version| ((version.name, version.blob.sha256), version.blob))
-                .collect(),
-            computes: served
-                .into_iter()
-                .filter(|publication| !publication.entry.retracted)
-                .map(|publication| Listed {
-                    id: publication.id,
-                    graph_hash: publication.entry.graph_hash,
-                    metadata: publication.entry.metadata,
-                })
-                .collect(),
+            versions: versions.into_iter().map(version).collect(),
         })
     }
 
@@ -153,13 +166,26 @@ impl Catalogue {
     }
 }
 
-async fn missing_blob(row: &ComputeRow, blobs: &dyn BlobStore) -> Result<Option<Sha256>, BlobError> {
-    for artifact in &row.publication.artifacts {
-        if blobs.size_bytes(artifact.served.sha256).await? != Some(artifact.served.size_bytes) {
-            return Ok(Some(artifact.served.sha256));
+/// Whether blobs are there; each is looked for once, however many computes share it.
+struct Presence<'a> {
+    blobs: &'a dyn BlobStore,
+    seen: HashMap<Sha256, Option<u64>>,
+}
+
+impl Presence<'_> {
+    /// The first file of a compute that is not there, or not whole.
+    async fn missing(&mut self, row: &ComputeRow) -> Result<Option<Sha256>, BlobError> {
+        for StoredBlob { sha256, size_bytes } in row.artifacts.iter().map(|artifact| artifact.served) {
+            let found = match self.seen.entry(sha256) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(unknown) => *unknown.insert(self.blobs.size_bytes(sha256).await?),
+            };
+            if found != Some(size_bytes) {
+                return Ok(Some(sha256));
+            }
         }
+        Ok(None)
     }
-    Ok(None)
 }
 
 impl Representation {

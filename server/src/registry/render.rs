@@ -2,21 +2,50 @@
 
 use std::collections::HashSet;
 
-use phasic_hub_api::{ArtifactName, RegistryDocument, RegistryEntry, Sha256};
+use phasic_hub_api::{ArtifactName, RegistryEntry, Sha256};
+use serde::ser::{Error as _, Serialize, SerializeMap as _, Serializer};
 
 use super::Paths;
-use crate::store::{ArtifactRow, Publication, Role};
+use crate::store::{ArtifactRow, ComputeRow, Publication, Role};
 
 /// What phasic calls the revision of entries whose files are PTDPRMC3.
 const FORMAT_REVISION: u32 = 3;
 
-pub(super) fn document(served: &[Publication], paths: Paths, base: &str) -> RegistryDocument {
-    let mut document = RegistryDocument::new();
-    for publication in served {
-        let entry = entry(publication, paths, base);
-        document.push(publication.id.clone(), entry).expect("ids are distinct: they are a primary key");
+/// The registry document as text. Entries are made one at a time while it is written.
+pub(super) fn document(served: &[ComputeRow], paths: Paths, base: &str) -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(&Document { served, paths, base })?;
+    text.push('\n');
+    Ok(text)
+}
+
+struct Document<'a> {
+    served: &'a [ComputeRow],
+    paths: Paths,
+    base: &'a str,
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("version", "2.0")?;
+        map.serialize_entry("format", "ptd_pcg")?;
+        map.serialize_entry("computes", &Computes(self))?;
+        map.end()
     }
-    document
+}
+
+struct Computes<'a>(&'a Document<'a>);
+
+impl Serialize for Computes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Document { served, paths, base } = *self.0;
+        let mut map = serializer.serialize_map(Some(served.len()))?;
+        for row in served {
+            let publication = row.publication().map_err(S::Error::custom)?;
+            map.serialize_entry(&row.id, &entry(&publication, paths, base))?;
+        }
+        map.end()
+    }
 }
 
 fn entry(publication: &Publication, paths: Paths, base: &str) -> RegistryEntry {

@@ -1,5 +1,8 @@
 //! Computes, their artifacts, and the history of both.
 
+use std::collections::HashMap;
+
+use phasic_hub_api::identifier::ComputeIdError;
 use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, RegistryEntry, Sha256};
 use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
 
@@ -82,13 +85,32 @@ pub struct ArtifactRow {
     pub served: StoredBlob,
 }
 
-/// A compute as it is stored.
+/// A compute as it is stored. Its entry stays text until it is asked for: parsed, it takes ten times the memory.
 #[derive(Clone, Debug)]
 pub struct ComputeRow {
+    /// Its id.
+    pub id: ComputeId,
     /// Who published it.
     pub origin: Origin,
-    /// The rest.
-    pub publication: Publication,
+    /// The entry as its publisher wrote it, in JSON.
+    pub entry: String,
+    /// Its files.
+    pub artifacts: Vec<ArtifactRow>,
+}
+
+impl ComputeRow {
+    /// The compute with its entry parsed.
+    ///
+    /// # Errors
+    /// When the entry is none, which no version of the hub writes.
+    pub fn publication(&self) -> Result<Publication, StoreError> {
+        let unreadable = |error: serde_json::Error| StoreError::Row {
+            place: format!("computes, id {:?}", self.id.as_str()),
+            reason: error.to_string(),
+        };
+        let entry = serde_json::from_str(&self.entry).map_err(unreadable)?;
+        Ok(Publication { id: self.id.clone(), entry, artifacts: self.artifacts.clone() })
+    }
 }
 
 /// One content an artifact name has stood for.
@@ -113,8 +135,8 @@ impl Store {
                 .fetch_all(&mut *snapshot)
                 .await?;
         let mut computes: Vec<_> = rows.iter().map(compute_row).collect::<Result<_, _>>()?;
-        let places: std::collections::HashMap<String, usize> =
-            computes.iter().enumerate().map(|(place, row)| (row.publication.id.to_string(), place)).collect();
+        let places: HashMap<String, usize> =
+            computes.iter().enumerate().map(|(place, row)| (row.id.to_string(), place)).collect();
         let rows = sqlx::query(
             "SELECT a.compute_id, a.role, a.graph_hash, a.original_sha256, o.size_bytes AS original_bytes, \
              a.served_sha256, s.size_bytes AS served_bytes FROM compute_artifacts a \
@@ -125,7 +147,7 @@ impl Store {
         for row in &rows {
             let id: String = row.try_get("compute_id")?;
             if let Some(&place) = places.get(&id) {
-                computes[place].publication.artifacts.push(artifact_row(row, &id)?);
+                computes[place].artifacts.push(artifact_row(row, &id)?);
             }
         }
         Ok(computes)
@@ -299,12 +321,9 @@ fn compute_row(row: &SqliteRow) -> Result<ComputeRow, StoreError> {
     let unreadable = |reason: String| StoreError::Row { place: place(), reason };
     let origin: String = row.try_get("origin")?;
     let origin = Origin::read(&origin).ok_or_else(|| unreadable(format!("origin {origin:?}")))?;
-    let entry: String = row.try_get("entry")?;
-    let entry = serde_json::from_str(&entry).map_err(|error| unreadable(error.to_string()))?;
-    let id = id
-        .parse()
-        .map_err(|error: phasic_hub_api::identifier::ComputeIdError| unreadable(error.to_string()))?;
-    Ok(ComputeRow { origin, publication: Publication { id, entry, artifacts: Vec::new() } })
+    let entry = row.try_get("entry")?;
+    let id = id.parse().map_err(|error: ComputeIdError| unreadable(error.to_string()))?;
+    Ok(ComputeRow { id, origin, entry, artifacts: Vec::new() })
 }
 
 fn artifact_row(row: &SqliteRow, id: &str) -> Result<ArtifactRow, StoreError> {

@@ -115,7 +115,7 @@ impl Store {
     /// # Errors
     /// When no connection is to be had.
     pub async fn watch(&self) -> Result<ChangeWatch, StoreError> {
-        let mut watch = ChangeWatch { connection: self.readers.acquire().await?, version: 0 };
+        let mut watch = ChangeWatch { connection: self.readers.acquire().await?, version: None };
         watch.has_changed().await?;
         Ok(watch)
     }
@@ -131,7 +131,7 @@ impl Store {
 #[derive(Debug)]
 pub struct ChangeWatch {
     connection: PoolConnection<Sqlite>,
-    version: i64,
+    version: Option<i64>,
 }
 
 impl ChangeWatch {
@@ -140,8 +140,13 @@ impl ChangeWatch {
     /// # Errors
     /// When the database fails.
     pub async fn has_changed(&mut self) -> Result<bool, StoreError> {
-        let version = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *self.connection).await?;
-        Ok(std::mem::replace(&mut self.version, version) != version)
+        let version: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *self.connection).await?;
+        Ok(self.version.replace(version) != Some(version))
+    }
+
+    /// Lets the next call say that something has changed: what was noticed could not be acted upon.
+    pub fn forget(&mut self) {
+        self.version = None;
     }
 }
 

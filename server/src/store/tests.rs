@@ -41,7 +41,7 @@ fn pass(computes: Vec<Publication>) -> PassRecord {
 }
 
 async fn ids(store: &Store) -> Vec<String> {
-    store.computes().await.unwrap().iter().map(|row| row.publication.id.to_string()).collect()
+    store.computes().await.unwrap().iter().map(|row| row.id.to_string()).collect()
 }
 
 #[test]
@@ -109,8 +109,8 @@ async fn what_is_published_is_read_back_after_reopening() {
     let rows = store.computes().await.unwrap();
     assert_eq!(ids(&store).await, ["a", "b"]);
     assert_eq!(rows[0].origin, Origin::Local);
-    assert_eq!(rows[0].publication.artifacts, publication("a", "one").artifacts);
-    assert_eq!(rows[0].publication.entry, publication("a", "one").entry);
+    assert_eq!(rows[0].artifacts, publication("a", "one").artifacts);
+    assert_eq!(rows[0].publication().unwrap().entry, publication("a", "one").entry);
     assert_eq!(store.reference_definition(&"a".parse().unwrap()).await.unwrap(), Some(definition));
     assert_eq!(store.reference_definition(&"b".parse().unwrap()).await.unwrap(), None);
 }
@@ -140,7 +140,10 @@ async fn a_pass_replaces_what_was_mirrored_and_never_what_is_local() {
         .await
         .unwrap();
     assert_eq!(ids(&store).await, ["mine", "x", "y"]);
-    assert_eq!(store.computes().await.unwrap()[0].publication.entry, publication("mine", "mine").entry);
+    assert_eq!(
+        store.computes().await.unwrap()[0].publication().unwrap().entry,
+        publication("mine", "mine").entry
+    );
     let mut second = pass(vec![publication("z", "4"), publication("y", "5")]);
     second.faults = vec![FaultRow {
         entry: "bad id".to_owned(),
