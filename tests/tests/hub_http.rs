@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, Weak};
 
 use phasic_hub_api::{Problem, ProblemCode, Sha256};
 use phasic_hub_tests::http::{Answer, connect, read_answer};
@@ -19,13 +19,18 @@ struct Fixture {
     model: Model,
 }
 
-/// One hub for all tests that only ask.
-fn fixture() -> &'static Fixture {
-    static FIXTURE: OnceLock<Fixture> = OnceLock::new();
-    FIXTURE.get_or_init(|| {
-        let data = tempfile::tempdir().unwrap();
-        Fixture { hub: Hub::start(data.path()), _data: data, model: model(ID) }
-    })
+/// One hub for the tests that only ask, for as long as any of them runs. A plain static would never be dropped, and its
+/// hub would outlive the tests.
+fn fixture() -> Arc<Fixture> {
+    static FIXTURE: Mutex<Weak<Fixture>> = Mutex::new(Weak::new());
+    let mut shared = FIXTURE.lock().unwrap();
+    if let Some(fixture) = shared.upgrade() {
+        return fixture;
+    }
+    let data = tempfile::tempdir().unwrap();
+    let fixture = Arc::new(Fixture { hub: Hub::start(data.path()), _data: data, model: model(ID) });
+    *shared = Arc::downgrade(&fixture);
+    fixture
 }
 
 impl Fixture {
@@ -58,7 +63,8 @@ fn assert_problem(answer: &Answer, code: ProblemCode) {
 
 #[test]
 fn the_registry_is_one_json_document_with_a_strong_tag() {
-    let hub = &fixture().hub;
+    let fixture = fixture();
+    let hub = &fixture.hub;
     let answer = hub.get("/registry.json");
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), Some("application/json"));
@@ -76,7 +82,8 @@ fn the_registry_is_one_json_document_with_a_strong_tag() {
 
 #[test]
 fn the_registry_hands_out_addresses_that_lead_to_the_bytes_it_promises() {
-    let hub = &fixture().hub;
+    let fixture = fixture();
+    let hub = &fixture.hub;
     let base = format!("http://{}", hub.address());
     let absolute = hub.get("/registry.json").json();
     let computes = absolute["computes"].as_object().unwrap();
@@ -96,16 +103,17 @@ fn the_registry_hands_out_addresses_that_lead_to_the_bytes_it_promises() {
     }
     let relative = hub.get("/registry.json?paths=relative").json();
     let parent = &relative["computes"][ID]["artifacts"]["parent"];
-    assert_eq!(parent["cid_or_path"], fixture().path()[1..]);
+    assert_eq!(parent["cid_or_path"], fixture.path()[1..]);
     assert_eq!(hub.get("/registry.json?paths=absolute").json(), absolute);
     assert_problem(&hub.get("/registry.json?paths=sideways"), ProblemCode::InvalidRequest);
 }
 
 #[test]
 fn raw_shaped_addresses_answer_the_same() {
-    let Fixture { hub, .. } = fixture();
+    let fixture = fixture();
+    let hub = &fixture.hub;
     let raw = "/munch-group/phasic-traces/master";
-    for target in ["/registry.json", "/registry.json?paths=relative", &fixture().path()] {
+    for target in ["/registry.json", "/registry.json?paths=relative", &fixture.path()] {
         let (plain, shaped) = (hub.get(target), hub.get(&format!("{raw}{target}")));
         assert_eq!(shaped.status, 200, "{target}");
         assert_eq!(shaped.body, plain.body, "{target}");
@@ -115,7 +123,8 @@ fn raw_shaped_addresses_answer_the_same() {
 
 #[test]
 fn the_registry_answers_304_to_whoever_has_it() {
-    let hub = &fixture().hub;
+    let fixture = fixture();
+    let hub = &fixture.hub;
     let tag = |headers: &[(&str, &str)]| {
         hub.request("GET", "/registry.json", headers).header("etag").unwrap().to_owned()
     };
@@ -136,14 +145,15 @@ fn the_registry_answers_304_to_whoever_has_it() {
 
 #[test]
 fn the_registry_is_compressed_for_those_who_ask_and_artifacts_never_are() {
-    let Fixture { hub, .. } = fixture();
+    let fixture = fixture();
+    let hub = &fixture.hub;
     let asked = [("Accept-Encoding", "gzip, deflate, br")];
     let answer = hub.request("GET", "/registry.json", &asked);
     assert_eq!(answer.header("content-encoding"), Some("gzip"));
     assert_eq!(answer.body[..2], [0x1f, 0x8b]);
     assert!(answer.body.len() < hub.get("/registry.json").body.len() / 2);
-    let answer = hub.request("GET", &fixture().path(), &asked);
-    assert_eq!((answer.header("content-encoding"), &answer.body[..]), (None, fixture().bytes()));
+    let answer = hub.request("GET", &fixture.path(), &asked);
+    assert_eq!((answer.header("content-encoding"), &answer.body[..]), (None, fixture.bytes()));
 }
 
 #[test]
@@ -266,7 +276,8 @@ fn an_artifact_answers_304_before_ranges_and_to_head() {
 
 #[test]
 fn errors_are_problems_with_stable_codes_and_request_ids() {
-    let Fixture { hub, model, .. } = fixture();
+    let fixture = fixture();
+    let Fixture { hub, model, .. } = &*fixture;
     let unknown = "0".repeat(64);
     let not_found = [
         ("/nothing", ProblemCode::RouteNotFound),
@@ -301,14 +312,16 @@ fn errors_are_problems_with_stable_codes_and_request_ids() {
 
 #[test]
 fn a_body_larger_than_the_limit_is_refused() {
-    let hub = &fixture().hub;
+    let fixture = fixture();
+    let hub = &fixture.hub;
     let answer = hub.request("GET", "/healthz", &[("Content-Length", "1048577")]);
     assert_problem(&answer, ProblemCode::BodyTooLarge);
 }
 
 #[test]
 fn no_name_leads_out_of_the_registry() {
-    let Fixture { hub, model, .. } = fixture();
+    let fixture = fixture();
+    let Fixture { hub, model, .. } = &*fixture;
     let names = [
         "../hub.db",
         "..%2fhub.db",
@@ -349,7 +362,8 @@ fn no_name_leads_out_of_the_registry() {
 
 #[test]
 fn health_pages_and_the_home_page_say_what_they_should() {
-    let hub = &fixture().hub;
+    let fixture = fixture();
+    let hub = &fixture.hub;
     assert_eq!(hub.get("/healthz").json(), serde_json::json!({"status": "live"}));
     assert_eq!(hub.get("/readyz").json(), serde_json::json!({"status": "ready"}));
     let home = hub.get("/");
@@ -362,7 +376,8 @@ fn health_pages_and_the_home_page_say_what_they_should() {
 
 #[test]
 fn every_route_is_documented_and_every_documented_route_answers() {
-    let Fixture { hub, model, .. } = fixture();
+    let fixture = fixture();
+    let Fixture { hub, model, .. } = &*fixture;
     let document = hub.get("/openapi.json").json();
     let paths = document["paths"].as_object().unwrap();
     assert_eq!(paths.len(), 8);
@@ -395,8 +410,9 @@ fn blob(data: &Path, digest: &str) -> PathBuf {
 #[test]
 fn damaged_bytes_are_withheld_and_made_anew_at_the_next_start() {
     let data = tempfile::tempdir().unwrap();
-    let Fixture { model, .. } = fixture();
-    let (digest, target) = (fixture().digest(), fixture().path());
+    let fixture = fixture();
+    let model = &fixture.model;
+    let (digest, target) = (fixture.digest(), fixture.path());
     Hub::start(data.path()).stop();
     let mut rotten = model.ptdprmc3.clone();
     rotten[1000] ^= 4;
