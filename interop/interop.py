@@ -1,0 +1,202 @@
+"""Holds a real hub and the `phasic` command against the published, unmodified phasic. `interop/run` calls it.
+
+    interop.py FOLDER_OF_PROGRAMS [--graphs N]
+
+Exit status 0 when everything agrees; otherwise a line for each difference, and 1. Needs no network but 127.0.0.1.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+HERE = pathlib.Path(__file__).parent
+LOADED = "rev3 LOAD"
+COALESCENTS = {
+    "coal_n5": ("4d652ed73c66ed4ada3dd13e0dde2051c151aa24be097bcd96c5bc04713be0f6", 5),
+    "coal_n10": ("2c6488c6486ae2d2285f08c0c224dbb72e70c044127fa18acb0c39ea5dd8efd3", 10),
+    "coal_n20": ("6f7690305bd5c9ecc4fb86d1b714d49d488a78adf2afd92d8eec6ad088ffcc1d", 20),
+}
+DEMO = HERE.parent / "engine/tests/golden/demo_two_step_chain.json"
+START_SECONDS = 60
+PEER_SECONDS = 300
+
+
+class Report:
+    """What was checked; differences are printed at once."""
+
+    def __init__(self):
+        self.differences = 0
+
+    def equal(self, what, found, wanted):
+        if found != wanted:
+            self.differences += 1
+            print(f"DIFFERENT  {what}: {found!r}, not {wanted!r}", flush=True)
+
+    def done(self, what, before):
+        verdict = "ok" if self.differences == before else "FAILED"
+        print(f"{verdict:10} {what}", flush=True)
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("programs", type=pathlib.Path, help="folder with phasic and phasic-hub")
+    arguments.add_argument("--graphs", type=int, default=200, help="random graphs to compare")
+    options = arguments.parse_args()
+    report = Report()
+    with tempfile.TemporaryDirectory(prefix="phasic-interop-") as folder:
+        folder = pathlib.Path(folder)
+        check_hub(options.programs / "phasic-hub", folder, report)
+        command = options.programs / "phasic"
+        check_publication(command, folder, report)
+        check_random_graphs(command, folder, options.graphs, report)
+    sys.exit(1 if report.differences else 0)
+
+
+def check_hub(program, folder, report):
+    """A hub started with nothing configured serves the coalescents, and phasic really uses what it pulled."""
+    before = report.differences
+    with hub(program, folder / "hub") as url:
+        wait_for_entries(url, 3)
+        results, log = peer(folder / "puller", "pull", url)
+    for name, (graph_hash, lineages) in COALESCENTS.items():
+        result = results[name]
+        report.equal(f"{name}: listed", f"{name}_theta1" in results["listed"], True)
+        report.equal(f"{name}: pulled", result["pulled"], True)
+        report.equal(f"{name}: content hash", result["graph_hash"], graph_hash)
+        expectation = 2 * (1 - 1 / lineages)
+        report.equal(f"{name}: expectation", round(result["expectation"], 12), round(expectation, 12))
+    report.equal("coal_n5: expectation, to the bit", results["coal_n5"]["expectation"], 1.6)
+    report.equal("a graph nobody registered: pulled", results["coal_n6"]["pulled"], False)
+    report.equal("programs phasic loaded from our files", log.count(LOADED), len(COALESCENTS))
+    report.done("phasic lists, pulls, loads and computes from the hub", before)
+
+
+@contextlib.contextmanager
+def hub(program, data):
+    """A hub process on a free port; ended, at the latest by force, when the block is left."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(data.parent)}
+    command = [program, "serve", "--data", data, "--listen", "127.0.0.1:0", "--offline"]
+    log = data.with_suffix(".log")
+    with log.open("w") as errors:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
+    # The process is ended if it says nothing in time, which ends the reading as well.
+    deadline = threading.Timer(START_SECONDS, process.kill)
+    deadline.start()
+    try:
+        first = process.stdout.readline()
+        deadline.cancel()
+        if "http://" not in first:
+            raise SystemExit(f"the hub did not start; it said {first!r} and\n{log.read_text()[-4000:]}")
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        yield "http://" + first.split("http://")[1].split()[0].rstrip("/")
+    finally:
+        deadline.cancel()
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_for_entries(url, count):
+    """Reference computes are published soon after the start."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"{url}/registry.json", timeout=10) as response:
+            if len(json.load(response)["computes"]) >= count:
+                return
+        time.sleep(0.2)
+    raise SystemExit(f"the hub did not publish {count} reference computes within {START_SECONDS} s")
+
+
+def check_publication(command, folder, report):
+    """What phasic would publish for the demo two-step chain at θ = 2 is our file, byte for byte."""
+    before = report.differences
+    result, _ = peer(folder / "publisher", "publish", cached=False)
+    document = folder / "demo.json"
+    document.write_text(json.dumps(result["graph"]))
+    parent = result["entry"]["artifacts"]["parent"]
+    ours = eliminate(command, document, folder / "demo.bin", "ptdprmc1", result["theta"])
+    report.equal("demo chain: file to be published", ours, file_of(parent))
+    recorded = [run["artifact"] for run in json.loads(DEMO.read_text())["runs"] if run["theta"] == [2.0]]
+    report.equal("demo chain: checksum as recorded", [parent["sha256"]], [file["sha256"] for file in recorded])
+    report.equal("demo chain: content hash", hash_of(command, document), result["entry"]["graph_hash"])
+    report.done("the demo chain is published with our bytes", before)
+
+
+def check_random_graphs(command, folder, count, report):
+    """Hash and both files of random graphs, phasic's against those of our command."""
+    before = report.differences
+    documents = folder / "graphs"
+    documents.mkdir()
+    results, _ = peer(folder / "maker", "graphs", documents, count, cached=False)
+    report.equal("random graphs made", len(results), count)
+    for result in results:
+        what = f"random graph {result['seed']} ({result['kind']})"
+        document = pathlib.Path(result["document"])
+        report.equal(f"{what}: content hash", hash_of(command, document), result["graph_hash"])
+        for name, theta in (("ptdprmc1", result["theta"]), ("ptdprmc3", None)):
+            ours = eliminate(command, document, document.with_suffix(".bin"), name, theta)
+            report.equal(f"{what}: {name}", ours, file_of(result[name]))
+    kinds = sorted({result["kind"] for result in results})
+    report.done(f"{len(results)} random graphs ({', '.join(kinds)}): hash and both files are equal", before)
+
+
+def peer(home, *arguments, cached=True):
+    """Runs `peer.py` in a home of its own; gives its answer and what it logged."""
+    home.mkdir()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "PHASIC_CACHE_DIR": str(home / "cache"),
+        "PHASIC_DISABLE_GRAPH_CACHE": "1",
+        "PHASIC_REWARD_COMPUTE_CACHE": "1" if cached else "0",
+        "PHASIC_PCG_LOADLOG": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, HERE / "peer.py", *map(str, arguments)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PEER_SECONDS)
+    if done.returncode != 0:
+        raise SystemExit(f"phasic failed at {arguments[0]}:\n{done.stderr[-4000:]}")
+    # phasic may log to standard output; the answer is the last line.
+    *log, answer = done.stdout.splitlines()
+    return json.loads(answer), "\n".join([*log, done.stderr])
+
+
+def eliminate(command, document, output, form, theta):
+    """Checksum and size of the file our command writes."""
+    extra = ["--theta", ",".join(map(repr, theta))] if theta else []
+    run(command, "eliminate", document, "-o", output, "--format", form, *extra)
+    content = output.read_bytes()
+    output.unlink()
+    return hashlib.sha256(content).hexdigest(), len(content)
+
+
+def hash_of(command, document):
+    return run(command, "hash", document).strip()
+
+
+def run(command, *arguments):
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+    done = subprocess.run([command, *arguments], env=environment, capture_output=True, text=True, timeout=60)
+    if done.returncode != 0:
+        raise SystemExit(f"phasic {arguments[0]} {arguments[1]} failed:\n{done.stderr}")
+    return done.stdout
+
+
+def file_of(entry):
+    return entry["sha256"], entry["size_bytes"]
+
+
+if __name__ == "__main__":
+    main()
