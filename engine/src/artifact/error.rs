@@ -123,3 +123,15 @@ impl fmt::Display for ArtifactError {
 }
 
 impl std::error::Error for ArtifactError {}
+
+/// Why a program could not be read from a stream.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// The bytes must not be used.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// The stream failed, or ended before the size it was said to have.
+    #[error("the artifact cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+}

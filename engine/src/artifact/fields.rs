@@ -1,6 +1,6 @@
 //! Little-endian fields at given offsets, and the errors that name them.
 //!
-//! Offsets are checked by the callers against the file's size before any field is read.
+//! Offsets lie within records of a fixed size.
 
 use super::error::{ArtifactError, Fault};
 
@@ -15,21 +15,23 @@ pub(super) fn at(offset: usize, field: impl Into<String>, fault: Fault) -> Artif
     ArtifactError { offset: offset as u64, field: field.into(), fault }
 }
 
-pub(super) fn too_short(bytes: &[u8], needed: usize) -> ArtifactError {
-    let fault = Fault::TooShort { needed_bytes: needed as u64, found_bytes: bytes.len() as u64 };
+pub(super) fn too_short(found_bytes: u64, needed: usize) -> ArtifactError {
+    let fault = Fault::TooShort { needed_bytes: needed as u64, found_bytes };
     at(0, "header", fault)
 }
 
+/// Whether `length` bytes from `within` are zero; `offset` is where `bytes` begins in the file.
 pub(super) fn must_be_zero<N: FieldName>(
     bytes: &[u8],
-    offset: usize,
+    within: usize,
     length: usize,
+    offset: usize,
     field: N,
 ) -> Result<(), ArtifactError> {
-    if bytes[offset..offset + length].iter().all(|&byte| byte == 0) {
+    if bytes[within..within + length].iter().all(|&byte| byte == 0) {
         return Ok(());
     }
-    Err(at(offset, field.name(), Fault::NotZero))
+    Err(at(offset + within, field.name(), Fault::NotZero))
 }
 
 /// A field name, made only when there is something to say about the field.

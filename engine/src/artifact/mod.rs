@@ -15,11 +15,13 @@ mod error;
 mod fields;
 mod layout;
 mod reader;
+mod record;
+mod source;
 mod verification;
 
-pub use decode::{Checks, Decoded, Format, Limits, decode};
+pub use decode::{Checks, Decoded, Format, Limits, decode, decode_stream};
 pub use encode::{encode_ptdprmc1, encode_ptdprmc3};
-pub use error::{ArtifactError, Fault};
+pub use error::{ArtifactError, Fault, StreamError};
 pub use layout::{ptdprmc1_size_bytes, ptdprmc3_size_bytes};
 pub use verification::{Evidence, VerificationError, Verified, verify};
 
