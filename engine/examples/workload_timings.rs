@@ -15,7 +15,7 @@
 #[path = "../benches/workloads/mod.rs"]
 mod workloads;
 
-use phasic_engine::artifact::{Checks, decode, encode_ptdprmc3};
+use phasic_engine::artifact::{Checks, decode, decode_stream, encode_ptdprmc3};
 use phasic_engine::document::write_graph;
 use phasic_engine::trace::{Limits, Trace, eliminate, forecast};
 use rustix::time::{ClockId, clock_gettime};
@@ -114,11 +114,19 @@ impl Bench {
 
     fn describe(&self) -> Value {
         let Workload { name, n, theta, graph, .. } = &self.workload;
+        let expectation = self.expectation().expect("its moments were checked");
         json!({
             "workload": name, "n": n, "theta": theta, "graph_hash": graph.content_hash().to_string(),
             "vertices": graph.vertex_count(), "edges": graph.edge_count(),
             "commands": self.trace.commands().len(), "file_bytes": self.bytes.len(),
+            "expectation": expectation,
         })
+    }
+
+    fn expectation(&self) -> Result<f64, Box<dyn Error>> {
+        let graph = black_box(&self.workload.graph);
+        let weights = graph.weights(black_box(&self.workload.theta))?;
+        Ok(self.trace.replay(graph, &weights)?.expectation(None)?)
     }
 
     /// Seconds of processor time of one run of a stage, averaged over as many runs as make a sample long enough.
@@ -147,17 +155,13 @@ impl Bench {
             "load" => {
                 let load = || -> Result<Trace, Box<dyn Error>> {
                     black_box(graph.content_hash());
-                    Ok(decode(&std::fs::read(&self.file)?, &checks)?.trace)
+                    let file = std::fs::File::open(&self.file)?;
+                    let size_bytes = file.metadata()?.len();
+                    Ok(decode_stream(file, size_bytes, &checks)?.trace)
                 };
                 checked(timed(load))?
             }
-            "replay" => {
-                let replay = || -> Result<f64, Box<dyn Error>> {
-                    let weights = graph.weights(black_box(&self.workload.theta))?;
-                    Ok(self.trace.replay(graph, &weights)?.expectation(None)?)
-                };
-                checked(timed(replay))?
-            }
+            "replay" => checked(timed(|| self.expectation()))?,
             other => return Err(format!("there is no stage {other}").into()),
         })
     }
