@@ -24,7 +24,19 @@ fn build(package: &str, name: &str, variable: &str) -> PathBuf {
         return path.into();
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    // What cargo says about this package to its tests: build scripts that look at it (that of ring does) would take it
+    // for a change, and rebuild half of the tree each time.
+    for (variable, _) in std::env::vars_os() {
+        let variable_name = variable.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_"]
+            .iter()
+            .any(|prefix| variable_name.starts_with(prefix))
+        {
+            command.env_remove(&variable);
+        }
+    }
+    let output = command
         .args(["build", "--quiet", "--package", package, "--bin", name, "--message-format=json"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
