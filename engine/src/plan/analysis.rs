@@ -6,7 +6,7 @@
 use super::forms::{Draft, Interner};
 use super::ordering::minimum_degree;
 use super::{AnalysisError, Limits, Plan};
-use crate::graph::{Graph, START, strongly_connected_from_start};
+use crate::graph::{Graph, START, strongly_connected, strongly_connected_from_start};
 
 const UNREACHED: u32 = u32::MAX;
 
@@ -37,8 +37,17 @@ impl Lists {
     }
 }
 
-pub(super) fn analyze(graph: &Graph, limits: &Limits) -> Result<Plan, AnalysisError> {
-    let Positions { order, component_count, block_end, absorbing } = positions(graph);
+/// Which vertices a plan is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// What the start reaches.
+    FromStart,
+    /// All of them.
+    Whole,
+}
+
+pub(super) fn analyze(graph: &Graph, limits: &Limits, scope: Scope) -> Result<Plan, AnalysisError> {
+    let Positions { order, component_count, block_end, absorbing } = positions(graph, scope);
     let mut position = vec![UNREACHED; graph.vertex_count() as usize];
     for (&vertex, at) in order.iter().zip(0..) {
         position[vertex as usize] = at;
@@ -70,8 +79,11 @@ struct Positions {
     absorbing: Vec<u32>,
 }
 
-fn positions(graph: &Graph) -> Positions {
-    let components = strongly_connected_from_start(graph);
+fn positions(graph: &Graph, scope: Scope) -> Positions {
+    let components = match scope {
+        Scope::FromStart => strongly_connected_from_start(graph),
+        Scope::Whole => strongly_connected(graph),
+    };
     let mut found =
         Positions { order: Vec::new(), component_count: 0, block_end: Vec::new(), absorbing: Vec::new() };
     // Completion order of the component search is sinks first.

@@ -20,12 +20,14 @@ mod error;
 mod forms;
 mod kernel;
 mod lane;
+mod lowering;
 mod ordering;
 mod tape;
 
 pub use at::{At, Rewarded};
 pub use batch::Batch;
 pub use error::{AnalysisError, BatchError, EvaluationError};
+pub use lowering::lower;
 
 use analysis::Lists;
 use forms::Forms;
@@ -149,7 +151,7 @@ impl Plan {
     /// # Errors
     /// [`AnalysisError`] when the pattern would pass the memory limit, or an edge cannot be weighed by θ.
     pub fn analyze(graph: &Graph, limits: &Limits) -> Result<Self, AnalysisError> {
-        analysis::analyze(graph, limits)
+        analysis::analyze(graph, limits, analysis::Scope::FromStart)
     }
 
     /// Parameters that θ must have.

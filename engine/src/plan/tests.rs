@@ -192,6 +192,35 @@ proptest! {
     }
 
     #[test]
+    fn lowered_programs_give_the_totals_of_plans(graph in graphs(), theta in thetas(), discrete in any::<bool>()) {
+        let (graph, theta) = if discrete {
+            (graph.merge_parallel_edges().discretize(0.3).unwrap(), vec![theta[0], theta[1], 1.3])
+        } else {
+            (graph, theta.to_vec())
+        };
+        let program = lower(&graph, &Limits::default()).unwrap();
+        let replay = program.replay(&graph, &graph.weights(&theta).unwrap()).unwrap();
+        let plan = plan(&graph);
+        let at = plan.at(&theta).unwrap();
+        let rewards: Vec<f64> = (0..graph.vertex_count()).map(|v| f64::from((7 * v) % 5)).collect();
+        let total = at.rewarded(&rewards).unwrap();
+        for (found, wanted) in replay.waiting_times(Some(&rewards)).unwrap().iter().zip(total.waiting_times()) {
+            prop_assert!(wanted.is_nan() || (found - wanted).abs() <= 1e-11 * wanted.abs().max(1e-300), "{found} {wanted}");
+        }
+        let (found, wanted) = (replay.moments(4, None).unwrap(), at.moments(4));
+        for (found, wanted) in found.iter().zip(&wanted) {
+            prop_assert!(close(*found, *wanted, 1e-11), "{found} {wanted}");
+        }
+        // The file is one that every loader check accepts.
+        let mut bytes = Vec::new();
+        crate::artifact::encode_ptdprmc3(&program, &mut bytes).unwrap();
+        let checks = crate::artifact::Checks { graph: Some(&graph), ..Default::default() };
+        prop_assert_eq!(&crate::artifact::decode(&bytes, &checks).unwrap().trace, &program);
+        let own = trace::forecast(&graph, &trace::Limits::default(), &mut ()).unwrap().commands;
+        prop_assert!(program.commands().len() as u64 <= own, "{} commands, phasic {own}", program.commands().len());
+    }
+
+    #[test]
     fn gradients_agree_with_finite_differences(graph in graphs(), theta in thetas(), discrete in any::<bool>()) {
         let (graph, theta) = if discrete {
             (graph.merge_parallel_edges().discretize(0.3).unwrap(), vec![theta[0], theta[1], 1.3])
@@ -262,6 +291,15 @@ proptest! {
         let (one, two) = (one.at(&theta).unwrap().moments(2), two.at(&theta).unwrap().moments(2));
         prop_assert!(close(one[0], two[0], 1e-13) && close(one[1], two[1], 1e-12), "{one:?} {two:?}");
     }
+}
+
+#[test]
+fn a_lowered_program_is_right_where_phasics_own_is_not() {
+    let graph = queue(100);
+    let program = lower(&graph, &Limits::default()).unwrap();
+    let replay = program.replay(&graph, &graph.weights(&[1.5, 1.0]).unwrap()).unwrap();
+    let wanted = (0..100).map(|k| 1.5_f64.powi(k)).sum::<f64>();
+    assert!(close(replay.expectation(None).unwrap(), wanted, 1e-13));
 }
 
 #[test]

@@ -1,0 +1,214 @@
+//! A plan as a program that phasic runs: our order of elimination in phasic's commands.
+//!
+//! The program is of the same kind as phasic's own and goes into the same file, but follows the plan: components sinks
+//! first, little fill inside them, no subtraction. A multiply-add is one command, where phasic spends five to seven, and
+//! parallel edges come out right.
+//!
+//! For a position i with forward value y and pivot s, the rows compute
+//! `x_i = (R_i + Σ outer w·x + Σ lower w·x') / s`, then `x_i += Σ upper (u/s)·x_k` from the last position back.
+
+use hashbrown::HashMap;
+
+use super::analysis::{self, Scope};
+use super::{AnalysisError, Limits, Plan};
+use crate::graph::{Graph, START};
+use crate::trace::{Command, Input, Trace};
+
+/// Lowers our elimination of a graph to phasic's commands.
+///
+/// The program replays to the same expected totals as a [`Plan`], from every vertex of the graph, also those the start
+/// does not reach. It reads each edge's weight for itself, so it is good for any weights, not only linear ones. Time and
+/// memory are those of an analysis plus 16 bytes a command.
+///
+/// # Errors
+/// As [`Plan::analyze`].
+///
+/// ```
+/// use phasic_engine::graph::{GraphBuilder, Rate, START};
+/// use phasic_engine::plan::{Limits, lower};
+/// use phasic_engine::trace;
+///
+/// // Two parallel edges, which phasic's own elimination gets wrong as soon as there are cycles.
+/// let mut builder = GraphBuilder::new(1)?;
+/// let (a, b) = (builder.add_vertex(&[1])?, builder.add_vertex(&[2])?);
+/// builder.add_edge(START, a, Rate::Scalar(1.0))?;
+/// builder.add_edge(a, b, Rate::Coefficients(&[1.0]))?;
+/// builder.add_edge(a, b, Rate::Coefficients(&[3.0]))?;
+/// let graph = builder.finish();
+///
+/// let program = lower(&graph, &Limits::default())?;
+/// assert_eq!(program.replay(&graph, &graph.unit_weights())?.expectation(None)?, 0.25);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn lower(graph: &Graph, limits: &Limits) -> Result<Trace, AnalysisError> {
+    let plan = analysis::analyze(graph, limits, Scope::Whole)?;
+    let mut program = Program::new(graph, &plan);
+    program.clear_what_earns_nothing();
+    for block in plan.blocks() {
+        if block.cyclic {
+            program.eliminate_component(block.range.clone());
+        } else {
+            block.range.clone().for_each(|at| program.single(at));
+        }
+    }
+    Ok(program.finish())
+}
+
+struct Program<'a> {
+    graph: &'a Graph,
+    plan: &'a Plan,
+    position: Vec<u32>,
+    next_slot: u32,
+    commands: Vec<Command>,
+    inputs: Vec<Input>,
+    /// Slots of a component's scaled upper entries, by column, for each of its rows.
+    upper: HashMap<(u32, u32), u32>,
+    /// Slot of each position's scaled exit weight.
+    exits: Vec<u32>,
+}
+
+const ABSORBED: u32 = u32::MAX;
+
+impl<'a> Program<'a> {
+    fn new(graph: &'a Graph, plan: &'a Plan) -> Self {
+        let mut position = vec![ABSORBED; graph.vertex_count() as usize];
+        for (&vertex, at) in plan.vertices.iter().zip(0..) {
+            position[vertex as usize] = at;
+        }
+        let exits = vec![0; plan.vertices.len()];
+        let (commands, inputs, upper) = (Vec::new(), Vec::new(), HashMap::new());
+        Self { graph, plan, position, next_slot: 1, commands, inputs, upper, exits }
+    }
+
+    fn finish(self) -> Trace {
+        Trace {
+            vertex_count: self.graph.vertex_count(),
+            slots: self.next_slot,
+            inputs: self.inputs,
+            commands: self.commands,
+        }
+    }
+
+    /// Rewards of the start and of absorbing vertices have no effect.
+    fn clear_what_earns_nothing(&mut self) {
+        for vertex in 0..self.graph.vertex_count() {
+            if vertex == START || self.graph.is_absorbing(vertex) {
+                self.commands.push(Command::Row { from: vertex, to: vertex, multiplier: 0 });
+            }
+        }
+    }
+
+    fn zeroed_slot(&mut self) -> u32 {
+        let slot = self.next_slot;
+        self.next_slot += 1;
+        self.commands.push(Command::Zero { slot });
+        slot
+    }
+
+    /// The out-edges of a position as (target position, input), by target; inputs are numbered by this first use.
+    fn edges(&mut self, at: usize) -> Vec<(u32, u32)> {
+        let vertex = self.plan.vertices[at];
+        let mut edges: Vec<(u32, u32)> = self
+            .graph
+            .targets(vertex)
+            .iter()
+            .zip(0..)
+            .map(|(&to, edge)| (self.position[to as usize], edge))
+            .collect();
+        edges.sort_unstable();
+        for edge in &mut edges {
+            let input = self.inputs.len() as u32;
+            self.inputs.push(Input::Edge { vertex, edge: edge.1 });
+            edge.1 = input;
+        }
+        edges
+    }
+
+    /// A slot with the sum of some edges.
+    fn sum(&mut self, edges: &[(u32, u32)]) -> u32 {
+        let slot = self.zeroed_slot();
+        self.commands.extend(edges.iter().map(|&(_, input)| Command::AddInput { slot, input }));
+        slot
+    }
+
+    fn row(&mut self, from: usize, to: u32, multiplier: u32) {
+        let (from, to) = (self.plan.vertices[from], self.plan.vertices[to as usize]);
+        self.commands.push(Command::Row { from, to, multiplier });
+    }
+
+    /// Rows for edges to what is already solved.
+    fn add_solved(&mut self, at: usize, edges: &[(u32, u32)]) {
+        for group in edges.chunk_by(|a, b| a.0 == b.0).filter(|group| group[0].0 != ABSORBED) {
+            let weight = self.sum(group);
+            self.row(at, group[0].0, weight);
+        }
+    }
+
+    /// A vertex that is a component of its own.
+    fn single(&mut self, at: usize) {
+        let edges = self.edges(at);
+        let rate = self.sum(&edges);
+        self.commands.push(Command::Invert { slot: rate });
+        self.add_solved(at, &edges);
+        self.row(at, at as u32, rate);
+    }
+
+    fn eliminate_component(&mut self, range: std::ops::Range<usize>) {
+        let (first, end) = (range.start as u32, range.end as u32);
+        self.upper.clear();
+        for at in range.clone() {
+            let edges = self.edges(at);
+            let (inside, outside): (Vec<_>, Vec<_>) =
+                edges.into_iter().partition(|&(to, _)| (first..end).contains(&to));
+            let exit = self.sum(&outside);
+            self.add_solved(at, &outside);
+            let mut work: HashMap<u32, u32> = HashMap::new();
+            for group in inside.chunk_by(|a, b| a.0 == b.0) {
+                work.insert(group[0].0, self.sum(group));
+            }
+            self.reduce(at, exit, &mut work);
+            self.scale(at, exit, &work);
+        }
+        for at in range.rev() {
+            for &column in self.plan.upper.of(at) {
+                let multiplier = self.upper[&(at as u32, column)];
+                self.row(at, column, multiplier);
+            }
+        }
+    }
+
+    /// Reduces a row by the eliminated rows it leads to.
+    fn reduce(&mut self, at: usize, exit: u32, work: &mut HashMap<u32, u32>) {
+        for &row in self.plan.lower.of(at) {
+            let left = work[&row];
+            for &column in self.plan.upper.of(row as usize).iter().filter(|&&column| column as usize != at) {
+                let right = self.upper[&(row, column)];
+                let slot = *work.entry(column).or_insert_with(|| {
+                    let slot = self.next_slot;
+                    self.next_slot += 1;
+                    self.commands.push(Command::Zero { slot });
+                    slot
+                });
+                self.commands.push(Command::AddProduct { slot, left, right });
+            }
+            self.commands.push(Command::AddProduct { slot: exit, left, right: self.exits[row as usize] });
+            self.row(at, row, left);
+        }
+    }
+
+    /// Divides what is left of a row by its sum, and its value likewise.
+    fn scale(&mut self, at: usize, exit: u32, work: &HashMap<u32, u32>) {
+        let pivot = self.zeroed_slot();
+        self.commands.push(Command::Add { slot: pivot, from: exit });
+        for &column in self.plan.upper.of(at) {
+            let slot = work[&column];
+            self.commands.push(Command::Add { slot: pivot, from: slot });
+            self.upper.insert((at as u32, column), slot);
+        }
+        let rest = self.plan.upper.of(at).iter().map(|column| work[column]);
+        self.commands.extend(rest.chain([exit]).map(|slot| Command::Divide { slot, by: pivot }));
+        self.exits[at] = exit;
+        self.commands.push(Command::Invert { slot: pivot });
+        self.row(at, at as u32, pivot);
+    }
+}
