@@ -65,6 +65,13 @@ struct Program<'a> {
     upper: HashMap<(u32, u32), u32>,
     /// Slot of each position's scaled exit weight.
     exits: Vec<u32>,
+    /// A slot that holds 1, once one is needed.
+    one: Option<u32>,
+    /// A slot for numbers that are used once.
+    passing: Option<u32>,
+    /// Slots that hold the weight of all edges with one coefficient; see `weight_of`.
+    shared: HashMap<u64, u32>,
+    may_share: bool,
 }
 
 const ABSORBED: u32 = u32::MAX;
@@ -76,8 +83,23 @@ impl<'a> Program<'a> {
             position[vertex as usize] = at;
         }
         let exits = vec![0; plan.vertices.len()];
-        let (commands, inputs, upper) = (Vec::new(), Vec::new(), HashMap::new());
-        Self { graph, plan, position, next_slot: 1, commands, inputs, upper, exits }
+        // With one coefficient an edge, weights cannot change one by one without changing the graph's hash, so edges
+        // with the same coefficient have the same weight whatever is done to the graph. Not so in discrete time.
+        let may_share = graph.is_parameterized() && graph.param_length() == 1 && !graph.was_dph();
+        Self {
+            graph,
+            plan,
+            position,
+            next_slot: 1,
+            commands: Vec::new(),
+            inputs: Vec::new(),
+            upper: HashMap::new(),
+            exits,
+            one: None,
+            passing: None,
+            shared: HashMap::new(),
+            may_share,
+        }
     }
 
     fn finish(self) -> Trace {
@@ -139,8 +161,40 @@ impl<'a> Program<'a> {
     /// Rows for edges to what is already solved.
     fn add_solved(&mut self, at: usize, edges: &[(u32, u32)]) {
         for group in edges.chunk_by(|a, b| a.0 == b.0).filter(|group| group[0].0 != ABSORBED) {
-            let weight = self.sum(group);
+            let weight = self.weight_of(group);
             self.row(at, group[0].0, weight);
+        }
+    }
+
+    /// A slot that holds the weight of some edges until the next call: shared where one coefficient decides it, else one
+    /// that is written anew each time.
+    fn weight_of(&mut self, edges: &[(u32, u32)]) -> u32 {
+        if let Some(coefficient) = self.sole_coefficient(edges) {
+            if let Some(&slot) = self.shared.get(&coefficient) {
+                return slot;
+            }
+            let slot = self.sum(edges);
+            self.shared.insert(coefficient, slot);
+            return slot;
+        }
+        let Some(slot) = self.passing else {
+            let slot = self.sum(edges);
+            self.passing = Some(slot);
+            return slot;
+        };
+        self.commands.push(Command::Zero { slot });
+        self.commands.extend(edges.iter().map(|&(_, input)| Command::AddInput { slot, input }));
+        slot
+    }
+
+    /// The coefficient of a lone edge whose weight it decides, as bits.
+    fn sole_coefficient(&self, edges: &[(u32, u32)]) -> Option<u64> {
+        let [(_, input)] = *edges else { return None };
+        let Input::Edge { vertex, edge } = self.inputs[input as usize] else { return None };
+        let edge = self.graph.edge(self.graph.edge_range(vertex).start as u32 + edge);
+        match *edge.coefficients {
+            [coefficient] if self.may_share && vertex != START => Some(coefficient.to_bits()),
+            _ => None,
         }
     }
 
@@ -149,8 +203,26 @@ impl<'a> Program<'a> {
         let edges = self.edges(at);
         let rate = self.sum(&edges);
         self.commands.push(Command::Invert { slot: rate });
-        self.add_solved(at, &edges);
-        self.row(at, at as u32, rate);
+        let first = edges.first().map_or(ABSORBED, |edge| edge.0);
+        if first != ABSORBED && edges.iter().all(|edge| edge.0 == first) {
+            // The only way out is taken with probability 1.
+            self.row(at, at as u32, rate);
+            let one = self.one();
+            self.row(at, first, one);
+        } else {
+            self.add_solved(at, &edges);
+            self.row(at, at as u32, rate);
+        }
+    }
+
+    fn one(&mut self) -> u32 {
+        if let Some(slot) = self.one {
+            return slot;
+        }
+        let slot = self.zeroed_slot();
+        self.commands.push(Command::OneMinus { slot });
+        self.one = Some(slot);
+        slot
     }
 
     fn eliminate_component(&mut self, range: std::ops::Range<usize>) {
