@@ -104,6 +104,11 @@ impl<'p> At<'p> {
         if factors.is_stuck() { plan.diagnose(factors) } else { Ok(()) }
     }
 
+    /// Vertices of the graph, which reward vectors have one entry for each.
+    pub fn vertex_count(&self) -> u32 {
+        self.plan.vertex_count
+    }
+
     /// Expected time to absorption.
     pub fn expectation(&self) -> f64 {
         self.mean(&self.unit)

@@ -34,9 +34,12 @@ Compute numbers: expectation, variance, moments and more.
 Quantities (--quantity, may be repeated): expectation, variance, moments=K, covariance (with two --rewards), \
 waiting-time (expected, from each vertex), sojourn (expected, in each vertex). Without any: expectation and variance.
 
-Parallel edges are merged before the elimination: phasic's own program can count them wrongly, so its numbers for such \
-models may differ. With --artifact that very file is replayed, after verification, and its numbers are printed as they \
-are.
+Numbers come from an elimination of our own, which is right also where phasic's is not: parallel edges, overloaded \
+queues. With --compat phasic's own elimination is run instead and gives phasic's numbers bit for bit. With --artifact \
+that very file is replayed, after verification, and its numbers are printed as they are.
+
+Vertices that cannot be reached have no waiting time; their place says nan. --grad adds the exact gradient of each \
+quantity with respect to the parameters.
 
 A vector is written 0.5,2 or @FILE with one vector a line, numbers separated by commas.";
 
@@ -156,7 +159,7 @@ pub(crate) struct EvalArguments {
     /// Parameters, as 0.5,2 or @FILE with one vector a line; may be repeated [default: the model as built, all ones]
     #[arg(long, value_name = "THETA", allow_hyphen_values = true)]
     pub(crate) theta: Vec<String>,
-    /// Replay this file instead of eliminating
+    /// Replay this file instead of eliminating anew
     #[arg(long, value_name = "FILE")]
     pub(crate) artifact: Option<PathBuf>,
     /// What to compute; may be repeated [default: expectation, variance]
@@ -165,6 +168,12 @@ pub(crate) struct EvalArguments {
     /// Reward per vertex (the start included), written like THETA; twice for covariance
     #[arg(long, value_name = "REWARDS", allow_hyphen_values = true)]
     pub(crate) rewards: Vec<String>,
+    /// Also give the gradient of each quantity with respect to the parameters
+    #[arg(long, conflicts_with = "artifact")]
+    pub(crate) grad: bool,
+    /// Numbers as phasic itself computes them, to the last bit and with its faults
+    #[arg(long, conflicts_with_all = ["artifact", "grad"])]
+    pub(crate) compat: bool,
 }
 
 #[derive(Args, Debug)]
@@ -212,6 +221,8 @@ pub(crate) enum Format {
 pub(crate) enum Ordering {
     /// phasic's own: the same bytes as phasic writes
     Phasic,
+    /// Ours: a fraction of the commands, the same answers, and right for parallel edges; phasic replays it, too
+    Fast,
 }
 
 /// `NAME=VALUE` of `--set`.

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io;
 
+use phasic_engine::plan::AnalysisError;
 use phasic_engine::trace::EliminationError;
 use phasic_hub_client::PullError;
 use phasic_hub_client::cache::CacheError;
@@ -71,6 +72,12 @@ impl From<HubError> for Failure {
 
 impl From<EliminationError> for Failure {
     fn from(error: EliminationError) -> Self {
+        Self::Input(error.to_string())
+    }
+}
+
+impl From<AnalysisError> for Failure {
+    fn from(error: AnalysisError) -> Self {
         Self::Input(error.to_string())
     }
 }

@@ -33,6 +33,13 @@ impl Quantity {
     }
 }
 
+impl Quantity {
+    /// Whether there is a gradient of it: of numbers, not of lists by vertex.
+    pub(crate) fn has_gradient(self) -> bool {
+        !matches!(self, Self::WaitingTime | Self::Sojourn)
+    }
+}
+
 impl FromStr for Quantity {
     type Err = String;
 

@@ -24,8 +24,9 @@ pub struct Verified {
 pub enum Evidence {
     /// Our own engine made the same program, command for command.
     Reproduced,
-    /// Making it anew would have passed the limits. At random parameters and rewards, its results solve the graph's own
-    /// linear equations.
+    /// It is another program than phasic's elimination of the graph (one with another order of elimination), or making
+    /// that anew would have passed the limits. At random parameters and rewards, its results solve the graph's own linear
+    /// equations from every vertex.
     Solved,
 }
 
@@ -36,10 +37,10 @@ pub enum VerificationError {
     /// The file is not an intact program for a graph of this shape.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
-    /// An intact program, but not the one this graph's elimination gives.
+    /// An intact program, but neither the one this graph's elimination gives nor one with the same results.
     #[error(
-        "it holds another program than the elimination of this graph gives, from command {command} on; it was made for \
-         another order of edges, or tampered with"
+        "it holds another program than the elimination of this graph gives, from command {command} on, and wrong \
+         numbers follow; it was made for another order of edges, or tampered with"
     )]
     Differs {
         /// The first command that is not the same, counted from 0.
@@ -66,9 +67,9 @@ pub enum VerificationError {
 
 /// Verifies the bytes of an artifact file against the graph it is to be used for.
 ///
-/// First every check of structure, then the program: the engine makes it anew and both must be equal, command for
-/// command. When that passes `limits`, the program is replayed at random parameters instead, and its results must solve
-/// the graph's linear equations. Memory contents of a PTDPRMC1 file are not judged: no reader uses them.
+/// First every check of structure, then the program: the engine makes it anew and both should be equal, command for
+/// command. When they are not, or when that passes `limits`, the program is replayed at random parameters, and its results
+/// must solve the graph's linear equations. Memory contents of a PTDPRMC1 file are not judged: no reader uses them.
 ///
 /// `hash` must be the content hash of `graph`; a PTDPRMC1 file carries a part of it. Random parameters are drawn from
 /// `seed`, which whoever made the file must not be able to foresee. Costs about one elimination.
@@ -109,33 +110,31 @@ pub fn verify(
     // A longer program than the file's is another one; there is no need to make all of it.
     let length = decoded.trace.commands().len();
     let limited = limits.with_commands(limits.commands.min(length as u64));
-    let evidence = match eliminate(graph, &limited, observer) {
-        Ok(own) => {
-            compare(&decoded.trace, &own)?;
-            Evidence::Reproduced
-        }
+    let differs = match eliminate(graph, &limited, observer) {
+        Ok(own) => first_difference(&decoded.trace, &own),
         Err(EliminationError::Cancelled { .. }) => return Err(VerificationError::Cancelled),
-        Err(EliminationError::Commands { .. }) if limited.commands < limits.commands => {
-            return Err(VerificationError::Differs { command: length });
-        }
+        Err(EliminationError::Commands { .. }) if limited.commands < limits.commands => Some(length),
         Err(_) => {
             equations::check(&decoded.trace, graph, seed)?;
-            Evidence::Solved
+            return Ok(Verified { decoded, evidence: Evidence::Solved });
         }
+    };
+    let evidence = match differs {
+        None => Evidence::Reproduced,
+        Some(_) if equations::check(&decoded.trace, graph, seed).is_ok() => Evidence::Solved,
+        Some(command) => return Err(VerificationError::Differs { command }),
     };
     Ok(Verified { decoded, evidence })
 }
 
-fn compare(found: &Trace, own: &Trace) -> Result<(), VerificationError> {
+/// The first command that is not the same, if any. Equal commands over different inputs count as different.
+fn first_difference(found: &Trace, own: &Trace) -> Option<usize> {
     if found == own {
-        return Ok(());
+        return None;
     }
     let pairs = found.commands().iter().zip(own.commands());
-    let shorter = found.commands().len().min(own.commands().len());
-    // Equal commands over different inputs count as different from the first on.
-    let first = pairs.take_while(|(found, own)| found == own).count();
-    let command = if found.inputs() == own.inputs() { first.min(shorter) } else { 0 };
-    Err(VerificationError::Differs { command })
+    let same = pairs.take_while(|(found, own)| found == own).count();
+    Some(if found.inputs() == own.inputs() { same } else { 0 })
 }
 
 #[cfg(test)]

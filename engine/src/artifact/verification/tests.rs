@@ -60,17 +60,39 @@ fn a_program_for_another_edge_order_is_refused_although_the_hash_is_the_same() {
 }
 
 #[test]
-fn no_changed_byte_of_the_program_goes_unnoticed() {
+fn a_changed_byte_of_the_program_is_refused_or_changes_no_result() {
     let graph = ring(3, false);
     let bytes = ptdprmc3(&graph);
     let trace = program(&graph);
     let memory_at = 40 + 80 * trace.commands().len();
     let inputs_at = memory_at + 8 * trace.slots() as usize;
+    let totals = |trace: &Trace| {
+        let replay = trace.replay(&graph, &graph.weights(&[0.7, 1.9]).unwrap()).unwrap();
+        replay.waiting_times(Some(&[1.0, 2.0, 3.0, 5.0, 7.0])).unwrap()
+    };
+    let right = totals(&trace);
+    let mut without_effect = 0;
     for place in (0..memory_at).chain(inputs_at..bytes.len()) {
         let mut changed = bytes.clone();
         changed[place] ^= 0x10;
-        assert!(judge(&changed, &graph, Limits::default()).is_err(), "byte {place}");
+        let Ok(evidence) = judge(&changed, &graph, Limits::default()) else { continue };
+        assert_eq!(evidence, Evidence::Solved, "byte {place}");
+        let found = totals(&decode(&changed, &Checks::default()).unwrap().trace);
+        assert!(found.iter().zip(&right).all(|(a, b)| (a - b).abs() <= 1e-12 * b.abs()), "byte {place}");
+        without_effect += 1;
     }
+    assert!(without_effect <= 4, "{without_effect} changed bytes without effect");
+}
+
+#[test]
+fn a_program_in_another_order_of_elimination_is_accepted_for_its_results() {
+    let graph = ring(6, false);
+    let lowered = crate::plan::lower(&graph, &crate::plan::Limits::default()).unwrap();
+    let mut bytes = Vec::new();
+    encode_ptdprmc3(&lowered, &mut bytes).unwrap();
+    assert_eq!(judge(&bytes, &graph, Limits::default()), Ok(Evidence::Solved));
+    let error = judge(&bytes, &ring(6, true), Limits::default()).unwrap_err();
+    assert!(matches!(error, VerificationError::Differs { .. }), "{error}");
 }
 
 #[test]

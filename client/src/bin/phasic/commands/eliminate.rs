@@ -2,6 +2,7 @@
 
 use phasic_engine::artifact::{encode_ptdprmc1, encode_ptdprmc3};
 use phasic_engine::graph::Graph;
+use phasic_engine::plan;
 use phasic_engine::trace::{Limits, Trace, eliminate};
 use serde_json::json;
 
@@ -13,7 +14,6 @@ use crate::progress::{Bar, Unit};
 use crate::{Context, note, vectors};
 
 pub(crate) fn run(arguments: &EliminateArguments, context: &mut Context<'_>) -> Result<Answer, Failure> {
-    let Ordering::Phasic = arguments.ordering;
     if arguments.theta.is_some() && arguments.format == Format::Ptdprmc3 {
         return Err(Failure::input(
             "--theta only matters to --format ptdprmc1; a ptdprmc3 file holds no numbers",
@@ -31,7 +31,12 @@ pub(crate) fn run(arguments: &EliminateArguments, context: &mut Context<'_>) -> 
     if !graph.is_parameterized() {
         note("note: this model has no parameters; phasic keeps and reads no artifacts of such models");
     }
-    let trace = eliminate(&graph, &Limits::default(), &mut Bar::new("eliminating", Unit::Vertices))?;
+    let trace = match arguments.ordering {
+        Ordering::Phasic => {
+            eliminate(&graph, &Limits::default(), &mut Bar::new("eliminating", Unit::Vertices))?
+        }
+        Ordering::Fast => plan::lower(&graph, &plan::Limits::default())?,
+    };
     match arguments.format {
         Format::Ptdprmc3 => encode_ptdprmc3(&trace, &mut destination),
         Format::Ptdprmc1 => {

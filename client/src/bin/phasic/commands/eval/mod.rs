@@ -1,12 +1,15 @@
 //! `phasic eval`: numbers of a model.
 //!
-//! One program, replayed at each θ. Which numbers, and how they are printed, is in `question`.
+//! One plan, evaluated at each θ. Which numbers, and how they are printed, is in `question`; how they are found, in
+//! `solver`.
 
 mod question;
+mod solver;
 
 use phasic_engine::graph::Graph;
-use phasic_engine::trace::{Limits, Trace, eliminate};
-use phasic_hub_client::verification::verify;
+use phasic_engine::plan::{self, Plan};
+use phasic_engine::trace::{Limits, eliminate};
+use phasic_hub_client::verification::{Evidence, verify};
 
 use super::Answer;
 use super::inspect;
@@ -17,16 +20,19 @@ use crate::progress::{Bar, Unit};
 use crate::vectors::Vector;
 use crate::{Context, note, vectors};
 use question::{Question, Results};
+use solver::Solver;
 
 pub(crate) fn run(arguments: &EvalArguments, context: &mut Context<'_>) -> Result<Answer, Failure> {
     let thetas = vectors::read("--theta", &arguments.theta)?;
-    let question = Question::new(&arguments.quantity, vectors::read("--rewards", &arguments.rewards)?)?;
+    let rewards = vectors::read("--rewards", &arguments.rewards)?;
+    let question = Question::new(&arguments.quantity, rewards, arguments.grad)?;
     let graph = context.graph(&arguments.model)?;
     question.check_lengths(&graph)?;
     // Every θ is found fit before the long work begins.
-    thetas.iter().try_for_each(|theta| weights(&graph, Some(theta)).map(drop))?;
-    let program = Program::of(graph, arguments)?;
-    if program.graph.was_dph() && question.asks_for_higher_moments() {
+    thetas.iter().try_for_each(|theta| check(&graph, theta))?;
+    let discrete = graph.was_dph();
+    let solver = solver(graph, arguments)?;
+    if discrete && question.asks_for_higher_moments() {
         note(
             "note: moments of a model in discrete time are those of its jump chain with exponential steps, as in phasic",
         );
@@ -34,7 +40,7 @@ pub(crate) fn run(arguments: &EvalArguments, context: &mut Context<'_>) -> Resul
     let asked: Vec<_> = if thetas.is_empty() { vec![None] } else { thetas.iter().map(Some).collect() };
     // All or nothing: half a list would be no JSON.
     let answers =
-        asked.into_iter().map(|theta| program.evaluate(theta, &question)).collect::<Result<Vec<_>, _>>()?;
+        asked.into_iter().map(|theta| evaluate(&solver, theta, &question)).collect::<Result<Vec<_>, _>>()?;
     print(&answers, &mut context.output)?;
     Ok(Answer::Done)
 }
@@ -53,58 +59,54 @@ fn print(answers: &[Results<'_>], output: &mut Output<'_>) -> Result<(), Failure
     if output.json { output.end_list() } else { Ok(()) }
 }
 
-/// A program and the graph whose edges it reads.
-struct Program {
-    graph: Graph,
-    trace: Trace,
-}
-
-impl Program {
-    fn of(graph: Graph, arguments: &EvalArguments) -> Result<Self, Failure> {
-        let Some(path) = &arguments.artifact else {
-            let graph = if graph.has_parallel_edges() { graph.merge_parallel_edges() } else { graph };
+/// What answers: a plan of the model, or the program of a file.
+fn solver(graph: Graph, arguments: &EvalArguments) -> Result<Solver, Failure> {
+    let Some(path) = &arguments.artifact else {
+        if arguments.compat {
+            warn_of_parallel_edges(&graph, "--compat");
             let trace = eliminate(&graph, &Limits::default(), &mut Bar::new("eliminating", Unit::Vertices))?;
-            return Ok(Self { graph, trace });
-        };
-        let bytes = inspect::read(path)?;
-        let mut bar = Bar::new("verifying", Unit::Vertices);
-        let verified =
-            verify(&bytes, &graph, graph.content_hash(), &Limits::default(), &mut bar).map_err(|error| {
-                Failure::refused(format!("'{}' must not be used for this model: {error}", path.display()))
-            })?;
-        drop(bar);
-        if graph.has_parallel_edges() {
-            note(
-                "warning: this model has parallel edges, which phasic's program can count wrongly; without --artifact the \
-             numbers are right",
-            );
+            return Ok(Solver::Program(Box::new((graph, trace))));
         }
-        Ok(Self { graph, trace: verified.decoded.trace })
+        let plan = Plan::analyze(&graph, &plan::Limits::default())?;
+        return Ok(Solver::Plan(Box::new(plan)));
+    };
+    let bytes = inspect::read(path)?;
+    let mut bar = Bar::new("verifying", Unit::Vertices);
+    let verified =
+        verify(&bytes, &graph, graph.content_hash(), &Limits::default(), &mut bar).map_err(|error| {
+            Failure::refused(format!("'{}' must not be used for this model: {error}", path.display()))
+        })?;
+    drop(bar);
+    if verified.evidence == Evidence::Reproduced {
+        warn_of_parallel_edges(&graph, "--artifact");
     }
+    Ok(Solver::Program(Box::new((graph, verified.decoded.trace))))
+}
 
-    fn evaluate<'a>(
-        &self,
-        theta: Option<&'a Vector>,
-        question: &'a Question,
-    ) -> Result<Results<'a>, Failure> {
-        let place = theta.map_or_else(
-            || "with the model's own weights".to_owned(),
-            |theta| format!("at {}", theta.origin),
-        );
-        let weights = weights(&self.graph, theta)?;
-        self.trace
-            .replay(&self.graph, &weights)
-            .and_then(|replay| question.answer(&replay, theta))
-            .map_err(|error| Failure::input(format!("the model has no such number {place}: {error}")))
+fn warn_of_parallel_edges(graph: &Graph, flag: &str) {
+    if graph.has_parallel_edges() {
+        note(format!(
+            "warning: this model has parallel edges, which phasic's program can count wrongly; without {flag} the \
+             numbers are right"
+        ));
     }
 }
 
-/// The weights under θ; without one those the model was built with.
-fn weights(graph: &Graph, theta: Option<&Vector>) -> Result<Vec<f64>, Failure> {
-    match theta {
-        None => Ok(graph.unit_weights()),
-        Some(theta) => {
-            graph.weights(&theta.values).map_err(|error| Failure::input(format!("{}: {error}", theta.origin)))
-        }
-    }
+fn evaluate<'a>(
+    solver: &Solver,
+    theta: Option<&'a Vector>,
+    question: &'a Question,
+) -> Result<Results<'a>, Failure> {
+    let place =
+        || theta.map_or_else(|| "with all parameters 1".to_owned(), |theta| format!("at {}", theta.origin));
+    solver
+        .at(theta.map(|theta| &theta.values[..]))
+        .and_then(|numbers| question.answer(&numbers, theta))
+        .map_err(|error| Failure::input(format!("the model has no such number {}: {error}", place())))
+}
+
+/// Whether the model can be weighed by θ.
+fn check(graph: &Graph, theta: &Vector) -> Result<(), Failure> {
+    let weights = graph.weights(&theta.values);
+    weights.map(drop).map_err(|error| Failure::input(format!("{}: {error}", theta.origin)))
 }

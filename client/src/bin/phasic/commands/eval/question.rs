@@ -1,9 +1,9 @@
 //! What is asked of a model at each θ, whether it can be asked, and the printed answers.
 
 use phasic_engine::graph::Graph;
-use phasic_engine::trace::{Replay, ReplayError};
 use serde_json::{Map, Value, json};
 
+use super::solver::{Found, NoNumber, Numbers};
 use crate::failure::Failure;
 use crate::output::{Output, list, number, numbers, text};
 use crate::quantity::Quantity;
@@ -13,22 +13,23 @@ use crate::vectors::Vector;
 pub(super) struct Question {
     quantities: Vec<Quantity>,
     rewards: Vec<Vector>,
+    gradients: bool,
 }
 
 /// The numbers at one θ.
 pub(super) struct Results<'a> {
     theta: Option<&'a Vector>,
     found: Vec<(Quantity, Found)>,
-}
-
-enum Found {
-    One(f64),
-    Many(Vec<f64>),
+    gradients: Vec<(Quantity, Found)>,
 }
 
 impl Question {
-    /// Checks that the quantities go together with each other and with this many reward vectors.
-    pub(super) fn new(quantities: &[Quantity], rewards: Vec<Vector>) -> Result<Self, Failure> {
+    /// Checks that the quantities go together with each other, with this many reward vectors, and with gradients.
+    pub(super) fn new(
+        quantities: &[Quantity],
+        rewards: Vec<Vector>,
+        gradients: bool,
+    ) -> Result<Self, Failure> {
         let quantities = if quantities.is_empty() {
             vec![Quantity::Expectation, Quantity::Variance]
         } else {
@@ -37,6 +38,11 @@ impl Question {
         for (place, quantity) in quantities.iter().enumerate() {
             if quantities[..place].iter().any(|earlier| earlier.key() == quantity.key()) {
                 return Err(Failure::input(format!("--quantity {quantity} is given twice")));
+            }
+            if gradients && !quantity.has_gradient() {
+                return Err(Failure::input(format!(
+                    "--grad gives gradients of numbers, but {quantity} is a list by vertex"
+                )));
             }
             let (fits, takes) = match quantity {
                 Quantity::Covariance => (rewards.len() == 2, "exactly two --rewards"),
@@ -50,7 +56,7 @@ impl Question {
                 )));
             }
         }
-        Ok(Self { quantities, rewards })
+        Ok(Self { quantities, rewards, gradients })
     }
 
     /// Checks that there is a reward for each vertex.
@@ -72,23 +78,20 @@ impl Question {
 
     pub(super) fn answer<'a>(
         &'a self,
-        replay: &Replay,
+        numbers: &Numbers<'_>,
         theta: Option<&'a Vector>,
-    ) -> Result<Results<'a>, ReplayError> {
-        let found = self.quantities.iter().map(|&quantity| Ok((quantity, self.find(quantity, replay)?)));
-        Ok(Results { theta, found: found.collect::<Result<_, _>>()? })
-    }
-
-    fn find(&self, quantity: Quantity, replay: &Replay) -> Result<Found, ReplayError> {
-        let rewards = |place: usize| self.rewards.get(place).map(|rewards| rewards.values.as_slice());
-        Ok(match quantity {
-            Quantity::Expectation => Found::One(replay.expectation(rewards(0))?),
-            Quantity::Variance => Found::One(replay.variance(rewards(0))?),
-            Quantity::Moments(count) => Found::Many(replay.moments(count as usize, rewards(0))?),
-            Quantity::Covariance => Found::One(replay.covariance(rewards(0), rewards(1))?),
-            Quantity::WaitingTime => Found::Many(replay.waiting_times(rewards(0))?),
-            Quantity::Sojourn => Found::Many(replay.sojourn_times()?),
-        })
+    ) -> Result<Results<'a>, NoNumber> {
+        let rewards: Vec<&[f64]> = self.rewards.iter().map(|rewards| rewards.values.as_slice()).collect();
+        let mut results = Results { theta, found: Vec::new(), gradients: Vec::new() };
+        for &quantity in &self.quantities {
+            results.found.push((quantity, numbers.find(quantity, &rewards)?));
+            if self.gradients
+                && let Some(gradient) = numbers.gradient(quantity, &rewards)?
+            {
+                results.gradients.push((quantity, gradient));
+            }
+        }
+        Ok(results)
     }
 }
 
@@ -96,25 +99,44 @@ impl Results<'_> {
     pub(super) fn json(&self) -> Value {
         let mut object = Map::new();
         object.insert("theta".to_owned(), self.theta.map_or(Value::Null, |theta| json!(theta.values)));
-        for (quantity, found) in &self.found {
-            let value = match found {
-                Found::One(value) => number(*value),
-                Found::Many(values) => numbers(values),
-            };
-            object.insert(quantity.key().to_owned(), value);
+        insert(&mut object, &self.found);
+        if !self.gradients.is_empty() {
+            let mut gradients = Map::new();
+            insert(&mut gradients, &self.gradients);
+            object.insert("gradient".to_owned(), Value::Object(gradients));
         }
         Value::Object(object)
     }
 
     pub(super) fn print(&self, output: &mut Output<'_>) -> Result<(), Failure> {
-        let mut fields = Vec::with_capacity(1 + self.found.len());
+        let mut fields: Vec<(String, String)> = Vec::new();
         if let Some(theta) = self.theta {
-            fields.push(("theta", list(&theta.values)));
+            fields.push(("theta".to_owned(), list(&theta.values)));
         }
-        fields.extend(self.found.iter().map(|(quantity, found)| match found {
-            Found::One(value) => (quantity.key(), text(*value)),
-            Found::Many(values) => (quantity.key(), list(values)),
-        }));
+        fields.extend(self.found.iter().map(|(quantity, found)| (quantity.key().to_owned(), shown(found))));
+        let gradients = self.gradients.iter();
+        fields.extend(gradients.map(|(quantity, found)| (format!("d {}", quantity.key()), shown(found))));
+        let fields: Vec<(&str, String)> =
+            fields.iter().map(|(name, value)| (&name[..], value.clone())).collect();
         output.fields(&fields)
+    }
+}
+
+fn insert(object: &mut Map<String, Value>, found: &[(Quantity, Found)]) {
+    for (quantity, found) in found {
+        let value = match found {
+            Found::One(value) => number(*value),
+            Found::Many(values) => numbers(values),
+            Found::Table(rows) => rows.iter().map(|row| numbers(row)).collect(),
+        };
+        object.insert(quantity.key().to_owned(), value);
+    }
+}
+
+fn shown(found: &Found) -> String {
+    match found {
+        Found::One(value) => text(*value),
+        Found::Many(values) => list(values),
+        Found::Table(rows) => rows.iter().map(|row| list(row)).collect::<Vec<_>>().join("; "),
     }
 }
