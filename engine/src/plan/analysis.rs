@@ -18,11 +18,11 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { start: vec![0], items: Vec::new() }
     }
 
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.start.push(self.items.len() as u32);
     }
 
@@ -203,7 +203,7 @@ fn add_edge(
 ///
 /// Row by row: what a row reaches through earlier rows of its component (Gilbert and Peierls, SIAM J. Sci. Stat. Comput.
 /// 9, 1988). Time is that of the numeric elimination.
-fn factor_pattern(plan: &mut Plan, limits: &Limits) -> Result<(), AnalysisError> {
+pub(super) fn factor_pattern(plan: &mut Plan, limits: &Limits) -> Result<(), AnalysisError> {
     let (mut lower, mut upper) = (Lists::new(), Lists::new());
     let mut mark = vec![u32::MAX; plan.vertices.len()];
     let (mut below, mut above, mut stack) = (Vec::new(), Vec::new(), Vec::new());
@@ -232,6 +232,10 @@ fn factor_pattern(plan: &mut Plan, limits: &Limits) -> Result<(), AnalysisError>
         upper.items.extend_from_slice(&above);
         lower.close();
         upper.close();
+        if plan.multiply_adds > limits.multiply_adds {
+            let (done, vertices) = (at, plan.vertices.len());
+            return Err(AnalysisError::Work { limit: limits.multiply_adds, done, vertices });
+        }
         let bytes = 4 * (lower.items.len() + upper.items.len()) as u64;
         if bytes > limits.memory_bytes || upper.items.len() + lower.items.len() > u32::MAX as usize / 2 {
             let (done, vertices) = (at, plan.vertices.len());

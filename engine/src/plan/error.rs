@@ -17,6 +17,19 @@ pub enum AnalysisError {
         /// Vertices in all.
         vertices: usize,
     },
+    /// One elimination would take more multiply-adds than allowed.
+    #[error(
+        "eliminating this graph takes more than the {limit} multiply-adds allowed ({done} of {vertices} vertices done); \
+         raise the limit or use a smaller model"
+    )]
+    Work {
+        /// The limit.
+        limit: u64,
+        /// Vertices done when it was passed.
+        done: usize,
+        /// Vertices in all.
+        vertices: usize,
+    },
     /// An edge has more coefficients than the graph has parameters, so θ cannot weigh it.
     #[error("the edge {from} -> {to} has {found} coefficients, but the graph has {expected} parameters")]
     CoefficientLength {

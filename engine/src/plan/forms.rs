@@ -107,12 +107,30 @@ impl Forms {
         self.constants.len()
     }
 
+    /// Constant, parameter and coefficient of a form's first term.
+    pub(super) fn head(&self, form: usize) -> (f64, u32, f64) {
+        (self.constants[form], self.parameters[form], self.coefficients[form])
+    }
+
+    /// Terms beyond each form's first: form, parameter, coefficient.
+    pub(super) fn further(&self) -> &[(u32, u32, f64)] {
+        &self.further
+    }
+
+    pub(super) fn push_head(&mut self, constant: f64, parameter: u32, coefficient: f64) {
+        self.constants.push(constant);
+        self.parameters.push(parameter);
+        self.coefficients.push(coefficient);
+    }
+
+    pub(super) fn push_further(&mut self, form: u32, parameter: u32, coefficient: f64) {
+        self.further.push((form, parameter, coefficient));
+    }
+
     fn push(&mut self, draft: &Draft) {
         let number = self.count() as u32;
         let (parameter, coefficient) = draft.first();
-        self.constants.push(draft.constant);
-        self.parameters.push(parameter);
-        self.coefficients.push(coefficient);
+        self.push_head(draft.constant, parameter, coefficient);
         self.further.extend(draft.terms.iter().skip(1).map(|&(parameter, c)| (number, parameter, c)));
     }
 

@@ -17,16 +17,19 @@ mod at;
 mod batch;
 mod diagnosis;
 mod error;
+mod file;
 mod forms;
 mod kernel;
 mod lane;
 mod lowering;
 mod ordering;
 mod tape;
+mod varint;
 
 pub use at::{At, Rewarded};
 pub use batch::Batch;
 pub use error::{AnalysisError, BatchError, EvaluationError};
+pub use file::PlanFileError;
 pub use lowering::lower;
 
 use analysis::Lists;
@@ -41,12 +44,14 @@ use crate::graph::Graph;
 pub struct Limits {
     /// Most bytes of the elimination's pattern: 4 for every entry of the factors.
     pub memory_bytes: u64,
+    /// Most multiply-adds of one elimination.
+    pub multiply_adds: u64,
 }
 
 impl Default for Limits {
-    /// 4 GiB.
+    /// 4 GiB, and 2^37 multiply-adds: about a minute.
     fn default() -> Self {
-        Self { memory_bytes: 4 << 30 }
+        Self { memory_bytes: 4 << 30, multiply_adds: 1 << 37 }
     }
 }
 
@@ -55,6 +60,13 @@ impl Limits {
     #[must_use]
     pub fn with_memory_bytes(mut self, memory_bytes: u64) -> Self {
         self.memory_bytes = memory_bytes;
+        self
+    }
+
+    /// These limits with another bound on the multiply-adds of one elimination.
+    #[must_use]
+    pub fn with_multiply_adds(mut self, multiply_adds: u64) -> Self {
+        self.multiply_adds = multiply_adds;
         self
     }
 }

@@ -192,6 +192,45 @@ proptest! {
     }
 
     #[test]
+    fn plans_survive_their_files(graph in graphs(), theta in thetas(), discrete in any::<bool>()) {
+        let graph = if discrete { graph.merge_parallel_edges().discretize(0.3).unwrap() } else { graph };
+        let (plan, hash) = (plan(&graph), graph.content_hash());
+        let file = plan.encode(&hash);
+        let (found, read) = Plan::decode(&file, &Limits::default()).unwrap();
+        prop_assert_eq!(found, hash);
+        prop_assert_eq!(&read, &Plan { states: Vec::new(), state_length: 0, ..plan.clone() });
+        prop_assert_eq!(read.encode(&hash), file);
+        let theta = if discrete { vec![theta[0], theta[1], 1.3] } else { theta.to_vec() };
+        prop_assert_eq!(read.at(&theta).unwrap().moments(3), plan.at(&theta).unwrap().moments(3));
+    }
+
+    #[test]
+    fn a_changed_plan_file_is_refused_or_runs(graph in graphs(), at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>()) {
+        use sha2::{Digest, Sha256};
+        let mut file = plan(&graph).encode(&graph.content_hash());
+        let content = file.len() - 32;
+        let at = 40 + at.index(content - 40);
+        if cut {
+            file.truncate(at);
+            prop_assert!(Plan::decode(&file, &Limits::default()).is_err());
+        }
+        let mut changed = if cut { file } else { file[..content].to_vec() };
+        if !cut {
+            changed[at] = byte;
+        }
+        // A stranger can make the checksum right again.
+        let checksum = Sha256::digest(&changed);
+        changed.extend(checksum);
+        let limits = Limits::default().with_memory_bytes(1 << 16);
+        if let Ok((_, plan)) = Plan::decode(&changed, &limits) {
+            let theta = vec![0.7; plan.param_length()];
+            if let Ok(at) = plan.at(&theta) {
+                let _ = (at.moments(2), at.waiting_times(), at.sojourn_times(), at.variance_gradient());
+            }
+        }
+    }
+
+    #[test]
     fn lowered_programs_give_the_totals_of_plans(graph in graphs(), theta in thetas(), discrete in any::<bool>()) {
         let (graph, theta) = if discrete {
             (graph.merge_parallel_edges().discretize(0.3).unwrap(), vec![theta[0], theta[1], 1.3])
@@ -291,6 +330,29 @@ proptest! {
         let (one, two) = (one.at(&theta).unwrap().moments(2), two.at(&theta).unwrap().moments(2));
         prop_assert!(close(one[0], two[0], 1e-13) && close(one[1], two[1], 1e-12), "{one:?} {two:?}");
     }
+}
+
+#[test]
+fn plan_files_are_small_and_notice_every_changed_bit() {
+    let graph = queue(300);
+    let file = plan(&graph).encode(&graph.content_hash());
+    assert!(file.len() < 9 * 302, "{} bytes", file.len());
+    for at in 0..file.len() {
+        let mut changed = file.clone();
+        changed[at] ^= 1;
+        assert!(Plan::decode(&changed, &Limits::default()).is_err(), "byte {at}");
+    }
+    let empty = Plan::decode(&[], &Limits::default());
+    assert_eq!(empty.unwrap_err(), PlanFileError::NotAPlan);
+}
+
+#[test]
+fn a_plan_file_whose_elimination_is_too_large_is_refused() {
+    let pairs = (1..60).flat_map(|from| (1..=60).map(move |to| (from, to, [1.0, 1.0])));
+    let graph = build(61, pairs.filter(|&(from, to, _)| from != to));
+    let file = plan(&graph).encode(&graph.content_hash());
+    let refused = Plan::decode(&file, &Limits::default().with_multiply_adds(1000)).unwrap_err();
+    assert!(matches!(refused, PlanFileError::Limits(AnalysisError::Work { limit: 1000, .. })), "{refused}");
 }
 
 #[test]

@@ -1,0 +1,328 @@
+//! Plans as files: the pattern, the order and the coefficients, and nothing that can be worked out from them.
+//!
+//! A plan file is `PHPLAN01`, the content hash of the graph (32 bytes), a body of variable-length integers, and the
+//! SHA-256 of all before it. The body holds, in this order: vertices, parameters, a flag for discrete time; the vertices
+//! by position and the absorbing ones, as differences; the blocks; the linear forms; and for each position its outer and
+//! inner edges and its exit form, columns as differences and forms by how long ago they were new. Columns of the factors
+//! are not stored: reading works out the pattern again. Files come from strangers: everything is checked, and nothing is
+//! allocated that the file's own size does not pay for.
+
+use sha2::{Digest, Sha256};
+
+use super::analysis::{self, Lists};
+use super::forms::Forms;
+use super::varint::{Source, put, put_float, put_signed};
+use super::{AnalysisError, Limits, Plan};
+use crate::graph::{GraphHash, START};
+
+const MAGIC: &[u8; 8] = b"PHPLAN01";
+const BODY: usize = 40;
+const CHECKSUM: usize = 32;
+
+/// Why a file is no plan that may be used.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanFileError {
+    /// It does not begin as plan files do, or is too short to be one.
+    #[error("this is not a plan file; one begins with PHPLAN01")]
+    NotAPlan,
+    /// Its bytes are not those its checksum was made of.
+    #[error("the plan file is damaged: its checksum does not match")]
+    Checksum,
+    /// It ends in the middle of a number.
+    #[error("the plan file ends within the number at byte {offset}")]
+    Truncated {
+        /// Where the number begins.
+        offset: u64,
+    },
+    /// A number is longer than 64 bits.
+    #[error("the number at byte {offset} of the plan file is too long")]
+    Number {
+        /// Where the number begins.
+        offset: u64,
+    },
+    /// A number is out of its range, or breaks an order that must hold.
+    #[error("the {what} at byte {offset} of the plan file is out of range")]
+    OutOfRange {
+        /// Where the number begins.
+        offset: u64,
+        /// What it stands for.
+        what: &'static str,
+    },
+    /// The plan contradicts itself.
+    #[error("the plan file contradicts itself: {detail}")]
+    Inconsistent {
+        /// What does not fit.
+        detail: &'static str,
+    },
+    /// Its elimination is larger than allowed.
+    #[error(transparent)]
+    Limits(#[from] AnalysisError),
+}
+
+impl Plan {
+    /// The plan as a file for the graph with this content hash. Deterministic; linear in the plan.
+    ///
+    /// States are left out, so errors of a plan that was read name vertices only.
+    pub fn encode(&self, hash: &GraphHash) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.extend(MAGIC);
+        out.extend(hash.as_bytes());
+        for number in [self.vertex_count, self.param_length, u32::from(self.discrete)] {
+            put(&mut out, number.into());
+        }
+        put_differences(&mut out, &self.vertices);
+        put_differences(&mut out, &self.absorbing);
+        put(&mut out, self.block_end.len() as u64);
+        let mut begin = 0;
+        for &(end, cyclic) in &self.block_end {
+            put(&mut out, u64::from(end - begin) << 1 | u64::from(cyclic));
+            begin = end;
+        }
+        self.forms.encode(&mut out);
+        let mut next_new = 0;
+        for at in 0..self.vertices.len() {
+            for (lists, forms) in [(&self.outer, &self.outer_forms), (&self.inner, &self.inner_forms)] {
+                put_edges(&mut out, at, lists.of(at), &forms[lists.range(at)], &mut next_new);
+            }
+            // Last, as when the forms were numbered.
+            put_form(&mut out, &mut next_new, self.exit_forms[at]);
+        }
+        let checksum = Sha256::digest(&out);
+        out.extend(checksum);
+        out
+    }
+
+    /// Reads a plan file, whoever made it, and works out the pattern of its elimination.
+    ///
+    /// The plan computes what its file says; whether that is what the graph with this hash asks for, only a comparison
+    /// can show.
+    ///
+    /// # Errors
+    /// [`PlanFileError`], with the place of the fault.
+    pub fn decode(bytes: &[u8], limits: &Limits) -> Result<(GraphHash, Self), PlanFileError> {
+        if bytes.len() < BODY + CHECKSUM || bytes[..8] != *MAGIC {
+            return Err(PlanFileError::NotAPlan);
+        }
+        let (content, checksum) = bytes.split_at(bytes.len() - CHECKSUM);
+        if Sha256::digest(content)[..] != *checksum {
+            return Err(PlanFileError::Checksum);
+        }
+        let mut hash = [0; 32];
+        hash.copy_from_slice(&content[8..BODY]);
+        let mut source = Source::new(content, BODY);
+        let mut plan = read_head(&mut source, limits)?;
+        read_edges(&mut source, &mut plan)?;
+        if source.remaining() > 0 {
+            return Err(PlanFileError::OutOfRange { offset: source.offset(), what: "end" });
+        }
+        analysis::factor_pattern(&mut plan, limits)?;
+        Ok((GraphHash::from_bytes(hash), plan))
+    }
+}
+
+fn put_differences(out: &mut Vec<u8>, numbers: &[u32]) {
+    put(out, numbers.len() as u64);
+    let mut before = 0;
+    for &number in numbers {
+        put_signed(out, i64::from(number) - before);
+        before = i64::from(number);
+    }
+}
+
+/// A form by how many new ones ago it was new; 0 for the next new one.
+fn put_form(out: &mut Vec<u8>, next_new: &mut u32, form: u32) {
+    put(out, u64::from(*next_new - form.min(*next_new)));
+    *next_new += u32::from(form == *next_new);
+}
+
+/// Columns from the last to the first: the distance from the position, then the steps down.
+fn put_edges(out: &mut Vec<u8>, at: usize, columns: &[u32], forms: &[u32], next_new: &mut u32) {
+    put(out, columns.len() as u64);
+    let mut before = i64::from(at as u32);
+    for &column in columns.iter().rev() {
+        put_signed(out, before - i64::from(column));
+        before = column.into();
+    }
+    for &form in forms {
+        put_form(out, next_new, form);
+    }
+}
+
+fn read_head(source: &mut Source<'_>, limits: &Limits) -> Result<Plan, PlanFileError> {
+    // Reward vectors and answers have one number for each vertex.
+    let vertex_count = source.take_below(limits.memory_bytes / 8, "number of vertices")?;
+    let param_length = source.take_below(limits.memory_bytes / 8, "number of parameters")?;
+    let discrete = source.take_below(2, "flag for discrete time")? == 1;
+    let mut seen = SeenVertices::new(vertex_count);
+    let vertices = seen.read(source)?;
+    let absorbing = seen.read(source)?;
+    if vertices.iter().filter(|&&vertex| vertex == START).count() != 1 {
+        return Err(PlanFileError::Inconsistent { detail: "the start is not among its vertices" });
+    }
+    let mut plan = Plan { vertex_count, param_length, discrete, vertices, absorbing, ..Plan::empty() };
+    let blocks = source.take_count("number of blocks")?;
+    let mut end = 0_u32;
+    for _ in 0..blocks {
+        let coded = source.take_below(2 * plan.vertices.len() as u64 + 2, "block")?;
+        let (length, cyclic) = (coded >> 1, coded & 1 == 1);
+        plan.component_count += if cyclic { 1 } else { length };
+        end = end.saturating_add(length);
+        plan.block_end.push((end, cyclic));
+    }
+    if end as usize != plan.vertices.len() {
+        return Err(PlanFileError::Inconsistent { detail: "its blocks do not cover its vertices" });
+    }
+    plan.forms = Forms::decode(source, param_length)?;
+    Ok(plan)
+}
+
+/// Vertices read so far; none may come twice.
+struct SeenVertices {
+    vertex_count: u32,
+    seen: hashbrown::HashSet<u32>,
+}
+
+impl SeenVertices {
+    fn new(vertex_count: u32) -> Self {
+        Self { vertex_count, seen: hashbrown::HashSet::new() }
+    }
+
+    fn read(&mut self, source: &mut Source<'_>) -> Result<Vec<u32>, PlanFileError> {
+        let count = source.take_count("number of vertices")?;
+        let mut vertices = Vec::with_capacity(count);
+        let mut before = 0_i64;
+        for _ in 0..count {
+            let offset = source.offset();
+            before = before.saturating_add(source.take_signed()?);
+            match u32::try_from(before) {
+                Ok(vertex) if vertex < self.vertex_count && self.seen.insert(vertex) => vertices.push(vertex),
+                _ => return Err(PlanFileError::OutOfRange { offset, what: "vertex" }),
+            }
+        }
+        Ok(vertices)
+    }
+}
+
+fn read_edges(source: &mut Source<'_>, plan: &mut Plan) -> Result<(), PlanFileError> {
+    let mut forms = FormReader { next_new: 0, count: plan.forms.count() as u32 };
+    (plan.inner, plan.outer) = (Lists::new(), Lists::new());
+    let blocks: Vec<_> = plan.blocks().collect();
+    for block in blocks {
+        for at in block.range.clone() {
+            // Outer edges lead to what is solved before: other blocks, or earlier single vertices.
+            let solved = if block.cyclic { block.range.start } else { at };
+            read_columns(source, at, 0..solved, &mut plan.outer)?;
+            let outer = plan.outer.items.len() - plan.outer_forms.len();
+            forms.read_many(source, outer, &mut plan.outer_forms)?;
+            let inside = if block.cyclic { block.range.clone() } else { 0..0 };
+            read_columns(source, at, inside, &mut plan.inner)?;
+            let inner = plan.inner.items.len() - plan.inner_forms.len();
+            forms.read_many(source, inner, &mut plan.inner_forms)?;
+            plan.exit_forms.push(forms.read(source)?);
+        }
+    }
+    if forms.next_new != forms.count {
+        return Err(PlanFileError::Inconsistent { detail: "some of its linear forms are not used" });
+    }
+    Ok(())
+}
+
+fn read_columns(
+    source: &mut Source<'_>,
+    at: usize,
+    allowed: std::ops::Range<usize>,
+    lists: &mut Lists,
+) -> Result<(), PlanFileError> {
+    let count = source.take_count("number of edges")?;
+    let begin = lists.items.len();
+    let mut before = i64::from(at as u32);
+    let mut last = None;
+    for _ in 0..count {
+        let offset = source.offset();
+        before = before.saturating_sub(source.take_signed()?);
+        match u32::try_from(before) {
+            Ok(column)
+                if allowed.contains(&(column as usize))
+                    && column as usize != at
+                    && last.is_none_or(|last| column < last) =>
+            {
+                last = Some(column);
+                lists.items.push(column);
+            }
+            _ => return Err(PlanFileError::OutOfRange { offset, what: "edge" }),
+        }
+    }
+    lists.items[begin..].reverse();
+    lists.close();
+    Ok(())
+}
+
+struct FormReader {
+    next_new: u32,
+    count: u32,
+}
+
+impl FormReader {
+    fn read(&mut self, source: &mut Source<'_>) -> Result<u32, PlanFileError> {
+        let offset = source.offset();
+        let form = self.next_new - source.take_below(u64::from(self.next_new) + 1, "form")?;
+        if form >= self.count {
+            return Err(PlanFileError::OutOfRange { offset, what: "form" });
+        }
+        self.next_new += u32::from(form == self.next_new);
+        Ok(form)
+    }
+
+    fn read_many(
+        &mut self,
+        source: &mut Source<'_>,
+        count: usize,
+        into: &mut Vec<u32>,
+    ) -> Result<(), PlanFileError> {
+        for _ in 0..count {
+            into.push(self.read(source)?);
+        }
+        Ok(())
+    }
+}
+
+impl Forms {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let (count, further) = (self.count(), self.further());
+        put(out, count as u64);
+        for form in 0..count {
+            let (constant, parameter, coefficient) = self.head(form);
+            put_float(out, constant);
+            put(out, parameter.into());
+            put_float(out, coefficient);
+        }
+        put(out, further.len() as u64);
+        let mut before = 0;
+        for &(form, parameter, coefficient) in further {
+            put(out, (form - before).into());
+            put(out, parameter.into());
+            put_float(out, coefficient);
+            before = form;
+        }
+    }
+
+    fn decode(source: &mut Source<'_>, parameters: u32) -> Result<Self, PlanFileError> {
+        // A form without terms names parameter 0, even where there is none.
+        let below = u64::from(parameters.max(1));
+        let mut forms = Self::default();
+        for _ in 0..source.take_count("number of forms")? {
+            let constant = source.take_float()?;
+            let parameter = source.take_below(below, "parameter")?;
+            forms.push_head(constant, parameter, source.take_float()?);
+        }
+        let count = forms.count() as u64;
+        let mut form = 0_u64;
+        for _ in 0..source.take_count("number of terms")? {
+            form += u64::from(source.take_below(count - form.min(count), "form")?);
+            let parameter = source.take_below(below, "parameter")?;
+            forms.push_further(form as u32, parameter, source.take_float()?);
+        }
+        Ok(forms)
+    }
+}
