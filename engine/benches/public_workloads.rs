@@ -5,6 +5,7 @@ mod workloads;
 
 use divan::{Bencher, black_box};
 use phasic_engine::artifact::{Checks, decode, encode_ptdprmc3};
+use phasic_engine::plan::{self, Plan};
 use phasic_engine::trace::{Limits, Trace, eliminate, forecast};
 use std::fmt;
 use std::sync::LazyLock;
@@ -85,4 +86,17 @@ fn replay(bencher: Bencher<'_, '_>, case: &Case) {
         let weights = workload.graph.weights(black_box(&workload.theta)).expect("θ fits");
         trace.replay(&workload.graph, &weights).expect("the program fits").expectation(None)
     });
+}
+
+#[divan::bench(args = cases(), sample_count = 9, max_time = 2)]
+fn analysis(bencher: Bencher<'_, '_>, case: &Case) {
+    let workload = workload(case);
+    bencher.bench_local(|| Plan::analyze(black_box(&workload.graph), &plan::Limits::default()));
+}
+
+#[divan::bench(args = cases(), sample_count = 9, max_time = 2)]
+fn evaluation(bencher: Bencher<'_, '_>, case: &Case) {
+    let workload = workload(case);
+    let plan = Plan::analyze(&workload.graph, &plan::Limits::default()).expect("it fits");
+    bencher.bench_local(|| plan.at(black_box(&workload.theta)).expect("θ fits").expectation());
 }

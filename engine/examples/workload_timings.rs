@@ -17,6 +17,7 @@ mod workloads;
 
 use phasic_engine::artifact::{Checks, decode, decode_stream, encode_ptdprmc3};
 use phasic_engine::document::write_graph;
+use phasic_engine::plan::{self, Plan};
 use phasic_engine::trace::{Limits, Trace, eliminate, forecast};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
@@ -26,7 +27,8 @@ use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use workloads::{Workload, build, names};
 
-const STAGES: [&str; 7] = ["hash", "eliminate", "forecast", "encode", "decode", "load", "replay"];
+const STAGES: [&str; 10] =
+    ["hash", "eliminate", "forecast", "encode", "decode", "load", "first", "replay", "analyze", "evaluate"];
 const DEFAULT_SAMPLES: usize = 7;
 /// A sample repeats a short stage until it has taken this long.
 const SAMPLE_SECONDS: f64 = 2e-3;
@@ -90,10 +92,11 @@ fn serve() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A workload, its program, and the program as a file.
+/// A workload, its program, the program as a file, and our own plan.
 struct Bench {
     workload: Workload,
     trace: Trace,
+    plan: Plan,
     bytes: Vec<u8>,
     file: PathBuf,
 }
@@ -106,15 +109,20 @@ impl Bench {
 
     fn at(workload: Workload, file: PathBuf) -> Result<Self, Box<dyn Error>> {
         let trace = workload.eliminated();
+        let plan = Plan::analyze(&workload.graph, &plan::Limits::default())?;
+        let (found, wanted) = (plan.at(&workload.theta)?.expectation(), workload.moments[0]);
+        if (found - wanted).abs() > workload.tolerance * wanted {
+            return Err(format!("{}: the plan gives {found}, not {wanted}", workload.name).into());
+        }
         let mut bytes = Vec::new();
         encode_ptdprmc3(&trace, &mut bytes)?;
         std::fs::write(&file, &bytes)?;
-        Ok(Self { workload, trace, bytes, file })
+        Ok(Self { workload, trace, plan, bytes, file })
     }
 
     fn describe(&self) -> Value {
         let Workload { name, n, theta, graph, .. } = &self.workload;
-        let expectation = self.expectation().expect("its moments were checked");
+        let expectation = self.expectation(&self.trace).expect("its moments were checked");
         json!({
             "workload": name, "n": n, "theta": theta, "graph_hash": graph.content_hash().to_string(),
             "vertices": graph.vertex_count(), "edges": graph.edge_count(),
@@ -123,10 +131,19 @@ impl Bench {
         })
     }
 
-    fn expectation(&self) -> Result<f64, Box<dyn Error>> {
+    /// From the file, as a cache does it: the graph's hash names the file.
+    fn load(&self) -> Result<Trace, Box<dyn Error>> {
+        let graph = black_box(&self.workload.graph);
+        black_box(graph.content_hash());
+        let file = std::fs::File::open(&self.file)?;
+        let size_bytes = file.metadata()?.len();
+        Ok(decode_stream(file, size_bytes, &Checks { graph: Some(graph), ..Checks::default() })?.trace)
+    }
+
+    fn expectation(&self, trace: &Trace) -> Result<f64, Box<dyn Error>> {
         let graph = black_box(&self.workload.graph);
         let weights = graph.weights(black_box(&self.workload.theta))?;
-        Ok(self.trace.replay(graph, &weights)?.expectation(None)?)
+        Ok(trace.replay(graph, &weights)?.expectation(None)?)
     }
 
     /// Seconds of processor time of one run of a stage, averaged over as many runs as make a sample long enough.
@@ -151,17 +168,14 @@ impl Bench {
                 checked(timed(|| encode_ptdprmc3(black_box(&self.trace), &mut out)))?
             }
             "decode" => checked(timed(|| decode(black_box(&self.bytes), &checks)))?,
-            // From the file, as a cache does it: the graph's hash names the file.
-            "load" => {
-                let load = || -> Result<Trace, Box<dyn Error>> {
-                    black_box(graph.content_hash());
-                    let file = std::fs::File::open(&self.file)?;
-                    let size_bytes = file.metadata()?.len();
-                    Ok(decode_stream(file, size_bytes, &checks)?.trace)
-                };
-                checked(timed(load))?
+            "load" => checked(timed(|| self.load()))?,
+            "first" => checked(timed(|| self.expectation(&self.load()?)))?,
+            "replay" => checked(timed(|| self.expectation(&self.trace)))?,
+            "analyze" => checked(timed(|| Plan::analyze(graph, &plan::Limits::default())))?,
+            "evaluate" => {
+                let evaluate = || self.plan.at(black_box(&self.workload.theta)).map(|at| at.expectation());
+                checked(timed(evaluate))?
             }
-            "replay" => checked(timed(|| self.expectation()))?,
             other => return Err(format!("there is no stage {other}").into()),
         })
     }

@@ -19,9 +19,9 @@ pub(crate) struct Workload {
     pub(crate) theta: Vec<f64>,
     pub(crate) graph: Graph,
     /// Raw moments 1 to 4 at `theta`, from an independent solver.
-    moments: Vec<f64>,
+    pub(crate) moments: Vec<f64>,
     /// Relative error that the reference allows.
-    tolerance: f64,
+    pub(crate) tolerance: f64,
 }
 
 impl Workload {
