@@ -1,0 +1,48 @@
+# What developers run. Continuous integration runs `.ci/run` instead, which needs nothing but Rust and a C compiler;
+# both call the same commands.
+
+# These recipes.
+default:
+    @just --list --unsorted
+
+# Format all code.
+fmt:
+    cargo fmt --all
+    cargo fmt --manifest-path fuzz/Cargo.toml
+
+# Formatting and lints, as continuous integration checks them.
+lint:
+    cargo fmt --all -- --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# All ordinary tests.
+test:
+    cargo test --workspace
+
+# The tests marked as heavy: minutes, or gigabytes.
+heavy:
+    cargo test --release --workspace -- --ignored
+
+# Licences, bans and sources of all dependencies; no network.
+deny:
+    cargo deny check licenses bans sources
+
+# Known vulnerabilities of dependencies; fetches the advisory database.
+advisories:
+    cargo deny check advisories
+
+# The unmodified phasic against a real hub and the `phasic` command (Python registry for the first run).
+interop:
+    interop/run
+
+# Time of each stage on the public workloads.
+bench *FILTER:
+    cargo bench --package phasic-engine -- {{FILTER}}
+
+# The same stages beside the published phasic; writes docs/performance.md (Python registry for the first run).
+bench-vs-phasic *OPTIONS:
+    bench/versus-phasic {{OPTIONS}}
+
+# Fuzz one target: artifact_read, graph_json, model_json, registry_read, expression_parse. Needs cargo-fuzz and a nightly.
+fuzz TARGET SECONDS="60":
+    fuzz/run {{TARGET}} {{SECONDS}}
