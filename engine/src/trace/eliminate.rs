@@ -4,6 +4,7 @@
 
 use super::order::elimination_order;
 use super::rows::{Child, Children, Parent, Parents};
+use super::sink::{Counter, Recorder, Sink};
 use super::{Command, EliminationError, Forecast, Input, Limits, Observer, Progress, Trace};
 use crate::graph::{Graph, START};
 
@@ -66,84 +67,6 @@ pub fn forecast(
         slots: u64::from(run.next_slot),
         inputs: inputs.len() as u64,
     })
-}
-
-/// Where commands go.
-trait Sink {
-    /// Whether finished lists must be kept for the last phase.
-    const STORES: bool;
-
-    fn push(&mut self, command: Command);
-    fn count(&self) -> u64;
-    fn memory_bytes(&self) -> u64;
-
-    /// Makes room for `more` commands within `free_bytes` of further memory; `false` when that is not possible.
-    fn reserve(&mut self, more: usize, free_bytes: u64) -> bool;
-}
-
-#[derive(Default)]
-struct Recorder {
-    commands: Vec<Command>,
-}
-
-impl Sink for Recorder {
-    const STORES: bool = true;
-
-    // Inlined, a command is built in its place; a call would pass it through memory in pieces.
-    #[inline]
-    fn push(&mut self, command: Command) {
-        self.commands.push(command);
-    }
-
-    fn count(&self) -> u64 {
-        self.commands.len() as u64
-    }
-
-    fn memory_bytes(&self) -> u64 {
-        (self.commands.capacity() * size_of::<Command>()) as u64
-    }
-
-    fn reserve(&mut self, more: usize, free_bytes: u64) -> bool {
-        let (length, capacity) = (self.commands.len(), self.commands.capacity());
-        if capacity - length >= more {
-            return true;
-        }
-        // While the array moves, the old one and the new one are both alive.
-        let affordable = (free_bytes / size_of::<Command>() as u64).min(usize::MAX as u64) as usize;
-        let wanted = (2 * capacity).max(length + more).min(affordable);
-        if wanted < length + more {
-            return false;
-        }
-        self.commands.try_reserve_exact(wanted - length).is_ok()
-    }
-}
-
-#[derive(Default)]
-struct Counter {
-    commands: u64,
-    rows: u64,
-}
-
-impl Sink for Counter {
-    const STORES: bool = false;
-
-    #[inline]
-    fn push(&mut self, command: Command) {
-        self.commands += 1;
-        self.rows += u64::from(matches!(command, Command::Row { .. }));
-    }
-
-    fn count(&self) -> u64 {
-        self.commands
-    }
-
-    fn memory_bytes(&self) -> u64 {
-        0
-    }
-
-    fn reserve(&mut self, _: usize, _: u64) -> bool {
-        true
-    }
 }
 
 struct Run<'a, S, O> {
@@ -260,7 +183,9 @@ impl<'a, S: Sink, O: Observer> Run<'a, S, O> {
             for &record in &records {
                 let longest = mine.len() + self.children.of(record.position).len();
                 self.reserve(4 + 6 * mine.len() + 2 * longest, position)?;
-                self.check_memory(40 * longest as u64, position)?;
+                if longest > self.merged.capacity().min(self.children.capacity(record.position)) {
+                    self.check_memory(40 * longest as u64, position)?;
+                }
                 self.bypass(position, record, &mine);
             }
             self.children.release(position);
@@ -392,6 +317,9 @@ impl<'a, S: Sink, O: Observer> Run<'a, S, O> {
         let longest = self.limits.commands.min(u64::from(u32::MAX).saturating_sub(more as u64));
         if self.sink.count() > longest {
             return Err(self.too_long(position));
+        }
+        if self.sink.has_room(more) {
+            return Ok(());
         }
         let free = self.limits.memory_bytes.saturating_sub(self.held_bytes());
         if self.sink.reserve(more, free) { Ok(()) } else { Err(self.too_large(position)) }

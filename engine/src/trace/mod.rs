@@ -12,6 +12,7 @@ mod limits;
 mod order;
 mod replay;
 mod rows;
+mod sink;
 mod sweep;
 mod wide;
 

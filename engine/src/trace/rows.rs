@@ -41,6 +41,11 @@ impl Children {
         }
     }
 
+    /// How many entries fit into a position's own storage.
+    pub(super) fn capacity(&self, position: u32) -> usize {
+        self.changed[position as usize].as_ref().map_or(0, Vec::capacity)
+    }
+
     pub(super) fn replace(&mut self, position: u32, list: &[Child]) {
         let changed = self.changed[position as usize].get_or_insert_default();
         let before = changed.capacity();
