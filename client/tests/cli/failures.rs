@@ -94,3 +94,50 @@ fn a_broken_settings_file_stops_every_command_with_its_line() {
     assert_eq!((ended.status, ended.out.as_str()), (2, ""));
     assert!(ended.err.contains("client.toml") && ended.err.contains("hub_tokn"), "{}", ended.err);
 }
+
+#[test]
+fn a_limit_that_is_reached_is_named_with_the_flag_that_raises_it() {
+    let scene = Scene::new();
+    scene.write("graph.json", scene.output(&["graph", "coal_n5_theta1"]));
+    for (command, flag, enough) in [
+        ("hash builtin:kingman", "--max-steps 10", "--max-steps 10000"),
+        ("hash builtin:kingman", "--max-vertices 3", "--max-vertices 6"),
+        ("hash graph.json", "--max-vertices 3", "--max-vertices 6"),
+        ("hash builtin:kingman", "--max-edges 3", "--max-edges 5"),
+        ("hash builtin:kingman", "--memory 9B", "--memory 1MiB"),
+        ("hash graph.json", "--memory 9B", "--memory 1MiB"),
+        ("forecast coal_n5_theta1", "--max-commands 37", "--max-commands 38"),
+        ("eliminate coal_n5_theta1 -o x.bin", "--max-commands 37", "--max-commands 38"),
+        ("eval coal_n5_theta1 --compat", "--max-commands 37", "--max-commands 38"),
+        ("eval builtin:two_island", "--max-multiply-adds 3", "--max-multiply-adds 100000"),
+        (
+            "eliminate builtin:two_island -o x.bin --ordering fast",
+            "--max-multiply-adds 3",
+            "--max-multiply-adds 100000",
+        ),
+    ] {
+        let asked = |flag: &str| {
+            let arguments: Vec<_> = command.split(' ').chain(flag.split(' ')).collect();
+            scene.run(&arguments)
+        };
+        let ended = asked(flag);
+        assert_eq!((ended.status, ended.out.as_str()), (2, ""), "{command} {flag}: {ended:?}");
+        let name = flag.split(' ').next().unwrap();
+        assert!(
+            ended.err.ends_with(&format!("\n{name} raises this limit\n")),
+            "{command} {flag}: {}",
+            ended.err
+        );
+        let ended = asked(enough);
+        assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{command} {enough}");
+    }
+}
+
+#[test]
+fn limits_no_engine_can_keep_are_wrong_usage() {
+    for (flag, value) in [("--memory", "lots"), ("--max-commands", "4294967296"), ("--max-vertices", "-1")] {
+        let ended = Scene::new().run(&["hash", "builtin:kingman", &format!("{flag}={value}")]);
+        assert_eq!((ended.status, ended.out.as_str()), (2, ""), "{flag}");
+        assert!(ended.err.contains(flag) && ended.err.contains(value), "{}", ended.err);
+    }
+}

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::limits::Limits;
 use crate::quantity::Quantity;
 
 const ABOUT: &str = "Prepare, check, evaluate and share phase-type models.";
@@ -49,6 +50,8 @@ A vector is written 0.5,2 or @FILE with one vector a line, numbers separated by 
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: Global,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

@@ -5,11 +5,15 @@
 use std::fmt;
 use std::io;
 
+use phasic_engine::document::DocumentError;
 use phasic_engine::plan::AnalysisError;
 use phasic_engine::trace::EliminationError;
 use phasic_hub_client::PullError;
 use phasic_hub_client::cache::CacheError;
 use phasic_hub_client::hub::HubError;
+
+use crate::limits::{advised, flag_of_analysis, flag_of_elimination, flag_of_problem};
+use crate::output::printable;
 
 /// Why a command ended without its result.
 #[derive(Debug)]
@@ -31,6 +35,14 @@ impl Failure {
 
     pub(crate) fn refused(message: impl Into<String>) -> Self {
         Self::Refused(message.into())
+    }
+
+    /// For a model whose document cannot be read or built.
+    pub(crate) fn unusable(model: &str) -> impl Fn(DocumentError) -> Self {
+        move |error| {
+            let advice = advised(&error, flag_of_problem(error.problem()));
+            Self::Input(format!("cannot use '{}': {advice}", printable(model)))
+        }
     }
 
     /// The status the process ends with.
@@ -72,13 +84,13 @@ impl From<HubError> for Failure {
 
 impl From<EliminationError> for Failure {
     fn from(error: EliminationError) -> Self {
-        Self::Input(error.to_string())
+        Self::Input(advised(&error, flag_of_elimination(&error)))
     }
 }
 
 impl From<AnalysisError> for Failure {
     fn from(error: AnalysisError) -> Self {
-        Self::Input(error.to_string())
+        Self::Input(advised(&error, flag_of_analysis(&error)))
     }
 }
 

@@ -8,6 +8,7 @@ mod arguments;
 mod commands;
 mod destination;
 mod failure;
+mod limits;
 mod output;
 mod progress;
 mod quantity;
@@ -23,12 +24,14 @@ use clap::Parser as _;
 use arguments::{Arguments, Command};
 use commands::Answer;
 use failure::Failure;
+use limits::Limits;
 use output::Output;
 use settings::Settings;
 
 /// What every command is given.
 struct Context<'a> {
     settings: Settings,
+    limits: Limits,
     output: Output<'a>,
 }
 
@@ -48,7 +51,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<Answer, Failure> {
     let settings = Settings::gather(&arguments.global)?;
     let output = Output::new(arguments.global.json, std::io::stdout().lock());
-    let mut context = Context { settings, output };
+    let mut context = Context { settings, limits: arguments.limits, output };
     let answer = match arguments.command {
         Command::Models(models) => commands::models::run(&models, &mut context),
         Command::Hash(model) => commands::hash::run(&model, &mut context),

@@ -31,6 +31,19 @@ impl Bar {
         Self { bar }
     }
 
+    /// A sign of life and a clock, for work whose end cannot be told.
+    pub(crate) fn spinning(label: &'static str) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}, {elapsed} so far") {
+            bar.set_style(style);
+        }
+        bar.set_message(label);
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        Self { bar }
+    }
+
     pub(crate) fn set(&self, done: u64, of: u64) {
         self.bar.set_length(of);
         self.bar.set_position(done);

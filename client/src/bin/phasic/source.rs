@@ -5,7 +5,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use phasic_engine::document::{self, Document, DocumentError};
+use phasic_engine::document::{self, Document};
 use phasic_engine::graph::{Graph, GraphHash, GraphLimits};
 use phasic_engine::model::{self, ModelDocument, Number};
 use phasic_engine::reference;
@@ -16,6 +16,7 @@ use crate::Context;
 use crate::arguments::{Assignment, ModelArguments};
 use crate::failure::Failure;
 use crate::output::printable;
+use crate::progress::Bar;
 
 impl Context<'_> {
     /// The graph of the model a command was given.
@@ -25,8 +26,6 @@ impl Context<'_> {
 
     /// The graph of `model` with these constants.
     pub(crate) fn graph_of(&self, model: &str, constants: &[Assignment]) -> Result<Graph, Failure> {
-        let unusable =
-            |error: DocumentError| Failure::input(format!("cannot use '{}': {error}", printable(model)));
         let document = match self.document(model)? {
             Document::Model(document) => Document::Model(set(document, constants, model)?),
             other if constants.is_empty() => other,
@@ -37,18 +36,23 @@ impl Context<'_> {
                 )));
             }
         };
-        document.into_graph(&GraphLimits::default()).map_err(unusable)
+        let limits = self.limits.graph();
+        let _building = Bar::spinning("building the graph");
+        match document {
+            Document::Model(document) => document.build_within(&limits, self.limits.steps()),
+            other => other.into_graph(&limits),
+        }
+        .map_err(Failure::unusable(model))
     }
 
     fn document(&self, model: &str) -> Result<Document, Failure> {
-        let unusable =
-            |error: DocumentError| Failure::input(format!("cannot use '{}': {error}", printable(model)));
+        let (limits, unusable) = (self.limits.graph(), Failure::unusable(model));
         if model == "-" {
             let mut text = String::new();
             std::io::stdin().lock().read_to_string(&mut text).map_err(|error| {
                 Failure::input(format!("cannot read the model from standard input: {error}"))
             })?;
-            return document::read(&text).map_err(unusable);
+            return document::read_within(&text, &limits).map_err(unusable);
         }
         if let Some(name) = model.strip_prefix("builtin:") {
             let found = model::find(name).ok_or_else(|| no_such_model(name))?;
@@ -57,7 +61,7 @@ impl Context<'_> {
         if Path::new(model).exists() || looks_like_a_path(model) {
             let text = std::fs::read_to_string(model)
                 .map_err(|error| Failure::input(format!("cannot read '{}': {error}", printable(model))))?;
-            return document::read(&text).map_err(unusable);
+            return document::read_within(&text, &limits).map_err(unusable);
         }
         if let Some(compute) = reference::find(model).or_else(|| reference_by_hash(model)) {
             return compute.document().map(Document::Model).map_err(unusable);

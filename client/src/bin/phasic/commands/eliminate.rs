@@ -3,7 +3,7 @@
 use phasic_engine::artifact::{encode_ptdprmc1, encode_ptdprmc3};
 use phasic_engine::graph::Graph;
 use phasic_engine::plan;
-use phasic_engine::trace::{Limits, Trace, eliminate};
+use phasic_engine::trace::{Trace, eliminate};
 use serde_json::json;
 
 use super::Answer;
@@ -33,9 +33,9 @@ pub(crate) fn run(arguments: &EliminateArguments, context: &mut Context<'_>) -> 
     }
     let trace = match arguments.ordering {
         Ordering::Phasic => {
-            eliminate(&graph, &Limits::default(), &mut Bar::new("eliminating", Unit::Vertices))?
+            eliminate(&graph, &context.limits.elimination(), &mut Bar::new("eliminating", Unit::Vertices))?
         }
-        Ordering::Fast => plan::lower(&graph, &plan::Limits::default())?,
+        Ordering::Fast => plan::lower(&graph, &context.limits.analysis())?,
     };
     match arguments.format {
         Format::Ptdprmc3 => encode_ptdprmc3(&trace, &mut destination),

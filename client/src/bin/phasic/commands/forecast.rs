@@ -17,8 +17,7 @@ const PROBE_VERTICES: i32 = 48;
 
 pub(crate) fn run(arguments: &ModelArguments, context: &mut Context<'_>) -> Result<Answer, Failure> {
     let graph = context.graph(arguments)?;
-    let limits = Limits::default();
-    let cost = forecast(&graph, &limits, &mut Bar::new("forecasting", Unit::Vertices))?;
+    let cost = forecast(&graph, &context.limits.forecast(), &mut Bar::new("forecasting", Unit::Vertices))?;
     let speed = Speed::measure();
     let estimate = speed.time_for(cost.commands);
     if context.output.json {

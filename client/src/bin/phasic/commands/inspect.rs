@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use phasic_engine::artifact::{Checks, Decoded, Format, decode};
-use phasic_engine::trace::Limits;
 use phasic_hub_api::{GraphHash, Sha256};
 use phasic_hub_client::verification::{Evidence, Verified, verify};
 use serde_json::{Value, json};
@@ -25,9 +24,15 @@ pub(crate) fn run(arguments: &InspectArguments, context: &mut Context<'_>) -> Re
             let graph = context.graph_of(model, &arguments.set)?;
             let hash = graph.content_hash();
             report.graph_hash = Some(hash);
-            verify(&bytes, &graph, hash, &Limits::default(), &mut Bar::new("verifying", Unit::Vertices))
-                .map(|Verified { decoded, evidence }| (decoded, Some(evidence)))
-                .map_err(|error| error.to_string())
+            verify(
+                &bytes,
+                &graph,
+                hash,
+                &context.limits.elimination(),
+                &mut Bar::new("verifying", Unit::Vertices),
+            )
+            .map(|Verified { decoded, evidence }| (decoded, Some(evidence)))
+            .map_err(|error| error.to_string())
         }
     };
     // With a graph, a file may be intact and still not its program: say what is in it all the same.

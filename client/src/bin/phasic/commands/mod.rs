@@ -47,6 +47,7 @@ impl Context<'_> {
     pub(crate) fn hub_trying(&self, retry: RetryPolicy) -> Result<HubClient, Failure> {
         let mut builder =
             hub::HubClient::builder(&self.settings.hub_url).cache(self.settings.cache()?).retry(retry);
+        builder = builder.verification_limits(self.limits.elimination());
         if let Some(token) = &self.settings.hub_token {
             builder = builder.token(token);
         }

@@ -7,14 +7,15 @@ mod question;
 mod solver;
 
 use phasic_engine::graph::Graph;
-use phasic_engine::plan::{self, Plan};
-use phasic_engine::trace::{Limits, eliminate};
+use phasic_engine::plan::Plan;
+use phasic_engine::trace::eliminate;
 use phasic_hub_client::verification::{Evidence, verify};
 
 use super::Answer;
 use super::inspect;
 use crate::arguments::EvalArguments;
 use crate::failure::Failure;
+use crate::limits::Limits;
 use crate::output::Output;
 use crate::progress::{Bar, Unit};
 use crate::vectors::Vector;
@@ -31,7 +32,7 @@ pub(crate) fn run(arguments: &EvalArguments, context: &mut Context<'_>) -> Resul
     // Every θ is found fit before the long work begins.
     thetas.iter().try_for_each(|theta| check(&graph, theta))?;
     let discrete = graph.was_dph();
-    let solver = solver(graph, arguments)?;
+    let solver = solver(graph, arguments, &context.limits)?;
     if discrete && question.asks_for_higher_moments() {
         note(
             "note: moments of a model in discrete time are those of its jump chain with exponential steps, as in phasic",
@@ -60,20 +61,21 @@ fn print(answers: &[Results<'_>], output: &mut Output<'_>) -> Result<(), Failure
 }
 
 /// What answers: a plan of the model, or the program of a file.
-fn solver(graph: Graph, arguments: &EvalArguments) -> Result<Solver, Failure> {
+fn solver(graph: Graph, arguments: &EvalArguments, limits: &Limits) -> Result<Solver, Failure> {
     let Some(path) = &arguments.artifact else {
         if arguments.compat {
             warn_of_parallel_edges(&graph, "--compat");
-            let trace = eliminate(&graph, &Limits::default(), &mut Bar::new("eliminating", Unit::Vertices))?;
+            let trace =
+                eliminate(&graph, &limits.elimination(), &mut Bar::new("eliminating", Unit::Vertices))?;
             return Ok(Solver::Program(Box::new((graph, trace))));
         }
-        let plan = Plan::analyze(&graph, &plan::Limits::default())?;
+        let plan = Plan::analyze(&graph, &limits.analysis())?;
         return Ok(Solver::Plan(Box::new(plan)));
     };
     let bytes = inspect::read(path)?;
     let mut bar = Bar::new("verifying", Unit::Vertices);
     let verified =
-        verify(&bytes, &graph, graph.content_hash(), &Limits::default(), &mut bar).map_err(|error| {
+        verify(&bytes, &graph, graph.content_hash(), &limits.elimination(), &mut bar).map_err(|error| {
             Failure::refused(format!("'{}' must not be used for this model: {error}", path.display()))
         })?;
     drop(bar);
