@@ -43,6 +43,6 @@ bench *FILTER:
 bench-vs-phasic *OPTIONS:
     bench/versus-phasic {{OPTIONS}}
 
-# Fuzz one target: artifact_read, graph_json, model_json, registry_read, expression_parse. Needs cargo-fuzz and a nightly.
+# Fuzz one target: artifact_read, graph_json, model_json, registry_read, expr_parse, plan_read. Needs cargo-fuzz and a nightly.
 fuzz TARGET SECONDS="60":
     fuzz/run {{TARGET}} {{SECONDS}}

@@ -45,3 +45,8 @@ fn expressions_from_anywhere_are_read_or_refused() {
 fn registry_documents_from_anywhere_are_read_or_refused() {
     replay("registry_read", entry::registry_read);
 }
+
+#[test]
+fn plan_files_from_anywhere_are_read_or_refused() {
+    replay("plan_read", entry::plan_read);
+}

@@ -117,8 +117,8 @@ impl HubClientBuilder {
         self
     }
 
-    /// How much an elimination may use while a pulled program is made anew for comparison. Beyond these limits its
-    /// results are put into the graph's equations instead, see [`crate::verification::verify`].
+    /// How much an elimination may use while a pulled program is made anew for comparison. A program that would need more
+    /// is not installed, see [`crate::verification::verify`].
     pub fn verification_limits(mut self, limits: Limits) -> Self {
         self.verification_limits = limits;
         self

@@ -168,13 +168,14 @@ async fn progress_of_the_download_reaches_its_end() {
 }
 
 #[tokio::test]
-async fn a_program_too_large_to_make_anew_is_put_into_the_equations() {
+async fn a_program_too_large_to_make_anew_is_not_installed() {
     let graph = kingman(20);
     let lab = Lab::offering(&graph, ptdprmc3(&graph)).await;
     let builder = HubClient::builder(lab.server.uri()).cache(lab.cache());
     let client = builder.verification_limits(Limits::default().with_commands(10)).build().unwrap();
-    let pulled = client.pull_with(&graph, PullOptions::default()).await.unwrap();
-    assert!(matches!(pulled, Pulled::Installed { evidence: Evidence::Solved, .. }), "{pulled:?}");
+    let error = client.pull_with(&graph, PullOptions::default()).await.unwrap_err();
+    assert!(error.to_string().contains("cannot be made anew here"), "{error}");
+    assert!(!lab.cache().program_path(&graph.content_hash()).exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

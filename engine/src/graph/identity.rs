@@ -85,8 +85,9 @@ digest_type! {
     /// A digest of the ordered target lists of a graph.
     ///
     /// It is the SHA-256 of a sequence of little-endian u64: the number of vertices, then for each vertex, in index
-    /// order, its number of out-edges and their targets in edge order. Two graphs with one content hash and one
-    /// edge-order digest have the same edges at the same places, so a program made for one runs on the other.
+    /// order, its number of out-edges and their targets in edge order. In two graphs with one content hash and one
+    /// edge-order digest, the edges at the same places have the same targets. A program depends on nothing else, so one
+    /// made for the first runs on the second; which of several parallel edges has which coefficients may still differ.
     EdgeOrderDigest, "an edge-order digest"
 }
 

@@ -127,6 +127,14 @@ fn rates_over_twelve_decades_keep_every_digit() {
 }
 
 #[test]
+fn moments_beyond_the_range_of_f64_are_infinite() {
+    let plan = plan(&queue(1));
+    let at = plan.at(&[1.0, 1e-200]).unwrap();
+    assert!(close(at.expectation(), 1e200, 1e-15));
+    assert_eq!((at.moments(2)[1], at.variance()), (f64::INFINITY, f64::INFINITY));
+}
+
+#[test]
 fn the_memory_limit_is_held() {
     let pairs = (1..80).flat_map(|from| (1..=80).map(move |to| (from, to, [1.0, 1.0])));
     let graph = build(81, pairs.filter(|&(from, to, _)| from != to));

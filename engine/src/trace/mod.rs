@@ -17,7 +17,7 @@ mod sweep;
 mod wide;
 
 pub use command::{Command, Input, Trace};
-pub use eliminate::{eliminate, forecast};
+pub use eliminate::{eliminate, first_difference, forecast};
 pub use hierarchy::{ComponentGraph, HierarchyError, component_graphs, hierarchical_waiting_times};
 pub use limits::{EliminationError, Forecast, Limits, Observer, Progress};
 pub use replay::{Replay, ReplayError};

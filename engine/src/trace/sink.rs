@@ -1,4 +1,4 @@
-//! Where an elimination's commands go: into a list, or nowhere but a count.
+//! Where an elimination's commands go: into a list, against another list, or nowhere but a count.
 
 use super::Command;
 
@@ -75,6 +75,54 @@ impl Sink for Counter {
 
     fn count(&self) -> u64 {
         self.commands
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        0
+    }
+
+    fn has_room(&self, _: usize) -> bool {
+        true
+    }
+
+    fn reserve(&mut self, _: usize, _: u64) -> bool {
+        true
+    }
+}
+
+/// Holds commands against those of a program that is already there; stores none.
+pub(super) struct Comparer<'a> {
+    expected: &'a [Command],
+    count: usize,
+    /// The first command that is another one.
+    pub(super) difference: Option<usize>,
+}
+
+impl<'a> Comparer<'a> {
+    pub(super) fn new(expected: &'a [Command]) -> Self {
+        Self { expected, count: 0, difference: None }
+    }
+
+    /// The first difference, the end of the shorter program included.
+    pub(super) fn first_difference(&self) -> Option<usize> {
+        let ends = (self.count != self.expected.len()).then(|| self.count.min(self.expected.len()));
+        self.difference.or(ends)
+    }
+}
+
+impl Sink for Comparer<'_> {
+    const STORES: bool = true;
+
+    #[inline]
+    fn push(&mut self, command: Command) {
+        if self.expected.get(self.count) != Some(&command) && self.difference.is_none() {
+            self.difference = Some(self.count);
+        }
+        self.count += 1;
+    }
+
+    fn count(&self) -> u64 {
+        self.count as u64
     }
 
     fn memory_bytes(&self) -> u64 {

@@ -153,7 +153,7 @@ pub(crate) fn format_name(format: Format) -> &'static str {
 pub(crate) fn name(evidence: Evidence) -> &'static str {
     match evidence {
         Evidence::Reproduced => "reproduced",
-        Evidence::Solved => "solved",
+        Evidence::Fast => "reproduced, fast ordering",
         _ => "other",
     }
 }

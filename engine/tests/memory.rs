@@ -1,0 +1,99 @@
+//! What the library promises about memory, measured by an allocator that counts.
+//!
+//! One test, so that nothing else allocates meanwhile.
+#![allow(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a test may fail loudly")]
+
+use peak_alloc::PeakAlloc;
+use phasic_engine::artifact::{Checks, decode, encode_ptdprmc3};
+use phasic_engine::graph::{Graph, GraphBuilder, Rate, START};
+use phasic_engine::trace::{EliminationError, Limits, eliminate, forecast};
+
+#[global_allocator]
+static COUNTING: PeakAlloc = PeakAlloc;
+
+/// Most bytes that were allocated at one time during `run`, beyond those before it.
+fn peak_bytes<T>(run: impl FnOnce() -> T) -> (u64, T) {
+    let before = COUNTING.current_usage();
+    COUNTING.reset_peak_usage();
+    let result = run();
+    ((COUNTING.peak_usage() - before) as u64, result)
+}
+
+/// Every vertex leads to every other one: fill grows with the cube.
+fn dense(vertices: u32) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=vertices {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for from in 1..vertices {
+        for to in (1..=vertices).filter(|&to| to != from) {
+            builder.add_edge(from, to, Rate::Coefficients(&[1.0])).unwrap();
+        }
+    }
+    builder.finish()
+}
+
+#[test]
+fn memory_stays_within_what_is_promised() {
+    a_million_edges_take_at_most_64_mb_beyond_their_coefficients();
+    eliminations_stay_within_their_budget();
+    decoding_allocates_at_most_twice_the_file();
+}
+
+fn a_million_edges_take_at_most_64_mb_beyond_their_coefficients() {
+    let (vertices, per_vertex) = (250_000_u32, 4);
+    let coefficient_bytes = 8 * u64::from(vertices - 8) * per_vertex;
+    let (peak, graph) = peak_bytes(|| {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        for state in 1..vertices {
+            builder.add_vertex(&[state.cast_signed()]).unwrap();
+        }
+        for from in 1..vertices - 7 {
+            for step in 1..=u32::try_from(per_vertex).unwrap() {
+                builder.add_edge(from, from + step, Rate::Coefficients(&[1.0])).unwrap();
+            }
+        }
+        builder.finish()
+    });
+    assert!(graph.edge_count() > 999_000);
+    // While the edges are sorted by source, their coefficients are there twice.
+    assert!(peak <= 64_000_000 + 2 * coefficient_bytes, "building: {peak} bytes");
+    let (held, copy) = peak_bytes(|| graph.clone());
+    assert_eq!(copy, graph);
+    assert!(held <= 64_000_000 + coefficient_bytes, "holding: {held} bytes");
+}
+
+fn eliminations_stay_within_their_budget() {
+    let graph = dense(120);
+    let (whole, trace) = peak_bytes(|| eliminate(&graph, &Limits::default(), &mut ()).unwrap());
+    drop(trace);
+    for budget in [whole / 40, whole / 8, whole / 2, whole, 2 * whole] {
+        let limits = Limits::default().with_memory_bytes(budget);
+        let (peak, result) = peak_bytes(|| eliminate(&graph, &limits, &mut ()).map(drop));
+        assert!(peak <= budget + 4096, "budget {budget}, peak {peak}");
+        assert!(matches!(result, Ok(()) | Err(EliminationError::Memory { .. })), "{result:?}");
+        let (peak, _) = peak_bytes(|| forecast(&graph, &limits, &mut ()));
+        assert!(peak <= budget + 4096, "forecast: budget {budget}, peak {peak}");
+    }
+}
+
+fn decoding_allocates_at_most_twice_the_file() {
+    let graph = dense(30);
+    let mut file = Vec::new();
+    encode_ptdprmc3(&eliminate(&graph, &Limits::default(), &mut ()).unwrap(), &mut file).unwrap();
+    let limit = 2 * file.len() as u64;
+    let (peak, decoded) = peak_bytes(|| decode(&file, &Checks::default()).map(drop));
+    assert!(decoded.is_ok() && peak <= limit, "intact: {peak} bytes");
+    for magic in [b"PTDPRMC3", b"PTDPRMC1"] {
+        for field in (8..56).step_by(8) {
+            for value in [0, 1, 1 << 31, 1 << 32, 1 << 63, u64::MAX] {
+                let mut hostile = file.clone();
+                hostile[..8].copy_from_slice(magic);
+                hostile[field..field + 8].copy_from_slice(&value.to_le_bytes());
+                let (peak, _) = peak_bytes(|| decode(&hostile, &Checks::default()).map(drop));
+                assert!(peak <= limit, "{value:#x} at byte {field}: {peak} bytes");
+            }
+        }
+    }
+}
