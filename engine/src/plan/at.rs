@@ -229,8 +229,9 @@ impl<'p> At<'p> {
         tape.run(self.plan, &self.factors);
         let value = |node: usize| tape.solutions[node][self.start];
         let (mean_a, mean_b) = (value(a), value(b));
-        let covariance =
-            seeds.iter().map(|&(node, scale)| scale * value(node)).sum::<f64>() - mean_a * mean_b;
+        let cross = seeds.iter().map(|&(node, scale)| scale * value(node)).sum::<f64>();
+        // Beyond the range of f64 there is nothing left to subtract from.
+        let covariance = if cross.is_infinite() { cross } else { cross - mean_a * mean_b };
         seeds.push((a, -mean_b));
         seeds.push((b, -mean_a));
         let gradient = move || {
