@@ -37,6 +37,7 @@
 pub mod blocking;
 pub mod cache;
 pub mod hub;
+pub mod refusal;
 pub mod verification;
 
 pub use hub::{HubClient, HubError, ListFilter, PullError, PullOptions, Pulled};

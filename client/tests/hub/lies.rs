@@ -3,6 +3,7 @@
 use phasic_engine::graph::Graph;
 use phasic_hub_api::Sha256;
 use phasic_hub_client::hub::{HubClient, PullError};
+use phasic_hub_client::refusal::Refusal;
 use phasic_hub_client::verification::VerificationError;
 use serde_json::{Value, json};
 use wiremock::matchers::path;
@@ -105,7 +106,7 @@ async fn a_program_for_another_order_of_edges_is_refused() {
     let [graph, other] = forks();
     let error = refusal(&graph, entry(&graph, &ptdprmc3(&other)), ptdprmc3(&other)).await;
     let PullError::Refused { source, .. } = error else { panic!("{error}") };
-    assert!(matches!(*source, VerificationError::Differs { .. }), "{source}");
+    assert!(matches!(*source, Refusal::Program(VerificationError::Differs { .. })), "{source}");
 }
 
 #[tokio::test]

@@ -96,7 +96,32 @@ async fn a_damaged_file_in_the_cache_is_fetched_again() {
         let (options, events) = watched();
         assert!(matches!(lab.client().pull_with(&graph, options).await.unwrap(), Pulled::Installed { .. }));
         assert_eq!(std::fs::read(&path).unwrap(), whole);
-        assert!(events.lock().unwrap().iter().any(|event| matches!(event, PullEvent::Replacing { .. })));
+        let replaced = |event: &&PullEvent| matches!(event, PullEvent::Replacing { .. });
+        assert_eq!(events.lock().unwrap().iter().filter(replaced).count(), 1, "judged once, told once");
+    }
+}
+
+#[tokio::test]
+async fn an_intact_program_of_another_graph_is_kept_until_forced_whatever_its_size() {
+    let graph = kingman(5);
+    let whole = ptdprmc3(&graph);
+    for (intact, reason) in [
+        (ptdprmc3(&kingman(7)), "another graph, one of at least 8 vertices; this graph has 6"),
+        (ptdprmc1(&kingman(7)), "another graph, one of at least 8 vertices; this graph has 6"),
+        (ptdprmc1(&kingman(4)), "another graph (graph_hash"),
+        (ptdprmc3(&kingman(4)), "another program"),
+    ] {
+        let lab = Lab::offering(&graph, whole.clone()).await;
+        let path = lab.cache().program_path(&graph.content_hash());
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &intact).unwrap();
+        let error = lab.client().pull(&graph, false).await.unwrap_err();
+        assert!(matches!(error, PullError::Conflict { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(reason) && text.contains("--force") && !text.contains("hostile"), "{text}");
+        assert_eq!(std::fs::read(&path).unwrap(), intact);
+        assert!(lab.client().pull(&graph, true).await.unwrap());
+        assert_eq!(std::fs::read(&path).unwrap(), whole);
     }
 }
 

@@ -7,7 +7,7 @@ use phasic_hub_api::{ArtifactName, ComputeId, EntryFault, Sha256};
 use super::NEWEST_REVISION;
 use crate::cache::CacheError;
 use crate::hub::HubError;
-use crate::verification::VerificationError;
+use crate::refusal::Refusal;
 
 /// Why a pull failed. Nothing was installed then.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +92,7 @@ pub enum PullError {
         /// Where it came from.
         url: String,
         /// What is wrong with it.
-        source: Box<VerificationError>,
+        source: Box<Refusal>,
     },
     /// The cache holds an intact program under this graph's hash that is not this graph's.
     #[error(
@@ -104,6 +104,6 @@ pub enum PullError {
         /// The file in the cache.
         path: PathBuf,
         /// What does not fit.
-        source: Box<VerificationError>,
+        source: Box<Refusal>,
     },
 }

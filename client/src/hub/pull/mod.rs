@@ -19,7 +19,7 @@ pub use error::PullError;
 use super::HubClient;
 use crate::cache::{ArtifactCache, NewEntry};
 use crate::verification::Evidence;
-use subject::{Fetched, Subject, compute, settle};
+use subject::{Fetched, Settled, Subject, compute, settle};
 
 /// phasic refuses anything above, and so do we.
 const NEWEST_REVISION: u32 = 3;
@@ -105,7 +105,8 @@ impl HubClient {
     /// Brings the artifact of `graph` into the cache, as phasic's `pull_cache` does: true when it is there afterwards,
     /// false when the hub has none.
     ///
-    /// A usable file in the cache is enough unless `force` is set; the network is then not touched. Otherwise the
+    /// A usable file in the cache is enough unless `force` is set; the network is then not touched. A damaged file there
+    /// is replaced; an intact one that is not this graph's is a [`PullError::Conflict`] unless forced. Otherwise the
     /// artifact is fetched, its size and SHA-256 checked while it arrives, its program verified against the graph (see
     /// [`crate::verification::verify`]) and installed atomically in the PTDPRMC3 form, all components with it or nothing.
     ///
@@ -150,9 +151,10 @@ impl HubClient {
         let copy = Arc::clone(&graph);
         let hash = compute(move |_| copy.content_hash()).await;
         let subject = Subject { graph, hash, limits: self.inner.verification_limits, options };
-        if let Some(path) = settle(&subject, &cache).await? {
-            return Ok(Pulled::Present { path });
-        }
+        let damaged = match settle(&subject, &cache, None).await? {
+            Settled::Present(path) => return Ok(Pulled::Present { path }),
+            Settled::Wanting { damaged } => damaged,
+        };
         let registry = self.registry().await?;
         let Some((id, entry)) = registry.document().find_by_hash(hash) else {
             return match registry.fault_for(hash) {
@@ -165,7 +167,7 @@ impl HubClient {
         }
         let _lock = cache.lock(&hash).await?;
         // Whoever held the lock before may have brought it.
-        if let Some(path) = settle(&subject, &cache).await? {
+        if let Settled::Present(path) = settle(&subject, &cache, damaged).await? {
             return Ok(Pulled::Present { path });
         }
         self.install(subject, &cache, id, entry).await
