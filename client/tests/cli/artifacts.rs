@@ -148,6 +148,31 @@ fn an_intact_file_of_another_graph_is_refused_but_described() {
 }
 
 #[test]
+fn an_intact_file_of_a_larger_graph_is_no_attack() {
+    let scene = Scene::new();
+    for format in ["ptdprmc3", "ptdprmc1"] {
+        scene.output(&[
+            "eliminate",
+            "builtin:kingman",
+            "--set",
+            "n=7",
+            "-o",
+            "seven.bin",
+            "--format",
+            format,
+        ]);
+        let reason =
+            "it is intact, but was made for another graph, one of at least 8 vertices; this graph has 6";
+        let ended = scene.run(&["inspect", "seven.bin", "--graph", "builtin:kingman"]);
+        assert_eq!(ended.status, 4);
+        assert_eq!(ended.err, format!("error: 'seven.bin' must not be used: {reason}\n"));
+        let ended = scene.run(&["eval", "builtin:kingman", "--artifact", "seven.bin"]);
+        assert_eq!((ended.status, ended.out.as_str()), (4, ""));
+        assert_eq!(ended.err, format!("error: 'seven.bin' must not be used for this model: {reason}\n"));
+    }
+}
+
+#[test]
 fn an_unwritable_place_is_named_before_the_work() {
     let ended = Scene::new().run(&["eliminate", "coal_n5_theta1", "-o", "no/such/folder/x.bin"]);
     assert_eq!(ended.status, 2);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use phasic_engine::artifact::{Checks, Decoded, Format, decode};
 use phasic_hub_api::{GraphHash, Sha256};
+use phasic_hub_client::refusal::Refusal;
 use phasic_hub_client::verification::{Evidence, Verified, verify};
 use serde_json::{Value, json};
 
@@ -32,7 +33,7 @@ pub(crate) fn run(arguments: &InspectArguments, context: &mut Context<'_>) -> Re
                 &mut Bar::new("verifying", Unit::Vertices),
             )
             .map(|Verified { decoded, evidence }| (decoded, Some(evidence)))
-            .map_err(|error| error.to_string())
+            .map_err(|error| Refusal::new(error, &bytes, &graph).to_string())
         }
     };
     // With a graph, a file may be intact and still not its program: say what is in it all the same.

@@ -9,6 +9,7 @@ mod solver;
 use phasic_engine::graph::Graph;
 use phasic_engine::plan::Plan;
 use phasic_engine::trace::eliminate;
+use phasic_hub_client::refusal::Refusal;
 use phasic_hub_client::verification::{Evidence, verify};
 
 use super::Answer;
@@ -76,7 +77,8 @@ fn solver(graph: Graph, arguments: &EvalArguments, limits: &Limits) -> Result<So
     let mut bar = Bar::new("verifying", Unit::Vertices);
     let verified =
         verify(&bytes, &graph, graph.content_hash(), &limits.elimination(), &mut bar).map_err(|error| {
-            Failure::refused(format!("'{}' must not be used for this model: {error}", path.display()))
+            let refusal = Refusal::new(error, &bytes, &graph);
+            Failure::refused(format!("'{}' must not be used for this model: {refusal}", path.display()))
         })?;
     drop(bar);
     if verified.evidence == Evidence::Reproduced {
