@@ -14,17 +14,12 @@ use super::CacheError;
 const POLL: Duration = Duration::from_millis(20);
 
 /// The right to install one entry; given up when dropped, also by a killed process.
+///
+/// Keeps nobody out where this file system or its permissions allow no lock.
 #[derive(Debug)]
 pub struct EntryLock {
-    // Closing the file releases the lock. `None` where this file system or its permissions allow no lock.
-    file: Option<File>,
-}
-
-impl EntryLock {
-    /// Whether other processes are really kept out.
-    pub fn is_exclusive(&self) -> bool {
-        self.file.is_some()
-    }
+    // Closing the file releases the lock.
+    _file: Option<File>,
 }
 
 pub(super) async fn acquire(
@@ -33,13 +28,13 @@ pub(super) async fn acquire(
     timeout: Duration,
 ) -> Result<EntryLock, CacheError> {
     let Ok(file) = OpenOptions::new().create(true).append(true).open(&path) else {
-        return Ok(EntryLock { file: None });
+        return Ok(EntryLock { _file: None });
     };
     let started = Instant::now();
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(EntryLock { file: Some(file) }),
-            Err(TryLockError::Error(_)) => return Ok(EntryLock { file: None }),
+            Ok(()) => return Ok(EntryLock { _file: Some(file) }),
+            Err(TryLockError::Error(_)) => return Ok(EntryLock { _file: None }),
             Err(TryLockError::WouldBlock) => {}
         }
         let waited = started.elapsed();
