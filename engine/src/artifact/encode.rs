@@ -98,23 +98,7 @@ pub fn encode_ptdprmc1(
         let record = record(*command);
         fill_head(&mut bytes, &record);
         for (operand, place) in record.operands.iter().zip(bytes[32..].chunks_exact_mut(32)) {
-            place.fill(0);
-            match *operand {
-                Operand::None => {}
-                Operand::Memory(slot) => {
-                    place[0] = KIND_MEMORY;
-                    place[8..16].copy_from_slice(&u64::from(slot).to_le_bytes());
-                }
-                Operand::Input(input) => {
-                    let (kind, vertex, edge) = match trace.inputs()[input as usize] {
-                        Input::Edge { vertex, edge } => (KIND_EDGE, vertex, edge),
-                        Input::External { index } => (KIND_EXTERNAL, index, 0),
-                    };
-                    place[0] = kind;
-                    place[16..20].copy_from_slice(&vertex.to_le_bytes());
-                    place[20..24].copy_from_slice(&edge.to_le_bytes());
-                }
-            }
+            fill_operand_1(place, *operand, trace.inputs());
         }
         out.write_all(&bytes)?;
     }
@@ -128,6 +112,26 @@ pub fn encode_ptdprmc1(
         out.write_all(&slot.to_le_bytes())?;
     }
     out.flush()
+}
+
+fn fill_operand_1(place: &mut [u8], operand: Operand, inputs: &[Input]) {
+    place.fill(0);
+    match operand {
+        Operand::None => {}
+        Operand::Memory(slot) => {
+            place[0] = KIND_MEMORY;
+            place[8..16].copy_from_slice(&u64::from(slot).to_le_bytes());
+        }
+        Operand::Input(input) => {
+            let (kind, vertex, edge) = match inputs[input as usize] {
+                Input::Edge { vertex, edge } => (KIND_EDGE, vertex, edge),
+                Input::External { index } => (KIND_EXTERNAL, index, 0),
+            };
+            place[0] = kind;
+            place[16..20].copy_from_slice(&vertex.to_le_bytes());
+            place[20..24].copy_from_slice(&edge.to_le_bytes());
+        }
+    }
 }
 
 /// The hash as the header of PTDPRMC1 holds it: its first eight bytes, reversed.

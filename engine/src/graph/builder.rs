@@ -5,7 +5,7 @@
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 
-use super::{Graph, GraphError, START};
+use super::{Graph, GraphError, GraphLimits, START};
 
 /// What an edge is given as. The first edge that does not leave the start decides which of the two the graph uses.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,48 +14,6 @@ pub enum Rate<'a> {
     Scalar(f64),
     /// One coefficient per parameter; the graph is parameterized.
     Coefficients(&'a [f64]),
-}
-
-/// Bounds on the size of a graph, so that a small document cannot ask for all memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct GraphLimits {
-    /// Most vertices, the start included.
-    pub vertices: u32,
-    /// Most edges.
-    pub edges: u32,
-    /// Most bytes of states, edges and coefficients together.
-    pub memory_bytes: u64,
-}
-
-impl Default for GraphLimits {
-    /// 2^26 vertices, 2^28 edges, 8 GiB.
-    fn default() -> Self {
-        Self { vertices: 1 << 26, edges: 1 << 28, memory_bytes: 8 << 30 }
-    }
-}
-
-impl GraphLimits {
-    /// These limits with another bound on the number of vertices.
-    #[must_use]
-    pub fn with_vertices(mut self, vertices: u32) -> Self {
-        self.vertices = vertices;
-        self
-    }
-
-    /// These limits with another bound on the number of edges.
-    #[must_use]
-    pub fn with_edges(mut self, edges: u32) -> Self {
-        self.edges = edges;
-        self
-    }
-
-    /// These limits with another bound on the memory, in bytes.
-    #[must_use]
-    pub fn with_memory_bytes(mut self, memory_bytes: u64) -> Self {
-        self.memory_bytes = memory_bytes;
-        self
-    }
 }
 
 /// Builds a [`Graph`]; vertex 0, the start, exists from the beginning.
@@ -252,25 +210,7 @@ impl GraphBuilder {
 
     /// The finished graph. Linear in its size.
     pub fn finish(self) -> Graph {
-        let vertices = self.vertex_count() as usize;
-        let mut edge_start = vec![0_u32; vertices + 1];
-        for &source in &self.sources {
-            edge_start[source as usize + 1] += 1;
-        }
-        for vertex in 0..vertices {
-            edge_start[vertex + 1] += edge_start[vertex];
-        }
-        // `rank[k]` is the edge index of the k-th edge added: a stable counting sort by source.
-        let mut next = edge_start.clone();
-        let rank: Vec<u32> = self
-            .sources
-            .iter()
-            .map(|&source| {
-                let slot = &mut next[source as usize];
-                *slot += 1;
-                *slot - 1
-            })
-            .collect();
+        let (edge_start, rank) = self.sorted_by_source();
         let edges = rank.len();
         let mut targets = vec![0_u32; edges];
         let mut coefficient_start = vec![0_u32; edges + 1];
@@ -302,6 +242,26 @@ impl GraphBuilder {
             coefficients,
             fixed,
         }
+    }
+
+    /// Where the edges of each vertex begin, and the edge index of the k-th edge added: a stable counting sort by source.
+    fn sorted_by_source(&self) -> (Vec<u32>, Vec<u32>) {
+        let vertices = self.vertex_count() as usize;
+        let mut edge_start = vec![0_u32; vertices + 1];
+        for &source in &self.sources {
+            edge_start[source as usize + 1] += 1;
+        }
+        for vertex in 0..vertices {
+            edge_start[vertex + 1] += edge_start[vertex];
+        }
+        let mut next = edge_start.clone();
+        let place = |&source: &u32| {
+            let slot = &mut next[source as usize];
+            *slot += 1;
+            *slot - 1
+        };
+        let rank = self.sources.iter().map(place).collect();
+        (edge_start, rank)
     }
 
     /// Fixes mode and parameter count at the first edge that does not leave the start; holds later edges to them.

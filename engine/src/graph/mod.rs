@@ -10,15 +10,17 @@ mod discrete;
 mod dot;
 mod error;
 mod identity;
+mod limits;
 mod parallel;
 mod weights;
 
-pub use builder::{GraphBuilder, GraphLimits, Rate};
+pub use builder::{GraphBuilder, Rate};
 pub use components::{Components, strongly_connected, strongly_connected_from_start};
 pub use discrete::Normalized;
 pub use dot::Dot;
 pub use error::GraphError;
 pub use identity::{EdgeOrderDigest, GraphHash, ParseDigestError};
+pub use limits::GraphLimits;
 pub use weights::WeightError;
 
 pub(crate) use identity::compare_coefficients;
