@@ -172,6 +172,7 @@ fn spoiled(model: &Model, checkout: &Path) -> Vec<Spoiled> {
     let mut flipped = bytes.clone();
     flipped[57] = 77;
     let size = bytes.len();
+    fs::write(checkout.join("artifacts/beyond.bin"), &model.ptdprmc3).unwrap();
     vec![
         case("hash", "wrong_hash", "has SHA-256", &lie("sha256", "0".repeat(64).into())),
         case("short", "wrong_size", "longer than", &lie("size_bytes", (size - 1).into())),
@@ -189,6 +190,14 @@ fn spoiled(model: &Model, checkout: &Path) -> Vec<Spoiled> {
         case("flipped", "artifact_invalid", "damaged or hostile", &write("flipped.bin", &flipped)),
         case("other graph", "artifact_invalid", "hash", &write("other.bin", &other)),
         case("vertices", "artifact_invalid", "vertices", &|entry| entry["metadata"]["vertices"] = 99.into()),
+        case("beyond the graph", "artifact_invalid", "must be from 0 up to", &|entry| {
+            entry["artifacts"]["parent"] = file("artifacts/beyond.bin", &model.ptdprmc3);
+            // The rows of the file are those of one vertex more.
+            entry["metadata"]["vertices"] = (model.graph.vertex_count() - 1).into();
+        }),
+        case("revision", "revision_unknown", "format_revision is 4", &|entry| {
+            entry["format_revision"] = 4.into();
+        }),
         case("up", "location_refused", "plain relative path", &at("../secret.bin")),
         case("up within", "location_refused", "plain relative path", &at("artifacts/../../secret.bin")),
         case("absolute", "location_refused", "plain relative path", &at("/etc/passwd")),

@@ -130,7 +130,9 @@ async fn check(announced: Announced<'_>, bytes: Vec<u8>) -> Result<(Option<Vec<u
             return Err(Fault::new(FaultCode::WrongHash, reason));
         }
         let invalid = |reason: &dyn std::fmt::Display| Fault::new(FaultCode::ArtifactInvalid, reason);
-        let checks = Checks { hash: Some(graph_hash), ..Checks::default() };
+        let mut checks = Checks { hash: Some(graph_hash), ..Checks::default() };
+        // A PTDPRMC3 file does not say how many vertices there are; its entry does, and no row may lie outside.
+        checks.limits.vertices = vertices.unwrap_or(u64::MAX).min(checks.limits.vertices);
         let decoded = decode(&bytes, &checks).map_err(|error| invalid(&error))?;
         check_vertices(&decoded, vertices).map_err(|reason| invalid(&reason))?;
         if decoded.format == Format::Ptdprmc3 {

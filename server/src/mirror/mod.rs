@@ -91,6 +91,8 @@ impl Fault {
 pub enum FaultCode {
     /// The entry is not what a registry entry must be.
     EntryInvalid,
+    /// The entry is of a later revision of the format, whose files may mean something else.
+    RevisionUnknown,
     /// This hub has published a compute of this id for the same graph itself. Nothing is wrong; the local one stays.
     LocalSame,
     /// This hub has published a compute of this id for another graph. The local one stays.
@@ -116,6 +118,7 @@ impl FaultCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::EntryInvalid => "entry_invalid",
+            Self::RevisionUnknown => "revision_unknown",
             Self::LocalSame => "local_same",
             Self::LocalConflict => "local_conflict",
             Self::LocationRefused => "location_refused",

@@ -9,6 +9,7 @@ use super::{Fault, FaultCode, MirrorError, Upstream};
 use crate::blobs::{BlobError, Terms, in_memory};
 use crate::config;
 use crate::hub::DataDirectory;
+use crate::registry::FORMAT_REVISION;
 use crate::store::{ArtifactRow, FaultRow, Origin, PassRecord, Publication, Role};
 
 /// What a pass did.
@@ -130,8 +131,16 @@ impl Pass<'_> {
             self.leave_out(id.as_str(), None, code, &reason);
             return Ok(());
         }
-        let artifacts =
-            if entry.retracted { Some(self.already_here(id, entry)) } else { self.files(id, entry).await? };
+        let artifacts = match entry.format_revision {
+            _ if entry.retracted => Some(self.already_here(id, entry)),
+            Some(revision) if revision > FORMAT_REVISION => {
+                let reason =
+                    format!("format_revision is {revision}, and this hub knows up to {FORMAT_REVISION}");
+                self.leave_out(id.as_str(), None, FaultCode::RevisionUnknown, &reason);
+                None
+            }
+            _ => self.files(id, entry).await?,
+        };
         match artifacts {
             Some(artifacts) => {
                 self.computes.push(Publication { id: id.clone(), entry: entry.clone(), artifacts });

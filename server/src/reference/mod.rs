@@ -22,13 +22,11 @@ use tokio::sync::oneshot;
 
 use crate::blobs::{BlobError, Terms, in_memory};
 use crate::hub::{DataDirectory, Hub};
+use crate::registry::FORMAT_REVISION;
 use crate::store::{ArtifactRow, Publication, Role, StoreError};
 
 /// What readiness waits for.
 const READINESS: &str = "reference computes";
-
-/// What phasic calls the revision of entries whose files are PTDPRMC3.
-const FORMAT_REVISION: u32 = 3;
 
 /// Part of every definition digest: raise it when the same document must be eliminated anew.
 const SCHEME: &str = "phasic-trace/ptdprmc3/1";

@@ -17,6 +17,9 @@ use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, Metadata, RegistryEntry
 use crate::blobs::{BlobError, BlobStore, StoredBlob};
 use crate::store::{ArtifactVersion, ComputeRow, Store, StoreError};
 
+/// What phasic calls the revision of entries whose files are PTDPRMC3. It refuses to pull later ones, and so do we.
+pub const FORMAT_REVISION: u32 = 3;
+
 /// Everything that can be asked for at one moment.
 #[derive(Debug)]
 pub struct Catalogue {

@@ -5,11 +5,8 @@ use std::collections::HashSet;
 use phasic_hub_api::{ArtifactName, RegistryEntry, Sha256};
 use serde::ser::{Error as _, Serialize, SerializeMap as _, Serializer};
 
-use super::Paths;
+use super::{FORMAT_REVISION, Paths};
 use crate::store::{ArtifactRow, ComputeRow, Publication, Role};
-
-/// What phasic calls the revision of entries whose files are PTDPRMC3.
-const FORMAT_REVISION: u32 = 3;
 
 /// The registry document as text. Entries are made one at a time while it is written.
 pub(super) fn document(served: &[ComputeRow], paths: Paths, base: &str) -> Result<String, serde_json::Error> {
