@@ -105,6 +105,68 @@ fn connections_beyond_the_cap_wait_until_there_is_a_place() {
     assert_eq!(read_answer(&mut third, false).status, 200);
 }
 
+#[test]
+fn a_client_has_only_so_many_connections_and_further_ones_are_closed() {
+    let data = tempfile::tempdir().unwrap();
+    let settings = [("http_max_connections_per_address", "2"), ("http_header_timeout_ms", "20000")];
+    let hub = Hub::start_with(data.path(), &[], &settings);
+    let answers = |stream: &mut TcpStream| {
+        // What is refused may be closed before the request is written.
+        let _ = stream.write_all(REQUEST);
+        matches!(stream.peek(&mut [0]), Ok(1))
+    };
+    let mut held = Vec::new();
+    wait_until("both places are taken", || {
+        let mut stream = connect(hub.address());
+        let answered = answers(&mut stream);
+        held.extend(answered.then_some(stream));
+        held.len() == 2
+    });
+    assert!(!answers(&mut connect(hub.address())));
+    held.pop();
+    wait_until("the place is free again", || answers(&mut connect(hub.address())));
+}
+
+#[test]
+fn readers_that_stop_reading_do_not_keep_others_out() {
+    let data = tempfile::tempdir().unwrap();
+    let hub =
+        Hub::start_with(data.path(), &[], &[("http_max_connections", "2"), ("http_write_timeout_ms", "300")]);
+    let stuck: Vec<_> = (0..2).map(|_| pipeline(&hub)).collect();
+    // Both places are taken, so this waits until one of the two has been given up.
+    assert_eq!(hub.get("/healthz").status, 200);
+    drop(stuck);
+}
+
+/// A connection that asks for more than the buffers of two sockets hold, and reads nothing.
+fn pipeline(hub: &Hub) -> TcpStream {
+    let mut stream = connect(hub.address());
+    stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    let requests = "GET /openapi.json HTTP/1.1\r\nHost: h\r\n\r\n".repeat(2000);
+    // The hub stops reading requests when it cannot write answers.
+    let _ = stream.write_all(requests.as_bytes());
+    stream
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn silent_connections_are_asked_whether_anybody_is_there() {
+    let data = tempfile::tempdir().unwrap();
+    let hub = Hub::start(data.path());
+    let mut stream = connect(hub.address());
+    stream.write_all(REQUEST).unwrap();
+    assert_eq!(read_answer(&mut stream, false).status, 200);
+    let hex = |port: u16| format!("0100007F:{port:04X}");
+    let (ours, theirs) = (hex(stream.local_addr().unwrap().port()), hex(hub.address().port()));
+    wait_until("the hub's side has a keepalive timer", || {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let fields = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let mut lines = table.lines().map(fields);
+        // Columns: local and remote address, and the timer, of which kind 2 is keepalive.
+        lines.any(|line| line[1] == theirs && line[2] == ours && line[5].starts_with("02:"))
+    });
+}
+
 /// A hub with an artifact of 36 MB, far more than the buffers of two sockets hold, and the path of that artifact.
 fn hub_with_large_artifact(data: &Path, settings: &[(&str, &str)]) -> (Hub, String, Vec<u8>) {
     let model = registry::kingman(60_000);

@@ -17,7 +17,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let cannot_listen = |source| CommandError::Listen { address: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
-    let pool = Arc::new(reference::pool(config.compute.threads)?);
+    let pool = Arc::new(reference::pool(config.compute.threads.count())?);
     let data = DataDirectory::open(&config.data_dir).await?;
     let store = data.store.clone();
     let watch = store.watch().await?;
@@ -34,7 +34,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
 
     let background = [
         tokio::spawn(follow(Arc::clone(&hub), watch)),
-        tokio::spawn(reference::publish(Arc::clone(&hub), pool, config.compute.max_memory_bytes)),
+        tokio::spawn(reference::publish(Arc::clone(&hub), pool, config.compute.max_memory_bytes.get())),
     ];
     let router = http::router(Arc::clone(&hub), &config.http);
     listen::serve(listener, router, &config.http, stop, hurry).await;

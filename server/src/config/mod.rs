@@ -4,16 +4,17 @@
 //! environment; everybody else is handed typed values.
 
 mod layers;
+mod number;
 #[cfg(test)]
 mod tests;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use layers::{ConfigError, Flags};
+pub use number::{Millis, Whole};
 
 /// The commented template, which is also the documentation of every option.
 pub const TEMPLATE: &str = include_str!("hub.toml");
@@ -40,10 +41,12 @@ pub struct Config {
 pub struct Http {
     pub header_timeout_ms: Millis,
     pub request_timeout_ms: Millis,
+    pub write_timeout_ms: Millis,
     pub drain_timeout_ms: Millis,
-    pub max_connections: usize,
-    pub max_header_bytes: usize,
-    pub max_body_bytes: usize,
+    pub max_connections: Whole<1, 1_000_000>,
+    pub max_connections_per_address: Whole<1, 1_000_000>,
+    pub max_header_bytes: Whole<8192, 1_048_576>,
+    pub max_body_bytes: Whole<0, 1_073_741_824>,
 }
 
 /// Limits of eliminations.
@@ -51,8 +54,8 @@ pub struct Http {
 #[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "hub.toml explains every field, and a test keeps the two equal")]
 pub struct Compute {
-    pub threads: usize,
-    pub max_memory_bytes: u64,
+    pub threads: Whole<0, 1024>,
+    pub max_memory_bytes: Whole<1_048_576, 1_099_511_627_776>,
 }
 
 /// Limits of what an upstream may do to us.
@@ -63,8 +66,8 @@ pub struct Mirror {
     pub connect_timeout_ms: Millis,
     pub idle_timeout_ms: Millis,
     pub file_timeout_ms: Millis,
-    pub max_registry_bytes: usize,
-    pub max_artifact_bytes: u64,
+    pub max_registry_bytes: Whole<1, 1_073_741_824>,
+    pub max_artifact_bytes: Whole<1, 1_099_511_627_776>,
 }
 
 /// What is logged, and how.
@@ -84,32 +87,6 @@ pub enum LogFormat {
     Pretty,
     /// One JSON object a line.
     Json,
-}
-
-/// A duration in whole milliseconds, at least one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "u32", try_from = "u32")]
-pub struct Millis(u32);
-
-impl Millis {
-    /// As a duration.
-    pub const fn duration(self) -> Duration {
-        Duration::from_millis(self.0 as u64)
-    }
-}
-
-impl From<Millis> for u32 {
-    fn from(millis: Millis) -> Self {
-        millis.0
-    }
-}
-
-impl TryFrom<u32> for Millis {
-    type Error = &'static str;
-
-    fn try_from(millis: u32) -> Result<Self, Self::Error> {
-        if millis == 0 { Err("a time limit is at least 1 millisecond") } else { Ok(Self(millis)) }
-    }
 }
 
 /// The base of the URLs the registry names its artifacts by: absolute http(s) without query, fragment or user, and
@@ -182,30 +159,32 @@ impl Default for Config {
 impl Default for Http {
     fn default() -> Self {
         Self {
-            header_timeout_ms: Millis(10_000),
-            request_timeout_ms: Millis(60_000),
-            drain_timeout_ms: Millis(30_000),
-            max_connections: 1024,
-            max_header_bytes: 32 << 10,
-            max_body_bytes: 1 << 20,
+            header_timeout_ms: Millis::of::<10_000>(),
+            request_timeout_ms: Millis::of::<60_000>(),
+            write_timeout_ms: Millis::of::<30_000>(),
+            drain_timeout_ms: Millis::of::<30_000>(),
+            max_connections: Whole::of::<1024>(),
+            max_connections_per_address: Whole::of::<256>(),
+            max_header_bytes: Whole::of::<{ 32 << 10 }>(),
+            max_body_bytes: Whole::of::<{ 1 << 20 }>(),
         }
     }
 }
 
 impl Default for Compute {
     fn default() -> Self {
-        Self { threads: 0, max_memory_bytes: 2 << 30 }
+        Self { threads: Whole::of::<0>(), max_memory_bytes: Whole::of::<{ 2 << 30 }>() }
     }
 }
 
 impl Default for Mirror {
     fn default() -> Self {
         Self {
-            connect_timeout_ms: Millis(10_000),
-            idle_timeout_ms: Millis(30_000),
-            file_timeout_ms: Millis(600_000),
-            max_registry_bytes: 64 << 20,
-            max_artifact_bytes: 256 << 20,
+            connect_timeout_ms: Millis::of::<10_000>(),
+            idle_timeout_ms: Millis::of::<30_000>(),
+            file_timeout_ms: Millis::of::<600_000>(),
+            max_registry_bytes: Whole::of::<{ 64 << 20 }>(),
+            max_artifact_bytes: Whole::of::<{ 256 << 20 }>(),
         }
     }
 }

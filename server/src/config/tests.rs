@@ -39,7 +39,7 @@ fn a_flag_beats_a_variable_and_a_variable_beats_the_file() {
     let config = Config::load(&flags, environment).unwrap();
     assert_eq!(config.listen.port(), 3);
     assert!(config.offline);
-    assert_eq!((config.http.max_connections, config.http.max_body_bytes), (2, 1));
+    assert_eq!((config.http.max_connections.get(), config.http.max_body_bytes.get()), (2, 1));
     assert_eq!(config.log.format, super::LogFormat::Json);
     assert_eq!(config.mirror, Config::default().mirror);
 }
@@ -77,6 +77,31 @@ fn a_variable_that_sets_nothing_or_has_the_wrong_type_is_an_error() {
         ("PHASIC_HUB_PUBLIC_URL", "https://hub.example/?q=1"),
     ] {
         assert!(matches!(load(name, value), Err(ConfigError::Value(_))), "{name}={value}");
+    }
+}
+
+#[test]
+fn a_number_out_of_range_is_refused_with_its_key_and_its_range() {
+    for (section, key, value, range) in [
+        ("http", "max_connections", "0", "from 1 to 1000000"),
+        ("http", "max_connections", "9223372036854775807", "from 1 to 1000000"),
+        ("http", "max_connections_per_address", "0", "from 1 to 1000000"),
+        ("http", "max_header_bytes", "8191", "from 8192 to 1048576"),
+        ("http", "max_body_bytes", "-1", "from 0 to 1073741824"),
+        ("http", "write_timeout_ms", "0", "from 1 to 86400000"),
+        ("compute", "threads", "1025", "from 0 to 1024"),
+        ("compute", "max_memory_bytes", "0", "from 1048576 to 1099511627776"),
+        ("mirror", "max_registry_bytes", "0", "from 1 to 1073741824"),
+        ("mirror", "max_artifact_bytes", "9223372036854775807", "from 1 to 1099511627776"),
+    ] {
+        let (_directory, flags) = with_file(&format!("[{section}]\n{key} = {value}\n"));
+        let name = format!("PHASIC_HUB_{section}_{key}").to_uppercase();
+        let in_file = Config::load(&flags, []).unwrap_err().to_string();
+        let in_variable =
+            Config::load(&Flags::default(), environment(&[(&name, value)])).unwrap_err().to_string();
+        for text in [in_file, in_variable] {
+            assert!(text.contains(key) && text.contains(value) && text.contains(range), "{text}");
+        }
     }
 }
 

@@ -48,7 +48,7 @@ pub fn router(hub: Arc<Hub>, limits: &config::Http) -> Router {
 fn guarded(routes: Router, limits: &config::Http) -> Router {
     let timeout = limits.request_timeout_ms.duration();
     routes
-        .layer(RequestBodyLimitLayer::new(limits.max_body_bytes))
+        .layer(RequestBodyLimitLayer::new(limits.max_body_bytes.count()))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
         .layer(CatchPanicLayer::custom(error::caught))
         .layer(axum::middleware::from_fn(edge::edge))

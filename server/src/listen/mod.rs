@@ -1,10 +1,15 @@
 //! The accept loop: limits on connections and time, and an orderly end.
 //!
 //! `axum::serve` waits for ever for the rest of a request head, and the protocol-sniffing builder for the first byte of
-//! one. This loop speaks HTTP/1 only, with a deadline on every head. What is answered is not known here.
+//! one. This loop speaks HTTP/1 only, with a deadline on every head and on every write. What is answered is not known
+//! here.
+
+mod addresses;
+mod progress;
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +19,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
+use self::addresses::Addresses;
+use self::progress::Progress;
 use crate::config;
 
 /// The first pause after a failed accept, and the longest.
@@ -27,13 +35,14 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_
 /// Header fields of one request.
 const MAX_HEADER_FIELDS: usize = 100;
 
-/// hyper refuses to work with less.
-const MIN_HEADER_BYTES: usize = 8192;
+/// A connection that is silent for so long is asked whether anybody is still there, and again at this interval.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(15));
 
 /// Serves `router` on `listener` until `stop` is complete; then lets running requests finish, for as long as the
 /// drain timeout says, or until `hurry` is complete.
 ///
-/// At most `max_connections` connections are open at a time; others wait in the queue of the operating system.
+/// At most `max_connections` connections are open at a time; others wait in the queue of the operating system. Those
+/// of a client beyond its `max_connections_per_address` are closed.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -41,7 +50,9 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
     hurry: impl Future<Output = ()>,
 ) {
-    let places = Arc::new(Semaphore::new(limits.max_connections));
+    let places = Arc::new(Semaphore::new(limits.max_connections.count()));
+    let addresses = Addresses::new(limits.max_connections_per_address.count());
+    let patience = limits.write_timeout_ms.duration();
     let (draining, drain) = watch::channel(false);
     let mut connections = JoinSet::new();
     let builder = protocol(limits);
@@ -52,11 +63,17 @@ pub async fn serve(
             let place = Arc::clone(&places).acquire_owned().await;
             (place, accept(&listener).await)
         };
-        let (place, stream) = tokio::select! {
+        let (place, (stream, client)) = tokio::select! {
             () = &mut stop => break,
             accepted = accepted => accepted,
         };
-        connections.spawn(connection(builder.clone(), stream, router.clone(), drain.clone(), place));
+        let Some(counted) = addresses.count(client.ip()) else {
+            tracing::debug!(%client, "closed a connection: this client has as many as it may");
+            continue;
+        };
+        let stream = Progress::new(stream, patience);
+        let held = (place, counted);
+        connections.spawn(connection(builder.clone(), stream, router.clone(), drain.clone(), held));
         // Forget those that are over.
         while connections.try_join_next().is_some() {}
     }
@@ -80,20 +97,18 @@ fn protocol(limits: &config::Http) -> http1::Builder {
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout_ms.duration())
         .max_headers(MAX_HEADER_FIELDS)
-        .max_buf_size(limits.max_header_bytes.max(MIN_HEADER_BYTES));
+        .max_buf_size(limits.max_header_bytes.count());
     builder
 }
 
 /// One connection, until it is over or draining has let its last request finish.
 async fn connection(
     builder: http1::Builder,
-    stream: TcpStream,
+    stream: Progress<TcpStream>,
     router: Router,
     mut drain: watch::Receiver<bool>,
-    _place: impl Send,
+    _held: impl Send,
 ) {
-    // Answers are written whole; waiting to fill packets only delays them.
-    let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let router = router.clone();
         async move { Ok::<_, Infallible>(answer(router, request).await) }
@@ -123,11 +138,14 @@ async fn answer(router: Router, request: hyper::Request<Incoming>) -> hyper::Res
 }
 
 /// Accepts the next connection. Errors, such as having no file descriptors left, are waited out.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     let (mut pause, longest) = BACKOFF;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok((stream, client)) => {
+                prepare(&stream);
+                return (stream, client);
+            }
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections at the moment");
@@ -136,6 +154,16 @@ async fn accept(listener: &TcpListener) -> TcpStream {
             }
         }
     }
+}
+
+/// Sets what can be set; a connection without it still works.
+fn prepare(stream: &TcpStream) {
+    // Answers are written whole; waiting to fill packets only delays them.
+    let _ = stream.set_nodelay(true);
+    // A client that lost its power or its network says no goodbye.
+    let (silence, interval) = KEEPALIVE;
+    let keepalive = TcpKeepalive::new().with_time(silence).with_interval(interval);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
 }
 
 /// Whether the connection failed before it was accepted, and the listener is well.

@@ -61,7 +61,7 @@ async fn read_document(
     limits: &config::Mirror,
 ) -> Result<(Vec<u8>, RegistryReading), MirrorError> {
     let refused = |source| MirrorError::Registry { upstream: upstream.to_string(), source };
-    let bytes = match upstream.document(limits.max_registry_bytes as u64).await {
+    let bytes = match upstream.document(limits.max_registry_bytes.get()).await {
         Ok(bytes) => bytes,
         Err(error) => {
             return Err(match error.into_too_large() {
@@ -71,7 +71,7 @@ async fn read_document(
         }
     };
     let mut read_limits = ReadLimits::default();
-    read_limits.document_bytes = limits.max_registry_bytes;
+    read_limits.document_bytes = limits.max_registry_bytes.count();
     let reading = RegistryDocument::read(&bytes, &read_limits).map_err(refused)?;
     Ok((bytes, reading))
 }
@@ -173,7 +173,7 @@ impl Pass<'_> {
             } else if let Some(row) = self.reuse(announced).await? {
                 Ok(row)
             } else {
-                let max_bytes = self.limits.max_artifact_bytes;
+                let max_bytes = self.limits.max_artifact_bytes.get();
                 take(announced, self.upstream, &*self.data.blobs, max_bytes).await
             };
             match outcome {
