@@ -4,12 +4,11 @@
 //! half done; then the directory is synced.
 
 use std::collections::HashMap;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -18,6 +17,7 @@ use sha2::Digest as _;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio_util::io::ReaderStream;
 
+use super::stamp::Stamp;
 use super::temporary::{TemporaryDirectory, TemporaryFile};
 use super::{BlobError, BlobStore, ByteStream, OpenBlob, StoredBlob, Terms};
 
@@ -35,19 +35,6 @@ struct Inner {
     temporary: TemporaryDirectory,
     /// Blobs whose bytes this process has hashed, and what their files looked like then.
     verified: Mutex<HashMap<Sha256, Stamp>>,
-}
-
-/// What tells us, cheaply, that a file is still the one that was hashed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    size_bytes: u64,
-    modified: Option<SystemTime>,
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self { size_bytes: metadata.len(), modified: metadata.modified().ok() }
-    }
 }
 
 impl LocalBlobs {
@@ -164,7 +151,8 @@ impl Inner {
             sync_directory(&self.root)?;
         }
         match fs::hard_link(&file.path, &path) {
-            Ok(()) => {}
+            // Now, because losing a name changes the stamp.
+            Ok(()) => drop(fs::remove_file(&file.path)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 if self.open_verified(blob.sha256).is_ok() {
                     return Ok(());

@@ -4,6 +4,7 @@
 //! what is inside them is not known here.
 
 mod local;
+mod stamp;
 mod temporary;
 
 #[cfg(test)]

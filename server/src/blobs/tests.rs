@@ -63,6 +63,20 @@ async fn a_file_that_changes_under_a_running_hub_is_hashed_again() {
 }
 
 #[tokio::test]
+async fn a_file_altered_without_a_trace_in_size_and_time_of_writing_is_hashed_again() {
+    let data = tempfile::tempdir().unwrap();
+    let store = LocalBlobs::open(data.path()).unwrap();
+    let name = store.put(in_memory("good bytes"), ANY).await.unwrap().sha256;
+    let path = path_of(data.path(), name);
+    assert!(store.open(name, None).await.is_ok());
+    let written = fs::metadata(&path).unwrap().modified().unwrap();
+    fs::write(&path, "evil bytes").unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), written);
+    assert!(matches!(store.open(name, None).await, Err(BlobError::Damaged(_))));
+}
+
+#[tokio::test]
 async fn storing_the_right_bytes_again_repairs_a_damaged_blob() {
     let data = tempfile::tempdir().unwrap();
     let name = LocalBlobs::open(data.path()).unwrap().put(in_memory("good bytes"), ANY).await.unwrap().sha256;
