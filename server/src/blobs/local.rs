@@ -3,7 +3,7 @@
 //! A body is written to a temporary file, synced, and linked under its name, which can neither overwrite nor be seen
 //! half done; then the directory is synced.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::Range;
@@ -24,6 +24,9 @@ use super::{BlobError, BlobStore, ByteStream, OpenBlob, StoredBlob, Terms};
 /// Bytes read from a file at a time.
 const PIECE_BYTES: usize = 64 << 10;
 
+/// How often we look again when others change the files we are looking at.
+const ATTEMPTS: usize = 3;
+
 /// Blobs in a directory of the local file system.
 pub struct LocalBlobs {
     inner: Arc<Inner>,
@@ -35,6 +38,11 @@ struct Inner {
     temporary: TemporaryDirectory,
     /// Blobs whose bytes this process has hashed, and what their files looked like then.
     verified: Mutex<HashMap<Sha256, Stamp>>,
+    /// Directories below the root that are known to be on disk.
+    durable: Mutex<HashSet<PathBuf>>,
+    /// Every directory that was synced, in order.
+    #[cfg(test)]
+    synced: Mutex<Vec<PathBuf>>,
 }
 
 impl LocalBlobs {
@@ -49,8 +57,19 @@ impl LocalBlobs {
             fs::create_dir_all(directory).map_err(BlobError::file("create", directory))?;
         }
         let temporary = TemporaryDirectory::claim(&data_dir.join("tmp"))?;
-        let verified = Mutex::default();
-        Ok(Self { inner: Arc::new(Inner { root, quarantine, temporary, verified }) })
+        let inner = Inner {
+            root,
+            quarantine,
+            temporary,
+            verified: Mutex::default(),
+            durable: Mutex::default(),
+            #[cfg(test)]
+            synced: Mutex::default(),
+        };
+        // Whoever made these may have died before they were on disk.
+        inner.sync(data_dir)?;
+        inner.sync(&data_dir.join("blobs"))?;
+        Ok(Self { inner: Arc::new(inner) })
     }
 }
 
@@ -142,66 +161,114 @@ impl Inner {
         self.root.join(&digits[..2]).join(digits)
     }
 
-    /// Gives a written and synced file its name.
+    /// Gives a written and synced file its name, which survives a loss of power when this returns.
     fn keep(&self, file: &TemporaryFile, blob: StoredBlob) -> Result<(), BlobError> {
         let path = self.path(blob.sha256);
         let directory = path.parent().unwrap_or(&self.root);
-        if !directory.exists() {
-            fs::create_dir_all(directory).map_err(BlobError::file("create", directory))?;
-            sync_directory(&self.root)?;
-        }
-        match fs::hard_link(&file.path, &path) {
-            // Now, because losing a name changes the stamp.
-            Ok(()) => drop(fs::remove_file(&file.path)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if self.open_verified(blob.sha256).is_ok() {
-                    return Ok(());
-                }
-                // What stood there was damaged, and is in quarantine now.
-                fs::rename(&file.path, &path).map_err(BlobError::file("rename to", &path))?;
+        self.make_durable(directory)?;
+        for _ in 0..ATTEMPTS {
+            match fs::hard_link(&file.path, &path) {
+                Ok(()) => return self.sync(directory),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // A file system without links: the worst a rename can do is to replace equal bytes.
+                Err(_) => break,
             }
-            // A file system without links: the worst a rename can do is to replace equal bytes.
-            Err(_) => fs::rename(&file.path, &path).map_err(BlobError::file("rename to", &path))?,
+            if self.open_verified(blob.sha256).is_ok() {
+                // Whoever put it there may not have synced the directory yet.
+                return self.sync(directory);
+            }
+            // What stood there was damaged, and is in quarantine now.
         }
-        sync_directory(directory)?;
-        let metadata = fs::metadata(&path).map_err(BlobError::file("look at", &path))?;
-        self.remember(blob.sha256, Stamp::of(&metadata));
+        let _placing = self.lock()?;
+        fs::rename(&file.path, &path).map_err(BlobError::file("rename to", &path))?;
+        self.sync(directory)
+    }
+
+    /// Makes a directory below the root, and sees to it that the root has it on disk, whoever made it.
+    fn make_durable(&self, directory: &Path) -> Result<(), BlobError> {
+        let known = |known: &HashSet<PathBuf>| known.contains(directory);
+        if known(&self.durable.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(());
+        }
+        fs::create_dir_all(directory).map_err(BlobError::file("create", directory))?;
+        self.sync(&self.root)?;
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner).insert(directory.to_owned());
         Ok(())
     }
 
     /// Opens a blob whose bytes have been hashed, now or earlier.
     fn open_verified(&self, name: Sha256) -> Result<(File, u64), BlobError> {
         let path = self.path(name);
-        let mut file = match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BlobError::NotFound(name)),
-            opened => opened.map_err(BlobError::file("open", &path))?,
+        for _ in 0..ATTEMPTS {
+            let mut file = match File::open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Err(BlobError::NotFound(name));
+                }
+                opened => opened.map_err(BlobError::file("open", &path))?,
+            };
+            let stamp = stamp(&file, &path)?;
+            let known = self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(&name).copied();
+            if known == Some(stamp) {
+                return Ok((file, stamp.size_bytes));
+            }
+            // Asked before hashing: what changes from here on will have another stamp.
+            let settled = stamp.is_settled();
+            if hash(&mut file).map_err(BlobError::file("read", &path))? == name {
+                io::Seek::rewind(&mut file).map_err(BlobError::file("seek in", &path))?;
+                if settled {
+                    self.verified.lock().unwrap_or_else(PoisonError::into_inner).insert(name, stamp);
+                }
+                return Ok((file, stamp.size_bytes));
+            }
+            if self.set_aside(name, &path, &file)? {
+                break;
+            }
+            // Somebody else was faster, and good bytes may stand there now.
+        }
+        Err(BlobError::Damaged(name))
+    }
+
+    /// Moves a damaged file to quarantine, if it is still what its name stands for. Says whether it did.
+    fn set_aside(&self, name: Sha256, path: &Path, damaged: &File) -> Result<bool, BlobError> {
+        let _placing = self.lock()?;
+        let present = match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            found => Stamp::of(&found.map_err(BlobError::file("look at", path))?),
         };
-        let metadata = file.metadata().map_err(BlobError::file("look at", &path))?;
-        let stamp = Stamp::of(&metadata);
-        let known = self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(&name).copied();
-        if known == Some(stamp) {
-            return Ok((file, stamp.size_bytes));
+        if present != stamp(damaged, path)? {
+            return Ok(false);
         }
-        if hash(&mut file).map_err(BlobError::file("read", &path))? != name {
-            self.set_aside(name, &path)?;
-            return Err(BlobError::Damaged(name));
-        }
-        io::Seek::rewind(&mut file).map_err(BlobError::file("seek in", &path))?;
-        self.remember(name, stamp);
-        Ok((file, stamp.size_bytes))
-    }
-
-    fn remember(&self, name: Sha256, stamp: Stamp) {
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner).insert(name, stamp);
-    }
-
-    fn set_aside(&self, name: Sha256, path: &Path) -> Result<(), BlobError> {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
         let aside = self.quarantine.join(name.to_string());
         fs::rename(path, &aside).map_err(BlobError::file("move to quarantine", path))?;
-        sync_directory(path.parent().unwrap_or(&self.root))?;
-        sync_directory(&self.quarantine)
+        self.sync(path.parent().unwrap_or(&self.root))?;
+        self.sync(&self.quarantine)?;
+        Ok(true)
     }
+
+    /// Keeps everybody else, other processes too, from moving files until the value is dropped.
+    fn lock(&self) -> Result<File, BlobError> {
+        let path = self.root.with_file_name("lock");
+        let file = File::create(&path).map_err(BlobError::file("create", &path))?;
+        file.lock().map_err(BlobError::file("lock", &path))?;
+        Ok(file)
+    }
+
+    #[cfg_attr(not(test), expect(clippy::unused_self, reason = "tests see what was synced"))]
+    fn sync(&self, directory: &Path) -> Result<(), BlobError> {
+        // Directories cannot be opened, and need not be synced, on Windows.
+        if cfg!(unix) {
+            let open = File::open(directory);
+            open.and_then(|open| open.sync_all()).map_err(BlobError::file("sync", directory))?;
+        }
+        #[cfg(test)]
+        self.synced.lock().unwrap_or_else(PoisonError::into_inner).push(directory.to_owned());
+        Ok(())
+    }
+}
+
+fn stamp(file: &File, path: &Path) -> Result<Stamp, BlobError> {
+    Ok(Stamp::of(&file.metadata().map_err(BlobError::file("look at", path))?))
 }
 
 fn hash(file: &mut File) -> io::Result<Sha256> {
@@ -216,10 +283,5 @@ fn hash(file: &mut File) -> io::Result<Sha256> {
     }
 }
 
-fn sync_directory(path: &Path) -> Result<(), BlobError> {
-    // Directories cannot be opened, and need not be synced, on Windows.
-    if cfg!(unix) {
-        File::open(path).and_then(|directory| directory.sync_all()).map_err(BlobError::file("sync", path))?;
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests;

@@ -49,7 +49,7 @@ pub trait BlobStore: Send + Sync + 'static {
 
     /// Opens a blob, whole or one range of it; bounds beyond the end are cut to it.
     ///
-    /// The first opening in the life of a process reads and hashes all of it, later ones only if it has changed.
+    /// The first opening in the life of a process reads and hashes all of it, later ones only if it may have changed.
     ///
     /// # Errors
     /// [`BlobError::NotFound`]; [`BlobError::Damaged`] when the bytes no longer have their name, which are then set

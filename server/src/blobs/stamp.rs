@@ -1,7 +1,10 @@
 //! What tells two states of a file apart without reading it.
 
 use std::fs::Metadata;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+/// Clocks of files tick more slowly than files can change; no tick takes so long.
+const TICK: Duration = Duration::from_millis(100);
 
 /// A state of a file. The time of the last change of its record is part of it, because that of the last write can be set
 /// by anybody.
@@ -24,6 +27,24 @@ impl Stamp {
     pub(super) fn of(metadata: &Metadata) -> Self {
         let modified = metadata.modified().ok();
         Self { size_bytes: metadata.len(), modified, identity: identity(metadata) }
+    }
+
+    /// Whether a change from now on is sure to give another stamp: the last one lies a tick back.
+    pub(super) fn is_settled(&self) -> bool {
+        let changed = self.changed();
+        changed.and_then(|changed| changed.elapsed().ok()).is_some_and(|age| age > TICK)
+    }
+
+    #[cfg(unix)]
+    fn changed(&self) -> Option<SystemTime> {
+        let (_, _, seconds, nanoseconds) = self.identity;
+        let since = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?);
+        SystemTime::UNIX_EPOCH.checked_add(since)
+    }
+
+    #[cfg(not(unix))]
+    fn changed(&self) -> Option<SystemTime> {
+        self.modified
     }
 }
 

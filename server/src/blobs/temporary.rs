@@ -64,15 +64,23 @@ fn sweep(parent: &Path) -> io::Result<()> {
         if !entry.file_type()?.is_dir() {
             continue;
         }
-        let owner_is_gone = match File::open(entry.path().join(LOCK)) {
+        let dead = match File::open(entry.path().join(LOCK)) {
             Ok(lock) => lock.try_lock().is_ok(),
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
-        if owner_is_gone {
-            fs::remove_dir_all(entry.path())?;
+        if dead {
+            remove(&entry.path())?;
         }
     }
     Ok(())
+}
+
+/// Removes a directory, unless its owner is doing that at this moment.
+fn remove(directory: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// Tells apart two directories of one process id; need not be unpredictable.

@@ -68,6 +68,8 @@ async fn a_file_altered_without_a_trace_in_size_and_time_of_writing_is_hashed_ag
     let store = LocalBlobs::open(data.path()).unwrap();
     let name = store.put(in_memory("good bytes"), ANY).await.unwrap().sha256;
     let path = path_of(data.path(), name);
+    // Long enough for the store to trust the stamp of the file.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     assert!(store.open(name, None).await.is_ok());
     let written = fs::metadata(&path).unwrap().modified().unwrap();
     fs::write(&path, "evil bytes").unwrap();
