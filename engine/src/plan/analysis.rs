@@ -4,7 +4,7 @@
 //! ordered by minimum degree, and the pattern of its elimination is worked out. Nothing here looks at θ.
 
 use super::forms::{Draft, Interner};
-use super::ordering::minimum_degree;
+use super::ordering::eliminate_order;
 use super::{AnalysisError, Limits, Plan};
 use crate::graph::{Graph, START, strongly_connected, strongly_connected_from_start};
 
@@ -86,6 +86,7 @@ fn positions(graph: &Graph, scope: Scope) -> Positions {
     };
     let mut found =
         Positions { order: Vec::new(), component_count: 0, block_end: Vec::new(), absorbing: Vec::new() };
+    let mut local = vec![0; graph.vertex_count() as usize];
     // Completion order of the component search is sinks first.
     for members in components.iter() {
         match *members {
@@ -94,7 +95,7 @@ fn positions(graph: &Graph, scope: Scope) -> Positions {
                 continue;
             }
             [_] | [_, _] => found.order.extend_from_slice(members),
-            _ => found.order.extend(ordered(graph, members.to_vec())),
+            _ => found.order.extend(ordered(graph, members, &mut local)),
         }
         found.component_count += 1;
         let (end, cyclic) = (found.order.len() as u32, members.len() > 1);
@@ -107,22 +108,24 @@ fn positions(graph: &Graph, scope: Scope) -> Positions {
 }
 
 /// The members of a component in elimination order.
-fn ordered(graph: &Graph, mut members: Vec<u32>) -> Vec<u32> {
+fn ordered(graph: &Graph, members: &[u32], local: &mut [u32]) -> Vec<u32> {
+    let mut members = members.to_vec();
     members.sort_unstable();
-    let mut neighbours = vec![Vec::new(); members.len()];
-    for (&vertex, from) in members.iter().zip(0..) {
-        for target in graph.targets(vertex) {
-            if let Ok(to) = members.binary_search(target) {
-                neighbours[from].push(to as u32);
-                neighbours[to].push(from as u32);
-            }
-        }
+    for (&vertex, at) in members.iter().zip(0..) {
+        local[vertex as usize] = at;
     }
-    for list in &mut neighbours {
-        list.sort_unstable();
-        list.dedup();
+    let within =
+        |vertex: u32| members.get(local[vertex as usize] as usize).is_some_and(|&member| member == vertex);
+    let mut pairs: Vec<(u32, u32)> = Vec::new();
+    for (&vertex, from) in members.iter().zip(0_u32..) {
+        let inside = graph.targets(vertex).iter().filter(|&&target| within(target));
+        pairs.extend(
+            inside.map(|&target| (from.min(local[target as usize]), from.max(local[target as usize]))),
+        );
     }
-    minimum_degree(neighbours).into_iter().map(|local| members[local as usize]).collect()
+    pairs.sort_unstable();
+    pairs.dedup();
+    eliminate_order(members.len(), &pairs).into_iter().map(|at| members[at as usize]).collect()
 }
 
 /// Edges by position: those inside the component, those to components solved before, and the sum of those that end.
