@@ -1,6 +1,5 @@
 //! A plan at one θ: the factors, and every number that follows from them.
 
-use pulp::{Arch, NullaryFnOnce};
 use std::cell::RefCell;
 
 use super::kernel::{Factors, Source};
@@ -69,24 +68,6 @@ impl Plan {
     }
 }
 
-/// The elimination as a task for the widest instruction set the machine has. A type rather than a closure: closures
-/// cannot be made to inline, and what is not inlined is compiled for the narrowest.
-struct EliminateAll<'a> {
-    plan: &'a Plan,
-    factors: &'a mut Factors<f64>,
-}
-
-impl NullaryFnOnce for EliminateAll<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        for block in self.plan.blocks() {
-            self.factors.eliminate(self.plan, &block);
-        }
-    }
-}
-
 impl<'p> At<'p> {
     /// Moves to another θ: one elimination, no allocation.
     ///
@@ -100,7 +81,10 @@ impl<'p> At<'p> {
         if let Some(form) = factors.values.iter().position(|&value| !(0.0..f64::INFINITY).contains(&value)) {
             return Err(plan.invalid_weight(form, factors.values[form]));
         }
-        Arch::new().dispatch(EliminateAll { plan, factors: &mut *factors });
+        // Rows are short: wide instructions cost more here than they save (measured; batches are another matter).
+        for block in plan.blocks() {
+            factors.eliminate(plan, &block);
+        }
         if factors.is_stuck() { plan.diagnose(factors) } else { Ok(()) }
     }
 

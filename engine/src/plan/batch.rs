@@ -122,7 +122,8 @@ impl Batch<'_, '_> {
     }
 }
 
-/// One pass over the plan as a task for the widest instruction set the machine has.
+/// One pass over the plan as a task for the widest instruction set the machine has. A type rather than a closure:
+/// closures cannot be made to inline, and what is not inlined is compiled for the narrowest.
 struct EightThetas<'a, 'p, 't> {
     batch: &'a Batch<'p, 't>,
     space: &'a mut Workspace,
