@@ -134,6 +134,19 @@ fn a_limit_that_is_reached_is_named_with_the_flag_that_raises_it() {
 }
 
 #[test]
+fn a_file_too_large_to_verify_is_refused_with_the_flag_that_helps() {
+    let scene = Scene::new();
+    scene.output(&["eliminate", "coal_n5_theta1", "-o", "five.bin"]);
+    for command in ["inspect five.bin --graph coal_n5_theta1", "eval coal_n5_theta1 --artifact five.bin"] {
+        let arguments: Vec<_> = command.split(' ').chain(["--max-commands", "37"]).collect();
+        let ended = scene.run(&arguments);
+        assert_eq!(ended.status, 4, "{command}: {ended:?}");
+        assert!(ended.err.contains("cannot be made anew here"), "{command}: {}", ended.err);
+        assert!(ended.err.ends_with("\n--max-commands raises this limit\n"), "{command}: {}", ended.err);
+    }
+}
+
+#[test]
 fn limits_no_engine_can_keep_are_wrong_usage() {
     for (flag, value) in [("--memory", "lots"), ("--max-commands", "4294967296"), ("--max-vertices", "-1")] {
         let ended = Scene::new().run(&["hash", "builtin:kingman", &format!("{flag}={value}")]);

@@ -12,7 +12,7 @@ use phasic_hub_client::PullError;
 use phasic_hub_client::cache::CacheError;
 use phasic_hub_client::hub::HubError;
 
-use crate::limits::{advised, flag_of_analysis, flag_of_elimination, flag_of_problem};
+use crate::limits::{advised, flag_of_analysis, flag_of_elimination, flag_of_problem, flag_of_refusal};
 use crate::output::printable;
 
 /// Why a command ended without its result.
@@ -105,6 +105,9 @@ impl From<PullError> for Failure {
         match error {
             PullError::Hub(error) => error.into(),
             PullError::Cache(error) => error.into(),
+            PullError::Refused { ref source, .. } | PullError::Conflict { ref source, .. } => {
+                Self::Refused(advised(&error, flag_of_refusal(source)))
+            }
             refused => Self::Refused(refused.to_string()),
         }
     }

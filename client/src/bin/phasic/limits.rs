@@ -11,6 +11,8 @@ use phasic_engine::model::{DEFAULT_STEPS, ModelProblem};
 use phasic_engine::plan::{self, AnalysisError};
 use phasic_engine::state_space::StateSpaceError;
 use phasic_engine::trace::{self, EliminationError};
+use phasic_hub_client::refusal::Refusal;
+use phasic_hub_client::verification::VerificationError;
 
 /// Programs number their commands in 32 bits.
 const MOST_COMMANDS: u64 = u32::MAX as u64;
@@ -117,6 +119,14 @@ pub(crate) fn flag_of_analysis(error: &AnalysisError) -> Option<&'static str> {
     match error {
         AnalysisError::Memory { .. } => Some("--memory"),
         AnalysisError::Work { .. } => Some("--max-multiply-adds"),
+        _ => None,
+    }
+}
+
+/// The flag that raises the limit that kept a file from being verified.
+pub(crate) fn flag_of_refusal(refusal: &Refusal) -> Option<&'static str> {
+    match refusal {
+        Refusal::Program(VerificationError::TooLarge(error)) => flag_of_elimination(error),
         _ => None,
     }
 }

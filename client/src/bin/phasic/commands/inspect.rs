@@ -12,6 +12,7 @@ use super::Answer;
 use crate::Context;
 use crate::arguments::InspectArguments;
 use crate::failure::Failure;
+use crate::limits::{advised, flag_of_refusal};
 use crate::progress::{Bar, Unit};
 
 pub(crate) fn run(arguments: &InspectArguments, context: &mut Context<'_>) -> Result<Answer, Failure> {
@@ -33,7 +34,8 @@ pub(crate) fn run(arguments: &InspectArguments, context: &mut Context<'_>) -> Re
                 &mut Bar::new("verifying", Unit::Vertices),
             )
             .map(|Verified { decoded, evidence }| (decoded, Some(evidence)))
-            .map_err(|error| Refusal::new(error, &bytes, &graph).to_string())
+            .map_err(|error| Refusal::new(error, &bytes, &graph))
+            .map_err(|refusal| advised(&refusal, flag_of_refusal(&refusal)))
         }
     };
     // With a graph, a file may be intact and still not its program: say what is in it all the same.

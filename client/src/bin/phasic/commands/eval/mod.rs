@@ -16,7 +16,7 @@ use super::Answer;
 use super::inspect;
 use crate::arguments::EvalArguments;
 use crate::failure::Failure;
-use crate::limits::Limits;
+use crate::limits::{Limits, advised, flag_of_refusal};
 use crate::output::Output;
 use crate::progress::{Bar, Unit};
 use crate::vectors::Vector;
@@ -78,6 +78,7 @@ fn solver(graph: Graph, arguments: &EvalArguments, limits: &Limits) -> Result<So
     let verified =
         verify(&bytes, &graph, graph.content_hash(), &limits.elimination(), &mut bar).map_err(|error| {
             let refusal = Refusal::new(error, &bytes, &graph);
+            let refusal = advised(&refusal, flag_of_refusal(&refusal));
             Failure::refused(format!("'{}' must not be used for this model: {refusal}", path.display()))
         })?;
     drop(bar);
