@@ -7,4 +7,5 @@ mod help;
 mod hubs;
 mod models;
 mod numbers;
+mod plans;
 mod scene;

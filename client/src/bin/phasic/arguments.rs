@@ -37,7 +37,8 @@ waiting-time (expected, from each vertex), sojourn (expected, in each vertex). W
 
 Numbers come from an elimination of our own, which is right also where phasic's is not: parallel edges, overloaded \
 queues. With --compat phasic's own elimination is run instead and gives phasic's numbers bit for bit. With --artifact \
-that very file is replayed, after verification, and its numbers are printed as they are.
+that very file is used, after verification: a program is replayed and its numbers are printed as they are, a plan is \
+evaluated.
 
 Vertices that cannot be reached have no waiting time; their place says nan. --grad adds the exact gradient of each \
 quantity with respect to the parameters.
@@ -138,16 +139,16 @@ pub(crate) struct EliminateArguments {
     /// Parameters whose run fills the memory section of a ptdprmc1 file, such as 0.5,2 [default: all ones]
     #[arg(long, value_name = "THETA", allow_hyphen_values = true)]
     pub(crate) theta: Option<String>,
-    /// Elimination order
-    #[arg(long, value_enum, default_value_t = Ordering::Phasic)]
-    pub(crate) ordering: Ordering,
+    /// Elimination order of a ptdprmc file [default: phasic]
+    #[arg(long, value_enum)]
+    pub(crate) ordering: Option<Ordering>,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct InspectArguments {
     /// The artifact file
     pub(crate) artifact: PathBuf,
-    /// The model it was made for: the program is then made anew and compared
+    /// The model it was made for: the program or plan is then made anew and compared
     #[arg(long, value_name = "MODEL")]
     pub(crate) graph: Option<String>,
     /// Give a constant of a model document another value; may be repeated
@@ -162,7 +163,7 @@ pub(crate) struct EvalArguments {
     /// Parameters, as 0.5,2 or @FILE with one vector a line; may be repeated [default: the model as built, all ones]
     #[arg(long, value_name = "THETA", allow_hyphen_values = true)]
     pub(crate) theta: Vec<String>,
-    /// Replay this file instead of eliminating anew
+    /// Use this file, a program or a plan, instead of eliminating anew
     #[arg(long, value_name = "FILE")]
     pub(crate) artifact: Option<PathBuf>,
     /// What to compute; may be repeated [default: expectation, variance]
@@ -217,6 +218,8 @@ pub(crate) enum Format {
     Ptdprmc3,
     /// What phasic publishes; also holds the numbers of one run
     Ptdprmc1,
+    /// Our own analysis, for this command and its SDK: small, right for parallel edges; phasic does not read it
+    Plan,
 }
 
 /// The elimination orders there are.

@@ -10,6 +10,7 @@ mod destination;
 mod failure;
 mod limits;
 mod output;
+mod plan_file;
 mod progress;
 mod quantity;
 mod settings;

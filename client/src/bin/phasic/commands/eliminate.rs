@@ -1,9 +1,11 @@
 //! `phasic eliminate`: runs the elimination and writes the artifact.
 
+use std::io::Write as _;
+
 use phasic_engine::artifact::{encode_ptdprmc1, encode_ptdprmc3};
 use phasic_engine::graph::Graph;
 use phasic_engine::plan;
-use phasic_engine::trace::{Trace, eliminate};
+use phasic_engine::trace::eliminate;
 use serde_json::json;
 
 use super::Answer;
@@ -11,12 +13,15 @@ use crate::arguments::{EliminateArguments, Format, Ordering};
 use crate::destination::Destination;
 use crate::failure::Failure;
 use crate::progress::{Bar, Unit};
-use crate::{Context, note, vectors};
+use crate::{Context, note, plan_file, vectors};
 
 pub(crate) fn run(arguments: &EliminateArguments, context: &mut Context<'_>) -> Result<Answer, Failure> {
-    if arguments.theta.is_some() && arguments.format == Format::Ptdprmc3 {
+    if arguments.theta.is_some() && arguments.format != Format::Ptdprmc1 {
+        return Err(Failure::input("--theta only matters to --format ptdprmc1; other files hold no numbers"));
+    }
+    if arguments.ordering.is_some() && arguments.format == Format::Plan {
         return Err(Failure::input(
-            "--theta only matters to --format ptdprmc1; a ptdprmc3 file holds no numbers",
+            "--ordering only matters to ptdprmc files; a plan has an order of its own",
         ));
     }
     let graph = context.graph(&arguments.model)?;
@@ -28,25 +33,45 @@ pub(crate) fn run(arguments: &EliminateArguments, context: &mut Context<'_>) -> 
             "--json and -o - both want standard output; write the artifact to a file",
         ));
     }
+    if arguments.format == Format::Plan {
+        return write_plan(arguments, &graph, destination, context);
+    }
     if !graph.is_parameterized() {
         note("note: this model has no parameters; phasic keeps and reads no artifacts of such models");
     }
-    let trace = match arguments.ordering {
+    let trace = match arguments.ordering.unwrap_or(Ordering::Phasic) {
         Ordering::Phasic => {
             eliminate(&graph, &context.limits.elimination(), &mut Bar::new("eliminating", Unit::Vertices))?
         }
         Ordering::Fast => plan::lower(&graph, &context.limits.analysis())?,
     };
     match arguments.format {
-        Format::Ptdprmc3 => encode_ptdprmc3(&trace, &mut destination),
         Format::Ptdprmc1 => {
             let memory =
                 trace.final_memory(&graph, &weights).map_err(|error| Failure::input(error.to_string()))?;
             encode_ptdprmc1(&trace, &graph.content_hash(), &memory, &mut destination)
         }
+        _ => encode_ptdprmc3(&trace, &mut destination),
     }
     .map_err(destination.failed())?;
-    report(arguments, &graph, &trace, destination, context)
+    let counts = [
+        ("commands", trace.commands().len() as u64),
+        ("rows", trace.row_count() as u64),
+        ("slots", trace.slots().into()),
+        ("inputs", trace.inputs().len() as u64),
+    ];
+    report(arguments, &graph, &counts, destination, context)
+}
+
+fn write_plan(
+    arguments: &EliminateArguments,
+    graph: &Graph,
+    mut destination: Destination,
+    context: &mut Context<'_>,
+) -> Result<Answer, Failure> {
+    let plan = plan_file::analyze(graph, &context.limits)?;
+    destination.write_all(&plan.encode(&graph.content_hash())).map_err(destination.failed())?;
+    report(arguments, graph, &plan_file::counts(&plan), destination, context)
 }
 
 /// One weight per edge, for the run whose memory a PTDPRMC1 file holds.
@@ -66,7 +91,7 @@ fn weights(arguments: &EliminateArguments, graph: &Graph) -> Result<Vec<f64>, Fa
 fn report(
     arguments: &EliminateArguments,
     graph: &Graph,
-    trace: &Trace,
+    counts: &[(&'static str, u64)],
     destination: Destination,
     context: &mut Context<'_>,
 ) -> Result<Answer, Failure> {
@@ -75,28 +100,30 @@ fn report(
     let format = match arguments.format {
         Format::Ptdprmc3 => "ptdprmc3",
         Format::Ptdprmc1 => "ptdprmc1",
+        Format::Plan => "plan",
     };
     let path = arguments.output.display().to_string();
+    let first = counts.first().map(|(name, count)| format!("{count} {}, ", name.replace('_', "-")));
     let line = format!(
-        "{path}: {format}, {} commands, {} bytes, sha256 {}",
-        trace.commands().len(),
+        "{path}: {format}, {}{} bytes, sha256 {}",
+        first.unwrap_or_default(),
         written.size_bytes,
         written.sha256
     );
     if to_standard_output {
         note(line);
     } else if context.output.json {
-        context.output.json(&json!({
+        let mut report = json!({
             "path": path,
             "format": format,
             "graph_hash": graph.content_hash().to_string(),
-            "commands": trace.commands().len(),
-            "rows": trace.row_count(),
-            "slots": trace.slots(),
-            "inputs": trace.inputs().len(),
-            "size_bytes": written.size_bytes,
-            "sha256": written.sha256.to_string(),
-        }))?;
+        });
+        for &(name, count) in counts {
+            report[name] = count.into();
+        }
+        report["size_bytes"] = written.size_bytes.into();
+        report["sha256"] = written.sha256.to_string().into();
+        context.output.json(&report)?;
     } else {
         context.output.line(line)?;
     }

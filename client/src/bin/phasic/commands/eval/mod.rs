@@ -7,7 +7,6 @@ mod question;
 mod solver;
 
 use phasic_engine::graph::Graph;
-use phasic_engine::plan::Plan;
 use phasic_engine::trace::eliminate;
 use phasic_hub_client::refusal::Refusal;
 use phasic_hub_client::verification::{Evidence, verify};
@@ -20,7 +19,7 @@ use crate::limits::{Limits, advised, flag_of_refusal};
 use crate::output::Output;
 use crate::progress::{Bar, Unit};
 use crate::vectors::Vector;
-use crate::{Context, note, vectors};
+use crate::{Context, note, plan_file, vectors};
 use question::{Question, Results};
 use solver::Solver;
 
@@ -70,16 +69,24 @@ fn solver(graph: Graph, arguments: &EvalArguments, limits: &Limits) -> Result<So
                 eliminate(&graph, &limits.elimination(), &mut Bar::new("eliminating", Unit::Vertices))?;
             return Ok(Solver::Program(Box::new((graph, trace))));
         }
-        let plan = Plan::analyze(&graph, &limits.analysis())?;
-        return Ok(Solver::Plan(Box::new(plan)));
+        return Ok(Solver::Plan(Box::new(plan_file::analyze(&graph, limits)?)));
     };
     let bytes = inspect::read(path)?;
+    let refused = |why: String| {
+        Failure::refused(format!("'{}' must not be used for this model: {why}", path.display()))
+    };
+    if plan_file::is_plan(&bytes) {
+        let plan = plan_file::verify(&bytes, &graph, limits).map_err(|failure| match failure {
+            Failure::Refused(why) => refused(why),
+            other => other,
+        })?;
+        return Ok(Solver::Plan(Box::new(plan)));
+    }
     let mut bar = Bar::new("verifying", Unit::Vertices);
     let verified =
         verify(&bytes, &graph, graph.content_hash(), &limits.elimination(), &mut bar).map_err(|error| {
             let refusal = Refusal::new(error, &bytes, &graph);
-            let refusal = advised(&refusal, flag_of_refusal(&refusal));
-            Failure::refused(format!("'{}' must not be used for this model: {refusal}", path.display()))
+            refused(advised(&refusal, flag_of_refusal(&refusal)))
         })?;
     drop(bar);
     if verified.evidence == Evidence::Reproduced {

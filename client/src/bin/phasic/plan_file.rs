@@ -1,0 +1,64 @@
+//! Plan files: our own artifacts, read and held against the graph they are to be used for.
+//!
+//! What a plan means and how it is stored is the engine's business.
+
+use phasic_engine::graph::{Graph, GraphHash};
+use phasic_engine::plan::{Plan, PlanFileError};
+
+use crate::failure::Failure;
+use crate::limits::Limits;
+use crate::progress::Bar;
+
+/// What plan files of every version begin with.
+const MAGIC: &[u8] = b"PHPLAN";
+
+/// Whether the bytes want to be a plan file.
+pub(crate) fn is_plan(bytes: &[u8]) -> bool {
+    bytes.starts_with(MAGIC)
+}
+
+/// The plan in a file, and the content hash of the graph it says it was made for.
+pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<(GraphHash, Plan), Failure> {
+    Plan::decode(bytes, &limits.analysis()).map_err(|error| match error {
+        PlanFileError::Limits(limit) => limit.into(),
+        damage => Failure::refused(damage.to_string()),
+    })
+}
+
+/// The plan of a graph, if the file holds that and nothing else: the graph is analysed anew and both must be equal, byte
+/// for byte.
+pub(crate) fn verify(bytes: &[u8], graph: &Graph, limits: &Limits) -> Result<Plan, Failure> {
+    let own = analyze(graph, limits)?;
+    let hash = graph.content_hash();
+    if own.encode(&hash) == bytes {
+        return Ok(own);
+    }
+    let (made_for, _) = read(bytes, limits)?;
+    Err(Failure::refused(if made_for == hash {
+        "it is intact, but not the plan that analysing this graph gives: it was made for another order of edges, by \
+         another version, or tampered with"
+            .to_owned()
+    } else {
+        format!("it is intact, but was made for another graph, {made_for}; this one is {hash}")
+    }))
+}
+
+/// Analyses a graph, with a sign of life.
+pub(crate) fn analyze(graph: &Graph, limits: &Limits) -> Result<Plan, Failure> {
+    let _analyzing = Bar::spinning("analysing the graph");
+    Ok(Plan::analyze(graph, &limits.analysis())?)
+}
+
+/// What a plan consists of and costs, by the names that JSON has for it; the number to show first comes first.
+pub(crate) fn counts(plan: &Plan) -> [(&'static str, u64); 7] {
+    let cost = plan.cost();
+    [
+        ("multiply_adds", cost.multiply_adds),
+        ("factor_entries", cost.factor_entries),
+        ("edges", cost.edges),
+        ("components", cost.components),
+        ("vertices", cost.vertices),
+        ("plan_bytes", cost.plan_bytes),
+        ("workspace_bytes", cost.workspace_bytes),
+    ]
+}
