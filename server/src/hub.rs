@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use phasic_hub_api::Sha256;
+use tokio::sync::watch;
 
 use crate::blobs::{BlobError, BlobStore, LocalBlobs};
 use crate::registry::{Catalogue, CatalogueError};
@@ -100,6 +102,8 @@ pub struct Hub {
     catalogue: ArcSwap<Catalogue>,
     /// Held while rendering, so that an older state never takes the place of a newer one.
     rendering: tokio::sync::Mutex<()>,
+    /// How often the catalogue has been rendered anew.
+    renderings: watch::Sender<u64>,
 }
 
 impl Hub {
@@ -116,6 +120,7 @@ impl Hub {
             public_base,
             catalogue: ArcSwap::from_pointee(catalogue),
             rendering: tokio::sync::Mutex::default(),
+            renderings: watch::Sender::new(0),
         })
     }
 
@@ -134,11 +139,33 @@ impl Hub {
     /// # Errors
     /// When the present state cannot be read; what was served before is still served then.
     pub async fn refresh(&self) -> Result<(), CatalogueError> {
+        self.refresh_if(|_| true).await
+    }
+
+    /// Renders the registry anew because a blob is lost, unless that has been noticed: however many requests stumble
+    /// over it, it is rendered once.
+    ///
+    /// # Errors
+    /// When the present state cannot be read; what was served before is still served then.
+    pub async fn withdraw(&self, blob: Sha256) -> Result<(), CatalogueError> {
+        self.refresh_if(|catalogue| !catalogue.is_lost(blob)).await
+    }
+
+    async fn refresh_if(&self, is_needed: impl FnOnce(&Catalogue) -> bool) -> Result<(), CatalogueError> {
         let _rendering = self.rendering.lock().await;
+        if !is_needed(&self.catalogue()) {
+            return Ok(());
+        }
         let catalogue = Catalogue::load(&self.data.store, &*self.data.blobs, &self.public_base).await?;
         report(&catalogue);
         self.catalogue.store(Arc::new(catalogue));
+        self.renderings.send_modify(|count| *count += 1);
         Ok(())
+    }
+
+    /// Counts how often the registry has been rendered anew, for those who wait for it.
+    pub fn renderings(&self) -> watch::Receiver<u64> {
+        self.renderings.subscribe()
     }
 
     /// Renders the registry anew whenever anybody has changed the database, this process or another. Never ends.

@@ -1,9 +1,7 @@
 //! What a real hub answers, header by header.
 #![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
 
-use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 
 use phasic_hub_api::{Problem, ProblemCode, Sha256};
@@ -401,35 +399,4 @@ fn several_requests_share_a_connection() {
         write!(stream, "GET {} HTTP/1.1\r\nHost: h\r\n\r\n", fixture.path()).unwrap();
         assert_eq!(read_answer(&mut stream, false).body, fixture.bytes());
     }
-}
-
-fn blob(data: &Path, digest: &str) -> PathBuf {
-    data.join("blobs/sha256").join(&digest[..2]).join(digest)
-}
-
-#[test]
-fn damaged_bytes_are_withheld_and_made_anew_at_the_next_start() {
-    let data = tempfile::tempdir().unwrap();
-    let fixture = fixture();
-    let model = &fixture.model;
-    let (digest, target) = (fixture.digest(), fixture.path());
-    Hub::start(data.path()).stop();
-    let mut rotten = model.ptdprmc3.clone();
-    rotten[1000] ^= 4;
-    fs::write(blob(data.path(), &digest), &rotten).unwrap();
-    let hub = Hub::start(data.path());
-    for answer in
-        [hub.get(&format!("{target}?sha256={digest}")), hub.get(&format!("{target}?sha256={digest}"))]
-    {
-        assert_problem(&answer, ProblemCode::ArtifactUnavailable);
-    }
-    assert!(
-        hub.get("/registry.json").json()["computes"].get(ID).is_none(),
-        "the registry promises it no more"
-    );
-    assert_problem(&hub.get(&target), ProblemCode::ArtifactNotFound);
-    assert_eq!(fs::read(data.path().join("quarantine").join(&digest)).unwrap(), rotten);
-    hub.stop();
-    let hub = Hub::start(data.path());
-    assert_eq!(hub.get(&target).body, model.ptdprmc3);
 }

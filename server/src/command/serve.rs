@@ -34,7 +34,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
 
     let background = [
         tokio::spawn(follow(Arc::clone(&hub), watch)),
-        tokio::spawn(reference::publish(Arc::clone(&hub), pool, config.compute.max_memory_bytes.get())),
+        tokio::spawn(reference::maintain(Arc::clone(&hub), pool, config.compute.max_memory_bytes.get())),
     ];
     let router = http::router(Arc::clone(&hub), &config.http);
     listen::serve(listener, router, &config.http, stop, hurry).await;

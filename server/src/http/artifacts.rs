@@ -100,6 +100,9 @@ async fn answer(
     request: &HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
     let blob = find(hub, name, query)?;
+    if hub.catalogue().is_lost(blob.sha256) {
+        return Err(withheld());
+    }
     let etag = format!("\"{}\"", blob.sha256);
     let mut headers = validators(&etag, query.sha256.is_some());
     if conditional::none_match(request, &etag) {
@@ -108,6 +111,11 @@ async fn answer(
     describe(&mut headers, blob);
     // Ranges are defined for GET only.
     if method == Method::HEAD {
+        match hub.data.blobs.size_bytes(blob.sha256).await {
+            Ok(Some(size_bytes)) if size_bytes == blob.size_bytes => {}
+            Ok(_) => return Err(unavailable(hub, blob.sha256, &BlobError::NotFound(blob.sha256)).await),
+            Err(error) => return Err(unavailable(hub, blob.sha256, &error).await),
+        }
         headers.insert(CONTENT_LENGTH, blob.size_bytes.into());
         return Ok((StatusCode::OK, headers).into_response());
     }
@@ -123,7 +131,7 @@ async fn answer(
     headers.insert(CONTENT_LENGTH, (range.end - range.start).into());
     let open = match hub.data.blobs.open(blob.sha256, Some(range)).await {
         Ok(open) => open,
-        Err(error) => return Err(unavailable(hub, &error).await),
+        Err(error) => return Err(unavailable(hub, blob.sha256, &error).await),
     };
     Ok((status, headers, Body::from_stream(open.body)).into_response())
 }
@@ -175,12 +183,17 @@ fn unsatisfiable(size_bytes: u64) -> ApiError {
         .with_headers(HeaderMap::from_iter([(CONTENT_RANGE, range)]))
 }
 
-/// The catalogue promises a blob that cannot be read: say so, and render a catalogue that no longer promises it.
-async fn unavailable(hub: &Hub, error: &BlobError) -> ApiError {
+/// The catalogue promises a blob that cannot be read: say so, and if it is lost, have a catalogue rendered that knows it.
+async fn unavailable(hub: &Hub, blob: Sha256, error: &BlobError) -> ApiError {
     tracing::error!(%error, "withheld an artifact");
-    if let Err(error) = hub.refresh().await {
+    let is_lost = matches!(error, BlobError::NotFound(_) | BlobError::Damaged(_));
+    if is_lost && let Err(error) = hub.withdraw(blob).await {
         tracing::error!(%error, "could not render the registry anew");
     }
+    withheld()
+}
+
+fn withheld() -> ApiError {
     ApiError::new(
         ProblemCode::ArtifactUnavailable,
         "The stored bytes of this artifact are damaged or lost, so they are withheld.",

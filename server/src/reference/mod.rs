@@ -92,6 +92,35 @@ pub async fn publish(hub: Arc<Hub>, pool: Arc<ThreadPool>, max_memory_bytes: u64
     }
 }
 
+/// Publishes the reference computes, and again whichever of them loses a file. Never ends.
+pub async fn maintain(hub: Arc<Hub>, pool: Arc<ThreadPool>, max_memory_bytes: u64) {
+    let mut renderings = hub.renderings();
+    loop {
+        renderings.mark_unchanged();
+        publish(Arc::clone(&hub), Arc::clone(&pool), max_memory_bytes).await;
+        // What could not be published is tried again after the next change, not at once.
+        let lost = loop {
+            // An error would say that the hub is gone, which we hold ourselves.
+            let _ = renderings.changed().await;
+            let lost = withheld(&hub);
+            if !lost.is_empty() {
+                break lost;
+            }
+        };
+        let lost = lost.join(", ");
+        tracing::warn!(lost, "eliminating reference computes again: their files are lost");
+        let reason = format!("Reference computes whose files were lost are being eliminated again: {lost}.");
+        hub.readiness.wait_for(READINESS, reason);
+    }
+}
+
+/// The reference computes that should be served and are not.
+fn withheld(hub: &Hub) -> Vec<&'static str> {
+    let catalogue = hub.catalogue();
+    let is_withheld = |id: &&str| catalogue.withheld().iter().any(|withheld| withheld.id.as_str() == *id);
+    computes().iter().map(|compute| compute.id).filter(is_withheld).collect()
+}
+
 /// Tells readiness that the reference computes are still to come.
 pub fn announce(hub: &Hub) {
     hub.readiness.wait_for(READINESS, "The reference computes are being eliminated.");

@@ -1,10 +1,11 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use phasic_engine::artifact::{Checks, Format, decode};
 use phasic_engine::graph::GraphLimits;
 use phasic_engine::reference::computes;
 
-use super::{announce, definition, make, pool, publish};
+use super::{announce, definition, maintain, make, pool, publish};
 use crate::hub::{DataDirectory, Hub};
 use crate::registry::Paths;
 
@@ -50,6 +51,51 @@ async fn a_later_start_eliminates_only_what_is_missing() {
     assert_eq!(again.readiness.reasons(), [""; 0]);
     assert_eq!(std::fs::read(&path).unwrap(), lost);
     assert_eq!(again.catalogue().document(Paths::Absolute).plain, document);
+}
+
+/// Waits for something to become true, and not for ever.
+async fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
+    let waiting = async {
+        while !is_true() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting)
+        .await
+        .unwrap_or_else(|_| panic!("in vain: {what}"));
+}
+
+#[tokio::test]
+async fn a_running_hub_makes_anew_what_it_loses_and_is_not_ready_until_then() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = hub(&directory).await;
+    publish(Arc::clone(&hub), Arc::new(pool(1).unwrap()), MEMORY_BYTES).await;
+    let lost = make(&computes()[2], MEMORY_BYTES).unwrap().artifact;
+    let sha256 = phasic_hub_api::Sha256::of(&lost);
+    let digits = sha256.to_string();
+    let path = directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits);
+    // Without memory nothing can be made, and the hub stays as unready as it is.
+    for memory_bytes in [0, MEMORY_BYTES] {
+        let keeper = tokio::spawn(maintain(Arc::clone(&hub), Arc::new(pool(1).unwrap()), memory_bytes));
+        wait_until("ready", || hub.readiness.reasons().is_empty()).await;
+        std::fs::remove_file(&path).unwrap();
+        let before = *hub.renderings().borrow();
+        for _ in 0..3 {
+            hub.withdraw(sha256).await.unwrap();
+        }
+        assert_eq!(*hub.renderings().borrow(), before + 1, "rendered once, however often it is missed");
+        if memory_bytes == 0 {
+            wait_until("not ready", || hub.readiness.reasons().join(" ").contains("coal_n20_theta1")).await;
+            keeper.abort();
+            publish(Arc::clone(&hub), Arc::new(pool(1).unwrap()), MEMORY_BYTES).await;
+        } else {
+            wait_until("made anew", || hub.catalogue().withheld().is_empty()).await;
+            wait_until("ready again", || hub.readiness.reasons().is_empty()).await;
+            assert!(!hub.catalogue().is_lost(sha256));
+            assert_eq!(std::fs::read(&path).unwrap(), lost);
+            keeper.abort();
+        }
+    }
 }
 
 #[test]

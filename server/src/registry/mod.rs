@@ -7,8 +7,8 @@ mod render;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
 
 use bytes::Bytes;
@@ -29,6 +29,8 @@ pub struct Catalogue {
     withheld: Vec<Withheld>,
     current: HashMap<ArtifactName, StoredBlob>,
     versions: HashMap<(ArtifactName, Sha256), StoredBlob>,
+    /// Blobs that should be there and are not, or not whole.
+    lost: HashSet<Sha256>,
 }
 
 /// A registry document in its content codings.
@@ -108,15 +110,22 @@ impl Catalogue {
                 None => served.push(row),
             }
         }
+        let mut lost = HashSet::new();
+        for version in &versions {
+            if presence.lacks(version.blob).await? {
+                lost.insert(version.blob.sha256);
+            }
+        }
         let base = base.to_owned();
         // Parsing, rendering and compressing ten thousand entries takes longer than a request should wait.
-        tokio::task::spawn_blocking(move || Self::render(&served, withheld, versions, &base)).await?
+        tokio::task::spawn_blocking(move || Self::render(&served, withheld, versions, lost, &base)).await?
     }
 
     fn render(
         served: &[ComputeRow],
         withheld: Vec<Withheld>,
         versions: Vec<ArtifactVersion>,
+        lost: HashSet<Sha256>,
         base: &str,
     ) -> Result<Self, CatalogueError> {
         let (mut computes, mut current) = (Vec::new(), HashMap::new());
@@ -139,6 +148,7 @@ impl Catalogue {
             withheld,
             current,
             versions: versions.into_iter().map(version).collect(),
+            lost,
         })
     }
 
@@ -160,7 +170,12 @@ impl Catalogue {
         &self.withheld
     }
 
-    /// The bytes a name stands for: today's, or those of a digest it has had at any time.
+    /// Whether a blob that should be there was found to be lost.
+    pub fn is_lost(&self, blob: Sha256) -> bool {
+        self.lost.contains(&blob)
+    }
+
+    /// The bytes a name stands for: today's, or those of a digest it has had at any time, even if they are lost.
     pub fn artifact(&self, name: ArtifactName, digest: Option<Sha256>) -> Option<StoredBlob> {
         match digest {
             None => self.current.get(&name).copied(),
@@ -178,16 +193,21 @@ struct Presence<'a> {
 impl Presence<'_> {
     /// The first file of a compute that is not there, or not whole.
     async fn missing(&mut self, row: &ComputeRow) -> Result<Option<Sha256>, BlobError> {
-        for StoredBlob { sha256, size_bytes } in row.artifacts.iter().map(|artifact| artifact.served) {
-            let found = match self.seen.entry(sha256) {
-                Entry::Occupied(known) => *known.get(),
-                Entry::Vacant(unknown) => *unknown.insert(self.blobs.size_bytes(sha256).await?),
-            };
-            if found != Some(size_bytes) {
-                return Ok(Some(sha256));
+        for artifact in &row.artifacts {
+            if self.lacks(artifact.served).await? {
+                return Ok(Some(artifact.served.sha256));
             }
         }
         Ok(None)
+    }
+
+    /// Whether a blob is not there, or not whole.
+    async fn lacks(&mut self, StoredBlob { sha256, size_bytes }: StoredBlob) -> Result<bool, BlobError> {
+        let found = match self.seen.entry(sha256) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => *unknown.insert(self.blobs.size_bytes(sha256).await?),
+        };
+        Ok(found != Some(size_bytes))
     }
 }
 
