@@ -172,10 +172,17 @@ impl Artifacts {
             }
             return;
         };
-        list.resize(self.scc.len(), Value::Object(Map::new()));
-        for (value, scc) in list.iter_mut().zip(&self.scc) {
-            *value = write_scc(scc, value.as_object().cloned().unwrap_or_default());
-        }
+        // Components may have been left out: what an item says beside the typed fields belongs to its hash.
+        let mut known: Vec<_> = std::mem::take(list).into_iter().map(Some).collect();
+        list.extend(self.scc.iter().map(|scc| {
+            let hash = scc.scc_hash.to_string();
+            let is_it = |item: &&mut Option<Value>| {
+                item.as_ref().is_some_and(|item| item.get("scc_hash").and_then(Value::as_str) == Some(&hash))
+            };
+            // Taken, so that two items of one hash keep their own.
+            let item = known.iter_mut().find(is_it).and_then(Option::take);
+            write_scc(scc, item.as_ref().and_then(Value::as_object).cloned().unwrap_or_default())
+        }));
     }
 }
 

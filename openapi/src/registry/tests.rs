@@ -111,6 +111,20 @@ fn a_changed_field_is_changed_in_its_place() {
 }
 
 #[test]
+fn unknown_fields_of_a_component_stay_with_it_when_others_are_left_out() {
+    let mut value = entry();
+    let scc = |digit: &str, note: &str| json!({"cid_or_path": "artifacts/x", "scc_hash": digit.repeat(64), "sha256": "0".repeat(64), "size_bytes": 1, "note": note});
+    value["artifacts"]["scc"] =
+        json!([scc("a", "first"), scc("b", "second"), scc("b", "third"), scc("c", "fourth")]);
+    let mut entry = RegistryEntry::from_value(value).unwrap();
+    entry.artifacts.scc.remove(0);
+    let written = entry.to_value();
+    let notes: Vec<_> =
+        written["artifacts"]["scc"].as_array().unwrap().iter().map(|scc| &scc["note"]).collect();
+    assert_eq!(notes, ["second", "third", "fourth"]);
+}
+
+#[test]
 fn a_new_entry_is_written_as_upstream_writes_one() {
     let metadata = Metadata {
         description: Some("d".to_owned()),

@@ -142,8 +142,8 @@ impl Catalogue {
         }
         let version = |version: ArtifactVersion| ((version.name, version.blob.sha256), version.blob);
         Ok(Self {
-            absolute: Representation::of(render::document(served, Paths::Absolute, base)?),
-            relative: Representation::of(render::document(served, Paths::Relative, base)?),
+            absolute: Representation::of(render::document(served, &current, Paths::Absolute, base)?),
+            relative: Representation::of(render::document(served, &current, Paths::Relative, base)?),
             computes,
             withheld,
             current,

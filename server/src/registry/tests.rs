@@ -112,6 +112,19 @@ async fn a_name_stands_for_the_first_entry_and_a_digest_for_what_it_was() {
 }
 
 #[tokio::test]
+async fn each_document_promises_the_bytes_its_locations_lead_to() {
+    let (_directory, data) = fresh().await;
+    data.store.publish_local(&publication(&data, "a", "g", "first").await, None).await.unwrap();
+    data.store.publish_local(&publication(&data, "b", "g", "second").await, None).await.unwrap();
+    let catalogue = load(&data).await;
+    let promised = |paths, id: &str| read(&catalogue, paths).get(id).unwrap().artifacts.parent.sha256;
+    let (first, second) = (Sha256::of(b"first"), Sha256::of(b"second"));
+    assert_eq!((promised(Paths::Absolute, "a"), promised(Paths::Absolute, "b")), (first, second));
+    assert_eq!((promised(Paths::Relative, "a"), promised(Paths::Relative, "b")), (first, first));
+    assert_eq!(catalogue.artifact(ArtifactName::Parent(hash("g")), None).unwrap().sha256, first);
+}
+
+#[tokio::test]
 async fn a_retracted_compute_is_in_the_document_and_not_behind_its_name() {
     let (_directory, data) = fresh().await;
     let mut publication = publication(&data, "a", "g", "served").await;
