@@ -180,6 +180,7 @@ fn spoiled(model: &Model, checkout: &Path) -> Vec<Spoiled> {
         case("huge", "too_large", "max_artifact_bytes", &lie("size_bytes", (1_u64 << 40).into())),
         case("missing", "fetch_failed", "No such file", &at("artifacts/missing.bin")),
         case("directory", "fetch_failed", "not a file", &at("artifacts")),
+        case("pipe", "fetch_failed", "not a file", &at("artifacts/pipe.bin")),
         case(
             "magic",
             "artifact_invalid",
@@ -224,6 +225,8 @@ fn one_bad_entry_is_left_out_with_its_reason_and_the_rest_is_mirrored() {
     let secret = place.directory.path().join("secret.bin");
     fs::write(&secret, &bad.ptdprmc1).unwrap();
     std::os::unix::fs::symlink(&secret, place.checkout().join("artifacts/link.bin")).unwrap();
+    let pipe = place.checkout().join("artifacts/pipe.bin");
+    assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
     for mut case in spoiled(&bad, &place.checkout()) {
         if case.what == "no parent" {
             case.entry["artifacts"].as_object_mut().unwrap().remove("parent");

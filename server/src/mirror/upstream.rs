@@ -211,6 +211,10 @@ async fn read_file(root: &Path, path: PathBuf, max_bytes: u64) -> Result<Vec<u8>
         if !real.starts_with(&root) {
             return Err(FetchError::Outside { path });
         }
+        // Before opening too: to open a pipe is to wait for somebody who writes to it.
+        if !real.metadata().map_err(file_error)?.is_file() {
+            return Err(file_error(io::Error::other("it is not a file")));
+        }
         let file = File::open(&real).map_err(file_error)?;
         if !file.metadata().map_err(file_error)?.is_file() {
             return Err(file_error(io::Error::other("it is not a file")));
