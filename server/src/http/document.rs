@@ -11,8 +11,9 @@ use super::{artifacts, health, home, registry};
 #[openapi(
     info(
         title = "Phasic Hub",
-        description = "Eliminations of phase-type graphs, computed once, verified, and served to phasic. Every error \
-                       answer is an RFC 9457 problem with a stable `code` and the id of the request.",
+        description = "Eliminations of phase-type graphs, computed once, verified, and served to phasic. The error \
+                       answers of all routes are RFC 9457 problems with a stable `code` and the id of the request. \
+                       Only what is no HTTP request, or has too large a head, is answered with a bare 400 or 431.",
         license(name = "MIT", identifier = "MIT")
     ),
     paths(
