@@ -29,7 +29,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     if config.offline {
         tracing::info!("offline: no connection to anybody will be opened");
     }
-    first_token(&store).await?;
+    admin_token(&store).await?;
     tracing::info!(data = %config.data_dir.display(), public = hub.public_base(), "serving");
 
     let background = [
@@ -49,14 +49,19 @@ async fn follow(hub: Arc<Hub>, watch: ChangeWatch) {
     hub.follow_changes(watch).await;
 }
 
-/// At the very first start there is an admin token, which is shown this once.
-async fn first_token(store: &Store) -> Result<(), CommandError> {
+/// Where nobody has a valid admin token, as at the very first start, one is made and shown this once. Should it be lost
+/// on its way to a person, `token create` makes another: whoever can write to the data directory is its administrator.
+async fn admin_token(store: &Store) -> Result<(), CommandError> {
     let secret = TokenSecret::generate()?;
-    if store.add_first_token(&secret.row("first admin", &[Scope::Admin], None)).await? {
-        print(&format!("Admin token, shown only now: {secret}\n"))?;
+    if store.add_admin_token(&secret.row("first admin", &[Scope::Admin], None)).await? {
+        print(&format!("Admin token, shown only now: {secret}\n{ABOUT_THE_TOKEN}"))?;
     }
     Ok(())
 }
+
+const ABOUT_THE_TOKEN: &str = "\
+    Every route of this version is open and asks for no token; keep it for the routes that will publish and compute.\n\
+    If it is lost: phasic-hub token create --name admin --scope admin\n";
 
 /// Complete at the first request to stop, and at the second.
 fn stop_requests() -> std::io::Result<(impl Future<Output = ()>, impl Future<Output = ()>)> {

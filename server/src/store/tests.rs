@@ -185,20 +185,24 @@ async fn changes_by_another_process_are_noticed() {
 }
 
 #[tokio::test]
-async fn the_first_token_is_made_once_and_revoking_ends_a_token() {
+async fn an_admin_token_is_made_while_there_is_no_valid_one_and_revoking_ends_a_token() {
     let (_directory, store) = fresh().await;
     let row = || TokenSecret::generate().unwrap().row("t", &[Scope::Admin], Some(90));
     let first = row();
-    assert!(store.add_first_token(&first).await.unwrap());
-    assert!(!store.add_first_token(&row()).await.unwrap());
+    let other = TokenSecret::generate().unwrap().row("t", &[Scope::Read, Scope::Publish], None);
+    store.add_token(&other).await.unwrap();
+    let expired = TokenSecret::generate().unwrap().row("t", &[Scope::Admin], Some(0));
+    store.add_token(&expired).await.unwrap();
+    assert!(store.add_admin_token(&first).await.unwrap(), "there are others, and none of a valid admin");
+    assert!(!store.add_admin_token(&row()).await.unwrap());
     store.add_token(&row()).await.unwrap();
     assert!(store.revoke_token(&first.id).await.unwrap());
     assert!(!store.revoke_token(&first.id).await.unwrap(), "it is revoked already");
     assert!(!store.revoke_token("unknown").await.unwrap());
-    assert!(!store.add_first_token(&row()).await.unwrap(), "there has been one");
+    assert!(!store.add_admin_token(&row()).await.unwrap(), "there is the second one");
     let tokens = store.tokens().await.unwrap();
     let revoked: Vec<_> =
         tokens.iter().filter(|token| token.revoked_at.is_some()).map(|token| &token.id).collect();
-    assert_eq!((tokens.len(), revoked), (2, vec![&first.id]));
+    assert_eq!((tokens.len(), revoked), (4, vec![&first.id]));
     assert!(tokens[0].expires_at > Some(tokens[0].created_at.clone()));
 }

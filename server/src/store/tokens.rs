@@ -37,6 +37,11 @@ pub struct TokenRow {
     pub revoked_at: Option<String>,
 }
 
+/// Whether somebody can act as an administrator. Scopes are words separated by single spaces.
+const ANY_VALID_ADMIN: &str = "SELECT EXISTS (SELECT 1 FROM tokens WHERE revoked_at IS NULL \
+     AND (expires_at IS NULL OR expires_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) \
+     AND instr(' ' || scopes || ' ', ' admin ') > 0)";
+
 impl Store {
     /// Stores a token.
     ///
@@ -48,14 +53,13 @@ impl Store {
         Ok(change.commit().await?)
     }
 
-    /// Stores a token if there has never been one. Says whether it did.
+    /// Stores a token if no valid one has the scope `admin`. Says whether it did.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn add_first_token(&self, token: &NewToken) -> Result<bool, StoreError> {
+    pub async fn add_admin_token(&self, token: &NewToken) -> Result<bool, StoreError> {
         let mut change = self.begin().await?;
-        let any: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM tokens)").fetch_one(&mut *change).await?;
+        let any: bool = sqlx::query_scalar(ANY_VALID_ADMIN).fetch_one(&mut *change).await?;
         if any {
             return Ok(false);
         }
