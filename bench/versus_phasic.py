@@ -32,7 +32,7 @@ PAGE = HERE.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 SAMPLE_SECONDS = 2e-3
 THEIRS = ("hash", "eliminate", "load", "first", "replay")
-OURS = ("hash", "eliminate", "load", "first", "replay", "analyze", "evaluate")
+OURS = ("hash", "eliminate", "load", "first", "replay", "analyze", "evaluate", "answer")
 
 
 class Comparison:
@@ -53,6 +53,7 @@ COMPARISONS = (
     Comparison("Replay of the trace: new θ to expectation", "replay", "replay"),
     Comparison("Analysis: graph to plan, beside phasic's elimination", "eliminate", "analyze"),
     Comparison("Plan: new θ to expectation, beside phasic's replay", "replay", "evaluate"),
+    Comparison("Plan: graph to first expectation without a file, beside phasic's with one", "first", "answer"),
 )
 
 

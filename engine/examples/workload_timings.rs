@@ -27,8 +27,19 @@ use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use workloads::{Workload, build, names};
 
-const STAGES: [&str; 10] =
-    ["hash", "eliminate", "forecast", "encode", "decode", "load", "first", "replay", "analyze", "evaluate"];
+const STAGES: [&str; 11] = [
+    "hash",
+    "eliminate",
+    "forecast",
+    "encode",
+    "decode",
+    "load",
+    "first",
+    "replay",
+    "analyze",
+    "evaluate",
+    "answer",
+];
 const DEFAULT_SAMPLES: usize = 7;
 /// A sample repeats a short stage until it has taken this long.
 const SAMPLE_SECONDS: f64 = 2e-3;
@@ -171,6 +182,14 @@ impl Bench {
             "load" => checked(timed(|| self.load()))?,
             "first" => checked(timed(|| self.expectation(&self.load()?)))?,
             "replay" => checked(timed(|| self.expectation(&self.trace)))?,
+            // No file at all: from the graph to the first number by a plan.
+            "answer" => {
+                let answer = || -> Result<f64, Box<dyn Error>> {
+                    let plan = Plan::analyze(graph, &plan::Limits::default())?;
+                    Ok(plan.at(black_box(&self.workload.theta))?.expectation())
+                };
+                checked(timed(answer))?
+            }
             "analyze" => checked(timed(|| Plan::analyze(graph, &plan::Limits::default())))?,
             "evaluate" => {
                 let evaluate = || self.plan.at(black_box(&self.workload.theta)).map(|at| at.expectation());
