@@ -51,18 +51,21 @@ impl<F: FnOnce() -> String> FieldName for F {
     }
 }
 
+#[inline]
 pub(super) fn u32_at(bytes: &[u8], offset: usize) -> u32 {
     let mut field = [0; 4];
     field.copy_from_slice(&bytes[offset..offset + 4]);
     u32::from_le_bytes(field)
 }
 
+#[inline]
 pub(super) fn u64_at(bytes: &[u8], offset: usize) -> u64 {
     let mut field = [0; 8];
     field.copy_from_slice(&bytes[offset..offset + 8]);
     u64::from_le_bytes(field)
 }
 
+#[inline]
 pub(super) fn i64_at(bytes: &[u8], offset: usize) -> i64 {
     u64_at(bytes, offset).cast_signed()
 }

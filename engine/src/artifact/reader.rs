@@ -82,16 +82,25 @@ impl<'a> Reader<'a> {
         record: &[u8; N],
         offset: usize,
     ) -> Result<(), ArtifactError> {
-        if let Some(command) = self.recognise(record).filter(|&command| self.zeroed.admit(command).is_ok()) {
-            if let Command::Row { from, to, .. } = command {
-                self.highest_vertex = self.highest_vertex.max(from).max(to);
+        match self.recognise(record) {
+            Some(command) if self.zeroed.admit(command).is_ok() => {
+                if let Command::Row { from, to, .. } = command {
+                    self.highest_vertex = self.highest_vertex.max(from).max(to);
+                }
+                self.commands.push(command);
+                Ok(())
             }
-            self.commands.push(command);
-            return Ok(());
+            _ => self.read_unusual(record, offset),
         }
+    }
+
+    #[cold]
+    fn read_unusual(&mut self, record: &[u8], offset: usize) -> Result<(), ArtifactError> {
         let place = Place { command: self.commands.len(), offset };
         let command = self.read_carefully(record, place)?;
-        self.zeroed.admit(command).map_err(|fault| Self::fault(place, 0, "slot", fault))?;
+        self.zeroed
+            .admit(command)
+            .map_err(|slot| Self::fault(place, 0, "slot", Fault::ReadBeforeZero { slot }))?;
         self.commands.push(command);
         Ok(())
     }
@@ -199,9 +208,9 @@ impl Zeroed {
         Self { below: 1, others: vec![0; slots / 64 + 1] }
     }
 
-    /// Takes note of what a command zeroes; the fault names a slot that it reads too early.
+    /// Takes note of what a command zeroes; fails with a slot that it reads too early.
     #[inline]
-    fn admit(&mut self, command: Command) -> Result<(), Fault> {
+    fn admit(&mut self, command: Command) -> Result<(), u32> {
         match command {
             Command::Zero { slot } => {
                 self.zero(slot);
@@ -231,11 +240,9 @@ impl Zeroed {
     }
 
     #[inline]
-    fn read(&self, slot: u32) -> Result<(), Fault> {
-        if slot < self.below || self.others[slot as usize / 64] >> (slot % 64) & 1 == 1 {
-            return Ok(());
-        }
-        Err(Fault::ReadBeforeZero { slot })
+    fn read(&self, slot: u32) -> Result<(), u32> {
+        let zeroed = slot < self.below || self.others[slot as usize / 64] >> (slot % 64) & 1 == 1;
+        if zeroed { Ok(()) } else { Err(slot) }
     }
 }
 
