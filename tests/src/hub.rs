@@ -49,8 +49,13 @@ pub fn run(arguments: &[&str]) -> Output {
 
 /// Runs `phasic-hub mirror sync` on a data directory.
 pub fn sync(data: &Path, from: &str, settings: &[(&str, &str)]) -> Output {
+    sync_with(data, from, &[], settings)
+}
+
+/// Runs `phasic-hub mirror sync` on a data directory, with further arguments.
+pub fn sync_with(data: &Path, from: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
     let mut command = command(&["mirror", "sync", "--from", from, "--data", data.to_str().unwrap()]);
-    set(&mut command, settings).output().unwrap()
+    set(command.args(arguments), settings).output().unwrap()
 }
 
 fn set<'a>(command: &'a mut Command, settings: &[(&str, &str)]) -> &'a mut Command {

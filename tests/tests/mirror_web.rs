@@ -4,7 +4,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use phasic_hub_tests::hub::{Hub, sync};
+use phasic_hub_tests::hub::{Hub, sync, sync_with};
 use phasic_hub_tests::registry::{Model, document, entry, file, kingman};
 use phasic_hub_tests::upstream::{Cut, Reply, Upstream};
 use serde_json::{Value, json};
@@ -167,7 +167,8 @@ fn a_document_that_does_not_arrive_changes_nothing() {
         assert_eq!(status, Some(expected), "{reply:?}: {said}");
     }
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    assert_eq!(sync_from(&place.data(), &format!("http://{free}/"), SETTINGS).0, Some(3));
+    let nobody = sync_with(&place.data(), &format!("http://{free}/"), &["--replace"], SETTINGS);
+    assert_eq!(nobody.status.code(), Some(3));
     assert_eq!(served(&place.data()), ["a"]);
 }
 

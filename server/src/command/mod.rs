@@ -74,11 +74,25 @@ struct ServeArgs {
 
 #[derive(Debug, Subcommand)]
 enum MirrorCommand {
-    /// One pass: read the upstream registry, verify its artifacts, take over what is good
+    /// One pass: read the upstream registry, check its artifacts, take over what is good, remove what is gone
+    ///
+    /// Computes that were mirrored and are no longer in the registry are removed and listed; those whose entry or file
+    /// has become bad stay as they were. Addresses that carry a digest stay good in any case.
     Sync {
         /// A registry.json, or what it lies in: an http(s) URL or a directory
         #[arg(long, value_name = "URL|DIR")]
         from: String,
+        /// Mirror this upstream in place of the one mirrored so far, and remove whatever only that one has
+        #[arg(long)]
+        replace: bool,
+        /// Allow the pass to remove more than 30 % of the mirrored computes
+        #[arg(long)]
+        remove_many: bool,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// The last pass: its upstream, when it was, and what it left out
+    Status {
         #[command(flatten)]
         data: DataArgs,
     },
@@ -155,7 +169,7 @@ pub fn run() -> ExitCode {
     let outcome = match cli.command {
         None => block_on(serve::serve(cli.serve)),
         Some(Command::Serve(args)) => block_on(serve::serve(args)),
-        Some(Command::Mirror(MirrorCommand::Sync { from, data })) => block_on(mirror::sync(&from, data)),
+        Some(Command::Mirror(command)) => block_on(mirror::run(command)),
         Some(Command::Token(command)) => block_on(token::run(command)),
         Some(Command::Openapi) => print(&crate::http::api_document_json()).map(|()| ExitCode::SUCCESS),
     };

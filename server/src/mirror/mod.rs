@@ -15,11 +15,11 @@ use std::fmt;
 use phasic_hub_api::RegistryError;
 
 pub use location::{Location, LocationError};
-pub use pass::{PassReport, sync};
+pub use pass::{PassReport, Permissions, sync};
 pub use upstream::{FetchError, Upstream, UpstreamError};
 
 use crate::blobs::BlobError;
-use crate::store::StoreError;
+use crate::store::{MOST_REMOVED_PERCENT, StoreError};
 
 /// A pass that failed as a whole. The mirror is what it was before.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,30 @@ pub enum MirrorError {
         /// Why.
         source: RegistryError,
     },
+    /// The mirror is of another upstream.
+    #[error(
+        "this hub mirrors {recorded}; to mirror {upstream} in its place, which removes whatever only the former has, \
+         say --replace"
+    )]
+    OtherUpstream {
+        /// The upstream of this pass.
+        upstream: String,
+        /// That of the last one.
+        recorded: String,
+    },
+    /// Upstream has lost more than it may without somebody having looked.
+    #[error(
+        "{upstream} no longer has {removed} of the {mirrored} computes that are mirrored, more than \
+         {MOST_REMOVED_PERCENT} %; nothing was changed: if that is right, say --remove-many"
+    )]
+    TooManyRemovals {
+        /// The upstream.
+        upstream: String,
+        /// Computes it has no more.
+        removed: usize,
+        /// Computes that are mirrored.
+        mirrored: usize,
+    },
     /// The hub is offline by its settings.
     #[error(
         "this hub is offline by its settings, so {upstream} was not asked; directories can still be mirrored"
@@ -64,7 +88,10 @@ impl MirrorError {
     /// 2 for unreadable input, 3 for the network and the hub itself.
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
-            Self::Upstream(_) | Self::Registry { .. } => 2,
+            Self::Upstream(_)
+            | Self::Registry { .. }
+            | Self::OtherUpstream { .. }
+            | Self::TooManyRemovals { .. } => 2,
             _ => 3,
         }
     }

@@ -10,7 +10,7 @@ use crate::blobs::{BlobError, Terms, in_memory};
 use crate::config;
 use crate::hub::DataDirectory;
 use crate::registry::FORMAT_REVISION;
-use crate::store::{ArtifactRow, FaultRow, Origin, PassRecord, Publication, Role};
+use crate::store::{ArtifactRow, FaultRow, Origin, PassRecord, Publication, Reconciliation, Role};
 
 /// What a pass did.
 #[derive(Clone, Debug)]
@@ -21,14 +21,25 @@ pub struct PassReport {
     pub entries: usize,
     /// Computes the mirror has now.
     pub mirrored: usize,
+    /// Computes it had before, and upstream has no more.
+    pub removed: Vec<String>,
     /// What was left out.
     pub faults: Vec<FaultRow>,
 }
 
+/// What the operator has allowed a pass to do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Permissions {
+    /// Take this upstream in place of the one mirrored before, whatever that removes.
+    pub replace: bool,
+    /// Remove however many computes upstream has no more.
+    pub remove_many: bool,
+}
+
 /// Runs one pass and makes its outcome the state of the mirror.
 ///
-/// Files the hub has already are not fetched again. A compute one of whose files fails stays at the version that was
-/// mirrored last; component files that fail are left out of theirs.
+/// Files the hub has already are not fetched again. A compute whose entry or parent file fails stays at the version
+/// that was mirrored last; component files that fail are left out of theirs.
 ///
 /// # Errors
 /// When the document cannot be used, or the hub itself fails. Nothing is changed then.
@@ -36,24 +47,43 @@ pub async fn sync(
     data: &DataDirectory,
     upstream: &Upstream,
     limits: &config::Mirror,
+    permissions: Permissions,
 ) -> Result<PassReport, MirrorError> {
+    let last = data.store.last_pass().await?;
+    if let Some(last) = last.filter(|last| last.upstream != upstream.to_string() && !permissions.replace) {
+        return Err(MirrorError::OtherUpstream { upstream: upstream.to_string(), recorded: last.upstream });
+    }
     let (bytes, reading) = read_document(upstream, limits).await?;
     let known = Known::load(data).await?;
     let entries = reading.entries().len();
     let mut pass = Pass { data, upstream, limits, known, computes: Vec::new(), faults: Vec::new() };
     for entry in reading.entries() {
         match entry {
-            Err(fault) => pass.leave_out(&fault.id, None, FaultCode::EntryInvalid, &fault.reason),
+            Err(fault) => {
+                pass.leave_out(&fault.id, None, FaultCode::EntryInvalid, &fault.reason);
+                if let Ok(id) = fault.id.parse() {
+                    pass.keep(&id);
+                }
+            }
             Ok((id, entry)) => pass.visit(id, entry).await?,
         }
     }
     let Pass { computes, faults, .. } = pass;
     let terms = Terms { max_bytes: bytes.len() as u64, sha256: None };
     let document = data.blobs.put(in_memory(bytes), terms).await?;
-    let record = PassRecord { upstream: upstream.to_string(), document, entries, computes, faults };
-    data.store.reconcile(&record).await?;
+    let may_remove_many = permissions.replace || permissions.remove_many;
+    let upstream = upstream.to_string();
+    let record = PassRecord { upstream, document, entries, computes, faults, may_remove_many };
+    let outcome = data.store.reconcile(&record).await?;
     let PassRecord { upstream, computes, faults, .. } = record;
-    Ok(PassReport { upstream, entries, mirrored: computes.len(), faults })
+    match outcome {
+        Reconciliation::Done(removed) => {
+            Ok(PassReport { upstream, entries, mirrored: computes.len(), removed, faults })
+        }
+        Reconciliation::TooManyRemovals { removed, mirrored } => {
+            Err(MirrorError::TooManyRemovals { upstream, removed, mirrored })
+        }
+    }
 }
 
 async fn read_document(
@@ -145,9 +175,14 @@ impl Pass<'_> {
             Some(artifacts) => {
                 self.computes.push(Publication { id: id.clone(), entry: entry.clone(), artifacts });
             }
-            None => self.computes.extend(self.known.mirrored.get(id).cloned()),
+            None => self.keep(id),
         }
         Ok(())
+    }
+
+    /// Keeps the version that was mirrored last, if there is one.
+    fn keep(&mut self, id: &ComputeId) {
+        self.computes.extend(self.known.mirrored.get(id).cloned());
     }
 
     /// The files of a retracted entry, if they were mirrored before; they are not fetched any more.

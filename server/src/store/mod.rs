@@ -20,7 +20,7 @@ use sqlx::sqlite::{
 use sqlx::{SqlSafeStr as _, Sqlite, Transaction};
 
 pub use computes::{ArtifactRow, ArtifactVersion, ComputeRow, Origin, Publication, Role};
-pub use mirror::{FaultRow, PassRecord};
+pub use mirror::{FaultRow, MOST_REMOVED_PERCENT, PassRecord, PassRow, Reconciliation};
 pub use tokens::{NewToken, TokenRow};
 
 /// All migrations in order. The macro of sqlx would build SQLite twice; a test keeps this list complete.

@@ -1,0 +1,74 @@
+//! What a pass over a directory may take away, with real processes.
+#![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
+
+use std::path::Path;
+
+use phasic_hub_tests::hub::{run, sync_with};
+use phasic_hub_tests::registry::{Model, document, entry, kingman, write_directory};
+
+/// A pass: its exit status, and what it said.
+fn pass(data: &Path, from: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = sync_with(data, from.to_str().unwrap(), arguments, &[]);
+    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+fn write(checkout: &Path, entries: &[(&str, &Model)]) {
+    let files: Vec<_> = entries
+        .iter()
+        .map(|(_, model)| (format!("artifacts/{}.bin", model.hash), &model.ptdprmc3[..]))
+        .collect();
+    let entries: Vec<_> = entries.iter().map(|(id, model)| (*id, entry(model, &model.ptdprmc3))).collect();
+    write_directory(checkout, &document(&entries), &files);
+}
+
+#[test]
+fn another_upstream_and_an_empty_one_need_the_word_of_the_operator() {
+    let place = tempfile::tempdir().unwrap();
+    let [data, first, second] = ["data", "first", "second"].map(|name| place.path().join(name));
+    let (one, two) = (kingman(4), kingman(5));
+    write(&first, &[("a", &one), ("b", &two)]);
+    write(&second, &[("c", &one)]);
+    assert_eq!(pass(&data, &first, &[]).0, Some(0));
+
+    let (status, said) = pass(&data, &second, &["--remove-many"]);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("this hub mirrors") && said.contains("--replace"), "{said}");
+    write(&first, &[]);
+    let (status, said) = pass(&data, &first, &[]);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("2 of the 2") && said.contains("--remove-many"), "{said}");
+
+    let (status, said) = pass(&data, &second, &["--replace"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("1 mirrored, 0 notes, 2 removed\n  removed a\n  removed b\n"), "{said}");
+}
+
+#[test]
+fn an_entry_that_becomes_unreadable_keeps_its_last_good_version() {
+    let place = tempfile::tempdir().unwrap();
+    let [data, checkout] = ["data", "checkout"].map(|name| place.path().join(name));
+    let model = kingman(4);
+    write(&checkout, &[("a", &model)]);
+    assert_eq!(pass(&data, &checkout, &[]).0, Some(0));
+    let mut bad = entry(&model, &model.ptdprmc3);
+    bad["graph_hash"] = 7.into();
+    write_directory(&checkout, &document(&[("a", bad)]), &[]);
+    let (status, said) = pass(&data, &checkout, &[]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("1 entries, 1 mirrored, 1 notes, 0 removed"), "{said}");
+}
+
+#[test]
+fn the_last_pass_and_its_faults_can_be_asked_for() {
+    let place = tempfile::tempdir().unwrap();
+    let [data, checkout] = ["data", "checkout"].map(|name| place.path().join(name));
+    let status = || run(&["mirror", "status", "--data", data.to_str().unwrap()]);
+    assert_eq!(status().status.code(), Some(1), "a plain no");
+    let mut later = entry(&kingman(4), b"");
+    later["format_revision"] = 4.into();
+    write_directory(&checkout, &document(&[("later", later)]), &[]);
+    assert_eq!(pass(&data, &checkout, &[]).0, Some(0));
+    let said = String::from_utf8(status().stdout).unwrap();
+    assert!(said.contains("checkout/registry.json: 1 entries, 0 mirrored, 1 notes, at 20"), "{said}");
+    assert!(said.contains("\n  revision_unknown later: "), "{said}");
+}
