@@ -39,9 +39,9 @@ interop:
 bench *FILTER:
     cargo bench --package phasic-engine -- {{FILTER}}
 
-# The same stages beside the published phasic; writes docs/performance.md (Python registry for the first run).
+# The same stages beside the published phasic; renews docs/performance.md (Python registry for the first run).
 bench-vs-phasic *OPTIONS:
-    bench/versus-phasic {{OPTIONS}}
+    bench/versus-phasic --write {{OPTIONS}}
 
 # Fuzz one target: artifact_read, graph_json, model_json, registry_read, expr_parse, plan_read. Needs cargo-fuzz and a nightly.
 fuzz TARGET SECONDS="60":

@@ -183,6 +183,8 @@ def main():
     options = arguments.parse_args()
     if options.samples < 7:
         arguments.error("medians need at least 7 samples")
+    if options.write and options.only:
+        arguments.error("the page holds all workloads; --write and --only exclude each other")
     # One core for this process and, inherited, for our engine's: they never run at the same time.
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     engine = Engine(options.program)
