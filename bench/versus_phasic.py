@@ -7,6 +7,7 @@ How each stage is timed is told in docs/performance.md; with --write the tables 
 
 import argparse
 import contextlib
+import dataclasses
 import datetime
 import hashlib
 import json
@@ -35,11 +36,14 @@ THEIRS = ("hash", "eliminate", "load", "first", "replay")
 OURS = ("hash", "eliminate", "load", "first", "replay", "analyze", "evaluate", "answer")
 
 
+@dataclasses.dataclass(frozen=True)
 class Comparison:
     """One table: a stage of ours beside the stage of phasic that does that work for its users."""
 
-    def __init__(self, title, theirs, ours, goal=None):
-        self.title, self.theirs, self.ours, self.goal = title, theirs, ours, goal
+    title: str
+    theirs: str
+    ours: str
+    goal: float | None = None
 
     def ratio(self, result):
         return statistics.median(result["theirs"][self.theirs]) / statistics.median(result["ours"][self.ours])

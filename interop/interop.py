@@ -111,8 +111,10 @@ def hub(program, data):
 def wait_for_entries(url, count):
     """Reference computes are published soon after the start."""
     deadline = time.monotonic() + START_SECONDS
+    # Whatever proxies the environment names, this is our own machine.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < deadline:
-        with urllib.request.urlopen(f"{url}/registry.json", timeout=10) as response:
+        with direct.open(f"{url}/registry.json", timeout=10) as response:
             if len(json.load(response)["computes"]) >= count:
                 return
         time.sleep(0.2)
