@@ -1,10 +1,12 @@
 //! One file: from what an entry says about it to two blobs, the original and the served form, or a fault.
 
-use phasic_engine::artifact::{Checks, Decoded, Format, decode, encode_ptdprmc3};
+use phasic_engine::artifact::{Checks, Decoded, Format, decode, encode_ptdprmc3, verify};
+use phasic_engine::trace::Limits;
 use phasic_hub_api::{ArtifactName, GraphHash, Metadata, Sha256};
 
 use super::{Fault, FaultCode, FetchError, Location, Upstream};
 use crate::blobs::{BlobError, BlobStore, StoredBlob, Terms, in_memory};
+use crate::reference::known_graph;
 use crate::store::{ArtifactRow, Role};
 
 /// What an entry says about a file.
@@ -135,6 +137,11 @@ async fn check(announced: Announced<'_>, bytes: Vec<u8>) -> Result<(Option<Vec<u
         checks.limits.vertices = vertices.unwrap_or(u64::MAX).min(checks.limits.vertices);
         let decoded = decode(&bytes, &checks).map_err(|error| invalid(&error))?;
         check_vertices(&decoded, vertices).map_err(|reason| invalid(&reason))?;
+        // Where the graph is known, the program is made anew and must be the same.
+        if let Some(graph) = known_graph(graph_hash) {
+            verify(&bytes, graph, graph_hash, &Limits::default(), &mut ())
+                .map_err(|error| invalid(&error))?;
+        }
         if decoded.format == Format::Ptdprmc3 {
             return Ok((None, bytes));
         }

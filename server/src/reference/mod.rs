@@ -6,11 +6,12 @@
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 use phasic_engine::artifact::encode_ptdprmc3;
 use phasic_engine::document::DocumentError;
-use phasic_engine::graph::GraphLimits;
+use phasic_engine::graph::{Graph, GraphLimits};
 use phasic_engine::reference::{ReferenceCompute, computes};
 use phasic_engine::trace::{EliminationError, Limits, eliminate};
 use phasic_hub_api::identifier::ComputeIdError;
@@ -119,6 +120,15 @@ fn withheld(hub: &Hub) -> Vec<&'static str> {
     let catalogue = hub.catalogue();
     let is_withheld = |id: &&str| catalogue.withheld().iter().any(|withheld| withheld.id.as_str() == *id);
     computes().iter().map(|compute| compute.id).filter(is_withheld).collect()
+}
+
+/// The graph with this content hash, if it is one that this hub builds itself.
+pub fn known_graph(hash: GraphHash) -> Option<&'static Graph> {
+    static KNOWN: LazyLock<HashMap<GraphHash, Graph>> = LazyLock::new(|| {
+        let built = computes().iter().filter_map(|compute| compute.build(&GraphLimits::default()).ok());
+        built.map(|graph| (graph.content_hash(), graph)).collect()
+    });
+    KNOWN.get(&hash)
 }
 
 /// Tells readiness that the reference computes are still to come.
