@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use phasic_hub_tests::http::{PATIENCE, connect, read_answer};
-use phasic_hub_tests::hub::{Hub, sync, wait_until};
+use phasic_hub_tests::hub::{Hub, sync_with, wait_until};
 use phasic_hub_tests::registry;
 
 const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -174,7 +174,8 @@ fn hub_with_large_artifact(data: &Path, settings: &[(&str, &str)]) -> (Hub, Stri
     let path = format!("artifacts/{}.bin", model.hash);
     let document = registry::document(&[("large", registry::entry(&model, &model.ptdprmc3))]);
     registry::write_directory(checkout.path(), &document, &[(path.clone(), &model.ptdprmc3)]);
-    assert!(sync(data, checkout.path().to_str().unwrap(), &[]).status.success());
+    let pass = sync_with(data, checkout.path().to_str().unwrap(), &["--replace"], &[]);
+    assert!(pass.status.success(), "{pass:?}");
     (Hub::start_with(data, &[], settings), format!("/{path}"), model.ptdprmc3)
 }
 
