@@ -4,6 +4,7 @@
 //! are values and byte streams. The hub and the client run this very crate.
 
 pub mod artifact;
+pub mod distribution;
 pub mod document;
 pub mod graph;
 pub mod model;

@@ -23,6 +23,7 @@ mod kernel;
 mod lane;
 mod lowering;
 mod ordering;
+mod process;
 mod tape;
 mod varint;
 

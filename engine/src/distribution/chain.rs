@@ -1,0 +1,243 @@
+//! The process of a plan at one θ, as sparse rows of numbers.
+
+use std::sync::Arc;
+
+use super::pattern::{NO_FORM, Pattern};
+use crate::plan::{EvaluationError, Plan};
+
+/// What to make of initial probabilities that do not sum to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Start {
+    /// As they were given: what is missing never starts and is never absorbed, so the distribution function ends at
+    /// their sum. phasic's densities and distribution functions do this.
+    #[default]
+    AsGiven,
+    /// Divided by their sum: everything is conditional on starting. phasic's moments do this.
+    Conditional,
+}
+
+/// The sparse process of a plan at one θ: rates (in discrete time, probabilities of a jump) between transient positions.
+///
+/// The start is not among them; edges back to it lead on by the initial probabilities at once. Parallel edges are
+/// summed. In discrete time rows are divided by their sum, and what a row lacks to one is the probability to stay.
+#[derive(Debug, Clone)]
+pub(crate) struct Chain<'p> {
+    plan: &'p Plan,
+    pattern: Arc<Pattern>,
+    choice: Start,
+    /// θ, padded to at least one number.
+    theta: Vec<f64>,
+    /// Values of the plan's forms.
+    values: Vec<f64>,
+    /// By entry of `pattern.out`.
+    rates: Vec<f64>,
+    /// By entry of `pattern.into`.
+    gathered_rates: Vec<f64>,
+    /// Rate into absorption by position.
+    exits: Vec<f64>,
+    /// Rate of leaving by position: rates and exit summed.
+    totals: Vec<f64>,
+    /// Sum of each row's weights as given, in discrete time; what rows were divided by.
+    divisors: Vec<f64>,
+    /// Initial probabilities above 0 by position.
+    start: Vec<(u32, f64)>,
+    atom: f64,
+}
+
+impl Plan {
+    /// The process at θ. One pass over the edges.
+    ///
+    /// # Errors
+    /// [`EvaluationError`] when θ does not fit, a weight is negative or infinite, or no initial probability is positive.
+    pub(crate) fn chain(&self, theta: &[f64]) -> Result<Chain<'_>, EvaluationError> {
+        let mut padded = vec![0.0; self.param_length().max(1)];
+        let mut values = vec![0.0; self.form_count()];
+        self.weigh(theta, &mut padded, &mut values)?;
+        let pattern = Pattern::new(self, &values);
+        let positions = pattern.vertices.len();
+        let mut chain = Chain {
+            plan: self,
+            choice: Start::default(),
+            theta: padded,
+            values,
+            rates: vec![0.0; pattern.out.items.len()],
+            gathered_rates: vec![0.0; pattern.out.items.len()],
+            exits: vec![0.0; positions],
+            totals: vec![0.0; positions],
+            divisors: vec![1.0; if self.is_discrete() { positions } else { 0 }],
+            start: Vec::with_capacity(pattern.start_forms.len()),
+            atom: 0.0,
+            pattern: Arc::new(pattern),
+        };
+        chain.fill()?;
+        Ok(chain)
+    }
+}
+
+#[expect(dead_code, reason = "the rooms that read it are being built")]
+impl<'p> Chain<'p> {
+    /// Moves to another θ without allocating. After an error the numbers are those of no θ.
+    ///
+    /// # Errors
+    /// As [`Plan::chain`].
+    pub(crate) fn set(&mut self, theta: &[f64]) -> Result<(), EvaluationError> {
+        self.plan.weigh(theta, &mut self.theta, &mut self.values)?;
+        self.fill()
+    }
+
+    /// Decides about initial probabilities that do not sum to one.
+    ///
+    /// # Errors
+    /// As [`Plan::chain`].
+    pub(crate) fn set_start(&mut self, choice: Start) -> Result<(), EvaluationError> {
+        self.choice = choice;
+        self.fill()
+    }
+
+    fn fill(&mut self) -> Result<(), EvaluationError> {
+        let pattern = Arc::clone(&self.pattern);
+        let scale = self.fill_start(&pattern)?;
+        let value = |form: u32| if form == NO_FORM { 0.0 } else { self.values[form as usize] };
+        for (rate, &form) in self.rates.iter_mut().zip(&pattern.forms) {
+            *rate = value(form);
+        }
+        for back in &pattern.returns {
+            self.rates[back.at as usize] += scale * back.probability * value(back.form);
+        }
+        for (exit, &form) in self.exits.iter_mut().zip(&pattern.exit_forms) {
+            *exit = value(form);
+        }
+        for back in &pattern.exit_returns {
+            self.exits[back.at as usize] += scale * back.probability * value(back.form);
+        }
+        self.sum_rows(&pattern, scale);
+        for (rate, &entry) in self.gathered_rates.iter_mut().zip(&pattern.entry) {
+            *rate = self.rates[entry as usize];
+        }
+        Ok(())
+    }
+
+    /// Initial probabilities; returns what they were multiplied by.
+    fn fill_start(&mut self, pattern: &Pattern) -> Result<f64, EvaluationError> {
+        let initial = pattern.start_forms.iter().map(|&(at, form)| (at, self.values[form as usize]));
+        let atom = self.values[pattern.start_exit_form as usize];
+        let sum = initial.clone().map(|(_, probability)| probability).sum::<f64>() + atom;
+        if sum <= 0.0 {
+            return Err(EvaluationError::NoStart);
+        }
+        let conditional = self.choice == Start::Conditional || self.plan.is_discrete();
+        let scale = if conditional { 1.0 / sum } else { 1.0 };
+        self.start.clear();
+        self.start.extend(
+            initial
+                .filter(|&(_, probability)| probability > 0.0)
+                .map(|(at, probability)| (at, if conditional { probability / sum } else { probability })),
+        );
+        self.atom = if conditional { atom / sum } else { atom };
+        Ok(scale)
+    }
+
+    /// Totals; in discrete time rows become probabilities first. What α lacks on the way through the start is lost, and
+    /// leaving all the same.
+    fn sum_rows(&mut self, pattern: &Pattern, scale: f64) {
+        for at in 0..self.totals.len() {
+            let row = &self.rates[pattern.out.range(at)];
+            self.totals[at] = row.iter().fold(self.exits[at], |sum, rate| sum + rate);
+        }
+        let (rows, loss) = (&pattern.back_forms, 1.0 - scale * pattern.initial_sum(&self.values));
+        if loss > 0.0 {
+            for &(at, form) in rows {
+                self.totals[at as usize] += loss * self.values[form as usize];
+            }
+        }
+        if !self.plan.is_discrete() {
+            return;
+        }
+        self.divisors.copy_from_slice(&self.totals);
+        for back in &pattern.stays {
+            self.divisors[back.at as usize] += scale * back.probability * self.values[back.form as usize];
+        }
+        for at in 0..self.totals.len() {
+            let divisor = self.divisors[at];
+            if divisor > 0.0 {
+                self.rates[pattern.out.range(at)].iter_mut().for_each(|rate| *rate /= divisor);
+                self.exits[at] /= divisor;
+                self.totals[at] /= divisor;
+            }
+        }
+    }
+
+    /// The plan this is the process of.
+    pub(crate) fn plan(&self) -> &'p Plan {
+        self.plan
+    }
+
+    /// θ.
+    pub(crate) fn theta(&self) -> &[f64] {
+        &self.theta[..self.plan.param_length()]
+    }
+
+    /// Whether steps are jumps.
+    pub(crate) fn is_discrete(&self) -> bool {
+        self.plan.is_discrete()
+    }
+
+    /// Transient positions; the start is not one of them.
+    pub(crate) fn len(&self) -> usize {
+        self.totals.len()
+    }
+
+    /// The pattern of the rates, and the graph's vertices by position.
+    pub(crate) fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+
+    /// Rates by entry of `pattern().out`.
+    pub(crate) fn rates(&self) -> &[f64] {
+        &self.rates
+    }
+
+    /// Rates by entry of `pattern().into`: the transpose.
+    pub(crate) fn gathered_rates(&self) -> &[f64] {
+        &self.gathered_rates
+    }
+
+    /// Rate into absorption by position.
+    pub(crate) fn exits(&self) -> &[f64] {
+        &self.exits
+    }
+
+    /// Rate of leaving by position, absorption included. In discrete time at most 1; the rest is the probability to stay.
+    pub(crate) fn totals(&self) -> &[f64] {
+        &self.totals
+    }
+
+    /// Positive initial probabilities by position.
+    pub(crate) fn start(&self) -> &[(u32, f64)] {
+        &self.start
+    }
+
+    /// Probability of being absorbed at time 0.
+    pub(crate) fn atom(&self) -> f64 {
+        self.atom
+    }
+
+    /// All that starts: initial probabilities and the atom.
+    pub(crate) fn mass(&self) -> f64 {
+        self.start.iter().fold(self.atom, |sum, &(_, probability)| sum + probability)
+    }
+
+    /// Writes by-position values to their vertices in a vector of graph length; other entries are left alone.
+    pub(crate) fn scatter(&self, by_position: &[f64], by_vertex: &mut [f64]) {
+        for (&vertex, &value) in self.pattern.vertices.iter().zip(by_position) {
+            by_vertex[vertex as usize] = value;
+        }
+    }
+}
+
+impl Pattern {
+    fn initial_sum(&self, values: &[f64]) -> f64 {
+        let sum = self.start_forms.iter().map(|&(_, form)| values[form as usize]).sum::<f64>();
+        sum + values[self.start_exit_form as usize]
+    }
+}

@@ -1,0 +1,187 @@
+//! Expected totals and their moments: thin over the plan at one θ.
+
+use ndarray::Array2;
+
+use super::{Distribution, DistributionError};
+use crate::plan::{At, Rewarded};
+
+impl<'p> Distribution<'p> {
+    /// Expected time to absorption, given that the process starts: `−α S⁻¹ 1 / Σα`.
+    ///
+    /// # Errors
+    /// [`DistributionError::Evaluation`] when absorption is not certain.
+    pub fn expectation(&self) -> Result<f64, DistributionError> {
+        Ok(self.at()?.expectation())
+    }
+
+    /// Variance of the time to absorption, given that the process starts.
+    ///
+    /// # Errors
+    /// As [`expectation`](Self::expectation).
+    pub fn variance(&self) -> Result<f64, DistributionError> {
+        Ok(self.at()?.variance())
+    }
+
+    /// The first `count` raw moments of the time to absorption, given that the process starts: `k! α (−S)⁻ᵏ 1 / Σα`.
+    /// One solve each.
+    ///
+    /// # Errors
+    /// As [`expectation`](Self::expectation), and [`DistributionError::MomentRange`] for the first moment beyond f64.
+    pub fn moments(&self, count: usize) -> Result<Vec<f64>, DistributionError> {
+        let at = self.at()?;
+        raw_moments(at, &vec![1.0; at.vertex_count() as usize], count)
+    }
+
+    /// The first `count` raw moments of a total reward.
+    ///
+    /// # Errors
+    /// As [`moments`](Self::moments), and for rewards of the wrong length or that are not finite.
+    pub fn reward_moments(&self, rewards: &[f64], count: usize) -> Result<Vec<f64>, DistributionError> {
+        let at = self.at()?;
+        at.rewarded(rewards)?;
+        raw_moments(at, rewards, count)
+    }
+
+    /// Totals under a reward vector: one reward per vertex, earned per unit of time spent there.
+    ///
+    /// # Errors
+    /// As [`reward_moments`](Self::reward_moments).
+    pub fn rewarded(&self, rewards: &[f64]) -> Result<Rewarded<'_, 'p>, DistributionError> {
+        Ok(self.at()?.rewarded(rewards)?)
+    }
+
+    /// Covariance of two total rewards.
+    ///
+    /// # Errors
+    /// As [`reward_moments`](Self::reward_moments).
+    pub fn covariance(&self, first: &[f64], second: &[f64]) -> Result<f64, DistributionError> {
+        let at = self.at()?;
+        Ok(at.rewarded(first)?.covariance(&at.rewarded(second)?))
+    }
+
+    /// Correlation of two total rewards.
+    ///
+    /// # Errors
+    /// As [`covariance`](Self::covariance), and [`DistributionError::NoVariance`] when a total does not vary.
+    pub fn correlation(&self, first: &[f64], second: &[f64]) -> Result<f64, DistributionError> {
+        let matrix = self.correlation_matrix(&[first, second])?;
+        Ok(matrix[[0, 1]])
+    }
+
+    /// Covariances of many total rewards.
+    ///
+    /// With `x = W(R)` from every vertex and expected sojourn times `z`, the covariance of two is
+    /// `Σ z (x₁R₂ + x₂R₁) − m₁m₂`: one solve for each reward vector and one for `z`.
+    ///
+    /// # Errors
+    /// As [`covariance`](Self::covariance).
+    pub fn covariance_matrix<R: AsRef<[f64]>>(
+        &self,
+        rewards: &[R],
+    ) -> Result<Array2<f64>, DistributionError> {
+        let at = self.at()?;
+        let sojourn = at.sojourn_times();
+        let mut earned = Vec::with_capacity(rewards.len());
+        for rewards in rewards {
+            let rewarded = at.rewarded(rewards.as_ref())?;
+            earned.push((rewarded.waiting_times(), rewarded.expectation()));
+        }
+        let mut matrix = Array2::zeros((rewards.len(), rewards.len()));
+        for first in 0..rewards.len() {
+            for second in 0..=first {
+                let ((x, mean_x), (y, mean_y)) = (&earned[first], &earned[second]);
+                let (r, s) = (rewards[first].as_ref(), rewards[second].as_ref());
+                let visited = (0..sojourn.len()).filter(|&vertex| sojourn[vertex] > 0.0);
+                let cross = visited.map(|v| sojourn[v] * (x[v] * s[v] + y[v] * r[v])).sum::<f64>();
+                matrix[[first, second]] = cross - mean_x * mean_y;
+                matrix[[second, first]] = matrix[[first, second]];
+            }
+        }
+        Ok(matrix)
+    }
+
+    /// Correlations of many total rewards.
+    ///
+    /// # Errors
+    /// As [`correlation`](Self::correlation).
+    pub fn correlation_matrix<R: AsRef<[f64]>>(
+        &self,
+        rewards: &[R],
+    ) -> Result<Array2<f64>, DistributionError> {
+        let mut matrix = self.covariance_matrix(rewards)?;
+        let deviations: Vec<f64> = matrix.diag().iter().map(|variance| variance.sqrt()).collect();
+        if let Some(index) = deviations.iter().position(|deviation| deviation.is_nan() || *deviation <= 0.0) {
+            return Err(DistributionError::NoVariance { index });
+        }
+        for ((first, second), value) in matrix.indexed_iter_mut() {
+            *value = if first == second { 1.0 } else { *value / (deviations[first] * deviations[second]) };
+        }
+        Ok(matrix)
+    }
+
+    /// Expected time to absorption from every vertex of the graph: 0 for absorbing vertices, NaN for those the start
+    /// does not reach.
+    ///
+    /// # Errors
+    /// As [`expectation`](Self::expectation).
+    pub fn waiting_times(&self) -> Result<Vec<f64>, DistributionError> {
+        Ok(self.at()?.waiting_times())
+    }
+
+    /// Expected time spent in every vertex of the graph, given that the process starts. One transposed solve.
+    ///
+    /// # Errors
+    /// As [`expectation`](Self::expectation).
+    pub fn sojourn_times(&self) -> Result<Vec<f64>, DistributionError> {
+        Ok(self.at()?.sojourn_times())
+    }
+
+    /// Expected time spent in each of the vertices named.
+    ///
+    /// # Errors
+    /// As [`expectation`](Self::expectation), and [`DistributionError::Vertex`] for one that does not exist.
+    pub fn sojourn_times_of(&self, vertices: &[u32]) -> Result<Vec<f64>, DistributionError> {
+        let times = self.sojourn_times()?;
+        let time = |(index, &vertex): (usize, &u32)| {
+            times.get(vertex as usize).copied().ok_or(DistributionError::Vertex {
+                index,
+                vertex,
+                vertices: times.len() as u32,
+            })
+        };
+        vertices.iter().enumerate().map(time).collect()
+    }
+}
+
+/// `y₁ = W(R)`, `y_{k+1} = (k+1)·W(y_k ∘ R)`: no factorial is ever formed, and a power of two is kept apart.
+fn raw_moments(at: &At<'_>, rewards: &[f64], count: usize) -> Result<Vec<f64>, DistributionError> {
+    let mut moments = Vec::with_capacity(count);
+    let mut earned = rewards.to_vec();
+    let mut exponent = 0_i32;
+    for order in 1..=count {
+        let rewarded = at.rewarded(&earned)?;
+        let mean = rewarded.expectation() * order as f64;
+        let moment = scaled(mean, exponent);
+        if !moment.is_finite() {
+            return Err(DistributionError::MomentRange { order });
+        }
+        moments.push(moment);
+        if order < count {
+            let from = rewarded.waiting_times();
+            let largest = from.iter().filter(|x| x.is_finite()).fold(0.0_f64, |most, x| most.max(x.abs()));
+            let shift = if largest > 0.0 { -(largest.log2() as i32) } else { 0 };
+            let scale = 2.0_f64.powi(shift) * order as f64;
+            exponent -= shift;
+            for (earned, (&x, &reward)) in earned.iter_mut().zip(from.iter().zip(rewards)) {
+                *earned = if x.is_finite() { x * scale * reward } else { 0.0 };
+            }
+        }
+    }
+    Ok(moments)
+}
+
+/// `value · 2^exponent`, in two steps so that neither factor leaves f64 before the product does.
+fn scaled(value: f64, exponent: i32) -> f64 {
+    let half = exponent / 2;
+    value * 2.0_f64.powi(half) * 2.0_f64.powi(exponent - half)
+}
