@@ -5,6 +5,7 @@
 
 use super::forms::{Draft, Interner};
 use super::ordering::eliminate_order;
+use super::schedule::Schedule;
 use super::{AnalysisError, Limits, Plan};
 use crate::graph::{Graph, START, strongly_connected, strongly_connected_from_start};
 
@@ -245,19 +246,8 @@ pub(super) fn factor_pattern(plan: &mut Plan, limits: &Limits) -> Result<(), Ana
             return Err(AnalysisError::Memory { budget_bytes: limits.memory_bytes, done, vertices });
         }
     }
-    plan.tails = contiguous_tails(&upper);
     plan.lower = lower;
     plan.upper = upper;
+    plan.schedule = Schedule::new(plan);
     Ok(())
-}
-
-/// Where, in each list, the columns begin that run on without a gap to the end. Dense parts need no column numbers.
-fn contiguous_tails(upper: &Lists) -> Vec<u32> {
-    (0..upper.start.len() - 1)
-        .map(|at| {
-            let columns = upper.of(at);
-            let run = columns.windows(2).rev().take_while(|pair| pair[0] + 1 == pair[1]).count();
-            upper.start[at + 1] - if columns.is_empty() { 0 } else { run as u32 + 1 }
-        })
-        .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::kernel::{Factors, Source};
+use super::kernel::{Factors, Outcome, Source};
 use super::tape::Tape;
 use super::{EvaluationError, Plan};
 
@@ -77,15 +77,11 @@ impl<'p> At<'p> {
         let Self { plan, factors, .. } = self;
         plan.check_theta(theta)?;
         factors.theta[..theta.len()].copy_from_slice(theta);
-        factors.prepare(plan);
-        if let Some(form) = factors.values.iter().position(|&value| !(0.0..f64::INFINITY).contains(&value)) {
-            return Err(plan.invalid_weight(form, factors.values[form]));
+        match factors.eliminate_all(plan) {
+            Outcome::Good => Ok(()),
+            Outcome::InvalidWeight => Err(plan.invalid_weight(&factors.values)),
+            Outcome::Stuck => plan.diagnose(factors),
         }
-        // Rows are short: wide instructions cost more here than they save (measured; batches are another matter).
-        for block in plan.blocks() {
-            factors.eliminate(plan, &block);
-        }
-        if factors.is_stuck() { plan.diagnose(factors) } else { Ok(()) }
     }
 
     /// Vertices of the graph, which reward vectors have one entry for each.
@@ -157,9 +153,7 @@ impl<'p> At<'p> {
     fn mean(&self, rewards: &[f64]) -> f64 {
         let mut x = self.scratch.borrow_mut();
         x.resize(self.plan.vertices.len(), 0.0);
-        for block in self.plan.blocks() {
-            self.factors.solve(self.plan, &block, Source { rewards, of: None }, &mut x);
-        }
+        self.factors.solve_all(self.plan, Source { rewards, of: None }, &mut x);
         x[self.start]
     }
 

@@ -1,4 +1,4 @@
-//! A plan at many θ: eight side by side, blocks spread over threads.
+//! A plan at many θ: sixteen side by side, blocks spread over threads.
 //!
 //! Every result is bit for bit that of [`Plan::at`], whatever the number of threads and the machine's vector width.
 
@@ -6,8 +6,12 @@ use ndarray::{Array2, ArrayView2, Axis};
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use super::kernel::{Factors, Source};
-use super::lane::{Eight, WIDTH};
+use super::kernel::{Factors, Outcome, Source};
+use super::lane::Lanes;
+
+/// How many θ one pass over a plan evaluates. Twice the widest registers: most components are small, and their
+/// eliminations wait for divisions and sums; two of them at a time wait half as long.
+const WIDTH: usize = 16;
 use super::{BatchError, EvaluationError, Plan};
 
 /// Many parameter vectors, and what to ask of them.
@@ -81,7 +85,7 @@ impl Batch<'_, '_> {
 
     /// The first `count` raw moments, a row for each θ.
     ///
-    /// One elimination and `count` solves per eight θ. Memory is a workspace per thread: 64 bytes for each position and
+    /// One elimination and `count` solves per sixteen θ. Memory is a workspace per thread: 128 bytes for each position and
     /// moment and for each factor of the largest component.
     ///
     /// # Errors
@@ -90,13 +94,7 @@ impl Batch<'_, '_> {
         let mut moments = Array2::zeros((self.thetas.nrows(), count));
         let Some(numbers) = moments.as_slice_mut().filter(|_| count > 0) else { return Ok(moments) };
         let block = |workspace: &mut Workspace, (number, out): (usize, &mut [f64])| {
-            Arch::new().dispatch(EightThetas {
-                batch: self,
-                space: workspace,
-                first: number * WIDTH,
-                count,
-                out,
-            })
+            Arch::new().dispatch(Pass { batch: self, space: workspace, first: number * WIDTH, count, out })
         };
         let fresh = || Workspace::new(self.plan, count);
         // Errors are few and told apart by index: collect the first of each block, keep the lowest.
@@ -124,7 +122,7 @@ impl Batch<'_, '_> {
 
 /// One pass over the plan as a task for the widest instruction set the machine has. A type rather than a closure:
 /// closures cannot be made to inline, and what is not inlined is compiled for the narrowest.
-struct EightThetas<'a, 'p, 't> {
+struct Pass<'a, 'p, 't> {
     batch: &'a Batch<'p, 't>,
     space: &'a mut Workspace,
     /// Row of the first θ.
@@ -134,7 +132,7 @@ struct EightThetas<'a, 'p, 't> {
     out: &'a mut [f64],
 }
 
-impl NullaryFnOnce for EightThetas<'_, '_, '_> {
+impl NullaryFnOnce for Pass<'_, '_, '_> {
     type Output = Result<(), BatchError>;
 
     #[inline(always)]
@@ -149,20 +147,16 @@ impl NullaryFnOnce for EightThetas<'_, '_, '_> {
                 slot.0[lane] = value;
             }
         }
-        space.factors.prepare(plan);
-        let valid = |form: &Eight| form.0.iter().all(|value| (0.0..f64::INFINITY).contains(value));
-        if !space.factors.values.iter().all(valid) {
-            return batch.one_by_one(first, count, out);
-        }
-        for block in plan.blocks() {
-            space.factors.eliminate(plan, &block);
+        space.factors.begin();
+        for segment in &plan.schedule.segments {
+            space.factors.eliminate(plan, segment);
             for number in 0..count {
                 let (before, x) = space.solutions.split_at_mut(number);
                 let source = Source { rewards: &batch.rewards, of: before.last().map(|x| &x[..]) };
-                space.factors.solve(plan, &block, source, &mut x[0]);
+                space.factors.solve(plan, segment, source, &mut x[0]);
             }
         }
-        if space.factors.is_stuck() {
+        if space.factors.outcome() != Outcome::Good {
             return batch.one_by_one(first, count, out);
         }
         let mut factorial = 1.0;
@@ -178,14 +172,14 @@ impl NullaryFnOnce for EightThetas<'_, '_, '_> {
 
 /// What one thread works in.
 struct Workspace {
-    factors: Factors<Eight>,
-    solutions: Vec<Vec<Eight>>,
+    factors: Factors<Lanes<WIDTH>>,
+    solutions: Vec<Vec<Lanes<WIDTH>>>,
     start: usize,
 }
 
 impl Workspace {
     fn new(plan: &Plan, count: usize) -> Self {
-        let solutions = vec![vec![Eight([0.0; WIDTH]); plan.vertices.len()]; count];
+        let solutions = vec![vec![Lanes([0.0; WIDTH]); plan.vertices.len()]; count];
         Self { factors: Factors::new(plan, false), solutions, start: plan.start() }
     }
 }

@@ -6,8 +6,11 @@ use super::kernel::Factors;
 use super::{EvaluationError, Plan};
 
 impl Plan {
-    /// The error for a linear form that is negative or infinite at this θ: the first edge that has it.
-    pub(super) fn invalid_weight(&self, form: usize, weight: f64) -> EvaluationError {
+    /// The error for linear forms of which one is negative or not finite at this θ: the first edge that has it.
+    pub(super) fn invalid_weight(&self, values: &[f64]) -> EvaluationError {
+        let is_invalid = |value: &f64| !(0.0..f64::INFINITY).contains(value);
+        let form = values.iter().position(is_invalid).unwrap_or(0);
+        let weight = values.get(form).copied().unwrap_or_default();
         let form = form as u32;
         let has_form = |at: &usize| {
             self.exit_forms[*at] == form

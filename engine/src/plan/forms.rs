@@ -5,8 +5,9 @@
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::{BuildHasher, Hasher};
+use std::ops::Range;
 
-use super::lane::Lane;
+use super::lane::{Lane, Watch};
 
 /// Distinct linear forms, in order of first use. Nearly all have one term, so that is kept apart from the others.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -134,19 +135,41 @@ impl Forms {
         self.further.extend(draft.terms.iter().skip(1).map(|&(parameter, c)| (number, parameter, c)));
     }
 
-    /// The values of all forms at θ (one lane value per parameter, at least one).
+    /// Whether a form is 0 for every θ.
+    pub(super) fn is_zero(&self, form: usize) -> bool {
+        self.constants[form] == 0.0
+            && self.coefficients[form] == 0.0
+            && self.further.binary_search_by_key(&(form as u32), |&(form, ..)| form).is_err()
+    }
+
+    /// The values of some forms, with their further terms, at θ (one lane value per parameter, at least one).
     #[inline(always)]
-    pub(super) fn evaluate<L: Lane>(&self, theta: &[L], values: &mut [L]) {
-        let terms = self.parameters.iter().zip(&self.coefficients);
-        for ((value, &constant), (&parameter, &coefficient)) in
-            values.iter_mut().zip(&self.constants).zip(terms)
-        {
-            *value = L::splat(constant) + theta[parameter as usize] * L::splat(coefficient);
+    pub(super) fn evaluate<L: Lane>(
+        &self,
+        forms: Range<usize>,
+        further: Range<usize>,
+        theta: &[L],
+        values: &mut [L],
+        seen: &mut Watch<L>,
+    ) {
+        let constants = &self.constants[forms.clone()];
+        let coefficients = &self.coefficients[forms.clone()];
+        let parameters = &self.parameters[forms.clone()];
+        let heads = values[forms.clone()].iter_mut().zip(constants).zip(coefficients);
+        if let [theta] = theta {
+            for ((value, &constant), &coefficient) in heads {
+                *value = L::splat(constant) + *theta * L::splat(coefficient);
+            }
+        } else {
+            for (((value, &constant), &coefficient), &parameter) in heads.zip(parameters) {
+                *value = L::splat(constant) + theta[parameter as usize] * L::splat(coefficient);
+            }
         }
-        for &(form, parameter, coefficient) in &self.further {
+        for &(form, parameter, coefficient) in &self.further[further] {
             let value = &mut values[form as usize];
             *value = *value + theta[parameter as usize] * L::splat(coefficient);
         }
+        values[forms].iter().for_each(|&value| seen.see(value));
     }
 
     /// Adds `slope[form] · ∂form/∂θ` to `gradient`, for all forms.

@@ -1,6 +1,6 @@
-//! The numbers a kernel works on: one f64, or eight side by side.
+//! The numbers a kernel works on: one f64, or several side by side.
 //!
-//! Kernels are generic over [`Lane`], so one θ and eight θ run the very same operations in the same order and agree bit
+//! Kernels are generic over [`Lane`], so one θ and many run the very same operations in the same order and agree bit
 //! for bit. No fused multiply-add is used, for the same reason.
 
 use std::ops::{Add, Div, Mul, Sub};
@@ -12,8 +12,11 @@ pub(super) trait Lane:
     /// The same value everywhere.
     fn splat(value: f64) -> Self;
 
-    /// Whether some element is not above zero (NaN included).
-    fn any_not_positive(self) -> bool;
+    /// The lower of both, elementwise; `other` where either is NaN.
+    fn lower(self, other: Self) -> Self;
+
+    /// Whether all elements pass.
+    fn all(self, test: impl Fn(f64) -> bool) -> bool;
 
     /// `1 / self`, or 0 where an element is 0.
     fn reciprocal_or_zero(self) -> Self;
@@ -26,8 +29,12 @@ impl Lane for f64 {
     }
 
     #[inline(always)]
-    fn any_not_positive(self) -> bool {
-        self <= 0.0 || self.is_nan()
+    fn lower(self, other: Self) -> Self {
+        if self < other { self } else { other }
+    }
+
+    fn all(self, test: impl Fn(f64) -> bool) -> bool {
+        test(self)
     }
 
     #[inline(always)]
@@ -36,41 +43,67 @@ impl Lane for f64 {
     }
 }
 
-/// Eight numbers in one cache line: one AVX-512 register or two AVX2 registers.
+/// Numbers side by side, in whole cache lines: eight are one AVX-512 register or two AVX2 registers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(align(64))]
-pub(super) struct Eight(pub(super) [f64; 8]);
+pub(super) struct Lanes<const WIDTH: usize>(pub(super) [f64; WIDTH]);
 
-/// How many θ one pass over a plan evaluates.
-pub(super) const WIDTH: usize = 8;
-
-impl Eight {
+impl<const WIDTH: usize> Lanes<WIDTH> {
     #[inline(always)]
     fn zip(self, other: Self, f: impl Fn(f64, f64) -> f64) -> Self {
         Self(std::array::from_fn(|lane| f(self.0[lane], other.0[lane])))
     }
 }
 
-impl Lane for Eight {
+impl<const WIDTH: usize> Lane for Lanes<WIDTH> {
     #[inline(always)]
     fn splat(value: f64) -> Self {
         Self([value; WIDTH])
     }
 
     #[inline(always)]
-    fn any_not_positive(self) -> bool {
-        self.0.iter().any(|&value| value <= 0.0 || value.is_nan())
+    fn lower(self, other: Self) -> Self {
+        self.zip(other, Lane::lower)
+    }
+
+    fn all(self, test: impl Fn(f64) -> bool) -> bool {
+        self.0.iter().all(|&value| test(value))
     }
 
     #[inline(always)]
     fn reciprocal_or_zero(self) -> Self {
-        self.zip(self, |value, _| if value == 0.0 { 0.0 } else { 1.0 / value })
+        self.zip(self, |value, _| value.reciprocal_or_zero())
+    }
+}
+
+/// Remembers whether all numbers seen were finite, and the lowest of them, without a branch for each.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Watch<L> {
+    lowest: L,
+    /// 0, or NaN once something was not finite.
+    poison: L,
+}
+
+impl<L: Lane> Watch<L> {
+    pub(super) fn new() -> Self {
+        Self { lowest: L::splat(f64::INFINITY), poison: L::splat(0.0) }
+    }
+
+    #[inline(always)]
+    pub(super) fn see(&mut self, value: L) {
+        self.lowest = value.lower(self.lowest);
+        self.poison = self.poison + value * L::splat(0.0);
+    }
+
+    /// Whether all were finite and the lowest, infinite if there was none, passes.
+    pub(super) fn are_all_finite_and(&self, test: impl Fn(f64) -> bool) -> bool {
+        self.poison.all(|poison| poison == 0.0) && self.lowest.all(test)
     }
 }
 
 macro_rules! elementwise {
     ($trait:ident, $method:ident, $op:tt) => {
-        impl $trait for Eight {
+        impl<const WIDTH: usize> $trait for Lanes<WIDTH> {
             type Output = Self;
 
             #[inline(always)]

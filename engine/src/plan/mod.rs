@@ -24,6 +24,7 @@ mod lane;
 mod lowering;
 mod ordering;
 mod process;
+mod schedule;
 mod tape;
 mod varint;
 
@@ -35,6 +36,7 @@ pub use lowering::lower;
 
 use analysis::Lists;
 use forms::Forms;
+use schedule::Schedule;
 use std::ops::Range;
 
 use crate::graph::Graph;
@@ -121,9 +123,9 @@ pub struct Plan {
     /// Factors: entries left of the diagonal, and right of it.
     lower: Lists,
     upper: Lists,
-    /// Where the gapless tail of each position's upper list begins.
-    tails: Vec<u32>,
     multiply_adds: u64,
+    /// How to walk through all that.
+    schedule: Schedule,
     /// States by position, for error messages; empty in a plan that was read from a file.
     states: Vec<i32>,
     state_length: usize,
@@ -214,8 +216,8 @@ impl Plan {
             forms: Forms::default(),
             lower: Lists::default(),
             upper: Lists::default(),
-            tails: Vec::new(),
             multiply_adds: 0,
+            schedule: Schedule::default(),
             states: Vec::new(),
             state_length: 0,
         }

@@ -1,5 +1,6 @@
 //! What a plan knows of the process itself: who leads where at which form. Distributions are made from it.
 
+use super::lane::Watch;
 use super::{EvaluationError, Plan};
 
 /// A run of positions that may be cut off together: a component with cycles, or vertices without any.
@@ -60,10 +61,13 @@ impl Plan {
     ) -> Result<(), EvaluationError> {
         self.check_theta(theta)?;
         padded[..theta.len()].copy_from_slice(theta);
-        self.forms.evaluate(padded, values);
-        match values.iter().position(|value| !(0.0..f64::INFINITY).contains(value)) {
-            Some(form) => Err(self.invalid_weight(form, values[form])),
-            None => Ok(()),
+        let mut seen = Watch::new();
+        let further = 0..self.forms.further().len();
+        self.forms.evaluate(0..values.len(), further, padded, values, &mut seen);
+        if seen.are_all_finite_and(|lowest| lowest >= 0.0) {
+            Ok(())
+        } else {
+            Err(self.invalid_weight(values))
         }
     }
 }

@@ -36,9 +36,7 @@ impl Tape {
             let source = Source { rewards: &node.rewards, of: node.of.map(|of| &before[of][..]) };
             let x = &mut rest[0];
             x.resize(plan.vertices.len(), 0.0);
-            for block in plan.blocks() {
-                factors.solve(plan, &block, source, x);
-            }
+            factors.solve_all(plan, source, x);
         }
     }
 

@@ -1,0 +1,185 @@
+//! Components with cycles: rows are reduced by the rows eliminated before them.
+//!
+//! A row takes one multiply-add for every entry of the rows it is reduced by. Rows of a supernode come four at a time,
+//! so that the row in work is read and written once for four of them; the order of additions, and so every bit, is that
+//! of one row after the other.
+
+use std::ops::Range;
+
+use super::{Factors, Source};
+use crate::plan::Plan;
+use crate::plan::lane::Lane;
+
+/// Rows of a supernode that are added together.
+const GROUP: usize = 4;
+
+impl<L: Lane> Factors<L> {
+    #[inline(always)]
+    pub(super) fn eliminate_component(&mut self, plan: &Plan, range: Range<usize>) {
+        let (lower_base, upper_base) = self.bases(plan, range.start);
+        let zero = L::splat(0.0);
+        for at in range {
+            let outside = self.outside(plan, at);
+            let inner = plan.inner.range(at);
+            if let Some(total) = self.total.get_mut(at) {
+                let stay = plan.inner_forms[inner.clone()].iter();
+                *total = stay.fold(outside, |sum, &form| sum + self.values[form as usize]);
+            }
+            for (&column, &form) in plan.inner.items[inner.clone()].iter().zip(&plan.inner_forms[inner]) {
+                self.work[column as usize] = self.values[form as usize];
+            }
+            let exit = self.reduce(plan, plan.lower.range(at), lower_base, upper_base, outside);
+            let mut pivot = exit;
+            let upper = plan.upper.range(at);
+            let kept = &mut self.upper[upper.start - upper_base..upper.end - upper_base];
+            for (kept, &column) in kept.iter_mut().zip(&plan.upper.items[upper]) {
+                let value = std::mem::replace(&mut self.work[column as usize], zero);
+                *kept = value;
+                pivot = pivot + value;
+            }
+            // Paths that return to where they began take no part.
+            self.work[at] = zero;
+            self.exit[at] = exit;
+            self.pivots_seen.see(pivot);
+            self.inverse[at] = pivot.reciprocal_or_zero();
+        }
+    }
+
+    /// Reduces the row in work by the rows of a lower list, and returns what then leaves the component.
+    #[inline(always)]
+    fn reduce(
+        &mut self,
+        plan: &Plan,
+        lower: Range<usize>,
+        lower_base: usize,
+        upper_base: usize,
+        outside: L,
+    ) -> L {
+        let mut exit = outside;
+        let rows = &plan.lower.items[lower.clone()];
+        let mut next = 0;
+        while let Some(&row) = rows.get(next) {
+            let row = row as usize;
+            let entry = lower.start + next - lower_base;
+            let together = rows.get(next + GROUP - 1).is_some_and(|&last| {
+                last as usize == row + GROUP - 1 && last < plan.schedule.supernode_end[row]
+            });
+            if together {
+                exit = self.add_four_rows(plan, row, entry, upper_base, exit);
+                next += GROUP;
+            } else {
+                let factor = self.take_factor(row, entry);
+                exit = exit + factor * self.exit[row];
+                self.add_row(plan, row, upper_base, factor);
+                next += 1;
+            }
+        }
+        exit
+    }
+
+    /// The multiple of an eliminated row that the row in work takes up.
+    #[inline(always)]
+    fn take_factor(&mut self, row: usize, entry: usize) -> L {
+        let factor = std::mem::replace(&mut self.work[row], L::splat(0.0)) * self.inverse[row];
+        self.lower[entry] = factor;
+        factor
+    }
+
+    /// Adds a multiple of an eliminated row to the row in work.
+    #[inline(always)]
+    fn add_row(&mut self, plan: &Plan, row: usize, upper_base: usize, factor: L) {
+        let (range, tail) = (plan.upper.range(row), plan.schedule.tails[row] as usize);
+        let columns = &plan.upper.items[range.start..tail];
+        for (&column, &value) in columns.iter().zip(&self.upper[range.start - upper_base..tail - upper_base])
+        {
+            let sum = &mut self.work[column as usize];
+            *sum = *sum + factor * value;
+        }
+        if tail < range.end {
+            let first = plan.upper.items[tail] as usize;
+            let sums = &mut self.work[first..first + range.end - tail];
+            for (sum, &value) in sums.iter_mut().zip(&self.upper[tail - upper_base..range.end - upper_base]) {
+                *sum = *sum + factor * value;
+            }
+        }
+    }
+
+    /// Adds multiples of four rows of one supernode to the row in work: the innermost loop.
+    ///
+    /// One load of each row and a quarter of a load and a store of the row in work for a multiply-add.
+    #[inline(always)]
+    fn add_four_rows(&mut self, plan: &Plan, row: usize, entry: usize, upper_base: usize, mut exit: L) -> L {
+        let mut factors = [L::splat(0.0); GROUP];
+        for (number, kept) in factors.iter_mut().enumerate() {
+            let factor = self.take_factor(row + number, entry + number);
+            exit = exit + factor * self.exit[row + number];
+            // The rest of the group.
+            let begin = plan.upper.start[row + number] as usize - upper_base;
+            let values = &self.upper[begin..begin + GROUP - 1 - number];
+            for (sum, &value) in self.work[row + number + 1..row + GROUP].iter_mut().zip(values) {
+                *sum = *sum + factor * value;
+            }
+            *kept = factor;
+        }
+        let last = plan.upper.range(row + GROUP - 1);
+        let tail = plan.schedule.tails[row + GROUP - 1] as usize;
+        let (scattered, dense) = (tail - last.start, last.end - tail);
+        let rows: [&[L]; GROUP] = std::array::from_fn(|number| {
+            let end = plan.upper.start[row + number + 1] as usize - upper_base;
+            &self.upper[end - last.len()..end]
+        });
+        let add = |sum: &mut L, at: usize| {
+            let mut added = *sum;
+            for number in 0..GROUP {
+                added = added + factors[number] * rows[number][at];
+            }
+            *sum = added;
+        };
+        for (at, &column) in plan.upper.items[last.start..tail].iter().enumerate() {
+            add(&mut self.work[column as usize], at);
+        }
+        if dense > 0 {
+            let first = plan.upper.items[tail] as usize;
+            let sums = &mut self.work[first..first + dense];
+            let [a, b, c, d] = rows.map(|row| &row[scattered..]);
+            let [f, g, h, k] = factors;
+            for ((((sum, &a), &b), &c), &d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                *sum = *sum + f * a + g * b + h * c + k * d;
+            }
+        }
+        exit
+    }
+
+    #[inline(always)]
+    pub(super) fn solve_component(
+        &self,
+        plan: &Plan,
+        range: Range<usize>,
+        source: Source<'_, L>,
+        x: &mut [L],
+    ) {
+        let (lower_base, upper_base) = self.bases(plan, range.start);
+        for at in range.clone() {
+            let outer = plan.outer.range(at);
+            let mut sum = self.earned(at, source);
+            for (&column, &form) in plan.outer.items[outer.clone()].iter().zip(&plan.outer_forms[outer]) {
+                sum = sum + self.values[form as usize] * x[column as usize];
+            }
+            let lower = plan.lower.range(at);
+            let factors = &self.lower[lower.start - lower_base..lower.end - lower_base];
+            for (&factor, &row) in factors.iter().zip(&plan.lower.items[lower]) {
+                sum = sum + factor * x[row as usize];
+            }
+            x[at] = sum;
+        }
+        for at in range.rev() {
+            let mut sum = x[at];
+            let upper = plan.upper.range(at);
+            let values = &self.upper[upper.start - upper_base..upper.end - upper_base];
+            for (&value, &column) in values.iter().zip(&plan.upper.items[upper]) {
+                sum = sum + value * x[column as usize];
+            }
+            x[at] = sum * self.inverse[at];
+        }
+    }
+}

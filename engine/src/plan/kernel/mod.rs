@@ -1,0 +1,223 @@
+//! The numeric work at one θ or at several: elimination and triangular solves, segment by segment.
+//!
+//! Elimination is the subtraction-free one of Grassmann, Taksar and Heyman (Operations Research 33, 1985): the pivot of a
+//! vertex is the sum of what leaves it, never a difference, so every entry is accurate to a few units in the last place
+//! whatever the rates. Nothing is allocated.
+
+mod cyclic;
+mod singles;
+mod transposed;
+
+use pulp::{Arch, NullaryFnOnce};
+
+use super::Plan;
+use super::analysis::Lists;
+use super::lane::{Lane, Watch};
+use super::schedule::{Kind, Segment};
+
+/// What an elimination needs to write to, and leaves behind for solves.
+#[derive(Debug, Clone)]
+pub(super) struct Factors<L> {
+    /// Parameters, at least one.
+    pub(super) theta: Vec<L>,
+    /// Values of the plan's linear forms.
+    pub(super) values: Vec<L>,
+    /// A row being reduced, by position; all zero between rows.
+    work: Vec<L>,
+    /// What leaves each position's component, directly and through positions eliminated before.
+    exit: Vec<L>,
+    /// Reciprocal pivots; 0 for a pivot of 0.
+    pub(super) inverse: Vec<L>,
+    /// Sum of each position's weights; discrete time only.
+    pub(super) total: Vec<L>,
+    lower: Vec<L>,
+    upper: Vec<L>,
+    /// Whether factors of all components are kept, or only those of the current one.
+    keep: bool,
+    weights_seen: Watch<L>,
+    pivots_seen: Watch<L>,
+}
+
+/// Right-hand side of a solve: rewards (ones if none) times an earlier solution (ones if none).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source<'a, L> {
+    /// By position; the start's is 0.
+    pub(super) rewards: &'a [f64],
+    pub(super) of: Option<&'a [L]>,
+}
+
+/// What may be wrong after an elimination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Good,
+    /// Some edge weight is negative or not finite.
+    InvalidWeight,
+    /// Some pivot is not above zero.
+    Stuck,
+}
+
+impl<L: Lane> Factors<L> {
+    /// Room for one evaluation; with `keep`, factors stay for later solves.
+    pub(super) fn new(plan: &Plan, keep: bool) -> Self {
+        let zero = L::splat(0.0);
+        let positions = plan.vertices.len();
+        let needed = |lists: &Lists| {
+            let of_segment = |segment: &Segment| {
+                (lists.start[segment.range.end] - lists.start[segment.range.start]) as usize
+            };
+            let longest = plan.schedule.segments.iter().map(of_segment).max();
+            if keep { lists.items.len() } else { longest.unwrap_or(0) }
+        };
+        Self {
+            theta: vec![zero; plan.param_length().max(1)],
+            values: vec![zero; plan.forms.count()],
+            work: vec![zero; positions],
+            exit: vec![zero; positions],
+            inverse: vec![zero; positions],
+            total: vec![zero; if plan.discrete { positions } else { 0 }],
+            lower: vec![zero; needed(&plan.lower)],
+            upper: vec![zero; needed(&plan.upper)],
+            keep,
+            weights_seen: Watch::new(),
+            pivots_seen: Watch::new(),
+        }
+    }
+
+    /// Forgets what the elimination before has seen. To be called once θ is in place.
+    #[inline(always)]
+    pub(super) fn begin(&mut self) {
+        self.weights_seen = Watch::new();
+        self.pivots_seen = Watch::new();
+    }
+
+    /// Whether the elimination went well, once all segments are done.
+    pub(super) fn outcome(&self) -> Outcome {
+        if !self.weights_seen.are_all_finite_and(|lowest| lowest >= 0.0) {
+            Outcome::InvalidWeight
+        } else if !self.pivots_seen.are_all_finite_and(|lowest| lowest > 0.0) {
+            Outcome::Stuck
+        } else {
+            Outcome::Good
+        }
+    }
+
+    /// Where the factors of a segment lie.
+    #[inline(always)]
+    fn bases(&self, plan: &Plan, start: usize) -> (usize, usize) {
+        if self.keep { (0, 0) } else { (plan.lower.start[start] as usize, plan.upper.start[start] as usize) }
+    }
+
+    /// Eliminates the vertices of one segment; those before must be done.
+    #[inline(always)]
+    pub(super) fn eliminate(&mut self, plan: &Plan, segment: &Segment) {
+        let Self { theta, values, weights_seen, .. } = self;
+        plan.forms.evaluate(segment.forms.clone(), segment.further.clone(), theta, values, weights_seen);
+        match segment.kind {
+            Kind::Chain => self.eliminate_chain(plan, segment.range.clone()),
+            Kind::Singles => self.eliminate_singles(plan, segment.range.clone()),
+            Kind::Cyclic { .. } => self.eliminate_component(plan, segment.range.clone()),
+        }
+    }
+
+    /// Solves for one segment; the solutions of those before it must be in `x`.
+    #[inline(always)]
+    pub(super) fn solve(&self, plan: &Plan, segment: &Segment, source: Source<'_, L>, x: &mut [L]) {
+        match segment.kind {
+            Kind::Chain => self.solve_chain(segment.range.clone(), source, x),
+            Kind::Singles => self.solve_singles(plan, segment.range.clone(), source, x),
+            Kind::Cyclic { .. } => self.solve_component(plan, segment.range.clone(), source, x),
+        }
+    }
+
+    /// What is earned at a position, before its outer edges are followed.
+    #[inline(always)]
+    fn earned(&self, at: usize, source: Source<'_, L>) -> L {
+        let mut sum = L::splat(source.rewards[at]);
+        if let Some(of) = source.of {
+            sum = sum * of[at];
+        }
+        // Right-hand sides of jumps scale with the rate.
+        if let Some(&total) = self.total.get(at) {
+            sum = sum * total;
+        }
+        sum
+    }
+
+    /// Total weight of the edges that leave the component.
+    #[inline(always)]
+    fn outside(&self, plan: &Plan, at: usize) -> L {
+        let forms = plan.outer_forms[plan.outer.range(at)].iter();
+        forms.fold(self.values[plan.exit_forms[at] as usize], |sum, &form| sum + self.values[form as usize])
+    }
+}
+
+impl Factors<f64> {
+    /// Eliminates everything, each segment with the instructions that suit it: where rows are short, wide ones cost more
+    /// than they save.
+    pub(super) fn eliminate_all(&mut self, plan: &Plan) -> Outcome {
+        self.begin();
+        let arch = Arch::new();
+        for segment in &plan.schedule.segments {
+            if segment.kind.is_wide() {
+                arch.dispatch(Eliminate { factors: self, plan, segment });
+            } else {
+                self.eliminate(plan, segment);
+            }
+        }
+        self.outcome()
+    }
+
+    /// Solves for everything.
+    pub(super) fn solve_all(&self, plan: &Plan, source: Source<'_, f64>, x: &mut [f64]) {
+        let arch = Arch::new();
+        for segment in &plan.schedule.segments {
+            if segment.kind.is_wide() {
+                arch.dispatch(Solve { factors: self, plan, segment, source, x });
+            } else {
+                self.solve(plan, segment, source, x);
+            }
+        }
+    }
+}
+
+impl Kind {
+    /// Whether long loops make wide instructions worth their while at a single θ.
+    fn is_wide(self) -> bool {
+        matches!(self, Self::Chain | Self::Cyclic { dense: true })
+    }
+}
+
+/// A segment's elimination as a task for the widest instruction set the machine has. A type rather than a closure:
+/// closures cannot be made to inline, and what is not inlined is compiled for the narrowest.
+struct Eliminate<'a> {
+    factors: &'a mut Factors<f64>,
+    plan: &'a Plan,
+    segment: &'a Segment,
+}
+
+impl NullaryFnOnce for Eliminate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.factors.eliminate(self.plan, self.segment);
+    }
+}
+
+/// A segment's solve, likewise.
+struct Solve<'a> {
+    factors: &'a Factors<f64>,
+    plan: &'a Plan,
+    segment: &'a Segment,
+    source: Source<'a, f64>,
+    x: &'a mut [f64],
+}
+
+impl NullaryFnOnce for Solve<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.factors.solve(self.plan, self.segment, self.source, self.x);
+    }
+}

@@ -1,0 +1,70 @@
+//! Vertices that are components of their own: nothing to eliminate, only rates to sum and values to pass on.
+
+use std::ops::Range;
+
+use super::{Factors, Source};
+use crate::plan::Plan;
+use crate::plan::lane::Lane;
+
+impl<L: Lane> Factors<L> {
+    /// One division for each position; they do not wait for one another.
+    #[inline(always)]
+    pub(super) fn eliminate_chain(&mut self, plan: &Plan, range: Range<usize>) {
+        let first = plan.outer.start[range.start] as usize;
+        let forms = &plan.outer_forms[first..first + range.len()];
+        for (inverse, &form) in self.inverse[range.clone()].iter_mut().zip(forms) {
+            let rate = self.values[form as usize];
+            self.pivots_seen.see(rate);
+            *inverse = rate.reciprocal_or_zero();
+        }
+        if let Some(totals) = self.total.get_mut(range) {
+            for (total, &form) in totals.iter_mut().zip(forms) {
+                *total = self.values[form as usize];
+            }
+        }
+    }
+
+    /// The only way out has probability one, so that values add up: one addition's latency for each position.
+    #[inline(always)]
+    pub(super) fn solve_chain(&self, range: Range<usize>, source: Source<'_, L>, x: &mut [L]) {
+        let mut sum = x[range.start - 1];
+        for at in range {
+            sum = sum + self.earned(at, source) * self.inverse[at];
+            x[at] = sum;
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn eliminate_singles(&mut self, plan: &Plan, range: Range<usize>) {
+        for at in range {
+            let rate = self.outside(plan, at);
+            if let Some(total) = self.total.get_mut(at) {
+                *total = rate;
+            }
+            self.pivots_seen.see(rate);
+            self.inverse[at] = rate.reciprocal_or_zero();
+        }
+    }
+
+    /// The value of the position solved last, often the one before, comes in last and multiplied by a probability, so
+    /// that a run of positions waits for one product and one sum each.
+    #[inline(always)]
+    pub(super) fn solve_singles(&self, plan: &Plan, range: Range<usize>, source: Source<'_, L>, x: &mut [L]) {
+        for at in range {
+            let outer = plan.outer.range(at);
+            let mut sum = self.earned(at, source);
+            let inverse = self.inverse[at];
+            let (columns, forms) = (&plan.outer.items[outer.clone()], &plan.outer_forms[outer]);
+            x[at] = if let (Some((&last, columns)), Some((&form, forms))) =
+                (columns.split_last(), forms.split_last())
+            {
+                for (&column, &form) in columns.iter().zip(forms) {
+                    sum = sum + self.values[form as usize] * x[column as usize];
+                }
+                sum * inverse + (self.values[form as usize] * inverse) * x[last as usize]
+            } else {
+                sum * inverse
+            };
+        }
+    }
+}

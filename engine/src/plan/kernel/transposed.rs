@@ -1,0 +1,43 @@
+//! Transposed solves, for sojourn times and gradients.
+
+use super::Factors;
+use crate::plan::Plan;
+
+impl Factors<f64> {
+    /// Solves the transposed equations for a given right-hand side, in place: with a unit at the start, expected
+    /// sojourn times (by rate, in discrete time). Needs kept factors; time is that of a solve.
+    pub(in crate::plan) fn solve_transposed(&self, plan: &Plan, z: &mut [f64]) {
+        debug_assert!(self.keep, "transposed solves need the factors of all components");
+        for block in plan.blocks().rev() {
+            if !block.cyclic {
+                // Edges lead from later positions to earlier ones.
+                for at in block.range.rev() {
+                    z[at] *= self.inverse[at];
+                    self.spread_outer(plan, at, z);
+                }
+                continue;
+            }
+            for at in block.range.clone() {
+                let value = z[at] * self.inverse[at];
+                z[at] = value;
+                for entry in plan.upper.range(at) {
+                    z[plan.upper.items[entry] as usize] += self.upper[entry] * value;
+                }
+            }
+            for at in block.range.rev() {
+                let value = z[at];
+                for entry in plan.lower.range(at) {
+                    z[plan.lower.items[entry] as usize] += self.lower[entry] * value;
+                }
+                self.spread_outer(plan, at, z);
+            }
+        }
+    }
+
+    fn spread_outer(&self, plan: &Plan, at: usize, z: &mut [f64]) {
+        let outer = plan.outer.range(at);
+        for (&column, &form) in plan.outer.items[outer.clone()].iter().zip(&plan.outer_forms[outer]) {
+            z[column as usize] += self.values[form as usize] * z[at];
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! How a plan is walked through: its blocks cut into segments, each with the kernel that suits it.
+//!
+//! Derived from the pattern alone whenever a plan is made or read, and never written to a file.
+
+use std::ops::Range;
+
+use super::Plan;
+use super::analysis::Lists;
+
+/// Runs of single vertices are cut to this length, so that what a batch touches for one stays in the first cache.
+const LONGEST_RUN: usize = 128;
+/// Shorter chains are not worth a segment of their own.
+const SHORTEST_CHAIN: usize = 8;
+/// Multiply-adds for each position from which on wide instructions pay at one θ.
+const DENSE: u64 = 12;
+
+/// Positions that one kernel eliminates and solves together.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Segment {
+    pub(super) range: Range<usize>,
+    pub(super) kind: Kind,
+    /// Linear forms that are first used here, and their further terms.
+    pub(super) forms: Range<usize>,
+    pub(super) further: Range<usize>,
+}
+
+/// What the positions of a segment have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Components of one vertex, each with a single edge, to the position before.
+    Chain,
+    /// Components of one vertex.
+    Singles,
+    /// One component with cycles.
+    Cyclic {
+        /// Whether rows are long.
+        dense: bool,
+    },
+}
+
+/// The segments of a plan, sinks first, and the parts of its factors that are dense.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Schedule {
+    pub(super) segments: Vec<Segment>,
+    /// Where the gapless tail of each position's upper list begins.
+    pub(super) tails: Vec<u32>,
+    /// The position after the last of each position's supernode: consecutive positions each of whose upper lists is the
+    /// next position and that position's upper list.
+    pub(super) supernode_end: Vec<u32>,
+}
+
+impl Schedule {
+    /// Time is linear in the plan's edges and factors.
+    pub(super) fn new(plan: &Plan) -> Self {
+        let mut schedule = Self {
+            tails: contiguous_tails(&plan.upper),
+            supernode_end: supernodes(&plan.upper),
+            ..Self::default()
+        };
+        let mut forms = FormCursor::default();
+        for block in plan.blocks() {
+            if block.cyclic {
+                let length = block.range.len() as u64;
+                let reduced = plan.lower.start[block.range.start]..plan.lower.start[block.range.end];
+                let rows = plan.lower.items[reduced.start as usize..reduced.end as usize].iter();
+                let multiply_adds: u64 = rows.map(|&row| plan.upper.of(row as usize).len() as u64).sum();
+                let kind = Kind::Cyclic { dense: multiply_adds > DENSE * length };
+                schedule.push(plan, block.range, kind, &mut forms);
+            } else {
+                schedule.push_singles(plan, block.range, &mut forms);
+            }
+        }
+        schedule
+    }
+
+    fn push_singles(&mut self, plan: &Plan, range: Range<usize>, forms: &mut FormCursor) {
+        let mut begin = range.start;
+        while begin < range.end {
+            let limit = range.end.min(begin + LONGEST_RUN);
+            let chain = (begin..limit).take_while(|&at| is_link(plan, at)).count();
+            if chain >= SHORTEST_CHAIN {
+                self.push(plan, begin..begin + chain, Kind::Chain, forms);
+                begin += chain;
+                continue;
+            }
+            let starts_chain = |at: &usize| {
+                (*at..range.end).take(SHORTEST_CHAIN).filter(|&at| is_link(plan, at)).count()
+                    == SHORTEST_CHAIN
+            };
+            let end = (begin + 1..limit).find(starts_chain).unwrap_or(limit);
+            self.push(plan, begin..end, Kind::Singles, forms);
+            begin = end;
+        }
+    }
+
+    fn push(&mut self, plan: &Plan, range: Range<usize>, kind: Kind, cursor: &mut FormCursor) {
+        let (forms, further) = cursor.advance(plan, &range);
+        self.segments.push(Segment { range, kind, forms, further });
+    }
+}
+
+/// Whether a position's only edge leads to the position before.
+fn is_link(plan: &Plan, at: usize) -> bool {
+    let outer = plan.outer.of(at);
+    outer.len() == 1 && outer[0] as usize + 1 == at && plan.forms.is_zero(plan.exit_forms[at] as usize)
+}
+
+/// How many forms the segments so far have used: forms are numbered by first use.
+#[derive(Default)]
+struct FormCursor {
+    forms: usize,
+    further: usize,
+}
+
+impl FormCursor {
+    fn advance(&mut self, plan: &Plan, range: &Range<usize>) -> (Range<usize>, Range<usize>) {
+        let of = |lists: &Lists| lists.start[range.start] as usize..lists.start[range.end] as usize;
+        let used = plan.exit_forms[range.clone()]
+            .iter()
+            .chain(&plan.outer_forms[of(&plan.outer)])
+            .chain(&plan.inner_forms[of(&plan.inner)]);
+        let forms = self.forms..used.fold(self.forms, |end, &form| end.max(form as usize + 1));
+        let terms = &plan.forms.further()[self.further..];
+        let further = self.further
+            ..self.further + terms.iter().take_while(|&&(form, ..)| (form as usize) < forms.end).count();
+        (self.forms, self.further) = (forms.end, further.end);
+        (forms, further)
+    }
+}
+
+/// Where, in each list, the columns begin that run on without a gap to the end. Dense parts need no column numbers.
+fn contiguous_tails(upper: &Lists) -> Vec<u32> {
+    (0..upper.start.len() - 1)
+        .map(|at| {
+            let columns = upper.of(at);
+            let run = columns.windows(2).rev().take_while(|pair| pair[0] + 1 == pair[1]).count();
+            upper.start[at + 1] - if columns.is_empty() { 0 } else { run as u32 + 1 }
+        })
+        .collect()
+}
+
+fn supernodes(upper: &Lists) -> Vec<u32> {
+    let positions = upper.start.len() - 1;
+    let mut end: Vec<u32> = (1..=positions as u32).collect();
+    for at in (0..positions.saturating_sub(1)).rev() {
+        if let Some((&first, rest)) = upper.of(at).split_first()
+            && first as usize == at + 1
+            && rest == upper.of(at + 1)
+        {
+            end[at] = end[at + 1];
+        }
+    }
+    end
+}
