@@ -22,5 +22,7 @@ pub use hierarchy::{ComponentGraph, HierarchyError, component_graphs, hierarchic
 pub use limits::{EliminationError, Forecast, Limits, Observer, Progress};
 pub use replay::{Replay, ReplayError};
 
+pub(crate) use order::elimination_order;
+
 #[cfg(test)]
 mod tests;

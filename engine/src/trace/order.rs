@@ -13,7 +13,7 @@ struct ComponentList {
 }
 
 /// Vertices by position: first those with edges, then the absorbing ones. Linear time up to sorting.
-pub(super) fn elimination_order(graph: &Graph) -> Vec<u32> {
+pub(crate) fn elimination_order(graph: &Graph) -> Vec<u32> {
     let order = sorted_vertices(graph).unwrap_or_else(|| {
         let list = cyclic_components(graph);
         list.sorted()

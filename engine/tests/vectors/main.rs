@@ -6,3 +6,4 @@ mod bytes;
 mod numbers;
 mod plans;
 mod recorded;
+mod transforms;

@@ -51,6 +51,7 @@ pub(crate) struct Run {
     pub(crate) rewards: Option<Vec<Rewarded>>,
     pub(crate) covariance: Option<Value>,
     pub(crate) dph: Option<Value>,
+    pub(crate) reward_transform: Option<Value>,
 }
 
 #[derive(Deserialize)]

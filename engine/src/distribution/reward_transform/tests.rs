@@ -1,0 +1,199 @@
+use proptest::prelude::*;
+
+use super::super::random_graphs::{close, moments, pushed, recipe, rewarded_moments};
+use super::{RewardOptions, ZeroPaths, reward_transform, reward_transform_discrete};
+use crate::distribution::TransformError;
+use crate::graph::{Graph, GraphBuilder, GraphError, GraphLimits, Rate, START};
+
+fn transformed(graph: &Graph, rewards: &[f64]) -> Result<Graph, TransformError> {
+    reward_transform(graph, &[], rewards, &RewardOptions::default())
+}
+
+/// start → 1 → 2 → 3, and half of vertex 1 straight to 3.
+fn fork() -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let v: Vec<u32> = (1..4).map(|s| builder.add_vertex(&[s]).unwrap()).collect();
+    builder.add_edge(START, v[0], Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(v[0], v[1], Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(v[0], v[2], Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(v[1], v[2], Rate::Scalar(4.0)).unwrap();
+    builder.finish()
+}
+
+#[test]
+fn paths_that_collect_nothing_are_an_atom_or_left_out() {
+    let atom = transformed(&fork(), &[0.0, 0.0, 2.0, 0.0]).unwrap();
+    assert_eq!((atom.targets(START), atom.targets(1)), (&[1, 2][..], &[2][..]));
+    assert_eq!(atom.unit_weights(), [0.5, 0.5, 2.0]);
+    let options = RewardOptions::default().with_zero_paths(ZeroPaths::Condition);
+    let conditional = reward_transform(&fork(), &[], &[0.0, 0.0, 2.0, 0.0], &options).unwrap();
+    assert_eq!(conditional.unit_weights(), [1.0, 2.0]);
+    let nothing = reward_transform(&fork(), &[], &[0.0; 4], &options);
+    assert_eq!(nothing, Err(TransformError::NoReward));
+    assert_eq!(moments(&transformed(&fork(), &[0.0; 4]).unwrap(), 1), [0.0]);
+}
+
+#[test]
+fn a_tiny_reward_counts_unless_phasic_is_to_be_followed() {
+    let rewards = [0.0, 5e-7, 2.0, 0.0];
+    let exact = transformed(&fork(), &rewards).unwrap();
+    assert!(close(moments(&exact, 1)[0], 0.5 * 5e-7 + 0.25, 1e-15));
+    let compat = reward_transform(&fork(), &[], &rewards, &RewardOptions::compat()).unwrap();
+    assert_eq!(moments(&compat, 1)[0], 0.25);
+}
+
+#[test]
+fn bad_rewards_are_named() {
+    let graph = fork();
+    assert_eq!(transformed(&graph, &[0.0; 3]), Err(TransformError::RewardLength { expected: 4, found: 3 }));
+    assert_eq!(
+        transformed(&graph, &[0.0, 1.0, -1.0, 0.0]),
+        Err(TransformError::InvalidReward { vertex: 2, value: -1.0 })
+    );
+    assert!(transformed(&graph, &[0.0, 1.0, f64::NAN, 0.0]).is_err());
+    let ticking = graph.discretize(0.5).unwrap();
+    assert_eq!(transformed(&ticking, &[0.0; 6]), Err(TransformError::Discrete));
+    let refused = reward_transform_discrete(&graph, &[], &[0; 4], &RewardOptions::default());
+    assert_eq!(refused, Err(TransformError::Continuous));
+}
+
+#[test]
+fn a_trap_without_reward_is_named() {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let v: Vec<u32> = (1..5).map(|s| builder.add_vertex(&[s]).unwrap()).collect();
+    for (from, to) in [(START, v[0]), (v[0], v[1]), (v[1], v[2]), (v[2], v[1]), (v[0], v[3])] {
+        builder.add_edge(from, to, Rate::Scalar(1.0)).unwrap();
+    }
+    let trapped = transformed(&builder.finish(), &[0.0, 1.0, 0.0, 0.0, 0.0]);
+    assert!(matches!(trapped, Err(TransformError::Trapped { vertex: 2 | 3 })), "{trapped:?}");
+}
+
+#[test]
+fn a_limit_on_edges_holds_on_the_way() {
+    // A hub without reward between ten sources and ten targets: 20 edges become 100.
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let hub = builder.add_vertex(&[0]).unwrap();
+    let end = builder.add_vertex(&[1]).unwrap();
+    for state in 0..10 {
+        let (a, b) = (builder.add_vertex(&[10 + state]).unwrap(), builder.add_vertex(&[20 + state]).unwrap());
+        builder.add_edge(START, a, Rate::Scalar(0.1)).unwrap();
+        builder.add_edge(a, hub, Rate::Scalar(1.0)).unwrap();
+        builder.add_edge(hub, b, Rate::Scalar(1.0)).unwrap();
+        builder.add_edge(b, end, Rate::Scalar(1.0)).unwrap();
+    }
+    let graph = builder.finish();
+    let mut rewards = [1.0; 23];
+    rewards[hub as usize] = 0.0;
+    let limited = RewardOptions::default().with_limits(GraphLimits::default().with_edges(60));
+    let limit = TransformError::Graph(GraphError::Limit { what: "edges", limit: 60 });
+    assert_eq!(reward_transform(&graph, &[], &rewards, &limited), Err(limit));
+    assert_eq!(transformed(&graph, &rewards).unwrap().edge_count(), 120);
+}
+
+#[test]
+fn a_discrete_reward_of_one_with_a_way_back_keeps_its_geometric_law() {
+    // Toss until heads, tails lead back through a vertex without reward: the tosses are geometric.
+    let mut builder = GraphBuilder::new(1).unwrap();
+    builder.set_was_dph(true);
+    let v: Vec<u32> = (1..4).map(|s| builder.add_vertex(&[s]).unwrap()).collect();
+    for (from, to, p) in [(START, v[0], 1.0), (v[0], v[1], 0.75), (v[0], v[2], 0.25), (v[1], v[0], 1.0)] {
+        builder.add_edge(from, to, Rate::Scalar(p)).unwrap();
+    }
+    let graph = builder.finish();
+    let tosses = reward_transform_discrete(&graph, &[], &[0, 1, 0, 0], &RewardOptions::default()).unwrap();
+    assert!(tosses.was_dph());
+    for (jumps, found) in (1..).zip(&pushed(&tosses, 20)[1..]) {
+        assert!(close(*found, 0.25 * 0.75_f64.powi(jumps - 1), 1e-14));
+    }
+    // phasic's own transform of this graph has no such vertex and is not flagged discrete.
+    let limited = RewardOptions::default().with_limits(GraphLimits::default().with_vertices(1000));
+    let long = reward_transform_discrete(&graph, &[], &[0, 5000, 0, 0], &limited);
+    assert!(matches!(long, Err(TransformError::Graph(GraphError::Limit { what: "vertices", .. }))));
+}
+
+/// The law of a total of whole rewards, by pushing mass through (vertex, total so far).
+fn totals(graph: &Graph, rewards: &[u32], last: usize) -> Vec<f64> {
+    let weights = graph.unit_weights();
+    let vertices = graph.vertex_count() as usize;
+    let mut law = vec![0.0; last + 1];
+    let mut mass = vec![vec![0.0; last + 1]; vertices];
+    mass[0][0] = 1.0;
+    for _ in 0..3000 {
+        let mut next = vec![vec![0.0; last + 1]; vertices];
+        for vertex in 0..graph.vertex_count() {
+            let reward = if vertex == START { 0 } else { rewards[vertex as usize] as usize };
+            for total in 0..=last.saturating_sub(reward) {
+                let here = mass[vertex as usize][total];
+                if here == 0.0 {
+                    continue;
+                }
+                for edge in graph.edges(vertex) {
+                    let part = here * weights[edge.index as usize];
+                    if graph.is_absorbing(edge.target) {
+                        law[total + reward] += part;
+                    } else {
+                        next[edge.target as usize][total + reward] += part;
+                    }
+                }
+            }
+        }
+        mass = next;
+    }
+    law
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn moments_of_the_transform_are_the_rewarded_moments(
+        recipe in recipe(1..=7),
+        picks in prop::collection::vec(prop_oneof![Just(0.0), Just(1e-4), 0.1..5.0_f64], 9),
+        returns in prop::collection::vec((0..7_usize, 0.1..2.0_f64), 0..3),
+    ) {
+        let graph = recipe.with_returns(false, &returns);
+        let rewards = &picks[..recipe.vertex_count()];
+        let wanted = rewarded_moments(&graph, rewards, 4);
+        let result = transformed(&graph, rewards).unwrap();
+        prop_assert!(!result.has_parallel_edges());
+        for (found, wanted) in moments(&result, 4).into_iter().zip(wanted) {
+            prop_assert!(close(found, wanted, 1e-11), "{found} {wanted}");
+        }
+        let initial: f64 = result.edges(START).map(|e| result.unit_weights()[e.index as usize]).sum();
+        prop_assert!((initial - 1.0).abs() < 1e-14);
+    }
+
+    #[test]
+    fn conditioning_divides_moments_by_the_chance_of_a_reward(
+        recipe in recipe(2..=6),
+        picks in prop::collection::vec(prop_oneof![Just(0.0), 0.1..5.0_f64], 8),
+    ) {
+        let graph = recipe.graph(false);
+        let rewards = &picks[..recipe.vertex_count()];
+        let options = RewardOptions::default().with_zero_paths(ZeroPaths::Condition);
+        let Ok(conditional) = reward_transform(&graph, &[], rewards, &options) else {
+            prop_assert!(rewards[1..=recipe.onward.len()].iter().all(|&r| r == 0.0));
+            return Ok(());
+        };
+        let all = transformed(&graph, rewards).unwrap();
+        let atom: f64 = all.edges(START).filter(|e| all.is_absorbing(e.target))
+            .map(|e| all.unit_weights()[e.index as usize]).sum();
+        for (found, whole) in moments(&conditional, 3).into_iter().zip(moments(&all, 3)) {
+            prop_assert!(close(found, whole / (1.0 - atom), 1e-11));
+        }
+    }
+
+    #[test]
+    fn jumps_of_the_discrete_transform_are_the_total(
+        recipe in recipe(1..=5),
+        picks in prop::collection::vec(0..4_u32, 7),
+    ) {
+        let graph = recipe.graph(true);
+        let rewards = &picks[..recipe.vertex_count()];
+        let result = reward_transform_discrete(&graph, &[], rewards, &RewardOptions::default()).unwrap();
+        let wanted = totals(&graph, rewards, 12);
+        for (found, wanted) in pushed(&result, 12).into_iter().zip(wanted) {
+            prop_assert!((found - wanted).abs() < 1e-12, "{found} {wanted}");
+        }
+    }
+}
