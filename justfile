@@ -9,6 +9,7 @@ default:
 fmt:
     cargo fmt --all
     cargo fmt --manifest-path fuzz/Cargo.toml
+    cargo fmt --manifest-path bench/sparse_lu/Cargo.toml
 
 # Formatting and lints, as continuous integration checks them.
 lint:
@@ -39,7 +40,7 @@ interop:
 bench *FILTER:
     cargo bench --package phasic-engine -- {{FILTER}}
 
-# The same stages beside the published phasic; renews docs/performance.md (Python registry for the first run).
+# The same stages beside the published phasic and sparse solvers; renews docs/performance.md (registries for the first run).
 bench-vs-phasic *OPTIONS:
     bench/versus-phasic --write {{OPTIONS}}
 
