@@ -32,9 +32,46 @@ impl Lists {
         self.start[at] as usize..self.start[at + 1] as usize
     }
 
+    /// The lists from some position on, each with as many of `values`, of which there is one for each item.
+    #[inline(always)]
+    pub(super) fn rows<'a, T>(&'a self, first: usize, values: &'a [T]) -> Rows<'a, T> {
+        self.rows_kept(first, values, 0)
+    }
+
+    /// The same with values that lack those of the first `dropped` items.
+    #[inline(always)]
+    pub(super) fn rows_kept<'a, T>(&'a self, first: usize, values: &'a [T], dropped: usize) -> Rows<'a, T> {
+        let begin = self.start[first];
+        let (items, values) = (&self.items[begin as usize..], &values[begin as usize - dropped..]);
+        Rows { begin, starts: &self.start[first + 1..], items, values }
+    }
+
     #[inline(always)]
     pub(super) fn of(&self, at: usize) -> &[u32] {
         &self.items[self.range(at)]
+    }
+}
+
+/// Lists read one after the other, with what belongs to their items.
+pub(super) struct Rows<'a, T> {
+    begin: u32,
+    starts: &'a [u32],
+    items: &'a [u32],
+    values: &'a [T],
+}
+
+impl<'a, T> Rows<'a, T> {
+    /// The next list; empty after the last.
+    ///
+    /// Not an iterator's `next`: zipped iterators are not always inlined, and that is what this is for.
+    #[inline(always)]
+    pub(super) fn advance(&mut self) -> (&'a [u32], &'a [T]) {
+        let Some((&end, starts)) = self.starts.split_first() else { return (&[], &[]) };
+        let length = (end - self.begin) as usize;
+        let (items, later_items) = self.items.split_at(length);
+        let (values, later_values) = self.values.split_at(length);
+        *self = Self { begin: end, starts, items: later_items, values: later_values };
+        (items, values)
     }
 }
 

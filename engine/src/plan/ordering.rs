@@ -33,9 +33,36 @@ pub(super) fn eliminate_order(count: usize, pairs: &[(u32, u32)]) -> Vec<u32> {
     }
     let of = |at: usize| &neighbours[start[at] as usize..start[at + 1] as usize];
     if pairs.len() + 1 == count {
-        return farthest_first(count, of);
+        return both_ends_first(count, of).unwrap_or_else(|| farthest_first(count, of));
     }
     minimum_degree((0..count).map(|at| of(at).to_vec()).collect())
+}
+
+/// The vertices of a chain from both ends inwards by turns, so that an elimination works on two at a time that do not
+/// wait for one another; nothing if the tree is no chain.
+fn both_ends_first<'a>(count: usize, neighbours: impl Fn(usize) -> &'a [u32]) -> Option<Vec<u32>> {
+    let mut end = None;
+    for vertex in 0..count {
+        match neighbours(vertex).len() {
+            0 | 1 => end = end.or(Some(vertex as u32)),
+            2 => {}
+            _ => return None,
+        }
+    }
+    let mut chain = Vec::with_capacity(count);
+    let (mut before, mut next) = (NONE, end);
+    while let Some(vertex) = next {
+        chain.push(vertex);
+        next = neighbours(vertex as usize).iter().copied().find(|&neighbour| neighbour != before);
+        before = vertex;
+    }
+    let (near, far) = chain.split_at(count / 2);
+    let mut order = Vec::with_capacity(count);
+    for (&a, &b) in near.iter().zip(far.iter().rev()) {
+        order.extend([a, b]);
+    }
+    order.extend(far.first().filter(|_| far.len() > near.len()));
+    Some(order)
 }
 
 /// The vertices of a tree so that each comes before its neighbour on the way to the root, vertex 0.

@@ -12,7 +12,7 @@ const LONGEST_RUN: usize = 128;
 /// Shorter chains are not worth a segment of their own.
 const SHORTEST_CHAIN: usize = 8;
 /// Multiply-adds for each position from which on wide instructions pay at one θ.
-const DENSE: u64 = 12;
+const DENSE: usize = 12;
 
 /// Positions that one kernel eliminates and solves together.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +31,8 @@ pub(super) enum Kind {
     Chain,
     /// Components of one vertex.
     Singles,
+    /// One component with cycles, but such that reducing a row adds no entry to it.
+    Tree,
     /// One component with cycles.
     Cyclic {
         /// Whether rows are long.
@@ -60,11 +62,7 @@ impl Schedule {
         let mut forms = FormCursor::default();
         for block in plan.blocks() {
             if block.cyclic {
-                let length = block.range.len() as u64;
-                let reduced = plan.lower.start[block.range.start]..plan.lower.start[block.range.end];
-                let rows = plan.lower.items[reduced.start as usize..reduced.end as usize].iter();
-                let multiply_adds: u64 = rows.map(|&row| plan.upper.of(row as usize).len() as u64).sum();
-                let kind = Kind::Cyclic { dense: multiply_adds > DENSE * length };
+                let kind = kind_of_component(plan, block.range.clone());
                 schedule.push(plan, block.range, kind, &mut forms);
             } else {
                 schedule.push_singles(plan, block.range, &mut forms);
@@ -73,6 +71,7 @@ impl Schedule {
         schedule
     }
 
+    /// Cuts a run of single vertices where chains begin and end, and where it gets long.
     fn push_singles(&mut self, plan: &Plan, range: Range<usize>, forms: &mut FormCursor) {
         let mut begin = range.start;
         while begin < range.end {
@@ -83,11 +82,15 @@ impl Schedule {
                 begin += chain;
                 continue;
             }
-            let starts_chain = |at: &usize| {
-                (*at..range.end).take(SHORTEST_CHAIN).filter(|&at| is_link(plan, at)).count()
-                    == SHORTEST_CHAIN
-            };
-            let end = (begin + 1..limit).find(starts_chain).unwrap_or(limit);
+            let mut links = 0;
+            let mut end = begin + chain;
+            while end < limit && links < SHORTEST_CHAIN {
+                links = if is_link(plan, end) { links + 1 } else { 0 };
+                end += 1;
+            }
+            if links == SHORTEST_CHAIN {
+                end -= links;
+            }
             self.push(plan, begin..end, Kind::Singles, forms);
             begin = end;
         }
@@ -97,6 +100,19 @@ impl Schedule {
         let (forms, further) = cursor.advance(plan, &range);
         self.segments.push(Segment { range, kind, forms, further });
     }
+}
+
+fn kind_of_component(plan: &Plan, range: Range<usize>) -> Kind {
+    let mut multiply_adds = 0;
+    let mut fills = false;
+    for at in range.clone() {
+        for &row in plan.lower.of(at) {
+            let reached = plan.upper.of(row as usize);
+            multiply_adds += reached.len();
+            fills |= reached.iter().any(|&column| column as usize != at);
+        }
+    }
+    if fills { Kind::Cyclic { dense: multiply_adds > DENSE * range.len() } } else { Kind::Tree }
 }
 
 /// Whether a position's only edge leads to the position before.

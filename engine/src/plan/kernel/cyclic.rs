@@ -18,13 +18,10 @@ impl<L: Lane> Factors<L> {
     pub(super) fn eliminate_component(&mut self, plan: &Plan, range: Range<usize>) {
         let (lower_base, upper_base) = self.bases(plan, range.start);
         let zero = L::splat(0.0);
+        self.add_totals(plan, range.clone());
         for at in range {
             let outside = self.outside(plan, at);
             let inner = plan.inner.range(at);
-            if let Some(total) = self.total.get_mut(at) {
-                let stay = plan.inner_forms[inner.clone()].iter();
-                *total = stay.fold(outside, |sum, &form| sum + self.values[form as usize]);
-            }
             for (&column, &form) in plan.inner.items[inner.clone()].iter().zip(&plan.inner_forms[inner]) {
                 self.work[column as usize] = self.values[form as usize];
             }

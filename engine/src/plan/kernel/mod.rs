@@ -7,6 +7,9 @@
 mod cyclic;
 mod singles;
 mod transposed;
+mod tree;
+
+use std::ops::Range;
 
 use pulp::{Arch, NullaryFnOnce};
 
@@ -115,6 +118,7 @@ impl<L: Lane> Factors<L> {
         match segment.kind {
             Kind::Chain => self.eliminate_chain(plan, segment.range.clone()),
             Kind::Singles => self.eliminate_singles(plan, segment.range.clone()),
+            Kind::Tree => self.eliminate_tree(plan, segment.range.clone()),
             Kind::Cyclic { .. } => self.eliminate_component(plan, segment.range.clone()),
         }
     }
@@ -125,6 +129,7 @@ impl<L: Lane> Factors<L> {
         match segment.kind {
             Kind::Chain => self.solve_chain(segment.range.clone(), source, x),
             Kind::Singles => self.solve_singles(plan, segment.range.clone(), source, x),
+            Kind::Tree => self.solve_tree(plan, segment.range.clone(), source, x),
             Kind::Cyclic { .. } => self.solve_component(plan, segment.range.clone(), source, x),
         }
     }
@@ -141,6 +146,18 @@ impl<L: Lane> Factors<L> {
             sum = sum * total;
         }
         sum
+    }
+
+    /// In discrete time, the sum of each position's weights.
+    #[inline(always)]
+    fn add_totals(&mut self, plan: &Plan, range: Range<usize>) {
+        if self.total.is_empty() {
+            return;
+        }
+        for at in range {
+            let stay = plan.inner_forms[plan.inner.range(at)].iter();
+            self.total[at] = stay.fold(self.outside(plan, at), |sum, &form| sum + self.values[form as usize]);
+        }
     }
 
     /// Total weight of the edges that leave the component.

@@ -12,16 +12,14 @@ impl<L: Lane> Factors<L> {
     pub(super) fn eliminate_chain(&mut self, plan: &Plan, range: Range<usize>) {
         let first = plan.outer.start[range.start] as usize;
         let forms = &plan.outer_forms[first..first + range.len()];
-        for (inverse, &form) in self.inverse[range.clone()].iter_mut().zip(forms) {
+        self.add_totals(plan, range.clone());
+        let mut pivots_seen = self.pivots_seen;
+        for (inverse, &form) in self.inverse[range].iter_mut().zip(forms) {
             let rate = self.values[form as usize];
-            self.pivots_seen.see(rate);
+            pivots_seen.see(rate);
             *inverse = rate.reciprocal_or_zero();
         }
-        if let Some(totals) = self.total.get_mut(range) {
-            for (total, &form) in totals.iter_mut().zip(forms) {
-                *total = self.values[form as usize];
-            }
-        }
+        self.pivots_seen = pivots_seen;
     }
 
     /// The only way out has probability one, so that values add up: one addition's latency for each position.
@@ -36,25 +34,28 @@ impl<L: Lane> Factors<L> {
 
     #[inline(always)]
     pub(super) fn eliminate_singles(&mut self, plan: &Plan, range: Range<usize>) {
-        for at in range {
-            let rate = self.outside(plan, at);
-            if let Some(total) = self.total.get_mut(at) {
-                *total = rate;
-            }
-            self.pivots_seen.see(rate);
-            self.inverse[at] = rate.reciprocal_or_zero();
+        self.add_totals(plan, range.clone());
+        let mut pivots_seen = self.pivots_seen;
+        let (values, exit_forms) = (&self.values[..], &plan.exit_forms[range.clone()]);
+        let mut outer = plan.outer.rows(range.start, &plan.outer_forms);
+        for (inverse, &form) in self.inverse[range].iter_mut().zip(exit_forms) {
+            let forms = outer.advance().1.iter();
+            let rate = forms.fold(values[form as usize], |sum, &form| sum + values[form as usize]);
+            pivots_seen.see(rate);
+            *inverse = rate.reciprocal_or_zero();
         }
+        self.pivots_seen = pivots_seen;
     }
 
     /// The value of the position solved last, often the one before, comes in last and multiplied by a probability, so
     /// that a run of positions waits for one product and one sum each.
     #[inline(always)]
     pub(super) fn solve_singles(&self, plan: &Plan, range: Range<usize>, source: Source<'_, L>, x: &mut [L]) {
+        let mut outer = plan.outer.rows(range.start, &plan.outer_forms);
         for at in range {
-            let outer = plan.outer.range(at);
             let mut sum = self.earned(at, source);
             let inverse = self.inverse[at];
-            let (columns, forms) = (&plan.outer.items[outer.clone()], &plan.outer_forms[outer]);
+            let (columns, forms) = outer.advance();
             x[at] = if let (Some((&last, columns)), Some((&form, forms))) =
                 (columns.split_last(), forms.split_last())
             {
