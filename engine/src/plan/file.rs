@@ -121,12 +121,13 @@ impl Plan {
     }
 }
 
+/// Each number by how much it exceeds the last but one: chains are eliminated from both ends by turns.
 fn put_differences(out: &mut Vec<u8>, numbers: &[u32]) {
     put(out, numbers.len() as u64);
-    let mut before = 0;
+    let mut before = [0, 0];
     for &number in numbers {
-        put_signed(out, i64::from(number) - before);
-        before = i64::from(number);
+        put_signed(out, i64::from(number) - before[0]);
+        before = [before[1], i64::from(number)];
     }
 }
 
@@ -191,11 +192,11 @@ impl SeenVertices {
     fn read(&mut self, source: &mut Source<'_>) -> Result<Vec<u32>, PlanFileError> {
         let count = source.take_count("number of vertices")?;
         let mut vertices = Vec::with_capacity(count);
-        let mut before = 0_i64;
+        let mut before = [0_i64, 0];
         for _ in 0..count {
             let offset = source.offset();
-            before = before.saturating_add(source.take_signed()?);
-            match u32::try_from(before) {
+            before = [before[1], before[0].saturating_add(source.take_signed()?)];
+            match u32::try_from(before[1]) {
                 Ok(vertex) if vertex < self.vertex_count && self.seen.insert(vertex) => vertices.push(vertex),
                 _ => return Err(PlanFileError::OutOfRange { offset, what: "vertex" }),
             }
