@@ -44,6 +44,10 @@ bench *FILTER:
 bench-vs-phasic *OPTIONS:
     bench/versus-phasic --write {{OPTIONS}}
 
+# Instructions of the main kernels beside the recorded ones; --record writes them anew. Skipped without valgrind.
+bench-instructions *OPTIONS:
+    bench/instructions {{OPTIONS}}
+
 # Fuzz one target: artifact_read, graph_json, model_json, registry_read, expr_parse, plan_read. Needs cargo-fuzz and a nightly.
 fuzz TARGET SECONDS="60":
     fuzz/run {{TARGET}} {{SECONDS}}

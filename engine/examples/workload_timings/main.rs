@@ -4,6 +4,7 @@
 //! workload_timings list              name and size of every workload, as JSON
 //! workload_timings graph NAME N      one of them as phasic-graph/1
 //! workload_timings all [SAMPLES]     medians of every stage of every workload, as JSON, in seconds
+//! workload_timings count NAME N      each kernel once, for callgrind (see `bench/instructions.py`)
 //! workload_timings rabbits N         rules, graph, plan, expectation of N rabbits: seconds, as JSON
 //! workload_timings serve             one sample for each request on standard input (see `bench/versus_phasic.py`)
 //! ```
@@ -14,6 +15,7 @@
 #![allow(clippy::print_stdout, reason = "printing is what this program is for")]
 
 mod clock;
+mod count;
 mod rabbits;
 mod stages;
 #[path = "../../benches/workloads/mod.rs"]
@@ -38,11 +40,12 @@ fn main() -> Result<(), Failure> {
         ["graph", name, n] => println!("{}", write_graph(&listed(name, n.parse()?)?.graph)),
         ["all"] => all(DEFAULT_SAMPLES)?,
         ["all", samples] => all(samples.parse()?)?,
+        ["count", name, n] => count::run(listed(name, n.parse()?)?, tempfile::tempdir()?.path())?,
         ["rabbits", n] => println!("{}", rabbits::run(n.parse()?)?),
         ["serve"] => serve()?,
         _ => {
             return Err(
-                "usage: workload_timings list | graph NAME N | all [SAMPLES] | rabbits N | serve".into()
+                "usage: workload_timings list | graph NAME N | all [SAMPLES] | count NAME N | rabbits N | serve".into()
             );
         }
     }

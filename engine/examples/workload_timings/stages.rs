@@ -13,7 +13,7 @@ use super::clock::Clock;
 use super::workloads::Workload;
 
 /// All that run on one thread.
-pub(crate) const STAGES: [&str; 16] = [
+pub(crate) const STAGES: [&str; 17] = [
     "hash",
     "eliminate",
     "forecast",
@@ -28,6 +28,7 @@ pub(crate) const STAGES: [&str; 16] = [
     "moments",
     "gradient",
     "batch",
+    "plan_decode",
     "plan_first",
     "plan_hit",
 ];
@@ -50,14 +51,14 @@ pub(crate) struct Bench {
     workload: Workload,
     plan: Plan,
     plan_file: PathBuf,
-    plan_bytes: usize,
+    plan_bytes: Vec<u8>,
     programs: Option<Programs>,
     /// Distinct parameter vectors around the workload's, a row each.
     sweep: Array2<f64>,
 }
 
 /// Runs a stage this many times; seconds of all runs together.
-type Run<'a> = Box<dyn FnMut(usize) -> Result<f64, Failure> + 'a>;
+pub(crate) type Run<'a> = Box<dyn FnMut(usize) -> Result<f64, Failure> + 'a>;
 
 impl Bench {
     /// Prepares a workload; its files are made in `folder`.
@@ -73,7 +74,7 @@ impl Bench {
         std::fs::write(&plan_file, &bytes)?;
         let programs = if programs { Some(Programs::new(&workload, path)?) } else { None };
         let sweep = sweep(&workload.theta);
-        Ok(Self { workload, plan, plan_file, plan_bytes: bytes.len(), programs, sweep })
+        Ok(Self { workload, plan, plan_file, plan_bytes: bytes, programs, sweep })
     }
 
     pub(crate) fn describe(&self) -> Result<Value, Failure> {
@@ -81,7 +82,7 @@ impl Bench {
         let mut description = json!({
             "workload": name, "n": n, "theta": theta, "graph_hash": graph.content_hash().to_string(),
             "vertices": graph.vertex_count(), "edges": graph.edge_count(),
-            "expectation": self.plan.at(theta)?.expectation(), "plan_bytes": self.plan_bytes,
+            "expectation": self.plan.at(theta)?.expectation(), "plan_bytes": self.plan_bytes.len(),
         });
         if let Some(programs) = &self.programs {
             description["commands"] = json!(programs.trace.commands().len());
@@ -114,9 +115,12 @@ impl Bench {
         self.programs.as_ref().ok_or_else(|| "the workload was prepared without programs".into())
     }
 
-    fn ready(&self, stage: &str) -> Result<Run<'_>, Failure> {
+    /// A stage that is ready to run.
+    pub(crate) fn ready(&self, stage: &str) -> Result<Run<'_>, Failure> {
         match stage {
-            "hash" | "analyze" | "answer" | "plan_first" | "plan_hit" => Ok(self.graph_stage(stage)),
+            "hash" | "analyze" | "answer" | "plan_decode" | "plan_first" | "plan_hit" => {
+                Ok(self.graph_stage(stage))
+            }
             "evaluate" | "moments" | "gradient" => self.plan_stage(stage),
             "batch" => Ok(self.batch(false, Clock::Processor)),
             "batch_wall" => Ok(self.batch(false, Clock::Wall)),
@@ -134,6 +138,9 @@ impl Bench {
             "analyze" => each(move || Ok(analyze()?)),
             // No file at all: from the graph to the first number.
             "answer" => each(move || Ok(analyze()?.at(black_box(theta))?.expectation())),
+            "plan_decode" => {
+                each(move || Ok(Plan::decode(black_box(&self.plan_bytes), &plan::Limits::default())?))
+            }
             "plan_first" => each(move || self.plan_from_file().map(|(_, expectation)| expectation)),
             // As a cache does it: the graph's hash names the file.
             _ => each(move || {
