@@ -6,6 +6,7 @@
 use peak_alloc::PeakAlloc;
 use phasic_engine::artifact::{Checks, decode, encode_ptdprmc3};
 use phasic_engine::graph::{Graph, GraphBuilder, Rate, START};
+use phasic_engine::plan::{self, Plan};
 use phasic_engine::trace::{EliminationError, Limits, eliminate, forecast};
 
 #[global_allocator]
@@ -39,6 +40,30 @@ fn memory_stays_within_what_is_promised() {
     a_million_edges_take_at_most_64_mb_beyond_their_coefficients();
     eliminations_stay_within_their_budget();
     decoding_allocates_at_most_twice_the_file();
+    replays_of_a_plan_allocate_nothing();
+}
+
+fn replays_of_a_plan_allocate_nothing() {
+    for graph in [dense(40), dense(40).discretize(0.1).unwrap()] {
+        let plan = Plan::analyze(&graph, &plan::Limits::default()).unwrap();
+        let mut theta = vec![1.0; plan.param_length()];
+        let mut at = plan.at(&theta).unwrap();
+        let rewards: Vec<f64> = (0..graph.vertex_count()).map(|vertex| f64::from(vertex % 3)).collect();
+        let mut moments = [0.0; 4];
+        let mut ask = || {
+            theta[0] += 0.1;
+            at.set(&theta).unwrap();
+            at.moments_into(&mut moments);
+            assert_eq!(at.expectation(), moments[0]);
+            moments[3]
+        };
+        ask();
+        let (peak, fourth) = peak_bytes(|| (0..100).map(|_| ask()).sum::<f64>());
+        assert!(fourth > 0.0 && peak == 0, "{peak} bytes");
+        let total = at.rewarded(&rewards).unwrap();
+        let (peak, ()) = peak_bytes(|| total.moments_into(&mut moments));
+        assert_eq!(peak, 0);
+    }
 }
 
 fn a_million_edges_take_at_most_64_mb_beyond_their_coefficients() {

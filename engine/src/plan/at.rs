@@ -2,30 +2,29 @@
 
 use std::cell::RefCell;
 
-use super::kernel::{Factors, Outcome, Source};
-use super::tape::Tape;
+use super::chain::{self, Chain};
+use super::diagnosis::Traps;
+use super::joint::Joint;
+use super::kernel::{Factors, Outcome};
 use super::{EvaluationError, Plan};
+use crate::graph::Graph;
 
 /// A plan evaluated at one θ.
 ///
-/// Holds the factors, so each further question costs a few triangular solves. [`set`](Self::set) moves on to another θ
-/// and allocates nothing.
+/// Holds the factors, so each further question costs a few triangular solves. [`set`](Self::set) moves on to another θ;
+/// it, [`expectation`](Self::expectation) and [`moments_into`](Self::moments_into) allocate nothing from the second
+/// time on.
 #[derive(Debug)]
 pub struct At<'p> {
-    plan: &'p Plan,
-    factors: Factors<f64>,
+    pub(super) plan: &'p Plan,
+    pub(super) factors: Factors<f64>,
     /// Ones by position, 0 at the start.
     unit: Vec<f64>,
-    start: usize,
-    /// A solution's storage between questions, so that asking for an expectation allocates nothing.
-    scratch: RefCell<Vec<f64>>,
-}
-
-/// Totals under a reward vector, at one θ. Without rewards, the methods of [`At`] itself.
-#[derive(Debug)]
-pub struct Rewarded<'a, 'p> {
-    at: &'a At<'p>,
-    rewards: Vec<f64>,
+    pub(super) start: usize,
+    /// Traps that do no harm, if there are any at this θ.
+    traps: Option<Traps>,
+    /// Storage of solutions between questions.
+    scratch: RefCell<Vec<Vec<f64>>>,
 }
 
 impl Plan {
@@ -34,12 +33,12 @@ impl Plan {
     /// # Errors
     /// [`EvaluationError`] when θ does not fit, an edge becomes negative, or absorption is not certain.
     pub fn at(&self, theta: &[f64]) -> Result<At<'_>, EvaluationError> {
-        let factors = Factors::new(self, true);
         let mut at = At {
             plan: self,
-            factors,
+            factors: Factors::new(self, true),
             unit: self.rewards(None),
             start: self.start(),
+            traps: None,
             scratch: RefCell::default(),
         };
         at.set(theta)?;
@@ -69,19 +68,21 @@ impl Plan {
 }
 
 impl<'p> At<'p> {
-    /// Moves to another θ: one elimination, no allocation.
+    /// Moves to another θ: one elimination, no allocation (unless a pivot is zero, which takes a closer look).
     ///
     /// # Errors
     /// As [`Plan::at`]. After an error the numbers are those of no θ; set another before asking.
     pub fn set(&mut self, theta: &[f64]) -> Result<(), EvaluationError> {
-        let Self { plan, factors, .. } = self;
+        let Self { plan, factors, traps, .. } = self;
         plan.check_theta(theta)?;
         factors.theta[..theta.len()].copy_from_slice(theta);
+        *traps = None;
         match factors.eliminate_all(plan) {
-            Outcome::Good => Ok(()),
-            Outcome::InvalidWeight => Err(plan.invalid_weight(&factors.values)),
-            Outcome::Stuck => plan.diagnose(factors),
+            Outcome::Good => {}
+            Outcome::InvalidWeight => return Err(plan.invalid_weight(&factors.values)),
+            Outcome::Stuck => *traps = Some(plan.diagnose(factors)?),
         }
+        Ok(())
     }
 
     /// Vertices of the graph, which reward vectors have one entry for each.
@@ -97,16 +98,28 @@ impl<'p> At<'p> {
     /// The first `count` raw moments of the time to absorption, from the first on; a moment beyond the range of f64 is
     /// infinite. In discrete time, those of the continuous chain with rates 1, as in phasic.
     pub fn moments(&self, count: usize) -> Vec<f64> {
-        self.raw_moments(&self.unit, count)
+        let mut moments = vec![0.0; count];
+        self.moments_into(&mut moments);
+        moments
+    }
+
+    /// As [`moments`](Self::moments), into a slice: as many as it has room for.
+    ///
+    /// One solve for each moment. Allocates nothing when as many were asked for before.
+    pub fn moments_into(&self, moments: &mut [f64]) {
+        self.raw_moments(&self.unit, moments);
     }
 
     /// Variance of the time to absorption (of the number of jumps, in discrete time).
+    ///
+    /// Two solves; two more where the time is so regular that the square of its mean is most of its second moment, which
+    /// keep the digits that their difference loses.
     pub fn variance(&self) -> f64 {
-        self.second(&self.unit, &self.unit).0
+        self.covariance(&self.unit, &self.unit)
     }
 
-    /// Expected time to absorption from every vertex of the graph: 0 for absorbing vertices, NaN for those the start
-    /// does not reach.
+    /// Expected time to absorption from every vertex of the graph: 0 for absorbing vertices, infinite for those from
+    /// which absorption is not certain at this θ, NaN for those the start does not reach by any edge.
     pub fn waiting_times(&self) -> Vec<f64> {
         self.every_vertex(&self.unit)
     }
@@ -127,157 +140,192 @@ impl<'p> At<'p> {
     }
 
     /// Gradient of the expectation with respect to θ: one adjoint solve.
+    ///
+    /// An entry is NaN where there is no derivative: at a θ that closes the only edges into a trap. The same holds for
+    /// all gradients.
     pub fn expectation_gradient(&self) -> Vec<f64> {
-        self.moment_slope(&self.unit, 1)
+        self.gradient(self.moment_slope(&self.unit, 1))
     }
 
     /// Gradient of the `power`-th raw moment with respect to θ: `power` adjoint solves. Zero for power 0.
     pub fn moment_gradient(&self, power: usize) -> Vec<f64> {
-        self.moment_slope(&self.unit, power)
+        self.gradient(self.moment_slope(&self.unit, power))
     }
 
     /// Gradient of the variance with respect to θ: two adjoint solves.
     pub fn variance_gradient(&self) -> Vec<f64> {
-        self.second(&self.unit, &self.unit).1()
+        self.gradient(self.joint_slope(&self.unit, &self.unit))
     }
 
-    /// The same questions for a total reward: one reward per vertex, earned per unit of time spent there.
+    /// Gradient of the expectation with respect to the weight of every edge, in the graph's edge order: one adjoint
+    /// solve, `∂E/∂w(v,u) = z_v (x_u − x_v)` with the waiting times x and `z_v` the expected time in v.
+    ///
+    /// Give the graph that the plan was made of; a plan holds no edges of it, so this works for plans from files, too.
+    /// Each of several parallel edges has the derivative of their sum. An edge that the start does not reach has 0. The
+    /// start's weights are divided by their sum α before they are probabilities, and so is the derivative:
+    /// `(x_u − x_start) / α`, which adds up to 0 over them when weighted. In discrete time weights are those before each
+    /// vertex's are divided by their sum ([`Graph::weights`] gives them divided).
     ///
     /// # Errors
-    /// [`EvaluationError::RewardLength`], [`EvaluationError::RewardNotFinite`].
-    pub fn rewarded(&self, rewards: &[f64]) -> Result<Rewarded<'_, 'p>, EvaluationError> {
-        self.plan.check_rewards(rewards)?;
-        Ok(Rewarded { at: self, rewards: self.plan.rewards(Some(rewards)) })
-    }
-
-    fn mean(&self, rewards: &[f64]) -> f64 {
-        let mut x = self.scratch.borrow_mut();
-        x.resize(self.plan.vertices.len(), 0.0);
-        self.factors.solve_all(self.plan, Source { rewards, of: None }, &mut x);
-        x[self.start]
-    }
-
-    /// Solutions `x₁ = W(R)`, `x_{j+1} = W(x_j ∘ R)`.
-    fn chain(&self, rewards: &[f64], length: usize) -> Tape {
-        let mut tape = Tape::default();
-        for number in 0..length {
-            tape.push(rewards, number.checked_sub(1));
-        }
-        tape.run(self.plan, &self.factors);
-        tape
-    }
-
-    pub(super) fn raw_moments(&self, rewards: &[f64], count: usize) -> Vec<f64> {
-        let tape = self.chain(rewards, count);
-        let mut factorial = 1.0;
-        let moment = |(x, power): (&Vec<f64>, u32)| {
-            factorial *= f64::from(power);
-            factorial * x[self.start]
-        };
-        tape.solutions.iter().zip(1..).map(moment).collect()
-    }
-
-    fn moment_slope(&self, rewards: &[f64], power: usize) -> Vec<f64> {
-        if power == 0 {
-            return vec![0.0; self.plan.param_length()];
-        }
-        let mut seeds = vec![0.0; power];
-        seeds[power - 1] = (1..=power).map(|k| k as f64).product();
-        self.chain(rewards, power).gradient(self.plan, &self.factors, &seeds)
-    }
-
-    /// Covariance of two totals, and its gradient when asked for.
+    /// [`EvaluationError::OtherGraph`] when the graph cannot be the plan's.
     ///
-    /// `W(x₁∘R₂) + W(x₂∘R₁) − x₁x₂` at the start; in discrete time less `W(R₁∘R₂)`.
-    fn second(&self, first: &[f64], second: &[f64]) -> (f64, impl FnOnce() -> Vec<f64> + '_) {
-        let mut tape = Tape::default();
-        let a = tape.push(first, None);
-        let same = first == second;
-        let b = if same { a } else { tape.push(second, None) };
-        let mut seeds = vec![(tape.push(second, Some(a)), 1.0)];
-        if same {
-            seeds[0].1 = 2.0;
-        } else {
-            seeds.push((tape.push(first, Some(b)), 1.0));
-        }
-        if self.plan.discrete {
-            let product: Vec<f64> = first.iter().zip(second).map(|(a, b)| a * b).collect();
-            seeds.push((tape.push(&product, None), -1.0));
-        }
-        tape.run(self.plan, &self.factors);
-        let value = |node: usize| tape.solutions[node][self.start];
-        let (mean_a, mean_b) = (value(a), value(b));
-        let cross = seeds.iter().map(|&(node, scale)| scale * value(node)).sum::<f64>();
-        // Beyond the range of f64 there is nothing left to subtract from.
-        let covariance = if cross.is_infinite() { cross } else { cross - mean_a * mean_b };
-        seeds.push((a, -mean_b));
-        seeds.push((b, -mean_a));
-        let gradient = move || {
-            let mut dense = vec![0.0; tape.nodes.len()];
-            for (node, scale) in seeds {
-                dense[node] += scale;
-            }
-            tape.gradient(self.plan, &self.factors, &dense)
-        };
-        (covariance, gradient)
+    /// ```
+    /// use phasic_engine::graph::{GraphBuilder, Rate, START};
+    /// use phasic_engine::plan::{Limits, Plan};
+    ///
+    /// let mut builder = GraphBuilder::new(1)?;
+    /// let (slow, fast, end) = (builder.add_vertex(&[1])?, builder.add_vertex(&[2])?, builder.add_vertex(&[0])?);
+    /// builder.add_edge(START, slow, Rate::Scalar(0.5))?;
+    /// builder.add_edge(START, fast, Rate::Scalar(0.5))?;
+    /// builder.add_edge(slow, end, Rate::Coefficients(&[1.0]))?;
+    /// builder.add_edge(fast, end, Rate::Coefficients(&[2.0]))?;
+    /// let graph = builder.finish();
+    ///
+    /// // E = (w₀ / w₂ + w₁ / w₃) / (w₀ + w₁) at w = (0.5, 0.5, 1, 2).
+    /// let plan = Plan::analyze(&graph, &Limits::default())?;
+    /// let at = plan.at(&[1.0])?;
+    /// assert_eq!(at.expectation(), 0.75);
+    /// assert_eq!(at.expectation_weight_gradient(&graph)?, [0.25, -0.25, -0.5, -0.125]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn expectation_weight_gradient(&self, graph: &Graph) -> Result<Vec<f64>, EvaluationError> {
+        self.weight_gradient(graph, self.moment_slope(&self.unit, 1))
     }
 
-    fn every_vertex(&self, rewards: &[f64]) -> Vec<f64> {
-        let tape = self.chain(rewards, 1);
+    /// Gradient of the `power`-th raw moment with respect to the weight of every edge; see
+    /// [`expectation_weight_gradient`](Self::expectation_weight_gradient).
+    ///
+    /// # Errors
+    /// [`EvaluationError::OtherGraph`].
+    pub fn moment_weight_gradient(&self, power: usize, graph: &Graph) -> Result<Vec<f64>, EvaluationError> {
+        self.weight_gradient(graph, self.moment_slope(&self.unit, power))
+    }
+
+    /// Gradient of the variance with respect to the weight of every edge; see
+    /// [`expectation_weight_gradient`](Self::expectation_weight_gradient).
+    ///
+    /// # Errors
+    /// [`EvaluationError::OtherGraph`].
+    pub fn variance_weight_gradient(&self, graph: &Graph) -> Result<Vec<f64>, EvaluationError> {
+        self.weight_gradient(graph, self.joint_slope(&self.unit, &self.unit))
+    }
+
+    pub(super) fn mean(&self, rewards: &[f64]) -> f64 {
+        let mut mean = [0.0];
+        self.raw_moments(rewards, &mut mean);
+        mean[0]
+    }
+
+    pub(super) fn raw_moments(&self, rewards: &[f64], moments: &mut [f64]) {
+        let mut solutions = self.scratch.borrow_mut();
+        if solutions.len() < moments.len() {
+            solutions.resize_with(moments.len(), Vec::new);
+        }
+        let solutions = &mut solutions[..moments.len()];
+        chain::solve(self.plan, &self.factors, rewards, solutions);
+        let mut factorial = 1.0;
+        for ((moment, x), power) in moments.iter_mut().zip(solutions).zip(1_u32..) {
+            factorial *= f64::from(power);
+            *moment = factorial * x[self.start];
+        }
+    }
+
+    /// Covariance of two totals: `W(x₁∘R₂) + W(x₂∘R₁) − x₁x₂` at the start, in discrete time less `W(R₁∘R₂)`; see
+    /// [`joint`](super::joint) for when that cancels.
+    pub(super) fn covariance(&self, first: &[f64], second: &[f64]) -> f64 {
+        let end = |first: &[f64], second: &[f64]| {
+            let mut x = [Vec::new(), Vec::new()];
+            chain::solve(self.plan, &self.factors, first, &mut x[..1]);
+            chain::solve_last(self.plan, &self.factors, second, &mut x);
+            (x[0][self.start], x[1][self.start])
+        };
+        let (mean, ahead) = end(first, second);
+        let (other, behind) = if first == second { (mean, ahead) } else { end(second, first) };
+        let mut cross = ahead + behind;
+        if self.plan.discrete {
+            let products: Vec<f64> = first.iter().zip(second).map(|(a, b)| a * b).collect();
+            cross -= self.mean(&products);
+        }
+        let covariance = cross - mean * other;
+        // Beyond the range of f64 there is nothing left to subtract from.
+        if cross.is_infinite() {
+            cross
+        } else if covariance.abs() * 16.0 >= cross.abs() + (mean * other).abs() {
+            covariance
+        } else {
+            Joint::new(self, first, second).better(self.start, cross, mean * other)
+        }
+    }
+
+    /// The derivative of a raw moment with respect to any weight.
+    pub(super) fn moment_slope(&self, rewards: &[f64], power: usize) -> impl Fn(usize, Option<usize>) -> f64 {
+        let chain = Chain::of_moment(self, rewards, power);
+        move |at, target| chain.slope(self.plan, rewards, at, target)
+    }
+
+    /// The derivative of a covariance with respect to any weight.
+    pub(super) fn joint_slope<'a>(
+        &'a self,
+        first: &'a [f64],
+        second: &'a [f64],
+    ) -> impl Fn(usize, Option<usize>) -> f64 + use<'a, 'p> {
+        let joint = Joint::new(self, first, second);
+        let adjoints = joint.adjoints(self);
+        move |at, target| joint.slope(self.plan.discrete, &adjoints, at, target)
+    }
+
+    pub(super) fn gradient(&self, slope: impl Fn(usize, Option<usize>) -> f64) -> Vec<f64> {
+        self.plan.by_parameter(self.without_traps(slope))
+    }
+
+    pub(super) fn weight_gradient(
+        &self,
+        graph: &Graph,
+        slope: impl Fn(usize, Option<usize>) -> f64,
+    ) -> Result<Vec<f64>, EvaluationError> {
+        self.plan.by_edge(graph, self.without_traps(slope))
+    }
+
+    /// A weight of zero on the way into a trap has no slope, since any other weight makes the total infinite: NaN.
+    fn without_traps(
+        &self,
+        slope: impl Fn(usize, Option<usize>) -> f64,
+    ) -> impl Fn(usize, Option<usize>) -> f64 {
+        move |at, target| match (&self.traps, target) {
+            (Some(traps), Some(target)) if traps.reached[at] && traps.lost[target] => f64::NAN,
+            _ => slope(at, target),
+        }
+    }
+
+    pub(super) fn every_vertex(&self, rewards: &[f64]) -> Vec<f64> {
+        let mut solutions = [Vec::new()];
+        chain::solve(self.plan, &self.factors, rewards, &mut solutions);
         let mut values = vec![f64::NAN; self.plan.vertex_count as usize];
         for &vertex in &self.plan.absorbing {
             values[vertex as usize] = 0.0;
         }
-        for (&vertex, &value) in self.plan.vertices.iter().zip(&tape.solutions[0]) {
-            values[vertex as usize] = value;
+        for (at, &vertex) in self.plan.vertices.iter().enumerate() {
+            let lost = self.traps.as_ref().is_some_and(|traps| traps.lost[at]);
+            values[vertex as usize] = if lost { f64::INFINITY } else { solutions[0][at] };
         }
         values
     }
-}
 
-impl Rewarded<'_, '_> {
-    /// Expected total reward.
-    pub fn expectation(&self) -> f64 {
-        self.at.mean(&self.rewards)
-    }
-
-    /// The first `count` raw moments of the total reward; see [`At::moments`].
-    pub fn moments(&self, count: usize) -> Vec<f64> {
-        self.at.raw_moments(&self.rewards, count)
-    }
-
-    /// Variance of the total reward.
-    pub fn variance(&self) -> f64 {
-        self.at.second(&self.rewards, &self.rewards).0
-    }
-
-    /// Covariance with another total reward at the same θ.
-    pub fn covariance(&self, other: &Rewarded<'_, '_>) -> f64 {
-        self.at.second(&self.rewards, &other.rewards).0
-    }
-
-    /// Expected total reward from every vertex; see [`At::waiting_times`].
-    pub fn waiting_times(&self) -> Vec<f64> {
-        self.at.every_vertex(&self.rewards)
-    }
-
-    /// Gradient of the expectation with respect to θ.
-    pub fn expectation_gradient(&self) -> Vec<f64> {
-        self.at.moment_slope(&self.rewards, 1)
-    }
-
-    /// Gradient of the `power`-th raw moment with respect to θ.
-    pub fn moment_gradient(&self, power: usize) -> Vec<f64> {
-        self.at.moment_slope(&self.rewards, power)
-    }
-
-    /// Gradient of the variance with respect to θ.
-    pub fn variance_gradient(&self) -> Vec<f64> {
-        self.at.second(&self.rewards, &self.rewards).1()
-    }
-
-    /// Gradient of the covariance with another total reward.
-    pub fn covariance_gradient(&self, other: &Rewarded<'_, '_>) -> Vec<f64> {
-        self.at.second(&self.rewards, &other.rewards).1()
+    /// Calls `visit` with every positive weight of a position, and where it leads: nowhere for absorption.
+    pub(super) fn each_weight(&self, at: usize, mut visit: impl FnMut(Option<usize>, f64)) {
+        let (plan, values) = (self.plan, &self.factors.values);
+        let mut positive = |target, form: u32| {
+            let weight = values[form as usize];
+            // Zero times infinity is no number.
+            if weight > 0.0 {
+                visit(target, weight);
+            }
+        };
+        positive(None, plan.exit_forms[at]);
+        for (lists, forms) in [(&plan.inner, &plan.inner_forms), (&plan.outer, &plan.outer_forms)] {
+            for entry in lists.range(at) {
+                positive(Some(lists.items[entry] as usize), forms[entry]);
+            }
+        }
     }
 }

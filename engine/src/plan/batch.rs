@@ -114,7 +114,7 @@ impl Batch<'_, '_> {
         for (index, out) in (first..).zip(out.chunks_mut(count)) {
             let theta = self.thetas.index_axis(Axis(0), index).to_vec();
             let at = self.plan.at(&theta).map_err(|source| BatchError { index, source })?;
-            out.copy_from_slice(&at.raw_moments(&self.rewards, count));
+            at.raw_moments(&self.rewards, out);
         }
         Ok(())
     }

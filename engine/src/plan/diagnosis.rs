@@ -21,47 +21,91 @@ impl Plan {
         EvaluationError::InvalidWeight { vertex: self.vertices[at], state: self.state(at), weight }
     }
 
-    /// What a pivot of zero means: harmless at a vertex that the start reaches with probability zero.
-    pub(super) fn diagnose(&self, factors: &Factors<f64>) -> Result<(), EvaluationError> {
+    /// What a pivot that cannot be divided by means: an error, or traps that the start reaches with probability zero.
+    pub(super) fn diagnose(&self, factors: &Factors<f64>) -> Result<Traps, EvaluationError> {
         let start = self.start();
-        let mut reached = vec![false; self.vertices.len()];
-        reached[start] = true;
-        let mut stack = vec![start];
-        let mut backward: Vec<(u32, u32)> = Vec::new();
-        let mut leaves = Vec::new();
-        while let Some(at) = stack.pop() {
-            for (lists, forms) in [(&self.inner, &self.inner_forms), (&self.outer, &self.outer_forms)] {
-                for entry in lists.range(at) {
-                    let target = lists.items[entry];
-                    if factors.values[forms[entry] as usize] > 0.0 {
-                        backward.push((target, at as u32));
-                        if !std::mem::replace(&mut reached[target as usize], true) {
-                            stack.push(target as usize);
-                        }
-                    }
-                }
+        let flow = Flow::new(self, factors);
+        let reached = closure(self.vertices.len(), [start], |at| flow.targets(at));
+        let escapes =
+            closure(self.vertices.len(), flow.leaving.iter().copied(), |at| sources(&flow.backward, at));
+        let stuck = |at: &usize| !escapes[*at];
+        if let Some(at) = (0..self.vertices.len()).filter(|&at| reached[at]).find(stuck) {
+            if at == start && flow.targets(start).next().is_none() {
+                return Err(EvaluationError::NoStart);
             }
-            if factors.values[self.exit_forms[at] as usize] > 0.0 {
-                leaves.push(at as u32);
+            return Err(EvaluationError::Trapped { vertex: self.vertices[at], state: self.state(at) });
+        }
+        let broken =
+            |at: &usize| reached[*at] && (factors.inverse[*at] == 0.0 || factors.inverse[*at].is_nan());
+        if let Some(at) = (0..self.vertices.len()).find(broken) {
+            return Err(EvaluationError::OutOfRange { vertex: self.vertices[at], state: self.state(at) });
+        }
+        let all_stuck = (0..self.vertices.len()).filter(stuck);
+        Ok(Traps { lost: closure(self.vertices.len(), all_stuck, |at| sources(&flow.backward, at)), reached })
+    }
+}
+
+/// Harmless traps: from some positions absorption is not certain, but the start does not lead there.
+#[derive(Debug)]
+pub(super) struct Traps {
+    /// Positions the start reaches with positive probability.
+    pub(super) reached: Vec<bool>,
+    /// Positions from which absorption is not certain.
+    pub(super) lost: Vec<bool>,
+}
+
+/// Entries of positive weight.
+struct Flow<'a> {
+    plan: &'a Plan,
+    factors: &'a Factors<f64>,
+    /// As (target, source), sorted.
+    backward: Vec<(u32, u32)>,
+    /// Positions with a way to absorption.
+    leaving: Vec<usize>,
+}
+
+impl<'a> Flow<'a> {
+    fn new(plan: &'a Plan, factors: &'a Factors<f64>) -> Self {
+        let mut flow = Self { plan, factors, backward: Vec::new(), leaving: Vec::new() };
+        for at in 0..plan.vertices.len() {
+            let backward = flow.targets(at).map(|target| (target as u32, at as u32)).collect::<Vec<_>>();
+            flow.backward.extend(backward);
+            if factors.values[plan.exit_forms[at] as usize] > 0.0 {
+                flow.leaving.push(at);
             }
         }
-        backward.sort_unstable();
-        let mut escapes = vec![false; self.vertices.len()];
-        while let Some(at) = leaves.pop() {
-            if std::mem::replace(&mut escapes[at as usize], true) {
-                continue;
-            }
-            let from = backward.partition_point(|&(target, _)| target < at);
-            leaves.extend(
-                backward[from..].iter().take_while(|&&(target, _)| target == at).map(|&(_, source)| source),
-            );
-        }
-        match (0..self.vertices.len()).find(|&at| reached[at] && !escapes[at]) {
-            Some(at) if at == start && !backward.iter().any(|&(_, source)| source as usize == start) => {
-                Err(EvaluationError::NoStart)
-            }
-            Some(at) => Err(EvaluationError::Trapped { vertex: self.vertices[at], state: self.state(at) }),
-            None => Ok(()),
+        flow.backward.sort_unstable();
+        flow
+    }
+
+    fn targets(&self, at: usize) -> impl Iterator<Item = usize> + use<'a> {
+        let (plan, values) = (self.plan, &self.factors.values);
+        let parts = [(&plan.inner, &plan.inner_forms), (&plan.outer, &plan.outer_forms)];
+        parts.into_iter().flat_map(move |(lists, forms)| {
+            let positive = lists.range(at).filter(move |&entry| values[forms[entry] as usize] > 0.0);
+            positive.map(|entry| lists.items[entry] as usize)
+        })
+    }
+}
+
+fn sources(backward: &[(u32, u32)], at: usize) -> impl Iterator<Item = usize> + '_ {
+    let from = backward.partition_point(|&(target, _)| (target as usize) < at);
+    let run = backward[from..].iter().take_while(move |&&(target, _)| target as usize == at);
+    run.map(|&(_, source)| source as usize)
+}
+
+/// What can be come to from these positions, themselves included.
+fn closure<I: IntoIterator<Item = usize>>(
+    count: usize,
+    from: impl IntoIterator<Item = usize>,
+    next: impl Fn(usize) -> I,
+) -> Vec<bool> {
+    let mut found = vec![false; count];
+    let mut stack: Vec<usize> = from.into_iter().collect();
+    while let Some(at) = stack.pop() {
+        if !std::mem::replace(&mut found[at], true) {
+            stack.extend(next(at).into_iter().filter(|&next| !found[next]));
         }
     }
+    found
 }

@@ -93,6 +93,30 @@ pub enum EvaluationError {
         /// Its state, where the plan knows it.
         state: Option<Vec<i32>>,
     },
+    /// The rates are so far apart that the elimination leaves the range of f64.
+    #[error(
+        "at these parameters the numbers of vertex {vertex}{} leave the range of double precision; choose units in which \
+         the rates are nearer to 1",
+        of_state(state.as_deref())
+    )]
+    OutOfRange {
+        /// The vertex.
+        vertex: u32,
+        /// Its state, where the plan knows it.
+        state: Option<Vec<i32>>,
+    },
+    /// A gradient with respect to edge weights was asked for with another graph than the plan's.
+    #[error(
+        "this is not the graph of the plan: {}",
+        match vertex {
+            Some(vertex) => format!("the edges of vertex {vertex} lead elsewhere"),
+            None => "it has another number of vertices, or another kind of time".to_owned(),
+        }
+    )]
+    OtherGraph {
+        /// The vertex whose edges do not fit; none when the graphs differ in size or kind.
+        vertex: Option<u32>,
+    },
     /// A reward vector has the wrong length.
     #[error("{found} rewards were given, but the graph has {expected} vertices; give one reward per vertex")]
     RewardLength {

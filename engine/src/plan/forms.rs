@@ -180,7 +180,10 @@ impl Forms {
         for ((&slope, &parameter), &coefficient) in
             slopes.iter().zip(&self.parameters).zip(&self.coefficients)
         {
-            gradient[parameter as usize] += slope * coefficient;
+            // Constants name parameter 0 with the coefficient 0; their slope may be no number.
+            if coefficient != 0.0 {
+                gradient[parameter as usize] += slope * coefficient;
+            }
         }
         for &(form, parameter, coefficient) in &self.further {
             gradient[parameter as usize] += slopes[form as usize] * coefficient;

@@ -15,24 +15,28 @@
 mod analysis;
 mod at;
 mod batch;
+mod chain;
 mod diagnosis;
 mod error;
 mod file;
 mod forms;
+mod joint;
 mod kernel;
 mod lane;
 mod lowering;
 mod ordering;
 mod process;
+mod rewarded;
 mod schedule;
-mod tape;
+mod slopes;
 mod varint;
 
-pub use at::{At, Rewarded};
+pub use at::At;
 pub use batch::Batch;
 pub use error::{AnalysisError, BatchError, EvaluationError};
 pub use file::PlanFileError;
 pub use lowering::lower;
+pub use rewarded::Rewarded;
 
 use analysis::Lists;
 use forms::Forms;

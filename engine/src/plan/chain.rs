@@ -1,0 +1,70 @@
+//! Chains of solves, which raw moments are made of: `x₁ = W(R)`, `x_{j+1} = W(x_j ∘ R)`; and their derivatives.
+
+use super::kernel::{Factors, Source};
+use super::{At, Plan};
+
+/// The solutions of a chain by position, and of each the derivative of one number with respect to its right-hand side.
+#[derive(Debug)]
+pub(super) struct Chain {
+    solutions: Vec<Vec<f64>>,
+    adjoints: Vec<Vec<f64>>,
+}
+
+/// Solves a chain as long as `solutions`, which keep their storage.
+pub(super) fn solve(plan: &Plan, factors: &Factors<f64>, rewards: &[f64], solutions: &mut [Vec<f64>]) {
+    for length in 1..=solutions.len() {
+        solve_last(plan, factors, rewards, &mut solutions[..length]);
+    }
+}
+
+/// Solves for the last of a chain whose others are solved.
+pub(super) fn solve_last(plan: &Plan, factors: &Factors<f64>, rewards: &[f64], solutions: &mut [Vec<f64>]) {
+    if let [before @ .., x] = solutions {
+        let source = Source { rewards, of: before.last().map(|x| &x[..]) };
+        x.resize(plan.vertices.len(), 0.0);
+        factors.solve_all(plan, source, x);
+    }
+}
+
+impl Chain {
+    /// The chain whose end is `1/power!` of the raw moment, and one reverse sweep from there: `power` adjoint solves.
+    pub(super) fn of_moment(at: &At<'_>, rewards: &[f64], power: usize) -> Self {
+        let (plan, factors) = (at.plan, &at.factors);
+        let mut solutions = vec![Vec::new(); power];
+        solve(plan, factors, rewards, &mut solutions);
+        let mut adjoints: Vec<Vec<f64>> = Vec::with_capacity(power);
+        for _ in 0..power {
+            let mut adjoint = match adjoints.last() {
+                None => {
+                    let mut seed = vec![0.0; plan.vertices.len()];
+                    seed[at.start] = (1..=power).map(|k| k as f64).product();
+                    seed
+                }
+                Some(later) => {
+                    let scale = |at: usize| if plan.discrete { factors.total[at] } else { 1.0 };
+                    (0..later.len()).map(|at| later[at] * rewards[at] * scale(at)).collect()
+                }
+            };
+            factors.solve_transposed(plan, &mut adjoint);
+            adjoints.push(adjoint);
+        }
+        adjoints.reverse();
+        Self { solutions, adjoints }
+    }
+
+    /// The derivative with respect to a weight.
+    ///
+    /// For `A x = b` with adjoint `λ = A⁻ᵀ e`, a weight w(v,u) contributes `λ_v (x_u − x_v)`, and in discrete time, where
+    /// right-hand sides scale with the rate, also `λ_v b_v / rate(v)`.
+    pub(super) fn slope(&self, plan: &Plan, rewards: &[f64], at: usize, target: Option<usize>) -> f64 {
+        let mut slope = 0.0;
+        for (number, (x, adjoint)) in self.solutions.iter().zip(&self.adjoints).enumerate() {
+            let mut step = target.map_or(0.0, |target| x[target]) - x[at];
+            if plan.discrete {
+                step += rewards[at] * if number == 0 { 1.0 } else { self.solutions[number - 1][at] };
+            }
+            slope += adjoint[at] * step;
+        }
+        slope
+    }
+}

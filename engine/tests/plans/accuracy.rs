@@ -1,0 +1,177 @@
+//! How many digits are right, where rates are far apart and graphs are large.
+
+use super::graphs::{cases, library, plan, queue, rewards, small_library};
+use super::number::{Double2, Number};
+use super::solver::{Solver, weights};
+use phasic_engine::graph::{Graph, GraphBuilder, Rate, START};
+use phasic_engine::plan::Plan;
+use proptest::prelude::*;
+use serde_json::json;
+
+/// Relative errors of the expectation, of moments 2 to 4 and of the variance.
+fn errors(graph: &Graph, plan: &Plan, theta: &[f64]) -> [f64; 3] {
+    let at = plan.at(theta).unwrap();
+    let [ones, ..] = rewards(graph);
+    let solver = Solver::new(graph, &weights(graph, theta));
+    let exact = solver.moments(&ones, 4);
+    let relative = |found: f64, exact: Double2| {
+        // Beyond the range of doubles, of which the reference takes the root, there is nothing to compare.
+        if !(1e-150..1e150).contains(&exact.high) {
+            return 0.0;
+        }
+        let error = (Double2::new(found) - exact) / exact;
+        error.high.abs()
+    };
+    let moments = at.moments(4);
+    let higher = moments[1..].iter().zip(&exact[1..]).map(|(&found, &exact)| relative(found, exact));
+    [
+        relative(moments[0], exact[0]),
+        higher.fold(0.0, f64::max),
+        relative(at.variance(), solver.covariance(&ones, &ones)),
+    ]
+}
+
+#[derive(Debug)]
+struct Worst([(f64, String); 3]);
+
+impl Worst {
+    fn new() -> Self {
+        Self(Default::default())
+    }
+
+    fn add(&mut self, errors: [f64; 3], what: impl Fn() -> String) {
+        for (worst, error) in self.0.iter_mut().zip(errors) {
+            assert!(!error.is_nan(), "{}", what());
+            if error > worst.0 {
+                *worst = (error, what());
+            }
+        }
+    }
+
+    fn stays_below(&self, limits: [f64; 3]) {
+        let held = self.0.iter().zip(limits).all(|(worst, limit)| worst.0 <= limit);
+        assert!(held, "{self:?}");
+    }
+}
+
+#[test]
+fn sweeps_over_twelve_decades_keep_thirteen_digits() {
+    let mut worst = Worst::new();
+    for (name, graph) in small_library() {
+        let plan = plan(&graph);
+        for step in 0..25 {
+            // One parameter goes from 1e-6 to 1e6, another the other way, the rest stay.
+            let moved = |k: usize| match k % 3 {
+                0 => 10_f64.powf(f64::from(step) / 2.0 - 6.0),
+                1 => 10_f64.powf(6.0 - f64::from(step) / 2.0),
+                _ => 1.3,
+            };
+            let theta: Vec<f64> = (0..graph.param_length()).map(moved).collect();
+            worst.add(errors(&graph, &plan, &theta), || format!("{name} at {theta:?}"));
+        }
+    }
+    worst.stays_below([1e-13; 3]);
+}
+
+/// Rates of single edges over twelve decades, in no order.
+fn rates_apart() -> impl Strategy<Value = Graph> {
+    let rate = || (-6.0..6.0).prop_map(|power| 10_f64.powf(power));
+    (4..16_u32).prop_flat_map(move |vertices| {
+        let path = prop::collection::vec(rate(), vertices as usize);
+        let extra = prop::collection::vec((1..vertices - 1, 1..vertices, rate()), 0..60);
+        (path, extra).prop_map(move |(path, extra)| {
+            let mut builder = GraphBuilder::new(1).unwrap();
+            for state in 1..vertices {
+                builder.add_vertex(&[state.cast_signed()]).unwrap();
+            }
+            builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+            let onwards = (1..vertices - 1).map(|v| (v, v + 1, path[v as usize]));
+            for (from, to, rate) in onwards.chain(extra).filter(|&(from, to, _)| from != to) {
+                builder.add_edge(from, to, Rate::Scalar(rate)).unwrap();
+            }
+            builder.finish()
+        })
+    })
+}
+
+proptest! {
+    #[test]
+    fn rates_over_twelve_decades_keep_thirteen_digits(graph in rates_apart()) {
+        let found = errors(&graph, &plan(&graph), &[1.0]);
+        prop_assert!(found.iter().all(|&error| error <= 1e-13), "{found:?}");
+    }
+
+    #[test]
+    fn ordinary_random_graphs_keep_thirteen_digits((graph, theta) in cases()) {
+        let found = errors(&graph, &plan(&graph), &theta);
+        // In discrete time a variance may be 0, and what is left of it then is rounding.
+        prop_assert!(found[..2].iter().all(|&error| error <= 1e-13), "{found:?}");
+        prop_assert!(graph.was_dph() || found[2] <= 1e-13, "{found:?}");
+    }
+}
+
+#[test]
+fn an_overloaded_queue_keeps_thirteen_digits() {
+    // phasic returns infinity.
+    let graph = library("mm1k", &json!({ "capacity": 100, "start": 100 }));
+    let plan = plan(&graph);
+    let mean = plan.at(&[1.5, 1.0]).unwrap().expectation();
+    assert_eq!(format!("{mean:.4e}"), "2.4394e18");
+    let mut worst = Worst::new();
+    for load in [0.5, 0.99, 1.0, 1.01, 1.5, 3.0] {
+        worst.add(errors(&graph, &plan, &[load, 1.0]), || format!("load {load}"));
+    }
+    worst.stays_below([1e-13; 3]);
+}
+
+#[test]
+fn queues_of_a_million_places_keep_twelve_digits() {
+    let graph = queue(1_000_000);
+    let plan = plan(&graph);
+    let mut worst = Worst::new();
+    worst.add(errors(&graph, &plan, &[0.999, 1.0]), || "load 0.999".to_owned());
+    worst.stays_below([1e-12; 3]);
+    // Nearly the 1,000,000th power of the load, so that the load's last bit alone moves it by 1e-10.
+    let mut worst = Worst::new();
+    worst.add(errors(&graph, &plan, &[1.0001, 1.0]), || "load 1.0001".to_owned());
+    worst.stays_below([1e-12, 1e-11, 1e-11]);
+}
+
+#[test]
+fn paths_of_a_million_vertices_keep_twelve_digits() {
+    // An Erlang distribution, whose variance is a millionth of the squared mean, and one with rates far apart.
+    let stages = 1_000_000_u32;
+    for decades in [0.0, 12.0] {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        for state in 1..=stages + 1 {
+            builder.add_vertex(&[state.cast_signed()]).unwrap();
+        }
+        builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+        for v in 1..=stages {
+            let power = decades * (f64::from(v) * 0.618_033_988_749_894_9).fract() - decades / 2.0;
+            builder.add_edge(v, v + 1, Rate::Coefficients(&[10_f64.powf(power)])).unwrap();
+        }
+        let graph = builder.finish();
+        let mut worst = Worst::new();
+        worst.add(errors(&graph, &plan(&graph), &[0.7]), || format!("{decades} decades"));
+        worst.stays_below([1e-12; 3]);
+    }
+}
+
+#[test]
+fn two_lineages_on_three_demes_meet_after_5_6() {
+    // Steps of the two lead to the same state: phasic, which loses parallel edges, gives another number.
+    let with_edges = |parallel: &str| {
+        let text = phasic_engine::model::find("stepping_stone").unwrap().text;
+        let text = text.replace("\"parallel\": \"merge\"", &format!("\"parallel\": \"{parallel}\""));
+        let document = phasic_engine::model::read(&text).unwrap();
+        let three = document.with_constant("demes", 3).unwrap();
+        three.build(&phasic_engine::graph::GraphLimits::default()).unwrap()
+    };
+    let (kept, merged) = (with_edges("keep"), with_edges("merge"));
+    assert!(kept.has_parallel_edges() && !merged.has_parallel_edges());
+    for graph in [kept, merged] {
+        let mean = plan(&graph).at(&[1.0, 0.5]).unwrap().expectation();
+        assert!((mean - 5.6).abs() <= 1e-15, "{mean}");
+    }
+}
