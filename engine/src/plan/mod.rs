@@ -30,6 +30,7 @@ mod rewarded;
 mod schedule;
 mod slopes;
 mod varint;
+mod verification;
 
 pub use at::At;
 pub use batch::Batch;
@@ -37,6 +38,7 @@ pub use error::{AnalysisError, BatchError, EvaluationError};
 pub use file::PlanFileError;
 pub use lowering::lower;
 pub use rewarded::Rewarded;
+pub use verification::PlanVerificationError;
 
 use analysis::Lists;
 use forms::Forms;
