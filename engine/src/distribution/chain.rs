@@ -74,7 +74,7 @@ impl Plan {
     }
 }
 
-#[expect(dead_code, reason = "the rooms that read it are being built")]
+#[allow(dead_code, reason = "the rooms that read it are being built")]
 impl<'p> Chain<'p> {
     /// Moves to another θ without allocating. After an error the numbers are those of no θ.
     ///
@@ -160,7 +160,9 @@ impl<'p> Chain<'p> {
         for at in 0..self.totals.len() {
             let divisor = self.divisors[at];
             if divisor > 0.0 {
-                self.rates[pattern.out.range(at)].iter_mut().for_each(|rate| *rate /= divisor);
+                for rate in &mut self.rates[pattern.out.range(at)] {
+                    *rate /= divisor;
+                }
                 self.exits[at] /= divisor;
                 self.totals[at] /= divisor;
             }
@@ -225,6 +227,16 @@ impl<'p> Chain<'p> {
     /// All that starts: initial probabilities and the atom.
     pub(crate) fn mass(&self) -> f64 {
         self.start.iter().fold(self.atom, |sum, &(_, probability)| sum + probability)
+    }
+
+    /// What initial probabilities lack to one, where that counts as never starting.
+    pub(crate) fn kept_back(&self) -> f64 {
+        if self.choice == Start::AsGiven { (1.0 - self.mass()).max(0.0) } else { 0.0 }
+    }
+
+    /// What totals conditional on starting are to be multiplied by: 1, unless initial probabilities sum to more.
+    pub(crate) fn surplus(&self) -> f64 {
+        if self.choice == Start::AsGiven { self.mass().max(1.0) } else { 1.0 }
     }
 
     /// Writes by-position values to their vertices in a vector of graph length; other entries are left alone.

@@ -4,7 +4,10 @@ use std::cell::OnceCell;
 
 use super::chain::Chain;
 use super::{DistributionError, Start};
-use crate::plan::{At, Plan};
+use crate::plan::{At, Complex8, Plan};
+
+/// Of the peak of the density.
+const TOLERANCE: f64 = 1e-10;
 
 /// The time to absorption of a plan at one θ, in continuous time.
 ///
@@ -15,6 +18,7 @@ pub struct Distribution<'p> {
     pub(super) chain: Chain<'p>,
     /// The factors, once asked for.
     at: OnceCell<At<'p>>,
+    pub(super) tolerance_of_peak: f64,
 }
 
 impl Plan {
@@ -29,7 +33,7 @@ impl Plan {
         if self.is_discrete() {
             return Err(DistributionError::DiscreteTime);
         }
-        Ok(Distribution { chain: self.chain(theta)?, at: OnceCell::new() })
+        Ok(Distribution { chain: self.chain(theta)?, at: OnceCell::new(), tolerance_of_peak: TOLERANCE })
     }
 }
 
@@ -41,6 +45,49 @@ impl<'p> Distribution<'p> {
     pub fn start(mut self, start: Start) -> Result<Self, DistributionError> {
         self.chain.set_start(start)?;
         Ok(self)
+    }
+
+    /// This distribution with another tolerance: the largest error of densities and probabilities, as a share of the
+    /// density's peak (of 1, for probabilities).
+    ///
+    /// 1e-10 if never set. Cost grows with the logarithm of its inverse, a little.
+    ///
+    /// # Errors
+    /// [`DistributionError::Tolerance`] unless it is from 1e-14 to 0.01.
+    pub fn tolerance(mut self, tolerance: f64) -> Result<Self, DistributionError> {
+        if !(1e-14..=0.01).contains(&tolerance) {
+            return Err(DistributionError::Tolerance { value: tolerance });
+        }
+        self.tolerance_of_peak = tolerance;
+        Ok(self)
+    }
+
+    /// The Laplace transform `E[e^{−sT}; T < ∞]` at real `s ≥ 0`.
+    ///
+    /// `α (sI − S)⁻¹ s⃗`, with the exit rates `s⃗` whatever they are, plus the atom at 0. One elimination for eight `s`;
+    /// subtraction-free, so accurate to a few units in the last place. With [`Start::Conditional`](super::Start), given
+    /// that the process starts.
+    ///
+    /// # Errors
+    /// [`DistributionError::Frequency`] for an `s` that is negative, infinite or not a number.
+    pub fn laplace(&self, s: &[f64]) -> Result<Vec<f64>, DistributionError> {
+        if let Some(index) = s.iter().position(|s| !(0.0..f64::INFINITY).contains(s)) {
+            return Err(DistributionError::Frequency { index, value: s[index] });
+        }
+        let mut resolvent = self.chain.plan().resolvent(self.chain.theta())?;
+        let mut values = Vec::with_capacity(s.len());
+        for group in s.chunks(8) {
+            let mut lanes = Complex8::ZERO;
+            lanes.re[..group.len()].copy_from_slice(group);
+            let found = resolvent.transform(&lanes, self.chain.kept_back());
+            values.extend(found.re[..group.len()].iter().map(|value| value * self.chain.surplus()));
+        }
+        Ok(values)
+    }
+
+    /// Probability of ever being absorbed.
+    pub(super) fn absorption(&self) -> Result<f64, DistributionError> {
+        Ok(self.laplace(&[0.0])?[0])
     }
 
     /// Moves to another θ; the pattern is kept.

@@ -20,6 +20,72 @@ pub enum DistributionError {
         /// Its value.
         value: f64,
     },
+    /// The process is too fast for the times asked for.
+    #[error(
+        "more than 10^9 jumps are needed: at time {time} some vertex is still left {rate} times per unit of time; ask for \
+         earlier times, or remove very fast transitions from the model"
+    )]
+    Jumps {
+        /// The time that was reached.
+        time: f64,
+        /// The largest rate of leaving a vertex there.
+        rate: f64,
+    },
+    /// Fixed steps are too long for a vertex.
+    #[error(
+        "granularity {granularity} is too small: vertex {vertex} is left {rate} times per unit of time; it must be at least \
+         that rate"
+    )]
+    Granularity {
+        /// Steps per unit of time.
+        granularity: u64,
+        /// The vertex.
+        vertex: u32,
+        /// Its rate.
+        rate: f64,
+    },
+    /// A time takes more fixed steps than phasic allows.
+    #[error(
+        "time {time} takes {steps} steps of 1/{granularity}, more than 10^9; use a smaller granularity or the exact method"
+    )]
+    Steps {
+        /// The time.
+        time: f64,
+        /// Steps per unit of time.
+        granularity: u64,
+        /// Steps it takes.
+        steps: f64,
+    },
+    /// A vector of weights has the wrong length.
+    #[error("{found} weights were given, but the graph has {expected} edges")]
+    WeightCount {
+        /// Edges of the graph.
+        expected: usize,
+        /// Weights given.
+        found: usize,
+    },
+    /// A tolerance is out of range.
+    #[error("the tolerance is {value}; it must be from 1e-14 to 0.01")]
+    Tolerance {
+        /// Its value.
+        value: f64,
+    },
+    /// A Laplace transform was asked for where it is not defined for certain.
+    #[error("s number {index} (counted from 0) is {value}; it must be finite and not negative")]
+    Frequency {
+        /// Which one, counted from 0.
+        index: usize,
+        /// Its value.
+        value: f64,
+    },
+    /// A quantile was asked for that is no probability.
+    #[error("probability {index} (counted from 0) is {value}; it must be from 0 to 1")]
+    Probability {
+        /// Which one, counted from 0.
+        index: usize,
+        /// Its value.
+        value: f64,
+    },
     /// A moment is beyond the range of f64.
     #[error(
         "moment {order} is beyond the range of floating-point numbers; scale the rates or ask for fewer moments"

@@ -4,22 +4,33 @@
 //! Everything starts from a plan or from a graph; nothing here reads a document, eliminates by itself or knows a file.
 #![allow(
     clippy::cast_possible_truncation,
-    reason = "positions and entries are numbered in 32 bits, held by limits"
+    clippy::cast_sign_loss,
+    reason = "positions and counts of jumps are held by limits, and never negative"
 )]
+#![allow(clippy::inline_always, reason = "kernels must be compiled with the instruction set of their caller")]
 
 mod chain;
+mod compat;
 mod continuous;
+mod curve;
 mod error;
+mod kernel;
 mod matrices;
 mod pattern;
+mod poisson;
+mod quantile;
 mod reward_transform;
 mod rows;
+mod states;
 mod subgraph;
+mod sweep;
 mod totals;
 mod transform_error;
 
 pub use chain::Start;
+pub use compat::StepScheme;
 pub use continuous::Distribution;
+pub use curve::Curve;
 pub use error::DistributionError;
 pub use matrices::{
     Deficit, Listing, Matrices, MatrixError, MatrixOptions, SparseMatrix, graph_from_matrices, matrices,

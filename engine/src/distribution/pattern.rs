@@ -58,13 +58,14 @@ pub(crate) struct Pattern {
     pub(super) exit_returns: Vec<Return>,
     /// Returns of a position to itself: position, form, probability. An event in discrete time only.
     pub(super) stays: Vec<Return>,
-    /// Whether edges from positions below `at` stay below it, for `at` from 0 to the number of positions.
-    pub(crate) cut: Vec<bool>,
+    /// For every number of positions but 0, how many are left when those that hang together with the last are cut off:
+    /// edges from positions below a cut stay below it.
+    pub(crate) cut_below: Vec<u32>,
     /// Initial forms: position and form, by position; all constant.
     pub(super) start_forms: Vec<(u32, u32)>,
     pub(super) start_exit_form: u32,
     /// The form of a vertex's edge back to the start.
-    pub(super) back_forms: Vec<(u32, u32)>,
+    pub(crate) back_forms: Vec<(u32, u32)>,
 }
 
 impl Pattern {
@@ -72,7 +73,7 @@ impl Pattern {
     /// the start are looked at, which are constant.
     pub(crate) fn new(plan: &Plan, values: &[f64]) -> Self {
         let start = plan.start_position();
-        let (order, cut) = ordered(plan, start);
+        let (order, cut_below) = ordered(plan, start);
         let mut position = vec![NOWHERE; plan.transient().len()];
         for (&at, new) in order.iter().zip(0..) {
             position[at as usize] = new;
@@ -90,7 +91,7 @@ impl Pattern {
             returns: Vec::new(),
             exit_returns: Vec::new(),
             stays: Vec::new(),
-            cut,
+            cut_below,
             start_forms,
             start_exit_form: plan.exit_form_of(start),
             back_forms: Vec::new(),
@@ -168,9 +169,9 @@ impl Pattern {
 }
 
 /// Plan positions in the order of the pattern, and where it may be cut.
-fn ordered(plan: &Plan, start: usize) -> (Vec<u32>, Vec<bool>) {
+fn ordered(plan: &Plan, start: usize) -> (Vec<u32>, Vec<u32>) {
     let mut order: Vec<u32> = Vec::with_capacity(plan.transient().len());
-    let mut cut = vec![true];
+    let mut cut_below = vec![0];
     let mut level = vec![0_u32; plan.transient().len()];
     for stretch in plan.stretches() {
         let first = order.len();
@@ -184,10 +185,8 @@ fn ordered(plan: &Plan, start: usize) -> (Vec<u32>, Vec<bool>) {
         }
         order.extend(stretch.range.filter(|&at| at != start).map(|at| at as u32));
         order[first..].sort_unstable_by_key(|&at| (level[at as usize], plan.transient()[at as usize]));
-        cut.resize(order.len() + 1, !stretch.cyclic);
-        if let Some(last) = cut.last_mut() {
-            *last = true;
-        }
+        let below = |at: usize| if stretch.cyclic { first } else { at };
+        cut_below.extend((first..order.len()).map(|at| below(at) as u32));
     }
-    (order, cut)
+    (order, cut_below)
 }

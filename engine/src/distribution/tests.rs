@@ -44,3 +44,124 @@ fn a_covariance_matrix_has_variances_on_its_diagonal() {
     let error = distribution.correlation(&rewards[0], &[0.0; 5]).unwrap_err();
     assert_eq!(error, DistributionError::NoVariance { index: 1 });
 }
+
+/// Density, distribution function and survival of an Erlang time by their series.
+fn erlang_values(phases: i32, rate: f64, time: f64) -> [f64; 3] {
+    let x = rate * time;
+    let mut weight = (-x).exp();
+    let mut weights = vec![weight];
+    for k in 1..phases + 400 {
+        weight *= x / f64::from(k);
+        weights.push(weight);
+    }
+    let (left, right) = weights.split_at(phases.unsigned_abs() as usize);
+    let survival = left.iter().sum::<f64>();
+    let below = right.iter().rev().sum::<f64>();
+    [rate * left[left.len() - 1], if below < 0.5 { below } else { 1.0 - survival }, survival]
+}
+
+#[test]
+fn an_erlang_time_has_its_density() {
+    for (phases, rate) in [(1, 0.5), (4, 2.0), (50, 20.0)] {
+        let plan = plan(&erlang(phases));
+        let distribution = plan.distribution(&[rate]).unwrap();
+        let mean = f64::from(phases) / rate;
+        let times: Vec<f64> = (1..=40).map(|k| 0.1 * f64::from(k) * mean).collect();
+        let curve = distribution.curve(&times).unwrap();
+        let tails = distribution.curve_with(&times, curve::Accuracy::OfValue).unwrap();
+        for (at, &time) in times.iter().enumerate() {
+            let [density, below, survival] = erlang_values(phases, rate, time);
+            assert!((curve.pdf[at] - density).abs() < 1e-13, "{phases} {time}: {} {density}", curve.pdf[at]);
+            assert!((curve.cdf[at] - below).abs() < 1e-13, "{phases} {time}: {} {below}", curve.cdf[at]);
+            assert!(
+                (tails.pdf[at] / density - 1.0).abs() < 1e-11,
+                "{phases} {time}: {} {density}",
+                tails.pdf[at]
+            );
+            let alive = tails.survival[at];
+            assert!((alive / survival - 1.0).abs() < 1e-11, "{phases} {time}: {alive} {survival}");
+            assert!((curve.cdf[at] + curve.survival[at] - 1.0).abs() < 1e-14);
+        }
+    }
+}
+
+#[test]
+fn quantiles_are_where_the_distribution_function_gets_there() {
+    let plan = plan(&erlang(4));
+    let distribution = plan.distribution(&[2.0]).unwrap();
+    let asked = [0.5, 1e-12, 0.0, 1.0 - 1e-12, 0.9, 1.0, 0.5];
+    let times = distribution.quantile(&asked).unwrap();
+    assert_eq!((times[2], times[5], times[0] == times[6]), (0.0, f64::INFINITY, true));
+    let cdf = distribution.cdf(&times).unwrap();
+    for (&found, wanted) in cdf.iter().zip(asked) {
+        assert!((found - wanted).abs() < 1e-15 + 1e-14 * wanted.min(1.0 - wanted), "{found} {wanted}");
+    }
+    assert!((cdf[1] / 1e-12 - 1.0).abs() < 1e-10, "{}", cdf[1]);
+    let error = distribution.quantile(&[0.5, 1.5]).unwrap_err();
+    assert_eq!(error, DistributionError::Probability { index: 1, value: 1.5 });
+}
+
+/// Starts in the first of three phases with 0.5, at the end with 0.25, and not at all with 0.25.
+fn defective() -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for phase in 1..=4 {
+        builder.add_vertex(&[phase]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(0.5)).unwrap();
+    builder.add_edge(START, 4, Rate::Scalar(0.25)).unwrap();
+    for phase in 1..=3 {
+        builder.add_edge(phase, phase + 1, Rate::Coefficients(&[1.0])).unwrap();
+    }
+    builder.finish()
+}
+
+#[test]
+fn a_defective_start_is_as_given_or_conditional_and_says_so() {
+    let plan = plan(&defective());
+    let given = plan.distribution(&[1.0]).unwrap();
+    let times = [f64::INFINITY, 0.0, 2.0];
+    let whole = plan.distribution(&[1.0]).unwrap().start(Start::Conditional).unwrap();
+    let (given_curve, curve) = (given.curve(&times).unwrap(), whole.curve(&times).unwrap());
+    for at in 0..3 {
+        assert!((given_curve.cdf[at] / 0.75 - curve.cdf[at]).abs() < 1e-15);
+        assert!((given_curve.pdf[at] / 0.75 - curve.pdf[at]).abs() < 1e-15);
+        assert!((given_curve.survival[at] + given_curve.cdf[at] - 1.0).abs() < 1e-15);
+    }
+    assert_eq!((given_curve.cdf[0], given_curve.cdf[1]), (0.75, 0.25));
+    assert_eq!(given.quantile(&[0.2, 0.8]).unwrap(), [0.0, f64::INFINITY]);
+    assert_eq!(given.expectation().unwrap(), whole.expectation().unwrap());
+    assert!((given.laplace(&[1.0]).unwrap()[0] - (0.25 + 0.5 / 8.0)).abs() < 1e-15);
+    assert!((whole.laplace(&[1.0]).unwrap()[0] - (0.25 + 0.5 / 8.0) / 0.75).abs() < 1e-15);
+}
+
+#[test]
+fn states_and_visits_of_a_row_of_phases_are_poisson() {
+    let plan = plan(&erlang(3));
+    let distribution = plan.distribution(&[2.0]).unwrap();
+    let times = [1.0, f64::INFINITY, 0.0, 0.25];
+    let states = distribution.stop_probability(&times).unwrap();
+    let visited = distribution.accumulated_visiting_time(&times).unwrap();
+    for (row, &time) in times.iter().enumerate().filter(|(_, time)| time.is_finite()) {
+        for phase in 1..=3 {
+            let [density, below, _] = erlang_values(phase, 2.0, time);
+            let column = phase.unsigned_abs() as usize;
+            assert!((states[[row, column]] - density / 2.0).abs() < 1e-15);
+            assert!((visited[[row, column]] - below / 2.0).abs() < 1e-15);
+        }
+    }
+    assert_eq!(states.row(1).sum(), 0.0);
+    assert!((visited.row(1).sum() - 1.5).abs() < 1e-14);
+}
+
+#[test]
+fn bad_times_are_named() {
+    let plan = plan(&erlang(1));
+    let distribution = plan.distribution(&[1.0]).unwrap();
+    assert_eq!(
+        distribution.pdf(&[1.0, -1.0]).unwrap_err(),
+        DistributionError::Time { index: 1, value: -1.0 }
+    );
+    assert!(matches!(distribution.cdf(&[f64::NAN]), Err(DistributionError::Time { index: 0, .. })));
+    assert!(distribution.pdf(&[]).unwrap().is_empty());
+    assert_eq!(distribution.pdf(&[0.0, 0.0]).unwrap(), [1.0, 1.0]);
+}

@@ -26,11 +26,11 @@ mod lane;
 mod lowering;
 mod ordering;
 mod process;
+mod resolvent;
 mod rewarded;
 mod schedule;
 mod slopes;
 mod varint;
-mod verification;
 
 pub use at::At;
 pub use batch::Batch;
@@ -38,7 +38,8 @@ pub use error::{AnalysisError, BatchError, EvaluationError};
 pub use file::PlanFileError;
 pub use lowering::lower;
 pub use rewarded::Rewarded;
-pub use verification::PlanVerificationError;
+
+pub(crate) use resolvent::Complex8;
 
 use analysis::Lists;
 use forms::Forms;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a test may fail loudly")]
 
 mod bytes;
+mod densities;
 mod numbers;
 mod plans;
 mod recorded;

@@ -52,6 +52,10 @@ pub(crate) struct Run {
     pub(crate) covariance: Option<Value>,
     pub(crate) dph: Option<Value>,
     pub(crate) reward_transform: Option<Value>,
+    pub(crate) pdf: Option<Value>,
+    pub(crate) pdf_coarse: Option<Value>,
+    pub(crate) state_at: Option<Value>,
+    pub(crate) laplace: Option<Value>,
 }
 
 #[derive(Deserialize)]

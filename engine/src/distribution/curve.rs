@@ -1,0 +1,188 @@
+//! Density, distribution function, survival and hazard at any number of times, in one sweep.
+
+use super::poisson::{self, Reach, Reciprocals};
+use super::sweep::{Precision, Segment, Sweep};
+use super::{Distribution, DistributionError};
+
+/// The distribution of the time to absorption at given times, in the order the times were given.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Curve {
+    /// Density, per unit of time; without the atom at 0.
+    pub pdf: Vec<f64>,
+    /// Probability of being absorbed by then.
+    pub cdf: Vec<f64>,
+    /// Probability of not being absorbed by then: `1 − cdf`, accurate where that is small.
+    pub survival: Vec<f64>,
+}
+
+/// Which error a sweep may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Accuracy {
+    /// The tolerance, of the peak of the density.
+    OfPeak,
+    /// Relative to each value, however small, as likelihoods need it.
+    OfValue,
+}
+
+impl Distribution<'_> {
+    /// The density `f(t) = α e^{St} s` at each time.
+    ///
+    /// The atom at 0 that a start edge into absorption makes is not part of it; 0 at infinity. The error is at most the
+    /// [tolerance](Self::tolerance) times the peak of the density. One sweep for all times: about `λ·max t` steps of a
+    /// multiply-add per edge, where λ is the largest rate that still matters.
+    ///
+    /// # Errors
+    /// [`DistributionError::Time`] for a time that is negative or not a number; [`DistributionError::Jumps`] when
+    /// uniformization takes more than 10⁹ jumps.
+    pub fn pdf(&self, times: &[f64]) -> Result<Vec<f64>, DistributionError> {
+        Ok(self.curve(times)?.pdf)
+    }
+
+    /// The distribution function `F(t) = P(T ≤ t)` at each time, the atom at 0 included.
+    ///
+    /// Where initial probabilities sum to less than one it ends at their sum, see [`Start`](super::Start). Errors and
+    /// cost are those of [`pdf`](Self::pdf).
+    ///
+    /// # Errors
+    /// As [`pdf`](Self::pdf).
+    pub fn cdf(&self, times: &[f64]) -> Result<Vec<f64>, DistributionError> {
+        Ok(self.curve(times)?.cdf)
+    }
+
+    /// The survival function `P(T > t)` at each time, accurate where it is small.
+    ///
+    /// What never starts survives for ever.
+    ///
+    /// # Errors
+    /// As [`pdf`](Self::pdf).
+    pub fn survival(&self, times: &[f64]) -> Result<Vec<f64>, DistributionError> {
+        Ok(self.curve_with(times, Accuracy::OfValue)?.survival)
+    }
+
+    /// The hazard rate `f(t) / P(T > t)` at each time, per unit of time; NaN where survival is zero.
+    ///
+    /// # Errors
+    /// As [`pdf`](Self::pdf).
+    pub fn hazard(&self, times: &[f64]) -> Result<Vec<f64>, DistributionError> {
+        let Curve { pdf, survival, .. } = self.curve_with(times, Accuracy::OfValue)?;
+        Ok(pdf.iter().zip(&survival).map(|(density, alive)| density / alive).collect())
+    }
+
+    /// Density, distribution function and survival function at each time, in one sweep.
+    ///
+    /// # Errors
+    /// As [`pdf`](Self::pdf).
+    pub fn curve(&self, times: &[f64]) -> Result<Curve, DistributionError> {
+        self.curve_with(times, Accuracy::OfPeak)
+    }
+
+    pub(super) fn curve_with(&self, times: &[f64], accuracy: Accuracy) -> Result<Curve, DistributionError> {
+        check_times(times)?;
+        let order = ascending(times);
+        let mut values = Values::new(times.len(), accuracy);
+        let sorted: Vec<f64> = order.iter().map(|&at| times[at as usize]).collect();
+        let finite = sorted.partition_point(|time| time.is_finite());
+        let horizon = if finite == 0 { 0.0 } else { sorted[finite - 1] };
+        let mut sweep = Sweep::new(&self.chain, self.precision(horizon, accuracy));
+        let mut segment = Segment::default();
+        values.at_zero(&self.chain, &sorted);
+        sweep.advance(&self.chain, horizon, None, &mut segment, |segment| {
+            values.read(segment, &sorted[..finite]);
+        })?;
+        let forever = if finite < sorted.len() { self.absorption()? } else { 0.0 };
+        values.rest(forever, self.chain.mass());
+        Ok(values.in_order(&order, self.defect()))
+    }
+
+    /// How much mass a sweep to `horizon` may drop at a time so that the error of the density stays within the tolerance.
+    ///
+    /// A peak is at least the mass absorbed over the time it took, and dropped mass adds at most the largest exit rate.
+    pub(super) fn precision(&self, horizon: f64, accuracy: Accuracy) -> Precision {
+        let fastest = self.chain.exits().iter().fold(0.0_f64, |most, &exit| most.max(exit));
+        match accuracy {
+            Accuracy::OfPeak => {
+                let mass = self.tolerance_of_peak * 1e-4 / (1.0 + fastest * horizon);
+                Precision { mass: mass.clamp(1e-30, 1e-18), relative: false }
+            }
+            Accuracy::OfValue => Precision { mass: 1e-30, relative: true },
+        }
+    }
+
+    /// What is missing from certain absorption, if anything worth mentioning.
+    pub(super) fn defect(&self) -> bool {
+        self.chain.mass() < 1.0 - 1e-14
+    }
+}
+
+/// Values at sorted times, filled from segment to segment.
+struct Values {
+    /// Density, absorbed, alive.
+    found: Vec<[f64; 3]>,
+    done: usize,
+    reach: Reach,
+    reciprocals: Reciprocals,
+    means: Vec<f64>,
+}
+
+impl Values {
+    fn new(count: usize, accuracy: Accuracy) -> Self {
+        let reach = if accuracy == Accuracy::OfValue { Reach::Tails } else { Reach::Middle };
+        let reciprocals = Reciprocals::default();
+        Self { found: vec![[0.0; 3]; count], done: 0, reach, reciprocals, means: Vec::new() }
+    }
+
+    fn at_zero(&mut self, chain: &super::chain::Chain<'_>, times: &[f64]) {
+        let zeros = times.partition_point(|&time| time <= 0.0);
+        let flow =
+            chain.start().iter().map(|&(at, probability)| probability * chain.exits()[at as usize]).sum();
+        let alive = chain.start().iter().map(|&(_, probability)| probability).sum();
+        self.found[..zeros].fill([flow, chain.atom(), alive]);
+        self.done = zeros;
+    }
+
+    /// Fills in the times of a segment.
+    fn read(&mut self, segment: &Segment, times: &[f64]) {
+        let until = self.done + times[self.done..].partition_point(|&time| time <= segment.end);
+        self.means.clear();
+        self.means.extend(times[self.done..until].iter().map(|time| (time - segment.begin) * segment.rate));
+        let series = [&segment.flows[..], &segment.absorbed, &segment.alive];
+        let out = &mut self.found[self.done..until];
+        poisson::mix(&self.means, series, self.reach, &mut self.reciprocals, out);
+        self.done = until;
+    }
+
+    /// Times at infinity.
+    fn rest(&mut self, absorbed: f64, mass: f64) {
+        let alive = (mass - absorbed).max(0.0);
+        self.found[self.done..].fill([0.0, absorbed, alive]);
+    }
+
+    fn in_order(self, order: &[u32], defect: bool) -> Curve {
+        let count = self.found.len();
+        let mut curve = Curve { pdf: vec![0.0; count], cdf: vec![0.0; count], survival: vec![0.0; count] };
+        for (&at, [density, absorbed, alive]) in order.iter().zip(self.found) {
+            let at = at as usize;
+            curve.pdf[at] = density;
+            curve.cdf[at] = absorbed;
+            curve.survival[at] = if defect { 1.0 - absorbed } else { alive };
+        }
+        curve
+    }
+}
+
+/// Refuses times that are negative or not numbers.
+pub(super) fn check_times(times: &[f64]) -> Result<(), DistributionError> {
+    match times.iter().position(|time| time.is_nan() || *time < 0.0) {
+        Some(index) => Err(DistributionError::Time { index, value: times[index] }),
+        None => Ok(()),
+    }
+}
+
+/// Places of the times, earliest first.
+pub(super) fn ascending(times: &[f64]) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..times.len() as u32).collect();
+    if !times.is_sorted() {
+        order.sort_by(|&a, &b| times[a as usize].total_cmp(&times[b as usize]));
+    }
+    order
+}

@@ -1,0 +1,169 @@
+//! Poisson weights, scaled so that none over- or underflows, and cut where they no longer matter.
+//!
+//! Weights are formed by their ratio from one place outwards and divided by their sum (Fox and Glynn, Communications of
+//! the ACM 31, 1988), so no factorial, no logarithm of one and no `e^{−x}` limits them.
+
+use pulp::{Arch, NullaryFnOnce};
+use std::ops::Range;
+
+/// How far below the largest weight a weight is nothing: `e^{−46}` is 1e-20.
+pub(super) const NEGLIGIBLE: f64 = 46.0;
+
+/// Reciprocals of 1, 2, 3, …, grown as needed: a weight's ratio to the one before it costs no division.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reciprocals(Vec<f64>);
+
+impl Reciprocals {
+    /// Those of 0 (as 0) to `last`.
+    pub(super) fn up_to(&mut self, last: usize) -> &[f64] {
+        let known = self.0.len();
+        self.0.extend((known..=last + 1).map(|k| if k == 0 { 0.0 } else { 1.0 / k as f64 }));
+        &self.0
+    }
+}
+
+/// The range of counts outside of which weights with mean `x` are below `e^{−depth}` of the largest.
+///
+/// With `m` the mode, `w(m−d)/w(m) ≤ e^{−d²/2m}` and `w(m+d)/w(m) ≤ e^{−d²/2(m+d/3+1)}` (Bernstein).
+pub(super) fn window(x: f64, depth: f64) -> Range<usize> {
+    let below = (2.0 * x * depth).sqrt() + 1.0;
+    let above = depth / 3.0 + (depth * depth / 9.0 + 2.0 * depth * (x + 1.0)).sqrt() + 1.0;
+    let first = if below >= x { 0 } else { (x - below).floor() as usize };
+    first..(x + above).ceil() as usize + 1
+}
+
+/// All weights with mean `x` that matter: where they begin, and what they are; they sum to one.
+pub(super) fn weights(x: f64, weights: &mut Vec<f64>) -> usize {
+    let range = window(x, NEGLIGIBLE);
+    let mode = (x.floor() as usize).max(range.start);
+    weights.clear();
+    weights.resize(range.len(), 0.0);
+    let mut weight = 1.0;
+    for k in (range.start..=mode).rev() {
+        weights[k - range.start] = weight;
+        weight *= k as f64 / x;
+    }
+    weight = 1.0;
+    for k in mode + 1..range.end {
+        weight *= x / k as f64;
+        weights[k - range.start] = weight;
+    }
+    // Small ones first from both sides, so that none is lost.
+    let (left, right) = weights.split_at(mode - range.start);
+    let total = left.iter().sum::<f64>() + right.iter().rev().sum::<f64>();
+    for weight in weights.iter_mut() {
+        *weight /= total;
+    }
+    range.start
+}
+
+/// The same for mixtures of which only the size counts: 1e-18.
+const MIDDLE: f64 = 42.0;
+/// As deep as weights can be followed without underflow.
+const DEEPEST: f64 = 600.0;
+/// Poisson means of one group are this many standard deviations apart at most, so that no weight underflows.
+const SPREAD: f64 = 12.0;
+/// How many means are combined side by side.
+const WIDTH: usize = 8;
+
+/// Which weights count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Those above 1e-18 of the largest.
+    Middle,
+    /// Those whose product with the first series may matter to its sum, however small that is.
+    Tails,
+}
+
+/// For each mean `x` (ascending), `Σ_k w_k(x) series[k]` of every series; the last entry of a series stands for all after
+/// it.
+///
+/// Time is a multiply-add for each mean and each count of its window, eight means side by side.
+pub(super) fn mix<const N: usize>(
+    means: &[f64],
+    series: [&[f64]; N],
+    reach: Reach,
+    reciprocals: &mut Reciprocals,
+    out: &mut [[f64; N]],
+) {
+    let most = match reach {
+        Reach::Middle => 0.0,
+        Reach::Tails => series[0].iter().fold(0.0_f64, |most, &value| most.max(value)),
+    };
+    let mut first = 0;
+    while first < means.len() {
+        let limit = means[first] + SPREAD * means[first].sqrt() + 1.0;
+        let group = means[first..].iter().take(WIDTH).take_while(|&&x| x <= limit).count();
+        let range = first..first + group;
+        let (least, largest) = (means[first], means[range.end - 1]);
+        let depth = match reach {
+            Reach::Middle => MIDDLE,
+            Reach::Tails => {
+                let at = |x: f64| series[0].get(x as usize).or(series[0].last()).copied().unwrap_or(0.0);
+                (NEGLIGIBLE + (most / at(least).min(at(largest))).ln()).clamp(NEGLIGIBLE, DEEPEST)
+            }
+        };
+        let counts = window(least, depth).start..window(largest, depth).end;
+        let reciprocals = reciprocals.up_to(counts.end);
+        let mut lanes = [least; WIDTH];
+        lanes[..group].copy_from_slice(&means[range.clone()]);
+        let sums = Arch::new().dispatch(Mixture { lanes, series, counts, reciprocals });
+        for (lane, out) in out[range].iter_mut().enumerate() {
+            *out = std::array::from_fn(|number| sums[number][lane]);
+        }
+        first += group;
+    }
+}
+
+/// Eight mixtures at once, as a task for the widest instruction set of the machine.
+struct Mixture<'a, const N: usize> {
+    lanes: [f64; WIDTH],
+    series: [&'a [f64]; N],
+    counts: Range<usize>,
+    reciprocals: &'a [f64],
+}
+
+impl<const N: usize> NullaryFnOnce for Mixture<'_, N> {
+    type Output = [[f64; WIDTH]; N];
+
+    #[inline(always)]
+    fn call(self) -> Self::Output {
+        let Self { lanes, series, counts, reciprocals } = self;
+        let known = series.iter().map(|series| series.len()).min().unwrap_or(0).min(counts.end);
+        let mut weight = lanes.map(|x| log_weight_below_mode(counts.start as f64, x).exp());
+        let mut total = [0.0; WIDTH];
+        let mut sums = [[0.0; WIDTH]; N];
+        let mut k = counts.start;
+        while k < known {
+            let ratio = reciprocals[k + 1];
+            for lane in 0..WIDTH {
+                total[lane] += weight[lane];
+                for number in 0..N {
+                    sums[number][lane] += weight[lane] * series[number][k];
+                }
+                weight[lane] *= lanes[lane] * ratio;
+            }
+            k += 1;
+        }
+        // States after the last one recorded: only their weights.
+        let mut rest = [0.0; WIDTH];
+        for k in k..counts.end {
+            for lane in 0..WIDTH {
+                rest[lane] += weight[lane];
+                weight[lane] *= lanes[lane] * reciprocals[k + 1];
+            }
+        }
+        for number in 0..N {
+            let last = series[number].last().copied().unwrap_or(0.0);
+            for lane in 0..WIDTH {
+                sums[number][lane] = (sums[number][lane] + rest[lane] * last) / (total[lane] + rest[lane]);
+            }
+        }
+        sums
+    }
+}
+
+/// `ln(w(k)/w(m))` for mean `x`, roughly (to about 1/k): enough to begin a recursion that is normalised later.
+fn log_weight_below_mode(k: f64, x: f64) -> f64 {
+    if k <= 0.0 { -x } else { k * (x / k).ln() + k - x }
+}

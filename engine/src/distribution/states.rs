@@ -1,0 +1,85 @@
+//! Where the process is at a time, and where it has been until then.
+
+use ndarray::{Array2, ArrayViewMut1, Axis};
+
+use super::curve::{Accuracy, ascending, check_times};
+use super::sweep::{Segment, Sweep};
+use super::{Distribution, DistributionError};
+
+/// What is left of the mass when a process counts as finished.
+const FINISHED: f64 = 1e-20;
+
+impl Distribution<'_> {
+    /// Probability of being in each vertex at each time: a row for each time, a column for each vertex of the graph.
+    ///
+    /// `α e^{St}`; 0 for the start, for absorbing vertices and for those the start does not reach. Under
+    /// [`Start::AsGiven`](super::Start) a row sums to the survival function less what never starts. One sweep for all times;
+    /// see [`pdf`](Self::pdf) for its cost. The error of each probability is at most the tolerance.
+    ///
+    /// # Errors
+    /// [`DistributionError::Time`]; at infinity, also [`DistributionError::Evaluation`] when absorption is not certain.
+    pub fn stop_probability(&self, times: &[f64]) -> Result<Array2<f64>, DistributionError> {
+        let mut rows = Array2::zeros((times.len(), self.chain.plan().vertex_count() as usize));
+        self.each_state(times, false, |at, state, _| self.put(state, rows.index_axis_mut(Axis(0), at)))?;
+        Ok(rows)
+    }
+
+    /// Expected time spent in each vertex until each time: a row for each time, a column for each vertex of the graph.
+    ///
+    /// `∫₀ᵗ α e^{Su} du`: `Σ_k p_k P(more than k jumps) / λ` over the states after `k` jumps of the uniformized process. At
+    /// infinity these are the sojourn times, times the probability to start under
+    /// [`Start::AsGiven`](super::Start). Unlike phasic's, the sum has no extra step at time 0.
+    ///
+    /// # Errors
+    /// As [`stop_probability`](Self::stop_probability).
+    pub fn accumulated_visiting_time(&self, times: &[f64]) -> Result<Array2<f64>, DistributionError> {
+        let mut rows = Array2::zeros((times.len(), self.chain.plan().vertex_count() as usize));
+        self.each_state(times, true, |at, _, visited| self.put(visited, rows.index_axis_mut(Axis(0), at)))?;
+        Ok(rows)
+    }
+
+    fn put(&self, by_position: &[f64], mut row: ArrayViewMut1<'_, f64>) {
+        for (&vertex, &value) in self.chain.pattern().vertices.iter().zip(by_position) {
+            row[vertex as usize] = value;
+        }
+    }
+
+    /// Shows the state at each time, earliest first, and the time spent until then.
+    fn each_state(
+        &self,
+        times: &[f64],
+        visits: bool,
+        mut show: impl FnMut(usize, &[f64], &[f64]),
+    ) -> Result<(), DistributionError> {
+        check_times(times)?;
+        if times.contains(&f64::INFINITY) {
+            self.at()?;
+        }
+        let horizon = times.iter().copied().filter(|time| time.is_finite()).fold(0.0, f64::max);
+        let mut sweep = Sweep::new(&self.chain, self.precision(horizon, Accuracy::OfPeak));
+        let mut segment = Segment::default();
+        let mut visited = vec![0.0; if visits { self.chain.len() } else { 0 }];
+        for at in ascending(times) {
+            let time = times[at as usize];
+            if time.is_finite() {
+                sweep.advance(&self.chain, time, visits.then_some(&mut visited[..]), &mut segment, |_| ())?;
+            } else {
+                let mut step = sweep.now.max(1.0 / sweep.fastest_rate());
+                while sweep.alive() > FINISHED {
+                    let until = sweep.now + step;
+                    sweep.advance(
+                        &self.chain,
+                        until,
+                        visits.then_some(&mut visited[..]),
+                        &mut segment,
+                        |_| (),
+                    )?;
+                    step *= 2.0;
+                }
+                sweep.p.fill(0.0);
+            }
+            show(at as usize, &sweep.p, &visited);
+        }
+        Ok(())
+    }
+}

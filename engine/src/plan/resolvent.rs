@@ -1,0 +1,202 @@
+//! Elimination at `s` instead of 0: Laplace transforms, for eight complex `s` side by side.
+//!
+//! Solves `(s − S) x = b` over the plan's own pattern: every pivot is `s` plus the sum of what leaves the vertex. For
+//! real `s ≥ 0` nothing is subtracted and `x` is accurate entry by entry, as at 0; elsewhere errors are those of an
+//! elimination without pivoting, which whoever uses it has to watch.
+
+use pulp::{Arch, NullaryFnOnce};
+use std::ops::{Add, Mul};
+
+use super::{EvaluationError, Plan};
+
+/// How many `s` one elimination takes.
+pub(crate) const WIDTH: usize = 8;
+
+/// Eight complex numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(align(64))]
+pub(crate) struct Complex8 {
+    pub(crate) re: [f64; WIDTH],
+    pub(crate) im: [f64; WIDTH],
+}
+
+impl Complex8 {
+    pub(crate) const ZERO: Self = Self { re: [0.0; WIDTH], im: [0.0; WIDTH] };
+
+    #[inline(always)]
+    fn real(value: f64) -> Self {
+        Self { re: [value; WIDTH], im: [0.0; WIDTH] }
+    }
+
+    #[inline(always)]
+    fn scaled(self, by: f64) -> Self {
+        Self { re: self.re.map(|value| value * by), im: self.im.map(|value| value * by) }
+    }
+
+    /// `1 / self`, or 0 where an element is 0.
+    #[inline(always)]
+    fn reciprocal_or_zero(self) -> Self {
+        let mut found = Self::ZERO;
+        for lane in 0..WIDTH {
+            let (re, im) = (self.re[lane], self.im[lane]);
+            let norm = re * re + im * im;
+            let inverse = if norm == 0.0 { 0.0 } else { 1.0 / norm };
+            found.re[lane] = re * inverse;
+            found.im[lane] = -im * inverse;
+        }
+        found
+    }
+}
+
+impl Add for Complex8 {
+    type Output = Self;
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        let mut sum = self;
+        for lane in 0..WIDTH {
+            sum.re[lane] += other.re[lane];
+            sum.im[lane] += other.im[lane];
+        }
+        sum
+    }
+}
+
+impl Mul for Complex8 {
+    type Output = Self;
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        let mut product = Self::ZERO;
+        for lane in 0..WIDTH {
+            product.re[lane] = self.re[lane] * other.re[lane] - self.im[lane] * other.im[lane];
+            product.im[lane] = self.re[lane] * other.im[lane] + self.im[lane] * other.re[lane];
+        }
+        product
+    }
+}
+
+/// What an elimination at complex `s` works in.
+#[derive(Debug, Clone)]
+pub(crate) struct Resolvent<'p> {
+    plan: &'p Plan,
+    values: Vec<f64>,
+    work: Vec<Complex8>,
+    exit: Vec<Complex8>,
+    inverse: Vec<Complex8>,
+    upper: Vec<Complex8>,
+    x: Vec<Complex8>,
+}
+
+impl Plan {
+    /// Room for eliminations at complex `s`: 128 bytes for each entry of the factors.
+    ///
+    /// # Errors
+    /// As [`Plan::chain`].
+    pub(crate) fn resolvent(&self, theta: &[f64]) -> Result<Resolvent<'_>, EvaluationError> {
+        let mut padded = vec![0.0; self.param_length().max(1)];
+        let mut values = vec![0.0; self.form_count()];
+        self.weigh(theta, &mut padded, &mut values)?;
+        let positions = self.vertices.len();
+        let zeros = |count: usize| vec![Complex8::ZERO; count];
+        Ok(Resolvent {
+            plan: self,
+            values,
+            work: zeros(positions),
+            exit: zeros(positions),
+            inverse: zeros(positions),
+            upper: zeros(self.upper.items.len()),
+            x: zeros(positions),
+        })
+    }
+}
+
+impl Resolvent<'_> {
+    /// The transform `E[e^{−sT}]` of the time to absorption from the start, at eight `s`; of those that never start, the
+    /// share `kept_back` is counted as never absorbed.
+    pub(crate) fn transform(&mut self, s: &Complex8, kept_back: f64) -> Complex8 {
+        Arch::new().dispatch(Transform { space: self, s, kept_back })
+    }
+}
+
+/// One elimination and solve, as a task for the widest instruction set of the machine.
+struct Transform<'a, 'p> {
+    space: &'a mut Resolvent<'p>,
+    s: &'a Complex8,
+    kept_back: f64,
+}
+
+impl NullaryFnOnce for Transform<'_, '_> {
+    type Output = Complex8;
+
+    #[inline(always)]
+    fn call(self) -> Complex8 {
+        let Self { space, s, kept_back } = self;
+        let plan = space.plan;
+        let start = plan.start();
+        for block in plan.blocks() {
+            for at in block.range.clone() {
+                // No time passes in the start.
+                let shift = if at == start { Complex8::real(kept_back) } else { *s };
+                space.eliminate_row(at, shift);
+                if !block.cyclic {
+                    space.x[at] = space.x[at] * space.inverse[at];
+                }
+            }
+            if !block.cyclic {
+                continue;
+            }
+            for at in block.range.rev() {
+                let mut sum = space.x[at];
+                for entry in plan.upper.range(at) {
+                    sum = sum + space.upper[entry] * space.x[plan.upper.items[entry] as usize];
+                }
+                space.x[at] = sum * space.inverse[at];
+            }
+        }
+        space.x[start]
+    }
+}
+
+impl Resolvent<'_> {
+    /// Eliminates one row and carries its right-hand side along; `x` holds what is known behind the row's edges.
+    #[inline(always)]
+    fn eliminate_row(&mut self, at: usize, shift: Complex8) {
+        let plan = self.plan;
+        let absorbed = self.values[plan.exit_forms[at] as usize];
+        let mut known = Complex8::real(absorbed);
+        let mut exit = shift + Complex8::real(absorbed);
+        let outer = plan.outer.range(at);
+        for (&column, &form) in plan.outer.items[outer.clone()].iter().zip(&plan.outer_forms[outer]) {
+            let rate = self.values[form as usize];
+            known = known + self.x[column as usize].scaled(rate);
+            exit = exit + Complex8::real(rate);
+        }
+        let inner = plan.inner.range(at);
+        for (&column, &form) in plan.inner.items[inner.clone()].iter().zip(&plan.inner_forms[inner]) {
+            self.work[column as usize] = Complex8::real(self.values[form as usize]);
+        }
+        for entry in plan.lower.range(at) {
+            let row = plan.lower.items[entry] as usize;
+            let factor = self.work[row] * self.inverse[row];
+            self.work[row] = Complex8::ZERO;
+            exit = exit + factor * self.exit[row];
+            known = known + factor * self.x[row];
+            for of in plan.upper.range(row) {
+                let column = plan.upper.items[of] as usize;
+                self.work[column] = self.work[column] + factor * self.upper[of];
+            }
+        }
+        let mut pivot = exit;
+        for entry in plan.upper.range(at) {
+            let column = plan.upper.items[entry] as usize;
+            let value = std::mem::replace(&mut self.work[column], Complex8::ZERO);
+            self.upper[entry] = value;
+            pivot = pivot + value;
+        }
+        self.work[at] = Complex8::ZERO;
+        self.exit[at] = exit;
+        self.inverse[at] = pivot.reciprocal_or_zero();
+        self.x[at] = known;
+    }
+}
