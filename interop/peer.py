@@ -3,6 +3,7 @@
     peer.py pull URL                the three coalescents from a hub, and a number computed with what was pulled
     peer.py publish                 the registry entry phasic would publish for the demo two-step chain
     peer.py graphs FOLDER COUNT     random graphs as documents, each with phasic's own hash and files
+    peer.py replay FILE             numbers of models, as phasic alone finds them and by programs that are put in its way
 
 `interop.py` runs these with a home and a cache directory of their own.
 """
@@ -11,6 +12,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 import sys
 
 import phasic
@@ -102,6 +104,28 @@ def random_graphs(folder, count):
     return results
 
 
+def replay(cases):
+    """For each model its expectation and moments: first without any file, then with the given program in the cache."""
+    cache = pathlib.Path(os.environ["PHASIC_CACHE_DIR"], "parameterized_reward_compute")
+    cache.mkdir(parents=True)
+    results = []
+    for case in cases:
+        document = json.loads(pathlib.Path(case["document"]).read_text())
+        numbers = {}
+        for name, used in (("own", "0"), ("lowered", "1")):
+            os.environ["PHASIC_REWARD_COMPUTE_CACHE"] = used
+            graph = graphs.phasic_graph(document)
+            if used == "1":
+                shutil.copy(case["program"], cache / f"{content_hash(graph)}.bin")
+            by_theta = []
+            for theta in case["thetas"]:
+                graph.update_weights(theta)
+                by_theta.append([graph.expectation(), *graph.moments(4)])
+            numbers[name] = by_theta
+        results.append(numbers)
+    return results
+
+
 def content_hash(graph):
     return phasic.hash.compute_graph_hash(graph).hash_hex
 
@@ -112,6 +136,8 @@ if __name__ == "__main__":
             answer = pull(url)
         case ["publish"]:
             answer = publish()
+        case ["replay", path]:
+            answer = replay(json.loads(pathlib.Path(path).read_text()))
         case ["graphs", folder, count]:
             answer = random_graphs(folder, int(count))
         case _:
