@@ -40,7 +40,7 @@ def summary(metric, results):
 
 
 def times(ratio):
-    return f"{ratio:.3g}x" if ratio < 100 else f"{ratio:,.0f}x"
+    return f"{ratio:,.{2 if ratio < 10 else 1 if ratio < 100 else 0}f}x"
 
 
 def verdict(metric, found, goal):

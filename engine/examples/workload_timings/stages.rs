@@ -170,10 +170,14 @@ impl Bench {
                 at.set(next())?;
                 Ok(at.expectation())
             }),
-            "moments" => together(move || {
-                at.set(next())?;
-                Ok(at.moments(4))
-            }),
+            "moments" => {
+                let mut moments = [0.0; 4];
+                together(move || {
+                    at.set(next())?;
+                    at.moments_into(&mut moments);
+                    Ok(moments)
+                })
+            }
             _ => together(move || {
                 at.set(next())?;
                 Ok(at.expectation_gradient())
