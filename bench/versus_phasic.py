@@ -91,7 +91,9 @@ class Run:
         for name in sorted(names):
             command, environment = self.command(name)
             counter = self.options.counter if name.endswith("_counted") else None
-            self.processes[name] = protocol.Process(name, command, self.folder, environment, counter)
+            self.processes[name] = protocol.Process(
+                name, command, self.folder, environment, counter, urgent=name == "cores"
+            )
             stack.callback(self.processes[name].close)
 
     def command(self, name):

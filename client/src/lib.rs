@@ -32,6 +32,35 @@
 //! ```
 //!
 //! Programs without an async runtime use [`blocking::HubClient`].
+//!
+//! Numbers come from the engine, here as [`engine`]: a model document becomes a graph, the graph a plan, and the plan
+//! answers at any parameters. No hub is asked; what is pulled is for phasic.
+//!
+//! ```
+//! use phasic_hub_client::engine::document::{Document, read};
+//! use phasic_hub_client::engine::graph::GraphLimits;
+//! use phasic_hub_client::engine::plan::{Limits, Plan};
+//!
+//! // The birth of a queue: arrivals and services until it is first empty.
+//! let text = r#"{
+//!     "format": "phasic-model/1", "constants": { "places": 3 }, "state": ["customers"],
+//!     "parameters": ["arrival", "service"], "initial": [{ "state": { "customers": 1 } }],
+//!     "transitions": [
+//!         { "when": "customers > 0 and customers < places", "to": { "customers": "customers + 1" }, "rate": { "arrival": 1 } },
+//!         { "when": "customers > 0", "to": { "customers": "customers - 1" }, "rate": { "service": 1 } }
+//!     ]
+//! }"#;
+//! let Document::Model(model) = read(text)? else { panic!("a graph") };
+//! let graph = model.build(&GraphLimits::default())?;
+//! let plan = Plan::analyze(&graph, &Limits::default())?;
+//!
+//! let mut at = plan.at(&[0.5, 1.0])?;
+//! assert_eq!(at.expectation(), 1.75);
+//! assert_eq!(at.expectation_gradient(), [2.0, -2.75]);
+//! at.set(&[1.0, 1.0])?;
+//! assert_eq!(at.expectation(), 3.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod blocking;
@@ -39,5 +68,7 @@ pub mod cache;
 pub mod hub;
 pub mod refusal;
 pub mod verification;
+
+pub use phasic_engine as engine;
 
 pub use hub::{HubClient, HubError, ListFilter, PullError, PullOptions, Pulled};

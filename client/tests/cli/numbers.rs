@@ -15,9 +15,9 @@ fn without_a_wish_it_is_expectation_and_variance_of_the_model_as_built() {
     let scene = Scene::new();
     assert_eq!(
         scene.output(&["eval", "coal_n5_theta1"]),
-        "expectation  1.6\nvariance     1.1488888888888877\n"
+        "expectation  1.6\nvariance     1.1488888888888882\n"
     );
-    let expected = json!([{"theta": null, "expectation": 1.6, "variance": 1.1488888888888877}]);
+    let expected = json!([{"theta": null, "expectation": 1.6, "variance": 1.1488888888888882}]);
     assert_eq!(scene.json(&["eval", "coal_n5_theta1", "--json"]), expected);
 }
 
@@ -211,5 +211,40 @@ fn wrong_questions_are_refused_before_any_work() {
         let ended = scene.run(&[&["eval", "coal_n5_theta1"], arguments].concat());
         assert_eq!((ended.status, ended.out.as_str()), (2, ""), "{arguments:?}");
         assert!(ended.err.contains(message), "{arguments:?}: {}", ended.err);
+    }
+}
+
+/// 1 ⇄ 2 at θ₀ with the states 10 and 20, out of 2 at θ₁; the start goes to 1 with the given weight.
+fn cycle(start: u32) -> String {
+    format!(
+        r#"{{"format": "phasic-graph/1", "param_length": 2, "vertices": [[0], [10], [20], [30]],
+        "edges": [[0, 1, [{start}]], [1, 2, [1, 0]], [2, 1, [1, 0]], [2, 3, [0, 1]]]}}"#
+    )
+}
+
+#[test]
+fn where_there_is_no_number_the_vertex_and_its_state_are_named() {
+    let scene = Scene::new();
+    scene.write("cycle.json", cycle(1));
+    scene.write("nowhere.json", cycle(0));
+    for (model, theta, problem) in [
+        (
+            "cycle.json",
+            "1,0",
+            "(state [20]) to absorption: its rate is 0, or it lies in a cycle without a way out",
+        ),
+        ("cycle.json", "0,1", "nothing leads from vertex 1 (state [10]) to absorption"),
+        ("cycle.json", "1,-2", "an edge of vertex 2 (state [20]) has the weight -2"),
+        ("cycle.json", "1.7e308,1.7e308", "the numbers of vertex "),
+        ("nowhere.json", "1,1", "all initial probabilities are zero"),
+    ] {
+        let ended = scene.run(&["eval", model, "--theta", "1,1.5", "--theta", theta]);
+        assert_eq!((ended.status, ended.out.as_str()), (2, ""), "{model} {theta}: {ended:?}");
+        assert!(ended.err.contains(problem), "{model} {theta}: {}", ended.err);
+        assert!(
+            model == "nowhere.json" || ended.err.contains(theta.trim_end_matches("e308")),
+            "{}",
+            ended.err
+        );
     }
 }

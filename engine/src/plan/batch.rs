@@ -5,6 +5,8 @@
 use ndarray::{Array2, ArrayView2, Axis};
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
+use std::iter;
+use std::sync::{Mutex, PoisonError};
 
 use super::kernel::{Factors, Outcome, Source};
 use super::lane::Lanes;
@@ -99,8 +101,16 @@ impl Batch<'_, '_> {
         let fresh = || Workspace::new(self.plan, count);
         // Errors are few and told apart by index: collect the first of each block, keep the lowest.
         let failed = if self.parallel {
-            let blocks = numbers.par_chunks_mut(WIDTH * count).enumerate();
-            blocks.map_init(fresh, block).filter_map(Result::err).min_by_key(|error| error.index)
+            // A queue rather than rayon's own splitting, which would make a workspace for every part.
+            let queue = Mutex::new(numbers.chunks_mut(WIDTH * count).enumerate());
+            let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let threads = rayon::current_num_threads().min(self.thetas.nrows().div_ceil(WIDTH));
+            let work = |_| {
+                let mut workspace = fresh();
+                let errors = iter::from_fn(next).filter_map(|part| block(&mut workspace, part).err());
+                errors.min_by_key(|error| error.index)
+            };
+            (0..threads).into_par_iter().with_max_len(1).filter_map(work).min_by_key(|error| error.index)
         } else {
             let mut workspace = fresh();
             let blocks = numbers.chunks_mut(WIDTH * count).enumerate();

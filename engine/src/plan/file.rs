@@ -95,21 +95,13 @@ impl Plan {
 
     /// Reads a plan file, whoever made it, and works out the pattern of its elimination.
     ///
-    /// The plan computes what its file says; whether that is what the graph with this hash asks for, only a comparison
-    /// can show.
+    /// The plan computes what its file says. Whether that is what the graph with this hash asks for, [`Plan::verify`]
+    /// shows.
     ///
     /// # Errors
     /// [`PlanFileError`], with the place of the fault.
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<(GraphHash, Self), PlanFileError> {
-        if bytes.len() < BODY + CHECKSUM || bytes[..8] != *MAGIC {
-            return Err(PlanFileError::NotAPlan);
-        }
-        let (content, checksum) = bytes.split_at(bytes.len() - CHECKSUM);
-        if Sha256::digest(content)[..] != *checksum {
-            return Err(PlanFileError::Checksum);
-        }
-        let mut hash = [0; 32];
-        hash.copy_from_slice(&content[8..BODY]);
+        let (hash, content) = open(bytes)?;
         let mut source = Source::new(content, BODY);
         let mut plan = read_head(&mut source, limits)?;
         read_edges(&mut source, &mut plan)?;
@@ -117,11 +109,25 @@ impl Plan {
             return Err(PlanFileError::OutOfRange { offset: source.offset(), what: "end" });
         }
         analysis::factor_pattern(&mut plan, limits)?;
-        Ok((GraphHash::from_bytes(hash), plan))
+        Ok((hash, plan))
     }
 }
 
 /// Each number by how much it exceeds the last but one: chains are eliminated from both ends by turns.
+/// The hash a file says it is for, and all of it before the checksum, which is right.
+pub(super) fn open(bytes: &[u8]) -> Result<(GraphHash, &[u8]), PlanFileError> {
+    if bytes.len() < BODY + CHECKSUM || bytes[..8] != *MAGIC {
+        return Err(PlanFileError::NotAPlan);
+    }
+    let (content, checksum) = bytes.split_at(bytes.len() - CHECKSUM);
+    if Sha256::digest(content)[..] != *checksum {
+        return Err(PlanFileError::Checksum);
+    }
+    let mut hash = [0; 32];
+    hash.copy_from_slice(&content[8..BODY]);
+    Ok((GraphHash::from_bytes(hash), content))
+}
+
 fn put_differences(out: &mut Vec<u8>, numbers: &[u32]) {
     put(out, numbers.len() as u64);
     let mut before = [0, 0];

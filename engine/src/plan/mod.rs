@@ -31,6 +31,7 @@ mod rewarded;
 mod schedule;
 mod slopes;
 mod varint;
+mod verification;
 
 pub use at::At;
 pub use batch::Batch;
@@ -38,6 +39,7 @@ pub use error::{AnalysisError, BatchError, EvaluationError};
 pub use file::PlanFileError;
 pub use lowering::lower;
 pub use rewarded::Rewarded;
+pub use verification::PlanVerificationError;
 
 pub(crate) use resolvent::Complex8;
 

@@ -3,7 +3,7 @@
 //! What a plan means and how it is stored is the engine's business.
 
 use phasic_engine::graph::{Graph, GraphHash};
-use phasic_engine::plan::{Plan, PlanFileError};
+use phasic_engine::plan::{Plan, PlanFileError, PlanVerificationError};
 
 use crate::failure::Failure;
 use crate::limits::Limits;
@@ -25,22 +25,14 @@ pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<(GraphHash, Plan), F
     })
 }
 
-/// The plan of a graph, if the file holds that and nothing else: the graph is analysed anew and both must be equal, byte
-/// for byte.
+/// The plan of a graph, if the file holds that and nothing else.
 pub(crate) fn verify(bytes: &[u8], graph: &Graph, limits: &Limits) -> Result<Plan, Failure> {
-    let own = analyze(graph, limits)?;
-    let hash = graph.content_hash();
-    if own.encode(&hash) == bytes {
-        return Ok(own);
-    }
-    let (made_for, _) = read(bytes, limits)?;
-    Err(Failure::refused(if made_for == hash {
-        "it is intact, but not the plan that analysing this graph gives: it was made for another order of edges, by \
-         another version, or tampered with"
-            .to_owned()
-    } else {
-        format!("it is intact, but was made for another graph, {made_for}; this one is {hash}")
-    }))
+    let _verifying = Bar::spinning("verifying");
+    Plan::verify(bytes, graph, &limits.analysis()).map_err(|error| match error {
+        PlanVerificationError::TooLarge(limit)
+        | PlanVerificationError::File(PlanFileError::Limits(limit)) => limit.into(),
+        refused => Failure::refused(refused.to_string()),
+    })
 }
 
 /// Analyses a graph, with a sign of life.
