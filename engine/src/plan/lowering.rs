@@ -149,7 +149,7 @@ impl<'a> Program<'a> {
     /// A slot with the sum of some edges.
     fn sum(&mut self, edges: &[(u32, u32)]) -> u32 {
         let slot = self.zeroed_slot();
-        self.commands.extend(edges.iter().map(|&(_, input)| Command::AddInput { slot, input }));
+        self.add_inputs(slot, edges);
         slot
     }
 
@@ -158,12 +158,30 @@ impl<'a> Program<'a> {
         self.commands.push(Command::Row { from, to, multiplier });
     }
 
-    /// Rows for edges to what is already solved.
-    fn add_solved(&mut self, at: usize, edges: &[(u32, u32)]) {
-        for group in edges.chunk_by(|a, b| a.0 == b.0).filter(|group| group[0].0 != ABSORBED) {
-            let weight = self.weight_of(group);
-            self.row(at, group[0].0, weight);
+    /// A slot with the sum of some edges, and rows for those to what is already solved.
+    fn sum_and_follow(&mut self, at: usize, edges: &[(u32, u32)]) -> u32 {
+        let groups = || edges.chunk_by(|a, b| a.0 == b.0);
+        let needs_slot =
+            |group: &&[(u32, u32)]| group[0].0 != ABSORBED && self.sole_coefficient(group).is_none();
+        // A row takes the value that its slot has at that time: the sum is the first weight before it is the sum.
+        let first = groups().position(|group| needs_slot(&group));
+        let sum = self.zeroed_slot();
+        if let Some(group) = first.and_then(|first| groups().nth(first)) {
+            self.add_inputs(sum, group);
+            self.row(at, group[0].0, sum);
         }
+        for (_, group) in groups().enumerate().filter(|&(number, _)| Some(number) != first) {
+            self.add_inputs(sum, group);
+            if group[0].0 != ABSORBED {
+                let weight = self.weight_of(group);
+                self.row(at, group[0].0, weight);
+            }
+        }
+        sum
+    }
+
+    fn add_inputs(&mut self, slot: u32, edges: &[(u32, u32)]) {
+        self.commands.extend(edges.iter().map(|&(_, input)| Command::AddInput { slot, input }));
     }
 
     /// A slot that holds the weight of some edges until the next call: shared where one coefficient decides it, else one
@@ -183,7 +201,7 @@ impl<'a> Program<'a> {
             return slot;
         };
         self.commands.push(Command::Zero { slot });
-        self.commands.extend(edges.iter().map(|&(_, input)| Command::AddInput { slot, input }));
+        self.add_inputs(slot, edges);
         slot
     }
 
@@ -201,16 +219,17 @@ impl<'a> Program<'a> {
     /// A vertex that is a component of its own.
     fn single(&mut self, at: usize) {
         let edges = self.edges(at);
-        let rate = self.sum(&edges);
-        self.commands.push(Command::Invert { slot: rate });
         let first = edges.first().map_or(ABSORBED, |edge| edge.0);
         if first != ABSORBED && edges.iter().all(|edge| edge.0 == first) {
             // The only way out is taken with probability 1.
+            let rate = self.sum(&edges);
+            self.commands.push(Command::Invert { slot: rate });
             self.row(at, at as u32, rate);
             let one = self.one();
             self.row(at, first, one);
         } else {
-            self.add_solved(at, &edges);
+            let rate = self.sum_and_follow(at, &edges);
+            self.commands.push(Command::Invert { slot: rate });
             self.row(at, at as u32, rate);
         }
     }
@@ -232,8 +251,7 @@ impl<'a> Program<'a> {
             let edges = self.edges(at);
             let (inside, outside): (Vec<_>, Vec<_>) =
                 edges.into_iter().partition(|&(to, _)| (first..end).contains(&to));
-            let exit = self.sum(&outside);
-            self.add_solved(at, &outside);
+            let exit = self.sum_and_follow(at, &outside);
             let mut work: HashMap<u32, u32> = HashMap::new();
             for group in inside.chunk_by(|a, b| a.0 == b.0) {
                 work.insert(group[0].0, self.sum(group));
@@ -270,6 +288,12 @@ impl<'a> Program<'a> {
 
     /// Divides what is left of a row by its sum, and its value likewise.
     fn scale(&mut self, at: usize, exit: u32, work: &HashMap<u32, u32>) {
+        if self.plan.upper.of(at).is_empty() {
+            // All that is left leaves the component.
+            self.exits[at] = self.one();
+            self.commands.push(Command::Invert { slot: exit });
+            return self.row(at, at as u32, exit);
+        }
         let pivot = self.zeroed_slot();
         self.commands.push(Command::Add { slot: pivot, from: exit });
         for &column in self.plan.upper.of(at) {
