@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use std::iter;
 use std::sync::{Mutex, PoisonError};
 
-use super::kernel::{Factors, Outcome, Source};
+use super::kernel::{Factors, Outcome};
 use super::lane::Lanes;
 
 /// How many θ one pass over a plan evaluates. Twice the widest registers: most components are small, and their
@@ -160,11 +160,7 @@ impl NullaryFnOnce for Pass<'_, '_, '_> {
         space.factors.begin();
         for segment in &plan.schedule.segments {
             space.factors.eliminate(plan, segment);
-            for number in 0..count {
-                let (before, x) = space.solutions.split_at_mut(number);
-                let source = Source { rewards: &batch.rewards, of: before.last().map(|x| &x[..]) };
-                space.factors.solve(plan, segment, source, &mut x[0]);
-            }
+            space.factors.solve_powers(plan, segment, &batch.rewards, &mut space.solutions);
         }
         if space.factors.outcome() != Outcome::Good {
             return batch.one_by_one(first, count, out);

@@ -12,9 +12,7 @@ pub(super) struct Chain {
 
 /// Solves a chain as long as `solutions`, which keep their storage.
 pub(super) fn solve(plan: &Plan, factors: &Factors<f64>, rewards: &[f64], solutions: &mut [Vec<f64>]) {
-    for length in 1..=solutions.len() {
-        solve_last(plan, factors, rewards, &mut solutions[..length]);
-    }
+    factors.solve_all_powers(plan, rewards, solutions);
 }
 
 /// Solves for the last of a chain whose others are solved.

@@ -156,20 +156,25 @@ impl Forms {
         let coefficients = &self.coefficients[forms.clone()];
         let parameters = &self.parameters[forms.clone()];
         let heads = values[forms.clone()].iter_mut().zip(constants).zip(coefficients);
-        if let [theta] = theta {
+        let mut watch = *seen;
+        if further.is_empty() && theta.len() == 1 {
+            let theta = theta[0];
             for ((value, &constant), &coefficient) in heads {
-                *value = L::splat(constant) + *theta * L::splat(coefficient);
+                *value = L::splat(constant) + theta * L::splat(coefficient);
+                watch.see(*value);
             }
-        } else {
-            for (((value, &constant), &coefficient), &parameter) in heads.zip(parameters) {
-                *value = L::splat(constant) + theta[parameter as usize] * L::splat(coefficient);
-            }
+            *seen = watch;
+            return;
+        }
+        for (((value, &constant), &coefficient), &parameter) in heads.zip(parameters) {
+            *value = L::splat(constant) + theta[parameter as usize] * L::splat(coefficient);
         }
         for &(form, parameter, coefficient) in &self.further[further] {
             let value = &mut values[form as usize];
             *value = *value + theta[parameter as usize] * L::splat(coefficient);
         }
-        values[forms].iter().for_each(|&value| seen.see(value));
+        values[forms].iter().for_each(|&value| watch.see(value));
+        *seen = watch;
     }
 
     /// Adds `slope[form] · ∂form/∂θ` to `gradient`, for all forms.

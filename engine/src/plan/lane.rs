@@ -15,6 +15,10 @@ pub(super) trait Lane:
     /// The lower of both, elementwise; `other` where either is NaN.
     fn lower(self, other: Self) -> Self;
 
+    /// Whichever has the higher bit pattern, elementwise: negative numbers and NaN are higher than infinity, and that is
+    /// higher than all others.
+    fn higher_bits(self, other: Self) -> Self;
+
     /// Whether all elements pass.
     fn all(self, test: impl Fn(f64) -> bool) -> bool;
 
@@ -31,6 +35,11 @@ impl Lane for f64 {
     #[inline(always)]
     fn lower(self, other: Self) -> Self {
         if self < other { self } else { other }
+    }
+
+    #[inline(always)]
+    fn higher_bits(self, other: Self) -> Self {
+        f64::from_bits(self.to_bits().max(other.to_bits()))
     }
 
     fn all(self, test: impl Fn(f64) -> bool) -> bool {
@@ -66,6 +75,11 @@ impl<const WIDTH: usize> Lane for Lanes<WIDTH> {
         self.zip(other, Lane::lower)
     }
 
+    #[inline(always)]
+    fn higher_bits(self, other: Self) -> Self {
+        self.zip(other, Lane::higher_bits)
+    }
+
     fn all(self, test: impl Fn(f64) -> bool) -> bool {
         self.0.iter().all(|&value| test(value))
     }
@@ -76,28 +90,30 @@ impl<const WIDTH: usize> Lane for Lanes<WIDTH> {
     }
 }
 
-/// Remembers whether all numbers seen were finite, and the lowest of them, without a branch for each.
+/// Remembers whether all numbers seen were finite, and the lowest of them, without a branch for each and such that a
+/// compiler may look at several at once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Watch<L> {
     lowest: L,
-    /// 0, or NaN once something was not finite.
-    poison: L,
+    /// By bits.
+    highest: L,
 }
 
 impl<L: Lane> Watch<L> {
     pub(super) fn new() -> Self {
-        Self { lowest: L::splat(f64::INFINITY), poison: L::splat(0.0) }
+        Self { lowest: L::splat(f64::INFINITY), highest: L::splat(0.0) }
     }
 
     #[inline(always)]
     pub(super) fn see(&mut self, value: L) {
         self.lowest = value.lower(self.lowest);
-        self.poison = self.poison + value * L::splat(0.0);
+        // -0 becomes 0.
+        self.highest = self.highest.higher_bits(value + L::splat(0.0));
     }
 
     /// Whether all were finite and the lowest, infinite if there was none, passes.
     pub(super) fn are_all_finite_and(&self, test: impl Fn(f64) -> bool) -> bool {
-        self.poison.all(|poison| poison == 0.0) && self.lowest.all(test)
+        self.highest.all(|highest| (0.0..f64::INFINITY).contains(&highest)) && self.lowest.all(test)
     }
 }
 

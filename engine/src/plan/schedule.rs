@@ -8,7 +8,7 @@ use super::Plan;
 use super::analysis::Lists;
 
 /// Runs of single vertices are cut to this length, so that what a batch touches for one stays in the first cache.
-const LONGEST_RUN: usize = 128;
+const LONGEST_RUN: usize = 64;
 /// Shorter chains are not worth a segment of their own.
 const SHORTEST_CHAIN: usize = 8;
 /// Multiply-adds for each position from which on wide instructions pay at one θ.

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::{Factors, Source};
+use super::{Base, Factors, Source};
 use crate::plan::Plan;
 use crate::plan::lane::Lane;
 
@@ -16,7 +16,7 @@ const GROUP: usize = 4;
 impl<L: Lane> Factors<L> {
     #[inline(always)]
     pub(super) fn eliminate_component(&mut self, plan: &Plan, range: Range<usize>) {
-        let (lower_base, upper_base) = self.bases(plan, range.start);
+        let base = self.base(plan, range.start);
         let zero = L::splat(0.0);
         self.add_totals(plan, range.clone());
         for at in range {
@@ -25,10 +25,10 @@ impl<L: Lane> Factors<L> {
             for (&column, &form) in plan.inner.items[inner.clone()].iter().zip(&plan.inner_forms[inner]) {
                 self.work[column as usize] = self.values[form as usize];
             }
-            let exit = self.reduce(plan, plan.lower.range(at), lower_base, upper_base, outside);
+            let exit = self.reduce(plan, plan.lower.range(at), base, outside);
             let mut pivot = exit;
             let upper = plan.upper.range(at);
-            let kept = &mut self.upper[upper.start - upper_base..upper.end - upper_base];
+            let kept = &mut self.upper[upper.start - base.upper..upper.end - base.upper];
             for (kept, &column) in kept.iter_mut().zip(&plan.upper.items[upper]) {
                 let value = std::mem::replace(&mut self.work[column as usize], zero);
                 *kept = value;
@@ -38,36 +38,29 @@ impl<L: Lane> Factors<L> {
             self.work[at] = zero;
             self.exit[at] = exit;
             self.pivots_seen.see(pivot);
-            self.inverse[at] = pivot.reciprocal_or_zero();
+            self.inverse[at - base.position] = pivot.reciprocal_or_zero();
         }
     }
 
     /// Reduces the row in work by the rows of a lower list, and returns what then leaves the component.
     #[inline(always)]
-    fn reduce(
-        &mut self,
-        plan: &Plan,
-        lower: Range<usize>,
-        lower_base: usize,
-        upper_base: usize,
-        outside: L,
-    ) -> L {
+    fn reduce(&mut self, plan: &Plan, lower: Range<usize>, base: Base, outside: L) -> L {
         let mut exit = outside;
         let rows = &plan.lower.items[lower.clone()];
         let mut next = 0;
         while let Some(&row) = rows.get(next) {
             let row = row as usize;
-            let entry = lower.start + next - lower_base;
+            let entry = lower.start + next - base.lower;
             let together = rows.get(next + GROUP - 1).is_some_and(|&last| {
                 last as usize == row + GROUP - 1 && last < plan.schedule.supernode_end[row]
             });
             if together {
-                exit = self.add_four_rows(plan, row, entry, upper_base, exit);
+                exit = self.add_four_rows(plan, row, entry, base, exit);
                 next += GROUP;
             } else {
-                let factor = self.take_factor(row, entry);
+                let factor = self.take_factor(row, entry, base);
                 exit = exit + factor * self.exit[row];
-                self.add_row(plan, row, upper_base, factor);
+                self.add_row(plan, row, base, factor);
                 next += 1;
             }
         }
@@ -76,18 +69,19 @@ impl<L: Lane> Factors<L> {
 
     /// The multiple of an eliminated row that the row in work takes up.
     #[inline(always)]
-    fn take_factor(&mut self, row: usize, entry: usize) -> L {
-        let factor = std::mem::replace(&mut self.work[row], L::splat(0.0)) * self.inverse[row];
+    fn take_factor(&mut self, row: usize, entry: usize, base: Base) -> L {
+        let factor =
+            std::mem::replace(&mut self.work[row], L::splat(0.0)) * self.inverse[row - base.position];
         self.lower[entry] = factor;
         factor
     }
 
     /// Adds a multiple of an eliminated row to the row in work.
     #[inline(always)]
-    fn add_row(&mut self, plan: &Plan, row: usize, upper_base: usize, factor: L) {
+    fn add_row(&mut self, plan: &Plan, row: usize, base: Base, factor: L) {
         let (range, tail) = (plan.upper.range(row), plan.schedule.tails[row] as usize);
         let columns = &plan.upper.items[range.start..tail];
-        for (&column, &value) in columns.iter().zip(&self.upper[range.start - upper_base..tail - upper_base])
+        for (&column, &value) in columns.iter().zip(&self.upper[range.start - base.upper..tail - base.upper])
         {
             let sum = &mut self.work[column as usize];
             *sum = *sum + factor * value;
@@ -95,7 +89,7 @@ impl<L: Lane> Factors<L> {
         if tail < range.end {
             let first = plan.upper.items[tail] as usize;
             let sums = &mut self.work[first..first + range.end - tail];
-            for (sum, &value) in sums.iter_mut().zip(&self.upper[tail - upper_base..range.end - upper_base]) {
+            for (sum, &value) in sums.iter_mut().zip(&self.upper[tail - base.upper..range.end - base.upper]) {
                 *sum = *sum + factor * value;
             }
         }
@@ -105,13 +99,13 @@ impl<L: Lane> Factors<L> {
     ///
     /// One load of each row and a quarter of a load and a store of the row in work for a multiply-add.
     #[inline(always)]
-    fn add_four_rows(&mut self, plan: &Plan, row: usize, entry: usize, upper_base: usize, mut exit: L) -> L {
+    fn add_four_rows(&mut self, plan: &Plan, row: usize, entry: usize, base: Base, mut exit: L) -> L {
         let mut factors = [L::splat(0.0); GROUP];
         for (number, kept) in factors.iter_mut().enumerate() {
-            let factor = self.take_factor(row + number, entry + number);
+            let factor = self.take_factor(row + number, entry + number, base);
             exit = exit + factor * self.exit[row + number];
             // The rest of the group.
-            let begin = plan.upper.start[row + number] as usize - upper_base;
+            let begin = plan.upper.start[row + number] as usize - base.upper;
             let values = &self.upper[begin..begin + GROUP - 1 - number];
             for (sum, &value) in self.work[row + number + 1..row + GROUP].iter_mut().zip(values) {
                 *sum = *sum + factor * value;
@@ -122,7 +116,7 @@ impl<L: Lane> Factors<L> {
         let tail = plan.schedule.tails[row + GROUP - 1] as usize;
         let (scattered, dense) = (tail - last.start, last.end - tail);
         let rows: [&[L]; GROUP] = std::array::from_fn(|number| {
-            let end = plan.upper.start[row + number + 1] as usize - upper_base;
+            let end = plan.upper.start[row + number + 1] as usize - base.upper;
             &self.upper[end - last.len()..end]
         });
         let add = |sum: &mut L, at: usize| {
@@ -155,7 +149,7 @@ impl<L: Lane> Factors<L> {
         source: Source<'_, L>,
         x: &mut [L],
     ) {
-        let (lower_base, upper_base) = self.bases(plan, range.start);
+        let base = self.base(plan, range.start);
         for at in range.clone() {
             let outer = plan.outer.range(at);
             let mut sum = self.earned(at, source);
@@ -163,7 +157,7 @@ impl<L: Lane> Factors<L> {
                 sum = sum + self.values[form as usize] * x[column as usize];
             }
             let lower = plan.lower.range(at);
-            let factors = &self.lower[lower.start - lower_base..lower.end - lower_base];
+            let factors = &self.lower[lower.start - base.lower..lower.end - base.lower];
             for (&factor, &row) in factors.iter().zip(&plan.lower.items[lower]) {
                 sum = sum + factor * x[row as usize];
             }
@@ -172,11 +166,11 @@ impl<L: Lane> Factors<L> {
         for at in range.rev() {
             let mut sum = x[at];
             let upper = plan.upper.range(at);
-            let values = &self.upper[upper.start - upper_base..upper.end - upper_base];
+            let values = &self.upper[upper.start - base.upper..upper.end - base.upper];
             for (&value, &column) in values.iter().zip(&plan.upper.items[upper]) {
                 sum = sum + value * x[column as usize];
             }
-            x[at] = sum * self.inverse[at];
+            x[at] = sum * self.inverse[at - base.position];
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) struct Factors<L> {
     pub(super) total: Vec<L>,
     lower: Vec<L>,
     upper: Vec<L>,
-    /// Whether factors of all components are kept, or only those of the current one.
+    /// Whether factors and pivots of all segments are kept, or only those of the current one.
     keep: bool,
     weights_seen: Watch<L>,
     pivots_seen: Watch<L>,
@@ -47,6 +47,14 @@ pub(super) struct Source<'a, L> {
     /// By position; the start's is 0.
     pub(super) rewards: &'a [f64],
     pub(super) of: Option<&'a [L]>,
+}
+
+/// The first index of what is kept: of the entries of both factors, and of positions.
+#[derive(Debug, Clone, Copy)]
+struct Base {
+    lower: usize,
+    upper: usize,
+    position: usize,
 }
 
 /// What may be wrong after an elimination.
@@ -64,19 +72,20 @@ impl<L: Lane> Factors<L> {
     pub(super) fn new(plan: &Plan, keep: bool) -> Self {
         let zero = L::splat(0.0);
         let positions = plan.vertices.len();
+        let longest =
+            |length: &dyn Fn(&Segment) -> usize| plan.schedule.segments.iter().map(length).max().unwrap_or(0);
         let needed = |lists: &Lists| {
             let of_segment = |segment: &Segment| {
                 (lists.start[segment.range.end] - lists.start[segment.range.start]) as usize
             };
-            let longest = plan.schedule.segments.iter().map(of_segment).max();
-            if keep { lists.items.len() } else { longest.unwrap_or(0) }
+            if keep { lists.items.len() } else { longest(&of_segment) }
         };
         Self {
             theta: vec![zero; plan.param_length().max(1)],
             values: vec![zero; plan.forms.count()],
             work: vec![zero; positions],
             exit: vec![zero; positions],
-            inverse: vec![zero; positions],
+            inverse: vec![zero; if keep { positions } else { longest(&|segment| segment.range.len()) }],
             total: vec![zero; if plan.discrete { positions } else { 0 }],
             lower: vec![zero; needed(&plan.lower)],
             upper: vec![zero; needed(&plan.upper)],
@@ -104,10 +113,17 @@ impl<L: Lane> Factors<L> {
         }
     }
 
-    /// Where the factors of a segment lie.
+    /// What to subtract from indices where only the current segment's numbers are kept.
     #[inline(always)]
-    fn bases(&self, plan: &Plan, start: usize) -> (usize, usize) {
-        if self.keep { (0, 0) } else { (plan.lower.start[start] as usize, plan.upper.start[start] as usize) }
+    fn base(&self, plan: &Plan, start: usize) -> Base {
+        if self.keep {
+            return Base { lower: 0, upper: 0, position: 0 };
+        }
+        Base {
+            lower: plan.lower.start[start] as usize,
+            upper: plan.upper.start[start] as usize,
+            position: start,
+        }
     }
 
     /// Eliminates the vertices of one segment; those before must be done.
@@ -127,10 +143,26 @@ impl<L: Lane> Factors<L> {
     #[inline(always)]
     pub(super) fn solve(&self, plan: &Plan, segment: &Segment, source: Source<'_, L>, x: &mut [L]) {
         match segment.kind {
-            Kind::Chain => self.solve_chain(segment.range.clone(), source, x),
+            Kind::Chain => self.solve_chain(plan, segment.range.clone(), source, x),
             Kind::Singles => self.solve_singles(plan, segment.range.clone(), source, x),
             Kind::Tree => self.solve_tree(plan, segment.range.clone(), source, x),
             Kind::Cyclic { .. } => self.solve_component(plan, segment.range.clone(), source, x),
+        }
+    }
+
+    /// Solves a segment for a chain of solutions, each the next one's right-hand side times the rewards.
+    #[inline(always)]
+    pub(super) fn solve_powers(
+        &self,
+        plan: &Plan,
+        segment: &Segment,
+        rewards: &[f64],
+        solutions: &mut [Vec<L>],
+    ) {
+        for number in 0..solutions.len() {
+            let (before, x) = solutions.split_at_mut(number);
+            let source = Source { rewards, of: before.last().map(|x| &x[..]) };
+            self.solve(plan, segment, source, &mut x[0]);
         }
     }
 
@@ -182,6 +214,24 @@ impl Factors<f64> {
             }
         }
         self.outcome()
+    }
+
+    /// Solves for a chain of solutions, as long as `solutions`, which keep their storage.
+    ///
+    /// All of them segment by segment: lists and factors are at hand for the second, and its latencies overlap with those
+    /// of the first.
+    pub(super) fn solve_all_powers(&self, plan: &Plan, rewards: &[f64], solutions: &mut [Vec<f64>]) {
+        for x in &mut *solutions {
+            x.resize(plan.vertices.len(), 0.0);
+        }
+        let arch = Arch::new();
+        for segment in &plan.schedule.segments {
+            if segment.kind.is_wide() {
+                arch.dispatch(SolvePowers { factors: self, plan, segment, rewards, solutions });
+            } else {
+                self.solve_powers(plan, segment, rewards, solutions);
+            }
+        }
     }
 
     /// Solves for everything.
@@ -236,5 +286,23 @@ impl NullaryFnOnce for Solve<'_> {
     #[inline(always)]
     fn call(self) {
         self.factors.solve(self.plan, self.segment, self.source, self.x);
+    }
+}
+
+/// A segment's solves for a chain of solutions, likewise.
+struct SolvePowers<'a> {
+    factors: &'a Factors<f64>,
+    plan: &'a Plan,
+    segment: &'a Segment,
+    rewards: &'a [f64],
+    solutions: &'a mut [Vec<f64>],
+}
+
+impl NullaryFnOnce for SolvePowers<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.factors.solve_powers(self.plan, self.segment, self.rewards, self.solutions);
     }
 }

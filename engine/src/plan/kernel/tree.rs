@@ -14,14 +14,14 @@ impl<L: Lane> Factors<L> {
     /// Two multiplications for an edge to a position eliminated before, an addition for any other.
     #[inline(always)]
     pub(super) fn eliminate_tree(&mut self, plan: &Plan, range: Range<usize>) {
-        let (lower_base, upper_base) = self.bases(plan, range.start);
+        let base = self.base(plan, range.start);
         self.add_totals(plan, range.clone());
         let mut pivots_seen = self.pivots_seen;
         let Self { values, exit: exits, inverse: inverses, lower, upper, .. } = self;
         let (values, exit_forms) = (&values[..], &plan.exit_forms[..range.end]);
-        let (exits, inverses) = (&mut exits[..range.end], &mut inverses[..range.end]);
-        let mut lower = &mut lower[plan.lower.start[range.start] as usize - lower_base..];
-        let mut upper = &mut upper[plan.upper.start[range.start] as usize - upper_base..];
+        let exits = &mut exits[..range.end];
+        let mut lower = &mut lower[plan.lower.start[range.start] as usize - base.lower..];
+        let mut upper = &mut upper[plan.upper.start[range.start] as usize - base.upper..];
         let mut lower_rows = plan.lower.rows(range.start, &plan.lower.items);
         let mut outer = plan.outer.rows(range.start, &plan.outer_forms);
         let mut inner = plan.inner.rows(range.start, &plan.inner_forms);
@@ -46,7 +46,7 @@ impl<L: Lane> Factors<L> {
             let (kept, rest) = std::mem::take(&mut lower).split_at_mut(behind.len());
             lower = rest;
             for ((kept, &form), &row) in kept.iter_mut().zip(behind).zip(columns) {
-                let factor = values[form as usize] * inverses[row as usize];
+                let factor = values[form as usize] * inverses[row as usize - base.position];
                 *kept = factor;
                 let passed_on = factor * exits[row as usize];
                 exit = exit + passed_on;
@@ -54,7 +54,7 @@ impl<L: Lane> Factors<L> {
             }
             exits[at] = exit;
             pivots_seen.see(pivot);
-            inverses[at] = pivot.reciprocal_or_zero();
+            inverses[at - base.position] = pivot.reciprocal_or_zero();
         }
         self.pivots_seen = pivots_seen;
     }
@@ -62,10 +62,10 @@ impl<L: Lane> Factors<L> {
     /// As for any component, with the value that is waited for multiplied last.
     #[inline(always)]
     pub(super) fn solve_tree(&self, plan: &Plan, range: Range<usize>, source: Source<'_, L>, x: &mut [L]) {
-        let (lower_base, upper_base) = self.bases(plan, range.start);
+        let base = self.base(plan, range.start);
         let values = &self.values[..];
         let mut outer = plan.outer.rows(range.start, &plan.outer_forms);
-        let mut lower = plan.lower.rows_kept(range.start, &self.lower, lower_base);
+        let mut lower = plan.lower.rows_kept(range.start, &self.lower, base.lower);
         for at in range.clone() {
             x[at] = self.earned(at, source);
         }
@@ -84,11 +84,11 @@ impl<L: Lane> Factors<L> {
         let mut end = plan.upper.start[range.end] as usize;
         for at in range.rev() {
             let start = plan.upper.start[at] as usize;
-            let inverse = self.inverse[at];
+            let inverse = self.inverse[at - base.position];
             let mut sum = x[at] * inverse;
             for entry in start..end {
                 let column = plan.upper.items[entry] as usize;
-                sum = sum + (self.upper[entry - upper_base] * inverse) * x[column];
+                sum = sum + (self.upper[entry - base.upper] * inverse) * x[column];
             }
             x[at] = sum;
             end = start;
