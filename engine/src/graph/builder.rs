@@ -4,6 +4,7 @@
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use super::{Graph, GraphError, GraphLimits, START};
 
@@ -235,7 +236,7 @@ impl GraphBuilder {
             param_length: self.param_length.unwrap_or(0),
             parameterized: self.parameterized.unwrap_or(false),
             was_dph: self.was_dph,
-            states: self.states,
+            states: Arc::new(self.states),
             edge_start,
             targets,
             coefficient_start,
@@ -351,8 +352,9 @@ impl GraphBuilder {
 
     fn check_vertex_limit(&self) -> Result<u32, GraphError> {
         let vertex = self.vertex_count();
-        if vertex >= self.limits.vertices {
-            return Err(GraphError::Limit { what: "vertices", limit: u64::from(self.limits.vertices) });
+        let limit = self.limits.vertices.min(GraphLimits::MOST_VERTICES);
+        if vertex >= limit {
+            return Err(GraphError::Limit { what: "vertices", limit: u64::from(limit) });
         }
         self.check_memory(4 * self.state_length + 9)?;
         Ok(vertex)

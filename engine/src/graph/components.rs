@@ -43,93 +43,117 @@ impl Components {
     }
 }
 
-/// The components of the whole graph: Tarjan's algorithm (SIAM J. Comput. 1, 1972) with an explicit stack, from each
-/// vertex in turn. Linear time, 24 bytes a vertex, any depth.
+/// The strongly connected components of the whole graph. Linear; the stack is on the heap, so paths of any length do.
 pub fn strongly_connected(graph: &Graph) -> Components {
-    search(graph, 0..graph.vertex_count())
+    collect(graph, 0..graph.vertex_count())
 }
 
 /// The components of what the start reaches; see [`strongly_connected`].
 pub fn strongly_connected_from_start(graph: &Graph) -> Components {
-    search(graph, START..START + 1)
+    collect(graph, START..START + 1)
 }
 
-fn search(graph: &Graph, roots: std::ops::Range<u32>) -> Components {
-    let vertices = graph.vertex_count() as usize;
-    let mut search = Search {
-        graph,
-        index: vec![UNSEEN; vertices],
-        low: vec![0; vertices],
-        next_index: 0,
-        stack: Vec::new(),
-        calls: Vec::new(),
-        found: Components { vertices: Vec::new(), ends: Vec::new(), component_of: vec![UNSEEN; vertices] },
-    };
-    for root in roots {
-        if search.index[root as usize] == UNSEEN {
-            search.run(root);
+fn collect(graph: &Graph, roots: std::ops::Range<u32>) -> Components {
+    let (mut vertices, mut ends) = (Vec::new(), Vec::new());
+    let numbers = visit_components(graph, roots, |members, numbers| {
+        for &member in members.iter().rev() {
+            numbers.set(member, ends.len() as u32);
+            vertices.push(member);
         }
+        ends.push(vertices.len() as u32);
+    });
+    let component_of =
+        (0..graph.vertex_count()).map(|vertex| numbers.get(vertex).unwrap_or(UNSEEN)).collect();
+    Components { vertices, ends, component_of }
+}
+
+/// One word for each vertex: 0 before the search comes there, then its place in the order of discovery, and when its
+/// component is complete the number that the visitor gave it.
+pub(crate) struct Numbers(Vec<u32>);
+
+/// Marks the vertices of complete components. Places in the order of discovery are below it, as is every number given.
+const COMPLETE: u32 = 1 << 31;
+
+impl Numbers {
+    /// Gives a member of the component at hand its number, below 2^31.
+    #[inline]
+    pub(crate) fn set(&mut self, vertex: u32, number: u32) {
+        self.0[vertex as usize] = COMPLETE | number;
     }
-    search.found
+
+    /// The number that a vertex was given; `None` for those in no complete component.
+    #[inline]
+    pub(crate) fn get(&self, vertex: u32) -> Option<u32> {
+        let word = self.0[vertex as usize];
+        (word & COMPLETE != 0).then_some(word & !COMPLETE)
+    }
 }
 
-struct Search<'a> {
-    graph: &'a Graph,
-    index: Vec<u32>,
-    low: Vec<u32>,
-    next_index: u32,
-    stack: Vec<u32>,
-    /// The pending calls: a vertex and how many of its edges were followed.
-    calls: Vec<(u32, u32)>,
-    found: Components,
+/// A vertex whose edges are being followed.
+struct Call {
+    vertex: u32,
+    /// Its place in the order of discovery, from 1 on.
+    place: u32,
+    /// The lowest place on the stack that it was found to reach.
+    low: u32,
+    /// The edge to follow next.
+    next: u32,
 }
 
-impl Search<'_> {
-    fn run(&mut self, root: u32) {
-        self.enter(root);
-        while let Some(&mut (vertex, ref mut followed)) = self.calls.last_mut() {
-            if let Some(&target) = self.graph.targets(vertex).get(*followed as usize) {
-                *followed += 1;
-                if self.index[target as usize] == UNSEEN {
-                    self.enter(target);
-                } else if self.found.component_of[target as usize] == UNSEEN {
-                    self.lower(vertex, self.index[target as usize]);
-                }
-            } else {
-                self.calls.pop();
-                self.leave(vertex);
-                if let Some(&(parent, _)) = self.calls.last() {
-                    self.lower(parent, self.low[vertex as usize]);
+/// Shows the components of what `roots` reach to `visit`, sinks first: members in the order of discovery, its root
+/// first. `visit` gives each of them a number.
+///
+/// One pass over the edges; 4 bytes a vertex, 4 more for each one reached, and 16 for each vertex of the longest path
+/// that is followed.
+pub(crate) fn visit_components(
+    graph: &Graph,
+    roots: std::ops::Range<u32>,
+    mut visit: impl FnMut(&[u32], &mut Numbers),
+) -> Numbers {
+    let Graph { edge_start, targets, .. } = graph;
+    let mut numbers = Numbers(vec![0; graph.vertex_count() as usize]);
+    let (mut stack, mut calls): (Vec<u32>, Vec<Call>) = (Vec::new(), Vec::new());
+    let mut places = 0;
+    for root in roots.filter(|&root| edge_start.len() > root as usize + 1) {
+        if numbers.0[root as usize] != 0 {
+            continue;
+        }
+        let mut enter = |vertex: u32, numbers: &mut Numbers, stack: &mut Vec<u32>| {
+            places += 1;
+            numbers.0[vertex as usize] = places;
+            stack.push(vertex);
+            Call { vertex, place: places, low: places, next: edge_start[vertex as usize] }
+        };
+        let mut call = enter(root, &mut numbers, &mut stack);
+        loop {
+            let end = edge_start[call.vertex as usize + 1];
+            let mut deeper = None;
+            while call.next < end {
+                let target = targets[call.next as usize];
+                call.next += 1;
+                match numbers.0[target as usize] {
+                    0 => {
+                        deeper = Some(target);
+                        break;
+                    }
+                    // Words of complete components are never lower.
+                    word => call.low = call.low.min(word),
                 }
             }
-        }
-    }
-
-    fn enter(&mut self, vertex: u32) {
-        self.index[vertex as usize] = self.next_index;
-        self.low[vertex as usize] = self.next_index;
-        self.next_index += 1;
-        self.stack.push(vertex);
-        self.calls.push((vertex, 0));
-    }
-
-    fn lower(&mut self, vertex: u32, to: u32) {
-        let low = &mut self.low[vertex as usize];
-        *low = (*low).min(to);
-    }
-
-    fn leave(&mut self, vertex: u32) {
-        if self.low[vertex as usize] != self.index[vertex as usize] {
-            return;
-        }
-        let number = self.found.ends.len() as u32;
-        while let Some(member) = self.stack.pop() {
-            self.found.component_of[member as usize] = number;
-            self.found.vertices.push(member);
-            if member == vertex {
-                break;
+            if let Some(target) = deeper {
+                calls.push(call);
+                call = enter(target, &mut numbers, &mut stack);
+                continue;
             }
+            if call.low == call.place {
+                let members = stack.iter().rposition(|&member| member == call.vertex).unwrap_or_default();
+                visit(&stack[members..], &mut numbers);
+                stack.truncate(members);
+            }
+            let Some(mut caller) = calls.pop() else { break };
+            caller.low = caller.low.min(call.low);
+            call = caller;
         }
-        self.found.ends.push(self.found.vertices.len() as u32);
     }
+    numbers
 }

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GraphLimits {
-    /// Most vertices, the start included.
+    /// Most vertices, the start included; never more than 2^31 − 2.
     pub vertices: u32,
     /// Most edges.
     pub edges: u32,
@@ -20,6 +20,9 @@ impl Default for GraphLimits {
 }
 
 impl GraphLimits {
+    /// What algorithms on graphs count on: a bit of each vertex number is free, and so is the highest number.
+    pub(super) const MOST_VERTICES: u32 = (1 << 31) - 2;
+
     /// These limits with another bound on the number of vertices.
     #[must_use]
     pub fn with_vertices(mut self, vertices: u32) -> Self {

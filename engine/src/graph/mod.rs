@@ -23,9 +23,11 @@ pub use identity::{EdgeOrderDigest, GraphHash, ParseDigestError};
 pub use limits::GraphLimits;
 pub use weights::WeightError;
 
+pub(crate) use components::{Numbers, visit_components};
 pub(crate) use identity::compare_coefficients;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The starting vertex of every graph: it takes no time and its edges carry the initial probabilities.
 pub const START: u32 = 0;
@@ -65,8 +67,8 @@ pub struct Graph {
     param_length: usize,
     parameterized: bool,
     was_dph: bool,
-    /// `vertex_count * state_length` integers.
-    states: Vec<i32>,
+    /// `vertex_count * state_length` integers; plans of the graph hold them too.
+    states: Arc<Vec<i32>>,
     /// Where the edges of each vertex begin; one more entry than vertices.
     edge_start: Vec<u32>,
     targets: Vec<u32>,
@@ -128,6 +130,11 @@ impl Graph {
         &self.states[from..from + self.state_length]
     }
 
+    /// The states of all vertices, to be kept by what must name them.
+    pub(crate) fn shared_states(&self) -> Arc<Vec<i32>> {
+        Arc::clone(&self.states)
+    }
+
     /// Edge indices of the out-edges of a vertex.
     ///
     /// # Panics
@@ -180,7 +187,11 @@ impl Graph {
     /// The weight of an edge that θ does not change: the initial probability of a start edge, or the constant weight
     /// of an edge without coefficients; `None` for all others.
     pub fn fixed_weight(&self, edge: u32) -> Option<f64> {
-        self.fixed.binary_search_by_key(&edge, |&(index, _)| index).ok().map(|at| self.fixed[at].1)
+        // Where every edge has one, they are found at once.
+        match self.fixed.get(edge as usize) {
+            Some(&(index, weight)) if index == edge => Some(weight),
+            _ => self.fixed.binary_search_by_key(&edge, |&(index, _)| index).ok().map(|at| self.fixed[at].1),
+        }
     }
 
     fn coefficients_of(&self, edge: usize) -> &[f64] {

@@ -4,12 +4,10 @@
 //! ordered by minimum degree, and the pattern of its elimination is worked out. Nothing here looks at θ.
 
 use super::forms::{Draft, Interner};
-use super::ordering::eliminate_order;
-use super::schedule::Schedule;
+use super::ordering::Ordering;
+use super::pattern::factor_pattern;
 use super::{AnalysisError, Limits, Plan};
-use crate::graph::{Graph, START, strongly_connected, strongly_connected_from_start};
-
-const UNREACHED: u32 = u32::MAX;
+use crate::graph::{Graph, Numbers, START, visit_components};
 
 /// Lists of numbers one after the other.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -19,8 +17,11 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    pub(super) fn new() -> Self {
-        Self { start: vec![0], items: Vec::new() }
+    /// Room for `count` lists, and none yet.
+    pub(super) fn with_room(count: usize) -> Self {
+        let mut start = Vec::with_capacity(count + 1);
+        start.push(0);
+        Self { start, items: Vec::new() }
     }
 
     pub(super) fn close(&mut self) {
@@ -84,207 +85,176 @@ pub(super) enum Scope {
     Whole,
 }
 
+/// The number of absorbing vertices, which have no position.
+const ABSORBING: u32 = (1 << 31) - 1;
+
 pub(super) fn analyze(graph: &Graph, limits: &Limits, scope: Scope) -> Result<Plan, AnalysisError> {
-    let Positions { order, component_count, block_end, absorbing } = positions(graph, scope);
-    let mut position = vec![UNREACHED; graph.vertex_count() as usize];
-    for (&vertex, at) in order.iter().zip(0..) {
-        position[vertex as usize] = at;
-    }
     let mut plan = Plan {
         vertex_count: graph.vertex_count(),
         param_length: graph.param_length() as u32,
         discrete: graph.was_dph(),
-        states: order.iter().flat_map(|&vertex| graph.state(vertex)).copied().collect(),
+        states: graph.shared_states(),
         state_length: graph.state_length(),
-        vertices: order,
-        absorbing,
-        component_count,
-        block_end,
         ..Plan::empty()
     };
-    collect_edges(graph, &position, &mut plan)?;
-    factor_pattern(&mut plan, limits)?;
+    let (numbers, entries) = give_positions(graph, scope, &mut plan);
+    collect_edges(graph, &numbers, &mut plan)?;
+    drop(numbers);
+    factor_pattern(&mut plan, entries, limits)?;
     Ok(plan)
 }
 
-/// What the start reaches.
-struct Positions {
-    /// Transient vertices in order of elimination, sinks first.
-    order: Vec<u32>,
-    component_count: u32,
-    /// Where each block ends, and whether it is a component with cycles.
-    block_end: Vec<(u32, bool)>,
-    absorbing: Vec<u32>,
-}
-
-fn positions(graph: &Graph, scope: Scope) -> Positions {
-    let components = match scope {
-        Scope::FromStart => strongly_connected_from_start(graph),
-        Scope::Whole => strongly_connected(graph),
+/// Finds the order of elimination, sinks first, and the blocks. Vertices are numbered by their positions.
+///
+/// Beside the numbers: how many entries the factors will have at most above the diagonal.
+fn give_positions(graph: &Graph, scope: Scope, plan: &mut Plan) -> (Numbers, u64) {
+    let roots = match scope {
+        Scope::FromStart => START..START + 1,
+        Scope::Whole => START..graph.vertex_count(),
     };
-    let mut found =
-        Positions { order: Vec::new(), component_count: 0, block_end: Vec::new(), absorbing: Vec::new() };
-    let mut local = vec![0; graph.vertex_count() as usize];
-    // Completion order of the component search is sinks first.
-    for members in components.iter() {
-        match *members {
-            [vertex] if vertex != START && graph.is_absorbing(vertex) => {
-                found.absorbing.push(vertex);
-                continue;
-            }
-            [_] | [_, _] => found.order.extend_from_slice(members),
-            _ => found.order.extend(ordered(graph, members, &mut local)),
+    let mut ordering = Ordering::default();
+    let Plan { vertices: order, absorbing, block_end, component_count, .. } = plan;
+    let numbers = visit_components(graph, roots, |members, numbers| {
+        if let [vertex] = *members
+            && vertex != START
+            && graph.is_absorbing(vertex)
+        {
+            numbers.set(vertex, ABSORBING);
+            absorbing.push(vertex);
+            return;
         }
-        found.component_count += 1;
-        let (end, cyclic) = (found.order.len() as u32, members.len() > 1);
-        match found.block_end.last_mut() {
+        let first = order.len();
+        for &vertex in members.iter().rev() {
+            numbers.set(vertex, order.len() as u32);
+            order.push(vertex);
+        }
+        let cyclic = members.len() > 1;
+        if members.len() > 2 {
+            ordering.improve(graph, numbers, first as u32, &mut order[first..]);
+        }
+        *component_count += 1;
+        let end = order.len() as u32;
+        match block_end.last_mut() {
             Some(last) if !last.1 && !cyclic => last.0 = end,
-            _ => found.block_end.push((end, cyclic)),
+            _ => block_end.push((end, cyclic)),
         }
-    }
-    found
-}
-
-/// The members of a component in elimination order.
-fn ordered(graph: &Graph, members: &[u32], local: &mut [u32]) -> Vec<u32> {
-    let mut members = members.to_vec();
-    members.sort_unstable();
-    for (&vertex, at) in members.iter().zip(0..) {
-        local[vertex as usize] = at;
-    }
-    let within =
-        |vertex: u32| members.get(local[vertex as usize] as usize).is_some_and(|&member| member == vertex);
-    let mut pairs: Vec<(u32, u32)> = Vec::new();
-    for (&vertex, from) in members.iter().zip(0_u32..) {
-        let inside = graph.targets(vertex).iter().filter(|&&target| within(target));
-        pairs.extend(
-            inside.map(|&target| (from.min(local[target as usize]), from.max(local[target as usize]))),
-        );
-    }
-    pairs.sort_unstable();
-    pairs.dedup();
-    eliminate_order(members.len(), &pairs).into_iter().map(|at| members[at as usize]).collect()
+    });
+    order.shrink_to_fit();
+    (numbers, ordering.entries())
 }
 
 /// Edges by position: those inside the component, those to components solved before, and the sum of those that end.
-fn collect_edges(graph: &Graph, position: &[u32], plan: &mut Plan) -> Result<(), AnalysisError> {
+fn collect_edges(graph: &Graph, numbers: &Numbers, plan: &mut Plan) -> Result<(), AnalysisError> {
     let unit = if graph.was_dph() { graph.unit_weights() } else { Vec::new() };
-    let mut interner = Interner::default();
-    let mut draft = Draft::default();
+    let mut weigher =
+        Weigher { graph, unit, draft: Draft::default(), interner: Interner::default(), nothing: None };
+    let positions = plan.vertices.len();
+    (plan.inner, plan.outer) = (Lists::with_room(positions), Lists::with_room(positions));
+    plan.exit_forms.reserve_exact(positions);
     let mut bundle: Vec<(u32, u32)> = Vec::new();
-    (plan.inner, plan.outer) = (Lists::new(), Lists::new());
-    let mut block = 0;
-    for at in 0..plan.vertices.len() {
-        let vertex = plan.vertices[at];
-        block += usize::from(at as u32 == plan.block_end[block].0);
+    let (mut at, mut begin) = (0, 0);
+    for &(end, cyclic) in &plan.block_end {
         // Edges to positions from here on stay in the component; a single vertex has none.
-        let cyclic = plan.block_end[block].1;
-        let first = if !cyclic {
-            UNREACHED
-        } else if block == 0 {
-            0
+        let first = if cyclic { begin } else { ABSORBING };
+        for &vertex in &plan.vertices[at..end as usize] {
+            let edges = graph.edge_range(vertex);
+            bundle.clear();
+            let position = |target| numbers.get(target).unwrap_or(ABSORBING);
+            bundle.extend(
+                graph
+                    .targets(vertex)
+                    .iter()
+                    .zip(edges.start as u32..)
+                    .map(|(&to, edge)| (position(to), edge)),
+            );
+            if !bundle.is_sorted() {
+                bundle.sort_unstable();
+            }
+            let mut exit = None;
+            for group in bundle.chunk_by(|a, b| a.0 == b.0) {
+                let form = weigher.form(vertex, group)?;
+                match group[0].0 {
+                    ABSORBING => exit = Some(form),
+                    target if target >= first => {
+                        plan.inner.items.push(target);
+                        plan.inner_forms.push(form);
+                    }
+                    target => {
+                        plan.outer.items.push(target);
+                        plan.outer_forms.push(form);
+                    }
+                }
+            }
+            plan.inner.close();
+            plan.outer.close();
+            plan.exit_forms.push(exit.unwrap_or_else(|| weigher.nothing()));
+        }
+        at = end as usize;
+        begin = end;
+    }
+    for list in [&mut plan.inner.items, &mut plan.inner_forms, &mut plan.outer.items, &mut plan.outer_forms] {
+        list.shrink_to_fit();
+    }
+    plan.forms = weigher.interner.finish();
+    Ok(())
+}
+
+/// Finds the linear forms of edges.
+struct Weigher<'a> {
+    graph: &'a Graph,
+    /// In discrete time, the weight of every edge under θ = 1.
+    unit: Vec<f64>,
+    draft: Draft,
+    interner: Interner,
+    /// The form that is 0, once it was needed.
+    nothing: Option<u32>,
+}
+
+impl Weigher<'_> {
+    /// The form of the sum of some parallel edges, each with its index.
+    fn form(&mut self, vertex: u32, edges: &[(u32, u32)]) -> Result<u32, AnalysisError> {
+        if let [(_, edge)] = *edges {
+            let coefficients = self.graph.edge(edge).coefficients;
+            if vertex == START || coefficients.is_empty() {
+                return Ok(self.interner.single(0.0 + self.fixed(edge), 0, 0.0));
+            }
+            let mut terms = coefficients.iter().zip(0..).filter(|&(&coefficient, _)| coefficient != 0.0);
+            let (first, second) = (terms.next(), terms.next());
+            if coefficients.len() == self.graph.param_length() && second.is_none() {
+                let (&coefficient, parameter) = first.unwrap_or((&0.0, 0));
+                return Ok(self.interner.single(0.0, parameter, coefficient));
+            }
+        }
+        self.draft.clear();
+        for &(_, edge) in edges {
+            self.add(vertex, edge)?;
+        }
+        Ok(self.interner.number(&self.draft))
+    }
+
+    /// The form of no edges.
+    fn nothing(&mut self) -> u32 {
+        *self.nothing.get_or_insert_with(|| self.interner.single(0.0, 0, 0.0))
+    }
+
+    /// Adds the weight of one edge to the form at hand.
+    fn add(&mut self, vertex: u32, edge: u32) -> Result<(), AnalysisError> {
+        let edge = self.graph.edge(edge);
+        let expected = self.graph.param_length();
+        if vertex == START || edge.coefficients.is_empty() {
+            self.draft.add_constant(self.fixed(edge.index));
+        } else if edge.coefficients.len() == expected {
+            self.draft.add_coefficients(edge.coefficients);
         } else {
-            plan.block_end[block - 1].0
-        };
-        bundle.clear();
-        bundle.extend(graph.edges(vertex).map(|edge| (position[edge.target as usize], edge.index)));
-        bundle.sort_unstable();
-        for group in bundle.chunk_by(|a, b| a.0 == b.0) {
-            draft.clear();
-            for &(_, edge) in group {
-                add_edge(graph, vertex, edge, &unit, &mut draft)?;
-            }
-            let form = interner.number(&draft);
-            match group[0].0 {
-                UNREACHED => plan.exit_forms.push(form),
-                target if target >= first => {
-                    plan.inner.items.push(target);
-                    plan.inner_forms.push(form);
-                }
-                target => {
-                    plan.outer.items.push(target);
-                    plan.outer_forms.push(form);
-                }
-            }
+            let found = edge.coefficients.len();
+            return Err(AnalysisError::CoefficientLength { from: vertex, to: edge.target, expected, found });
         }
-        plan.inner.close();
-        plan.outer.close();
-        if plan.exit_forms.len() == at {
-            draft.clear();
-            plan.exit_forms.push(interner.number(&draft));
-        }
+        Ok(())
     }
-    plan.forms = interner.finish();
-    Ok(())
-}
 
-/// Adds the weight of one edge to a form.
-fn add_edge(
-    graph: &Graph,
-    vertex: u32,
-    edge: u32,
-    unit: &[f64],
-    draft: &mut Draft,
-) -> Result<(), AnalysisError> {
-    let edge = graph.edge(edge);
-    if vertex == START || edge.coefficients.is_empty() {
-        // In discrete time fixed weights were normalised when the graph was made.
-        let weight = unit.get(edge.index as usize).copied().or_else(|| graph.fixed_weight(edge.index));
-        draft.add_constant(weight.unwrap_or_default());
-    } else if edge.coefficients.len() == graph.param_length() {
-        draft.add_coefficients(edge.coefficients);
-    } else {
-        let (found, expected) = (edge.coefficients.len(), graph.param_length());
-        return Err(AnalysisError::CoefficientLength { from: vertex, to: edge.target, expected, found });
+    /// The weight of an edge that θ does not change. In discrete time they were normalised when the graph was made.
+    fn fixed(&self, edge: u32) -> f64 {
+        let weight = self.unit.get(edge as usize).copied().or_else(|| self.graph.fixed_weight(edge));
+        weight.unwrap_or_default()
     }
-    Ok(())
-}
-
-/// The pattern of the eliminated rows: which earlier positions each row is reduced by, and what remains of it.
-///
-/// Row by row: what a row reaches through earlier rows of its component (Gilbert and Peierls, SIAM J. Sci. Stat. Comput.
-/// 9, 1988). Time is that of the numeric elimination.
-pub(super) fn factor_pattern(plan: &mut Plan, limits: &Limits) -> Result<(), AnalysisError> {
-    let (mut lower, mut upper) = (Lists::new(), Lists::new());
-    let mut mark = vec![u32::MAX; plan.vertices.len()];
-    let (mut below, mut above, mut stack) = (Vec::new(), Vec::new(), Vec::new());
-    for at in 0..plan.vertices.len() {
-        let row = at as u32;
-        below.clear();
-        above.clear();
-        mark[at] = row;
-        stack.extend_from_slice(plan.inner.of(at));
-        while let Some(column) = stack.pop() {
-            if std::mem::replace(&mut mark[column as usize], row) == row {
-                continue;
-            }
-            if column > row {
-                above.push(column);
-            } else {
-                below.push(column);
-                let reached = upper.of(column as usize);
-                plan.multiply_adds += reached.len() as u64;
-                stack.extend(reached.iter().filter(|&&c| mark[c as usize] != row));
-            }
-        }
-        below.sort_unstable();
-        above.sort_unstable();
-        lower.items.extend_from_slice(&below);
-        upper.items.extend_from_slice(&above);
-        lower.close();
-        upper.close();
-        if plan.multiply_adds > limits.multiply_adds {
-            let (done, vertices) = (at, plan.vertices.len());
-            return Err(AnalysisError::Work { limit: limits.multiply_adds, done, vertices });
-        }
-        let bytes = 4 * (lower.items.len() + upper.items.len()) as u64;
-        if bytes > limits.memory_bytes || upper.items.len() + lower.items.len() > u32::MAX as usize / 2 {
-            let (done, vertices) = (at, plan.vertices.len());
-            return Err(AnalysisError::Memory { budget_bytes: limits.memory_bytes, done, vertices });
-        }
-    }
-    plan.lower = lower;
-    plan.upper = upper;
-    plan.schedule = Schedule::new(plan);
-    Ok(())
 }

@@ -9,8 +9,9 @@
 
 use sha2::{Digest, Sha256};
 
-use super::analysis::{self, Lists};
+use super::analysis::Lists;
 use super::forms::Forms;
+use super::pattern;
 use super::varint::{Source, put, put_float, put_signed};
 use super::{AnalysisError, Limits, Plan};
 use crate::graph::{GraphHash, START};
@@ -108,12 +109,11 @@ impl Plan {
         if source.remaining() > 0 {
             return Err(PlanFileError::OutOfRange { offset: source.offset(), what: "end" });
         }
-        analysis::factor_pattern(&mut plan, limits)?;
+        pattern::factor_pattern(&mut plan, 0, limits)?;
         Ok((hash, plan))
     }
 }
 
-/// Each number by how much it exceeds the last but one: chains are eliminated from both ends by turns.
 /// The hash a file says it is for, and all of it before the checksum, which is right.
 pub(super) fn open(bytes: &[u8]) -> Result<(GraphHash, &[u8]), PlanFileError> {
     if bytes.len() < BODY + CHECKSUM || bytes[..8] != *MAGIC {
@@ -128,6 +128,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<(GraphHash, &[u8]), PlanFileError> {
     Ok((GraphHash::from_bytes(hash), content))
 }
 
+/// Each number by how much it exceeds the last but one: chains are eliminated from both ends by turns.
 fn put_differences(out: &mut Vec<u8>, numbers: &[u32]) {
     put(out, numbers.len() as u64);
     let mut before = [0, 0];
@@ -213,7 +214,8 @@ impl SeenVertices {
 
 fn read_edges(source: &mut Source<'_>, plan: &mut Plan) -> Result<(), PlanFileError> {
     let mut forms = FormReader { next_new: 0, count: plan.forms.count() as u32 };
-    (plan.inner, plan.outer) = (Lists::new(), Lists::new());
+    let positions = plan.vertices.len();
+    (plan.inner, plan.outer) = (Lists::with_room(positions), Lists::with_room(positions));
     let blocks: Vec<_> = plan.blocks().collect();
     for block in blocks {
         for at in block.range.clone() {

@@ -3,8 +3,6 @@
 //! A weight is `constant + Σ coefficient · θ[parameter]`. Models use few distinct ones: a state space of a million
 //! edges may have a dozen.
 
-use hashbrown::{DefaultHashBuilder, HashTable};
-use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
 
 use super::lane::{Lane, Watch};
@@ -49,58 +47,109 @@ impl Draft {
             }
         }
     }
-
-    fn first(&self) -> (u32, f64) {
-        self.terms.first().copied().unwrap_or_default()
-    }
 }
 
 /// Finds equal forms while a plan is made.
 #[derive(Default)]
 pub(super) struct Interner {
     forms: Forms,
-    /// Where the further terms of each form begin.
-    further_start: Vec<u32>,
-    seen: HashTable<(u64, u32)>,
-    hasher: DefaultHashBuilder,
+    /// Numbers of forms from 1 on, each where its hash says or in one of the places after; 0 where there is none. A power
+    /// of two in length.
+    places: Vec<u32>,
 }
 
+/// Places looked at for a form. One that finds no room there gets a number each time: that costs little, and coefficients
+/// chosen to collide cannot make a search long.
+const MOST_PLACES: usize = 32;
+
 impl Interner {
+    /// The number of a form of at most one term, coefficient 0 if none; a new one if it was never seen.
+    #[inline]
+    pub(super) fn single(&mut self, constant: f64, parameter: u32, coefficient: f64) -> u32 {
+        self.intern((constant, parameter, coefficient), &[])
+    }
+
     /// The number of this form; a new one if it was never seen.
     pub(super) fn number(&mut self, draft: &Draft) -> u32 {
-        let mut state = self.hasher.build_hasher();
-        state.write_u64(draft.constant.to_bits());
-        for &(parameter, coefficient) in &draft.terms {
-            state.write_u64(coefficient.to_bits() ^ u64::from(parameter));
+        let (parameter, coefficient) = draft.terms.first().copied().unwrap_or_default();
+        self.intern((draft.constant, parameter, coefficient), draft.terms.get(1..).unwrap_or_default())
+    }
+
+    #[inline(always)]
+    fn intern(&mut self, head: Head, further: &[(u32, f64)]) -> u32 {
+        if self.places.len() <= 2 * self.forms.count() {
+            self.grow();
         }
-        let hash = state.finish();
-        if let Some(&(_, number)) =
-            self.seen.find(hash, |&(other, number)| other == hash && self.equals(number, draft))
-        {
-            return number;
+        let Self { forms, places } = self;
+        let number = forms.count() as u32;
+        let first = place(hash_of(head, further.iter().copied()), places.len());
+        for step in 0..MOST_PLACES {
+            let at = (first + step) & (places.len() - 1);
+            match places[at].checked_sub(1) {
+                Some(other) if forms.is(other, head, further) => return other,
+                Some(_) => {}
+                None => {
+                    places[at] = number + 1;
+                    break;
+                }
+            }
         }
-        let number = self.forms.count() as u32;
-        self.further_start.push(self.forms.further.len() as u32);
-        self.forms.push(draft);
-        self.seen.insert_unique(hash, (hash, number), |&(hash, _)| hash);
+        forms.push_head(head.0, head.1, head.2);
+        for &(parameter, coefficient) in further {
+            forms.push_further(number, parameter, coefficient);
+        }
         number
     }
 
-    fn equals(&self, number: u32, draft: &Draft) -> bool {
-        let (at, forms) = (number as usize, &self.forms);
-        let (parameter, coefficient) = draft.first();
-        let begin = self.further_start[at] as usize;
-        let end = self.further_start.get(at + 1).map_or(forms.further.len(), |&end| end as usize);
-        let further = draft.terms.iter().skip(1);
-        forms.constants[at].to_bits() == draft.constant.to_bits()
-            && forms.parameters[at] == parameter
-            && forms.coefficients[at].to_bits() == coefficient.to_bits()
-            && forms.further[begin..end].iter().map(|&(_, parameter, c)| (parameter, c)).eq(further.copied())
+    #[cold]
+    fn grow(&mut self) {
+        let Self { forms, places } = self;
+        let length = (2 * places.len()).max(32);
+        // The old places are freed before the new ones are asked for.
+        *places = Vec::new();
+        *places = vec![0; length];
+        for number in 0..forms.count() as u32 {
+            let first = place(hash_of(forms.head(number as usize), forms.further_of(number)), length);
+            let free = (0..MOST_PLACES).map(|step| (first + step) & (length - 1)).find(|&at| places[at] == 0);
+            if let Some(at) = free {
+                places[at] = number + 1;
+            }
+        }
     }
 
     pub(super) fn finish(self) -> Forms {
-        self.forms
+        let mut forms = self.forms;
+        forms.constants.shrink_to_fit();
+        forms.parameters.shrink_to_fit();
+        forms.coefficients.shrink_to_fit();
+        forms.further.shrink_to_fit();
+        forms
     }
+}
+
+/// Constant, parameter and coefficient.
+type Head = (f64, u32, f64);
+
+#[inline(always)]
+fn hash_of(head: Head, further: impl Iterator<Item = (u32, f64)>) -> u64 {
+    // Both halves of a long product with 2^64 over the golden ratio: every bit changes about half of them.
+    let mix = |hash: u64, bits: u64| {
+        let product = u128::from(hash ^ bits) * 0x9E37_79B9_7F4A_7C15;
+        product as u64 ^ (product >> 64) as u64
+    };
+    let (constant, parameter, coefficient) = head;
+    // Most forms have no constant, and the low bits of most coefficients are zero.
+    let bits =
+        coefficient.to_bits().rotate_left(20) ^ constant.to_bits().rotate_left(40) ^ u64::from(parameter);
+    further.fold(mix(0x243F_6A88_85A3_08D3, bits), |hash, (parameter, coefficient)| {
+        mix(hash, coefficient.to_bits().rotate_left(20) ^ u64::from(parameter))
+    })
+}
+
+/// The place for a hash among a power of two of them: its highest bits.
+#[inline(always)]
+fn place(hash: u64, length: usize) -> usize {
+    (((hash >> 32) * length as u64) >> 32) as usize
 }
 
 impl Forms {
@@ -128,11 +177,22 @@ impl Forms {
         self.further.push((form, parameter, coefficient));
     }
 
-    fn push(&mut self, draft: &Draft) {
-        let number = self.count() as u32;
-        let (parameter, coefficient) = draft.first();
-        self.push_head(draft.constant, parameter, coefficient);
-        self.further.extend(draft.terms.iter().skip(1).map(|&(parameter, c)| (number, parameter, c)));
+    /// Whether the form with this number is made of these terms.
+    #[inline(always)]
+    fn is(&self, form: u32, head: Head, further: &[(u32, f64)]) -> bool {
+        let (constant, parameter, coefficient) = self.head(form as usize);
+        let bits = |&(parameter, coefficient): &(u32, f64)| (parameter, coefficient.to_bits());
+        coefficient.to_bits() == head.2.to_bits()
+            && (constant.to_bits(), parameter) == (head.0.to_bits(), head.1)
+            && (self.further.is_empty() && further.is_empty()
+                || self.further_of(form).map(|term| bits(&term)).eq(further.iter().map(bits)))
+    }
+
+    /// The terms of one form beyond its first.
+    fn further_of(&self, form: u32) -> impl Iterator<Item = (u32, f64)> + '_ {
+        let from = self.further.partition_point(|&(at, ..)| at < form);
+        let terms = self.further[from..].iter().take_while(move |&&(at, ..)| at == form);
+        terms.map(|&(_, parameter, coefficient)| (parameter, coefficient))
     }
 
     /// Whether a form is 0 for every θ.

@@ -25,6 +25,7 @@ mod kernel;
 mod lane;
 mod lowering;
 mod ordering;
+mod pattern;
 mod process;
 mod resolvent;
 mod rewarded;
@@ -47,6 +48,7 @@ use analysis::Lists;
 use forms::Forms;
 use schedule::Schedule;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::graph::Graph;
 
@@ -135,8 +137,8 @@ pub struct Plan {
     multiply_adds: u64,
     /// How to walk through all that.
     schedule: Schedule,
-    /// States by position, for error messages; empty in a plan that was read from a file.
-    states: Vec<i32>,
+    /// The graph's states by vertex, for error messages; empty in a plan that was read from a file.
+    states: Arc<Vec<i32>>,
     state_length: usize,
 }
 
@@ -160,7 +162,7 @@ pub struct Cost {
     pub edges: u64,
     /// Multiply-adds of one elimination.
     pub multiply_adds: u64,
-    /// Bytes of the plan itself.
+    /// Bytes of the plan itself, without the states that it shares with its graph.
     pub plan_bytes: u64,
     /// Bytes of workspace for one θ.
     pub workspace_bytes: u64,
@@ -203,7 +205,7 @@ impl Plan {
             factor_entries: entries as u64,
             edges: edges as u64,
             multiply_adds: self.multiply_adds,
-            plan_bytes: (numbers + pairs + self.forms.size_bytes() + 4 * self.states.len()) as u64,
+            plan_bytes: (numbers + pairs + self.forms.size_bytes()) as u64,
             workspace_bytes: 8 * workspace as u64,
         }
     }
@@ -227,7 +229,7 @@ impl Plan {
             upper: Lists::default(),
             multiply_adds: 0,
             schedule: Schedule::default(),
-            states: Vec::new(),
+            states: Arc::default(),
             state_length: 0,
         }
     }
@@ -246,7 +248,7 @@ impl Plan {
     }
 
     fn state(&self, position: usize) -> Option<Vec<i32>> {
-        let from = position * self.state_length;
+        let from = self.vertices[position] as usize * self.state_length;
         self.states.get(from..from + self.state_length).filter(|state| !state.is_empty()).map(<[i32]>::to_vec)
     }
 

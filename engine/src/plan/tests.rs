@@ -206,7 +206,7 @@ proptest! {
         let file = plan.encode(&hash);
         let (found, read) = Plan::decode(&file, &Limits::default()).unwrap();
         prop_assert_eq!(found, hash);
-        prop_assert_eq!(&read, &Plan { states: Vec::new(), state_length: 0, ..plan.clone() });
+        prop_assert_eq!(&read, &Plan { states: Arc::default(), state_length: 0, ..plan.clone() });
         prop_assert_eq!(read.encode(&hash), file);
         let theta = if discrete { vec![theta[0], theta[1], 1.3] } else { theta.to_vec() };
         prop_assert_eq!(read.at(&theta).unwrap().moments(3), plan.at(&theta).unwrap().moments(3));

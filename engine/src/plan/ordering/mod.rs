@@ -1,0 +1,145 @@
+//! The order of elimination inside a strongly connected component: leaves first where it is a tree, else approximate
+//! minimum degree.
+//!
+//! Works on the undirected pattern of a component and knows nothing of weights.
+
+mod minimum_degree;
+
+use crate::graph::{Graph, Numbers};
+use minimum_degree::Quotient;
+
+const NONE: u32 = u32::MAX;
+
+/// Orders components one after the other, in storage that they share.
+#[derive(Default)]
+pub(super) struct Ordering {
+    /// The neighbour that comes later, of each vertex of a tree.
+    later: Vec<u32>,
+    quotient: Quotient,
+    order: Vec<u32>,
+    entries: u64,
+}
+
+impl Ordering {
+    /// Puts the members of a component into elimination order. They come with numbers from `first` on, in an order in
+    /// which all but the last have a neighbour that comes later.
+    ///
+    /// Trees are left as they are: each vertex then comes before its only later neighbour, and there is no fill. Chains,
+    /// which most components are, are taken from both ends inwards by turns, so that an elimination works on two
+    /// vertices at a time that do not wait for one another. Linear for both; near-linear in practice for others.
+    pub(super) fn improve(&mut self, graph: &Graph, numbers: &mut Numbers, first: u32, members: &mut [u32]) {
+        let component = Component { graph, numbers, first, count: members.len() as u32 };
+        if self.is_tree(&component, members) {
+            self.entries += u64::from(component.count) - 1;
+            if self.find_chain() {
+                both_ends_first(&mut self.order, members);
+                renumber(numbers, first, members);
+            }
+            return;
+        }
+        // Neighbours are mostly near each other in the numbering of a state space; ties are broken by it.
+        members.sort_unstable();
+        renumber(numbers, first, members);
+        let component = Component { graph, numbers, first, count: members.len() as u32 };
+        self.quotient.load(members, |vertex| component.edges(vertex));
+        self.entries += self.quotient.order(&mut self.order);
+        for at in &mut self.order {
+            *at = members[*at as usize];
+        }
+        members.copy_from_slice(&self.order);
+        renumber(numbers, first, members);
+    }
+
+    /// Whether all edges of a component are those of a tree, in either or both directions: no vertex has two
+    /// neighbours that come later.
+    fn is_tree(&mut self, component: &Component<'_>, members: &[u32]) -> bool {
+        self.later.clear();
+        self.later.resize(members.len(), NONE);
+        for (&vertex, from) in members.iter().zip(0_u32..) {
+            for to in component.edges(vertex) {
+                let later = &mut self.later[from.min(to) as usize];
+                if *later != NONE && *later != from.max(to) {
+                    return false;
+                }
+                *later = from.max(to);
+            }
+        }
+        true
+    }
+
+    /// Whether the tree at hand is a chain: then `order` is its places from end to end.
+    fn find_chain(&mut self) -> bool {
+        let Self { later, order, .. } = self;
+        let root = later.len() - 1;
+        // How many come before each next to it.
+        order.clear();
+        order.resize(later.len(), 0);
+        for &next in &later[..root] {
+            order[next as usize] += 1;
+        }
+        if order[..root].iter().any(|&before| before > 1) || order[root] > 2 {
+            return false;
+        }
+        let mut ends = (0..root).filter(|&at| order[at] == 0);
+        let (first, second) = (ends.next(), ends.next());
+        order.clear();
+        for end in [first, second] {
+            let turn = order.len();
+            let mut at = end.unwrap_or(root);
+            while at != root {
+                order.push(at as u32);
+                at = later[at] as usize;
+            }
+            if turn > 0 {
+                order[turn..].reverse();
+            } else {
+                order.push(root as u32);
+            }
+        }
+        true
+    }
+
+    /// Entries above the diagonal in the factors of all components so far, were their patterns symmetric: a bound for
+    /// what they will be.
+    pub(super) fn entries(&self) -> u64 {
+        self.entries
+    }
+}
+
+/// Puts the members into the order first, last, second, last but one, … of a chain of their places.
+fn both_ends_first(chain: &mut [u32], members: &mut [u32]) {
+    for place in &mut *chain {
+        *place = members[*place as usize];
+    }
+    let (near, far) = chain.split_at(chain.len() / 2);
+    let pairs = members.chunks_mut(2).zip(far.iter().rev());
+    for (at, (pair, &other)) in pairs.enumerate() {
+        match pair {
+            [first, second] => (*first, *second) = (near[at], other),
+            [middle] => *middle = other,
+            _ => {}
+        }
+    }
+}
+
+fn renumber(numbers: &mut Numbers, first: u32, members: &[u32]) {
+    for (&vertex, number) in members.iter().zip(first..) {
+        numbers.set(vertex, number);
+    }
+}
+
+/// A component whose members have the numbers from `first` on.
+struct Component<'a> {
+    graph: &'a Graph,
+    numbers: &'a Numbers,
+    first: u32,
+    count: u32,
+}
+
+impl Component<'_> {
+    /// Where the edges of a member lead inside the component, as places from 0 on.
+    fn edges(&self, vertex: u32) -> impl Iterator<Item = u32> + '_ {
+        let place = |&to: &u32| self.numbers.get(to).map_or(NONE, |number| number.wrapping_sub(self.first));
+        self.graph.targets(vertex).iter().map(place).filter(|&place| place < self.count)
+    }
+}

@@ -1,0 +1,163 @@
+//! The pattern of the factors: what fills in, found without looking at any number.
+
+use super::analysis::Lists;
+use super::schedule::Schedule;
+use super::{AnalysisError, Limits, Plan};
+
+/// Finds which earlier positions each row is reduced by, and what remains of it.
+///
+/// Row by row: what a row reaches through earlier rows of its component (Gilbert and Peierls, SIAM J. Sci. Stat. Comput.
+/// 9, 1988). Of an earlier row, only columns up to the first row that it reduces in turn and whose column it has need be
+/// followed: that row has all the others (Eisenstat and Liu, SIAM J. Matrix Anal. Appl. 13, 1992). So time is close to
+/// linear in the entries, of which there may be at most `room` on either side of the diagonal; a guess will do.
+pub(super) fn factor_pattern(plan: &mut Plan, room: u64, limits: &Limits) -> Result<(), AnalysisError> {
+    let positions = plan.vertices.len();
+    let mut rows = Rows {
+        lower: Lists::with_room(positions),
+        upper: Lists::with_room(positions),
+        follow: Vec::new(),
+        mark: Vec::new(),
+        words: Vec::new(),
+        multiply_adds: 0,
+    };
+    if room <= limits.memory_bytes / 8 {
+        rows.lower.items.reserve_exact(room as usize);
+        rows.upper.items.reserve_exact(room as usize);
+    }
+    let mut begin = 0;
+    for &(end, cyclic) in &plan.block_end {
+        if !cyclic {
+            rows.skip(end as usize);
+            begin = end;
+            continue;
+        }
+        rows.begin_block((end - begin) as usize);
+        for at in begin as usize..end as usize {
+            rows.add(at, begin as usize, plan.inner.of(at));
+            rows.check(limits, at, positions)?;
+        }
+        begin = end;
+    }
+    rows.lower.items.shrink_to_fit();
+    rows.upper.items.shrink_to_fit();
+    (plan.lower, plan.upper) = (rows.lower, rows.upper);
+    plan.multiply_adds = rows.multiply_adds;
+    plan.schedule = Schedule::new(plan);
+    Ok(())
+}
+
+/// The rows of the factors so far, and storage for one block.
+struct Rows {
+    lower: Lists,
+    upper: Lists,
+    /// For each row of the block, where the columns end that need be followed.
+    follow: Vec<u32>,
+    /// For each row of the block, the last row that reached it, from 1 on.
+    mark: Vec<u32>,
+    /// A bit for each row of the block, all 0 between sorts.
+    words: Vec<u64>,
+    multiply_adds: u64,
+}
+
+impl Rows {
+    /// Empty rows up to a position.
+    fn skip(&mut self, end: usize) {
+        self.lower.start.resize(end + 1, self.lower.items.len() as u32);
+        self.upper.start.resize(end + 1, self.upper.items.len() as u32);
+    }
+
+    fn begin_block(&mut self, count: usize) {
+        self.follow.clear();
+        self.mark.clear();
+        self.mark.resize(count, 0);
+        self.words.resize(self.words.len().max(count.div_ceil(64)), 0);
+    }
+
+    /// Adds the row at a position of the block that begins at `first`; its edges come in order.
+    fn add(&mut self, at: usize, first: usize, edges: &[u32]) {
+        let (below, above) = edges.split_at(edges.partition_point(|&column| (column as usize) < at));
+        // Rows that lead nowhere but here, as all do in a tree, fill nothing in.
+        if below.iter().all(|&row| self.upper.of(row as usize) == [at as u32]) {
+            self.lower.items.extend_from_slice(below);
+            self.upper.items.extend_from_slice(above);
+            self.lower.close();
+            self.upper.close();
+            self.follow.push(self.upper.items.len() as u32);
+            self.multiply_adds += below.len() as u64;
+            return;
+        }
+        let (from_lower, from_upper) = (self.lower.items.len(), self.upper.items.len());
+        let stamp = (at - first) as u32 + 1;
+        self.mark[at - first] = stamp;
+        for &column in edges {
+            self.reach(column, at, first);
+        }
+        let mut next = from_lower;
+        while let Some(&row) = self.lower.items.get(next) {
+            for entry in self.upper.start[row as usize]..self.follow[row as usize - first] {
+                self.reach(self.upper.items[entry as usize], at, first);
+            }
+            next += 1;
+        }
+        sort(&mut self.lower.items[from_lower..], first, &mut self.words);
+        sort(&mut self.upper.items[from_upper..], first, &mut self.words);
+        self.lower.close();
+        self.upper.close();
+        self.follow.push(self.upper.items.len() as u32);
+        for &row in &self.lower.items[from_lower..] {
+            let range = self.upper.range(row as usize);
+            self.multiply_adds += range.len() as u64;
+            let follow = &mut self.follow[row as usize - first];
+            if *follow as usize == range.end
+                && let Ok(found) = self.upper.items[range.clone()].binary_search(&(at as u32))
+            {
+                *follow = (range.start + found) as u32 + 1;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn reach(&mut self, column: u32, at: usize, first: usize) {
+        let mark = &mut self.mark[column as usize - first];
+        let stamp = (at - first) as u32 + 1;
+        if *mark != stamp {
+            *mark = stamp;
+            let list = if column as usize > at { &mut self.upper.items } else { &mut self.lower.items };
+            list.push(column);
+        }
+    }
+
+    fn check(&self, limits: &Limits, done: usize, vertices: usize) -> Result<(), AnalysisError> {
+        let entries = self.lower.items.len() + self.upper.items.len();
+        if self.multiply_adds > limits.multiply_adds {
+            return Err(AnalysisError::Work { limit: limits.multiply_adds, done, vertices });
+        }
+        if 4 * entries as u64 > limits.memory_bytes || entries > u32::MAX as usize / 2 {
+            return Err(AnalysisError::Memory { budget_bytes: limits.memory_bytes, done, vertices });
+        }
+        Ok(())
+    }
+}
+
+/// Sorts distinct positions of a block: by setting bits and reading them where they lie close together.
+fn sort(positions: &mut [u32], first: usize, words: &mut [u64]) {
+    let (Some(&low), Some(&high)) = (positions.iter().min(), positions.iter().max()) else { return };
+    let (low, high) = ((low as usize - first) / 64, (high as usize - first) / 64);
+    if positions.len() <= 8 || high - low > positions.len() {
+        return positions.sort_unstable();
+    }
+    for &position in &*positions {
+        let bit = position as usize - first;
+        words[bit / 64] |= 1 << (bit % 64);
+    }
+    let mut write = positions.iter_mut();
+    for (word, bits) in words.iter_mut().enumerate().take(high + 1).skip(low) {
+        let mut bits = std::mem::take(bits);
+        while bits != 0 {
+            if let Some(position) = write.next() {
+                *position = (first + 64 * word) as u32 + bits.trailing_zeros();
+            }
+            bits &= bits - 1;
+        }
+    }
+}
