@@ -106,10 +106,14 @@ impl Ordering {
     }
 }
 
-/// Puts the members into the order first, last, second, last but one, … of a chain of their places.
+/// Puts the members into the order first, last, second, last but one, … of a chain of their places; the end with the
+/// lower vertex is first.
 fn both_ends_first(chain: &mut [u32], members: &mut [u32]) {
     for place in &mut *chain {
         *place = members[*place as usize];
+    }
+    if chain.first() > chain.last() {
+        chain.reverse();
     }
     let (near, far) = chain.split_at(chain.len() / 2);
     let pairs = members.chunks_mut(2).zip(far.iter().rev());
