@@ -11,6 +11,7 @@
 
 mod chain;
 mod compat;
+mod composition;
 mod continuous;
 mod curve;
 mod error;
@@ -21,6 +22,7 @@ mod poisson;
 mod quantile;
 mod reward_transform;
 mod rows;
+mod sampling;
 mod states;
 mod subgraph;
 mod sweep;
@@ -29,6 +31,9 @@ mod transform_error;
 
 pub use chain::Start;
 pub use compat::StepScheme;
+pub use composition::{
+    Parameters, maximum, minimum, mixture, order_statistic, order_statistic_of_copies, sum,
+};
 pub use continuous::Distribution;
 pub use curve::Curve;
 pub use error::DistributionError;
@@ -37,6 +42,7 @@ pub use matrices::{
 };
 pub use reward_transform::{RewardOptions, ZeroPaths, reward_transform, reward_transform_discrete};
 pub use rows::frozen;
+pub use sampling::{SampleLimits, Sampler, SamplingError, Visit};
 pub use subgraph::{first_passage, settle_deficit, started_at, time_in};
 pub use transform_error::TransformError;
 

@@ -1,0 +1,361 @@
+//! Sampling: exact draws of paths and of what is collected along them.
+//!
+//! A sampler is a process at one θ made into tables. Estimates and statistics are not made here.
+
+mod stream;
+mod table;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use ndarray::Array2;
+use rayon::prelude::*;
+
+use super::Start;
+use crate::plan::{EvaluationError, Plan};
+use stream::{exponential, next, seeded};
+use table::{ABSORBED, Table};
+use walk::Piece;
+
+/// Samples in one piece of work. It shows in no result.
+const PIECE: usize = 2048;
+
+/// Why there are no samples.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SamplingError {
+    /// The plan has no process at these parameters, or paths never end.
+    #[error(transparent)]
+    Evaluation(#[from] EvaluationError),
+    /// Paths are longer than allowed.
+    #[error(
+        "a batch of at most 2048 paths took more than the {limit} steps allowed; raise the limit or check the rates"
+    )]
+    Steps {
+        /// The limit.
+        limit: u64,
+    },
+    /// The results do not fit the memory allowed.
+    #[error(
+        "{samples} samples of {width} numbers take more than the {limit_bytes} bytes allowed; draw them in parts"
+    )]
+    Memory {
+        /// Samples asked for.
+        samples: usize,
+        /// Numbers for each.
+        width: usize,
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// A probability of a start is negative, infinite or not a number.
+    #[error("the probability of vertex {vertex} is {value}; probabilities are finite and not negative")]
+    Probability {
+        /// The vertex.
+        vertex: usize,
+        /// Its probability.
+        value: f64,
+    },
+    /// Probability stands at a vertex where a path cannot begin: the start, an absorbing or an unreachable vertex.
+    #[error(
+        "vertex {vertex} has the probability {value}, but it is not a transient vertex that the start reaches"
+    )]
+    NotTransient {
+        /// The vertex.
+        vertex: usize,
+        /// Its probability.
+        value: f64,
+    },
+    /// All probabilities of a start are zero.
+    #[error("all probabilities are zero, so there is nowhere to begin")]
+    NoMass,
+}
+
+/// Bounds on sampling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SampleLimits {
+    /// Most steps of any 2048 consecutive paths together.
+    pub steps: u64,
+    /// Most bytes of results.
+    pub memory_bytes: u64,
+}
+
+impl Default for SampleLimits {
+    /// 2^36 steps: some minutes; 8 GiB.
+    fn default() -> Self {
+        Self { steps: 1 << 36, memory_bytes: 8 << 30 }
+    }
+}
+
+impl SampleLimits {
+    /// These limits with another bound on steps.
+    #[must_use]
+    pub fn with_steps(mut self, steps: u64) -> Self {
+        self.steps = steps;
+        self
+    }
+
+    /// These limits with another bound on the bytes of results.
+    #[must_use]
+    pub fn with_memory_bytes(mut self, memory_bytes: u64) -> Self {
+        self.memory_bytes = memory_bytes;
+        self
+    }
+}
+
+/// One visit of a path.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Visit {
+    /// The vertex of the graph.
+    pub vertex: u32,
+    /// How long it lasted; 1 in discrete time.
+    pub time: f64,
+}
+
+/// Draws paths of a process at one θ, and totals along them.
+///
+/// Conditional on starting: initial probabilities count in proportion. A path that is absorbed at once has the total 0.
+///
+/// # The stream
+/// The same seed gives the same samples: on every machine, with any number of threads, in every version of this crate.
+/// Sample `i` of seed `s` is drawn by a generator of its own, xoshiro256++ (Blackman and Vigna 2021), whose four words
+/// are the outputs `4i + 1` to `4i + 4` of `SplitMix64` seeded with `z`, `z` the first output of `SplitMix64` seeded with
+/// `s`. The first draw chooses the first vertex. Then each visit takes one draw for its time (not in discrete time) and
+/// one for the jump. No jump is drawn in a model in which nothing is ever to be chosen. A time is `−ln(1 − u)` over the
+/// vertex's rate, `u` the upper 52 bits of the draw over 2⁵². A jump multiplies the draw by the columns of the vertex's
+/// alias table; the upper 64 bits are the column, the lower ones choose between its two outcomes. Samples do not depend
+/// on each other, so the first hundred of a thousand are the hundred drawn alone.
+///
+/// The alias table of a vertex with n outcomes of probability above 0 (targets by vertex number, the vertex itself among
+/// them where it may stay, absorption last) has n − 1 columns. Probabilities times n − 1 are put on two piles in that
+/// order, those below 1 and the others. Each column takes all of the top `a` of the first pile (else of the second) and
+/// the rest from the top of the second (else of the first), which then goes to the pile that its remainder belongs to;
+/// `a` is the outcome when the lower bits are below `a`'s height times 2⁶⁴.
+///
+/// # Cost
+/// Tables are `O(V + E)`. A step of a path takes a few nanoseconds whatever the fan-out; a batch runs on the current
+/// rayon pool.
+///
+/// ```
+/// use phasic_engine::graph::{GraphBuilder, Rate, START};
+/// use phasic_engine::plan::{Limits, Plan};
+///
+/// let mut builder = GraphBuilder::new(1)?;
+/// let (three, two, one) = (builder.add_vertex(&[3])?, builder.add_vertex(&[2])?, builder.add_vertex(&[1])?);
+/// builder.add_edge(START, three, Rate::Scalar(1.0))?;
+/// builder.add_edge(three, two, Rate::Coefficients(&[3.0]))?;
+/// builder.add_edge(two, one, Rate::Coefficients(&[1.0]))?;
+/// let plan = Plan::analyze(&builder.finish(), &Limits::default())?;
+///
+/// let sampler = plan.sampler(&[1.0])?;
+/// let times = sampler.times(42, 10_000)?;
+/// // The mean is 4/3, the variance 10/9: four standard errors are 0.042.
+/// assert!((times.iter().sum::<f64>() / 1e4 - 4.0 / 3.0).abs() < 0.042);
+/// let path = sampler.path(42, 0)?;
+/// assert_eq!(path.iter().map(|visit| visit.vertex).collect::<Vec<_>>(), [three, two]);
+/// assert_eq!(path[0].time + path[1].time, times[0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    table: Table,
+    discrete: bool,
+    /// Graph vertices by position.
+    vertices: Vec<u32>,
+    vertex_count: u32,
+    limits: SampleLimits,
+}
+
+impl Plan {
+    /// A sampler of the process at θ, in continuous or discrete time. `O(V + E)`.
+    ///
+    /// # Errors
+    /// [`SamplingError::Evaluation`] when θ does not fit, a weight is negative or infinite, nothing leaves the start, or
+    /// some paths never end.
+    pub fn sampler(&self, theta: &[f64]) -> Result<Sampler, SamplingError> {
+        let mut chain = self.chain(theta)?;
+        chain.set_start(Start::Conditional)?;
+        Ok(Sampler {
+            table: Table::new(&chain)?,
+            discrete: chain.is_discrete(),
+            vertices: chain.pattern().vertices.clone(),
+            vertex_count: self.vertex_count(),
+            limits: SampleLimits::default(),
+        })
+    }
+}
+
+impl Sampler {
+    /// This sampler under other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: SampleLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The same process begun elsewhere: vertices in proportion to `probabilities`, one for each vertex of the graph.
+    ///
+    /// With the state probabilities at time t this samples what happens after t, given that absorption is still to come:
+    /// the time left, and rewards from then on. `O(V)`.
+    ///
+    /// # Errors
+    /// [`SamplingError::Probability`], [`SamplingError::NotTransient`] with the vertex, [`SamplingError::NoMass`]; a list of
+    /// another length is [`EvaluationError::RewardLength`].
+    pub fn started_in(mut self, probabilities: &[f64]) -> Result<Self, SamplingError> {
+        let expected = self.vertex_count as usize;
+        if probabilities.len() != expected {
+            return Err(EvaluationError::RewardLength { expected, found: probabilities.len() }.into());
+        }
+        if let Some(vertex) = probabilities.iter().position(|p| !(0.0..f64::INFINITY).contains(p)) {
+            return Err(SamplingError::Probability { vertex, value: probabilities[vertex] });
+        }
+        let mut foreign: Vec<f64> = probabilities.to_vec();
+        for &vertex in &self.vertices {
+            foreign[vertex as usize] = 0.0;
+        }
+        if let Some(vertex) = foreign.iter().position(|&p| p > 0.0) {
+            return Err(SamplingError::NotTransient { vertex, value: foreign[vertex] });
+        }
+        if probabilities.iter().all(|&p| p == 0.0) {
+            return Err(SamplingError::NoMass);
+        }
+        let initial = self.vertices.iter().zip(0..).map(|(&vertex, at)| (at, probabilities[vertex as usize]));
+        self.table.push_start(initial.collect(), 0.0, &self.vertices);
+        Ok(self)
+    }
+
+    /// Times to absorption (numbers of jumps, in discrete time) of the samples 0 to `count` − 1.
+    ///
+    /// # Errors
+    /// [`SamplingError::Steps`], [`SamplingError::Memory`].
+    pub fn times(&self, seed: u64, count: usize) -> Result<Vec<f64>, SamplingError> {
+        self.check_memory(count, 1)?;
+        let mut out = vec![0.0; count];
+        self.fill(seed, 0, &self.table.means, 1, &mut out)?;
+        Ok(out)
+    }
+
+    /// Total rewards of the samples 0 to `count` − 1 of the same paths: one reward per vertex of the graph, earned per unit
+    /// of time there (per visit, in discrete time).
+    ///
+    /// # Errors
+    /// [`EvaluationError::RewardLength`] and [`EvaluationError::RewardNotFinite`] with the vertex, and as
+    /// [`times`](Self::times).
+    pub fn totals(&self, seed: u64, count: usize, rewards: &[f64]) -> Result<Vec<f64>, SamplingError> {
+        self.check_memory(count, 1)?;
+        let gains = self.gains(&[rewards])?;
+        let mut out = vec![0.0; count];
+        self.fill(seed, 0, &gains, 1, &mut out)?;
+        Ok(out)
+    }
+
+    /// Several totals of each path: row `i` has the totals of sample `i` under each of the reward vectors.
+    ///
+    /// # Errors
+    /// As [`totals`](Self::totals).
+    pub fn joint_totals(
+        &self,
+        seed: u64,
+        count: usize,
+        rewards: &[&[f64]],
+    ) -> Result<Array2<f64>, SamplingError> {
+        self.check_memory(count, rewards.len())?;
+        let gains = self.gains(rewards)?;
+        let mut out = Array2::zeros((count, rewards.len()));
+        if let Some(out) = out.as_slice_mut().filter(|out| !out.is_empty()) {
+            self.fill(seed, 0, &gains, rewards.len(), out)?;
+        }
+        Ok(out)
+    }
+
+    /// Times to absorption of the samples from number `first` on, as many as `out` has room for: for drawing in parts.
+    ///
+    /// # Errors
+    /// [`SamplingError::Steps`]; `out` then holds nothing of use.
+    pub fn times_into(&self, seed: u64, first: u64, out: &mut [f64]) -> Result<(), SamplingError> {
+        self.fill(seed, first, &self.table.means, 1, out)
+    }
+
+    /// The path of one sample, visit by visit; empty when it is absorbed at once. Its times add up to the sample's time, in
+    /// the order of visits.
+    ///
+    /// # Errors
+    /// [`SamplingError::Steps`], [`SamplingError::Memory`].
+    pub fn path(&self, seed: u64, sample: u64) -> Result<Vec<Visit>, SamplingError> {
+        let mut state = seeded(seed, sample);
+        let mut draw = || {
+            let (draw, after) = next(state);
+            state = after;
+            draw
+        };
+        let jump = |at: u32, draw: &mut dyn FnMut() -> u64| {
+            let (row, columns) = (self.table.rows[at as usize], &self.table.columns);
+            if self.table.branches {
+                table::jump(columns, row, draw())
+            } else {
+                table::only_jump(columns, row)
+            }
+        };
+        let mut path = Vec::new();
+        let mut at = jump(self.table.start(), &mut draw);
+        while at != ABSORBED {
+            if path.len() as u64 >= self.limits.steps {
+                return Err(SamplingError::Steps { limit: self.limits.steps });
+            }
+            self.check_memory(path.len() + 1, 2)?;
+            let mean = self.table.means[at as usize];
+            let time = if self.discrete { 1.0 } else { exponential(draw()) * mean };
+            path.push(Visit { vertex: self.vertices[at as usize], time });
+            at = jump(at, &mut draw);
+        }
+        Ok(path)
+    }
+
+    /// What a visit adds to each total, by position.
+    fn gains(&self, rewards: &[&[f64]]) -> Result<Vec<f64>, SamplingError> {
+        let expected = self.vertex_count as usize;
+        for list in rewards {
+            if list.len() != expected {
+                return Err(EvaluationError::RewardLength { expected, found: list.len() }.into());
+            }
+            if let Some(vertex) = list.iter().position(|reward| !reward.is_finite()) {
+                return Err(EvaluationError::RewardNotFinite { vertex, value: list[vertex] }.into());
+            }
+        }
+        let gains = self.vertices.iter().zip(&self.table.means);
+        Ok(gains
+            .flat_map(|(&vertex, mean)| rewards.iter().map(move |list| list[vertex as usize] * mean))
+            .collect())
+    }
+
+    fn fill(
+        &self,
+        seed: u64,
+        first: u64,
+        gains: &[f64],
+        width: usize,
+        out: &mut [f64],
+    ) -> Result<(), SamplingError> {
+        out.par_chunks_mut(PIECE * width).enumerate().try_for_each(|(number, out)| {
+            let piece = Piece {
+                table: &self.table,
+                gains,
+                width,
+                discrete: self.discrete,
+                seed,
+                first: first.wrapping_add((number * PIECE) as u64),
+                steps: self.limits.steps,
+                out,
+            };
+            piece.draw()
+        })
+    }
+
+    fn check_memory(&self, samples: usize, width: usize) -> Result<(), SamplingError> {
+        let limit_bytes = self.limits.memory_bytes;
+        if 8 * samples as u128 * width as u128 > u128::from(limit_bytes) {
+            return Err(SamplingError::Memory { samples, width, limit_bytes });
+        }
+        Ok(())
+    }
+}
