@@ -214,6 +214,19 @@ impl<'p> Chain<'p> {
         &self.totals
     }
 
+    /// The probability to stay by position, in discrete time: what returns through the start to where it came from, and
+    /// all of what has no weight at θ. The rounding of row sums is no stay.
+    pub(crate) fn stays(&self) -> Vec<f64> {
+        let mut stays = vec![0.0; self.totals.len()];
+        for back in &self.pattern.stays {
+            stays[back.at as usize] = 1.0 - self.totals[back.at as usize];
+        }
+        for (stay, _) in stays.iter_mut().zip(&self.totals).filter(|&(_, &total)| total == 0.0) {
+            *stay = 1.0;
+        }
+        stays
+    }
+
     /// Positive initial probabilities by position.
     pub(crate) fn start(&self) -> &[(u32, f64)] {
         &self.start

@@ -12,6 +12,17 @@ pub enum DistributionError {
     /// The graph is in discrete time, the question is about continuous time.
     #[error("the graph is in discrete time; ask for its number of jumps instead of a time")]
     DiscreteTime,
+    /// The graph is in continuous time, the question is about numbers of jumps.
+    #[error("the graph is in continuous time; ask for a time instead of a number of jumps")]
+    ContinuousTime,
+    /// A question about numbers of jumps goes on for longer than allowed.
+    #[error("entry {index} (counted from 0) takes more than the {limit} jumps allowed; raise the limit")]
+    JumpLimit {
+        /// Which entry, counted from 0.
+        index: usize,
+        /// The limit.
+        limit: u64,
+    },
     /// A time is negative or not a number.
     #[error("time {index} (counted from 0) is {value}; times must be numbers from 0 on")]
     Time {

@@ -14,6 +14,7 @@ mod compat;
 mod composition;
 mod continuous;
 mod curve;
+mod discrete;
 mod error;
 mod kernel;
 mod matrices;
@@ -36,6 +37,7 @@ pub use composition::{
 };
 pub use continuous::Distribution;
 pub use curve::Curve;
+pub use discrete::{JumpDistribution, JumpProbability};
 pub use error::DistributionError;
 pub use matrices::{
     Deficit, Listing, Matrices, MatrixError, MatrixOptions, SparseMatrix, graph_from_matrices, matrices,

@@ -15,6 +15,9 @@ pub struct Normalized {
     pub factors: Vec<f64>,
 }
 
+/// What the weights of a vertex may lack to 1, or exceed it by, through rounding.
+const LACK: f64 = 1e-7;
+
 impl Graph {
     /// The graph in discrete time with auxiliary vertices that count events of one more kind.
     ///
@@ -26,18 +29,22 @@ impl Graph {
     /// [`GraphError::DiscretizationRate`] unless 0 < rate < 1, [`GraphError::DuplicateState`] when two vertices of a
     /// parameterized graph share a state, [`GraphError::Limit`].
     pub fn discretize(&self, rate: f64) -> Result<Graph, GraphError> {
-        self.discretize_by(|_| rate)
+        self.discretize_by(|_| rate, GraphLimits::default())
     }
 
-    /// As [`discretize`](Self::discretize), with a rate that depends on the state.
+    /// As [`discretize`](Self::discretize), with a rate that depends on the state, under the given limits.
     ///
     /// # Errors
     /// As [`discretize`](Self::discretize).
-    pub fn discretize_by(&self, mut rate: impl FnMut(&[i32]) -> f64) -> Result<Graph, GraphError> {
+    pub fn discretize_by(
+        &self,
+        mut rate: impl FnMut(&[i32]) -> f64,
+        limits: GraphLimits,
+    ) -> Result<Graph, GraphError> {
         if self.parameterized {
             self.check_distinct_states()?;
         }
-        let mut builder = GraphBuilder::with_limits(self.state_length, GraphLimits::default())?;
+        let mut builder = GraphBuilder::with_limits(self.state_length, limits)?;
         let widened = self.param_length + usize::from(self.parameterized);
         builder.set_parameterized(self.parameterized);
         builder.set_was_dph(true);
@@ -75,6 +82,49 @@ impl Graph {
         let mut weights = weights.to_vec();
         self.normalize_each_vertex(&mut weights);
         Normalized { weights, factors }
+    }
+
+    /// The scalar graph in discrete time in which what the weights of a vertex lack to 1 returns to it: over an auxiliary
+    /// vertex, so that graphs need no loops. Weights sum to 1 everywhere then, but for the start.
+    ///
+    /// A stay takes two jumps in it, of which one counts under the rewards that come with it: 1 for each vertex, 0 for
+    /// each auxiliary one. So totals under these rewards are numbers of jumps of the process with loops. What is lacking up
+    /// to 1e-7 is taken for rounding, as in phasic's `normalize_discrete` (numerics specification, section 3). Linear time.
+    ///
+    /// # Errors
+    /// [`GraphError::NotAProbability`] when the weights of a vertex sum to more than 1, [`GraphError::NotFinite`],
+    /// [`GraphError::NegativeWeight`], [`GraphError::Limit`].
+    ///
+    /// # Panics
+    /// When `weights` does not have one entry per edge.
+    pub fn normalize_discrete(
+        &self,
+        weights: &[f64],
+        limits: GraphLimits,
+    ) -> Result<(Graph, Vec<f64>), GraphError> {
+        let rates = self.rates(weights);
+        let mut builder = GraphBuilder::with_limits(self.state_length, limits)?;
+        builder.set_was_dph(true);
+        for vertex in 1..self.vertex_count() {
+            builder.add_vertex(self.state(vertex))?;
+        }
+        for vertex in 0..self.vertex_count() {
+            for edge in self.edges(vertex) {
+                builder.add_edge(vertex, edge.target, Rate::Scalar(weights[edge.index as usize]))?;
+            }
+            let rate = rates[vertex as usize];
+            if rate > 1.0 + LACK {
+                return Err(GraphError::NotAProbability { vertex, sum: rate });
+            }
+            if vertex != START && rate > 0.0 && 1.0 - rate > LACK {
+                let auxiliary = builder.add_auxiliary_vertex()?;
+                builder.add_edge(vertex, auxiliary, Rate::Scalar(1.0 - rate))?;
+                builder.add_edge(auxiliary, vertex, Rate::Scalar(1.0))?;
+            }
+        }
+        let mut rewards = vec![1.0; self.vertex_count() as usize];
+        rewards.resize(builder.vertex_count() as usize, 0.0);
+        Ok((builder.finish(), rewards))
     }
 
     /// Copies all edges into a builder that has the same vertices; coefficient lists grow by one zero when the graph

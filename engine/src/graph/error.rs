@@ -97,6 +97,14 @@ pub enum GraphError {
         /// Their state.
         state: Vec<i32>,
     },
+    /// The weights of a vertex sum to more than 1 where they are to be probabilities.
+    #[error("the weights of vertex {vertex} sum to {sum}; as probabilities they may sum to 1 at most")]
+    NotAProbability {
+        /// The vertex.
+        vertex: u32,
+        /// Their sum.
+        sum: f64,
+    },
     /// The discretization rate is out of range.
     #[error("the discretization rate must lie strictly between 0 and 1, but is {rate} at vertex {vertex}")]
     DiscretizationRate {

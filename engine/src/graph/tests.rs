@@ -118,6 +118,37 @@ fn normalisation_reports_the_mean_sojourn_of_each_vertex() {
 }
 
 #[test]
+fn discretizing_keeps_to_the_limits_it_is_given() {
+    let limits = GraphLimits::default().with_vertices(5);
+    let refused = chain(&[&[3.0], &[1.0]]).discretize_by(|_| 0.25, limits);
+    assert_eq!(refused, Err(GraphError::Limit { what: "vertices", limit: 5 }));
+    let by_state =
+        chain(&[&[3.0], &[1.0]]).discretize_by(|state| 0.1 * f64::from(state[0]), limits.with_vertices(6));
+    let first = f64::from(chain(&[&[3.0], &[1.0]]).state(1)[0]);
+    assert_eq!(by_state.unwrap().edge(2).coefficients[1], 0.1 * first);
+}
+
+/// As recorded from the published package.
+#[test]
+fn what_weights_lack_to_one_returns_over_an_auxiliary_vertex() {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let v: Vec<u32> = (1..4).map(|state| builder.add_vertex(&[state]).unwrap()).collect();
+    for (from, to, weight) in
+        [(START, v[0], 1.0), (v[0], v[1], 0.5), (v[0], v[2], 0.25), (v[1], v[2], 0.5), (v[1], v[0], 0.5)]
+    {
+        builder.add_edge(from, to, Rate::Scalar(weight)).unwrap();
+    }
+    let graph = builder.finish();
+    let (ticking, rewards) = graph.normalize_discrete(&graph.unit_weights(), GraphLimits::default()).unwrap();
+    assert!(ticking.was_dph());
+    assert_eq!(rewards, [1.0, 1.0, 1.0, 1.0, 0.0]);
+    assert_eq!((ticking.targets(1), ticking.targets(4)), (&[2, 3, 4][..], &[1][..]));
+    assert_eq!(ticking.unit_weights(), [1.0, 0.5, 0.25, 0.25, 0.5, 0.5, 1.0]);
+    let heavy = graph.normalize_discrete(&[1.0, 0.75, 0.5, 0.5, 0.5], GraphLimits::default());
+    assert_eq!(heavy, Err(GraphError::NotAProbability { vertex: 1, sum: 1.25 }));
+}
+
+#[test]
 fn merging_sums_parallel_edges_into_the_first() {
     let mut builder = GraphBuilder::new(1).unwrap();
     let (a, b) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[2]).unwrap());

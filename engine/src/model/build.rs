@@ -12,7 +12,7 @@ use super::program::{
 };
 use crate::document::json::ValueId;
 use crate::document::{DocumentError, Problem};
-use crate::graph::{Graph, GraphError, GraphLimits, Rate};
+use crate::graph::{Graph, GraphLimits, Rate};
 use crate::state_space::{StateSpaceError, Transitions, explore};
 use std::fmt::Write as _;
 
@@ -53,23 +53,9 @@ pub(super) fn build(
     if let Some(discretize) = &definition.discretize {
         let rate = compiler.known_float(&discretize.rate)?;
         let place = definition.json.value(discretize.rate.origin);
-        check_room(&graph, limits).map_err(|error| place.error(error))?;
-        graph = graph.discretize(rate).map_err(|error| place.error(error))?;
+        graph = graph.discretize_by(|_| rate, *limits).map_err(|error| place.error(error))?;
     }
     Ok(graph)
-}
-
-/// Whether discretizing keeps the limits: it adds a vertex and two edges for each vertex that can be left.
-fn check_room(graph: &Graph, limits: &GraphLimits) -> Result<(), GraphError> {
-    let added = (1..graph.vertex_count()).filter(|&vertex| !graph.is_absorbing(vertex)).count() as u64;
-    let needs = [
-        ("vertices", u64::from(graph.vertex_count()) + added, u64::from(limits.vertices)),
-        ("edges", u64::from(graph.edge_count()) + 2 * added, u64::from(limits.edges)),
-    ];
-    match needs.into_iter().find(|(_, needed, limit)| needed > limit) {
-        Some((what, _, limit)) => Err(GraphError::Limit { what, limit }),
-        None => Ok(()),
-    }
 }
 
 /// Why a run ended early.

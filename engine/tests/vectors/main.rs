@@ -4,6 +4,7 @@
 
 mod bytes;
 mod densities;
+mod discrete;
 mod numbers;
 mod plans;
 mod recorded;

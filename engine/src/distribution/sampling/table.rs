@@ -41,13 +41,14 @@ impl Table {
             branches: false,
         };
         let mut outcomes: Vec<(u32, f64)> = Vec::new();
-        for at in 0..positions {
+        let stays = if chain.is_discrete() { chain.stays() } else { vec![0.0; positions] };
+        for (at, &stay) in stays.iter().enumerate() {
             outcomes.clear();
             let range = chain.pattern().out.range(at);
             let edges = chain.pattern().out.items[range.clone()].iter().zip(&chain.rates()[range]);
             outcomes.extend(edges.map(|(&target, &rate)| (target, rate)));
             if chain.is_discrete() {
-                outcomes.push((at as u32, 1.0 - chain.totals()[at]));
+                outcomes.push((at as u32, stay));
                 table.means.push(1.0);
             } else {
                 table.means.push(1.0 / chain.totals()[at]);

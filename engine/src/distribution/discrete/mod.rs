@@ -1,0 +1,253 @@
+//! Discrete time: the number of jumps until absorption, and where a process is after some of them.
+//!
+//! Everything follows from rows of probabilities applied jump by jump, or from the plan's elimination. phasic's scheme of
+//! steps is exact in discrete time, so there is no second mode here (numerics specification, section 3).
+
+mod moments;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::cell::OnceCell;
+
+use ndarray::Array2;
+
+use super::chain::Chain;
+use super::{DistributionError, Start};
+use crate::plan::{At, Plan};
+use walk::Walk;
+
+/// Jumps that a question may take by default: minutes for a graph of a thousand edges.
+const JUMP_LIMIT: u64 = 100_000_000;
+
+/// The number of jumps to absorption of a plan in discrete time at one θ.
+///
+/// Weights of every vertex are divided by their sum, those of the start too, so all is conditional on starting. The jump
+/// out of the start does not count. A vertex of the graph without weight at θ is never left.
+///
+/// Every question about numbers of jumps goes through them once, whatever numbers are asked for: `O(jumps · E)`.
+///
+/// ```
+/// use phasic_engine::graph::{GraphBuilder, Rate, START};
+/// use phasic_engine::plan::{Limits, Plan};
+///
+/// // Toss a coin until heads.
+/// let mut builder = GraphBuilder::new(1)?;
+/// let (toss, tails, heads) = (builder.add_vertex(&[1])?, builder.add_vertex(&[2])?, builder.add_vertex(&[0])?);
+/// builder.set_was_dph(true);
+/// builder.add_edge(START, toss, Rate::Scalar(1.0))?;
+/// builder.add_edge(toss, tails, Rate::Scalar(0.5))?;
+/// builder.add_edge(toss, heads, Rate::Scalar(0.5))?;
+/// builder.add_edge(tails, toss, Rate::Scalar(1.0))?;
+/// let plan = Plan::analyze(&builder.finish(), &Limits::default())?;
+/// let jumps = plan.jumps(&[1.0])?;
+/// assert_eq!(jumps.pmf(&[0, 1, 2, 3])?, [0.0, 0.5, 0.0, 0.25]);
+/// assert_eq!(jumps.quantile(&[0.5, 0.6])?, [1, 3]);
+/// assert_eq!((jumps.expectation()?, jumps.variance()?), (3.0, 8.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct JumpDistribution<'p> {
+    chain: Chain<'p>,
+    /// The probability to stay, by position.
+    stays: Vec<f64>,
+    jump_limit: u64,
+    /// The factors, once asked for.
+    at: OnceCell<At<'p>>,
+}
+
+impl Plan {
+    /// The distribution of the number of jumps at θ, in discrete time. One pass over the edges.
+    ///
+    /// # Errors
+    /// [`DistributionError::Evaluation`] when θ does not fit, a weight is negative or infinite, or all initial
+    /// probabilities are zero; [`DistributionError::ContinuousTime`] for a graph in continuous time.
+    pub fn jumps(&self, theta: &[f64]) -> Result<JumpDistribution<'_>, DistributionError> {
+        if !self.is_discrete() {
+            return Err(DistributionError::ContinuousTime);
+        }
+        let mut chain = self.chain(theta)?;
+        chain.set_start(Start::Conditional)?;
+        let stays = chain.stays();
+        Ok(JumpDistribution { chain, stays, jump_limit: JUMP_LIMIT, at: OnceCell::new() })
+    }
+}
+
+/// What is known of a number of jumps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct JumpProbability {
+    /// Probability of being absorbed by exactly this jump.
+    pub pmf: f64,
+    /// Probability of being absorbed by this jump or before.
+    pub cdf: f64,
+    /// Probability of not being absorbed yet; summed by itself, so it keeps its digits where the one before is near 1.
+    pub survival: f64,
+}
+
+impl<'p> JumpDistribution<'p> {
+    /// This distribution with another bound on the number of jumps that questions may go through.
+    #[must_use]
+    pub fn with_jump_limit(mut self, jump_limit: u64) -> Self {
+        self.jump_limit = jump_limit;
+        self
+    }
+
+    /// Probability of each number of jumps: `α Tʲ⁻¹ t`, and the atom for `j = 0`.
+    ///
+    /// # Errors
+    /// [`DistributionError::JumpLimit`] with the place of a number beyond the limit.
+    pub fn pmf(&self, jumps: &[u64]) -> Result<Vec<f64>, DistributionError> {
+        Ok(self.probabilities(jumps)?.into_iter().map(|known| known.pmf).collect())
+    }
+
+    /// Probability of each number of jumps or fewer: `1 − α Tʲ 1`.
+    ///
+    /// # Errors
+    /// As [`pmf`](Self::pmf).
+    pub fn cdf(&self, jumps: &[u64]) -> Result<Vec<f64>, DistributionError> {
+        Ok(self.probabilities(jumps)?.into_iter().map(|known| known.cdf).collect())
+    }
+
+    /// Probability of more than each number of jumps: `α Tʲ 1`.
+    ///
+    /// # Errors
+    /// As [`pmf`](Self::pmf).
+    pub fn survival(&self, jumps: &[u64]) -> Result<Vec<f64>, DistributionError> {
+        Ok(self.probabilities(jumps)?.into_iter().map(|known| known.survival).collect())
+    }
+
+    /// All three for each number of jumps, in one pass.
+    ///
+    /// # Errors
+    /// As [`pmf`](Self::pmf).
+    pub fn probabilities(&self, jumps: &[u64]) -> Result<Vec<JumpProbability>, DistributionError> {
+        let mut found = vec![JumpProbability { pmf: 0.0, cdf: 0.0, survival: 0.0 }; jumps.len()];
+        self.visit(jumps, |walk, place| found[place] = walk.known())?;
+        Ok(found)
+    }
+
+    /// The smallest number of jumps `j` with `F(j) ≥ q`, for each `q` in `[0, 1]`; `u64::MAX` for `q = 1` where there is none.
+    ///
+    /// Above the median, `F(j) ≥ q` is judged by the survival function.
+    ///
+    /// # Errors
+    /// [`DistributionError::Probability`] for a `q` outside `[0, 1]`, [`DistributionError::JumpLimit`] when a quantile lies
+    /// beyond the limit, [`DistributionError::Evaluation`] when absorption is not certain.
+    pub fn quantile(&self, probabilities: &[f64]) -> Result<Vec<u64>, DistributionError> {
+        if let Some(index) = probabilities.iter().position(|q| !(0.0..=1.0).contains(q)) {
+            return Err(DistributionError::Probability { index, value: probabilities[index] });
+        }
+        self.at()?;
+        let mut order: Vec<usize> = (0..probabilities.len()).collect();
+        order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
+        let mut found = vec![u64::MAX; probabilities.len()];
+        let mut walk = Walk::new(&self.chain, &self.stays);
+        for place in order {
+            let q = probabilities[place];
+            let passed = |walk: &Walk<'_, '_>| {
+                let known = walk.known();
+                if q > 0.5 { known.survival <= 1.0 - q } else { known.cdf >= q }
+            };
+            while !passed(&walk) {
+                if q == 1.0 && walk.jumps > self.chain.len() as u64 {
+                    // A path longer than there are vertices has a cycle, and then there is no last jump.
+                    return Ok(found);
+                }
+                if walk.jumps >= self.jump_limit {
+                    return Err(DistributionError::JumpLimit { index: place, limit: self.jump_limit });
+                }
+                walk.jump();
+            }
+            found[place] = walk.jumps;
+        }
+        Ok(found)
+    }
+
+    /// Probability of being in each vertex after each number of jumps: a row for each number, a column for each vertex of
+    /// the graph. `α Tʲ`; 0 for the start and for all that is not transient. phasic's `stop_probability`.
+    ///
+    /// # Errors
+    /// As [`pmf`](Self::pmf).
+    pub fn stop_probability(&self, jumps: &[u64]) -> Result<Array2<f64>, DistributionError> {
+        let mut rows = self.rows(jumps.len());
+        self.visit(jumps, |walk, place| self.chain.scatter(walk.state(), row(&mut rows, place)))?;
+        Ok(rows)
+    }
+
+    /// Expected number of visits of each vertex up to each number of jumps, the first vertex counted: `α Σᵢ₌₀ʲ Tⁱ`. A stay is
+    /// a visit more. phasic's `accumulated_visits`.
+    ///
+    /// # Errors
+    /// As [`pmf`](Self::pmf).
+    pub fn accumulated_visits(&self, jumps: &[u64]) -> Result<Array2<f64>, DistributionError> {
+        let mut rows = self.rows(jumps.len());
+        self.visit_counting(jumps, |visits, place| self.chain.scatter(visits, row(&mut rows, place)))?;
+        Ok(rows)
+    }
+
+    fn rows(&self, count: usize) -> Array2<f64> {
+        Array2::zeros((count, self.chain.plan().vertex_count() as usize))
+    }
+
+    /// Places of the numbers asked for, least first.
+    fn ascending(&self, jumps: &[u64]) -> Result<Vec<usize>, DistributionError> {
+        if let Some(index) = jumps.iter().position(|&jumps| jumps > self.jump_limit) {
+            return Err(DistributionError::JumpLimit { index, limit: self.jump_limit });
+        }
+        let mut order: Vec<usize> = (0..jumps.len()).collect();
+        order.sort_by_key(|&place| jumps[place]);
+        Ok(order)
+    }
+
+    /// Shows the process after each number of jumps.
+    fn visit(
+        &self,
+        jumps: &[u64],
+        mut show: impl FnMut(&Walk<'_, '_>, usize),
+    ) -> Result<(), DistributionError> {
+        let mut walk = Walk::new(&self.chain, &self.stays);
+        for place in self.ascending(jumps)? {
+            walk.jump_to(jumps[place], |_| {});
+            show(&walk, place);
+        }
+        Ok(())
+    }
+
+    /// Shows the visits until each number of jumps.
+    fn visit_counting(
+        &self,
+        jumps: &[u64],
+        mut show: impl FnMut(&[f64], usize),
+    ) -> Result<(), DistributionError> {
+        let mut walk = Walk::new(&self.chain, &self.stays);
+        let mut visits = walk.state().to_vec();
+        for place in self.ascending(jumps)? {
+            walk.jump_to(jumps[place], |state| {
+                for (visits, p) in visits.iter_mut().zip(state) {
+                    *visits += p;
+                }
+            });
+            show(&visits, place);
+        }
+        Ok(())
+    }
+
+    /// The plan at this θ: one elimination, the first time.
+    fn at(&self) -> Result<&At<'p>, DistributionError> {
+        if let Some(at) = self.at.get() {
+            return Ok(at);
+        }
+        let at = self.chain.plan().at(self.chain.theta())?;
+        Ok(self.at.get_or_init(|| at))
+    }
+}
+
+/// A row of an array in standard layout.
+fn row(rows: &mut Array2<f64>, at: usize) -> &mut [f64] {
+    let width = rows.ncols();
+    match rows.as_slice_mut() {
+        Some(all) => &mut all[at * width..(at + 1) * width],
+        None => &mut [],
+    }
+}

@@ -1,0 +1,198 @@
+use proptest::prelude::*;
+
+use super::super::random_graphs::{close, pushed, recipe};
+use super::*;
+use crate::distribution::{MatrixOptions, SparseMatrix, graph_from_matrices};
+use crate::graph::{Graph, GraphBuilder, Rate};
+use crate::plan::{EvaluationError, Limits};
+
+fn plan(graph: &Graph) -> Plan {
+    Plan::analyze(graph, &Limits::default()).unwrap()
+}
+
+/// Negative binomial: `stages` successes of probability `p`, as many trials as it takes.
+fn negative_binomial(stages: usize, p: f64) -> Graph {
+    let mut entries = Vec::new();
+    for stage in 0..stages {
+        entries.push((stage, stage, 1.0 - p));
+        if stage + 1 < stages {
+            entries.push((stage, stage + 1, p));
+        }
+    }
+    let transient = SparseMatrix::from_entries(stages, stages, entries).unwrap();
+    let mut initial = vec![0.0; stages];
+    initial[0] = 1.0;
+    graph_from_matrices(&initial, &transient, &MatrixOptions::default().discrete()).unwrap()
+}
+
+fn binomial(n: u64, k: u64) -> f64 {
+    (1..=k).map(|i| (n - k + i) as f64 / i as f64).product()
+}
+
+#[test]
+fn a_negative_binomial_number_of_trials_has_its_known_law() {
+    let (stages, p) = (4_u64, 0.3_f64);
+    let plan = plan(&negative_binomial(4, p));
+    let jumps = plan.jumps(&[1.0]).unwrap();
+    let numbers: Vec<u64> = (0..200).rev().collect();
+    let known = jumps.probabilities(&numbers).unwrap();
+    for (&n, known) in numbers.iter().zip(&known) {
+        let exact = if n < stages {
+            0.0
+        } else {
+            binomial(n - 1, stages - 1) * p.powi(4) * (1.0 - p).powi((n - stages) as i32)
+        };
+        assert!(close(known.pmf, exact, 1e-12), "{n}: {} {exact}", known.pmf);
+        assert!((known.cdf + known.survival - 1.0).abs() < 1e-14);
+    }
+    let r = stages as f64;
+    assert!(close(jumps.expectation().unwrap(), r / p, 1e-14));
+    assert!(close(jumps.variance().unwrap(), r * (1.0 - p) / (p * p), 1e-13));
+    // The survival function keeps its digits far out, where 1 − F has none left.
+    let far = jumps.survival(&[1000]).unwrap()[0];
+    let exact: f64 =
+        (0..4).map(|k| binomial(1000, k) * p.powi(k as i32) * (1.0 - p).powi(1000 - k as i32)).sum();
+    assert!(close(far, exact, 1e-11), "{far:e} {exact:e}");
+}
+
+#[test]
+fn factorial_moments_of_a_geometric_number_are_known() {
+    let q = 0.75_f64;
+    let plan = plan(&negative_binomial(1, 1.0 - q));
+    let jumps = plan.jumps(&[1.0]).unwrap();
+    let mut exact = 1.0 / (1.0 - q);
+    for (order, found) in (1..).zip(jumps.factorial_moments(20).unwrap()) {
+        // k! q^(k−1)/(1−q)^k: the 13th and later ones are where phasic's factorial overflows.
+        assert!(close(found, exact, 1e-13), "{order}: {found} {exact}");
+        exact *= f64::from(order + 1) * q / (1.0 - q);
+    }
+    let beyond = jumps.factorial_moments(200);
+    assert!(matches!(beyond, Err(DistributionError::MomentRange { order: 100..=170 })), "{beyond:?}");
+    assert!(matches!(jumps.moments(200), Err(DistributionError::MomentRange { .. })));
+}
+
+#[test]
+fn quantiles_are_the_first_numbers_that_reach_them() {
+    let jumps_plan = plan(&negative_binomial(1, 0.5));
+    let jumps = jumps_plan.jumps(&[1.0]).unwrap();
+    let found = jumps.quantile(&[0.999, 0.0, 0.5, 0.75, 0.750_001, 1.0]).unwrap();
+    assert_eq!(found, [10, 0, 1, 2, 3, u64::MAX]);
+    // 1 − 2⁻⁵³ is the largest number below 1.
+    assert_eq!(jumps.quantile(&[1.0 - f64::EPSILON / 2.0]).unwrap(), [53]);
+    let mut builder = GraphBuilder::new(1).unwrap();
+    builder.set_was_dph(true);
+    let v: Vec<u32> = (0..4).map(|state| builder.add_vertex(&[state]).unwrap()).collect();
+    for pair in [(START, v[0]), (v[0], v[1]), (v[1], v[2]), (v[2], v[3])] {
+        builder.add_edge(pair.0, pair.1, Rate::Scalar(2.0)).unwrap();
+    }
+    let line = plan(&builder.finish());
+    assert_eq!(line.jumps(&[1.0]).unwrap().quantile(&[1.0, 0.1]).unwrap(), [3, 3]);
+}
+
+use crate::graph::START;
+
+#[test]
+fn questions_that_have_no_answer_are_refused() {
+    let graph = negative_binomial(2, 0.5);
+    let plan_ = plan(&graph);
+    let jumps = plan_.jumps(&[1.0]).unwrap().with_jump_limit(100);
+    let beyond = DistributionError::JumpLimit { index: 1, limit: 100 };
+    assert_eq!(jumps.pmf(&[100, 101]).unwrap_err(), beyond);
+    assert_eq!(
+        jumps.quantile(&[0.5, 1.0 - 1e-40, 0.9, -0.1]).unwrap_err(),
+        DistributionError::Probability { index: 3, value: -0.1 }
+    );
+    let slow = plan(&negative_binomial(1, 1e-3));
+    let limited = slow.jumps(&[1.0]).unwrap().with_jump_limit(100);
+    assert_eq!(
+        limited.quantile(&[0.01, 0.5]).unwrap_err(),
+        DistributionError::JumpLimit { index: 1, limit: 100 }
+    );
+    assert!(matches!(
+        plan_.jumps(&[]).unwrap_err(),
+        DistributionError::Evaluation(EvaluationError::ThetaLength { .. })
+    ));
+    assert_eq!(plan_.distribution(&[1.0]).unwrap_err(), DistributionError::DiscreteTime);
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let (a, b) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
+    builder.add_edge(START, a, Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(a, b, Rate::Scalar(1.0)).unwrap();
+    assert_eq!(plan(&builder.finish()).jumps(&[1.0]).unwrap_err(), DistributionError::ContinuousTime);
+    let short = jumps.reward_moments(&[1.0], 2).unwrap_err();
+    assert!(matches!(short, DistributionError::Evaluation(EvaluationError::RewardLength { .. })));
+}
+
+#[test]
+fn a_trap_keeps_its_mass_and_has_no_quantiles() {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let v: Vec<u32> = (0..3).map(|state| builder.add_vertex(&[state]).unwrap()).collect();
+    for (from, to) in [(START, v[0]), (v[0], v[1]), (v[0], v[2]), (v[1], v[2])] {
+        let rate = if from == v[1] { 0.0 } else { 1.0 };
+        builder.add_edge(from, to, Rate::Coefficients(&[rate])).unwrap();
+    }
+    let trapped = builder.finish().discretize(0.5).unwrap();
+    // At this θ nothing leads away from the second vertex.
+    let trapped = plan(&trapped);
+    let jumps = trapped.jumps(&[1.0, 0.0]).unwrap();
+    assert_eq!(jumps.survival(&[0, 1, 50]).unwrap(), [1.0, 0.5, 0.5]);
+    assert!(matches!(
+        jumps.quantile(&[0.4]).unwrap_err(),
+        DistributionError::Evaluation(EvaluationError::Trapped { .. })
+    ));
+    assert!(jumps.expectation().is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn every_number_agrees_with_sums_over_the_law(
+        recipe in recipe(1..=5),
+        returns in prop::collection::vec((0..5_usize, 0.1..2.0_f64), 0..3),
+    ) {
+        let graph = recipe.with_returns(true, &returns);
+        let law = pushed(&graph, 4000);
+        prop_assume!((law.iter().sum::<f64>() - 1.0).abs() < 1e-13);
+        let plan = plan(&graph);
+        let jumps = plan.jumps(&[1.0]).unwrap();
+        for (j, found) in jumps.pmf(&(0..40).collect::<Vec<_>>()).unwrap().into_iter().enumerate() {
+            prop_assert!((found - law[j]).abs() < 1e-14);
+        }
+        let mean_of = |f: &dyn Fn(f64) -> f64| law.iter().enumerate().map(|(j, p)| p * f(j as f64)).sum::<f64>();
+        let mean = mean_of(&|j| j);
+        prop_assert!(close(jumps.expectation().unwrap(), mean, 1e-11));
+        let variance = mean_of(&|j| (j - mean) * (j - mean));
+        prop_assert!((jumps.variance().unwrap() - variance).abs() < 1e-10 * (variance + 1e-3 * mean * mean));
+        for (power, found) in (1..).zip(jumps.moments(4).unwrap()) {
+            prop_assert!(close(found, mean_of(&|j| j.powi(power)), 1e-9));
+        }
+        for (order, found) in (1..).zip(jumps.factorial_moments(4).unwrap()) {
+            let falling = |j: f64| (0..order).map(|i| j - f64::from(i)).product::<f64>();
+            prop_assert!((found - mean_of(&falling)).abs() <= 1e-9 * found.abs() + 1e-12);
+        }
+        // Visits up to the end are the times of the plan; the states sum to what is alive.
+        let visits = jumps.accumulated_visits(&[0, 4000]).unwrap();
+        prop_assert!(close(visits.row(1).sum(), mean, 1e-10));
+        let state = jumps.stop_probability(&[3, 0]).unwrap();
+        prop_assert!((state.row(0).sum() - (1.0 - law[..4].iter().sum::<f64>())).abs() < 1e-13);
+        prop_assert_eq!(state.row(1), visits.row(0));
+    }
+
+    #[test]
+    fn moments_of_rewards_are_those_of_paths(recipe in recipe(1..=4), rewards in prop::collection::vec(0.0..3.0_f64, 6)) {
+        // Rewards that are multiples of a unit go through the law of the transform; here: mean, variance, and the
+        // third moment of R + R, which is eight times that of R.
+        let graph = recipe.graph(true);
+        let plan = plan(&graph);
+        let jumps = plan.jumps(&[1.0]).unwrap();
+        let list = &rewards[..recipe.vertex_count()];
+        let moments = jumps.reward_moments(list, 3).unwrap();
+        let rewarded = jumps.rewarded(list).unwrap();
+        prop_assert!(close(moments[0], rewarded.expectation(), 1e-13));
+        let second = rewarded.variance() + moments[0] * moments[0];
+        prop_assert!(close(moments[1], second, 1e-11));
+        let doubled: Vec<f64> = list.iter().map(|r| 2.0 * r).collect();
+        prop_assert!(close(jumps.reward_moments(&doubled, 3).unwrap()[2], 8.0 * moments[2], 1e-13));
+        prop_assert!(close(jumps.covariance(list, &doubled).unwrap(), 2.0 * rewarded.variance(), 1e-10));
+    }
+}
