@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Times are processor time of this process. A sample of `pdf100_s` is what `bench/workloads.json` calls "pdf at the grid
-//! for a new theta": the distribution is moved to θ and evaluated at 100 times from 0.02 to 2 means.
+//! for a new theta": the distribution is moved to θ and evaluated at 100 times from 0.02 to 2 means; `cdf100_s` is the same for the distribution function. `change_of_peak` is how
+//! much the densities change when the tolerance goes from 1e-10 to 1e-14. A likelihood is of 1000 observations.
 
 #![allow(clippy::print_stdout, reason = "printing is what this program is for")]
 
@@ -22,6 +23,8 @@ use std::hint::black_box;
 use workloads::{Workload, build, names};
 
 const DEFAULT_SAMPLES: usize = 7;
+/// Observations of a likelihood: the quantiles of (k + 1/2)/1000.
+const OBSERVATIONS: u32 = 1000;
 /// A sample repeats a short stage until it has taken this long.
 const SAMPLE_SECONDS: f64 = 5e-3;
 
@@ -48,9 +51,17 @@ fn measure(workload: &Workload, samples: usize) -> Result<serde_json::Value, Box
     let peak = tight.iter().fold(0.0_f64, |most, &value| most.max(value));
     let change = found.iter().zip(&tight).fold(0.0_f64, |most, (a, b)| most.max((a - b).abs())) / peak;
     let pdf = median(samples, || pdf100(&mut distribution, workload, &grid))?;
+    let cdf = median(samples, || cdf100(&mut distribution, workload, &grid))?;
+    let shares: Vec<f64> =
+        (0..OBSERVATIONS).map(|k| (f64::from(k) + 0.5) / f64::from(OBSERVATIONS)).collect();
+    let likelihood = plan.likelihood(&plan.distribution(&workload.theta)?.quantile(&shares)?)?;
+    let value = median(samples, || Ok(black_box(likelihood.value(&workload.theta)).map(drop)?))?;
+    let gradient =
+        median(samples, || Ok(black_box(likelihood.value_and_gradient(&workload.theta)).map(drop)?))?;
     Ok(json!({
         "workload": workload.name, "n": workload.n, "vertices": workload.graph.vertex_count(),
         "edges": workload.graph.edge_count(), "pdf100_s": pdf, "change_of_peak": change,
+        "cdf100_s": cdf, "likelihood1000_s": value, "likelihood1000_gradient_s": gradient,
     }))
 }
 
@@ -61,6 +72,16 @@ fn pdf100(
 ) -> Result<(), Box<dyn Error>> {
     distribution.set(black_box(&workload.theta))?;
     black_box(distribution.pdf(grid)?);
+    Ok(())
+}
+
+fn cdf100(
+    distribution: &mut Distribution<'_>,
+    workload: &Workload,
+    grid: &[f64],
+) -> Result<(), Box<dyn Error>> {
+    distribution.set(black_box(&workload.theta))?;
+    black_box(distribution.cdf(grid)?);
     Ok(())
 }
 

@@ -169,6 +169,35 @@ impl<'p> Chain<'p> {
         }
     }
 
+    /// Rate of being lost on the way back through the start, for the positions that lead there: continuous time only.
+    pub(crate) fn losses(&self) -> impl Iterator<Item = (u32, f64)> + '_ {
+        let share = self.kept_back();
+        self.pattern.back_forms.iter().map(move |&(at, form)| (at, share * self.values[form as usize]))
+    }
+
+    /// Adds to `gradient` what slopes with respect to rates, exits and losses mean for θ, in continuous time.
+    ///
+    /// `slopes` by entry of `pattern().out`, the others by position.
+    pub(crate) fn pull_back(&self, slopes: &[f64], exits: &[f64], losses: &[f64], gradient: &mut [f64]) {
+        let pattern = &self.pattern;
+        let mut forms = vec![0.0; self.values.len()];
+        let direct = pattern.forms.iter().zip(slopes).filter(|&(&form, _)| form != NO_FORM);
+        for (&form, &slope) in direct.chain(pattern.exit_forms.iter().zip(exits)) {
+            forms[form as usize] += slope;
+        }
+        let scale =
+            if self.choice == Start::Conditional { 1.0 / pattern.initial_sum(&self.values) } else { 1.0 };
+        for (returns, slopes) in [(&pattern.returns, slopes), (&pattern.exit_returns, exits)] {
+            for back in returns {
+                forms[back.form as usize] += scale * back.probability * slopes[back.at as usize];
+            }
+        }
+        for &(at, form) in &pattern.back_forms {
+            forms[form as usize] += self.kept_back() * losses[at as usize];
+        }
+        self.plan.pull_back_forms(&forms, gradient);
+    }
+
     /// The plan this is the process of.
     pub(crate) fn plan(&self) -> &'p Plan {
         self.plan

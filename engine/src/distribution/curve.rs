@@ -1,5 +1,6 @@
 //! Density, distribution function, survival and hazard at any number of times, in one sweep.
 
+use super::chain::Chain;
 use super::poisson::{self, Reach, Reciprocals};
 use super::sweep::{Precision, Segment, Sweep};
 use super::{Distribution, DistributionError};
@@ -94,23 +95,28 @@ impl Distribution<'_> {
         Ok(values.in_order(&order, self.defect()))
     }
 
-    /// How much mass a sweep to `horizon` may drop at a time so that the error of the density stays within the tolerance.
-    ///
-    /// A peak is at least the mass absorbed over the time it took, and dropped mass adds at most the largest exit rate.
+    /// How precise a sweep to `horizon` has to be.
     pub(super) fn precision(&self, horizon: f64, accuracy: Accuracy) -> Precision {
-        let fastest = self.chain.exits().iter().fold(0.0_f64, |most, &exit| most.max(exit));
-        match accuracy {
-            Accuracy::OfPeak => {
-                let mass = self.tolerance_of_peak * 1e-4 / (1.0 + fastest * horizon);
-                Precision { mass: mass.clamp(1e-30, 1e-18), relative: false }
-            }
-            Accuracy::OfValue => Precision { mass: 1e-30, relative: true },
-        }
+        precision(&self.chain, horizon, self.tolerance_of_peak, accuracy)
     }
 
     /// What is missing from certain absorption, if anything worth mentioning.
     pub(super) fn defect(&self) -> bool {
         self.chain.mass() < 1.0 - 1e-14
+    }
+}
+
+/// How much mass a sweep to `horizon` may drop at a time so that the error of the density stays within the tolerance.
+///
+/// A peak is at least the mass absorbed over the time it took, and dropped mass adds at most the largest exit rate.
+pub(super) fn precision(chain: &Chain<'_>, horizon: f64, tolerance: f64, accuracy: Accuracy) -> Precision {
+    let fastest = chain.exits().iter().fold(0.0_f64, |most, &exit| most.max(exit));
+    match accuracy {
+        Accuracy::OfPeak => {
+            let mass = tolerance * 1e-4 / (1.0 + fastest * horizon);
+            Precision { mass: mass.clamp(1e-30, 1e-18), relative: false }
+        }
+        Accuracy::OfValue => Precision { mass: 1e-30, relative: true },
     }
 }
 
@@ -131,7 +137,7 @@ impl Values {
         Self { found: vec![[0.0; 3]; count], done: 0, reach, reciprocals, means: Vec::new() }
     }
 
-    fn at_zero(&mut self, chain: &super::chain::Chain<'_>, times: &[f64]) {
+    fn at_zero(&mut self, chain: &Chain<'_>, times: &[f64]) {
         let zeros = times.partition_point(|&time| time <= 0.0);
         let flow =
             chain.start().iter().map(|&(at, probability)| probability * chain.exits()[at as usize]).sum();

@@ -75,6 +75,17 @@ pub enum DistributionError {
         /// Weights given.
         found: usize,
     },
+    /// A likelihood was asked for without any observation.
+    #[error("there are no observations; a likelihood needs at least one")]
+    NoObservations,
+    /// An observation is negative, infinite or not a number.
+    #[error("observation {index} (counted from 0) is {value}; observations must be finite and not negative")]
+    Observation {
+        /// Which one, counted from 0.
+        index: usize,
+        /// Its value.
+        value: f64,
+    },
     /// A tolerance is out of range.
     #[error("the tolerance is {value}; it must be from 1e-14 to 0.01")]
     Tolerance {

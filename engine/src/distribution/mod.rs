@@ -9,6 +9,7 @@
 )]
 #![allow(clippy::inline_always, reason = "kernels must be compiled with the instruction set of their caller")]
 
+mod adjoint;
 mod chain;
 mod compat;
 mod composition;
@@ -17,6 +18,7 @@ mod curve;
 mod discrete;
 mod error;
 mod kernel;
+mod likelihood;
 mod matrices;
 mod pattern;
 mod poisson;
@@ -28,6 +30,7 @@ mod states;
 mod subgraph;
 mod sweep;
 mod totals;
+mod trail;
 mod transform_error;
 
 pub use chain::Start;
@@ -39,6 +42,7 @@ pub use continuous::Distribution;
 pub use curve::Curve;
 pub use discrete::{JumpDistribution, JumpProbability};
 pub use error::DistributionError;
+pub use likelihood::Likelihood;
 pub use matrices::{
     Deficit, Listing, Matrices, MatrixError, MatrixOptions, SparseMatrix, graph_from_matrices, matrices,
 };
@@ -48,6 +52,10 @@ pub use sampling::{SampleLimits, Sampler, SamplingError, Visit};
 pub use subgraph::{first_passage, settle_deficit, started_at, time_in};
 pub use transform_error::TransformError;
 
+#[cfg(test)]
+mod double_double;
+#[cfg(test)]
+mod exactness;
 #[cfg(test)]
 mod random_graphs;
 #[cfg(test)]

@@ -86,32 +86,128 @@ pub(super) fn mix<const N: usize>(
     reciprocals: &mut Reciprocals,
     out: &mut [[f64; N]],
 ) {
-    let most = match reach {
-        Reach::Middle => 0.0,
-        Reach::Tails => series[0].iter().fold(0.0_f64, |most, &value| most.max(value)),
-    };
-    let mut first = 0;
-    while first < means.len() {
-        let limit = means[first] + SPREAD * means[first].sqrt() + 1.0;
-        let group = means[first..].iter().take(WIDTH).take_while(|&&x| x <= limit).count();
-        let range = first..first + group;
-        let (least, largest) = (means[first], means[range.end - 1]);
-        let depth = match reach {
-            Reach::Middle => MIDDLE,
-            Reach::Tails => {
-                let at = |x: f64| series[0].get(x as usize).or(series[0].last()).copied().unwrap_or(0.0);
-                (NEGLIGIBLE + (most / at(least).min(at(largest))).ln()).clamp(NEGLIGIBLE, DEEPEST)
-            }
-        };
-        let counts = window(least, depth).start..window(largest, depth).end;
+    let groups = Groups::new(means, series[0], reach);
+    for (range, counts) in groups {
         let reciprocals = reciprocals.up_to(counts.end);
-        let mut lanes = [least; WIDTH];
-        lanes[..group].copy_from_slice(&means[range.clone()]);
+        let lanes = lanes(&means[range.clone()]);
         let sums = Arch::new().dispatch(Mixture { lanes, series, counts, reciprocals });
         for (lane, out) in out[range].iter_mut().enumerate() {
             *out = std::array::from_fn(|number| sums[number][lane]);
         }
-        first += group;
+    }
+}
+
+/// The reverse of [`mix`]: for each mean `x`, adds `w_k(x) · coefficient[number]` to `out[number][k]`, as far as `out` goes.
+pub(super) fn spread<const N: usize>(
+    means: &[f64],
+    coefficients: &[[f64; N]],
+    series: &[f64],
+    reciprocals: &mut Reciprocals,
+    out: &mut [Vec<f64>; N],
+) {
+    for (range, counts) in Groups::new(means, series, Reach::Tails) {
+        let reciprocals = reciprocals.up_to(counts.end);
+        let mut scales = [[0.0; WIDTH]; N];
+        for (lane, coefficients) in coefficients[range.clone()].iter().enumerate() {
+            for number in 0..N {
+                scales[number][lane] = coefficients[number];
+            }
+        }
+        let lanes = lanes(&means[range]);
+        Arch::new().dispatch(Spread { lanes, scales, counts, reciprocals, out });
+    }
+}
+
+/// Means that are close enough to go side by side: their range, and the counts that matter to them.
+struct Groups<'a> {
+    means: &'a [f64],
+    series: &'a [f64],
+    reach: Reach,
+    most: f64,
+    first: usize,
+}
+
+impl<'a> Groups<'a> {
+    fn new(means: &'a [f64], series: &'a [f64], reach: Reach) -> Self {
+        let most = match reach {
+            Reach::Middle => 0.0,
+            Reach::Tails => series.iter().fold(0.0_f64, |most, &value| most.max(value)),
+        };
+        Self { means, series, reach, most, first: 0 }
+    }
+}
+
+impl Iterator for Groups<'_> {
+    type Item = (Range<usize>, Range<usize>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let means = self.means.get(self.first..).filter(|means| !means.is_empty())?;
+        let limit = means[0] + SPREAD * means[0].sqrt() + 1.0;
+        let group = means.iter().take(WIDTH).take_while(|&&x| x <= limit).count();
+        let (least, largest) = (means[0], means[group - 1]);
+        let depth = match self.reach {
+            Reach::Middle => MIDDLE,
+            Reach::Tails => {
+                let at = |x: f64| self.series.get(x as usize).or(self.series.last()).copied().unwrap_or(0.0);
+                (NEGLIGIBLE + (self.most / at(least).min(at(largest))).ln()).clamp(NEGLIGIBLE, DEEPEST)
+            }
+        };
+        let range = self.first..self.first + group;
+        self.first = range.end;
+        Some((range, window(least, depth).start..window(largest, depth).end))
+    }
+}
+
+/// Eight means: the first repeated in place of missing ones.
+fn lanes(means: &[f64]) -> [f64; WIDTH] {
+    let mut lanes = [means[0]; WIDTH];
+    lanes[..means.len()].copy_from_slice(means);
+    lanes
+}
+
+/// Weights of eight means added up over the means.
+struct Spread<'a, const N: usize> {
+    lanes: [f64; WIDTH],
+    scales: [[f64; WIDTH]; N],
+    counts: Range<usize>,
+    reciprocals: &'a [f64],
+    out: &'a mut [Vec<f64>; N],
+}
+
+impl<const N: usize> NullaryFnOnce for Spread<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { lanes, mut scales, counts, reciprocals, out } = self;
+        let first = lanes.map(|x| log_weight_below_mode(counts.start as f64, x).exp());
+        let mut weight = first;
+        let mut total = [0.0; WIDTH];
+        for k in counts.clone() {
+            for lane in 0..WIDTH {
+                total[lane] += weight[lane];
+                weight[lane] *= lanes[lane] * reciprocals[k + 1];
+            }
+        }
+        for scales in &mut scales {
+            for lane in 0..WIDTH {
+                scales[lane] /= total[lane];
+            }
+        }
+        weight = first;
+        let known = out.iter().map(Vec::len).min().unwrap_or(0).min(counts.end);
+        for k in counts.start..known {
+            for number in 0..N {
+                let mut products = [0.0; WIDTH];
+                for lane in 0..WIDTH {
+                    products[lane] = scales[number][lane] * weight[lane];
+                }
+                out[number][k] += products.iter().sum::<f64>();
+            }
+            for lane in 0..WIDTH {
+                weight[lane] *= lanes[lane] * reciprocals[k + 1];
+            }
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use super::chain::Chain;
 use super::kernel::{VANISHED, add_scaled, dot, step};
+use super::trail::{Part, Trail};
 use super::{DistributionError, poisson};
 
 /// Mean number of jumps in a segment that ends in the hope of a lower rate: at first, at least and at most.
@@ -74,7 +75,11 @@ pub(super) struct Sweep {
     stride: f64,
     /// Jumps taken.
     jumps: f64,
+    /// Most jumps of a segment, on average.
+    pub(super) longest: f64,
     precision: Precision,
+    /// The states of every segment, if they are wanted.
+    pub(super) trail: Option<Trail>,
 }
 
 impl Sweep {
@@ -94,7 +99,9 @@ impl Sweep {
             absorbed: 0.0,
             stride: SEGMENT,
             jumps: 0.0,
+            longest: LONGEST,
             precision,
+            trail: None,
         };
         sweep.restart(chain, precision);
         sweep
@@ -164,14 +171,14 @@ impl Sweep {
                 return Ok(());
             }
             self.stride = match rate / before {
-                fall if fall > 0.9 => (self.stride * 2.0).min(LONGEST),
+                fall if fall > 0.9 => (self.stride * 2.0).min(self.longest),
                 fall if fall < 0.7 => (self.stride * 0.5).max(SHORTEST),
                 _ => self.stride,
             };
             before = rate;
             let may_fall = chain.pattern().cut_below[self.active.end] > 0;
             let left = rate * (until - self.now);
-            let mean = if may_fall { self.stride } else { LONGEST };
+            let mean = if may_fall { self.stride } else { self.longest };
             self.jumps += mean.min(left);
             if self.jumps > MOST_JUMPS {
                 return Err(DistributionError::Jumps { time: self.now, rate });
@@ -202,6 +209,10 @@ impl Sweep {
         let last = first + self.weights.len();
         // P(more than k jumps), for the time spent in a state.
         let mut more = 1.0;
+        let mut trail = self.trail.take();
+        if let Some(trail) = &mut trail {
+            trail.begin(segment, first, &self.weights, &self.p, &self.active, self.reach);
+        }
         segment.flows.clear();
         self.end.fill(0.0);
         let mut touched = self.active.clone();
@@ -214,6 +225,9 @@ impl Sweep {
                 }
             }
             let rows = self.active.clone();
+            if let Some(trail) = &mut trail {
+                trail.state(&self.p, &rows);
+            }
             segment.flows.push(dot(&chain.exits()[rows.clone()], &self.p[rows.clone()]));
             if let Some(&weight) = k.checked_sub(first).and_then(|at| self.weights.get(at)) {
                 add_scaled(&mut self.end[rows.clone()], weight, &self.p[rows.clone()]);
@@ -230,6 +244,10 @@ impl Sweep {
             self.jump(chain, h);
             touched.start = touched.start.min(self.active.start);
         }
+        if let Some(trail) = &mut trail {
+            trail.end();
+        }
+        self.trail = trail;
         self.add_up(segment, h);
         std::mem::swap(&mut self.p, &mut self.end);
         self.next.fill(0.0);
@@ -238,6 +256,19 @@ impl Sweep {
         let arrived = self.weights.iter().zip(first..);
         let absorbed = |k: usize| segment.absorbed[k.min(segment.absorbed.len() - 1)];
         self.absorbed = arrived.map(|(weight, k)| weight * absorbed(k)).sum();
+    }
+
+    /// Runs a segment again from the state it began in, and returns its states.
+    pub(super) fn replay(&mut self, chain: &Chain<'_>, part: &Part) -> Part {
+        self.p.fill(0.0);
+        self.next.fill(0.0);
+        self.p[part.active.clone()].copy_from_slice(&part.initial);
+        (self.active, self.reach) = (part.active.clone(), part.reach);
+        let mut segment = Segment { begin: part.begin, end: part.end, rate: part.rate, ..Segment::default() };
+        let trail = self.trail.replace(Trail::of_all());
+        self.run(chain, &mut segment, None);
+        let replayed = std::mem::replace(&mut self.trail, trail).and_then(|mut trail| trail.parts.pop());
+        replayed.unwrap_or_default()
     }
 
     /// Masses absorbed and alive from the flows; the latter backwards, so that nothing cancels.

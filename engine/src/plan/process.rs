@@ -70,4 +70,9 @@ impl Plan {
             Err(self.invalid_weight(values))
         }
     }
+
+    /// Adds `Σ slopes[form] · ∂form/∂θ` to a gradient.
+    pub(crate) fn pull_back_forms(&self, slopes: &[f64], gradient: &mut [f64]) {
+        self.forms.pull_back(slopes, gradient);
+    }
 }

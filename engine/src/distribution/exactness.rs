@@ -1,0 +1,211 @@
+//! Everything a sweep gives, against dense matrix exponentials of 106 bits on random graphs.
+
+use proptest::prelude::*;
+
+use super::double_double::{Dd, Matrix, exponential};
+use super::tests::plan;
+use super::*;
+use crate::graph::{Graph, GraphBuilder, Rate, START};
+
+/// A graph in two parameters; returns to the start, parallel edges, missing initial probability and direct absorption
+/// occur.
+#[derive(Debug, Clone)]
+struct Recipe {
+    vertices: u32,
+    edges: Vec<(u32, u32, [f64; 2])>,
+    initial: Vec<(u32, f64)>,
+    theta: [f64; 2],
+    time: f64,
+}
+
+fn recipe() -> impl Strategy<Value = Recipe> {
+    (2..7_u32).prop_flat_map(|n| {
+        let rate = || prop::array::uniform2(prop_oneof![Just(0.0), 0.05..4.0_f64, 20.0..60.0_f64]);
+        let edges = prop::collection::vec((1..=n, 0..=n + 1, rate()), 0..3 * n as usize);
+        let onward = prop::collection::vec((0.1..2.0_f64).prop_map(|rate| [rate, 0.5]), n as usize);
+        let initial = prop::collection::vec((1..=n + 1, 0.05..0.4_f64), 1..3);
+        (edges, onward, initial, prop::array::uniform2(0.2..2.0_f64), 0.01..4.0_f64).prop_map(
+            move |(mut edges, onward, initial, theta, time)| {
+                edges.extend(onward.into_iter().zip(1..).map(|(rate, vertex)| (vertex, vertex + 1, rate)));
+                edges.retain(|&(from, to, _)| from != to);
+                Recipe { vertices: n + 2, edges, initial, theta, time }
+            },
+        )
+    })
+}
+
+impl Recipe {
+    fn graph(&self) -> Graph {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        for state in 1..self.vertices {
+            builder.add_vertex(&[state.cast_signed()]).unwrap();
+        }
+        for &(to, probability) in &self.initial {
+            builder.add_edge(START, to, Rate::Scalar(probability)).unwrap();
+        }
+        for (from, to, rate) in &self.edges {
+            builder.add_edge(*from, *to, Rate::Coefficients(rate)).unwrap();
+        }
+        builder.finish()
+    }
+
+    /// The generator among vertices `1..` at θ; the start leads on at once.
+    fn generator(&self, theta: [Dd; 2], start: Start) -> (Vec<Dd>, Matrix) {
+        let n = self.vertices as usize;
+        let mut alpha = vec![Dd::ZERO; n];
+        for &(to, probability) in &self.initial {
+            alpha[to as usize] = alpha[to as usize] + Dd::from(probability);
+        }
+        if start == Start::Conditional {
+            let sum = alpha.iter().fold(Dd::ZERO, |sum, &p| sum + p);
+            for p in &mut alpha {
+                *p = *p / sum;
+            }
+        }
+        let mut matrix = vec![vec![Dd::ZERO; n]; n];
+        for &(from, to, [a, b]) in &self.edges {
+            let rate = Dd::from(a) * theta[0] + Dd::from(b) * theta[1];
+            let row = &mut matrix[from as usize];
+            row[from as usize] = row[from as usize] - rate;
+            if to == START {
+                for (slot, &p) in row.iter_mut().zip(&alpha) {
+                    *slot = *slot + rate * p;
+                }
+            } else {
+                row[to as usize] = row[to as usize] + rate;
+            }
+        }
+        (alpha, matrix)
+    }
+
+    /// State probabilities at a time; the last entry is what was absorbed.
+    fn state(&self, theta: [Dd; 2], start: Start, time: f64) -> Vec<Dd> {
+        let (alpha, matrix) = self.generator(theta, start);
+        let power = exponential(&matrix, Dd::from(time));
+        let entry = |to: usize| alpha.iter().zip(&power).fold(Dd::ZERO, |sum, (&p, row)| sum + p * row[to]);
+        (0..matrix.len()).map(entry).collect()
+    }
+
+    /// Density and distribution function.
+    fn values(&self, theta: [Dd; 2], start: Start, time: f64) -> [Dd; 2] {
+        let state = self.state(theta, start, time);
+        let (_, matrix) = self.generator(theta, start);
+        let last = state.len() - 1;
+        let density = (1..last).fold(Dd::ZERO, |sum, v| sum + state[v] * matrix[v][last]);
+        [density, state[last]]
+    }
+
+    fn exact_theta(&self) -> [Dd; 2] {
+        self.theta.map(Dd::from)
+    }
+
+    /// Derivatives by differences so small that only 106 bits can form them.
+    fn slope(&self, start: Start, time: f64, which: usize, parameter: usize) -> f64 {
+        let step = Dd::from(2.0_f64.powi(-34));
+        let shifted = |step: Dd| {
+            let mut theta = self.exact_theta();
+            theta[parameter] = theta[parameter] + step;
+            self.values(theta, start, time)[which]
+        };
+        ((shifted(step) - shifted(-step)) / (step + step)).0
+    }
+}
+
+/// Errors are held to the size of what they came from.
+fn close(found: f64, wanted: f64, scale: f64) -> bool {
+    (found - wanted).abs() <= 1e-12 * scale.max(wanted.abs())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn densities_and_states_are_those_of_the_matrix_exponential(recipe in recipe(), conditional: bool) {
+        let start = if conditional { Start::Conditional } else { Start::AsGiven };
+        let plan = plan(&recipe.graph());
+        let distribution = plan.distribution(&recipe.theta).unwrap().start(start).unwrap();
+        let times = [recipe.time, 0.0, 0.1 * recipe.time, 3.0 * recipe.time];
+        let curve = distribution.curve(&times).unwrap();
+        let states = distribution.stop_probability(&times).unwrap();
+        let visits = distribution.accumulated_visiting_time(&times).unwrap();
+        let rate = recipe.generator(recipe.exact_theta(), start).1.iter().flatten().fold(0.0_f64, |m, x| m.max(x.0.abs()));
+        for (at, &time) in times.iter().enumerate() {
+            let [density, below] = recipe.values(recipe.exact_theta(), start, time);
+            prop_assert!(close(curve.pdf[at], density.0, rate), "pdf at {}: {} {}", time, curve.pdf[at], density.0);
+            prop_assert!(close(curve.cdf[at], below.0, 1.0), "cdf at {}: {} {}", time, curve.cdf[at], below.0);
+            let reached = |v: usize| distribution.chain.pattern().vertices.contains(&(v as u32));
+            let state = recipe.state(recipe.exact_theta(), start, time);
+            for v in (1..state.len() - 1).filter(|&v| reached(v)) {
+                prop_assert!(close(states[[at, v]], state[v].0, 1.0));
+            }
+            // What flows out of visits is what was absorbed since.
+            let matrix = recipe.generator(recipe.exact_theta(), start).1;
+            let out: f64 = (1..state.len() - 1).map(|v| visits[[at, v]] * matrix[v][state.len() - 1].0).sum();
+            prop_assert!(close(out + curve.cdf[1], curve.cdf[at], 1.0));
+        }
+    }
+
+    #[test]
+    fn gradients_are_those_of_the_matrix_exponential(recipe in recipe(), conditional: bool) {
+        let start = if conditional { Start::Conditional } else { Start::AsGiven };
+        let plan = plan(&recipe.graph());
+        let distribution = plan.distribution(&recipe.theta).unwrap().start(start).unwrap();
+        let times = [2.0 * recipe.time, recipe.time];
+        let slopes = [distribution.pdf_gradient(&times).unwrap().1, distribution.cdf_gradient(&times).unwrap().1];
+        let rate = recipe.generator(recipe.exact_theta(), start).1.iter().flatten().fold(0.0_f64, |m, x| m.max(x.0.abs()));
+        for (at, &time) in times.iter().enumerate() {
+            for parameter in 0..2 {
+                for (which, slopes) in slopes.iter().enumerate() {
+                    let wanted = recipe.slope(start, time, which, parameter);
+                    let found = slopes[[at, parameter]];
+                    prop_assert!(close(found, wanted, rate * (1.0 + rate * time)), "{} {} {} {}", which, parameter, found, wanted);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_log_likelihood_and_its_gradient_are_those_of_the_matrix_exponential(recipe in recipe()) {
+        let plan = plan(&recipe.graph());
+        let (seen, alive) = ([recipe.time, 0.3 * recipe.time, recipe.time], [0.5 * recipe.time]);
+        let likelihood = plan.censored_likelihood(&seen, &alive).unwrap();
+        let (value, gradient) = likelihood.value_and_gradient(&recipe.theta).unwrap();
+        prop_assert_eq!(value, likelihood.value(&recipe.theta).unwrap());
+        let start = Start::AsGiven;
+        let at = |time: f64| recipe.values(recipe.exact_theta(), start, time).map(|value| value.0);
+        let wanted = seen.iter().map(|&t| at(t)[0].ln()).sum::<f64>() + (1.0 - at(alive[0])[1]).ln();
+        prop_assume!(wanted > -100.0);
+        prop_assert!((value - wanted).abs() < 1e-11 * (1.0 + wanted.abs()), "{} {}", value, wanted);
+        for (parameter, &found) in gradient.iter().enumerate() {
+            let terms = seen.iter().map(|&t| recipe.slope(start, t, 0, parameter) / at(t)[0]);
+            let censored = -recipe.slope(start, alive[0], 1, parameter) / (1.0 - at(alive[0])[1]);
+            let all: Vec<f64> = terms.chain([censored]).collect();
+            let scale = all.iter().map(|term| term.abs()).sum::<f64>();
+            let wanted: f64 = all.iter().sum();
+            prop_assert!((found - wanted).abs() <= 1e-10 * (1.0 + scale), "{} {}", found, wanted);
+        }
+    }
+}
+
+#[test]
+fn a_likelihood_without_room_for_its_states_finds_them_again() {
+    let plan = plan(&super::tests::erlang(40));
+    let times: Vec<f64> = (1..60).map(f64::from).collect();
+    let likelihood = plan.likelihood(&times).unwrap();
+    let (_, kept) = likelihood.value_and_gradient(&[1.5]).unwrap();
+    // n k / θ − Σ t, whatever the path taken.
+    let wanted = 59.0 * 40.0 / 1.5 - times.iter().sum::<f64>();
+    assert!((kept[0] - wanted).abs() < 1e-9, "{} {wanted}", kept[0]);
+    let (_, again) = likelihood.with_room(1000).value_and_gradient(&[1.5]).unwrap();
+    assert!((again[0] - wanted).abs() < 1e-9, "{} {wanted}", again[0]);
+}
+
+#[test]
+fn impossible_observations_have_the_log_likelihood_minus_infinity() {
+    let plan = plan(&super::tests::erlang(2));
+    let (value, gradient) = plan.likelihood(&[0.0, 1.0]).unwrap().value_and_gradient(&[1.0]).unwrap();
+    assert!(value == f64::NEG_INFINITY && gradient[0].is_nan());
+    assert_eq!(plan.likelihood(&[]).unwrap_err(), DistributionError::NoObservations);
+    let error = plan.censored_likelihood(&[1.0], &[2.0, f64::INFINITY]).unwrap_err();
+    assert_eq!(error, DistributionError::Observation { index: 2, value: f64::INFINITY });
+}
