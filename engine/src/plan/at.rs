@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::chain::{self, Chain};
 use super::diagnosis::Traps;
 use super::joint::Joint;
-use super::kernel::{Factors, Outcome};
+use super::kernel::{Factors, Outcome, Powers};
 use super::{EvaluationError, Plan};
 use crate::graph::Graph;
 
@@ -24,7 +24,7 @@ pub struct At<'p> {
     /// Traps that do no harm, if there are any at this θ.
     traps: Option<Traps>,
     /// Storage of solutions between questions.
-    scratch: RefCell<Vec<Vec<f64>>>,
+    scratch: RefCell<Powers<f64>>,
 }
 
 impl Plan {
@@ -39,7 +39,7 @@ impl Plan {
             unit: self.rewards(None),
             start: self.start(),
             traps: None,
-            scratch: RefCell::default(),
+            scratch: RefCell::new(Powers::new()),
         };
         at.set(theta)?;
         Ok(at)
@@ -217,16 +217,13 @@ impl<'p> At<'p> {
     }
 
     pub(super) fn raw_moments(&self, rewards: &[f64], moments: &mut [f64]) {
-        let mut solutions = self.scratch.borrow_mut();
-        if solutions.len() < moments.len() {
-            solutions.resize_with(moments.len(), Vec::new);
-        }
-        let solutions = &mut solutions[..moments.len()];
-        chain::solve(self.plan, &self.factors, rewards, solutions);
+        let mut powers = self.scratch.borrow_mut();
+        powers.resize(moments.len(), self.plan.vertices.len());
+        self.factors.solve_all_powers(self.plan, rewards, &mut powers);
         let mut factorial = 1.0;
-        for ((moment, x), power) in moments.iter_mut().zip(solutions).zip(1_u32..) {
+        for ((moment, x), power) in moments.iter_mut().zip(powers.at(self.start)).zip(1_u32..) {
             factorial *= f64::from(power);
-            *moment = factorial * x[self.start];
+            *moment = factorial * x;
         }
     }
 

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use std::iter;
 use std::sync::{Mutex, PoisonError};
 
-use super::kernel::{Factors, Outcome};
+use super::kernel::{Factors, Outcome, Powers};
 use super::lane::Lanes;
 
 /// How many θ one pass over a plan evaluates. Twice the widest registers: most components are small, and their
@@ -160,16 +160,16 @@ impl NullaryFnOnce for Pass<'_, '_, '_> {
         space.factors.begin();
         for segment in &plan.schedule.segments {
             space.factors.eliminate(plan, segment);
-            space.factors.solve_powers(plan, segment, &batch.rewards, &mut space.solutions);
+            space.factors.solve_powers(plan, segment, &batch.rewards, &mut space.powers);
         }
         if space.factors.outcome() != Outcome::Good {
             return batch.one_by_one(first, count, out);
         }
         let mut factorial = 1.0;
-        for (number, x) in space.solutions.iter().enumerate() {
+        for (number, x) in space.powers.at(space.start).enumerate() {
             factorial *= (number + 1) as f64;
             for lane in 0..rows {
-                out[lane * count + number] = factorial * x[space.start].0[lane];
+                out[lane * count + number] = factorial * x.0[lane];
             }
         }
         Ok(())
@@ -179,13 +179,14 @@ impl NullaryFnOnce for Pass<'_, '_, '_> {
 /// What one thread works in.
 struct Workspace {
     factors: Factors<Lanes<WIDTH>>,
-    solutions: Vec<Vec<Lanes<WIDTH>>>,
+    powers: Powers<Lanes<WIDTH>>,
     start: usize,
 }
 
 impl Workspace {
     fn new(plan: &Plan, count: usize) -> Self {
-        let solutions = vec![vec![Lanes([0.0; WIDTH]); plan.vertices.len()]; count];
-        Self { factors: Factors::new(plan, false), solutions, start: plan.start() }
+        let mut powers = Powers::new();
+        powers.resize(count, plan.vertices.len());
+        Self { factors: Factors::new(plan, false), powers, start: plan.start() }
     }
 }

@@ -12,15 +12,17 @@ pub(super) struct Chain {
 
 /// Solves a chain as long as `solutions`, which keep their storage.
 pub(super) fn solve(plan: &Plan, factors: &Factors<f64>, rewards: &[f64], solutions: &mut [Vec<f64>]) {
-    factors.solve_all_powers(plan, rewards, solutions);
+    for length in 1..=solutions.len() {
+        solve_last(plan, factors, rewards, &mut solutions[..length]);
+    }
 }
 
 /// Solves for the last of a chain whose others are solved.
 pub(super) fn solve_last(plan: &Plan, factors: &Factors<f64>, rewards: &[f64], solutions: &mut [Vec<f64>]) {
     if let [before @ .., x] = solutions {
-        let source = Source { rewards, of: before.last().map(|x| &x[..]) };
+        let source = Source { rewards, of: before.last().map(|x| x.as_chunks::<1>().0) };
         x.resize(plan.vertices.len(), 0.0);
-        factors.solve_all(plan, source, x);
+        factors.solve_all(plan, source, x.as_chunks_mut::<1>().0);
     }
 }
 

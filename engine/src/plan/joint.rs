@@ -60,8 +60,12 @@ impl<'a> Joint<'a> {
         let Spread { values, noise } = Spread::new(at, &first, second.as_ref().unwrap_or(&first));
         let mut covariances = vec![0.0; values.len()];
         let mut errors = covariances.clone();
-        at.factors.solve_all(at.plan, Source { rewards: &values, of: None }, &mut covariances);
-        at.factors.solve_all(at.plan, Source { rewards: &noise, of: None }, &mut errors);
+        at.factors.solve_all(
+            at.plan,
+            Source { rewards: &values, of: None },
+            covariances.as_chunks_mut::<1>().0,
+        );
+        at.factors.solve_all(at.plan, Source { rewards: &noise, of: None }, errors.as_chunks_mut::<1>().0);
         Self { first, second, covariances, error: errors[at.start] }
     }
 

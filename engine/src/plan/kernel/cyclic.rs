@@ -142,35 +142,37 @@ impl<L: Lane> Factors<L> {
     }
 
     #[inline(always)]
-    pub(super) fn solve_component(
+    pub(super) fn solve_component<const N: usize>(
         &self,
         plan: &Plan,
         range: Range<usize>,
-        source: Source<'_, L>,
-        x: &mut [L],
+        source: Source<'_, L, N>,
+        x: &mut [[L; N]],
     ) {
         let base = self.base(plan, range.start);
-        for at in range.clone() {
-            let outer = plan.outer.range(at);
-            let mut sum = self.earned(at, source);
-            for (&column, &form) in plan.outer.items[outer.clone()].iter().zip(&plan.outer_forms[outer]) {
-                sum = sum + self.values[form as usize] * x[column as usize];
+        for number in 0..N {
+            for at in range.clone() {
+                let outer = plan.outer.range(at);
+                let mut sum = self.earned_for(number, at, source, x);
+                for (&column, &form) in plan.outer.items[outer.clone()].iter().zip(&plan.outer_forms[outer]) {
+                    sum = sum + self.values[form as usize] * x[column as usize][number];
+                }
+                let lower = plan.lower.range(at);
+                let factors = &self.lower[lower.start - base.lower..lower.end - base.lower];
+                for (&factor, &row) in factors.iter().zip(&plan.lower.items[lower]) {
+                    sum = sum + factor * x[row as usize][number];
+                }
+                x[at][number] = sum;
             }
-            let lower = plan.lower.range(at);
-            let factors = &self.lower[lower.start - base.lower..lower.end - base.lower];
-            for (&factor, &row) in factors.iter().zip(&plan.lower.items[lower]) {
-                sum = sum + factor * x[row as usize];
+            for at in range.clone().rev() {
+                let mut sum = x[at][number];
+                let upper = plan.upper.range(at);
+                let values = &self.upper[upper.start - base.upper..upper.end - base.upper];
+                for (&value, &column) in values.iter().zip(&plan.upper.items[upper]) {
+                    sum = sum + value * x[column as usize][number];
+                }
+                x[at][number] = sum * self.inverse[at - base.position];
             }
-            x[at] = sum;
-        }
-        for at in range.rev() {
-            let mut sum = x[at];
-            let upper = plan.upper.range(at);
-            let values = &self.upper[upper.start - base.upper..upper.end - base.upper];
-            for (&value, &column) in values.iter().zip(&plan.upper.items[upper]) {
-                sum = sum + value * x[column as usize];
-            }
-            x[at] = sum * self.inverse[at - base.position];
         }
     }
 }

@@ -5,12 +5,14 @@
 //! whatever the rates. Nothing is allocated.
 
 mod cyclic;
+mod powers;
 mod singles;
 mod transposed;
 mod tree;
 
 use std::ops::Range;
 
+pub(super) use powers::Powers;
 use pulp::{Arch, NullaryFnOnce};
 
 use super::Plan;
@@ -41,12 +43,13 @@ pub(super) struct Factors<L> {
     pivots_seen: Watch<L>,
 }
 
-/// Right-hand side of a solve: rewards (ones if none) times an earlier solution (ones if none).
+/// Right-hand sides of `N` solves, each of the solution before times the rewards; the first of the last of an earlier
+/// `N`, or of ones if there is none.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Source<'a, L> {
+pub(super) struct Source<'a, L, const N: usize> {
     /// By position; the start's is 0.
     pub(super) rewards: &'a [f64],
-    pub(super) of: Option<&'a [L]>,
+    pub(super) of: Option<&'a [[L; N]]>,
 }
 
 /// The first index of what is kept: of the entries of both factors, and of positions.
@@ -141,7 +144,13 @@ impl<L: Lane> Factors<L> {
 
     /// Solves for one segment; the solutions of those before it must be in `x`.
     #[inline(always)]
-    pub(super) fn solve(&self, plan: &Plan, segment: &Segment, source: Source<'_, L>, x: &mut [L]) {
+    pub(super) fn solve<const N: usize>(
+        &self,
+        plan: &Plan,
+        segment: &Segment,
+        source: Source<'_, L, N>,
+        x: &mut [[L; N]],
+    ) {
         match segment.kind {
             Kind::Chain => self.solve_chain(plan, segment.range.clone(), source, x),
             Kind::Singles => self.solve_singles(plan, segment.range.clone(), source, x),
@@ -150,34 +159,34 @@ impl<L: Lane> Factors<L> {
         }
     }
 
-    /// Solves a segment for a chain of solutions, each the next one's right-hand side times the rewards.
+    /// What each unit of an earlier solution earns at a position.
     #[inline(always)]
-    pub(super) fn solve_powers(
-        &self,
-        plan: &Plan,
-        segment: &Segment,
-        rewards: &[f64],
-        solutions: &mut [Vec<L>],
-    ) {
-        for number in 0..solutions.len() {
-            let (before, x) = solutions.split_at_mut(number);
-            let source = Source { rewards, of: before.last().map(|x| &x[..]) };
-            self.solve(plan, segment, source, &mut x[0]);
-        }
+    fn reward(&self, at: usize, rewards: &[f64]) -> L {
+        let reward = L::splat(rewards[at]);
+        // Right-hand sides of jumps scale with the rate.
+        self.total.get(at).map_or(reward, |&total| reward * total)
     }
 
-    /// What is earned at a position, before its outer edges are followed.
+    /// What is earned at a position, before its outer edges are followed: for the first of the solutions.
     #[inline(always)]
-    fn earned(&self, at: usize, source: Source<'_, L>) -> L {
-        let mut sum = L::splat(source.rewards[at]);
-        if let Some(of) = source.of {
-            sum = sum * of[at];
+    fn earned<const N: usize>(&self, at: usize, source: Source<'_, L, N>) -> L {
+        let reward = self.reward(at, source.rewards);
+        source.of.map_or(reward, |of| reward * of[at][N - 1])
+    }
+
+    /// The same for any of the solutions, once those before it are known.
+    #[inline(always)]
+    fn earned_for<const N: usize>(
+        &self,
+        number: usize,
+        at: usize,
+        source: Source<'_, L, N>,
+        x: &[[L; N]],
+    ) -> L {
+        match number.checked_sub(1) {
+            None => self.earned(at, source),
+            Some(before) => self.reward(at, source.rewards) * x[at][before],
         }
-        // Right-hand sides of jumps scale with the rate.
-        if let Some(&total) = self.total.get(at) {
-            sum = sum * total;
-        }
-        sum
     }
 
     /// In discrete time, the sum of each position's weights.
@@ -207,7 +216,7 @@ impl Factors<f64> {
         self.begin();
         let arch = Arch::new();
         for segment in &plan.schedule.segments {
-            if segment.kind.is_wide() {
+            if segment.kind.has_long_loops() {
                 arch.dispatch(Eliminate { factors: self, plan, segment });
             } else {
                 self.eliminate(plan, segment);
@@ -216,29 +225,16 @@ impl Factors<f64> {
         self.outcome()
     }
 
-    /// Solves for a chain of solutions, as long as `solutions`, which keep their storage.
-    ///
-    /// All of them segment by segment: lists and factors are at hand for the second, and its latencies overlap with those
-    /// of the first.
-    pub(super) fn solve_all_powers(&self, plan: &Plan, rewards: &[f64], solutions: &mut [Vec<f64>]) {
-        for x in &mut *solutions {
-            x.resize(plan.vertices.len(), 0.0);
-        }
-        let arch = Arch::new();
-        for segment in &plan.schedule.segments {
-            if segment.kind.is_wide() {
-                arch.dispatch(SolvePowers { factors: self, plan, segment, rewards, solutions });
-            } else {
-                self.solve_powers(plan, segment, rewards, solutions);
-            }
-        }
-    }
-
     /// Solves for everything.
-    pub(super) fn solve_all(&self, plan: &Plan, source: Source<'_, f64>, x: &mut [f64]) {
+    pub(super) fn solve_all<const N: usize>(
+        &self,
+        plan: &Plan,
+        source: Source<'_, f64, N>,
+        x: &mut [[f64; N]],
+    ) {
         let arch = Arch::new();
         for segment in &plan.schedule.segments {
-            if segment.kind.is_wide() {
+            if segment.kind.has_long_rows() {
                 arch.dispatch(Solve { factors: self, plan, segment, source, x });
             } else {
                 self.solve(plan, segment, source, x);
@@ -248,9 +244,14 @@ impl Factors<f64> {
 }
 
 impl Kind {
-    /// Whether long loops make wide instructions worth their while at a single θ.
-    fn is_wide(self) -> bool {
-        matches!(self, Self::Chain | Self::Cyclic { dense: true })
+    /// Whether an elimination at a single θ has loops that are worth wide instructions.
+    fn has_long_loops(self) -> bool {
+        self == Self::Chain || self.has_long_rows()
+    }
+
+    /// Whether solves have, too.
+    fn has_long_rows(self) -> bool {
+        self == Self::Cyclic { dense: true }
     }
 }
 
@@ -272,37 +273,19 @@ impl NullaryFnOnce for Eliminate<'_> {
 }
 
 /// A segment's solve, likewise.
-struct Solve<'a> {
+struct Solve<'a, const N: usize> {
     factors: &'a Factors<f64>,
     plan: &'a Plan,
     segment: &'a Segment,
-    source: Source<'a, f64>,
-    x: &'a mut [f64],
+    source: Source<'a, f64, N>,
+    x: &'a mut [[f64; N]],
 }
 
-impl NullaryFnOnce for Solve<'_> {
+impl<const N: usize> NullaryFnOnce for Solve<'_, N> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
         self.factors.solve(self.plan, self.segment, self.source, self.x);
-    }
-}
-
-/// A segment's solves for a chain of solutions, likewise.
-struct SolvePowers<'a> {
-    factors: &'a Factors<f64>,
-    plan: &'a Plan,
-    segment: &'a Segment,
-    rewards: &'a [f64],
-    solutions: &'a mut [Vec<f64>],
-}
-
-impl NullaryFnOnce for SolvePowers<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        self.factors.solve_powers(self.plan, self.segment, self.rewards, self.solutions);
     }
 }

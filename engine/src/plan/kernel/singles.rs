@@ -28,12 +28,24 @@ impl<L: Lane> Factors<L> {
     /// What a segment adds is summed apart. Equal terms are rounded alike, so that the error of a plain sum grows with its
     /// length: at a million positions that is 6e-11, and this way 5e-13.
     #[inline(always)]
-    pub(super) fn solve_chain(&self, plan: &Plan, range: Range<usize>, source: Source<'_, L>, x: &mut [L]) {
+    pub(super) fn solve_chain<const N: usize>(
+        &self,
+        plan: &Plan,
+        range: Range<usize>,
+        source: Source<'_, L, N>,
+        x: &mut [[L; N]],
+    ) {
         let base = self.base(plan, range.start).position;
-        let (before, mut sum) = (x[range.start - 1], L::splat(0.0));
+        let before = x[range.start - 1];
+        let mut sums = [L::splat(0.0); N];
         for at in range {
-            sum = sum + self.earned(at, source) * self.inverse[at - base];
-            x[at] = before + sum;
+            let time = self.reward(at, source.rewards) * self.inverse[at - base];
+            let mut earlier = source.of.map(|of| of[at][N - 1]);
+            for ((x, sum), &before) in x[at].iter_mut().zip(&mut sums).zip(&before) {
+                *sum = *sum + earlier.map_or(time, |earlier| time * earlier);
+                *x = before + *sum;
+                earlier = Some(*x);
+            }
         }
     }
 
@@ -57,23 +69,43 @@ impl<L: Lane> Factors<L> {
     /// The value of the position solved last, often the one before, comes in last and multiplied by a probability, so
     /// that a run of positions waits for one product and one sum each.
     #[inline(always)]
-    pub(super) fn solve_singles(&self, plan: &Plan, range: Range<usize>, source: Source<'_, L>, x: &mut [L]) {
+    pub(super) fn solve_singles<const N: usize>(
+        &self,
+        plan: &Plan,
+        range: Range<usize>,
+        source: Source<'_, L, N>,
+        x: &mut [[L; N]],
+    ) {
         let base = self.base(plan, range.start).position;
         let mut outer = plan.outer.rows(range.start, &plan.outer_forms);
+        let zero = [L::splat(0.0); N];
+        // Kept at hand: reading back together what was written one by one would wait for all of it to arrive.
+        let mut before = range.start.checked_sub(1).map_or(zero, |before| x[before]);
         for at in range {
-            let mut sum = self.earned(at, source);
             let inverse = self.inverse[at - base];
             let (columns, forms) = outer.advance();
-            x[at] = if let (Some((&last, columns)), Some((&form, forms))) =
-                (columns.split_last(), forms.split_last())
+            let mut later = zero;
+            if let (Some((&last, columns)), Some((&form, forms))) = (columns.split_last(), forms.split_last())
             {
                 for (&column, &form) in columns.iter().zip(forms) {
-                    sum = sum + self.values[form as usize] * x[column as usize];
+                    let weight = self.values[form as usize];
+                    for (sum, &x) in later.iter_mut().zip(&x[column as usize]) {
+                        *sum = *sum + weight * x;
+                    }
                 }
-                sum * inverse + (self.values[form as usize] * inverse) * x[last as usize]
-            } else {
-                sum * inverse
-            };
+                let probability = self.values[form as usize] * inverse;
+                let last = if last as usize + 1 == at { before } else { x[last as usize] };
+                for (sum, x) in later.iter_mut().zip(last) {
+                    *sum = *sum * inverse + probability * x;
+                }
+            }
+            let time = self.reward(at, source.rewards) * inverse;
+            let mut earlier = source.of.map(|of| of[at][N - 1]);
+            for (x, later) in before.iter_mut().zip(later) {
+                *x = earlier.map_or(time, |earlier| time * earlier) + later;
+                earlier = Some(*x);
+            }
+            x[at] = before;
         }
     }
 }

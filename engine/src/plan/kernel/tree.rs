@@ -61,37 +61,42 @@ impl<L: Lane> Factors<L> {
 
     /// As for any component, with the value that is waited for multiplied last.
     #[inline(always)]
-    pub(super) fn solve_tree(&self, plan: &Plan, range: Range<usize>, source: Source<'_, L>, x: &mut [L]) {
+    pub(super) fn solve_tree<const N: usize>(
+        &self,
+        plan: &Plan,
+        range: Range<usize>,
+        source: Source<'_, L, N>,
+        x: &mut [[L; N]],
+    ) {
         let base = self.base(plan, range.start);
         let values = &self.values[..];
-        let mut outer = plan.outer.rows(range.start, &plan.outer_forms);
-        let mut lower = plan.lower.rows_kept(range.start, &self.lower, base.lower);
-        for at in range.clone() {
-            x[at] = self.earned(at, source);
-        }
-        for at in range.clone() {
-            let mut sum = x[at];
-            let (columns, forms) = outer.advance();
-            for (&column, &form) in columns.iter().zip(forms) {
-                sum = sum + values[form as usize] * x[column as usize];
+        for number in 0..N {
+            let mut outer = plan.outer.rows(range.start, &plan.outer_forms);
+            let mut lower = plan.lower.rows_kept(range.start, &self.lower, base.lower);
+            for at in range.clone() {
+                let mut sum = self.earned_for(number, at, source, x);
+                let (columns, forms) = outer.advance();
+                for (&column, &form) in columns.iter().zip(forms) {
+                    sum = sum + values[form as usize] * x[column as usize][number];
+                }
+                let (rows, factors) = lower.advance();
+                for (&row, &factor) in rows.iter().zip(factors) {
+                    sum = sum + factor * x[row as usize][number];
+                }
+                x[at][number] = sum;
             }
-            let (rows, factors) = lower.advance();
-            for (&row, &factor) in rows.iter().zip(factors) {
-                sum = sum + factor * x[row as usize];
+            let mut end = plan.upper.start[range.end] as usize;
+            for at in range.clone().rev() {
+                let start = plan.upper.start[at] as usize;
+                let inverse = self.inverse[at - base.position];
+                let mut sum = x[at][number] * inverse;
+                for entry in start..end {
+                    let column = plan.upper.items[entry] as usize;
+                    sum = sum + (self.upper[entry - base.upper] * inverse) * x[column][number];
+                }
+                x[at][number] = sum;
+                end = start;
             }
-            x[at] = sum;
-        }
-        let mut end = plan.upper.start[range.end] as usize;
-        for at in range.rev() {
-            let start = plan.upper.start[at] as usize;
-            let inverse = self.inverse[at - base.position];
-            let mut sum = x[at] * inverse;
-            for entry in start..end {
-                let column = plan.upper.items[entry] as usize;
-                sum = sum + (self.upper[entry - base.upper] * inverse) * x[column];
-            }
-            x[at] = sum;
-            end = start;
         }
     }
 }
