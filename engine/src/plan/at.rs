@@ -144,12 +144,12 @@ impl<'p> At<'p> {
     /// An entry is NaN where there is no derivative: at a θ that closes the only edges into a trap. The same holds for
     /// all gradients.
     pub fn expectation_gradient(&self) -> Vec<f64> {
-        self.gradient(self.moment_slope(&self.unit, 1))
+        self.moment_by_parameter(&self.unit, 1)
     }
 
     /// Gradient of the `power`-th raw moment with respect to θ: `power` adjoint solves. Zero for power 0.
     pub fn moment_gradient(&self, power: usize) -> Vec<f64> {
-        self.gradient(self.moment_slope(&self.unit, power))
+        self.moment_by_parameter(&self.unit, power)
     }
 
     /// Gradient of the variance with respect to θ: two adjoint solves.
@@ -269,6 +269,17 @@ impl<'p> At<'p> {
         let joint = Joint::new(self, first, second);
         let adjoints = joint.adjoints(self);
         move |at, target| joint.slope(self.plan.discrete, &adjoints, at, target)
+    }
+
+    pub(super) fn moment_by_parameter(&self, rewards: &[f64], power: usize) -> Vec<f64> {
+        let chain = Chain::of_moment(self, rewards, power);
+        match (chain.as_single(self.plan), &self.traps) {
+            // The usual case, without a choice for each edge.
+            (Some((x, adjoint)), None) => self
+                .plan
+                .by_parameter(|at, target| adjoint[at] * (target.map_or(0.0, |target| x[target]) - x[at])),
+            _ => self.gradient(|at, target| chain.slope(self.plan, rewards, at, target)),
+        }
     }
 
     pub(super) fn gradient(&self, slope: impl Fn(usize, Option<usize>) -> f64) -> Vec<f64> {

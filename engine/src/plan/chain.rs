@@ -52,6 +52,15 @@ impl Chain {
         Self { solutions, adjoints }
     }
 
+    /// The solution and its adjoint where there is one and weights are rates: the derivative is then
+    /// `adjoint[v] (x[u] − x[v])`.
+    pub(super) fn as_single(&self, plan: &Plan) -> Option<(&[f64], &[f64])> {
+        match (&self.solutions[..], &self.adjoints[..]) {
+            ([x], [adjoint]) if !plan.discrete => Some((x, adjoint)),
+            _ => None,
+        }
+    }
+
     /// The derivative with respect to a weight.
     ///
     /// For `A x = b` with adjoint `λ = A⁻ᵀ e`, a weight w(v,u) contributes `λ_v (x_u − x_v)`, and in discrete time, where

@@ -239,6 +239,19 @@ impl Forms {
 
     /// Adds `slope[form] · ∂form/∂θ` to `gradient`, for all forms.
     pub(super) fn pull_back(&self, slopes: &[f64], gradient: &mut [f64]) {
+        if let [gradient] = gradient {
+            // Four sums that do not wait for one another.
+            let mut sums = [0.0; 4];
+            for (slopes, coefficients) in slopes.chunks(4).zip(self.coefficients.chunks(4)) {
+                for ((sum, slope), coefficient) in sums.iter_mut().zip(slopes).zip(coefficients) {
+                    *sum += slope * coefficient;
+                }
+            }
+            let further =
+                self.further.iter().map(|&(form, _, coefficient)| slopes[form as usize] * coefficient);
+            *gradient += sums.iter().sum::<f64>() + further.sum::<f64>();
+            return;
+        }
         if gradient.is_empty() {
             return;
         }

@@ -57,12 +57,12 @@ impl Rewarded<'_, '_> {
 
     /// Gradient of the expectation with respect to θ.
     pub fn expectation_gradient(&self) -> Vec<f64> {
-        self.at.gradient(self.at.moment_slope(&self.rewards, 1))
+        self.at.moment_by_parameter(&self.rewards, 1)
     }
 
     /// Gradient of the `power`-th raw moment with respect to θ.
     pub fn moment_gradient(&self, power: usize) -> Vec<f64> {
-        self.at.gradient(self.at.moment_slope(&self.rewards, power))
+        self.at.moment_by_parameter(&self.rewards, power)
     }
 
     /// Gradient of the variance with respect to θ.

@@ -49,6 +49,8 @@ pub(super) struct Schedule {
     /// The position after the last of each position's supernode: consecutive positions each of whose upper lists is the
     /// next position and that position's upper list.
     pub(super) supernode_end: Vec<u32>,
+    /// The form that is 0 for every θ, which many positions have for their exit.
+    pub(super) zero_form: Option<u32>,
 }
 
 impl Schedule {
@@ -57,6 +59,7 @@ impl Schedule {
         let mut schedule = Self {
             tails: contiguous_tails(&plan.upper),
             supernode_end: supernodes(&plan.upper),
+            zero_form: (0..plan.forms.count()).find(|&form| plan.forms.is_zero(form)).map(|form| form as u32),
             ..Self::default()
         };
         let mut forms = FormCursor::default();
@@ -76,7 +79,7 @@ impl Schedule {
         let mut begin = range.start;
         while begin < range.end {
             let limit = range.end.min(begin + LONGEST_RUN);
-            let chain = (begin..limit).take_while(|&at| is_link(plan, at)).count();
+            let chain = (begin..limit).take_while(|&at| self.is_link(plan, at)).count();
             if chain >= SHORTEST_CHAIN {
                 self.push(plan, begin..begin + chain, Kind::Chain, forms);
                 begin += chain;
@@ -85,7 +88,7 @@ impl Schedule {
             let mut links = 0;
             let mut end = begin + chain;
             while end < limit && links < SHORTEST_CHAIN {
-                links = if is_link(plan, end) { links + 1 } else { 0 };
+                links = if self.is_link(plan, end) { links + 1 } else { 0 };
                 end += 1;
             }
             if links == SHORTEST_CHAIN {
@@ -94,6 +97,12 @@ impl Schedule {
             self.push(plan, begin..end, Kind::Singles, forms);
             begin = end;
         }
+    }
+
+    /// Whether a position's only edge leads to the position before.
+    fn is_link(&self, plan: &Plan, at: usize) -> bool {
+        let outer = plan.outer.of(at);
+        outer.len() == 1 && outer[0] as usize + 1 == at && Some(plan.exit_forms[at]) == self.zero_form
     }
 
     fn push(&mut self, plan: &Plan, range: Range<usize>, kind: Kind, cursor: &mut FormCursor) {
@@ -113,12 +122,6 @@ fn kind_of_component(plan: &Plan, range: Range<usize>) -> Kind {
         }
     }
     if fills { Kind::Cyclic { dense: multiply_adds > DENSE * range.len() } } else { Kind::Tree }
-}
-
-/// Whether a position's only edge leads to the position before.
-fn is_link(plan: &Plan, at: usize) -> bool {
-    let outer = plan.outer.of(at);
-    outer.len() == 1 && outer[0] as usize + 1 == at && plan.forms.is_zero(plan.exit_forms[at] as usize)
 }
 
 /// How many forms the segments so far have used: forms are numbered by first use.

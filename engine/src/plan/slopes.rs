@@ -9,13 +9,18 @@ use crate::graph::Graph;
 
 impl Plan {
     /// The gradient with respect to θ, given the slope of every weight.
+    #[inline]
     pub(super) fn by_parameter(&self, slope: impl Fn(usize, Option<usize>) -> f64) -> Vec<f64> {
         let mut slopes = vec![0.0; self.forms.count()];
-        for at in 0..self.vertices.len() {
-            slopes[self.exit_forms[at] as usize] += slope(at, None);
-            for (lists, forms) in [(&self.inner, &self.inner_forms), (&self.outer, &self.outer_forms)] {
-                for entry in lists.range(at) {
-                    slopes[forms[entry] as usize] += slope(at, Some(lists.items[entry] as usize));
+        let mut inner = self.inner.rows(0, &self.inner_forms);
+        let mut outer = self.outer.rows(0, &self.outer_forms);
+        for (at, &form) in self.exit_forms.iter().enumerate() {
+            if Some(form) != self.schedule.zero_form {
+                slopes[form as usize] += slope(at, None);
+            }
+            for (targets, forms) in [inner.advance(), outer.advance()] {
+                for (&target, &form) in targets.iter().zip(forms) {
+                    slopes[form as usize] += slope(at, Some(target as usize));
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Transposed solves, for sojourn times and gradients.
 
+use std::ops::Range;
+
 use super::Factors;
 use crate::plan::Plan;
 
@@ -10,11 +12,7 @@ impl Factors<f64> {
         debug_assert!(self.keep, "transposed solves need the factors of all components");
         for block in plan.blocks().rev() {
             if !block.cyclic {
-                // Edges lead from later positions to earlier ones.
-                for at in block.range.rev() {
-                    z[at] *= self.inverse[at];
-                    self.spread_outer(plan, at, z);
-                }
+                self.spread_singles(plan, block.range, z);
                 continue;
             }
             for at in block.range.clone() {
@@ -31,6 +29,32 @@ impl Factors<f64> {
                 }
                 self.spread_outer(plan, at, z);
             }
+        }
+    }
+
+    /// Edges lead from later positions to earlier ones; what goes to the next one is handed on without a detour through
+    /// memory.
+    fn spread_singles(&self, plan: &Plan, range: Range<usize>, z: &mut [f64]) {
+        let starts = &plan.outer.start[range.start..=range.end];
+        let mut end = starts[range.len()] as usize;
+        let mut handed_on = 0.0;
+        for (at, &start) in range.clone().zip(starts).rev() {
+            let start = start as usize;
+            let value = (z[at] + handed_on) * self.inverse[at];
+            z[at] = value;
+            handed_on = 0.0;
+            for (&column, &form) in plan.outer.items[start..end].iter().zip(&plan.outer_forms[start..end]) {
+                let passed_on = self.values[form as usize] * value;
+                if column as usize + 1 == at {
+                    handed_on = passed_on;
+                } else {
+                    z[column as usize] += passed_on;
+                }
+            }
+            end = start;
+        }
+        if let Some(before) = range.start.checked_sub(1) {
+            z[before] += handed_on;
         }
     }
 
