@@ -121,7 +121,7 @@ pub(super) fn precision(chain: &Chain<'_>, horizon: f64, tolerance: f64, accurac
 }
 
 /// Values at sorted times, filled from segment to segment.
-struct Values {
+pub(super) struct Values {
     /// Density, absorbed, alive.
     found: Vec<[f64; 3]>,
     done: usize,
@@ -131,13 +131,13 @@ struct Values {
 }
 
 impl Values {
-    fn new(count: usize, accuracy: Accuracy) -> Self {
+    pub(super) fn new(count: usize, accuracy: Accuracy) -> Self {
         let reach = if accuracy == Accuracy::OfValue { Reach::Tails } else { Reach::Middle };
         let reciprocals = Reciprocals::default();
         Self { found: vec![[0.0; 3]; count], done: 0, reach, reciprocals, means: Vec::new() }
     }
 
-    fn at_zero(&mut self, chain: &Chain<'_>, times: &[f64]) {
+    pub(super) fn at_zero(&mut self, chain: &Chain<'_>, times: &[f64]) {
         let zeros = times.partition_point(|&time| time <= 0.0);
         let flow =
             chain.start().iter().map(|&(at, probability)| probability * chain.exits()[at as usize]).sum();
@@ -147,7 +147,7 @@ impl Values {
     }
 
     /// Fills in the times of a segment.
-    fn read(&mut self, segment: &Segment, times: &[f64]) {
+    pub(super) fn read(&mut self, segment: &Segment, times: &[f64]) {
         let until = self.done + times[self.done..].partition_point(|&time| time <= segment.end);
         self.means.clear();
         self.means.extend(times[self.done..until].iter().map(|time| (time - segment.begin) * segment.rate));
@@ -163,7 +163,7 @@ impl Values {
         self.found[self.done..].fill([0.0, absorbed, alive]);
     }
 
-    fn in_order(self, order: &[u32], defect: bool) -> Curve {
+    pub(super) fn in_order(self, order: &[u32], defect: bool) -> Curve {
         let count = self.found.len();
         let mut curve = Curve { pdf: vec![0.0; count], cdf: vec![0.0; count], survival: vec![0.0; count] };
         for (&at, [density, absorbed, alive]) in order.iter().zip(self.found) {
@@ -179,6 +179,14 @@ impl Values {
 /// Refuses times that are negative or not numbers.
 pub(super) fn check_times(times: &[f64]) -> Result<(), DistributionError> {
     match times.iter().position(|time| time.is_nan() || *time < 0.0) {
+        Some(index) => Err(DistributionError::Time { index, value: times[index] }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses times that are negative, infinite or not numbers.
+pub(super) fn check_finite(times: &[f64]) -> Result<(), DistributionError> {
+    match times.iter().position(|time| !(0.0..f64::INFINITY).contains(time)) {
         Some(index) => Err(DistributionError::Time { index, value: times[index] }),
         None => Ok(()),
     }

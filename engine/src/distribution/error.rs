@@ -75,6 +75,26 @@ pub enum DistributionError {
         /// Weights given.
         found: usize,
     },
+    /// There is not one θ more than breakpoints.
+    #[error(
+        "{thetas} parameter vectors were given for {breakpoints} breakpoints; give one for each epoch, one more than breakpoints"
+    )]
+    EpochCount {
+        /// Breakpoints given.
+        breakpoints: usize,
+        /// Parameter vectors given.
+        thetas: usize,
+    },
+    /// A breakpoint is out of order, infinite or not a number.
+    #[error("breakpoint {index} (counted from 0) is {value}; it must be finite and above {before}")]
+    Breakpoint {
+        /// Which one, counted from 0.
+        index: usize,
+        /// Its value.
+        value: f64,
+        /// What comes before it.
+        before: f64,
+    },
     /// A likelihood was asked for without any observation.
     #[error("there are no observations; a likelihood needs at least one")]
     NoObservations,

@@ -209,3 +209,46 @@ fn impossible_observations_have_the_log_likelihood_minus_infinity() {
     let error = plan.censored_likelihood(&[1.0], &[2.0, f64::INFINITY]).unwrap_err();
     assert_eq!(error, DistributionError::Observation { index: 2, value: f64::INFINITY });
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn epochs_multiply_matrix_exponentials(recipe in recipe(), second in prop::array::uniform2(0.2..2.0_f64)) {
+        let plan = plan(&recipe.graph());
+        let epochs = plan.epochs(&[recipe.time], &[recipe.theta, second]).unwrap().start(Start::Conditional);
+        let (_, other) = recipe.generator(second.map(Dd::from), Start::Conditional);
+        let before = recipe.state(recipe.exact_theta(), Start::Conditional, recipe.time);
+        let later = |time: f64| -> Vec<Dd> {
+            let power = exponential(&other, Dd::from(time - recipe.time));
+            (0..before.len())
+                .map(|to| before.iter().zip(&power).fold(Dd::ZERO, |sum, (&p, row)| sum + p * row[to]))
+                .collect()
+        };
+        let times = [1.5 * recipe.time, recipe.time, 4.0 * recipe.time];
+        let (cdf, states) = (epochs.cdf(&times).unwrap(), epochs.stop_probability(&times).unwrap());
+        for (at, &time) in times.iter().enumerate() {
+            let state = later(time);
+            let last = state.len() - 1;
+            prop_assert!(close(cdf[at], state[last].0, 1.0), "{} {}", cdf[at], state[last].0);
+            prop_assert!((1..last).all(|v| close(states[[at, v]], state[v].0, 1.0)));
+        }
+        // The same θ twice is no epoch at all.
+        let same = plan.epochs(&[0.3 * recipe.time, recipe.time], &[recipe.theta; 3]).unwrap();
+        let wanted = plan.distribution(&recipe.theta).unwrap().moments(4).unwrap();
+        for (found, wanted) in same.moments(4).unwrap().into_iter().zip(wanted) {
+            prop_assert!((found - wanted).abs() <= 1e-11 * wanted, "{} {}", found, wanted);
+        }
+    }
+}
+
+#[test]
+fn epochs_that_do_not_fit_are_named() {
+    let plan = plan(&super::tests::erlang(2));
+    let error = |breakpoints: &[f64], thetas: &[[f64; 1]]| plan.epochs(breakpoints, thetas).unwrap_err();
+    assert_eq!(error(&[1.0], &[[1.0]]), DistributionError::EpochCount { breakpoints: 1, thetas: 1 });
+    let wanted = DistributionError::Breakpoint { index: 1, value: 1.0, before: 1.0 };
+    assert_eq!(error(&[1.0, 1.0], &[[1.0]; 3]), wanted);
+    let epochs = plan.epochs(&[1.0], &[[1.0], [0.0]]).unwrap();
+    assert!(matches!(epochs.expectation(), Err(DistributionError::Evaluation(_))));
+}

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::adjoint::Functional;
 use super::chain::Chain;
-use super::curve::{Accuracy, ascending, check_times, precision};
+use super::curve::{Accuracy, ascending, check_finite, precision};
 use super::poisson::{Reach, Reciprocals, mix};
 use super::sweep::{Segment, Sweep};
 use super::trail::{KEPT, Trail};
@@ -212,10 +212,7 @@ impl Distribution<'_> {
     }
 
     fn gradients(&self, times: &[f64], which: usize) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
-        check_times(times)?;
-        if let Some(index) = times.iter().position(|time| time.is_infinite()) {
-            return Err(DistributionError::Time { index, value: times[index] });
-        }
+        check_finite(times)?;
         let order = ascending(times);
         let sorted: Vec<f64> = order.iter().map(|&at| times[at as usize]).collect();
         let mut run = Run::new(self.chain.clone(), &sorted, Some(KEPT))?;

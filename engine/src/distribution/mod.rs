@@ -16,6 +16,7 @@ mod composition;
 mod continuous;
 mod curve;
 mod discrete;
+mod epochs;
 mod error;
 mod kernel;
 mod likelihood;
@@ -41,6 +42,7 @@ pub use composition::{
 pub use continuous::Distribution;
 pub use curve::Curve;
 pub use discrete::{JumpDistribution, JumpProbability};
+pub use epochs::Epochs;
 pub use error::DistributionError;
 pub use likelihood::Likelihood;
 pub use matrices::{

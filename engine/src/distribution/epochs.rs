@@ -1,0 +1,271 @@
+//! Rates that change at given times: a θ for each epoch, the state carried over.
+
+use ndarray::Array2;
+
+use super::chain::Chain;
+use super::curve::{Accuracy, Curve, Values, ascending, check_finite, precision};
+use super::poisson;
+use super::sweep::{Segment, Sweep};
+use super::{DistributionError, Start};
+use crate::plan::Plan;
+
+/// The time to absorption when θ changes at breakpoints: a time-inhomogeneous phase-type distribution with
+/// piecewise-constant rates.
+///
+/// With sub-intensities `S₁, S₂, …` and breakpoints `b₁ < b₂ < …`, the state at `t` in the epoch after `bᵢ` is
+/// `α e^{S₁b₁} e^{S₂(b₂−b₁)} ⋯ e^{S(t−bᵢ)}`; nothing else changes.
+///
+/// ```
+/// use phasic_engine::graph::{GraphBuilder, Rate, START};
+/// use phasic_engine::plan::{Limits, Plan};
+///
+/// let mut builder = GraphBuilder::new(1)?;
+/// let (on, off) = (builder.add_vertex(&[1])?, builder.add_vertex(&[0])?);
+/// builder.add_edge(START, on, Rate::Scalar(1.0))?;
+/// builder.add_edge(on, off, Rate::Coefficients(&[1.0]))?;
+/// let plan = Plan::analyze(&builder.finish(), &Limits::default())?;
+///
+/// // A hazard of 1 until time 2, then of 3.
+/// let epochs = plan.epochs(&[2.0], &[[1.0], [3.0]])?;
+/// let survival = epochs.curve(&[3.0])?.survival[0];
+/// assert!((survival / (-5.0_f64).exp() - 1.0).abs() < 1e-12);
+/// let mean = (1.0 - (-2.0_f64).exp()) + (-2.0_f64).exp() / 3.0;
+/// assert!((epochs.expectation()? - mean).abs() < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Epochs<'p> {
+    plan: &'p Plan,
+    breakpoints: Vec<f64>,
+    /// One more than breakpoints.
+    thetas: Vec<Vec<f64>>,
+    start: Start,
+    tolerance: f64,
+}
+
+impl Plan {
+    /// The distribution of the time to absorption with another θ from each breakpoint on; one more θ than breakpoints.
+    ///
+    /// # Errors
+    /// [`DistributionError::EpochCount`], [`DistributionError::Breakpoint`] unless breakpoints are positive, finite and
+    /// ascending, [`DistributionError::DiscreteTime`], and what [`Plan::distribution`] says of each θ.
+    pub fn epochs<T: AsRef<[f64]>>(
+        &self,
+        breakpoints: &[f64],
+        thetas: &[T],
+    ) -> Result<Epochs<'_>, DistributionError> {
+        if self.is_discrete() {
+            return Err(DistributionError::DiscreteTime);
+        }
+        if thetas.len() != breakpoints.len() + 1 {
+            return Err(DistributionError::EpochCount {
+                breakpoints: breakpoints.len(),
+                thetas: thetas.len(),
+            });
+        }
+        let mut before = 0.0;
+        for (index, &value) in breakpoints.iter().enumerate() {
+            if !(value > before && value < f64::INFINITY) {
+                return Err(DistributionError::Breakpoint { index, value, before });
+            }
+            before = value;
+        }
+        let mut chain = self.chain(thetas[0].as_ref())?;
+        for theta in &thetas[1..] {
+            chain.set(theta.as_ref())?;
+        }
+        Ok(Epochs {
+            plan: self,
+            breakpoints: breakpoints.to_vec(),
+            thetas: thetas.iter().map(|theta| theta.as_ref().to_vec()).collect(),
+            start: Start::default(),
+            tolerance: 1e-10,
+        })
+    }
+}
+
+impl<'p> Epochs<'p> {
+    /// This distribution with another treatment of initial probabilities that do not sum to one.
+    #[must_use]
+    pub fn start(mut self, start: Start) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// Density, distribution function and survival function at each time; at a breakpoint, the density just before it.
+    ///
+    /// One sweep for all times. Errors are those of [`Distribution::pdf`](super::Distribution::pdf) with the default
+    /// tolerance.
+    ///
+    /// # Errors
+    /// [`DistributionError::Time`] for a time that is negative, infinite or not a number; [`DistributionError::Jumps`].
+    pub fn curve(&self, times: &[f64]) -> Result<Curve, DistributionError> {
+        check_finite(times)?;
+        let order = ascending(times);
+        let sorted: Vec<f64> = order.iter().map(|&at| times[at as usize]).collect();
+        let mut values = Values::new(times.len(), Accuracy::OfPeak);
+        let (mut chain, mut sweep) = self.begin(self.start, sorted.last().copied().unwrap_or(0.0))?;
+        values.at_zero(&chain, &sorted);
+        let mut segment = Segment::default();
+        let horizon = sorted.last().copied().unwrap_or(0.0);
+        self.advance(&mut chain, &mut sweep, horizon, &mut segment, |segment| values.read(segment, &sorted))?;
+        Ok(values.in_order(&order, chain.mass() < 1.0 - 1e-14))
+    }
+
+    /// Densities; see [`curve`](Self::curve).
+    ///
+    /// # Errors
+    /// As [`curve`](Self::curve).
+    pub fn pdf(&self, times: &[f64]) -> Result<Vec<f64>, DistributionError> {
+        Ok(self.curve(times)?.pdf)
+    }
+
+    /// Distribution functions; see [`curve`](Self::curve).
+    ///
+    /// # Errors
+    /// As [`curve`](Self::curve).
+    pub fn cdf(&self, times: &[f64]) -> Result<Vec<f64>, DistributionError> {
+        Ok(self.curve(times)?.cdf)
+    }
+
+    /// Probability of being in each vertex at each time: a row for each time, a column for each vertex of the graph.
+    ///
+    /// # Errors
+    /// As [`curve`](Self::curve).
+    pub fn stop_probability(&self, times: &[f64]) -> Result<Array2<f64>, DistributionError> {
+        check_finite(times)?;
+        let horizon = times.iter().copied().fold(0.0, f64::max);
+        let (mut chain, mut sweep) = self.begin(self.start, horizon)?;
+        let mut rows = Array2::zeros((times.len(), self.plan.vertex_count() as usize));
+        let mut segment = Segment::default();
+        for at in ascending(times) {
+            self.advance(&mut chain, &mut sweep, times[at as usize], &mut segment, |_| ())?;
+            for (&vertex, &mass) in chain.pattern().vertices.iter().zip(&sweep.p) {
+                rows[[at as usize, vertex as usize]] = mass;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Expected time to absorption, given that the process starts.
+    ///
+    /// # Errors
+    /// As [`moments`](Self::moments).
+    pub fn expectation(&self) -> Result<f64, DistributionError> {
+        Ok(self.moments(1)?[0])
+    }
+
+    /// The first `count` raw moments of the time to absorption, given that the process starts.
+    ///
+    /// What is absorbed before the last breakpoint τ is integrated exactly: after `n` jumps of the uniformized process the
+    /// flow lasts for a truncated gamma time. The rest is `E[(τ + X)^k]` with the moments of the last epoch from every
+    /// vertex. One sweep to τ and a solve per moment; nothing is subtracted.
+    ///
+    /// # Errors
+    /// [`DistributionError::Evaluation`] when absorption is not certain in the last epoch;
+    /// [`DistributionError::MomentRange`] for a moment that is infinite or beyond f64; [`DistributionError::Jumps`].
+    pub fn moments(&self, count: usize) -> Result<Vec<f64>, DistributionError> {
+        let last = self.breakpoints.last().copied().unwrap_or(0.0);
+        let (mut chain, mut sweep) = self.begin(Start::Conditional, last)?;
+        let mut moments = vec![0.0; count];
+        let mut segment = Segment::default();
+        self.advance(&mut chain, &mut sweep, last, &mut segment, |segment| {
+            add_moments(segment, &mut moments);
+        })?;
+        let Some(theta) = self.thetas.last() else { return Ok(moments) };
+        let at = self.plan.at(theta)?;
+        let vertices = &chain.pattern().vertices;
+        // E[X^j] from where the process is: j·W(…) of the moment before.
+        let mut rest = vec![sweep.p.iter().sum::<f64>()];
+        let mut from = vec![1.0; at.vertex_count() as usize];
+        for order in 1..=count {
+            from = at.rewarded(&from)?.waiting_times();
+            for value in &mut from {
+                *value *= order as f64;
+            }
+            let here = vertices.iter().zip(&sweep.p).filter(|&(_, &mass)| mass > 0.0);
+            rest.push(here.map(|(&vertex, &mass)| mass * from[vertex as usize]).sum());
+            // Where the process cannot be any more, or never was, does not matter.
+            for value in from.iter_mut().filter(|value| !value.is_finite()) {
+                *value = 0.0;
+            }
+            let moment = &mut moments[order - 1];
+            *moment += shifted(order, last, &rest);
+            if !moment.is_finite() {
+                return Err(DistributionError::MomentRange { order });
+            }
+        }
+        Ok(moments)
+    }
+
+    fn begin(&self, start: Start, horizon: f64) -> Result<(Chain<'p>, Sweep), DistributionError> {
+        let mut chain = self.plan.chain(&self.thetas[0])?;
+        chain.set_start(start)?;
+        let sweep = Sweep::new(&chain, precision(&chain, horizon, self.tolerance, Accuracy::OfPeak));
+        Ok((chain, sweep))
+    }
+
+    /// Goes to `until` through all breakpoints on the way.
+    fn advance(
+        &self,
+        chain: &mut Chain<'p>,
+        sweep: &mut Sweep,
+        until: f64,
+        segment: &mut Segment,
+        mut show: impl FnMut(&Segment),
+    ) -> Result<(), DistributionError> {
+        let mut epoch = self.breakpoints.partition_point(|&breakpoint| breakpoint <= sweep.now);
+        while let Some(&breakpoint) = self.breakpoints.get(epoch).filter(|&&breakpoint| breakpoint < until) {
+            sweep.advance(chain, breakpoint, None, segment, &mut show)?;
+            epoch += 1;
+            chain.set(&self.thetas[epoch])?;
+            sweep.use_rates(chain);
+        }
+        sweep.advance(chain, until, None, segment, &mut show)?;
+        // Exactly at a breakpoint the next epoch begins.
+        if self.breakpoints.get(epoch) == Some(&until) {
+            chain.set(&self.thetas[epoch + 1])?;
+            sweep.use_rates(chain);
+        }
+        Ok(())
+    }
+}
+
+/// `Σ_j C(k, j) shift^{k−j} moments[j]`.
+fn shifted(k: usize, shift: f64, moments: &[f64]) -> f64 {
+    let (mut sum, mut binomial) = (0.0, 1.0);
+    for (j, moment) in moments.iter().enumerate().take(k + 1) {
+        let power = shift.powi(i32::try_from(k - j).unwrap_or(i32::MAX));
+        sum += if power == 0.0 { 0.0 } else { binomial * power * moment };
+        binomial *= (k - j) as f64 / (j + 1) as f64;
+    }
+    sum
+}
+
+/// Adds `∫ t^k f(t) dt` over a segment.
+///
+/// `∫ u^j e^{−λu} (λu)ⁿ/n! du` from 0 to the segment's length is `(n+1)⋯(n+j) λ^{−j−1} P(N > n+j)`.
+fn add_moments(segment: &Segment, moments: &mut [f64]) {
+    if segment.rate <= 0.0 {
+        return;
+    }
+    let mut weights = Vec::new();
+    let first = poisson::weights(segment.rate * (segment.end - segment.begin), &mut weights);
+    // P(N > m) for m from `first` on.
+    let mut more = 0.0;
+    for weight in weights.iter_mut().rev() {
+        more += std::mem::replace(weight, more);
+    }
+    let beyond = |m: usize| m.checked_sub(first).map_or(1.0, |at| weights.get(at).copied().unwrap_or(0.0));
+    let mut within = vec![0.0; moments.len() + 1];
+    for (n, flow) in segment.flows.iter().enumerate() {
+        let mut term = flow / segment.rate;
+        for (j, slot) in within.iter_mut().enumerate() {
+            *slot += term * beyond(n + j);
+            term *= (n + j + 1) as f64 / segment.rate;
+        }
+    }
+    for (moment, order) in moments.iter_mut().zip(1..) {
+        *moment += shifted(order, segment.begin, &within);
+    }
+}
