@@ -48,7 +48,7 @@ const JUMP_LIMIT: u64 = 100_000_000;
 /// ```
 #[derive(Debug)]
 pub struct JumpDistribution<'p> {
-    chain: Chain<'p>,
+    pub(super) chain: Chain<'p>,
     /// The probability to stay, by position.
     stays: Vec<f64>,
     jump_limit: u64,

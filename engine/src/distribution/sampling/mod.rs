@@ -3,6 +3,7 @@
 //! A sampler is a process at one θ made into tables. Estimates and statistics are not made here.
 
 mod stream;
+mod survivors;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -11,7 +12,7 @@ mod walk;
 use ndarray::Array2;
 use rayon::prelude::*;
 
-use super::Start;
+use super::{DistributionError, Start};
 use crate::plan::{EvaluationError, Plan};
 use stream::{exponential, next, seeded};
 use table::{ABSORBED, Table};
@@ -27,6 +28,9 @@ pub enum SamplingError {
     /// The plan has no process at these parameters, or paths never end.
     #[error(transparent)]
     Evaluation(#[from] EvaluationError),
+    /// The state at the time asked for cannot be had.
+    #[error(transparent)]
+    Distribution(#[from] DistributionError),
     /// Paths are longer than allowed.
     #[error(
         "a batch of at most 2048 paths took more than the {limit} steps allowed; raise the limit or check the rates"

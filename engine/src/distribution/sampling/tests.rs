@@ -156,6 +156,64 @@ fn the_future_from_given_states_is_what_plans_say_of_it() {
     assert_mean("rest", sampler.times(4, COUNT).unwrap().into_iter(), mean, variance);
 }
 
+/// Mean and variance of the time left at `time`, from the plan's moments and the state then.
+fn survivors_moments(graph: &Graph, theta: &[f64], state: &[f64]) -> (f64, f64) {
+    let alive: f64 = state.iter().sum();
+    let initial: Vec<(u32, f64)> =
+        state.iter().zip(0..).filter(|&(&p, _)| p > 0.0).map(|(p, v)| (v, p / alive)).collect();
+    let there = crate::distribution::started_at(graph, &initial, GraphLimits::default()).unwrap();
+    let plan = Plan::analyze(&there, &Limits::default()).unwrap();
+    let at = plan.at(theta).unwrap();
+    (at.expectation(), at.variance())
+}
+
+#[test]
+fn survivors_are_those_of_all_samples_that_survive() {
+    let (graph, theta) = (queue(), [0.5, 1.0]);
+    let plan = Plan::analyze(&graph, &Limits::default()).unwrap();
+    let distribution = plan.distribution(&theta).unwrap();
+    let state = distribution.stop_probability(&[3.0]).unwrap().row(0).to_vec();
+    let (mean, variance) = survivors_moments(&graph, &theta, &state);
+    let left = distribution.survivors(3.0).unwrap().times(21, COUNT).unwrap();
+    assert_mean("left", left.into_iter(), mean, variance);
+    let all = plan.sampler(&theta).unwrap().times(22, 4 * COUNT).unwrap();
+    let kept: Vec<f64> = all.into_iter().filter(|&time| time > 3.0).map(|time| time - 3.0).collect();
+    assert_mean("kept", kept.into_iter(), mean, variance);
+    assert!(matches!(
+        distribution.survivors(-1.0).unwrap_err(),
+        SamplingError::Distribution(DistributionError::Time { index: 0, .. })
+    ));
+    assert_eq!(distribution.survivors(f64::INFINITY).unwrap_err(), SamplingError::NoMass);
+    assert_eq!(distribution.survivors(1e6).unwrap_err(), SamplingError::NoMass);
+}
+
+#[test]
+fn survivors_of_a_rare_survival_are_as_exact_as_others() {
+    // Phases of rates 1 and 2: at time t the odds of the first are e^−t to e^−t − e^−2t, so even when 1 in 10³⁰ is left.
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let v: Vec<u32> = (0..3).map(|s| builder.add_vertex(&[s]).unwrap()).collect();
+    for (from, to, rate) in [(START, v[0], 1.0), (v[0], v[1], 1.0), (v[1], v[2], 2.0)] {
+        builder.add_edge(from, to, Rate::Scalar(rate)).unwrap();
+    }
+    let graph = builder.finish();
+    let plan = Plan::analyze(&graph, &Limits::default()).unwrap();
+    let left = plan.distribution(&[1.0]).unwrap().survivors(70.0).unwrap().times(5, COUNT).unwrap();
+    let (mean, variance) = survivors_moments(&graph, &[1.0], &[0.0, 0.5, 0.5, 0.0]);
+    assert_mean("rare", left.into_iter(), mean, variance);
+}
+
+#[test]
+fn survivors_in_discrete_time_have_their_exact_mean() {
+    let graph = queue().discretize(0.25).unwrap();
+    let theta = [0.5, 1.0, 1.0];
+    let plan = Plan::analyze(&graph, &Limits::default()).unwrap();
+    let jumps = plan.jumps(&theta).unwrap();
+    let state = jumps.stop_probability(&[6]).unwrap().row(0).to_vec();
+    let (mean, variance) = survivors_moments(&graph, &theta, &state);
+    let left = jumps.survivors(6).unwrap().times(8, COUNT).unwrap();
+    assert_mean("jumps left", left.into_iter(), mean, variance);
+}
+
 #[test]
 fn what_cannot_be_sampled_is_refused_by_name() {
     let plan = Plan::analyze(&queue(), &Limits::default()).unwrap();
