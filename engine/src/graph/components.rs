@@ -112,7 +112,8 @@ pub(crate) fn visit_components(
 ) -> Numbers {
     let Graph { edge_start, targets, .. } = graph;
     let mut numbers = Numbers(vec![0; graph.vertex_count() as usize]);
-    let (mut stack, mut calls): (Vec<u32>, Vec<Call>) = (Vec::new(), Vec::new());
+    let room = numbers.0.len().min(64);
+    let (mut stack, mut calls): (Vec<u32>, Vec<Call>) = (Vec::with_capacity(room), Vec::with_capacity(room));
     let mut places = 0;
     for root in roots.filter(|&root| edge_start.len() > root as usize + 1) {
         if numbers.0[root as usize] != 0 {

@@ -114,6 +114,7 @@ fn give_positions(graph: &Graph, scope: Scope, plan: &mut Plan) -> (Numbers, u64
     };
     let mut ordering = Ordering::default();
     let Plan { vertices: order, absorbing, block_end, component_count, .. } = plan;
+    order.reserve_exact(graph.vertex_count() as usize);
     let numbers = visit_components(graph, roots, |members, numbers| {
         if let [vertex] = *members
             && vertex != START
@@ -151,29 +152,33 @@ fn collect_edges(graph: &Graph, numbers: &Numbers, plan: &mut Plan) -> Result<()
     let positions = plan.vertices.len();
     (plan.inner, plan.outer) = (Lists::with_room(positions), Lists::with_room(positions));
     plan.exit_forms.reserve_exact(positions);
-    let mut bundle: Vec<(u32, u32)> = Vec::new();
+    let room = graph.edge_count() as usize / 2;
+    for list in [&mut plan.inner.items, &mut plan.inner_forms, &mut plan.outer.items, &mut plan.outer_forms] {
+        list.reserve_exact(room);
+    }
+    // Where the edges of a vertex lead, in the higher half, and their indices.
+    let mut bundle: Vec<u64> = Vec::new();
     let (mut at, mut begin) = (0, 0);
     for &(end, cyclic) in &plan.block_end {
         // Edges to positions from here on stay in the component; a single vertex has none.
         let first = if cyclic { begin } else { ABSORBING };
         for &vertex in &plan.vertices[at..end as usize] {
-            let edges = graph.edge_range(vertex);
+            let begin = graph.edge_range(vertex).start as u64;
             bundle.clear();
-            let position = |target| numbers.get(target).unwrap_or(ABSORBING);
             bundle.extend(
                 graph
                     .targets(vertex)
                     .iter()
-                    .zip(edges.start as u32..)
-                    .map(|(&to, edge)| (position(to), edge)),
+                    .zip(begin..)
+                    .map(|(&target, edge)| u64::from(numbers.get(target).unwrap_or(ABSORBING)) << 32 | edge),
             );
             if !bundle.is_sorted() {
                 bundle.sort_unstable();
             }
             let mut exit = None;
-            for group in bundle.chunk_by(|a, b| a.0 == b.0) {
+            for group in bundle.chunk_by(|a, b| a >> 32 == b >> 32) {
                 let form = weigher.form(vertex, group)?;
-                match group[0].0 {
+                match (group[0] >> 32) as u32 {
                     ABSORBING => exit = Some(form),
                     target if target >= first => {
                         plan.inner.items.push(target);
@@ -211,9 +216,10 @@ struct Weigher<'a> {
 }
 
 impl Weigher<'_> {
-    /// The form of the sum of some parallel edges, each with its index.
-    fn form(&mut self, vertex: u32, edges: &[(u32, u32)]) -> Result<u32, AnalysisError> {
-        if let [(_, edge)] = *edges {
+    /// The form of the sum of some parallel edges, whose indices are the lower halves.
+    fn form(&mut self, vertex: u32, edges: &[u64]) -> Result<u32, AnalysisError> {
+        if let [edge] = *edges {
+            let edge = edge as u32;
             let coefficients = self.graph.edge(edge).coefficients;
             if vertex == START || coefficients.is_empty() {
                 return Ok(self.interner.single(0.0 + self.fixed(edge), 0, 0.0));
@@ -226,8 +232,8 @@ impl Weigher<'_> {
             }
         }
         self.draft.clear();
-        for &(_, edge) in edges {
-            self.add(vertex, edge)?;
+        for &edge in edges {
+            self.add(vertex, edge as u32)?;
         }
         Ok(self.interner.number(&self.draft))
     }

@@ -5,7 +5,7 @@
 //! by position and the absorbing ones, as differences; the blocks; the linear forms; and for each position its outer and
 //! inner edges and its exit form, columns as differences and forms by how long ago they were new. Columns of the factors
 //! are not stored: reading works out the pattern again. Files come from strangers: everything is checked, and nothing is
-//! allocated that the file's own size does not pay for.
+//! allocated that the file's own size does not pay for, but a bit for each vertex it says the graph has.
 
 use sha2::{Digest, Sha256};
 
@@ -188,12 +188,22 @@ fn read_head(source: &mut Source<'_>, limits: &Limits) -> Result<Plan, PlanFileE
 /// Vertices read so far; none may come twice.
 struct SeenVertices {
     vertex_count: u32,
-    seen: hashbrown::HashSet<u32>,
+    /// A bit for each vertex of the graph.
+    seen: Vec<u64>,
 }
 
 impl SeenVertices {
     fn new(vertex_count: u32) -> Self {
-        Self { vertex_count, seen: hashbrown::HashSet::new() }
+        Self { vertex_count, seen: vec![0; (vertex_count as usize).div_ceil(64)] }
+    }
+
+    /// Whether the vertex is one of the graph's and was not seen before.
+    fn insert(&mut self, vertex: u32) -> bool {
+        let Some(word) = self.seen.get_mut(vertex as usize / 64) else { return false };
+        let bit = 1 << (vertex % 64);
+        let new = vertex < self.vertex_count && *word & bit == 0;
+        *word |= bit;
+        new
     }
 
     fn read(&mut self, source: &mut Source<'_>) -> Result<Vec<u32>, PlanFileError> {
@@ -204,7 +214,7 @@ impl SeenVertices {
             let offset = source.offset();
             before = [before[1], before[0].saturating_add(source.take_signed()?)];
             match u32::try_from(before[1]) {
-                Ok(vertex) if vertex < self.vertex_count && self.seen.insert(vertex) => vertices.push(vertex),
+                Ok(vertex) if self.insert(vertex) => vertices.push(vertex),
                 _ => return Err(PlanFileError::OutOfRange { offset, what: "vertex" }),
             }
         }

@@ -77,7 +77,7 @@ impl Interner {
 
     #[inline(always)]
     fn intern(&mut self, head: Head, further: &[(u32, f64)]) -> u32 {
-        if self.places.len() <= 2 * self.forms.count() {
+        if self.places.len() <= 4 * self.forms.count() {
             self.grow();
         }
         let Self { forms, places } = self;
@@ -104,7 +104,7 @@ impl Interner {
     #[cold]
     fn grow(&mut self) {
         let Self { forms, places } = self;
-        let length = (2 * places.len()).max(32);
+        let length = (2 * places.len()).max(64);
         // The old places are freed before the new ones are asked for.
         *places = Vec::new();
         *places = vec![0; length];
@@ -270,5 +270,48 @@ impl Forms {
 
     pub(super) fn size_bytes(&self) -> usize {
         20 * self.constants.len() + 16 * self.further.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_forms_have_one_number_and_others_have_others() {
+        let mut interner = Interner::default();
+        let mut draft = Draft::default();
+        let mut numbers = Vec::new();
+        for _ in 0..2 {
+            for k in 1..=500_u32 {
+                let value = f64::from(k * (k - 1)) / 2.0;
+                numbers.push(interner.single(0.0, 0, value));
+                numbers.push(interner.single(0.0, 1, value));
+                draft.clear();
+                draft.add_coefficients(&[value, 1.0, 0.0, f64::from(k)]);
+                numbers.push(interner.number(&draft));
+                draft.add_constant(0.5);
+                numbers.push(interner.number(&draft));
+            }
+        }
+        let (first, again) = numbers.split_at(numbers.len() / 2);
+        assert_eq!(first, again);
+        // Without a coefficient there is no telling parameters apart, and the first draft has one term less.
+        let distinct: std::collections::HashSet<u32> = first.iter().copied().collect();
+        assert_eq!(distinct.len(), interner.finish().count());
+        assert_eq!(distinct.len(), first.len());
+    }
+
+    #[test]
+    fn forms_chosen_to_collide_cost_no_more_than_others() {
+        // Coefficients whose hashes lie together: all go to the first places of any table.
+        let near = |coefficient: f64| hash_of((0.0, 0, coefficient), std::iter::empty()) >> 48 == 0;
+        let collide: Vec<f64> = (1..20_000_000).map(f64::from).filter(|&c| near(c)).collect();
+        assert!(collide.len() > 100);
+        let mut interner = Interner::default();
+        let numbers: Vec<u32> = collide.iter().map(|&c| interner.single(0.0, 0, c)).collect();
+        assert!(numbers.iter().copied().eq(0..collide.len() as u32));
+        let forms = interner.finish();
+        assert!(collide.iter().enumerate().all(|(at, &c)| forms.head(at) == (0.0, 0, c)));
     }
 }

@@ -50,7 +50,19 @@ impl<'a> Source<'a> {
         self.bytes.len() - self.at
     }
 
+    #[inline]
     pub(super) fn take(&mut self) -> Result<u64, PlanFileError> {
+        // Nearly all are a byte.
+        match self.bytes.get(self.at) {
+            Some(&byte) if byte < 0x80 => {
+                self.at += 1;
+                Ok(byte.into())
+            }
+            _ => self.take_long(),
+        }
+    }
+
+    fn take_long(&mut self) -> Result<u64, PlanFileError> {
         let begin = self.offset();
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
@@ -70,12 +82,14 @@ impl<'a> Source<'a> {
         Err(PlanFileError::Number { offset: begin })
     }
 
+    #[inline]
     pub(super) fn take_signed(&mut self) -> Result<i64, PlanFileError> {
         let value = self.take()?;
         Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }
 
     /// An integer below `limit`.
+    #[inline]
     pub(super) fn take_below(&mut self, limit: u64, what: &'static str) -> Result<u32, PlanFileError> {
         let offset = self.offset();
         let value = self.take()?;
