@@ -141,8 +141,10 @@ impl<'p> At<'p> {
 
     /// Gradient of the expectation with respect to θ: one adjoint solve.
     ///
-    /// An entry is NaN where there is no derivative: at a θ that closes the only edges into a trap. The same holds for
-    /// all gradients.
+    /// An entry is NaN where there is no derivative: at a θ that closes the only edges into a trap. Slopes are differences
+    /// of neighbouring waiting times, so digits go when far more steps are taken than there are states: a queue of load
+    /// 1.5 with 50 places, emptied after 1e9 steps, keeps 12 of them, with 60 places 10, with 80 only 4. Both hold for all
+    /// gradients.
     pub fn expectation_gradient(&self) -> Vec<f64> {
         self.moment_by_parameter(&self.unit, 1)
     }

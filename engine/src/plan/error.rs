@@ -6,7 +6,7 @@
 pub enum AnalysisError {
     /// The pattern of the factors would pass the memory limit.
     #[error(
-        "the factors of this graph need more than the {budget_bytes} bytes allowed ({done} of {vertices} vertices \
+        "the factors of this graph, or its program, need more than the {budget_bytes} bytes allowed ({done} of {vertices} vertices \
          done); raise the limit or use a smaller model"
     )]
     Memory {

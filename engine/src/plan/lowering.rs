@@ -21,7 +21,7 @@ use crate::trace::{Command, Input, Trace};
 /// memory are those of an analysis plus 16 bytes a command.
 ///
 /// # Errors
-/// As [`Plan::analyze`].
+/// As [`Plan::analyze`]; the memory limit holds for the pattern and for the multiply-adds of the program, each.
 ///
 /// ```
 /// use phasic_engine::graph::{GraphBuilder, Rate, START};
@@ -42,6 +42,11 @@ use crate::trace::{Command, Input, Trace};
 /// ```
 pub fn lower(graph: &Graph, limits: &Limits) -> Result<Trace, AnalysisError> {
     let plan = analysis::analyze(graph, limits, Scope::Whole)?;
+    // At least a command for each multiply-add.
+    if plan.multiply_adds.saturating_mul(size_of::<Command>() as u64) > limits.memory_bytes {
+        let (done, vertices) = (plan.vertices.len(), plan.vertices.len());
+        return Err(AnalysisError::Memory { budget_bytes: limits.memory_bytes, done, vertices });
+    }
     let mut program = Program::new(graph, &plan);
     program.clear_what_earns_nothing();
     for block in plan.blocks() {

@@ -364,6 +364,16 @@ fn a_plan_file_whose_elimination_is_too_large_is_refused() {
 }
 
 #[test]
+fn a_program_larger_than_the_memory_limit_is_not_made() {
+    let pairs = (1..60).flat_map(|from| (1..=60).map(move |to| (from, to, [1.0, 1.0])));
+    let graph = build(61, pairs.filter(|&(from, to, _)| from != to));
+    // The pattern takes a seventieth of the program.
+    let limits = Limits::default().with_memory_bytes(100_000);
+    assert!(Plan::analyze(&graph, &limits).is_ok());
+    assert!(matches!(lower(&graph, &limits), Err(AnalysisError::Memory { budget_bytes: 100_000, .. })));
+}
+
+#[test]
 fn a_lowered_program_is_right_where_phasics_own_is_not() {
     let graph = queue(100);
     let program = lower(&graph, &Limits::default()).unwrap();
