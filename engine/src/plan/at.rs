@@ -14,6 +14,9 @@ use crate::graph::Graph;
 /// Holds the factors, so each further question costs a few triangular solves. [`set`](Self::set) moves on to another θ;
 /// it, [`expectation`](Self::expectation) and [`moments_into`](Self::moments_into) allocate nothing from the second
 /// time on.
+///
+/// An elimination of more than a million multiply-adds in several components is spread over the threads of the current
+/// rayon pool, each with a workspace of its own; numbers do not depend on it.
 #[derive(Debug)]
 pub struct At<'p> {
     pub(super) plan: &'p Plan,
@@ -21,6 +24,8 @@ pub struct At<'p> {
     /// Ones by position, 0 at the start.
     unit: Vec<f64>,
     pub(super) start: usize,
+    /// Whether eliminations are long enough for several threads.
+    spread: bool,
     /// Traps that do no harm, if there are any at this θ.
     traps: Option<Traps>,
     /// Storage of solutions between questions.
@@ -38,6 +43,7 @@ impl Plan {
             factors: Factors::new(self, true),
             unit: self.rewards(None),
             start: self.start(),
+            spread: self.is_worth_spreading(),
             traps: None,
             scratch: RefCell::new(Powers::new()),
         };
@@ -73,11 +79,16 @@ impl<'p> At<'p> {
     /// # Errors
     /// As [`Plan::at`]. After an error the numbers are those of no θ; set another before asking.
     pub fn set(&mut self, theta: &[f64]) -> Result<(), EvaluationError> {
-        let Self { plan, factors, traps, .. } = self;
+        let Self { plan, factors, spread, traps, .. } = self;
         plan.check_theta(theta)?;
         factors.theta[..theta.len()].copy_from_slice(theta);
         *traps = None;
-        match factors.eliminate_all(plan) {
+        let outcome = if *spread && rayon::current_num_threads() > 1 {
+            factors.eliminate_spread(plan)
+        } else {
+            factors.eliminate_all(plan)
+        };
+        match outcome {
             Outcome::Good => {}
             Outcome::InvalidWeight => return Err(plan.invalid_weight(&factors.values)),
             Outcome::Stuck => *traps = Some(plan.diagnose(factors)?),

@@ -111,6 +111,12 @@ impl<L: Lane> Watch<L> {
         self.highest = self.highest.higher_bits(value + L::splat(0.0));
     }
 
+    /// As if it had seen what the other has.
+    pub(super) fn join(&mut self, other: Self) {
+        self.lowest = other.lowest.lower(self.lowest);
+        self.highest = self.highest.higher_bits(other.highest);
+    }
+
     /// Whether all were finite and the lowest, infinite if there was none, passes.
     pub(super) fn are_all_finite_and(&self, test: impl Fn(f64) -> bool) -> bool {
         self.highest.all(|highest| (0.0..f64::INFINITY).contains(&highest)) && self.lowest.all(test)

@@ -6,5 +6,6 @@ mod gradients;
 mod graphs;
 mod number;
 mod solver;
+mod threads;
 mod traps;
 mod workloads;

@@ -5,6 +5,7 @@
 //! whatever the rates. Nothing is allocated.
 
 mod cyclic;
+mod parallel;
 mod powers;
 mod singles;
 mod transposed;
