@@ -121,14 +121,16 @@ proptest! {
     #[test]
     fn weight_gradients_are_those_of_finite_differences((graph, theta) in cases()) {
         // Weights of discrete graphs cannot be set one by one: they are divided by their sum.
-        prop_assume!(!graph.was_dph());
+        if graph.was_dph() {
+            return Ok(());
+        }
         let weights = graph.weights(&theta).unwrap();
         let plain = with_weights(&graph, &weights);
         let (rewards, here) = (rewards(&plain), plan(&plain));
         let (at, unit) = (here.at(&[1.0]).unwrap(), vec![1.0]);
         let (found, values_here) = (by_edge(&at, &plain, &rewards), values(&at, &rewards));
-        for edge in 0..plain.edge_count() as usize {
-            prop_assume!(weights[edge] > 1e-3);
+        // A weight near zero has no step that is small beside it and large beside rounding.
+        for edge in (0..plain.edge_count() as usize).filter(|&edge| weights[edge] > 1e-3) {
             let step = 1e-5 * weights[edge];
             let shifted = |by: f64| {
                 let mut weights = weights.clone();
