@@ -5,7 +5,7 @@
 
 use super::forms::{Draft, Interner};
 use super::ordering::Ordering;
-use super::pattern::factor_pattern;
+use super::pattern::{Tails, factor_pattern};
 use super::{AnalysisError, Limits, Plan};
 use crate::graph::{Graph, Numbers, START, visit_components};
 
@@ -100,7 +100,12 @@ pub(super) fn analyze(graph: &Graph, limits: &Limits, scope: Scope) -> Result<Pl
     let (numbers, entries) = give_positions(graph, scope, &mut plan);
     collect_edges(graph, &numbers, &mut plan)?;
     drop(numbers);
-    factor_pattern(&mut plan, entries, limits)?;
+    let tails = match scope {
+        Scope::FromStart => Tails::Full,
+        // For a program whose every entry is a command.
+        Scope::Whole => Tails::Exact,
+    };
+    factor_pattern(&mut plan, entries, tails, limits)?;
     Ok(plan)
 }
 

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::analysis::Lists;
 use super::forms::Forms;
-use super::pattern;
+use super::pattern::{Tails, factor_pattern};
 use super::varint::{Source, put, put_float, put_signed};
 use super::{AnalysisError, Limits, Plan};
 use crate::graph::{GraphHash, START};
@@ -109,7 +109,7 @@ impl Plan {
         if source.remaining() > 0 {
             return Err(PlanFileError::OutOfRange { offset: source.offset(), what: "end" });
         }
-        pattern::factor_pattern(&mut plan, 0, limits)?;
+        factor_pattern(&mut plan, 0, Tails::Full, limits)?;
         Ok((hash, plan))
     }
 }

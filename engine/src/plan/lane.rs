@@ -9,6 +9,10 @@ use std::ops::{Add, Div, Mul, Sub};
 pub(super) trait Lane:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Send + Sync
 {
+    /// Whether it is a group: such are worked on one after the other, while single numbers may be taken several at a
+    /// time where they lie side by side. Compilers try the latter with groups, too, and tear them apart.
+    const IS_GROUP: bool;
+
     /// The same value everywhere.
     fn splat(value: f64) -> Self;
 
@@ -27,6 +31,8 @@ pub(super) trait Lane:
 }
 
 impl Lane for f64 {
+    const IS_GROUP: bool = false;
+
     #[inline(always)]
     fn splat(value: f64) -> Self {
         value
@@ -65,6 +71,8 @@ impl<const WIDTH: usize> Lanes<WIDTH> {
 }
 
 impl<const WIDTH: usize> Lane for Lanes<WIDTH> {
+    const IS_GROUP: bool = true;
+
     #[inline(always)]
     fn splat(value: f64) -> Self {
         Self([value; WIDTH])

@@ -4,13 +4,33 @@ use super::analysis::Lists;
 use super::schedule::Schedule;
 use super::{AnalysisError, Limits, Plan};
 
+/// Shorter tails are not worth entries that are always zero.
+const SHORTEST_TAIL: usize = 32;
+
+/// What becomes of the last rows of a component, which are often nearly dense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tails {
+    /// Entries that may differ from zero, and no others.
+    Exact,
+    /// Dense where nine entries of ten may differ from zero: kernels then take them several rows at a time, without
+    /// looking up columns.
+    Full,
+}
+
 /// Finds which earlier positions each row is reduced by, and what remains of it.
 ///
 /// Row by row: what a row reaches through earlier rows of its component (Gilbert and Peierls, SIAM J. Sci. Stat. Comput.
 /// 9, 1988). Of an earlier row, only columns up to the first row that it reduces in turn and whose column it has need be
 /// followed: that row has all the others (Eisenstat and Liu, SIAM J. Matrix Anal. Appl. 13, 1992). So time is close to
 /// linear in the entries, of which there may be at most `room` on either side of the diagonal; a guess will do.
-pub(super) fn factor_pattern(plan: &mut Plan, room: u64, limits: &Limits) -> Result<(), AnalysisError> {
+///
+/// With full tails, the last rows of a component become dense where they nearly are.
+pub(super) fn factor_pattern(
+    plan: &mut Plan,
+    room: u64,
+    tails: Tails,
+    limits: &Limits,
+) -> Result<(), AnalysisError> {
     let positions = plan.vertices.len();
     let mut rows = Rows {
         lower: Lists::with_room(positions),
@@ -35,6 +55,10 @@ pub(super) fn factor_pattern(plan: &mut Plan, room: u64, limits: &Limits) -> Res
         for at in begin as usize..end as usize {
             rows.add(at, begin as usize, plan.inner.of(at));
             rows.check(limits, at, positions)?;
+        }
+        if tails == Tails::Full {
+            rows.fill_in_tail(begin as usize, end as usize);
+            rows.check(limits, end as usize, positions)?;
         }
         begin = end;
     }
@@ -136,6 +160,56 @@ impl Rows {
             return Err(AnalysisError::Memory { budget_bytes: limits.memory_bytes, done, vertices });
         }
         Ok(())
+    }
+
+    /// Makes the last rows of a block full from the first on from where they nearly are.
+    fn fill_in_tail(&mut self, begin: usize, end: usize) {
+        let Some(first) = self.dense_tail(begin, end) else { return };
+        let work = |rows: &Self, at: usize| -> u64 {
+            rows.lower.of(at).iter().map(|&row| rows.upper.of(row as usize).len() as u64).sum()
+        };
+        self.multiply_adds -= (first..end).map(|at| work(self, at)).sum::<u64>();
+        let before = |at: usize| {
+            let rows = self.lower.of(at);
+            rows[..rows.partition_point(|&row| (row as usize) < first)].to_vec()
+        };
+        let kept: Vec<Vec<u32>> = (first..end).map(before).collect();
+        for lists in [&mut self.lower, &mut self.upper] {
+            lists.items.truncate(lists.start[first] as usize);
+            lists.start.truncate(first + 1);
+        }
+        for (at, kept) in (first as u32..end as u32).zip(kept) {
+            self.lower.items.extend(kept.into_iter().chain(first as u32..at));
+            self.upper.items.extend(at + 1..end as u32);
+            self.lower.close();
+            self.upper.close();
+        }
+        self.multiply_adds += (first..end).map(|at| work(self, at)).sum::<u64>();
+    }
+
+    /// The first row from which on nine tenths of a block's entries are there, if that makes a tail worth it.
+    fn dense_tail(&self, begin: usize, end: usize) -> Option<usize> {
+        let needed = |rows: usize| rows * (rows - 1) * 9 / 10;
+        let entries = |lists: &Lists| lists.items.len() - lists.start[begin] as usize;
+        if end - begin < SHORTEST_TAIL || entries(&self.lower) + entries(&self.upper) < needed(SHORTEST_TAIL)
+        {
+            return None;
+        }
+        // Entries by the lower of their row and column.
+        let mut count = vec![0; end - begin];
+        for at in begin..end {
+            count[at - begin] += self.upper.of(at).len();
+            self.lower.of(at).iter().for_each(|&column| count[column as usize - begin] += 1);
+        }
+        let mut found = 0;
+        let mut first = None;
+        for at in (begin..end).rev() {
+            found += count[at - begin];
+            if end - at >= SHORTEST_TAIL && found >= needed(end - at) {
+                first = Some(at);
+            }
+        }
+        first
     }
 }
 

@@ -79,7 +79,8 @@ impl<L: Lane> Factors<L> {
     /// Adds a multiple of an eliminated row to the row in work.
     #[inline(always)]
     fn add_row(&mut self, plan: &Plan, row: usize, base: Base, factor: L) {
-        let (range, tail) = (plan.upper.range(row), plan.schedule.tails[row] as usize);
+        let range = plan.upper.range(row);
+        let tail = if L::IS_GROUP { range.end } else { plan.schedule.tails[row] as usize };
         let columns = &plan.upper.items[range.start..tail];
         for (&column, &value) in columns.iter().zip(&self.upper[range.start - base.upper..tail - base.upper])
         {
@@ -113,27 +114,23 @@ impl<L: Lane> Factors<L> {
             *kept = factor;
         }
         let last = plan.upper.range(row + GROUP - 1);
-        let tail = plan.schedule.tails[row + GROUP - 1] as usize;
+        let tail = if L::IS_GROUP { last.end } else { plan.schedule.tails[row + GROUP - 1] as usize };
         let (scattered, dense) = (tail - last.start, last.end - tail);
         let rows: [&[L]; GROUP] = std::array::from_fn(|number| {
             let end = plan.upper.start[row + number + 1] as usize - base.upper;
             &self.upper[end - last.len()..end]
         });
-        let add = |sum: &mut L, at: usize| {
-            let mut added = *sum;
-            for number in 0..GROUP {
-                added = added + factors[number] * rows[number][at];
-            }
-            *sum = added;
-        };
-        for (at, &column) in plan.upper.items[last.start..tail].iter().enumerate() {
-            add(&mut self.work[column as usize], at);
+        let [f, g, h, k] = factors;
+        let [a, b, c, d] = rows;
+        let columns = &plan.upper.items[last.start..tail];
+        for ((((&column, &a), &b), &c), &d) in columns.iter().zip(a).zip(b).zip(c).zip(d) {
+            let sum = &mut self.work[column as usize];
+            *sum = *sum + f * a + g * b + h * c + k * d;
         }
         if dense > 0 {
             let first = plan.upper.items[tail] as usize;
             let sums = &mut self.work[first..first + dense];
             let [a, b, c, d] = rows.map(|row| &row[scattered..]);
-            let [f, g, h, k] = factors;
             for ((((sum, &a), &b), &c), &d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
                 *sum = *sum + f * a + g * b + h * c + k * d;
             }
