@@ -2,10 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene has failed")]
 
 mod artifacts;
+mod compat;
+mod documents;
 mod failures;
+mod functions;
 mod help;
 mod hubs;
 mod models;
 mod numbers;
+mod pictures;
 mod plans;
 mod scene;

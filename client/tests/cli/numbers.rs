@@ -115,7 +115,7 @@ fn gradients_come_with_their_quantities() {
     assert!(close(&gradient["moments"][1][0], -3.708_888_888_888_888 * 2.0 / 8.0), "{gradient}");
     let refused = scene.run(&["eval", "builtin:kingman", "--quantity", "sojourn", "--grad"]);
     assert_eq!(refused.status, 2);
-    assert!(refused.err.contains("sojourn is a list by vertex"), "{}", refused.err);
+    assert!(refused.err.contains("but none of sojourn"), "{}", refused.err);
 }
 
 #[test]
@@ -160,17 +160,26 @@ fn an_artifact_of_another_model_is_refused() {
 }
 
 #[test]
-fn discrete_variance_is_the_right_one_and_discrete_moments_come_with_a_note() {
+fn moments_in_discrete_time_are_those_of_jumps_and_phasics_with_compat_come_with_a_note() {
     let scene = Scene::new();
-    let ended = scene.run(&["eval", "builtin:constant_chain_ticks", "--quantity", "moments=2", "--json"]);
-    assert!(ended.err.starts_with("note: moments of a model in discrete time"), "{}", ended.err);
-    let moments: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
-    let moment = |place: usize| moments[0]["moments"][place].as_f64().unwrap();
-    let variance =
-        scene.json(&["eval", "builtin:constant_chain_ticks", "--json"])[0]["variance"].as_f64().unwrap();
-    // Steps of exponential length add their own variance, one for each expected step.
-    let expected = moment(1) - moment(0) * moment(0) - moment(0);
-    assert!((variance - expected).abs() < 1e-12, "{variance} is not {expected}");
+    let asked = [
+        "eval",
+        "builtin:constant_chain_ticks",
+        "--quantity",
+        "moments=2",
+        "--quantity",
+        "variance",
+        "--json",
+    ];
+    let own = scene.json(&asked);
+    let ended = scene.run(&[&asked[..], &["--compat"]].concat());
+    assert!(ended.err.starts_with("note: phasic's moments of a model in discrete time"), "{}", ended.err);
+    let phasic: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    let moment = |found: &serde_json::Value, place: usize| found[0]["moments"][place].as_f64().unwrap();
+    // Steps of exponential length add one more for each expected step.
+    assert!((moment(&phasic, 1) - moment(&phasic, 0) - moment(&own, 1)).abs() < 1e-12, "{phasic} {own}");
+    let variance = own[0]["variance"].as_f64().unwrap();
+    assert!((variance - (moment(&own, 1) - moment(&own, 0).powi(2))).abs() < 1e-12, "{own}");
 }
 
 #[test]
@@ -192,13 +201,42 @@ fn wrong_questions_are_refused_before_any_work() {
     let scene = Scene::new();
     for (arguments, message) in [
         (
-            &["--quantity", "pdf=1"][..],
-            "this version computes expectation, variance, moments=K, covariance, waiting-time, sojourn",
+            &["--quantity", "median"][..],
+            "--quantity median: this version computes expectation, variance, moments=K",
         ),
         (&["--quantity", "moments"], "say how many moments"),
-        (&["--quantity", "covariance"], "covariance takes exactly two --rewards, but 0 are given"),
+        (&["--quantity", "covariance"], "covariance takes at least two --rewards, but 0 are given"),
         (&["--rewards", "1", "--rewards", "2"], "expectation takes at most one --rewards, but 2 are given"),
-        (&["--quantity", "sojourn", "--rewards", "1"], "sojourn takes no --rewards"),
+        (&["--quantity", "sojourn", "--rewards", "1"], "sojourn takes no --rewards, but 1 is given"),
+        (&["--quantity", "pdf"], "--quantity pdf: say at which times, as in pdf=0.5,2 or pdf=0:10:101"),
+        (&["--quantity", "cdf=1,-1"], "--quantity cdf: number 2 is -1; times are numbers from 0 on"),
+        (&["--quantity", "quantile=2"], "--quantity quantile: number 1 is 2; probabilities are from 0 to 1"),
+        (
+            &["--quantity", "pmf=1"],
+            "pmf is the probability of a number of jumps, but this model is in continuous time",
+        ),
+        (
+            &["--quantity", "pdf=1", "--rewards", "1,1,1,1,1,1", "--grad"],
+            "pdf takes no --rewards with --grad, but 1 is",
+        ),
+        (&["--quantity", "hazard=1", "--grad"], "but none of hazard"),
+        (&["--quantity", "stop-probability=1", "--rewards", "1"], "stop-probability takes no --rewards"),
+        (&["--quantity", "sample=0"], "sample=N needs a whole number N from 1"),
+        (&["--quantity", "loglik=@no.csv"], "cannot read the numbers in 'no.csv'"),
+        (&["--compat", "--start", "conditional"], "leave out --start conditional"),
+        (&["--granularity", "5"], "--compat"),
+        (&["--compat", "--granularity", "5", "--quantity", "pdf=1"], "granularity 5 is too small"),
+        (&["--tolerance", "0.5"], "--tolerance 0.5: a tolerance is from 1e-14 to 0.01"),
+        (&["--alive-at", "1"], "--alive-at is for --quantity sample=N"),
+        (&["--epoch", "1"], "--epoch 1: write FROM:THETA, as in 1.5:0.3,2"),
+        (&["--epoch", "0:1"], "an epoch begins at a time above 0"),
+        (&["--epoch", "1:1,2"], "--epoch 1:1,2: 2 parameters were given, but the graph has 1"),
+        (
+            &["--epoch", "2:1", "--epoch", "1:3"],
+            "--epoch 1:3: epochs begin one after the other, each later than 2",
+        ),
+        (&["--epoch", "2:1", "--quantity", "laplace=1"], "not with laplace"),
+        (&["--epoch", "2:1", "--grad"], "goes with neither --rewards nor --grad"),
         (&["--quantity", "moments=1", "--quantity", "moments=2"], "--quantity moments is given twice"),
         (&["--rewards", "1,2"], "--rewards 1,2: 2 rewards, but the model has 6 vertices, the start included"),
         (&["--theta", "1,2"], "--theta 1,2: 2 parameters were given, but the graph has 1"),
@@ -209,6 +247,24 @@ fn wrong_questions_are_refused_before_any_work() {
         (&["--grad", "--compat"], "cannot be used with"),
     ] {
         let ended = scene.run(&[&["eval", "coal_n5_theta1"], arguments].concat());
+        assert_eq!((ended.status, ended.out.as_str()), (2, ""), "{arguments:?}");
+        assert!(ended.err.contains(message), "{arguments:?}: {}", ended.err);
+    }
+}
+
+#[test]
+fn what_discrete_time_does_not_have_is_refused() {
+    let scene = Scene::new();
+    for (arguments, message) in [
+        (&["--quantity", "pmf=1,1.5"][..], "pmf: the model is in discrete time; number 2 is 1.5, but"),
+        (&["--quantity", "stop-probability=0.5"], "numbers of jumps are whole"),
+        (&["--quantity", "loglik=1,0.5"], "the observation 0.5 is no whole number of jumps"),
+        (&["--quantity", "laplace=1"], "has no Laplace transform here"),
+        (&["--quantity", "pmf=1", "--grad"], "but none of pmf"),
+        (&["--quantity", "pdf=1", "--grad"], "--grad knows expectation, variance and covariance"),
+        (&["--epoch", "1:1"], "--epoch is for models in continuous time"),
+    ] {
+        let ended = scene.run(&[&["eval", "builtin:constant_chain_ticks"], arguments].concat());
         assert_eq!((ended.status, ended.out.as_str()), (2, ""), "{arguments:?}");
         assert!(ended.err.contains(message), "{arguments:?}: {}", ended.err);
     }

@@ -5,12 +5,14 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod chart;
 mod commands;
 mod destination;
 mod failure;
 mod limits;
 mod output;
 mod plan_file;
+mod points;
 mod progress;
 mod quantity;
 mod settings;

@@ -50,23 +50,19 @@ impl<'a> Output<'a> {
     }
 
     /// Rows under a heading, columns aligned, the last one as long as it is.
-    pub(crate) fn table<const N: usize>(
-        &mut self,
-        heading: [&str; N],
-        rows: &[[String; N]],
-    ) -> Result<(), Failure> {
-        let mut widths = heading.map(|cell| cell.chars().count());
+    pub(crate) fn table(&mut self, heading: &[&str], rows: &[impl AsRef<[String]>]) -> Result<(), Failure> {
+        let mut widths: Vec<usize> = heading.iter().map(|cell| cell.chars().count()).collect();
         for row in rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
+            for (width, cell) in widths.iter_mut().zip(row.as_ref()) {
                 *width = (*width).max(cell.chars().count());
             }
         }
-        let mut put = |cells: &[String; N]| {
-            let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        let mut put = |cells: &mut dyn Iterator<Item = &str>| {
+            let padded = cells.zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
             self.line(padded.collect::<Vec<_>>().join("  ").trim_end())
         };
-        put(&heading.map(str::to_owned))?;
-        rows.iter().try_for_each(put)
+        put(&mut heading.iter().copied())?;
+        rows.iter().try_for_each(|row| put(&mut row.as_ref().iter().map(String::as_str)))
     }
 
     /// Hands everything to the reader.
@@ -135,7 +131,7 @@ mod tests {
         let mut written = Vec::new();
         let mut output = Output::new(false, &mut written);
         output
-            .table(["id", "text"], &[["a".into(), "long one".into()], ["long".into(), String::new()]])
+            .table(&["id", "text"], &[["a".into(), "long one".into()], ["long".into(), String::new()]])
             .unwrap();
         output.finish().unwrap();
         assert_eq!(String::from_utf8(written).unwrap(), "id    text\na     long one\nlong\n");

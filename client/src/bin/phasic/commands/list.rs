@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &ListArguments, context: &mut Context<'_>) -> Resul
         note("no compute of the hub matches");
     } else {
         let rows: Vec<_> = computes.iter().map(row).collect();
-        context.output.table(["ID", "VERTICES", "PARAMETERS", "DOMAIN", "TYPE", "DESCRIPTION"], &rows)?;
+        context.output.table(&["ID", "VERTICES", "PARAMETERS", "DOMAIN", "TYPE", "DESCRIPTION"], &rows)?;
     }
     Ok(Answer::Done)
 }

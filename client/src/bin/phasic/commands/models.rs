@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &ModelsArguments, context: &mut Context<'_>) -> Res
             .iter()
             .map(|model| Ok(row(model, &read(model)?)))
             .collect::<Result<Vec<_>, Failure>>()?;
-        context.output.table(["NAME", "CONSTANTS", "DESCRIPTION"], &rows)?;
+        context.output.table(&["NAME", "CONSTANTS", "DESCRIPTION"], &rows)?;
     }
     Ok(Answer::Done)
 }

@@ -1,13 +1,21 @@
 //! `phasic eval`: numbers of a model.
 //!
-//! One plan, evaluated at each θ. Which numbers, and how they are printed, is in `question`; how they are found, in
-//! `solver`.
+//! What is asked, and whether it can be, is in `question`; `model` has the eliminations; a `law` answers at one θ, in
+//! continuous or discrete time, with changing parameters or as phasic does; `results` prints.
 
+mod answer;
+mod continuous;
+mod discrete;
+mod epochs;
+mod law;
+mod model;
+mod no_number;
+mod phasic;
+mod picture;
 mod question;
-mod solver;
+mod results;
 
 use phasic_engine::graph::Graph;
-use phasic_engine::trace::eliminate;
 use phasic_hub_client::refusal::Refusal;
 use phasic_hub_client::verification::{Evidence, verify};
 
@@ -18,35 +26,100 @@ use crate::failure::Failure;
 use crate::limits::{Limits, advised, flag_of_refusal};
 use crate::output::Output;
 use crate::progress::{Bar, Unit};
+use crate::quantity::Quantity;
 use crate::vectors::Vector;
 use crate::{Context, note, plan_file, vectors};
-use question::{Question, Results};
-use solver::Solver;
+use law::{Epoch, Source, Treatment};
+use model::Model;
+use no_number::NoNumber;
+use question::Question;
+use results::Results;
 
 pub(crate) fn run(arguments: &EvalArguments, context: &mut Context<'_>) -> Result<Answer, Failure> {
     let thetas = vectors::read("--theta", &arguments.theta)?;
     let rewards = vectors::read("--rewards", &arguments.rewards)?;
-    let question = Question::new(&arguments.quantity, rewards, arguments.grad)?;
+    let quantities = arguments.quantity.iter().map(|text| Quantity::read(text)).collect::<Result<_, _>>()?;
+    let question = Question::new(quantities, rewards, arguments.grad)?;
+    let mut treatment = treatment(arguments)?;
+    if let Some(file) = &arguments.plot {
+        picture::check_file(file)?;
+        picture::check(&question, "--plot")?;
+    }
+    if arguments.spark {
+        picture::check(&question, "--spark")?;
+    }
     let graph = context.graph(&arguments.model)?;
-    question.check_lengths(&graph)?;
-    // Every θ is found fit before the long work begins.
-    thetas.iter().try_for_each(|theta| check(&graph, theta))?;
     let discrete = graph.was_dph();
-    let solver = solver(graph, arguments, &context.limits)?;
-    if discrete && question.asks_for_higher_moments() {
+    question.check_model(&graph)?;
+    // Every θ is found fit before the long work begins.
+    let epochs = treatment.epochs.iter().map(|epoch| &epoch.theta);
+    thetas.iter().chain(epochs).try_for_each(|theta| check(&graph, theta))?;
+    let (model, source) = model(graph, arguments, &context.limits)?;
+    treatment.source = source;
+    question.check_treatment(&treatment, &model.graph)?;
+    if discrete && source != Source::Plan && question.asks_for_higher_moments() {
         note(
-            "note: moments of a model in discrete time are those of its jump chain with exponential steps, as in phasic",
+            "note: phasic's moments of a model in discrete time are those of its jump chain with exponential steps",
         );
     }
     let asked: Vec<_> = if thetas.is_empty() { vec![None] } else { thetas.iter().map(Some).collect() };
-    // All or nothing: half a list would be no JSON.
-    let answers =
-        asked.into_iter().map(|theta| evaluate(&solver, theta, &question)).collect::<Result<Vec<_>, _>>()?;
-    print(&answers, &mut context.output)?;
+    let mut all = Vec::new();
+    for theta in asked {
+        let results = evaluate(&model, theta, &question, &treatment)?;
+        if arguments.ndjson {
+            context.output.line(results.json())?;
+        }
+        if !arguments.ndjson || arguments.plot.is_some() {
+            all.push(results);
+        }
+    }
+    if let Some(file) = &arguments.plot {
+        picture::write(file, &arguments.model.model, discrete, &all)?;
+    }
+    if !arguments.ndjson {
+        // All or nothing: half a list would be no JSON.
+        print(&all, discrete, arguments.spark, &mut context.output)?;
+    }
     Ok(Answer::Done)
 }
 
-fn print(answers: &[Results<'_>], output: &mut Output<'_>) -> Result<(), Failure> {
+fn treatment(arguments: &EvalArguments) -> Result<Treatment, Failure> {
+    if let Some(tolerance) = arguments.tolerance.filter(|tolerance| !(1e-14..=0.01).contains(tolerance)) {
+        return Err(Failure::input(format!("--tolerance {tolerance}: a tolerance is from 1e-14 to 0.01")));
+    }
+    if let Some(time) = arguments.alive_at.filter(|time| !(0.0..f64::INFINITY).contains(time)) {
+        return Err(Failure::input(format!("--alive-at {time}: a time is a number from 0 on")));
+    }
+    Ok(Treatment {
+        source: Source::Plan,
+        start: arguments.start.into(),
+        tolerance: arguments.tolerance,
+        granularity: arguments.granularity,
+        seed: arguments.seed,
+        alive_at: arguments.alive_at,
+        epochs: arguments.epoch.iter().map(|text| epoch(text)).collect::<Result<_, _>>()?,
+    })
+}
+
+/// Reads `FROM:THETA`.
+fn epoch(text: &str) -> Result<Epoch, Failure> {
+    let wrong = || Failure::input(format!("--epoch {text}: write FROM:THETA, as in 1.5:0.3,2"));
+    let (from, theta) = text.split_once(':').ok_or_else(wrong)?;
+    let from = from.trim().parse().ok().filter(|from: &f64| *from > 0.0 && from.is_finite());
+    let from =
+        from.ok_or_else(|| Failure::input(format!("--epoch {text}: an epoch begins at a time above 0")))?;
+    let mut vectors = vectors::read("--epoch", &[theta.to_owned()])?;
+    let mut theta = vectors.pop().filter(|_| vectors.is_empty()).ok_or_else(wrong)?;
+    theta.origin = format!("--epoch {text}");
+    Ok(Epoch { from, theta })
+}
+
+fn print(
+    answers: &[Results<'_>],
+    discrete: bool,
+    spark: bool,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
     for (place, results) in answers.iter().enumerate() {
         if output.json {
             output.list_item(place, &results.json())?;
@@ -55,21 +128,22 @@ fn print(answers: &[Results<'_>], output: &mut Output<'_>) -> Result<(), Failure
         if place > 0 {
             output.line("")?;
         }
-        results.print(output)?;
+        results.print(discrete, output)?;
+        if spark {
+            picture::print_sparks(results, discrete, output)?;
+        }
     }
     if output.json { output.end_list() } else { Ok(()) }
 }
 
-/// What answers: a plan of the model, or the program of a file.
-fn solver(graph: Graph, arguments: &EvalArguments, limits: &Limits) -> Result<Solver, Failure> {
+/// What answers: a model, with the plan or program of a file if there is one.
+fn model(graph: Graph, arguments: &EvalArguments, limits: &Limits) -> Result<(Model, Source), Failure> {
     let Some(path) = &arguments.artifact else {
         if arguments.compat {
             warn_of_parallel_edges(&graph, "--compat");
-            let trace =
-                eliminate(&graph, &limits.elimination(), &mut Bar::new("eliminating", Unit::Vertices))?;
-            return Ok(Solver::Program(Box::new((graph, trace))));
+            return Ok((Model::new(graph, *limits), Source::Phasic));
         }
-        return Ok(Solver::Plan(Box::new(plan_file::analyze(&graph, limits)?)));
+        return Ok((Model::new(graph, *limits), Source::Plan));
     };
     let bytes = inspect::read(path)?;
     let refused = |why: String| {
@@ -80,7 +154,7 @@ fn solver(graph: Graph, arguments: &EvalArguments, limits: &Limits) -> Result<So
             Failure::Refused(why) => refused(why),
             other => other,
         })?;
-        return Ok(Solver::Plan(Box::new(plan)));
+        return Ok((Model::new(graph, *limits).with_plan(plan), Source::Plan));
     }
     let mut bar = Bar::new("verifying", Unit::Vertices);
     let verified =
@@ -92,7 +166,7 @@ fn solver(graph: Graph, arguments: &EvalArguments, limits: &Limits) -> Result<So
     if verified.evidence == Evidence::Reproduced {
         warn_of_parallel_edges(&graph, "--artifact");
     }
-    Ok(Solver::Program(Box::new((graph, verified.decoded.trace))))
+    Ok((Model::new(graph, *limits).with_trace(verified.decoded.trace), Source::Program))
 }
 
 fn warn_of_parallel_edges(graph: &Graph, flag: &str) {
@@ -105,16 +179,19 @@ fn warn_of_parallel_edges(graph: &Graph, flag: &str) {
 }
 
 fn evaluate<'a>(
-    solver: &Solver,
+    model: &Model,
     theta: Option<&'a Vector>,
     question: &'a Question,
+    treatment: &Treatment,
 ) -> Result<Results<'a>, Failure> {
-    let place =
-        || theta.map_or_else(|| "with all parameters 1".to_owned(), |theta| format!("at {}", theta.origin));
-    solver
-        .at(theta.map(|theta| &theta.values[..]))
-        .and_then(|numbers| question.answer(&numbers, theta))
-        .map_err(|error| Failure::input(format!("the model has no such number {}: {error}", place())))
+    answer::answer(model, theta, question, treatment).map_err(|error| match error {
+        NoNumber::Failure(failure) => failure,
+        NoNumber::Here(why) => {
+            let place = theta
+                .map_or_else(|| "with all parameters 1".to_owned(), |theta| format!("at {}", theta.origin));
+            Failure::input(format!("the model has no such number {place}: {why}"))
+        }
+    })
 }
 
 /// Whether the model can be weighed by θ.

@@ -1,142 +1,203 @@
-//! What is asked of a model at each θ, whether it can be asked, and the printed answers.
+//! What is asked of a model at each θ, and whether it can be asked.
+//!
+//! Everything that can be refused before the long work begins is refused here.
 
+use phasic_engine::distribution::Start;
 use phasic_engine::graph::Graph;
-use serde_json::{Map, Value, json};
 
-use super::solver::{Found, NoNumber, Numbers};
+use super::epochs::Changing;
+use super::law::{Source, Treatment};
 use crate::failure::Failure;
-use crate::output::{Output, list, number, numbers, text};
-use crate::quantity::Quantity;
+use crate::quantity::{Function, Quantity};
 use crate::vectors::Vector;
+
+/// The largest number up to which all whole ones are floating-point numbers: 2⁵³.
+const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
+/// Most numbers one list by vertex and time may have: 1 GiB.
+const MOST_NUMBERS: u64 = 1 << 27;
 
 /// Quantities and the rewards they are asked under.
 pub(super) struct Question {
-    quantities: Vec<Quantity>,
-    rewards: Vec<Vector>,
-    gradients: bool,
-}
-
-/// The numbers at one θ.
-pub(super) struct Results<'a> {
-    theta: Option<&'a Vector>,
-    found: Vec<(Quantity, Found)>,
-    gradients: Vec<(Quantity, Found)>,
+    pub(super) quantities: Vec<Quantity>,
+    pub(super) rewards: Vec<Vector>,
+    pub(super) gradients: bool,
 }
 
 impl Question {
     /// Checks that the quantities go together with each other, with this many reward vectors, and with gradients.
     pub(super) fn new(
-        quantities: &[Quantity],
+        quantities: Vec<Quantity>,
         rewards: Vec<Vector>,
         gradients: bool,
     ) -> Result<Self, Failure> {
-        let quantities = if quantities.is_empty() {
-            vec![Quantity::Expectation, Quantity::Variance]
-        } else {
-            quantities.to_vec()
-        };
+        let quantities =
+            if quantities.is_empty() { vec![Quantity::Expectation, Quantity::Variance] } else { quantities };
         for (place, quantity) in quantities.iter().enumerate() {
             if quantities[..place].iter().any(|earlier| earlier.key() == quantity.key()) {
                 return Err(Failure::input(format!("--quantity {quantity} is given twice")));
             }
             if gradients && !quantity.has_gradient() {
                 return Err(Failure::input(format!(
-                    "--grad gives gradients of numbers, but {quantity} is a list by vertex"
+                    "--grad gives gradients of expectation, variance, moments, covariance, pdf, cdf, survival and \
+                     loglik, but none of {quantity}"
                 )));
             }
-            let (fits, takes) = match quantity {
-                Quantity::Covariance => (rewards.len() == 2, "exactly two --rewards"),
-                Quantity::Sojourn => (rewards.is_empty(), "no --rewards"),
-                _ => (rewards.len() <= 1, "at most one --rewards"),
-            };
-            if !fits {
-                return Err(Failure::input(format!(
-                    "{quantity} takes {takes}, but {} are given",
-                    rewards.len()
-                )));
-            }
+            check_rewards(quantity, rewards.len(), gradients)?;
         }
         Ok(Self { quantities, rewards, gradients })
     }
 
-    /// Checks that there is a reward for each vertex.
-    pub(super) fn check_lengths(&self, graph: &Graph) -> Result<(), Failure> {
+    /// Checks that the model can be asked this, and that there is a reward for each of its vertices.
+    pub(super) fn check_model(&self, graph: &Graph) -> Result<(), Failure> {
         let vertices = graph.vertex_count() as usize;
-        match self.rewards.iter().find(|rewards| rewards.values.len() != vertices) {
-            None => Ok(()),
-            Some(wrong) => Err(Failure::input(format!(
+        if let Some(wrong) = self.rewards.iter().find(|rewards| rewards.values.len() != vertices) {
+            return Err(Failure::input(format!(
                 "{}: {} rewards, but the model has {vertices} vertices, the start included",
                 wrong.origin,
                 wrong.values.len()
-            ))),
+            )));
         }
+        for quantity in &self.quantities {
+            if let Quantity::States(_, times) = quantity
+                && times.len() as u64 * vertices as u64 > MOST_NUMBERS
+            {
+                return Err(Failure::input(format!(
+                    "{quantity} at {} times of {vertices} vertices are more than {MOST_NUMBERS} numbers; ask at fewer \
+                     times",
+                    times.len()
+                )));
+            }
+            if graph.was_dph() {
+                self.check_discrete(quantity)?;
+            } else if let Quantity::Function(Function::Pmf, _) = quantity {
+                return Err(Failure::input(
+                    "pmf is the probability of a number of jumps, but this model is in continuous time; ask for pdf",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_discrete(&self, quantity: &Quantity) -> Result<(), Failure> {
+        let refuse =
+            |why: String| Err(Failure::input(format!("{quantity}: the model is in discrete time{why}")));
+        if let Quantity::Function(Function::Laplace, _) = quantity {
+            return refuse(", and has no Laplace transform here".to_owned());
+        }
+        let has_gradient = quantity.is_total() && !matches!(quantity, Quantity::Moments(2..));
+        if self.gradients && !has_gradient {
+            return refuse(", where --grad knows expectation, variance and covariance".to_owned());
+        }
+        let counts = match quantity {
+            Quantity::Function(function, points) if function.is_of_time() => &points[..],
+            Quantity::States(_, times) => times,
+            Quantity::LogLikelihood(observations) => {
+                return [&observations.seen, &observations.alive].into_iter().try_for_each(|counts| {
+                    all_whole(counts).or_else(|(_, value)| {
+                        refuse(format!("; the observation {value} is no whole number of jumps"))
+                    })
+                });
+            }
+            _ => &[],
+        };
+        all_whole(counts).or_else(|(place, value)| {
+            refuse(format!("; number {} is {value}, but numbers of jumps are whole", place + 1))
+        })
+    }
+
+    /// Checks that it can be treated so.
+    pub(super) fn check_treatment(&self, treatment: &Treatment, graph: &Graph) -> Result<(), Failure> {
+        if treatment.source == Source::Phasic && treatment.start == Start::Conditional {
+            return Err(Failure::input(
+                "--compat takes initial probabilities as phasic does, as they are given; leave out --start conditional",
+            ));
+        }
+        if treatment.source == Source::Program
+            && let Some(quantity) = self.quantities.iter().find(|quantity| !quantity.is_total())
+        {
+            return Err(Failure::input(format!(
+                "{quantity} does not come from a program; leave out --artifact, or give it a plan"
+            )));
+        }
+        if treatment.alive_at.is_some()
+            && !self.quantities.iter().any(|quantity| matches!(quantity, Quantity::Sample(_)))
+        {
+            return Err(Failure::input("--alive-at is for --quantity sample=N"));
+        }
+        if let Some(time) = treatment.alive_at.filter(|_| graph.was_dph()) {
+            all_whole(&[time]).map_err(|_| {
+                Failure::input("--alive-at: the model is in discrete time, where numbers of jumps are whole")
+            })?;
+        }
+        self.check_epochs(treatment, graph)
+    }
+
+    fn check_epochs(&self, treatment: &Treatment, graph: &Graph) -> Result<(), Failure> {
+        if treatment.epochs.is_empty() {
+            return Ok(());
+        }
+        let refuse = |why: &str| Err(Failure::input(format!("--epoch {why}")));
+        if graph.was_dph() {
+            return refuse("is for models in continuous time; this one is in discrete time");
+        }
+        if !self.rewards.is_empty() || self.gradients {
+            return refuse("goes with neither --rewards nor --grad");
+        }
+        if let Some(quantity) = self.quantities.iter().find(|quantity| !Changing::answers(quantity)) {
+            return refuse(&format!(
+                "goes with expectation, variance, moments, pdf, cdf, survival and stop-probability, not with {quantity}"
+            ));
+        }
+        let mut before = 0.0;
+        for epoch in &treatment.epochs {
+            if epoch.from <= before {
+                return refuse(&format!(
+                    "{}: epochs begin one after the other, each later than {before}",
+                    epoch.theta.origin
+                ));
+            }
+            before = epoch.from;
+        }
+        Ok(())
+    }
+
+    /// Whether the distribution of a total reward is asked for, not only its moments.
+    pub(super) fn asks_for_law_of_rewards(&self) -> bool {
+        let of_law =
+            |quantity: &Quantity| matches!(quantity, Quantity::Function(..) | Quantity::LogLikelihood(_));
+        !self.rewards.is_empty() && self.quantities.iter().any(of_law)
     }
 
     pub(super) fn asks_for_higher_moments(&self) -> bool {
         self.quantities.iter().any(|quantity| matches!(quantity, Quantity::Moments(2..)))
     }
-
-    pub(super) fn answer<'a>(
-        &'a self,
-        numbers: &Numbers<'_>,
-        theta: Option<&'a Vector>,
-    ) -> Result<Results<'a>, NoNumber> {
-        let rewards: Vec<&[f64]> = self.rewards.iter().map(|rewards| rewards.values.as_slice()).collect();
-        let mut results = Results { theta, found: Vec::new(), gradients: Vec::new() };
-        for &quantity in &self.quantities {
-            results.found.push((quantity, numbers.find(quantity, &rewards)?));
-            if self.gradients
-                && let Some(gradient) = numbers.gradient(quantity, &rewards)?
-            {
-                results.gradients.push((quantity, gradient));
-            }
-        }
-        Ok(results)
-    }
 }
 
-impl Results<'_> {
-    pub(super) fn json(&self) -> Value {
-        let mut object = Map::new();
-        object.insert("theta".to_owned(), self.theta.map_or(Value::Null, |theta| json!(theta.values)));
-        insert(&mut object, &self.found);
-        if !self.gradients.is_empty() {
-            let mut gradients = Map::new();
-            insert(&mut gradients, &self.gradients);
-            object.insert("gradient".to_owned(), Value::Object(gradients));
+/// Checks that a quantity can be asked under this many reward vectors.
+fn check_rewards(quantity: &Quantity, count: usize, gradients: bool) -> Result<(), Failure> {
+    let (fits, takes) = match quantity {
+        Quantity::Covariance if gradients => (count == 2, "exactly two --rewards with --grad"),
+        Quantity::Covariance | Quantity::Correlation => (count >= 2, "at least two --rewards"),
+        Quantity::Sojourn | Quantity::States(..) => (count == 0, "no --rewards"),
+        Quantity::Function(..) | Quantity::LogLikelihood(_) if gradients => {
+            (count == 0, "no --rewards with --grad")
         }
-        Value::Object(object)
+        Quantity::Sample(_) => (true, ""),
+        _ => (count <= 1, "at most one --rewards"),
+    };
+    if fits {
+        return Ok(());
     }
-
-    pub(super) fn print(&self, output: &mut Output<'_>) -> Result<(), Failure> {
-        let mut fields: Vec<(String, String)> = Vec::new();
-        if let Some(theta) = self.theta {
-            fields.push(("theta".to_owned(), list(&theta.values)));
-        }
-        fields.extend(self.found.iter().map(|(quantity, found)| (quantity.key().to_owned(), shown(found))));
-        let gradients = self.gradients.iter();
-        fields.extend(gradients.map(|(quantity, found)| (format!("d {}", quantity.key()), shown(found))));
-        let fields: Vec<(&str, String)> =
-            fields.iter().map(|(name, value)| (&name[..], value.clone())).collect();
-        output.fields(&fields)
-    }
+    let given = if count == 1 { "1 is".to_owned() } else { format!("{count} are") };
+    Err(Failure::input(format!("{quantity} takes {takes}, but {given} given")))
 }
 
-fn insert(object: &mut Map<String, Value>, found: &[(Quantity, Found)]) {
-    for (quantity, found) in found {
-        let value = match found {
-            Found::One(value) => number(*value),
-            Found::Many(values) => numbers(values),
-            Found::Table(rows) => rows.iter().map(|row| numbers(row)).collect(),
-        };
-        object.insert(quantity.key().to_owned(), value);
-    }
-}
-
-fn shown(found: &Found) -> String {
-    match found {
-        Found::One(value) => text(*value),
-        Found::Many(values) => list(values),
-        Found::Table(rows) => rows.iter().map(|row| list(row)).collect::<Vec<_>>().join("; "),
+/// The first number that is not whole, with its place, if there is one.
+pub(super) fn all_whole(numbers: &[f64]) -> Result<(), (usize, f64)> {
+    let broken =
+        |&(_, &number): &(usize, &f64)| !(0.0..=LARGEST_WHOLE).contains(&number) || number.fract() != 0.0;
+    match numbers.iter().enumerate().find(broken) {
+        Some((place, &number)) => Err((place, number)),
+        None => Ok(()),
     }
 }

@@ -3,13 +3,16 @@
 //! Nothing is done here; `main` hands each command to the module of its name.
 #![expect(clippy::doc_markdown, reason = "the doc comments here are help texts, read on a terminal")]
 
+mod eval;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::limits::Limits;
-use crate::quantity::Quantity;
+
+pub(crate) use eval::EvalArguments;
 
 const ABOUT: &str = "Prepare, check, evaluate and share phase-type models.";
 
@@ -28,22 +31,6 @@ seconds), else ~/.config/phasic-hub/client.toml (hub_url, hub_token, cache_dir, 
 
 Exit status: 0 done; 1 a plain no (not registered); 2 wrong usage or unreadable input; 3 hub or network trouble; \
 4 verification failed, bytes refused.";
-
-const EVAL_LONG: &str = "\
-Compute numbers: expectation, variance, moments and more.
-
-Quantities (--quantity, may be repeated): expectation, variance, moments=K, covariance (with two --rewards), \
-waiting-time (expected, from each vertex), sojourn (expected, in each vertex). Without any: expectation and variance.
-
-Numbers come from an elimination of our own, which is right also where phasic's is not: parallel edges, overloaded \
-queues. With --compat phasic's own elimination is run instead and gives phasic's numbers bit for bit. With --artifact \
-that very file is used, after verification: a program is replayed and its numbers are printed as they are, a plan is \
-evaluated.
-
-Vertices that cannot be reached have no waiting time; their place says nan. --grad adds the exact gradient of each \
-quantity with respect to the parameters.
-
-A vector is written 0.5,2 or @FILE with one vector a line, numbers separated by commas.";
 
 #[derive(Debug, Parser)]
 #[command(name = "phasic", version, about = ABOUT, long_about = LONG_ABOUT, after_help = AFTER_HELP)]
@@ -88,8 +75,8 @@ pub(crate) enum Command {
     Eliminate(EliminateArguments),
     /// Check an artifact and say what is in it
     Inspect(InspectArguments),
-    /// Compute numbers: expectation, variance, moments and more
-    #[command(long_about = EVAL_LONG)]
+    /// Compute numbers: moments, densities, likelihoods, samples and more
+    #[command(long_about = eval::LONG_ABOUT, after_long_help = eval::EXAMPLES)]
     Eval(EvalArguments),
     /// List the hub's computes
     List(ListArguments),
@@ -154,30 +141,6 @@ pub(crate) struct InspectArguments {
     /// Give a constant of a model document another value; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", requires = "graph")]
     pub(crate) set: Vec<Assignment>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct EvalArguments {
-    #[command(flatten)]
-    pub(crate) model: ModelArguments,
-    /// Parameters, as 0.5,2 or @FILE with one vector a line; may be repeated [default: the model as built, all ones]
-    #[arg(long, value_name = "THETA", allow_hyphen_values = true)]
-    pub(crate) theta: Vec<String>,
-    /// Use this file, a program or a plan, instead of eliminating anew
-    #[arg(long, value_name = "FILE")]
-    pub(crate) artifact: Option<PathBuf>,
-    /// What to compute; may be repeated [default: expectation, variance]
-    #[arg(long, value_name = "QUANTITY")]
-    pub(crate) quantity: Vec<Quantity>,
-    /// Reward per vertex (the start included), written like THETA; twice for covariance
-    #[arg(long, value_name = "REWARDS", allow_hyphen_values = true)]
-    pub(crate) rewards: Vec<String>,
-    /// Also give the gradient of each quantity with respect to the parameters
-    #[arg(long, conflicts_with = "artifact")]
-    pub(crate) grad: bool,
-    /// Numbers as phasic itself computes them, to the last bit and with its faults
-    #[arg(long, conflicts_with_all = ["artifact", "grad"])]
-    pub(crate) compat: bool,
 }
 
 #[derive(Args, Debug)]

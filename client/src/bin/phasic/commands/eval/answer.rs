@@ -1,0 +1,114 @@
+//! The answers to a question at one θ.
+
+use phasic_engine::distribution::{
+    RewardOptions, SampleLimits, Sampler, reward_transform, reward_transform_discrete,
+};
+
+use super::law::{Found, Source, Treatment, law};
+use super::model::{Model, Subject};
+use super::no_number::NoNumber;
+use super::question::{Question, all_whole};
+use super::results::{Answered, Results};
+use crate::failure::Failure;
+use crate::quantity::Quantity;
+use crate::vectors::Vector;
+
+/// The largest reward of a vertex in discrete time; each takes so many vertices.
+const MOST_REWARD: f64 = 1e6;
+
+/// Asks a model at one θ.
+pub(super) fn answer<'a>(
+    model: &Model,
+    theta: Option<&'a Vector>,
+    question: &'a Question,
+    treatment: &Treatment,
+) -> Result<Results<'a>, NoNumber> {
+    let rewards: Vec<&[f64]> = question.rewards.iter().map(|rewards| &rewards.values[..]).collect();
+    let subject = model.at(theta.map(|theta| &theta.values[..]));
+    let own = law(subject, treatment)?;
+    // Functions of a total reward are those of the time to absorption of another model.
+    let transformed = match rewards.first() {
+        Some(rewards) if question.asks_for_law_of_rewards() => {
+            Some(transformed(subject, rewards, treatment)?)
+        }
+        _ => None,
+    };
+    let of_rewards = transformed.as_ref().map(|model| law(model.at(None), treatment)).transpose()?;
+    let of_time = of_rewards.as_deref().unwrap_or(&*own);
+    let mut results = Results { theta, answers: Vec::new() };
+    for quantity in &question.quantities {
+        let found = match quantity {
+            Quantity::Function(function, points) => Found::Many(of_time.function(*function, points)?),
+            Quantity::States(states, times) => by_vertex(own.states(*states, times)?),
+            Quantity::LogLikelihood(observations) => Found::One(of_time.log_likelihood(observations)?),
+            Quantity::Sample(count) => sample(subject, *count, &rewards, treatment)?,
+            _ => own.total(quantity, &rewards)?,
+        };
+        let gradient = if question.gradients { Some(own.gradient(quantity, &rewards)?) } else { None };
+        results.answers.push(Answered { quantity, found, gradient });
+    }
+    Ok(results)
+}
+
+/// One list for one time, else one for each.
+fn by_vertex(mut rows: Vec<Vec<f64>>) -> Found {
+    if rows.len() == 1 { Found::Many(rows.remove(0)) } else { Found::Table(rows) }
+}
+
+/// The model whose time to absorption is the total reward.
+fn transformed(subject: Subject<'_>, rewards: &[f64], treatment: &Treatment) -> Result<Model, NoNumber> {
+    let Model { graph, limits, .. } = subject.model;
+    let options =
+        if treatment.source == Source::Phasic { RewardOptions::compat() } else { RewardOptions::default() };
+    let options = options.with_limits(limits.graph());
+    let graph = if graph.was_dph() {
+        reward_transform_discrete(graph, &subject.theta(), &counts(rewards)?, &options)?
+    } else {
+        reward_transform(graph, &subject.theta(), rewards, &options)?
+    };
+    Ok(Model::new(graph, *limits))
+}
+
+/// Rewards in discrete time: so many jumps each.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "they are checked")]
+fn counts(rewards: &[f64]) -> Result<Vec<u32>, Failure> {
+    let large = |&(_, &reward): &(usize, &f64)| reward > MOST_REWARD;
+    let largest = || rewards.iter().enumerate().find(large).map(|(vertex, &reward)| (vertex, reward));
+    let wrong = all_whole(rewards).err().or_else(largest);
+    match wrong {
+        Some((vertex, reward)) => Err(Failure::input(format!(
+            "--rewards: the reward of vertex {vertex} is {reward}; for the distribution of a total in discrete time \
+             rewards are whole numbers from 0 to a million"
+        ))),
+        None => Ok(rewards.iter().map(|&reward| reward as u32).collect()),
+    }
+}
+
+/// Samples of the time to absorption, or of total rewards, a row for each draw if there are several.
+fn sample(
+    subject: Subject<'_>,
+    count: usize,
+    rewards: &[&[f64]],
+    treatment: &Treatment,
+) -> Result<Found, NoNumber> {
+    let limits = SampleLimits::default().with_memory_bytes(subject.model.limits.graph().memory_bytes);
+    let sampler = sampler(subject, treatment.alive_at)?.with_limits(limits);
+    Ok(match rewards {
+        [] => Found::Many(sampler.times(treatment.seed, count)?),
+        [rewards] => Found::Many(sampler.totals(treatment.seed, count, rewards)?),
+        several => {
+            let rows = sampler.joint_totals(treatment.seed, count, several)?;
+            Found::Table(rows.rows().into_iter().map(|row| row.to_vec()).collect())
+        }
+    })
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of jumps were checked")]
+fn sampler(subject: Subject<'_>, alive_at: Option<f64>) -> Result<Sampler, NoNumber> {
+    let (plan, theta) = (subject.plan()?, subject.theta());
+    Ok(match alive_at {
+        None => plan.sampler(&theta)?,
+        Some(jumps) if subject.model.graph.was_dph() => plan.jumps(&theta)?.survivors(jumps as u64)?,
+        Some(time) => plan.distribution(&theta)?.survivors(time)?,
+    })
+}

@@ -1,0 +1,41 @@
+//! Why there is no number at some θ.
+
+use phasic_engine::distribution::{DistributionError, SamplingError, TransformError};
+use phasic_engine::graph::WeightError;
+use phasic_engine::plan::EvaluationError;
+use phasic_engine::trace::ReplayError;
+
+use crate::failure::Failure;
+
+/// Why there is no number.
+pub(super) enum NoNumber {
+    /// The model has none at this θ; whoever knows which θ that was says so.
+    Here(String),
+    /// The command has failed, whatever θ is.
+    Failure(Failure),
+}
+
+impl From<Failure> for NoNumber {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+macro_rules! from_errors_of_the_engine {
+    ($($error:ty),*) => {$(
+        impl From<$error> for NoNumber {
+            fn from(error: $error) -> Self {
+                Self::Here(error.to_string())
+            }
+        }
+    )*};
+}
+
+from_errors_of_the_engine!(
+    DistributionError,
+    EvaluationError,
+    ReplayError,
+    SamplingError,
+    TransformError,
+    WeightError
+);
