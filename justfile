@@ -20,6 +20,12 @@ lint:
 test:
     cargo test --workspace
 
+# Property tests with new cases, several times over; failures leave their seeds in proptest-regressions.
+properties RUNS="10":
+    for run in $(seq {{RUNS}}); do \
+        PROPTEST_RNG_SEED=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ') cargo test --package phasic-engine || exit 1; \
+    done
+
 # The tests marked as heavy: minutes, or gigabytes.
 heavy:
     cargo test --release --workspace -- --ignored

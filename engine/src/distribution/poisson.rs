@@ -61,6 +61,10 @@ pub(super) fn weights(x: f64, weights: &mut Vec<f64>) -> usize {
 const MIDDLE: f64 = 42.0;
 /// As deep as weights can be followed without underflow.
 const DEEPEST: f64 = 600.0;
+/// Weights below `e^{−700}` are zero for all that can be told from them.
+const LOWEST: f64 = 700.0;
+/// Deeper, means go one by one: so far below the least of several, weights of the largest underflow.
+const DEEPEST_TOGETHER: f64 = 300.0;
 /// Poisson means of one group are this many standard deviations apart at most, so that no weight underflows.
 const SPREAD: f64 = 12.0;
 /// How many means are combined side by side.
@@ -143,19 +147,46 @@ impl Iterator for Groups<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         let means = self.means.get(self.first..).filter(|means| !means.is_empty())?;
         let limit = means[0] + SPREAD * means[0].sqrt() + 1.0;
-        let group = means.iter().take(WIDTH).take_while(|&&x| x <= limit).count();
+        let mut group = means.iter().take(WIDTH).take_while(|&&x| x <= limit).count();
+        if self.depth(means[0], means[group - 1]) > DEEPEST_TOGETHER {
+            group = 1;
+        }
         let (least, largest) = (means[0], means[group - 1]);
-        let depth = match self.reach {
+        let depth = self.depth(least, largest);
+        let range = self.first..self.first + group;
+        self.first = range.end;
+        let first = first_to_follow(window(least, depth).start, largest);
+        Some((range, first..window(largest, depth).end))
+    }
+}
+
+impl Groups<'_> {
+    /// How deep weights count for means between these.
+    fn depth(&self, least: f64, largest: f64) -> f64 {
+        match self.reach {
             Reach::Middle => MIDDLE,
+            // Where nothing flows, no weight counts.
+            Reach::Tails if self.most == 0.0 => NEGLIGIBLE,
             Reach::Tails => {
                 let at = |x: f64| self.series.get(x as usize).or(self.series.last()).copied().unwrap_or(0.0);
                 (NEGLIGIBLE + (self.most / at(least).min(at(largest))).ln()).clamp(NEGLIGIBLE, DEEPEST)
             }
-        };
-        let range = self.first..self.first + group;
-        self.first = range.end;
-        Some((range, window(least, depth).start..window(largest, depth).end))
+        }
     }
+}
+
+/// The first count, not before `from`, whose weight with mean `x` can be told from zero; the mode's is about one.
+///
+/// Bounds on weights are crude far below the mode: `window` may begin where they underflow, and what is built up from
+/// zero stays zero.
+fn first_to_follow(from: usize, x: f64) -> usize {
+    let underflows = |k: usize| log_weight_below_mode(k as f64, x) < -LOWEST;
+    let (mut from, mut to) = (from, x as usize);
+    while from < to {
+        let middle = from.midpoint(to);
+        if underflows(middle) { from = middle + 1 } else { to = middle }
+    }
+    from
 }
 
 /// Eight means: the first repeated in place of missing ones.
