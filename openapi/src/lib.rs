@@ -4,12 +4,19 @@
 //! opens a socket or a file does.
 #![forbid(unsafe_code)]
 
+pub mod evaluate;
 pub mod identifier;
+pub mod model;
 pub mod problem;
 pub mod registry;
 
+pub use evaluate::{
+    EvaluateRequest, EvaluateResponse, EvaluateResult, Gradients, Observations, Quantity, Real, StartChoice,
+    Thetas, Values,
+};
 pub use identifier::{ArtifactName, ComputeId, Sha256};
-pub use phasic_engine::graph::GraphHash;
+pub use model::{GraphIdentity, ModelSource};
+pub use phasic_engine::graph::{EdgeOrderDigest, GraphHash};
 pub use problem::{Problem, ProblemCode};
 pub use registry::{
     ArtifactRef, Artifacts, ComputeFilter, EntryFault, Metadata, ReadLimits, RegistryDocument, RegistryEntry,

@@ -92,6 +92,20 @@ codes! {
     ArtifactNotFound = "artifact_not_found", 404, "No such artifact";
     /// The route exists with other methods.
     MethodNotAllowed = "method_not_allowed", 405, "The method is not allowed here";
+    /// The graph the request names has several definitions here.
+    GraphAmbiguous = "graph_ambiguous", 409, "The graph has several definitions";
+    /// The hub has no compute of this id.
+    ComputeNotFound = "compute_not_found", 404, "No such compute";
+    /// The hub does not have the graph the request names.
+    GraphNotFound = "graph_not_found", 404, "The graph is not known here";
+    /// The model of the request builds no graph.
+    ModelInvalid = "model_invalid", 422, "The model builds no graph";
+    /// The model, or the work asked for, passes a limit of the hub.
+    TooLarge = "too_large", 422, "More than the hub allows";
+    /// What is asked does not fit the model.
+    QuestionInvalid = "question_invalid", 422, "The question does not fit the model";
+    /// The model has no number at these parameters.
+    NoNumber = "no_number", 422, "The model has no such number";
     /// The body is larger than the hub allows.
     BodyTooLarge = "body_too_large", 413, "The request body is too large";
     /// The range lies outside of the artifact.

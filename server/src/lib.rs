@@ -2,8 +2,9 @@
 //!
 //! The story of one process: [`command`] reads the command line and [`config`] the settings; [`hub`] opens the data
 //! directory ([`store`] for SQL, [`blobs`] for bytes), and renders the [`registry`] once per change; [`listen`]
-//! accepts connections and hands them to [`http`]; [`reference`] eliminates the built-in models on a pool of its own;
-//! [`mirror`] copies an upstream registry, trusting nothing; [`auth`] makes tokens.
+//! accepts connections and hands them to [`http`]; [`reference`] eliminates the built-in models; [`models`] builds those
+//! that requests bring, and [`evaluate`] computes their numbers, on the threads of [`workers`]; [`mirror`] copies an
+//! upstream registry, trusting nothing; [`auth`] makes tokens.
 //!
 //! What goes over the wire is typed in `phasic-hub-api`, and the mathematics is `phasic-engine`'s: neither is here.
 #![forbid(unsafe_code)]
@@ -12,10 +13,13 @@ pub mod auth;
 pub mod blobs;
 pub mod command;
 pub mod config;
+pub mod evaluate;
 pub mod http;
 pub mod hub;
 pub mod listen;
 pub mod mirror;
+pub mod models;
 pub mod reference;
 pub mod registry;
 pub mod store;
+pub mod workers;

@@ -50,16 +50,43 @@ pub fn connect(address: SocketAddr) -> TcpStream {
 
 /// Sends one request on a connection of its own. `target` goes out as it stands.
 pub fn request(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
+    read_answer(&mut begin(address, method, target, headers, b""), method == "HEAD")
+}
+
+/// Sends one request with a body on a connection of its own.
+pub fn send(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
+    read_answer(&mut begin(address, method, target, headers, body), method == "HEAD")
+}
+
+/// Sends one request, and leaves the answer to be read.
+pub fn begin(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> TcpStream {
     let mut stream = connect(address);
     let mut head = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n");
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         write!(head, "Host: {address}\r\n").unwrap();
     }
+    if !body.is_empty() {
+        write!(head, "Content-Length: {}\r\n", body.len()).unwrap();
+    }
     for (name, value) in headers {
         write!(head, "{name}: {value}\r\n").unwrap();
     }
     stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
-    read_answer(&mut stream, method == "HEAD")
+    // A server that has heard enough may have answered already.
+    let _ = stream.write_all(body);
+    stream
 }
 
 /// GET without further header fields.
@@ -88,11 +115,39 @@ pub fn read_answer(stream: &mut TcpStream, without_body: bool) -> Answer {
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
     let mut answer = Answer { status, headers, body: Vec::new() };
-    assert_eq!(answer.header("transfer-encoding"), None, "lengths are known beforehand");
+    if answer.header("transfer-encoding") == Some("chunked") {
+        answer.body = read_chunks(stream);
+        return answer;
+    }
     let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
     if !without_body && status != 304 {
         answer.body = vec![0; length];
         stream.read_exact(&mut answer.body).unwrap();
     }
     answer
+}
+
+/// Reads the pieces of a body whose length was not known beforehand, to the last.
+fn read_chunks(stream: &mut TcpStream) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let length = usize::from_str_radix(&read_line(stream), 16).unwrap();
+        let begin = body.len();
+        body.resize(begin + length, 0);
+        stream.read_exact(&mut body[begin..]).unwrap();
+        assert_eq!(read_line(stream), "");
+        if length == 0 {
+            return body;
+        }
+    }
+}
+
+fn read_line(stream: &mut TcpStream) -> String {
+    let mut line = Vec::new();
+    while !line.ends_with(b"\r\n") {
+        let mut byte = [0];
+        assert_eq!(stream.read(&mut byte).unwrap(), 1, "closed within the body");
+        line.push(byte[0]);
+    }
+    String::from_utf8(line).unwrap().trim_end().to_owned()
 }

@@ -115,6 +115,12 @@ impl Hub {
         http::get(self.address, target)
     }
 
+    /// Sends JSON, and reads the answer.
+    pub fn post(&self, target: &str, body: &serde_json::Value) -> Answer {
+        let headers = [("Content-Type", "application/json")];
+        http::send(self.address, "POST", target, &headers, body.to_string().as_bytes())
+    }
+
     /// Sends a signal, by the name `kill` knows.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();

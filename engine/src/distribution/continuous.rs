@@ -62,6 +62,15 @@ impl<'p> Distribution<'p> {
         Ok(self)
     }
 
+    /// This distribution with another bound on the jumps that a question may go through; 10⁹ if never set.
+    ///
+    /// A jump costs about a multiply-add per edge, so this bounds the time a question can take.
+    #[must_use]
+    pub fn with_jump_limit(mut self, jump_limit: u64) -> Self {
+        self.chain.set_jump_limit(jump_limit);
+        self
+    }
+
     /// The Laplace transform `E[e^{−sT}; T < ∞]` at real `s ≥ 0`.
     ///
     /// `α (sI − S)⁻¹ s⃗`, with the exit rates `s⃗` whatever they are, plus the atom at 0. One elimination for eight `s`;

@@ -33,14 +33,16 @@ pub enum DistributionError {
     },
     /// The process is too fast for the times asked for.
     #[error(
-        "more than 10^9 jumps are needed: at time {time} some vertex is still left {rate} times per unit of time; ask for \
-         earlier times, or remove very fast transitions from the model"
+        "more than the {limit} jumps allowed are needed: at time {time} some vertex is still left {rate} times per unit of \
+         time; ask for earlier times, raise the limit, or remove very fast transitions from the model"
     )]
     Jumps {
         /// The time that was reached.
         time: f64,
         /// The largest rate of leaving a vertex there.
         rate: f64,
+        /// The limit.
+        limit: u64,
     },
     /// Fixed steps are too long for a vertex.
     #[error(

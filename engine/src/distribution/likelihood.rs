@@ -51,6 +51,7 @@ pub struct Likelihood<'p> {
     counts: Vec<[f64; 2]>,
     /// Numbers of states that may be kept for going back.
     room: usize,
+    jump_limit: Option<u64>,
 }
 
 impl Plan {
@@ -97,7 +98,15 @@ impl Plan {
                 counts[kind] += 1.0;
             }
         }
-        Ok(Likelihood { plan: self, start: Start::default(), zeros, times, counts, room: KEPT })
+        Ok(Likelihood {
+            plan: self,
+            start: Start::default(),
+            zeros,
+            times,
+            counts,
+            room: KEPT,
+            jump_limit: None,
+        })
     }
 }
 
@@ -106,6 +115,14 @@ impl<'p> Likelihood<'p> {
     #[must_use]
     pub fn start(mut self, start: Start) -> Self {
         self.start = start;
+        self
+    }
+
+    /// This likelihood with another bound on the jumps that a sweep may take; see
+    /// [`Distribution::with_jump_limit`].
+    #[must_use]
+    pub fn with_jump_limit(mut self, jump_limit: u64) -> Self {
+        self.jump_limit = Some(jump_limit);
         self
     }
 
@@ -175,6 +192,9 @@ impl<'p> Likelihood<'p> {
     fn run(&self, theta: &[f64], trail: bool) -> Result<Run<'p>, DistributionError> {
         let mut chain = self.plan.chain(theta)?;
         chain.set_start(self.start)?;
+        if let Some(jump_limit) = self.jump_limit {
+            chain.set_jump_limit(jump_limit);
+        }
         Run::new(chain, &self.times, trail.then_some(self.room))
     }
 

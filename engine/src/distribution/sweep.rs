@@ -20,8 +20,6 @@ use super::{DistributionError, poisson};
 const SEGMENT: f64 = 128.0;
 const SHORTEST: f64 = 64.0;
 const LONGEST: f64 = 1e6;
-/// Jumps that one sweep may take.
-pub(super) const MOST_JUMPS: f64 = 1e9;
 /// Jumps between looks at how much mass is left, and where.
 const LOOK: usize = 16;
 /// Less than this is nothing even relative to itself: denormal numbers are near.
@@ -180,8 +178,9 @@ impl Sweep {
             let left = rate * (until - self.now);
             let mean = if may_fall { self.stride } else { self.longest };
             self.jumps += mean.min(left);
-            if self.jumps > MOST_JUMPS {
-                return Err(DistributionError::Jumps { time: self.now, rate });
+            if self.jumps > chain.jump_limit() as f64 {
+                let limit = chain.jump_limit();
+                return Err(DistributionError::Jumps { time: self.now, rate, limit });
             }
             segment.begin = self.now;
             segment.end = if left <= 2.0 * mean { until } else { self.now + mean / rate };

@@ -61,6 +61,18 @@ fn erlang_values(phases: i32, rate: f64, time: f64) -> [f64; 3] {
 }
 
 #[test]
+fn a_question_that_takes_more_jumps_than_allowed_is_refused() {
+    let plan = plan(&erlang(2000));
+    let narrow = plan.distribution(&[1000.0]).unwrap().with_jump_limit(200);
+    let refused =
+        |error| matches!(error, DistributionError::Jumps { limit: 200, rate, .. } if rate >= 1000.0);
+    assert!(refused(narrow.cdf(&[10.0]).unwrap_err()));
+    assert!(narrow.cdf(&[0.01]).is_ok());
+    let likelihood = plan.likelihood(&[10.0]).unwrap().with_jump_limit(200);
+    assert!(refused(likelihood.value(&[1000.0]).unwrap_err()));
+}
+
+#[test]
 fn an_erlang_time_has_its_density() {
     for (phases, rate) in [(1, 0.5), (4, 2.0), (50, 20.0)] {
         let plan = plan(&erlang(phases));

@@ -12,7 +12,7 @@ pub(crate) struct Stretch {
 
 impl Plan {
     /// Whether edge weights are probabilities of jumps.
-    pub(crate) fn is_discrete(&self) -> bool {
+    pub fn is_discrete(&self) -> bool {
         self.discrete
     }
 

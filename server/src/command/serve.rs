@@ -7,8 +7,10 @@ use tokio::net::TcpListener;
 
 use super::{CommandError, Outcome, ServeArgs, print};
 use crate::auth::{Scope, TokenSecret};
+use crate::evaluate::Evaluator;
 use crate::hub::{DataDirectory, Hub, ServeLock};
 use crate::store::{ChangeWatch, Store};
+use crate::workers::Workers;
 use crate::{http, listen, reference};
 
 pub(super) async fn serve(args: ServeArgs) -> Outcome {
@@ -17,7 +19,9 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let cannot_listen = |source| CommandError::Listen { address: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
-    let pool = Arc::new(reference::pool(config.compute.threads.count())?);
+    let threads = config.compute.threads.count();
+    let eliminations = Workers::new("eliminate", threads)?;
+    let evaluations = Workers::new("evaluate", threads)?;
     let data = DataDirectory::open(&config.data_dir).await?;
     let store = data.store.clone();
     let watch = store.watch().await?;
@@ -34,9 +38,15 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
 
     let background = [
         tokio::spawn(follow(Arc::clone(&hub), watch)),
-        tokio::spawn(reference::maintain(Arc::clone(&hub), pool, config.compute.max_memory_bytes.get())),
+        tokio::spawn(reference::maintain(
+            Arc::clone(&hub),
+            eliminations,
+            config.compute.max_memory_bytes.get(),
+        )),
     ];
-    let router = http::router(Arc::clone(&hub), &config.http);
+    let evaluator = Arc::new(Evaluator::new(evaluations, config.models.clone(), config.evaluate.clone()));
+    let services = http::Services { hub: Arc::clone(&hub), evaluator };
+    let router = http::router(services, &config.http, &config.models);
     listen::serve(listener, router, &config.http, stop, hurry).await;
     for task in background {
         task.abort();

@@ -30,6 +30,8 @@ pub struct Config {
     pub offline: bool,
     pub http: Http,
     pub compute: Compute,
+    pub models: Models,
+    pub evaluate: Evaluate,
     pub mirror: Mirror,
     pub log: Log,
 }
@@ -56,6 +58,30 @@ pub struct Http {
 pub struct Compute {
     pub threads: Whole<0, 1024>,
     pub max_memory_bytes: Whole<1_048_576, 1_099_511_627_776>,
+}
+
+/// Limits of the models that requests bring.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "hub.toml explains every field, and a test keeps the two equal")]
+pub struct Models {
+    pub max_body_bytes: Whole<1, 1_073_741_824>,
+    pub max_bodies_bytes: Whole<1, 1_099_511_627_776>,
+    pub max_vertices: Whole<1, 2_147_483_646>,
+    pub max_edges: Whole<1, 4_294_967_295>,
+    pub max_memory_bytes: Whole<1_048_576, 1_099_511_627_776>,
+    pub max_steps: Whole<1, 1_000_000_000_000_000>,
+}
+
+/// Limits of one evaluation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "hub.toml explains every field, and a test keeps the two equal")]
+pub struct Evaluate {
+    pub cache_bytes: Whole<0, 1_099_511_627_776>,
+    pub max_thetas: Whole<1, 1_000_000_000>,
+    pub max_multiply_adds: Whole<1, 1_000_000_000_000_000>,
+    pub max_answer_bytes: Whole<1, 1_073_741_824>,
 }
 
 /// Limits of what an upstream may do to us.
@@ -150,6 +176,8 @@ impl Default for Config {
             offline: false,
             http: Http::default(),
             compute: Compute::default(),
+            models: Models::default(),
+            evaluate: Evaluate::default(),
             mirror: Mirror::default(),
             log: Log::default(),
         }
@@ -174,6 +202,30 @@ impl Default for Http {
 impl Default for Compute {
     fn default() -> Self {
         Self { threads: Whole::of::<0>(), max_memory_bytes: Whole::of::<{ 2 << 30 }>() }
+    }
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: Whole::of::<{ 16 << 20 }>(),
+            max_bodies_bytes: Whole::of::<{ 256 << 20 }>(),
+            max_vertices: Whole::of::<4_000_000>(),
+            max_edges: Whole::of::<32_000_000>(),
+            max_memory_bytes: Whole::of::<{ 1 << 30 }>(),
+            max_steps: Whole::of::<1_000_000_000>(),
+        }
+    }
+}
+
+impl Default for Evaluate {
+    fn default() -> Self {
+        Self {
+            cache_bytes: Whole::of::<{ 256 << 20 }>(),
+            max_thetas: Whole::of::<1_000_000>(),
+            max_multiply_adds: Whole::of::<100_000_000_000>(),
+            max_answer_bytes: Whole::of::<{ 64 << 20 }>(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use utoipa::OpenApi;
 
-use super::{artifacts, health, home, registry};
+use super::{artifacts, evaluate, health, home, registry};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,12 +22,14 @@ use super::{artifacts, health, home, registry};
         registry::raw_registry,
         artifacts::artifact,
         artifacts::raw_artifact,
+        evaluate::evaluate,
         health::live,
         health::ready,
         openapi
     ),
     tags(
         (name = "registry", description = "What phasic reads."),
+        (name = "compute", description = "What the hub computes on demand."),
         (name = "operations", description = "What operators and programs read.")
     )
 )]

@@ -2,13 +2,17 @@
 //!
 //! A handler reads the request, asks the hub, and shapes the answer. No SQL, no files, no mathematics here.
 
+mod access;
 mod artifacts;
+mod body;
 mod conditional;
 mod document;
 mod edge;
 mod error;
+mod evaluate;
 mod health;
 mod home;
+mod model;
 mod range;
 mod registry;
 #[cfg(test)]
@@ -17,21 +21,41 @@ mod tests;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::FromRef;
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use self::body::Budget;
 use crate::config;
+use crate::evaluate::Evaluator;
 use crate::hub::Hub;
 
+pub use access::{Access, ROUTES, required};
 pub use document::{api_document, api_document_json};
+
+/// What handlers ask.
+#[derive(Clone)]
+pub struct Services {
+    /// The data, and what is served of it.
+    pub hub: Arc<Hub>,
+    /// Numbers of models.
+    pub evaluator: Arc<Evaluator>,
+}
+
+/// [`Services`], and what the handlers share among themselves.
+#[derive(Clone)]
+struct Shared {
+    services: Services,
+    bodies: Budget,
+}
 
 /// All routes of a hub, with everything around them. The routes are documented where they are handled; a test
 /// compares this list with the API document.
-pub fn router(hub: Arc<Hub>, limits: &config::Http) -> Router {
-    let routes = Router::new()
+pub fn router(services: Services, limits: &config::Http, models: &config::Models) -> Router {
+    let plain = Router::new()
         .route("/", get(home::home))
         .route("/registry.json", get(registry::registry))
         .route("/{owner}/{repo}/{reference}/registry.json", get(registry::raw_registry))
@@ -40,16 +64,36 @@ pub fn router(hub: Arc<Hub>, limits: &config::Http) -> Router {
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/openapi.json", get(document::openapi))
-        .with_state(hub);
-    guarded(routes, limits)
+        .layer(RequestBodyLimitLayer::new(limits.max_body_bytes.count()));
+    // Their bodies are models and parameter vectors, and have limits of their own.
+    let documents = Router::new().route("/v1/evaluate", post(evaluate::evaluate));
+    let shared = Shared { services, bodies: Budget::new(models) };
+    guarded(plain.merge(documents).with_state(shared), limits)
 }
 
 /// What surrounds every route: limits, and one shape for whatever goes wrong.
 fn guarded(routes: Router, limits: &config::Http) -> Router {
     let timeout = limits.request_timeout_ms.duration();
     routes
-        .layer(RequestBodyLimitLayer::new(limits.max_body_bytes.count()))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
         .layer(CatchPanicLayer::custom(error::caught))
         .layer(axum::middleware::from_fn(edge::edge))
+}
+
+impl FromRef<Shared> for Services {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.services.clone()
+    }
+}
+
+impl FromRef<Shared> for Arc<Hub> {
+    fn from_ref(shared: &Shared) -> Self {
+        Self::clone(&shared.services.hub)
+    }
+}
+
+impl FromRef<Shared> for Budget {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.bodies.clone()
+    }
 }

@@ -18,13 +18,12 @@ use phasic_hub_api::identifier::ComputeIdError;
 use phasic_hub_api::{
     ArtifactName, ArtifactRef, Artifacts, ComputeId, GraphHash, Metadata, RegistryEntry, Sha256,
 };
-use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
-use tokio::sync::oneshot;
 
 use crate::blobs::{BlobError, Terms, in_memory};
 use crate::hub::{DataDirectory, Hub};
 use crate::registry::FORMAT_REVISION;
 use crate::store::{ArtifactRow, Publication, Role, StoreError};
+use crate::workers::{BrokeOff, Workers};
 
 /// What readiness waits for.
 const READINESS: &str = "reference computes";
@@ -45,9 +44,9 @@ pub enum ReferenceError {
     /// Its elimination did not finish.
     #[error(transparent)]
     Elimination(#[from] EliminationError),
-    /// The elimination pool lost it, which means that it panicked.
-    #[error("the elimination broke off")]
-    Lost,
+    /// The elimination panicked.
+    #[error(transparent)]
+    BrokeOff(#[from] BrokeOff),
     /// The artifact could not be stored.
     #[error(transparent)]
     Blobs(#[from] BlobError),
@@ -56,23 +55,13 @@ pub enum ReferenceError {
     Store(#[from] StoreError),
 }
 
-/// The pool eliminations run on. `threads` 0 leaves one core to everybody else.
-///
-/// # Errors
-/// When the operating system gives no threads.
-pub fn pool(threads: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let threads = if threads == 0 { cores.saturating_sub(1).max(1) } else { threads };
-    ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("eliminate-{index}")).build()
-}
-
 /// Publishes every reference compute that is not published yet, and tells the hub's readiness about it.
 ///
 /// A compute that fails is logged and keeps the hub from being ready; the others are published all the same.
-pub async fn publish(hub: Arc<Hub>, pool: Arc<ThreadPool>, max_memory_bytes: u64) {
+pub async fn publish(hub: Arc<Hub>, workers: Workers, max_memory_bytes: u64) {
     let (mut changed, mut failed) = (false, Vec::new());
     for compute in computes() {
-        match publish_one(&hub, &pool, compute, max_memory_bytes).await {
+        match publish_one(&hub, &workers, compute, max_memory_bytes).await {
             Ok(published) => changed |= published,
             Err(error) => {
                 tracing::error!(id = compute.id, %error, "could not publish a reference compute");
@@ -94,11 +83,11 @@ pub async fn publish(hub: Arc<Hub>, pool: Arc<ThreadPool>, max_memory_bytes: u64
 }
 
 /// Publishes the reference computes, and again whichever of them loses a file. Never ends.
-pub async fn maintain(hub: Arc<Hub>, pool: Arc<ThreadPool>, max_memory_bytes: u64) {
+pub async fn maintain(hub: Arc<Hub>, workers: Workers, max_memory_bytes: u64) {
     let mut renderings = hub.renderings();
     loop {
         renderings.mark_unchanged();
-        publish(Arc::clone(&hub), Arc::clone(&pool), max_memory_bytes).await;
+        publish(Arc::clone(&hub), workers.clone(), max_memory_bytes).await;
         // What could not be published is tried again after the next change, not at once.
         let lost = loop {
             // An error would say that the hub is gone, which we hold ourselves.
@@ -139,7 +128,7 @@ pub fn announce(hub: &Hub) {
 /// Says whether there was anything to do.
 async fn publish_one(
     hub: &Hub,
-    pool: &Arc<ThreadPool>,
+    workers: &Workers,
     compute: &'static ReferenceCompute,
     max_memory_bytes: u64,
 ) -> Result<bool, ReferenceError> {
@@ -149,12 +138,7 @@ async fn publish_one(
     if !withheld && hub.data.store.reference_definition(&id).await? == Some(definition) {
         return Ok(false);
     }
-    let (send, receive) = oneshot::channel();
-    pool.spawn(move || {
-        // Nobody is left to be told when the hub is stopping.
-        let _ = send.send(make(compute, max_memory_bytes));
-    });
-    let made = receive.await.map_err(|_| ReferenceError::Lost)??;
+    let made = workers.run(move || make(compute, max_memory_bytes)).await??;
     store(&hub.data, id, compute, definition, made).await?;
     Ok(true)
 }

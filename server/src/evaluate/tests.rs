@@ -1,0 +1,216 @@
+use std::sync::Arc;
+
+use phasic_hub_api::{EvaluateRequest, EvaluateResult, Real};
+use serde_json::{Value, json};
+
+use super::{Evaluator, PrepareError, Prepared, Question, QuestionError};
+use crate::config;
+use crate::models::{Named, named};
+use crate::workers::Workers;
+
+fn evaluator(settings: &str) -> Evaluator {
+    let workers = Workers::new("test", 2).unwrap();
+    Evaluator::new(workers, toml::from_str("").unwrap(), toml::from_str(settings).unwrap())
+}
+
+async fn prepared(evaluator: &Evaluator, model: Value) -> Result<Arc<Prepared>, PrepareError> {
+    match named(&serde_json::from_value(model).unwrap()).unwrap() {
+        Named::Here(recipe) => evaluator.prepare(recipe).await,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn question(
+    prepared: &Prepared,
+    request: Value,
+    limits: &config::Evaluate,
+) -> Result<Question, QuestionError> {
+    let request: EvaluateRequest = serde_json::from_value(request).unwrap();
+    Question::new(request, &prepared.identity, &prepared.plan.cost(), limits, false)
+}
+
+async fn ask(request: Value) -> Result<Vec<EvaluateResult>, QuestionError> {
+    let evaluator = evaluator("");
+    let prepared = prepared(&evaluator, request["model"].clone()).await.unwrap();
+    let question = Arc::new(question(&prepared, request, &evaluator.limits)?);
+    let mut results = Vec::new();
+    for range in question.chunks() {
+        let part = evaluator.answer(Arc::clone(&prepared), Arc::clone(&question), range, |part| part);
+        results.extend(part.await.unwrap());
+    }
+    Ok(results)
+}
+
+fn erlang() -> Value {
+    json!({"builtin": "erlang", "constants": {"stages": 4}})
+}
+
+#[tokio::test]
+async fn an_erlang_time_has_its_numbers() {
+    let request = json!({
+        "model": erlang(), "theta": [2.0],
+        "quantities": ["expectation", "variance", {"moments": 2}, {"pdf": [1.0]}, {"cdf": [1.0]}, {"survival": [1.0]},
+                       {"laplace": [1.0]}, {"quantile": [0.0, 1.0]}, "waiting_times", "sojourn_times"],
+    });
+    let values = ask(request).await.unwrap().remove(0).values.unwrap();
+    assert_eq!(values.expectation, Some(Real(2.0)));
+    assert!((values.variance.unwrap().0 - 1.0).abs() < 1e-14);
+    assert_eq!(values.moments, Some(vec![Real(2.0), Real(5.0)]));
+    // 2⁴ e⁻² / 3!, and 1 − e⁻² (1 + 2 + 2 + 4/3).
+    let close = |found: &Option<Vec<Real>>, expected: f64| {
+        let found = found.as_ref().unwrap()[0].0;
+        assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+    };
+    let tail = (-2.0_f64).exp() * (5.0 + 4.0 / 3.0);
+    close(&values.pdf, 16.0 / 6.0 * (-2.0_f64).exp());
+    close(&values.cdf, 1.0 - tail);
+    close(&values.survival, tail);
+    close(&values.laplace, (2.0_f64 / 3.0).powi(4));
+    assert_eq!(values.quantile, Some(vec![Real(0.0), Real(f64::INFINITY)]));
+    assert_eq!(values.waiting_times.unwrap().len(), 6);
+    let stays: f64 = values.sojourn_times.unwrap().iter().map(|time| time.0).sum();
+    assert!((stays - 2.0).abs() < 1e-14);
+}
+
+#[tokio::test]
+async fn gradients_are_the_derivatives() {
+    let request = json!({
+        "model": erlang(), "theta": [2.0], "gradients": true,
+        "quantities": ["expectation", "variance", {"moments": 2}, {"cdf": [1.0]},
+                       {"log_likelihood": {"observed": [1.0], "censored": []}}],
+    });
+    let found = ask(request).await.unwrap().remove(0).gradients.unwrap();
+    let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+    near(found.expectation.unwrap()[0].0, -1.0);
+    near(found.variance.unwrap()[0].0, -1.0);
+    near(found.moments.unwrap()[1][0].0, -5.0);
+    // ∂F/∂θ = t f / θ for a rate, ∂ ln f / ∂θ = 4/θ − t.
+    near(found.cdf.unwrap()[0][0].0, 16.0 / 6.0 * (-2.0_f64).exp() / 2.0);
+    near(found.log_likelihood.unwrap()[0].0, 1.0);
+}
+
+#[tokio::test]
+async fn many_thetas_give_the_numbers_of_each_alone_whatever_the_way() {
+    let thetas: Vec<[f64; 2]> = (1..=50).map(|k| [0.1 * f64::from(k), 1.0 + 0.05 * f64::from(k)]).collect();
+    let request = |theta: Value, quantities: Value| {
+        json!({"model": {"builtin": "mm1k", "constants": {"capacity": 5, "start": 2}}, "theta": theta,
+               "quantities": quantities})
+    };
+    let together = ask(request(json!(thetas), json!(["expectation", {"moments": 3}]))).await.unwrap();
+    let with_more =
+        ask(request(json!(thetas), json!(["expectation", {"moments": 3}, "variance"]))).await.unwrap();
+    assert_eq!(together.len(), 50);
+    for (index, theta) in thetas.iter().enumerate() {
+        let alone =
+            ask(request(json!(theta), json!(["expectation", {"moments": 3}]))).await.unwrap().remove(0);
+        assert_eq!(together[index].index, index as u64);
+        assert_eq!(together[index].theta, theta);
+        assert_eq!(together[index].values, alone.values);
+        assert_eq!(with_more[index].values.as_ref().unwrap().moments, alone.values.unwrap().moments);
+    }
+}
+
+#[tokio::test]
+async fn a_theta_without_numbers_says_why_and_the_others_have_theirs() {
+    let request = json!({"model": erlang(), "theta": [[1.0], [-1.0], [0.0], [4.0]]});
+    let results = ask(request).await.unwrap();
+    let expectation = |index: usize| results[index].values.as_ref().unwrap().expectation.unwrap().0;
+    assert_eq!((expectation(0), expectation(3)), (4.0, 1.0));
+    for index in [1, 2] {
+        assert!(results[index].values.is_none());
+        assert!(
+            results[index].error.as_ref().unwrap().contains("at these parameters"),
+            "{:?}",
+            results[index]
+        );
+    }
+}
+
+#[tokio::test]
+async fn moments_in_discrete_time_are_those_of_the_number_of_jumps() {
+    // Toss a coin until heads: a geometric number with success 1/2 has mean 2 and second moment 6.
+    let coin = json!({"document": {"was_dph": true, "parameterized": false, "param_length": 0, "state_length": 1,
+        "vertices": [[0], [1], [2], [3]],
+        "edges": [[0, 1, [], 1.0], [1, 3, [], 0.5], [1, 2, [], 0.5], [2, 3, [], 0.5], [2, 1, [], 0.5]]}});
+    let request = json!({"model": coin, "theta": [],
+        "quantities": ["expectation", "variance", {"moments": 2}, {"pmf": [1, 2]}, {"cdf": [2]}, {"quantile": [0.75]}]});
+    let values = ask(request).await.unwrap().remove(0).values.unwrap();
+    assert_eq!((values.expectation, values.variance), (Some(Real(2.0)), Some(Real(2.0))));
+    assert_eq!(values.moments, Some(vec![Real(2.0), Real(6.0)]));
+    assert_eq!(values.pmf, Some(vec![Real(0.5), Real(0.25)]));
+    assert_eq!((values.cdf, values.quantile), (Some(vec![Real(0.75)]), Some(vec![Real(2.0)])));
+    for wrong in [json!([{"pdf": [1.0]}]), json!([{"cdf": [0.5]}]), json!([{"hazard": [1.0]}])] {
+        let request = json!({"model": coin, "quantities": wrong});
+        assert!(matches!(ask(request).await, Err(QuestionError::Invalid(_))), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn questions_that_do_not_fit_are_refused_before_anything_is_computed() {
+    let ones = [1.0; 6];
+    for wrong in [
+        json!({"theta": [1.0, 2.0]}),
+        json!({"theta": [[1.0, 2.0]]}),
+        json!({"quantities": []}),
+        json!({"quantities": ["variance", "variance"]}),
+        json!({"quantities": ["covariance"]}),
+        json!({"quantities": ["covariance"], "rewards": [ones]}),
+        json!({"quantities": ["expectation"], "rewards": [ones, ones]}),
+        json!({"quantities": ["expectation"], "rewards": [[1.0]]}),
+        json!({"quantities": [{"pdf": [1.0]}], "rewards": [ones]}),
+        json!({"quantities": [{"moments": 0}]}),
+        json!({"quantities": [{"moments": 1001}]}),
+        json!({"quantities": [{"pmf": [1]}]}),
+        json!({"quantities": ["waiting_times"], "gradients": true}),
+    ] {
+        let mut request = wrong.clone();
+        request["model"] = erlang();
+        assert!(matches!(ask(request).await, Err(QuestionError::Invalid(_))), "{wrong}");
+    }
+    let covariance =
+        json!({"model": erlang(), "theta": [2.0], "quantities": ["covariance"], "rewards": [ones, ones]});
+    let found = ask(covariance).await.unwrap().remove(0).values.unwrap().covariance.unwrap().0;
+    assert!((found - 1.0).abs() < 1e-14);
+}
+
+#[tokio::test]
+async fn a_question_beyond_a_limit_is_refused_with_the_limit() {
+    let refused = async |settings: &str, request: Value| {
+        let evaluator = evaluator(settings);
+        let prepared = prepared(&evaluator, erlang()).await.unwrap();
+        match question(&prepared, request, &evaluator.limits) {
+            Err(QuestionError::TooLarge(text)) => text,
+            other => panic!("{other:?}"),
+        }
+    };
+    let two = json!({"model": erlang(), "theta": [[1.0], [2.0]], "quantities": ["sojourn_times"]});
+    assert!(refused("max_thetas = 1", two.clone()).await.contains("more than the 1 "));
+    assert!(refused("max_multiply_adds = 20", two.clone()).await.contains("one request may take 20"));
+    assert!(refused("max_answer_bytes = 100", two.clone()).await.contains("may have 100"));
+    assert!(refused("max_answer_bytes = 300", two).await.contains("x-ndjson"));
+}
+
+#[tokio::test]
+async fn a_sweep_through_time_has_its_share_of_the_work_and_no_more() {
+    let evaluator = evaluator("max_multiply_adds = 100000");
+    let prepared = prepared(&evaluator, json!({"builtin": "mm1k"})).await.unwrap();
+    let request =
+        json!({"model": {"builtin": "mm1k"}, "theta": [1000.0, 1000.0], "quantities": [{"cdf": [1e6]}]});
+    let question = Arc::new(question(&prepared, request, &evaluator.limits).unwrap());
+    let result = evaluator.answer(prepared, question, 0..1, |mut part| part.remove(0)).await.unwrap();
+    assert!(result.error.as_ref().is_some_and(|error| error.contains("jumps allowed")), "{result:?}");
+}
+
+#[tokio::test]
+async fn plans_are_kept_within_the_bytes_allowed() {
+    let model = |n: u32| json!({"builtin": "kingman", "constants": {"n": n}});
+    let evaluator = evaluator("cache_bytes = 20000");
+    let first = prepared(&evaluator, model(5)).await.unwrap();
+    assert!(Arc::ptr_eq(&first, &prepared(&evaluator, model(5)).await.unwrap()));
+    for n in 6..60 {
+        prepared(&evaluator, model(n)).await.unwrap();
+        assert!(evaluator.cache_bytes() <= 20000);
+    }
+    assert!(evaluator.cache_bytes() > 10000);
+    assert!(!Arc::ptr_eq(&first, &prepared(&evaluator, model(5)).await.unwrap()));
+}

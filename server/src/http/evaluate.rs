@@ -1,0 +1,173 @@
+//! Numbers of a model, in one answer or line by line.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, Request, Response};
+use axum::response::IntoResponse;
+use phasic_hub_api::evaluate::NDJSON_MEDIA_TYPE;
+use phasic_hub_api::{EvaluateRequest, EvaluateResponse, EvaluateResult, Problem, ProblemCode};
+
+use super::Services;
+use super::body::Budget;
+use super::error::ApiError;
+use super::model;
+use crate::evaluate::{PrepareError, Prepared, Question, QuestionError};
+use crate::workers::BrokeOff;
+
+/// Numbers of a model at one θ or many.
+///
+/// The model is a document, a built-in model, or a compute or graph this hub knows. Quantities are words, or objects of
+/// one word and its argument: `"expectation"`, `{"moments": 4}`, `{"pdf": [0.5, 1.0]}`. The hub keeps the plans of
+/// models that were asked lately, so asking again costs only the evaluation.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/evaluate -d '{
+///   "model": {"builtin": "kingman", "constants": {"n": 5}},
+///   "theta": [[1.0], [2.0]],
+///   "quantities": ["expectation", "variance", {"cdf": [0.5, 1.0]}], "gradients": false}'
+/// ```
+///
+/// With `Accept: application/x-ndjson` each θ is a line of its own (an `EvaluateResult`), sent as soon as it is there,
+/// and the answer may be of any length. Where the model has no numbers at one θ of a list, that result has `error` in
+/// place of `values`; a single θ (a flat list) without numbers is the problem `no_number`.
+#[utoipa::path(
+    post,
+    path = "/v1/evaluate",
+    tag = "compute",
+    request_body = EvaluateRequest,
+    responses(
+        (status = 200, description = "The numbers", content(
+            (EvaluateResponse = "application/json"),
+            (EvaluateResult = "application/x-ndjson"),
+        )),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`compute_not_found`, `graph_not_found`", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 409, description = "`graph_ambiguous`", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "`body_too_large`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "`model_invalid`, `question_invalid`, `too_large`, `no_number`", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 503, description = "`timeout`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn evaluate(
+    State(services): State<Services>,
+    State(budget): State<Budget>,
+    request: Request<Body>,
+) -> Result<Response<Body>, ApiError> {
+    let streamed = wants_lines(request.headers());
+    let (request, share) = budget.receive(request).await?.json::<EvaluateRequest>()?;
+    let recipe = model::recipe(&services.hub, &request.model).await?;
+    let evaluator = &services.evaluator;
+    let prepared = evaluator.prepare(recipe).await.map_err(ApiError::from)?;
+    let cost = prepared.plan.cost();
+    let question = Question::new(request, &prepared.identity, &cost, &evaluator.limits, streamed)?;
+    let asked = Asked { services, prepared, question: Arc::new(question), _share: share };
+    if streamed { Ok(asked.lines()) } else { asked.whole().await }
+}
+
+/// Whether the client names NDJSON.
+fn wants_lines(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|range| {
+        let name = range.split(';').next().unwrap_or_default().trim();
+        name.eq_ignore_ascii_case(NDJSON_MEDIA_TYPE)
+    })
+}
+
+/// A question on its way.
+struct Asked {
+    services: Services,
+    prepared: Arc<Prepared>,
+    question: Arc<Question>,
+    _share: tokio::sync::OwnedSemaphorePermit,
+}
+
+impl Asked {
+    async fn part(&self, range: std::ops::Range<usize>, separator: u8) -> Result<Part, BrokeOff> {
+        let (prepared, question) = (Arc::clone(&self.prepared), Arc::clone(&self.question));
+        let shape = move |results: Vec<EvaluateResult>| Part::new(results, separator);
+        self.services.evaluator.answer(prepared, question, range, shape).await
+    }
+
+    /// All results in one JSON document.
+    async fn whole(self) -> Result<Response<Body>, ApiError> {
+        let head = serde_json::to_string(&self.prepared.identity).expect("an identity is texts and numbers");
+        let mut text = format!("{{\"model\":{head},\"results\":[").into_bytes();
+        for range in self.question.chunks() {
+            let part = self.part(range, b',').await.map_err(ApiError::from)?;
+            if self.question.is_single()
+                && let Some(error) = part.first_error
+            {
+                return Err(ApiError::new(ProblemCode::NoNumber, error));
+            }
+            text.extend_from_slice(&part.text);
+        }
+        // Every result ends with its separator, the last one too many.
+        if text.last() == Some(&b',') {
+            text.pop();
+        }
+        text.extend_from_slice(b"]}\n");
+        Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response())
+    }
+
+    /// A line for each θ. The next ones are computed when the client has taken those before.
+    fn lines(self) -> Response<Body> {
+        let chunks = self.question.chunks();
+        let parts = futures_util::stream::try_unfold((self, chunks), async |(asked, mut chunks)| {
+            let Some(range) = chunks.next() else { return Ok(None) };
+            // A broken answer must not look like a short one: the connection ends without its last chunk.
+            let part = asked.part(range, b'\n').await?;
+            Ok::<_, BrokeOff>(Some((Bytes::from(part.text), (asked, chunks))))
+        });
+        ([(CONTENT_TYPE, HeaderValue::from_static(NDJSON_MEDIA_TYPE))], Body::from_stream(parts))
+            .into_response()
+    }
+}
+
+/// Some results as JSON, each with the separator behind it.
+struct Part {
+    text: Vec<u8>,
+    first_error: Option<String>,
+}
+
+impl Part {
+    fn new(results: Vec<EvaluateResult>, separator: u8) -> Self {
+        let mut text = Vec::new();
+        for result in &results {
+            serde_json::to_writer(&mut text, result).expect("results are texts and numbers");
+            text.push(separator);
+        }
+        let first_error = results.into_iter().find_map(|result| result.error);
+        Self { text, first_error }
+    }
+}
+
+impl From<PrepareError> for ApiError {
+    fn from(error: PrepareError) -> Self {
+        match error {
+            PrepareError::Model(error) => error.into(),
+            PrepareError::Analysis(error) => Self::new(ProblemCode::TooLarge, error.to_string()),
+            PrepareError::BrokeOff(error) => error.into(),
+        }
+    }
+}
+
+impl From<QuestionError> for ApiError {
+    fn from(error: QuestionError) -> Self {
+        let code = match &error {
+            QuestionError::Invalid(_) => ProblemCode::QuestionInvalid,
+            QuestionError::TooLarge(_) => ProblemCode::TooLarge,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<BrokeOff> for ApiError {
+    fn from(_: BrokeOff) -> Self {
+        Self::new(ProblemCode::Internal, "The computation broke off; the log of the hub has the details.")
+    }
+}

@@ -1,0 +1,43 @@
+//! What the hub calls a graph.
+
+use phasic_engine::graph::Graph;
+use phasic_hub_api::{GraphIdentity, Sha256};
+use sha2::Digest as _;
+
+/// Hash, digest, definition and size of a graph. Linear time.
+///
+/// The definition is the SHA-256 of content hash and edge-order digest (32 bytes each), and then for every edge, in
+/// order, of the number of its coefficients, the coefficients, and its fixed weight where it has one (a byte 0 or 1, and
+/// then the weight); numbers as little-endian u64 and f64.
+pub fn identify(graph: &Graph) -> GraphIdentity {
+    let (graph_hash, edge_order_digest) = (graph.content_hash(), graph.edge_order_digest());
+    let mut digest = sha2::Sha256::new();
+    digest.update(graph_hash.as_bytes());
+    digest.update(edge_order_digest.as_bytes());
+    let mut bytes = Vec::new();
+    for index in 0..graph.edge_count() {
+        let edge = graph.edge(index);
+        bytes.clear();
+        bytes.extend((edge.coefficients.len() as u64).to_le_bytes());
+        bytes.extend(edge.coefficients.iter().flat_map(|value| value.to_le_bytes()));
+        match graph.fixed_weight(index) {
+            None => bytes.push(0),
+            Some(weight) => {
+                bytes.push(1);
+                bytes.extend(weight.to_le_bytes());
+            }
+        }
+        digest.update(&bytes);
+    }
+    GraphIdentity {
+        graph_hash,
+        edge_order_digest,
+        definition: Sha256::from(<[u8; 32]>::from(digest.finalize())),
+        vertices: graph.vertex_count().into(),
+        edges: graph.edge_count().into(),
+        state_length: graph.state_length() as u64,
+        param_length: graph.param_length() as u64,
+        discrete: graph.was_dph(),
+        parallel_edges: graph.has_parallel_edges(),
+    }
+}
