@@ -1,7 +1,7 @@
 //! The answers to a question at one θ.
 
 use phasic_engine::distribution::{
-    RewardOptions, SampleLimits, Sampler, reward_transform, reward_transform_discrete,
+    RewardOptions, SampleLimits, Sampler, SamplingError, reward_transform, reward_transform_discrete,
 };
 
 use super::law::{Found, Source, Treatment, law};
@@ -88,9 +88,16 @@ fn sample(
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of jumps were checked")]
 fn sampler(subject: Subject<'_>, alive_at: Option<f64>) -> Result<Sampler, NoNumber> {
     let (plan, theta) = (subject.plan()?, subject.theta());
-    Ok(match alive_at {
-        None => plan.sampler(&theta)?,
-        Some(jumps) if subject.model.graph.was_dph() => plan.jumps(&theta)?.survivors(jumps as u64)?,
-        Some(time) => plan.distribution(&theta)?.survivors(time)?,
+    let Some(time) = alive_at else { return Ok(plan.sampler(&theta)?) };
+    let survivors = if subject.model.graph.was_dph() {
+        plan.jumps(&theta)?.survivors(time as u64)
+    } else {
+        plan.distribution(&theta)?.survivors(time)
+    };
+    survivors.map_err(|error| match error {
+        SamplingError::NoMass => {
+            NoNumber::Here(format!("nothing is alive at {time}; sample at an earlier --alive-at"))
+        }
+        other => other.into(),
     })
 }
