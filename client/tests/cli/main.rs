@@ -13,4 +13,3 @@ mod numbers;
 mod pictures;
 mod plans;
 mod scene;
-mod transforms;

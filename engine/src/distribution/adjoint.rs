@@ -5,8 +5,12 @@
 //! `Σ_k p_k(v) (z_{k+1}(w) − z_{k+1}(v)) / λ`. One reverse pass costs about two forward ones, whatever the number of times
 //! and parameters.
 
+use pulp::{Arch, NullaryFnOnce};
+use std::ops::Range;
+
 use super::chain::Chain;
 use super::poisson::{Reciprocals, spread};
+use super::slices::{SliceRates, Slices, WIDTH, room};
 use super::sweep::Sweep;
 use super::trail::Part;
 
@@ -15,15 +19,6 @@ use super::trail::Part;
 struct Loads {
     flows: Vec<f64>,
     alive: Vec<f64>,
-}
-
-/// Slopes with respect to rates, exits and losses, in the making.
-#[derive(Debug)]
-pub(super) struct Slopes {
-    /// By entry of the pattern's out rows.
-    edges: Vec<f64>,
-    exits: Vec<f64>,
-    losses: Vec<f64>,
 }
 
 /// Times with coefficients of density, distribution function and survival, ascending, none of them 0.
@@ -37,18 +32,10 @@ impl Functional {
     /// The gradient with respect to θ of `Σ coefficients · (f, F, S)(time)`, by the trail of a sweep that went at least as
     /// far. Flows of each part are what the sweep recorded.
     pub(super) fn gradient(&self, chain: &Chain<'_>, sweep: &mut Sweep, flows: &[Vec<f64>]) -> Vec<f64> {
-        let mut slopes = Slopes {
-            edges: vec![0.0; chain.rates().len()],
-            exits: vec![0.0; chain.len()],
-            losses: vec![0.0; chain.len()],
-        };
-        let mut losses = vec![0.0; chain.len()];
-        for (at, loss) in chain.losses() {
-            losses[at as usize] = loss;
-        }
+        let mut back = Back::new(chain);
         let parts = sweep.trail.take().map(|trail| trail.parts).unwrap_or_default();
-        let mut adjoint = vec![0.0; chain.len()];
-        let mut reciprocals = Reciprocals::default();
+        let mut adjoint = vec![0.0; room(chain.len())];
+        let (mut reciprocals, mut spare) = (Reciprocals::default(), Vec::new());
         let (mut until, mut later) = (self.times.len(), 0.0);
         for (part, flows) in parts.iter().zip(flows).rev() {
             let from = self.times.partition_point(|&time| time <= part.begin);
@@ -59,14 +46,19 @@ impl Functional {
             later += self.coefficients[from..until].iter().map(|[_, below, _]| below).sum::<f64>();
             until = from;
             if part.states.is_empty() {
-                let replayed = sweep.replay(chain, part);
-                slopes.back_through(chain, &replayed, &loads, &losses, &mut adjoint);
+                let replayed = sweep.replay(chain, part, spare);
+                back.through(&replayed, &loads, &mut adjoint);
+                spare = replayed.states;
             } else {
-                slopes.back_through(chain, part, &loads, &losses, &mut adjoint);
+                back.through(part, &loads, &mut adjoint);
             }
         }
         let mut gradient = vec![0.0; chain.plan().param_length()];
-        chain.pull_back(&slopes.edges, &slopes.exits, &slopes.losses, &mut gradient);
+        let mut edges = vec![0.0; chain.rates().len()];
+        chain.pattern().back().collect(&back.slopes, &mut edges);
+        let by_position = |slopes: &[[f64; WIDTH]]| slopes.as_flattened()[..chain.len()].to_vec();
+        let (exits, losses) = (by_position(&back.slopes.exits), by_position(&back.slopes.totals));
+        chain.pull_back(&edges, &exits, &losses, &mut gradient);
         gradient
     }
 
@@ -75,7 +67,7 @@ impl Functional {
         &self,
         part: &Part,
         flows: &[f64],
-        range: std::ops::Range<usize>,
+        range: Range<usize>,
         later: f64,
         reciprocals: &mut Reciprocals,
     ) -> Loads {
@@ -99,60 +91,157 @@ impl Functional {
     }
 }
 
-impl Slopes {
+/// Going back through segments, and slopes with respect to rates in the making.
+#[derive(Debug)]
+struct Back<'a> {
+    slices: &'a Slices,
+    /// Totals are those of exits and losses.
+    rates: SliceRates,
+    /// Of edges; of exits; and, as totals, of losses.
+    slopes: SliceRates,
+    /// Slices from which something can be absorbed, or lost: the others need no slopes of that.
+    leaves: Vec<bool>,
+    positions: usize,
+}
+
+impl<'a> Back<'a> {
+    fn new(chain: &'a Chain<'_>) -> Self {
+        let slices = chain.pattern().back();
+        let mut leaving = chain.exits().to_vec();
+        for (at, loss) in chain.losses() {
+            leaving[at as usize] += loss;
+        }
+        let (mut rates, mut slopes) = (SliceRates::default(), SliceRates::default());
+        slices.fill(chain.rates(), &leaving, chain.exits(), &mut rates);
+        let none = vec![0.0; chain.len()];
+        slices.fill(&vec![0.0; chain.rates().len()], &none, &none, &mut slopes);
+        let lossy = chain.losses().next().is_some();
+        let leaves = (0..chain.len())
+            .step_by(WIDTH)
+            .map(|first| lossy || (first..chain.len().min(first + WIDTH)).any(|at| chain.has_exit(at)));
+        Self { slices, rates, slopes, leaves: leaves.collect(), positions: chain.len() }
+    }
+
     /// Back through one part: `adjoint` is that of the state at its end and becomes that of the state at its beginning.
-    fn back_through(
-        &mut self,
-        chain: &Chain<'_>,
-        part: &Part,
-        loads: &Loads,
-        losses: &[f64],
-        adjoint: &mut Vec<f64>,
-    ) {
-        let h = 1.0 / part.rate;
-        let mut z = vec![0.0; chain.len()];
-        let mut after = vec![0.0; chain.len()];
+    fn through(&mut self, part: &Part, loads: &Loads, adjoint: &mut Vec<f64>) {
+        let mut z = vec![0.0; room(self.positions)];
+        let mut after = z.clone();
         for k in (0..part.ranges.len()).rev() {
             std::mem::swap(&mut z, &mut after);
-            z.fill(0.0);
-            let arriving =
-                k.checked_sub(part.first).and_then(|at| part.weights.get(at)).copied().unwrap_or(0.0);
-            let load = [loads.flows[k], loads.alive[k], arriving];
-            self.back(chain, part.state(k), h, load, adjoint, losses, &after, &mut z);
+            let (which, rows_end, masses) = part.state(k);
+            // Two jumps on, adjoints of other slices may have been here.
+            z[..which.start * WIDTH].fill(0.0);
+            let arriving = k.checked_sub(part.first).and_then(|at| part.weights.get(at));
+            let loads = [loads.flows[k], loads.alive[k], arriving.copied().unwrap_or(0.0)];
+            {
+                let (h, end, after, z) = (1.0 / part.rate, &adjoint[..], &after[..], &mut z[..]);
+                Arch::new().dispatch(Jump { back: self, which, masses, h, loads, end, after, z });
+            }
+            // Positions that were dropped may be too fast for these jumps, and hold nothing.
+            z[rows_end..].fill(0.0);
         }
         *adjoint = z;
     }
+}
 
-    /// One jump back.
-    #[expect(clippy::too_many_arguments, reason = "the innermost loop takes what it needs")]
-    fn back(
-        &mut self,
-        chain: &Chain<'_>,
-        (rows, p): (std::ops::Range<usize>, &[f64]),
-        h: f64,
-        [flow, alive, arriving]: [f64; 3],
-        end: &[f64],
-        losses: &[f64],
-        after: &[f64],
-        z: &mut [f64],
-    ) {
-        let out = &chain.pattern().out;
-        let (rates, exits) = (chain.rates(), chain.exits());
-        for (at, &mass) in rows.zip(p) {
-            let own = after[at];
-            let moved = mass * h;
-            let entries = out.range(at);
-            let mut sum = 0.0;
-            let edges = out.items[entries.clone()].iter().zip(&rates[entries.clone()]);
-            for ((&target, &rate), slope) in edges.zip(&mut self.edges[entries]) {
-                let gain = after[target as usize] - own;
-                sum += rate * gain;
-                *slope += moved * gain;
+/// One jump back, as a task for the widest instruction set of the machine.
+struct Jump<'b, 'a> {
+    back: &'b mut Back<'a>,
+    /// Slices of the state before the jump, and its masses.
+    which: Range<usize>,
+    masses: &'b [[f64; WIDTH]],
+    h: f64,
+    /// How flow, mass alive and the state at the end enter.
+    loads: [f64; 3],
+    end: &'b [f64],
+    /// The adjoint after the jump, and before.
+    after: &'b [f64],
+    z: &'b mut [f64],
+}
+
+impl NullaryFnOnce for Jump<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { back, which, masses, h, loads, end, after, z } = self;
+        let [flow, alive, arriving] = loads;
+        let Back { slices, rates, slopes, leaves, .. } = back;
+        let (own, end) = (after.as_chunks::<WIDTH>().0, end.as_chunks::<WIDTH>().0);
+        let z = z.as_chunks_mut::<WIDTH>().0;
+        let mut single = slices.single_start(which.start);
+        for (slice, &masses) in which.zip(masses) {
+            let [start, stop] = [slices.start[slice], slices.start[slice + 1]];
+            let own: [f64; WIDTH] = own[slice];
+            let (mut moved, mut sums) = ([0.0; WIDTH], [0.0; WIDTH]);
+            for place in 0..WIDTH {
+                moved[place] = masses[place] * h;
             }
-            sum -= (exits[at] + losses[at]) * own;
-            self.exits[at] += flow * mass - moved * own;
-            self.losses[at] -= moved * own;
-            z[at] = (own + h * sum) + flow * exits[at] + alive + arriving * end[at];
+            let bands = start[0] as usize..stop[0] as usize;
+            let edges = slices.bands[bands.clone()].iter().zip(&rates.bands[bands.clone()]);
+            for ((&from, rates), slopes) in edges.zip(&mut slopes.bands[bands]) {
+                let Some(after) = after[from as usize..].first_chunk::<WIDTH>() else { continue };
+                let targets = *after;
+                gain(&targets, &own, rates, &moved, &mut sums, slopes);
+            }
+            let slots = start[1] as usize..stop[1] as usize;
+            let edges = slices.slots[slots.clone()].iter().zip(&rates.slots[slots.clone()]);
+            for ((sources, rates), slopes) in edges.zip(&mut slopes.slots[slots]) {
+                let mut targets = [0.0; WIDTH];
+                for place in 0..WIDTH {
+                    targets[place] = after[sources[place] as usize];
+                }
+                gain(&targets, &own, rates, &moved, &mut sums, slopes);
+            }
+            for &(place, stop) in &slices.long[start[2] as usize..stop[2] as usize] {
+                let (row, place) = (single..stop as usize, place as usize % WIDTH);
+                let edges = slices.singles[row.clone()].iter().zip(&rates.singles[row.clone()]);
+                let mut sum = 0.0;
+                for ((&target, rate), slope) in edges.zip(&mut slopes.singles[row]) {
+                    let gain = after[target as usize] - own[place];
+                    sum += rate * gain;
+                    *slope += moved[place] * gain;
+                }
+                sums[place] += sum;
+                single = stop as usize;
+            }
+            let (leaving, exits, end) = (rates.totals[slice], rates.exits[slice], end[slice]);
+            let mut found = [0.0; WIDTH];
+            for place in 0..WIDTH {
+                let sum = sums[place] - leaving[place] * own[place];
+                let load = flow * exits[place] + alive + arriving * end[place];
+                found[place] = (own[place] + h * sum) + load;
+            }
+            z[slice] = found;
+            if !leaves[slice] {
+                continue;
+            }
+            let (mut absorbed, mut lost) = (slopes.exits[slice], slopes.totals[slice]);
+            for place in 0..WIDTH {
+                let left = moved[place] * own[place];
+                absorbed[place] += flow * masses[place] - left;
+                lost[place] -= left;
+            }
+            (slopes.exits[slice], slopes.totals[slice]) = (absorbed, lost);
         }
     }
+}
+
+/// Eight edges: what a jump along them gains enters sums by rate, and slopes by the mass that moves.
+#[inline(always)]
+fn gain(
+    targets: &[f64; WIDTH],
+    own: &[f64; WIDTH],
+    rates: &[f64; WIDTH],
+    moved: &[f64; WIDTH],
+    sums: &mut [f64; WIDTH],
+    slopes: &mut [f64; WIDTH],
+) {
+    let mut found = *slopes;
+    for place in 0..WIDTH {
+        let gain = targets[place] - own[place];
+        sums[place] += rates[place] * gain;
+        found[place] += moved[place] * gain;
+    }
+    *slopes = found;
 }

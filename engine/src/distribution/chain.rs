@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::pattern::{NO_FORM, Pattern};
+use super::slices::SliceRates;
 use crate::plan::{EvaluationError, Plan};
 
 /// What to make of initial probabilities that do not sum to one.
@@ -31,8 +32,8 @@ pub(crate) struct Chain<'p> {
     values: Vec<f64>,
     /// By entry of `pattern.out`.
     rates: Vec<f64>,
-    /// By entry of `pattern.into`.
-    gathered_rates: Vec<f64>,
+    /// By slot of `pattern.slices`.
+    slice_rates: SliceRates,
     /// Rate into absorption by position.
     exits: Vec<f64>,
     /// Rate of leaving by position: rates and exit summed.
@@ -66,7 +67,7 @@ impl Plan {
             theta: padded,
             values,
             rates: vec![0.0; pattern.out.items.len()],
-            gathered_rates: vec![0.0; pattern.out.items.len()],
+            slice_rates: SliceRates::default(),
             exits: vec![0.0; positions],
             totals: vec![0.0; positions],
             divisors: vec![1.0; if self.is_discrete() { positions } else { 0 }],
@@ -80,7 +81,6 @@ impl Plan {
     }
 }
 
-#[allow(dead_code, reason = "the rooms that read it are being built")]
 impl<'p> Chain<'p> {
     /// Moves to another θ without allocating. After an error the numbers are those of no θ.
     ///
@@ -127,9 +127,7 @@ impl<'p> Chain<'p> {
             self.exits[back.at as usize] += scale * back.probability * value(back.form);
         }
         self.sum_rows(&pattern, scale);
-        for (rate, &entry) in self.gathered_rates.iter_mut().zip(&pattern.entry) {
-            *rate = self.rates[entry as usize];
-        }
+        pattern.slices.fill(&self.rates, &self.totals, &self.exits, &mut self.slice_rates);
         Ok(())
     }
 
@@ -183,6 +181,11 @@ impl<'p> Chain<'p> {
                 self.totals[at] /= divisor;
             }
         }
+    }
+
+    /// Whether a position can be absorbed from at some θ.
+    pub(crate) fn has_exit(&self, at: usize) -> bool {
+        self.exits[at] > 0.0 || !self.plan.is_zero_form(self.pattern.exit_forms[at])
     }
 
     /// Rate of being lost on the way back through the start, for the positions that lead there: continuous time only.
@@ -244,9 +247,9 @@ impl<'p> Chain<'p> {
         &self.rates
     }
 
-    /// Rates by entry of `pattern().into`: the transpose.
-    pub(crate) fn gathered_rates(&self) -> &[f64] {
-        &self.gathered_rates
+    /// Rates by slot of `pattern().slices`: the transpose.
+    pub(super) fn slice_rates(&self) -> &SliceRates {
+        &self.slice_rates
     }
 
     /// Rate into absorption by position.

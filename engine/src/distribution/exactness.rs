@@ -252,3 +252,24 @@ fn epochs_that_do_not_fit_are_named() {
     let epochs = plan.epochs(&[1.0], &[[1.0], [0.0]]).unwrap();
     assert!(matches!(epochs.expectation(), Err(DistributionError::Evaluation(_))));
 }
+
+#[test]
+fn vertices_dropped_for_being_fast_leave_nothing_in_the_adjoint() {
+    // Found by the test above: two segments, the second too slow for the vertices that were dropped after the first.
+    let edges = vec![
+        (2, 0, [0.0, 57.5]),
+        (1, 3, [20.0, 45.5]),
+        (1, 2, [1.1, 0.5]),
+        (2, 3, [0.1, 0.5]),
+        (3, 4, [1.8, 0.5]),
+        (4, 5, [0.1, 0.5]),
+        (5, 6, [0.1, 0.5]),
+    ];
+    let recipe = Recipe { vertices: 7, edges, initial: vec![(1, 0.05)], theta: [0.5, 0.67], time: 8.0 };
+    let plan = plan(&recipe.graph());
+    let (_, slopes) = plan.distribution(&recipe.theta).unwrap().cdf_gradient(&[recipe.time]).unwrap();
+    for parameter in 0..2 {
+        let wanted = recipe.slope(Start::AsGiven, recipe.time, 1, parameter);
+        assert!(close(slopes[[0, parameter]], wanted, 1.0), "{} {wanted}", slopes[[0, parameter]]);
+    }
+}

@@ -27,6 +27,7 @@ mod quantile;
 mod reward_transform;
 mod rows;
 mod sampling;
+mod slices;
 mod states;
 mod subgraph;
 mod sweep;
@@ -54,6 +55,8 @@ pub use sampling::{SampleLimits, Sampler, SamplingError, Visit};
 pub use subgraph::{first_passage, settle_deficit, started_at, time_in};
 pub use transform_error::TransformError;
 
+#[cfg(test)]
+mod closed_forms;
 #[cfg(test)]
 mod double_double;
 #[cfg(test)]

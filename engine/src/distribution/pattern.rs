@@ -4,6 +4,9 @@
 //! place, and vertices inside them follow their level and then their number, so that neighbours have neighbouring
 //! targets.
 
+use std::sync::OnceLock;
+
+use super::slices::Slices;
 use crate::plan::Plan;
 
 const NOWHERE: u32 = u32::MAX;
@@ -50,6 +53,10 @@ pub(crate) struct Pattern {
     pub(crate) into: Rows,
     /// The entry of `out` that each entry of `into` is.
     pub(crate) entry: Vec<u32>,
+    /// The same edges as `into`, eight targets side by side.
+    pub(crate) slices: Slices,
+    /// The edges of `out`, eight sources side by side; made when first asked for.
+    back: OnceLock<Slices>,
     /// Form of each entry of `out`.
     pub(super) forms: Vec<u32>,
     /// Form of each position's exit.
@@ -86,6 +93,8 @@ impl Pattern {
             out: Rows { start: vec![0], items: Vec::new() },
             into: Rows::default(),
             entry: Vec::new(),
+            slices: Slices::default(),
+            back: OnceLock::new(),
             forms: Vec::new(),
             exit_forms: order.iter().map(|&at| plan.exit_form_of(at as usize)).collect(),
             returns: Vec::new(),
@@ -100,7 +109,16 @@ impl Pattern {
             pattern.add_row(plan, at as usize, new, &position, values);
         }
         pattern.transpose();
+        pattern.slices = Slices::new(&pattern.into, &pattern.entry);
         pattern
+    }
+
+    /// The edges of `out`, eight sources side by side.
+    pub(super) fn back(&self) -> &Slices {
+        self.back.get_or_init(|| {
+            let entries: Vec<u32> = (0..self.out.items.len() as u32).collect();
+            Slices::new(&self.out, &entries)
+        })
     }
 
     fn add_row(&mut self, plan: &Plan, at: usize, new: u32, position: &[u32], values: &[f64]) {

@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use super::chain::Chain;
 use super::kernel::{VANISHED, add_scaled, dot, step};
+use super::slices::{WIDTH, room};
 use super::trail::{Part, Trail};
 use super::{DistributionError, poisson};
 
@@ -85,9 +86,9 @@ impl Sweep {
     pub(super) fn new(chain: &Chain<'_>, precision: Precision) -> Self {
         let positions = chain.len();
         let mut sweep = Self {
-            p: vec![0.0; positions],
-            next: vec![0.0; positions],
-            end: vec![0.0; positions],
+            p: vec![0.0; room(positions)],
+            next: vec![0.0; room(positions)],
+            end: vec![0.0; room(positions)],
             active: 0..0,
             reach: 0,
             fastest: vec![0.0; positions + 1],
@@ -126,7 +127,7 @@ impl Sweep {
         let last = self.p.iter().rposition(|&mass| mass > 0.0).map_or(first, |last| last + 1);
         // Mass moves to later positions only as far as they hang together.
         let cut_below = &chain.pattern().cut_below;
-        let last = (last..self.p.len()).find(|&at| cut_below[at + 1] as usize == at).unwrap_or(self.p.len());
+        let last = (last..chain.len()).find(|&at| cut_below[at + 1] as usize == at).unwrap_or(chain.len());
         self.active = first..last;
         self.reach = self.lowest[first..last].iter().min().map_or(0, |&lowest| lowest as usize);
         self.stride = SEGMENT;
@@ -162,7 +163,7 @@ impl Sweep {
             if rate <= 0.0 {
                 // Whatever is left stays where it is.
                 if let Some(visited) = visited.as_deref_mut() {
-                    add_scaled(visited, until - self.now, &self.p);
+                    add_scaled(visited, until - self.now, &self.p[..chain.len()]);
                 }
                 self.rest(segment, until);
                 show(segment);
@@ -216,6 +217,7 @@ impl Sweep {
         self.end.fill(0.0);
         let mut touched = self.active.clone();
         let mut early = Early::default();
+        let mut flow = dot(&chain.exits()[touched.clone()], &self.p[touched.clone()]);
         for k in 0.. {
             if k % LOOK == LOOK - 1 {
                 self.drop_left(chain);
@@ -227,7 +229,7 @@ impl Sweep {
             if let Some(trail) = &mut trail {
                 trail.state(&self.p, &rows);
             }
-            segment.flows.push(dot(&chain.exits()[rows.clone()], &self.p[rows.clone()]));
+            segment.flows.push(flow);
             if let Some(&weight) = k.checked_sub(first).and_then(|at| self.weights.get(at)) {
                 add_scaled(&mut self.end[rows.clone()], weight, &self.p[rows.clone()]);
                 more = (more - weight).max(0.0);
@@ -240,7 +242,7 @@ impl Sweep {
             if k + 1 >= last && (enough || !self.precision.relative || k > last + self.p.len()) {
                 break;
             }
-            self.jump(chain, h);
+            flow = self.jump(chain, h);
             touched.start = touched.start.min(self.active.start);
         }
         if let Some(trail) = &mut trail {
@@ -257,14 +259,14 @@ impl Sweep {
         self.absorbed = arrived.map(|(weight, k)| weight * absorbed(k)).sum();
     }
 
-    /// Runs a segment again from the state it began in, and returns its states.
-    pub(super) fn replay(&mut self, chain: &Chain<'_>, part: &Part) -> Part {
+    /// Runs a segment again from the state it began in, and returns its states, in the given memory.
+    pub(super) fn replay(&mut self, chain: &Chain<'_>, part: &Part, spare: Vec<[f64; WIDTH]>) -> Part {
         self.p.fill(0.0);
         self.next.fill(0.0);
         self.p[part.active.clone()].copy_from_slice(&part.initial);
         (self.active, self.reach) = (part.active.clone(), part.reach);
         let mut segment = Segment { begin: part.begin, end: part.end, rate: part.rate, ..Segment::default() };
-        let trail = self.trail.replace(Trail::of_all());
+        let trail = self.trail.replace(Trail::of_all(spare));
         self.run(chain, &mut segment, None);
         let replayed = std::mem::replace(&mut self.trail, trail).and_then(|mut trail| trail.parts.pop());
         replayed.unwrap_or_default()
@@ -288,10 +290,10 @@ impl Sweep {
         }
     }
 
-    /// One jump.
-    fn jump(&mut self, chain: &Chain<'_>, h: f64) {
+    /// One jump; returns the flow into absorption after it.
+    fn jump(&mut self, chain: &Chain<'_>, h: f64) -> f64 {
         let rows = self.reach.min(self.active.start)..self.active.end;
-        step(chain, h, &self.p, &mut self.next, rows.clone());
+        let flow = step(chain, h, &self.p, &mut self.next, rows.clone());
         std::mem::swap(&mut self.p, &mut self.next);
         let mut first = rows.start;
         while first < rows.end && self.p[first] < VANISHED {
@@ -302,6 +304,7 @@ impl Sweep {
             self.reach = self.reach.min(self.lowest[at] as usize);
         }
         self.active = first..rows.end;
+        flow
     }
 
     /// Drops the last positions as far as they hold next to nothing.

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use super::slices::WIDTH;
 use super::sweep::Segment;
 
-/// Numbers that a trail keeps before it keeps only where segments began: 128 MiB.
-pub(super) const KEPT: usize = 1 << 24;
+/// Numbers that a trail keeps before it keeps only where segments began: 8 MiB, so that they stay in a cache.
+pub(super) const KEPT: usize = 1 << 20;
 
 /// What is remembered of a sweep.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +14,8 @@ pub(super) struct Trail {
     pub(super) parts: Vec<Part>,
     kept: usize,
     limit: usize,
+    /// Memory for the states of the next part.
+    spare: Vec<[f64; WIDTH]>,
 }
 
 /// What is remembered of a segment.
@@ -28,10 +31,10 @@ pub(super) struct Part {
     pub(super) initial: Vec<f64>,
     pub(super) active: Range<usize>,
     pub(super) reach: usize,
-    /// The active positions of each state, and where the state begins in `states`.
+    /// The first slice of each state, the position after its last active one, and where the state begins in `states`.
     pub(super) ranges: Vec<(u32, u32, usize)>,
     /// Empty if there was no room; a replay finds them again.
-    pub(super) states: Vec<f64>,
+    pub(super) states: Vec<[f64; WIDTH]>,
 }
 
 impl Trail {
@@ -40,14 +43,16 @@ impl Trail {
         Self { limit, ..Self::default() }
     }
 
-    /// A trail that keeps all.
-    pub(super) fn of_all() -> Self {
-        Self { limit: usize::MAX, ..Self::default() }
+    /// A trail that keeps all, beginning in memory that has served before: fresh pages cost as much as what is written
+    /// to them.
+    pub(super) fn of_all(mut spare: Vec<[f64; WIDTH]>) -> Self {
+        spare.clear();
+        Self { limit: usize::MAX, spare, ..Self::default() }
     }
 
     /// How many jumps a segment may have so that its states alone fit.
     pub(super) fn longest(positions: usize) -> f64 {
-        (KEPT / positions.max(1)).clamp(64, 1 << 16) as f64
+        (KEPT / positions.max(1)).clamp(1 << 10, 1 << 16) as f64
     }
 
     pub(super) fn begin(
@@ -69,15 +74,16 @@ impl Trail {
             active: active.clone(),
             reach,
             ranges: Vec::new(),
-            states: Vec::new(),
+            states: std::mem::take(&mut self.spare),
         });
     }
 
     pub(super) fn state(&mut self, p: &[f64], rows: &Range<usize>) {
         let Some(part) = self.parts.last_mut() else { return };
-        part.ranges.push((rows.start as u32, rows.end as u32, part.states.len()));
-        if self.kept + part.states.len() + rows.len() <= self.limit {
-            part.states.extend_from_slice(&p[rows.clone()]);
+        let slices = rows.start / WIDTH..rows.end.div_ceil(WIDTH);
+        part.ranges.push((slices.start as u32, rows.end as u32, part.states.len()));
+        if self.kept + (part.states.len() + slices.len()) * WIDTH <= self.limit {
+            part.states.extend_from_slice(&p.as_chunks::<WIDTH>().0[slices]);
         } else {
             part.states = Vec::new();
             self.limit = 0;
@@ -89,17 +95,17 @@ impl Trail {
             if self.limit == 0 {
                 part.states = Vec::new();
             }
-            self.kept += part.states.len();
+            self.kept += part.states.len() * WIDTH;
         }
     }
 }
 
 impl Part {
-    /// The state after `k` jumps and its positions.
-    pub(super) fn state(&self, k: usize) -> (Range<usize>, &[f64]) {
+    /// The state after `k` jumps, its slices, and the position after its last active one.
+    pub(super) fn state(&self, k: usize) -> (Range<usize>, usize, &[[f64; WIDTH]]) {
         let (start, end, at) = self.ranges[k];
-        let rows = start as usize..end as usize;
-        let length = rows.len();
-        (rows, &self.states[at..at + length])
+        let slices = start as usize..(end as usize).div_ceil(WIDTH);
+        let length = slices.len();
+        (slices, end as usize, &self.states[at..at + length])
     }
 }

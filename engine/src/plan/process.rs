@@ -44,6 +44,12 @@ impl Plan {
         self.exit_forms[position]
     }
 
+    /// Whether a form is 0 whatever θ is.
+    pub(crate) fn is_zero_form(&self, form: u32) -> bool {
+        let (constant, _, coefficient) = self.forms.head(form as usize);
+        constant == 0.0 && coefficient == 0.0
+    }
+
     /// Distinct linear forms.
     pub(crate) fn form_count(&self) -> usize {
         self.forms.count()

@@ -6,7 +6,6 @@ use phasic_engine::plan::EvaluationError;
 use phasic_engine::trace::ReplayError;
 
 use crate::failure::Failure;
-use crate::limits::{advised, flag_of_transform};
 
 /// Why there is no number.
 pub(super) enum NoNumber {
@@ -22,12 +21,6 @@ impl From<Failure> for NoNumber {
     }
 }
 
-impl From<TransformError> for NoNumber {
-    fn from(error: TransformError) -> Self {
-        Self::Here(advised(&error, flag_of_transform(&error)))
-    }
-}
-
 macro_rules! from_errors_of_the_engine {
     ($($error:ty),*) => {$(
         impl From<$error> for NoNumber {
@@ -38,4 +31,11 @@ macro_rules! from_errors_of_the_engine {
     )*};
 }
 
-from_errors_of_the_engine!(DistributionError, EvaluationError, ReplayError, SamplingError, WeightError);
+from_errors_of_the_engine!(
+    DistributionError,
+    EvaluationError,
+    ReplayError,
+    SamplingError,
+    TransformError,
+    WeightError
+);
