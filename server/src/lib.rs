@@ -4,7 +4,7 @@
 //! directory ([`store`] for SQL, [`blobs`] for bytes), and renders the [`registry`] once per change; [`listen`]
 //! accepts connections and hands them to [`http`]; [`reference`] eliminates the built-in models; [`models`] builds those
 //! that requests bring, and [`evaluate`] computes their numbers, on the threads of [`workers`]; [`mirror`] copies an
-//! upstream registry, trusting nothing; [`auth`] makes tokens.
+//! upstream registry, trusting nothing; [`auth`] makes tokens; [`metrics`] counts.
 //!
 //! What goes over the wire is typed in `phasic-hub-api`, and the mathematics is `phasic-engine`'s: neither is here.
 #![forbid(unsafe_code)]
@@ -17,6 +17,7 @@ pub mod evaluate;
 pub mod http;
 pub mod hub;
 pub mod listen;
+pub mod metrics;
 pub mod mirror;
 pub mod models;
 pub mod reference;

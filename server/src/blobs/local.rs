@@ -20,6 +20,7 @@ use tokio_util::io::ReaderStream;
 use super::stamp::Stamp;
 use super::temporary::{TemporaryDirectory, TemporaryFile};
 use super::{BlobError, BlobStore, ByteStream, OpenBlob, StoredBlob, Terms};
+use crate::metrics;
 
 /// Bytes read from a file at a time.
 const PIECE_BYTES: usize = 64 << 10;
@@ -209,10 +210,12 @@ impl Inner {
             let stamp = stamp(&file, &path)?;
             let known = self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(&name).copied();
             if known == Some(stamp) {
+                metrics::blob_opened(true);
                 return Ok((file, stamp.size_bytes));
             }
             // Asked before hashing: what changes from here on will have another stamp.
             let settled = stamp.is_settled();
+            metrics::blob_opened(false);
             if hash(&mut file).map_err(BlobError::file("read", &path))? == name {
                 io::Seek::rewind(&mut file).map_err(BlobError::file("seek in", &path))?;
                 if settled {

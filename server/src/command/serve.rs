@@ -11,7 +11,7 @@ use crate::evaluate::Evaluator;
 use crate::hub::{DataDirectory, Hub, ServeLock};
 use crate::store::{ChangeWatch, Store};
 use crate::workers::Workers;
-use crate::{http, listen, reference};
+use crate::{http, listen, metrics, reference};
 
 pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let config = args.load()?;
@@ -19,6 +19,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let cannot_listen = |source| CommandError::Listen { address: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
+    metrics::start();
     let threads = config.compute.threads.count();
     let eliminations = Workers::new("eliminate", threads)?;
     let evaluations = Workers::new("evaluate", threads)?;

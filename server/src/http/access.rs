@@ -19,6 +19,7 @@ pub const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/healthz", Access::Open),
     ("GET", "/readyz", Access::Open),
     ("GET", "/openapi.json", Access::Open),
+    ("GET", "/metrics", Access::Scoped(Scope::Read)),
     ("GET", "/registry.json", Access::Scoped(Scope::Read)),
     ("GET", "/{owner}/{repo}/{reference}/registry.json", Access::Scoped(Scope::Read)),
     ("GET", "/artifacts/{name}", Access::Scoped(Scope::Read)),

@@ -5,7 +5,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use utoipa::OpenApi;
 
-use super::{artifacts, evaluate, health, home, registry};
+use super::{artifacts, evaluate, health, home, metrics, registry};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -25,6 +25,7 @@ use super::{artifacts, evaluate, health, home, registry};
         evaluate::evaluate,
         health::live,
         health::ready,
+        metrics::metrics,
         openapi
     ),
     tags(

@@ -6,22 +6,26 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderName, HeaderValue, Response};
+use axum::http::{HeaderName, HeaderValue, Method, Response};
 use axum::middleware::Next;
 use phasic_hub_api::Problem;
 use phasic_hub_api::problem::PROBLEM_MEDIA_TYPE;
 use tracing::Instrument;
 
+use super::counted::Counted;
 use super::error;
+use crate::metrics;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 pub(super) async fn edge(request: Request, next: Next) -> Response<Body> {
     let request_id = next_request_id();
     let method = request.method().clone();
+    let counted_method = method.clone();
     let path = request.uri().path().to_owned();
     let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned());
-    let begun = Instant::now();
+    let known = known_route(route.as_deref());
+    let (begun, present) = (Instant::now(), metrics::Present::request());
     let span = tracing::info_span!("request", id = request_id);
     let answer = async move {
         let response = next.run(request).await;
@@ -36,7 +40,27 @@ pub(super) async fn edge(request: Request, next: Next) -> Response<Body> {
         }
         response
     };
-    finish(answer.instrument(span).await, &request_id)
+    let response = finish(answer.instrument(span).await, &request_id);
+    metrics::answered(known_method(&counted_method), &known, response.status().as_u16(), begun.elapsed());
+    drop(present);
+    response.map(|body| Body::new(Counted::new(body, metrics::sent_bytes(&known))))
+}
+
+/// The route as a label. Paths that lead nowhere share one.
+fn known_route(route: Option<&str>) -> String {
+    route.unwrap_or("none").to_owned()
+}
+
+/// The method as a label. Clients can make up methods, and they share one.
+fn known_method(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        _ => "other",
+    }
 }
 
 fn finish(mut response: Response<Body>, request_id: &str) -> Response<Body> {

@@ -6,12 +6,14 @@ mod access;
 mod artifacts;
 mod body;
 mod conditional;
+mod counted;
 mod document;
 mod edge;
 mod error;
 mod evaluate;
 mod health;
 mod home;
+mod metrics;
 mod model;
 mod range;
 mod registry;
@@ -63,6 +65,7 @@ pub fn router(services: Services, limits: &config::Http, models: &config::Models
         .route("/{owner}/{repo}/{reference}/artifacts/{name}", get(artifacts::raw_artifact))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(document::openapi))
         .layer(RequestBodyLimitLayer::new(limits.max_body_bytes.count()));
     // Their bodies are models and parameter vectors, and have limits of their own.

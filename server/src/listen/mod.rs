@@ -27,7 +27,7 @@ use tower::ServiceExt;
 
 use self::addresses::Addresses;
 use self::progress::Progress;
-use crate::config;
+use crate::{config, metrics};
 
 /// The first pause after a failed accept, and the longest.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
@@ -72,7 +72,7 @@ pub async fn serve(
             continue;
         };
         let stream = Progress::new(stream, patience);
-        let held = (place, counted);
+        let held = (place, counted, metrics::Present::connection());
         connections.spawn(connection(builder.clone(), stream, router.clone(), drain.clone(), held));
         // Forget those that are over.
         while connections.try_join_next().is_some() {}

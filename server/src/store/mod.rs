@@ -8,6 +8,7 @@ mod mirror;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod totals;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +23,7 @@ use sqlx::{SqlSafeStr as _, Sqlite, Transaction};
 pub use computes::{ArtifactRow, ArtifactVersion, ComputeRow, Origin, Publication, Role};
 pub use mirror::{FaultRow, MOST_REMOVED_PERCENT, PassRecord, PassRow, Reconciliation};
 pub use tokens::{NewToken, TokenRow};
+pub use totals::{PassAge, Totals};
 
 /// All migrations in order. The macro of sqlx would build SQLite twice; a test keeps this list complete.
 const MIGRATIONS: &[(i64, &str, &str)] =

@@ -1,0 +1,47 @@
+//! Numbers for Prometheus.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::IntoResponse;
+
+use crate::hub::Hub;
+use crate::metrics::{self, Level};
+
+/// Numbers about this hub, in the text format of Prometheus: requests, times, bytes, connections, openings of stored
+/// files, computes, blobs, readiness and the age of the mirror.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operations",
+    responses((status = 200, description = "Text format 0.0.4", content_type = "text/plain", body = String))
+)]
+pub(super) async fn metrics(State(hub): State<Arc<Hub>>) -> impl IntoResponse {
+    measure(&hub).await;
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (headers, metrics::render())
+}
+
+/// Numbers are for looking at: one that cannot be had keeps its last value, and the others are told all the same.
+async fn measure(hub: &Hub) {
+    let catalogue = hub.catalogue();
+    Level::Ready.set(if hub.readiness.reasons().is_empty() { 1.0 } else { 0.0 });
+    Level::Computes.set(catalogue.computes().len() as f64);
+    Level::Withheld.set(catalogue.withheld().len() as f64);
+    match hub.data.store.totals().await {
+        Ok(totals) => {
+            Level::Blobs.set(totals.blobs as f64);
+            Level::BlobBytes.set(totals.blob_bytes as f64);
+            if let Some(pass) = totals.last_pass {
+                Level::MirrorLagSeconds.set(pass.age_seconds);
+                Level::MirrorFaults.set(pass.faults as f64);
+            }
+        }
+        Err(error) => tracing::warn!(%error, "could not count what the database holds"),
+    }
+}

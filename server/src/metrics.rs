@@ -1,0 +1,182 @@
+//! Numbers about the running process, in the text format of Prometheus.
+//!
+//! The names are here, once. Who counts uses the functions below; what is counted at the moment of asking (the state
+//! of the data directory) is set by `http::metrics`. Without [`start`] everything is silently dropped, as in tests.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// The recorder of this process: the facade has one for all, and so have we.
+static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+
+const REQUESTS: &str = "phasic_hub_http_requests_total";
+const SECONDS: &str = "phasic_hub_http_request_seconds";
+const IN_FLIGHT: &str = "phasic_hub_http_requests_in_flight";
+const SENT_BYTES: &str = "phasic_hub_http_sent_bytes_total";
+const CONNECTIONS: &str = "phasic_hub_http_connections";
+const BLOB_OPENINGS: &str = "phasic_hub_blob_openings_total";
+
+/// Upper bounds of the classes of request times: from an answer out of memory to the request timeout.
+const SECONDS_BOUNDS: &[f64] =
+    &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// How often histograms are folded together; between, every request keeps its number.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// What is known at the moment of asking.
+#[derive(Clone, Copy, Debug)]
+pub enum Level {
+    /// 1 when the hub is ready, 0 otherwise.
+    Ready,
+    /// Computes that are served.
+    Computes,
+    /// Computes that are stored and not served, because a file of theirs is missing.
+    Withheld,
+    /// Blobs the database knows.
+    Blobs,
+    /// Their bytes.
+    BlobBytes,
+    /// Seconds since the last mirror pass that was finished.
+    MirrorLagSeconds,
+    /// What that pass left out.
+    MirrorFaults,
+}
+
+impl Level {
+    const ALL: [(Self, &'static str, &'static str); 7] = [
+        (Self::Ready, "phasic_hub_ready", "1 when the hub is ready, 0 otherwise; /readyz says why"),
+        (Self::Computes, "phasic_hub_computes", "Computes that are served"),
+        (Self::Withheld, "phasic_hub_computes_withheld", "Computes not served because a file is missing"),
+        (Self::Blobs, "phasic_hub_blobs", "Blobs the database knows"),
+        (Self::BlobBytes, "phasic_hub_blob_bytes", "Bytes of these blobs"),
+        (
+            Self::MirrorLagSeconds,
+            "phasic_hub_mirror_lag_seconds",
+            "Seconds since the last finished mirror pass; absent before the first",
+        ),
+        (Self::MirrorFaults, "phasic_hub_mirror_faults", "Notes of the last finished mirror pass"),
+    ];
+
+    fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+
+    /// Says what it is now.
+    pub fn set(self, value: f64) {
+        gauge!(self.name()).set(value);
+    }
+}
+
+/// Starts counting for this process, and keeps the histograms small from then on. A second call does nothing.
+///
+/// Must be called within the asynchronous runtime.
+#[expect(clippy::missing_panics_doc, reason = "the bounds are a constant")]
+pub fn start() {
+    if HANDLE.get().is_some() {
+        return;
+    }
+    let builder =
+        PrometheusBuilder::new().set_buckets_for_metric(Matcher::Full(SECONDS.to_owned()), SECONDS_BOUNDS);
+    let recorder = builder.expect("the list of bounds is not empty").build_recorder();
+    let handle = recorder.handle();
+    if metrics::set_global_recorder(recorder).is_err() || HANDLE.set(handle.clone()).is_err() {
+        return;
+    }
+    describe();
+    gauge!("phasic_hub_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP_EVERY).await;
+            handle.run_upkeep();
+        }
+    });
+}
+
+fn describe() {
+    describe_counter!(REQUESTS, "Requests by method, route and status");
+    describe_histogram!(
+        SECONDS,
+        Unit::Seconds,
+        "Time from a request head to the head of its answer, by route"
+    );
+    describe_gauge!(IN_FLIGHT, "Requests that are being answered");
+    describe_counter!(
+        SENT_BYTES,
+        Unit::Bytes,
+        "Bytes of answer bodies that were handed to connections, by route"
+    );
+    describe_gauge!(CONNECTIONS, "Open connections");
+    describe_counter!(
+        BLOB_OPENINGS,
+        "Openings of stored files: known, because their digest was computed before and nothing has changed, or hashed"
+    );
+    describe_gauge!("phasic_hub_build_info", "1; the version is a label");
+    for (_, name, help) in Level::ALL {
+        describe_gauge!(name, help);
+    }
+}
+
+/// Everything counted so far, as Prometheus reads it. Empty when nothing is counted.
+pub fn render() -> String {
+    HANDLE.get().map(PrometheusHandle::render).unwrap_or_default()
+}
+
+/// One more or fewer, for as long as the value lives.
+#[derive(Debug)]
+pub struct Present(&'static str);
+
+impl Present {
+    /// A request that is being answered.
+    pub fn request() -> Self {
+        Self::count(IN_FLIGHT)
+    }
+
+    /// An open connection.
+    pub fn connection() -> Self {
+        Self::count(CONNECTIONS)
+    }
+
+    fn count(name: &'static str) -> Self {
+        gauge!(name).increment(1.0);
+        Self(name)
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        gauge!(self.0).decrement(1.0);
+    }
+}
+
+/// A request was answered. `route` is the pattern, not the path, so that clients cannot make up new names.
+pub fn answered(method: &'static str, route: &str, status: u16, elapsed: Duration) {
+    let route = route.to_owned();
+    counter!(REQUESTS, "method" => method, "route" => route.clone(), "status" => status.to_string())
+        .increment(1);
+    histogram!(SECONDS, "route" => route).record(elapsed.as_secs_f64());
+}
+
+/// The counter of the bytes a route has sent.
+pub fn sent_bytes(route: &str) -> metrics::Counter {
+    counter!(SENT_BYTES, "route" => route.to_owned())
+}
+
+/// A stored file was opened.
+pub fn blob_opened(was_known: bool) {
+    counter!(BLOB_OPENINGS, "digest" => if was_known { "known" } else { "hashed" }).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Level;
+
+    #[test]
+    fn every_level_has_its_own_name() {
+        for (place, (level, name, _)) in Level::ALL.into_iter().enumerate() {
+            assert_eq!((level as usize, level.name()), (place, name));
+        }
+    }
+}
