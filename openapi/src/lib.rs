@@ -4,12 +4,14 @@
 //! opens a socket or a file does.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod evaluate;
 pub mod identifier;
 pub mod model;
 pub mod problem;
 pub mod registry;
 
+pub use access::{AuditLine, AuditPage, NewToken, Scope, ScopeError, TokenInfo, TokenPage, TokenRequest};
 pub use evaluate::{
     EvaluateRequest, EvaluateResponse, EvaluateResult, Gradients, Observations, Quantity, Real, StartChoice,
     Thetas, Values,

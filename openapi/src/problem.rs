@@ -86,6 +86,14 @@ macro_rules! codes {
 codes! {
     /// A parameter of the request could not be understood.
     InvalidRequest = "invalid_request", 400, "The request could not be understood";
+    /// The request asks for a token, and there is none.
+    TokenRequired = "token_required", 401, "A token is needed";
+    /// The token is none of this hub, has expired or was revoked.
+    TokenInvalid = "token_invalid", 401, "The token is not valid";
+    /// The token does not allow this.
+    ScopeMissing = "scope_missing", 403, "The token does not allow this";
+    /// No token has this id.
+    TokenNotFound = "token_not_found", 404, "No such token";
     /// No route has this path.
     RouteNotFound = "route_not_found", 404, "There is nothing at this address";
     /// The path names an artifact, and the hub has none of this name.
@@ -110,6 +118,8 @@ codes! {
     BodyTooLarge = "body_too_large", 413, "The request body is too large";
     /// The range lies outside of the artifact.
     RangeNotSatisfiable = "range_not_satisfiable", 416, "The range cannot be satisfied";
+    /// The client has asked for more than its share.
+    RateLimited = "rate_limited", 429, "Too many requests";
     /// A fault of the hub.
     Internal = "internal", 500, "The hub made a mistake";
     /// The hub took longer for an answer than it allows itself.

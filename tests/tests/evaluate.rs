@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 const ROUTE: &str = "/v1/evaluate";
 
+/// Lets everybody compute. Who else may is the matter of `hub_access`.
+const EVERYBODY: (&str, &str) = ("access_anonymous", "compute");
+
 fn problem(hub: &Hub, body: &Value) -> (u16, String, String) {
     let answer = hub.post(ROUTE, body);
     let problem = answer.json();
@@ -19,7 +22,7 @@ fn problem(hub: &Hub, body: &Value) -> (u16, String, String) {
 #[test]
 fn numbers_of_documents_builtins_computes_and_hashes_are_the_same() {
     let directory = tempfile::tempdir().unwrap();
-    let hub = Hub::start(directory.path());
+    let hub = Hub::start_with(directory.path(), &[], &[EVERYBODY]);
     let document: Value = serde_json::from_str(phasic_engine::model::find("kingman").unwrap().text).unwrap();
     let hash = "4d652ed73c66ed4ada3dd13e0dde2051c151aa24be097bcd96c5bc04713be0f6";
     for model in [
@@ -44,7 +47,7 @@ fn numbers_of_documents_builtins_computes_and_hashes_are_the_same() {
 #[test]
 fn each_mistake_has_its_problem() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = [("models_max_vertices", "100"), ("models_max_body_bytes", "4096")];
+    let settings = [EVERYBODY, ("models_max_vertices", "100"), ("models_max_body_bytes", "4096")];
     let hub = Hub::start_with(directory.path(), &[], &settings);
     let kingman = json!({"builtin": "kingman"});
     let code = |body: Value| {
@@ -77,7 +80,7 @@ fn each_mistake_has_its_problem() {
 #[test]
 fn a_batch_line_by_line_has_the_numbers_of_one_in_one_piece() {
     let directory = tempfile::tempdir().unwrap();
-    let hub = Hub::start(directory.path());
+    let hub = Hub::start_with(directory.path(), &[], &[EVERYBODY]);
     let thetas: Vec<[f64; 1]> = (0..3000).map(|k| [0.5 + f64::from(k)]).chain([[0.0]]).collect();
     let body = json!({"model": {"builtin": "kingman"}, "theta": thetas, "quantities": [{"moments": 2}]});
     let whole = hub.post(ROUTE, &body);
@@ -97,7 +100,7 @@ fn a_batch_line_by_line_has_the_numbers_of_one_in_one_piece() {
 #[test]
 fn a_long_evaluation_is_given_up_and_the_hub_answers_meanwhile() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = [("http_request_timeout_ms", "300")];
+    let settings = [EVERYBODY, ("http_request_timeout_ms", "300")];
     let hub = Hub::start_with(directory.path(), &[], &settings);
     let thetas = vec![[1.0, 1.0]; 100_000];
     let body = json!({"model": {"builtin": "mm1k", "constants": {"capacity": 400}}, "theta": thetas,
@@ -114,7 +117,7 @@ fn a_long_evaluation_is_given_up_and_the_hub_answers_meanwhile() {
 #[test]
 fn the_example_of_the_api_document_is_answered() {
     let directory = tempfile::tempdir().unwrap();
-    let hub = Hub::start(directory.path());
+    let hub = Hub::start_with(directory.path(), &[], &[EVERYBODY]);
     let document: Value = serde_json::from_slice(&run(&["openapi"]).stdout).unwrap();
     let text = document["paths"][ROUTE]["post"]["description"].as_str().unwrap();
     let body = text.split("-d '").nth(1).unwrap().split('\'').next().unwrap();

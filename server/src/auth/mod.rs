@@ -1,62 +1,27 @@
-//! Tokens: how they are made and recognised.
+//! Tokens: how they are made and recognised, and what their holders may do.
 //!
 //! A token is 32 random bytes with a prefix secret scanners can look for and a checksum that catches typing errors.
-//! Only its hash is ever stored: 256 random bits need no slow password hash. What a token may do is decided by routes.
+//! Only its hash is ever stored: 256 random bits need no slow password hash. Which route asks
+//! for what is said in `http::access`.
 
+mod caller;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::str::FromStr;
 
 use phasic_hub_api::Sha256;
 
+pub use self::caller::{Caller, TokenRefusal, recognise};
 use crate::store::NewToken;
+/// What a token allows, as the wire has it.
+pub use phasic_hub_api::Scope;
 
 /// What every token begins with.
 const PREFIX: &str = "hub_";
 
 /// Letters and digits of base 32, without those that look like others (`i l o u`).
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-
-/// What a token allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
-    /// Reading what is not public.
-    Read,
-    /// Submitting eliminations.
-    Compute,
-    /// Publishing computes.
-    Publish,
-    /// Everything.
-    Admin,
-}
-
-impl Scope {
-    /// All scopes.
-    pub const ALL: [Self; 4] = [Self::Read, Self::Compute, Self::Publish, Self::Admin];
-
-    /// The word for it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Compute => "compute",
-            Self::Publish => "publish",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-impl FromStr for Scope {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|scope| scope.as_str() == text)
-            .ok_or_else(|| format!("there is no scope {text:?}; scopes are read, compute, publish and admin"))
-    }
-}
 
 /// The secret of a token. It is shown to its owner once, by `Display`; `Debug` keeps it to itself.
 pub struct TokenSecret(String);
@@ -98,19 +63,18 @@ impl TokenSecret {
     }
 
     /// The row for a token of this secret.
-    pub fn row(&self, name: &str, scopes: &[Scope], expires_in_days: Option<u32>) -> NewToken {
+    pub fn row(&self, name: &str, scopes: &[Scope], expires_in_seconds: Option<u64>) -> NewToken {
         let secret_sha256 = self.sha256();
         let mut scopes = scopes.to_vec();
         scopes.sort_unstable();
         scopes.dedup();
-        let words: Vec<_> = scopes.into_iter().map(Scope::as_str).collect();
         NewToken {
             // Taken from the hash, so that it says nothing about the secret.
             id: secret_sha256.to_string()[..12].to_owned(),
             name: name.to_owned(),
-            scopes: words.join(" "),
+            scopes,
             secret_sha256,
-            expires_in_days,
+            expires_in_seconds,
         }
     }
 }

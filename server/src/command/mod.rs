@@ -3,6 +3,7 @@
 //! Standard output carries results only (the address, a token, a listing); everything else goes to standard error.
 //! The work is done in the other rooms.
 
+mod audit;
 mod logs;
 mod mirror;
 mod serve;
@@ -15,12 +16,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use phasic_hub_api::Sha256;
 
 use crate::auth::{NoRandomness, Scope};
 use crate::config::{Config, ConfigError, Flags};
 use crate::hub::DataError;
 use crate::mirror::MirrorError;
-use crate::store::StoreError;
+use crate::store::{ChainFault, StoreError};
 
 /// Keeps eliminations of phase-type graphs, verified, and serves them to phasic.
 #[derive(Debug, Parser)]
@@ -43,6 +45,9 @@ enum Command {
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Export and check the audit log
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print the API document (OpenAPI)
     Openapi,
 }
@@ -108,9 +113,9 @@ enum TokenCommand {
         /// What it allows: read, compute, publish or admin; may be repeated
         #[arg(long = "scope", required = true)]
         scopes: Vec<Scope>,
-        /// Days until it expires, such as 90d; never, if not given
-        #[arg(long, value_name = "DAYS", value_parser = days)]
-        expires: Option<u32>,
+        /// Time until it expires, such as 90d, 12h, 30m or 60s; never, if not given
+        #[arg(long, value_name = "TIME", value_parser = seconds)]
+        expires: Option<u64>,
         #[command(flatten)]
         data: DataArgs,
     },
@@ -123,6 +128,23 @@ enum TokenCommand {
     Revoke {
         /// Its id, as `token list` shows it
         id: String,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Print all lines, one JSON object each
+    Export {
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Compute the digest of every line anew, and see that they form one chain
+    Verify {
+        /// A digest the log once ended with, noted elsewhere: it must still be in it
+        #[arg(long, value_name = "SHA256")]
+        head: Option<Sha256>,
         #[command(flatten)]
         data: DataArgs,
     },
@@ -148,6 +170,8 @@ pub(crate) enum CommandError {
     Pool(#[from] rayon::ThreadPoolBuildError),
     #[error("log.filter {filter:?} is wrong: {reason}")]
     LogFilter { filter: String, reason: String },
+    #[error("the audit log is broken: {0}")]
+    Audit(ChainFault),
     #[error("cannot do this: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -157,6 +181,7 @@ impl CommandError {
     fn exit_status(&self) -> u8 {
         match self {
             Self::Config(_) | Self::LogFilter { .. } => 2,
+            Self::Audit(_) => 4,
             Self::Mirror(error) => error.exit_status(),
             _ => 3,
         }
@@ -171,6 +196,7 @@ pub fn run() -> ExitCode {
         Some(Command::Serve(args)) => block_on(serve::serve(args)),
         Some(Command::Mirror(command)) => block_on(mirror::run(command)),
         Some(Command::Token(command)) => block_on(token::run(command)),
+        Some(Command::Audit(command)) => block_on(audit::run(command)),
         Some(Command::Openapi) => print(&crate::http::api_document_json()).map(|()| ExitCode::SUCCESS),
     };
     match outcome {
@@ -230,10 +256,33 @@ fn load(flags: &Flags) -> Result<Config, CommandError> {
     Ok(config)
 }
 
-fn days(text: &str) -> Result<u32, String> {
-    let number = text.strip_suffix('d').unwrap_or(text);
-    match number.parse() {
-        Ok(days) if (1..=36_500).contains(&days) => Ok(days),
-        _ => Err("write a number of days from 1 to 36500, such as 90d".to_owned()),
+/// The seconds of a time such as `90d`; a number alone is of days.
+fn seconds(text: &str) -> Result<u64, String> {
+    const LONGEST: u64 = 36_500 * 86_400;
+    let (number, unit) = match text.chars().last() {
+        Some('d') => (&text[..text.len() - 1], 86_400),
+        Some('h') => (&text[..text.len() - 1], 3600),
+        Some('m') => (&text[..text.len() - 1], 60),
+        Some('s') => (&text[..text.len() - 1], 1),
+        _ => (text, 86_400),
+    };
+    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    let reason = "write a number and d, h, m or s, such as 90d, up to 36500d";
+    seconds.filter(|seconds| (1..=LONGEST).contains(seconds)).ok_or_else(|| reason.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seconds;
+
+    #[test]
+    fn times_are_numbers_with_a_unit() {
+        for (text, expected) in [("90d", 7_776_000), ("2", 172_800), ("12h", 43_200), ("5m", 300), ("1s", 1)]
+        {
+            assert_eq!(seconds(text), Ok(expected), "{text}");
+        }
+        for wrong in ["", "d", "0d", "-1d", "1w", "36501d", "99999999999999999999s", "1.5h"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
     }
 }

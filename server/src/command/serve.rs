@@ -47,7 +47,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     ];
     let evaluator = Arc::new(Evaluator::new(evaluations, config.models.clone(), config.evaluate.clone()));
     let services = http::Services { hub: Arc::clone(&hub), evaluator };
-    let router = http::router(services, &config.http, &config.models);
+    let router = http::router(services, &config);
     listen::serve(listener, router, &config.http, stop, hurry).await;
     for task in background {
         task.abort();
@@ -71,7 +71,7 @@ async fn admin_token(store: &Store) -> Result<(), CommandError> {
 }
 
 const ABOUT_THE_TOKEN: &str = "\
-    Every route of this version is open and asks for no token; keep it for the routes that will publish and compute.\n\
+    Reading asks for no token unless access.anonymous says so; /v1/tokens and /v1/audit ask for this one.\n\
     If it is lost: phasic-hub token create --name admin --scope admin\n";
 
 /// Complete at the first request to stop, and at the second.

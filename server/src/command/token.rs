@@ -6,32 +6,35 @@ use std::process::ExitCode;
 use super::{DataArgs, Outcome, TokenCommand, print};
 use crate::auth::TokenSecret;
 use crate::hub::DataDirectory;
+use crate::store::Actor;
 
 pub(super) async fn run(command: TokenCommand) -> Outcome {
     match command {
         TokenCommand::Create { name, scopes, expires, data } => {
             let data = open(data).await?;
             let secret = TokenSecret::generate()?;
-            data.store.add_token(&secret.row(&name, &scopes, expires)).await?;
+            data.store.add_token(&secret.row(&name, &scopes, expires), &Actor::Operator).await?;
             print(&format!("{secret}\n"))?;
         }
         TokenCommand::List { data } => {
-            let mut listing = String::from("id\tname\tscopes\tcreated\texpires\trevoked\n");
+            let mut listing = String::from("id\tname\tscopes\tcreated\texpires\tused\trevoked\n");
             for token in open(data).await?.store.tokens().await? {
                 let when = |time: &Option<String>| time.clone().unwrap_or_else(|| "-".to_owned());
                 let (expires, revoked) = (when(&token.expires_at), when(&token.revoked_at));
+                let used = when(&token.last_used_at);
+                let scopes = token.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ");
                 let name = token.name.escape_debug();
                 // Writing to a string cannot fail.
                 let _ = writeln!(
                     listing,
-                    "{}\t{name}\t{}\t{}\t{expires}\t{revoked}",
-                    token.id, token.scopes, token.created_at
+                    "{}\t{name}\t{scopes}\t{}\t{expires}\t{used}\t{revoked}",
+                    token.id, token.created_at
                 );
             }
             print(&listing)?;
         }
         TokenCommand::Revoke { id, data } => {
-            if !open(data).await?.store.revoke_token(&id).await? {
+            if !open(data).await?.store.revoke_token(&id, &Actor::Operator).await? {
                 eprint(&format!("There is no valid token {id:?}; `phasic-hub token list` shows all.\n"));
                 return Ok(ExitCode::from(1));
             }

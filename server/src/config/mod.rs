@@ -4,6 +4,7 @@
 //! environment; everybody else is handed typed values.
 
 mod layers;
+mod networks;
 mod number;
 #[cfg(test)]
 mod tests;
@@ -11,9 +12,11 @@ mod tests;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use phasic_hub_api::Scope;
 use serde::{Deserialize, Serialize};
 
 pub use layers::{ConfigError, Flags};
+pub use networks::Networks;
 pub use number::{Millis, Whole};
 
 /// The commented template, which is also the documentation of every option.
@@ -29,6 +32,8 @@ pub struct Config {
     pub public_url: PublicUrl,
     pub offline: bool,
     pub http: Http,
+    pub access: Access,
+    pub rate: Rate,
     pub compute: Compute,
     pub models: Models,
     pub evaluate: Evaluate,
@@ -49,6 +54,48 @@ pub struct Http {
     pub max_connections_per_address: Whole<1, 1_000_000>,
     pub max_header_bytes: Whole<8192, 1_048_576>,
     pub max_body_bytes: Whole<0, 1_073_741_824>,
+    pub trusted_proxies: Networks,
+}
+
+/// Who may do what without a token.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "hub.toml explains every field, and a test keeps the two equal")]
+pub struct Access {
+    pub anonymous: Anonymous,
+}
+
+/// What everybody may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Anonymous {
+    /// Nothing but see that there is a hub.
+    Nothing,
+    /// Read.
+    #[default]
+    Read,
+    /// Read, and have something computed.
+    Compute,
+}
+
+impl Anonymous {
+    /// The scope everybody has, if any.
+    pub const fn scope(self) -> Option<Scope> {
+        match self {
+            Self::Nothing => None,
+            Self::Read => Some(Scope::Read),
+            Self::Compute => Some(Scope::Compute),
+        }
+    }
+}
+
+/// How much one client may ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "hub.toml explains every field, and a test keeps the two equal")]
+pub struct Rate {
+    pub per_second: Whole<0, 1_000_000>,
+    pub burst: Whole<1, 1_000_000>,
 }
 
 /// Limits of eliminations.
@@ -175,6 +222,8 @@ impl Default for Config {
             public_url: PublicUrl::default(),
             offline: false,
             http: Http::default(),
+            access: Access::default(),
+            rate: Rate::default(),
             compute: Compute::default(),
             models: Models::default(),
             evaluate: Evaluate::default(),
@@ -195,7 +244,14 @@ impl Default for Http {
             max_connections_per_address: Whole::of::<256>(),
             max_header_bytes: Whole::of::<{ 32 << 10 }>(),
             max_body_bytes: Whole::of::<{ 1 << 20 }>(),
+            trusted_proxies: Networks::default(),
         }
+    }
+}
+
+impl Default for Rate {
+    fn default() -> Self {
+        Self { per_second: Whole::of::<1000>(), burst: Whole::of::<10_000>() }
     }
 }
 

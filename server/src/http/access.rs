@@ -1,6 +1,7 @@
-//! Which scope each route asks for: the one place where that is said.
+//! What each route asks for: the one place where that is said.
 //!
-//! A test holds this table against the API document, so that a route without a line here cannot be.
+//! `guard` refuses whatever has no line here, and a test holds this table against the API document, which carries the
+//! same words: a route without a line can neither be reached nor committed.
 
 use crate::auth::Scope;
 
@@ -9,33 +10,60 @@ use crate::auth::Scope;
 pub enum Access {
     /// Nothing at all, whatever the settings.
     Open,
-    /// A token of this scope, or nothing where the operator lets everybody in.
+    /// A token of this scope, or nothing where `access.anonymous` lets everybody in.
     Scoped(Scope),
 }
 
-/// Method, path as the router has it, and what it needs. HEAD is as GET.
-pub const ROUTES: &[(&str, &str, Access)] = &[
-    ("GET", "/", Access::Open),
-    ("GET", "/healthz", Access::Open),
-    ("GET", "/readyz", Access::Open),
-    ("GET", "/openapi.json", Access::Open),
-    ("GET", "/metrics", Access::Scoped(Scope::Read)),
-    ("GET", "/registry.json", Access::Scoped(Scope::Read)),
-    ("GET", "/{owner}/{repo}/{reference}/registry.json", Access::Scoped(Scope::Read)),
-    ("GET", "/artifacts/{name}", Access::Scoped(Scope::Read)),
-    ("GET", "/{owner}/{repo}/{reference}/artifacts/{name}", Access::Scoped(Scope::Read)),
-    ("POST", "/v1/evaluate", Access::Scoped(Scope::Compute)),
+/// Method, path as the router has it, what it needs, and what it costs of the caller's rate. HEAD is as GET.
+pub const ROUTES: &[(&str, &str, Access, u32)] = &[
+    ("GET", "/", Access::Open, 1),
+    ("GET", "/healthz", Access::Open, FREE),
+    ("GET", "/readyz", Access::Open, FREE),
+    ("GET", "/openapi.json", Access::Open, 1),
+    ("GET", "/metrics", Access::Scoped(Scope::Read), 1),
+    ("GET", "/registry.json", Access::Scoped(Scope::Read), 1),
+    ("GET", "/{owner}/{repo}/{reference}/registry.json", Access::Scoped(Scope::Read), 1),
+    ("GET", "/artifacts/{name}", Access::Scoped(Scope::Read), 1),
+    ("GET", "/{owner}/{repo}/{reference}/artifacts/{name}", Access::Scoped(Scope::Read), 1),
+    ("POST", "/v1/evaluate", Access::Scoped(Scope::Compute), COMPUTE),
+    ("GET", "/v1/tokens", Access::Scoped(Scope::Admin), 1),
+    ("POST", "/v1/tokens", Access::Scoped(Scope::Admin), CHANGE),
+    ("DELETE", "/v1/tokens/{id}", Access::Scoped(Scope::Admin), CHANGE),
+    ("GET", "/v1/audit", Access::Scoped(Scope::Admin), 1),
 ];
 
-/// What a route needs; `None` for one that is not there.
-pub fn required(method: &str, path: &str) -> Option<Access> {
+/// What is asked by probes and must always be answered.
+const FREE: u32 = 0;
+
+/// What keeps processors busy.
+const COMPUTE: u32 = 10;
+
+/// What writes to the disk.
+const CHANGE: u32 = 10;
+
+/// What a token costs that opens nothing: guessing is slow.
+pub(super) const REFUSED: u32 = 20;
+
+/// Need and cost of a route; `None` for one that is not there.
+pub fn required(method: &str, path: &str) -> Option<(Access, u32)> {
     let method = if method == "HEAD" { "GET" } else { method };
-    ROUTES.iter().find(|(known, at, _)| *known == method && *at == path).map(|&(_, _, access)| access)
+    ROUTES
+        .iter()
+        .find(|(known, at, ..)| *known == method && *at == path)
+        .map(|&(_, _, access, cost)| (access, cost))
+}
+
+/// The methods a path answers, as the `Allow` header has them; empty for a path that is not there.
+pub(super) fn allowed(path: &str) -> String {
+    let methods = ROUTES.iter().filter(|(_, at, ..)| *at == path);
+    let methods: Vec<_> =
+        methods.map(|(method, ..)| if *method == "GET" { "GET,HEAD" } else { method }).collect();
+    methods.join(",")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Access, ROUTES, required};
+    use super::{Access, ROUTES, allowed, required};
     use crate::auth::Scope;
 
     #[test]
@@ -48,7 +76,7 @@ mod tests {
             }
         }
         let mut declared: Vec<_> =
-            ROUTES.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
+            ROUTES.iter().map(|(method, path, ..)| ((*method).to_owned(), (*path).to_owned())).collect();
         documented.sort();
         declared.sort();
         assert_eq!(documented, declared);
@@ -56,8 +84,9 @@ mod tests {
 
     #[test]
     fn a_head_is_as_a_get() {
-        assert_eq!(required("HEAD", "/healthz"), Some(Access::Open));
-        assert_eq!(required("POST", "/v1/evaluate"), Some(Access::Scoped(Scope::Compute)));
+        assert_eq!(required("HEAD", "/healthz"), Some((Access::Open, 0)));
+        assert_eq!(required("GET", "/v1/audit"), Some((Access::Scoped(Scope::Admin), 1)));
         assert_eq!(required("POST", "/healthz"), None);
+        assert_eq!((allowed("/v1/tokens").as_str(), allowed("/nowhere").as_str()), ("GET,HEAD,POST", ""));
     }
 }

@@ -3,9 +3,14 @@
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use phasic_hub_api::Problem;
 use utoipa::OpenApi;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Content, Ref, ResponseBuilder};
 
-use super::{artifacts, evaluate, health, home, metrics, registry};
+use super::access::{Access, ROUTES};
+use super::{artifacts, audit, evaluate, health, home, metrics, registry, tokens};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -13,7 +18,9 @@ use super::{artifacts, evaluate, health, home, metrics, registry};
         title = "Phasic Hub",
         description = "Eliminations of phase-type graphs, computed once, verified, and served to phasic. The error \
                        answers of all routes are RFC 9457 problems with a stable `code` and the id of the request. \
-                       Only what is no HTTP request, or has too large a head, is answered with a bare 400 or 431.",
+                       `x-access` of an \
+                       operation is the scope of the token it asks for, or `open`; `read` asks for none where the \
+                       operator lets everybody read. Only what is no HTTP request, or has too large a head, is answered with a bare 400 or 431.",
         license(name = "MIT", identifier = "MIT")
     ),
     paths(
@@ -26,19 +33,64 @@ use super::{artifacts, evaluate, health, home, metrics, registry};
         health::live,
         health::ready,
         metrics::metrics,
+        tokens::list,
+        tokens::create,
+        tokens::revoke,
+        audit::audit,
         openapi
     ),
     tags(
         (name = "registry", description = "What phasic reads."),
         (name = "compute", description = "What the hub computes on demand."),
+        (name = "access", description = "What administrators do: tokens, and the log of all changes."),
         (name = "operations", description = "What operators and programs read.")
-    )
+    ),
+    components(schemas(Problem))
 )]
 struct ApiDocument;
 
 /// The API as an OpenAPI document.
 pub fn api_document() -> utoipa::openapi::OpenApi {
-    ApiDocument::openapi()
+    let mut document = ApiDocument::openapi();
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    document.components.get_or_insert_default().add_security_scheme("token", bearer);
+    for &(method, path, access, _) in ROUTES {
+        let Some(item) = document.paths.paths.get_mut(path) else { continue };
+        let operation = match method {
+            "GET" => &mut item.get,
+            "POST" => &mut item.post,
+            "PUT" => &mut item.put,
+            "DELETE" => &mut item.delete,
+            _ => continue,
+        };
+        if let Some(operation) = operation {
+            say_access(operation, access);
+        }
+    }
+    document
+}
+
+/// Says in an operation what it asks for, and how it refuses.
+fn say_access(operation: &mut Operation, access: Access) {
+    let mut refuse = |status: &str, description: &str| {
+        let content = Content::new(Some(Ref::from_schema_name("Problem")));
+        let response = ResponseBuilder::new()
+            .description(description)
+            .content("application/problem+json", content)
+            .build();
+        operation.responses.responses.insert(status.to_owned(), response.into());
+    };
+    refuse("429", "`rate_limited`; `Retry-After` says how many seconds to wait");
+    if let Access::Scoped(scope) = access {
+        refuse("401", "`token_required` or `token_invalid`");
+        refuse("403", "`scope_missing`");
+        operation.security = Some(vec![SecurityRequirement::new("token", [scope.as_str()])]);
+    }
+    let word = match access {
+        Access::Open => "open",
+        Access::Scoped(scope) => scope.as_str(),
+    };
+    operation.extensions.get_or_insert_default().insert("x-access".to_owned(), word.into());
 }
 
 /// The API document as it is served, printed by `phasic-hub openapi`, and committed.

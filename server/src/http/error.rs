@@ -36,6 +36,12 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// A failure inside the hub: its words stay in the log.
+pub(super) fn failed(error: impl std::fmt::Display) -> ApiError {
+    tracing::error!(%error, "could not answer");
+    ApiError::new(ProblemCode::Internal, "Something went wrong inside the hub; its log has the details.")
+}
+
 pub(super) fn status(problem: &Problem) -> StatusCode {
     StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

@@ -4,6 +4,7 @@
 
 mod access;
 mod artifacts;
+mod audit;
 mod body;
 mod conditional;
 mod counted;
@@ -11,26 +12,31 @@ mod document;
 mod edge;
 mod error;
 mod evaluate;
+mod guard;
 mod health;
 mod home;
 mod metrics;
 mod model;
+mod page;
 mod range;
+mod rate;
 mod registry;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRef;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use self::body::Budget;
+use self::guard::Gate;
 use crate::config;
 use crate::evaluate::Evaluator;
 use crate::hub::Hub;
@@ -56,7 +62,8 @@ struct Shared {
 
 /// All routes of a hub, with everything around them. The routes are documented where they are handled; a test
 /// compares this list with the API document.
-pub fn router(services: Services, limits: &config::Http, models: &config::Models) -> Router {
+pub fn router(services: Services, config: &config::Config) -> Router {
+    let gate = Arc::new(Gate::new(Arc::clone(&services.hub), config));
     let plain = Router::new()
         .route("/", get(home::home))
         .route("/registry.json", get(registry::registry))
@@ -67,11 +74,15 @@ pub fn router(services: Services, limits: &config::Http, models: &config::Models
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(document::openapi))
-        .layer(RequestBodyLimitLayer::new(limits.max_body_bytes.count()));
+        .route("/v1/tokens", get(tokens::list).post(tokens::create))
+        .route("/v1/tokens/{id}", delete(tokens::revoke))
+        .route("/v1/audit", get(audit::audit))
+        .layer(RequestBodyLimitLayer::new(config.http.max_body_bytes.count()));
     // Their bodies are models and parameter vectors, and have limits of their own.
     let documents = Router::new().route("/v1/evaluate", post(evaluate::evaluate));
-    let shared = Shared { services, bodies: Budget::new(models) };
-    guarded(plain.merge(documents).with_state(shared), limits)
+    let shared = Shared { services, bodies: Budget::new(&config.models) };
+    let routes = plain.merge(documents).with_state(shared);
+    guarded(routes.layer(axum::middleware::from_fn_with_state(gate, guard::guard)), &config.http)
 }
 
 /// What surrounds every route: limits, and one shape for whatever goes wrong.

@@ -50,7 +50,8 @@ impl Drop for Counted {
     }
 }
 
-fn client(address: IpAddr) -> IpAddr {
+/// What stands for a client: its IPv4 address, or its IPv6 network of 64 bits.
+pub fn client(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
         address @ IpAddr::V4(_) => address,

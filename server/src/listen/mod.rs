@@ -26,11 +26,16 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use self::addresses::Addresses;
+pub use self::addresses::client;
 use self::progress::Progress;
 use crate::{config, metrics};
 
 /// The first pause after a failed accept, and the longest.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+
+/// The other end of the connection a request came on; among the extensions of each request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
 
 /// Header fields of one request.
 const MAX_HEADER_FIELDS: usize = 100;
@@ -73,7 +78,8 @@ pub async fn serve(
         };
         let stream = Progress::new(stream, patience);
         let held = (place, counted, metrics::Present::connection());
-        connections.spawn(connection(builder.clone(), stream, router.clone(), drain.clone(), held));
+        let answering = (router.clone(), Peer(client));
+        connections.spawn(connection(builder.clone(), stream, answering, drain.clone(), held));
         // Forget those that are over.
         while connections.try_join_next().is_some() {}
     }
@@ -105,13 +111,13 @@ fn protocol(limits: &config::Http) -> http1::Builder {
 async fn connection(
     builder: http1::Builder,
     stream: Progress<TcpStream>,
-    router: Router,
+    (router, peer): (Router, Peer),
     mut drain: watch::Receiver<bool>,
     _held: impl Send,
 ) {
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let router = router.clone();
-        async move { Ok::<_, Infallible>(answer(router, request).await) }
+        async move { Ok::<_, Infallible>(answer(router, peer, request).await) }
     });
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let draining = async {
@@ -130,7 +136,8 @@ async fn connection(
     }
 }
 
-async fn answer(router: Router, request: hyper::Request<Incoming>) -> hyper::Response<Body> {
+async fn answer(router: Router, peer: Peer, mut request: hyper::Request<Incoming>) -> hyper::Response<Body> {
+    request.extensions_mut().insert(peer);
     match router.oneshot(request.map(Body::new)).await {
         Ok(response) => response,
         Err(never) => match never {},

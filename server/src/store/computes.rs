@@ -6,7 +6,8 @@ use phasic_hub_api::identifier::ComputeIdError;
 use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, RegistryEntry, Sha256};
 use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
 
-use super::{Store, StoreError};
+use super::audit::append;
+use super::{Actor, Change, Store, StoreError};
 use crate::blobs::StoredBlob;
 
 /// Who published a compute to this hub.
@@ -190,7 +191,13 @@ impl Store {
         .bind(publication.id.as_str())
         .fetch_one(&mut *change)
         .await?;
-        put(&mut change, Origin::Local, place, publication).await?;
+        if put(&mut change, Origin::Local, place, publication).await? {
+            let RegistryEntry { graph_hash, artifacts, .. } = &publication.entry;
+            let detail = serde_json::json!({"graph_hash": graph_hash, "sha256": artifacts.parent.sha256});
+            let subject = publication.id.to_string();
+            // The reference computes are all that is published here today.
+            append(&mut change, &Actor::Hub, Change { action: "compute.publish", subject, detail }).await?;
+        }
         if let Some(definition) = reference_definition {
             sqlx::query("INSERT OR REPLACE INTO reference_computes (id, definition_sha256) VALUES (?, ?)")
                 .bind(publication.id.as_str())
@@ -214,13 +221,14 @@ impl Store {
     }
 }
 
-/// Puts a compute in place of whatever its id stood for. History is written only when something changes.
+/// Puts a compute in place of whatever its id stood for. History is written only when something changes; says whether
+/// it did.
 pub(super) async fn put(
     change: &mut Transaction<'static, Sqlite>,
     origin: Origin,
     place: i64,
     publication: &Publication,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let id = publication.id.as_str();
     let entry = publication.entry.to_value().to_string();
     for artifact in &publication.artifacts {
@@ -257,7 +265,7 @@ pub(super) async fn put(
     for artifact in &publication.artifacts {
         put_artifact(change, id, artifact).await?;
     }
-    Ok(())
+    Ok(!unchanged)
 }
 
 async fn put_artifact(
@@ -347,7 +355,7 @@ fn blob(row: &SqliteRow, sha256: &str, size_bytes: &str, place: &str) -> Result<
     Ok(StoredBlob { sha256: digest(row, sha256, place)?.into(), size_bytes: size.cast_unsigned() })
 }
 
-fn digest(row: &SqliteRow, column: &str, place: &str) -> Result<[u8; 32], StoreError> {
+pub(super) fn digest(row: &SqliteRow, column: &str, place: &str) -> Result<[u8; 32], StoreError> {
     let bytes: &[u8] = row.try_get(column)?;
     bytes.try_into().map_err(|_| StoreError::Row {
         place: place.to_owned(),

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use sqlx::{Row as _, Sqlite, Transaction};
 
+use super::audit::append;
 use super::computes::{put, put_blob, record};
-use super::{Origin, Publication, Store, StoreError};
+use super::{Actor, Change, Origin, Publication, Store, StoreError};
 use crate::blobs::StoredBlob;
 
 /// What a pass found, ready to become the state of the mirror.
@@ -100,6 +101,7 @@ impl Store {
             record(&mut change, id, Origin::Mirror, None).await?;
         }
         record_pass(&mut change, pass).await?;
+        tell(&mut change, pass, &mirrored).await?;
         change.commit().await?;
         Ok(Reconciliation::Done(mirrored.into_iter().collect()))
     }
@@ -144,6 +146,21 @@ impl Store {
         };
         rows.iter().map(fault).collect()
     }
+}
+
+/// One line about a pass. What it did to each compute is in `revisions`.
+async fn tell(
+    change: &mut Transaction<'static, Sqlite>,
+    pass: &PassRecord,
+    removed: &BTreeSet<String>,
+) -> Result<(), StoreError> {
+    let detail = serde_json::json!({
+        "document_sha256": pass.document.sha256, "entries": pass.entries, "mirrored": pass.computes.len(),
+        "faults": pass.faults.len(), "removed": removed,
+    });
+    // Passes are run from the command line only.
+    append(change, &Actor::Operator, Change { action: "mirror.pass", subject: pass.upstream.clone(), detail })
+        .await
 }
 
 /// Records a pass and what it left out.

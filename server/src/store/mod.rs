@@ -3,6 +3,7 @@
 //! SQL lives here and nowhere else, one module per noun. What the rows mean to clients, and any bytes larger than a
 //! registry entry, are somebody else's.
 
+mod audit;
 mod computes;
 mod mirror;
 #[cfg(test)]
@@ -20,14 +21,17 @@ use sqlx::sqlite::{
 };
 use sqlx::{SqlSafeStr as _, Sqlite, Transaction};
 
+pub use audit::{Actor, Chain, ChainFault, Change};
 pub use computes::{ArtifactRow, ArtifactVersion, ComputeRow, Origin, Publication, Role};
 pub use mirror::{FaultRow, MOST_REMOVED_PERCENT, PassRecord, PassRow, Reconciliation};
-pub use tokens::{NewToken, TokenRow};
+pub use tokens::{KnownToken, NewToken, TokenRow};
 pub use totals::{PassAge, Totals};
 
 /// All migrations in order. The macro of sqlx would build SQLite twice; a test keeps this list complete.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "initial", include_str!("../../../migrations/0001_initial.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "initial", include_str!("../../../migrations/0001_initial.sql")),
+    (2, "access", include_str!("../../../migrations/0002_access.sql")),
+];
 
 /// How long a statement waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -112,12 +116,13 @@ impl Store {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
 
-    /// A watch on changes, by this process or another one.
+    /// A watch on changes of what the registry shows, by this process or another one.
     ///
     /// # Errors
     /// When no connection is to be had.
     pub async fn watch(&self) -> Result<ChangeWatch, StoreError> {
-        let mut watch = ChangeWatch { connection: self.readers.acquire().await?, version: None };
+        let mut watch =
+            ChangeWatch { connection: self.readers.acquire().await?, version: None, number: None };
         watch.has_changed().await?;
         Ok(watch)
     }
@@ -129,26 +134,36 @@ impl Store {
     }
 }
 
-/// Notices commits. Keeps one of the reading connections for itself.
+/// Notices changes of what the registry shows. Keeps one of the reading connections for itself.
 #[derive(Debug)]
 pub struct ChangeWatch {
     connection: PoolConnection<Sqlite>,
+    /// What SQLite calls this state of the file: a cheap look that says whether to look closer.
     version: Option<i64>,
+    /// How often what the registry shows had changed.
+    number: Option<i64>,
 }
 
 impl ChangeWatch {
-    /// Whether anything has been committed since the last call. Costs microseconds.
+    /// Whether anything has changed since the last call. Costs microseconds.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn has_changed(&mut self) -> Result<bool, StoreError> {
         let version: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *self.connection).await?;
-        Ok(self.version.replace(version) != Some(version))
+        if self.version == Some(version) {
+            return Ok(false);
+        }
+        let number: i64 = sqlx::query_scalar("SELECT number FROM catalogue_changes")
+            .fetch_one(&mut *self.connection)
+            .await?;
+        self.version = Some(version);
+        Ok(self.number.replace(number) != Some(number))
     }
 
     /// Lets the next call say that something has changed: what was noticed could not be acted upon.
     pub fn forget(&mut self) {
-        self.version = None;
+        (self.version, self.number) = (None, None);
     }
 }
 

@@ -1,6 +1,8 @@
 use phasic_hub_api::{ArtifactRef, Artifacts, GraphHash, Metadata, RegistryEntry, Sha256};
 
-use super::{ArtifactRow, FaultRow, MIGRATIONS, Origin, PassRecord, Publication, Role, Store, StoreError};
+use super::{
+    Actor, ArtifactRow, FaultRow, MIGRATIONS, Origin, PassRecord, Publication, Role, Store, StoreError,
+};
 use crate::auth::{Scope, TokenSecret};
 use crate::blobs::StoredBlob;
 
@@ -192,23 +194,29 @@ async fn changes_by_another_process_are_noticed() {
     other.publish_local(&publication("a", "one"), None).await.unwrap();
     assert!(watch.has_changed().await.unwrap());
     assert!(!watch.has_changed().await.unwrap());
+    let token = TokenSecret::generate().unwrap().row("t", &[Scope::Read], None);
+    other.add_token(&token, &Actor::Operator).await.unwrap();
+    other.note_use(&token.id).await.unwrap();
+    assert!(!watch.has_changed().await.unwrap(), "nothing the registry shows");
+    watch.forget();
+    assert!(watch.has_changed().await.unwrap());
 }
 
 #[tokio::test]
 async fn an_admin_token_is_made_while_there_is_no_valid_one_and_revoking_ends_a_token() {
     let (_directory, store) = fresh().await;
-    let row = || TokenSecret::generate().unwrap().row("t", &[Scope::Admin], Some(90));
+    let row = || TokenSecret::generate().unwrap().row("t", &[Scope::Admin], Some(90 * 86_400));
     let first = row();
     let other = TokenSecret::generate().unwrap().row("t", &[Scope::Read, Scope::Publish], None);
-    store.add_token(&other).await.unwrap();
+    store.add_token(&other, &Actor::Operator).await.unwrap();
     let expired = TokenSecret::generate().unwrap().row("t", &[Scope::Admin], Some(0));
-    store.add_token(&expired).await.unwrap();
+    store.add_token(&expired, &Actor::Operator).await.unwrap();
     assert!(store.add_admin_token(&first).await.unwrap(), "there are others, and none of a valid admin");
     assert!(!store.add_admin_token(&row()).await.unwrap());
-    store.add_token(&row()).await.unwrap();
-    assert!(store.revoke_token(&first.id).await.unwrap());
-    assert!(!store.revoke_token(&first.id).await.unwrap(), "it is revoked already");
-    assert!(!store.revoke_token("unknown").await.unwrap());
+    store.add_token(&row(), &Actor::Operator).await.unwrap();
+    assert!(store.revoke_token(&first.id, &Actor::Operator).await.unwrap());
+    assert!(!store.revoke_token(&first.id, &Actor::Operator).await.unwrap(), "it is revoked already");
+    assert!(!store.revoke_token("unknown", &Actor::Operator).await.unwrap());
     assert!(!store.add_admin_token(&row()).await.unwrap(), "there is the second one");
     let tokens = store.tokens().await.unwrap();
     let revoked: Vec<_> =

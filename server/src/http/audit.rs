@@ -1,0 +1,38 @@
+//! The audit log, for administrators.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use phasic_hub_api::{AuditPage, Problem};
+
+use super::error::{ApiError, failed};
+use super::page::{PageQuery, next};
+use crate::hub::Hub;
+
+/// The audit log: every change, in order, each line with the digest of the one before.
+///
+/// To check an export: the `sha256` of a line is that of the line as compact JSON without the member `sha256`, and
+/// `previous` is the `sha256` of the line before. `phasic-hub audit verify` does it on the hub's own machine.
+#[utoipa::path(
+    get,
+    path = "/v1/audit",
+    tag = "access",
+    params(
+        ("after" = Option<i64>, Query, description = "`next` of the page before, or a line number"),
+        ("limit" = Option<i64>, Query, description = "Lines on a page, from 1 to 1000; 100 if not given"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = AuditPage),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn audit(
+    State(hub): State<Arc<Hub>>,
+    query: Query<PageQuery>,
+) -> Result<Json<AuditPage>, ApiError> {
+    let (after, limit) = query.read()?;
+    let lines = hub.data.store.audit(after, limit).await.map_err(failed)?;
+    let next = next(&lines, limit, |line| line.number);
+    Ok(Json(AuditPage { lines, next }))
+}

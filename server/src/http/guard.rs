@@ -1,0 +1,217 @@
+//! Who may pass: recognises the caller, takes the price of the request, and compares with the table of `access`.
+//!
+//! Fails closed: a route the table does not know is not reached.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, Response};
+use axum::middleware::Next;
+use axum::response::IntoResponse;
+use phasic_hub_api::ProblemCode;
+
+use super::access::{self, Access, REFUSED};
+use super::error::ApiError;
+use super::rate::{Payer, Rates};
+use crate::auth::{Caller, Scope, recognise};
+use crate::config;
+use crate::hub::Hub;
+use crate::listen::{Peer, client};
+
+/// What deciding takes.
+pub(super) struct Gate {
+    hub: Arc<Hub>,
+    anonymous: Option<Scope>,
+    trusted_proxies: config::Networks,
+    rates: Rates,
+}
+
+impl Gate {
+    pub(super) fn new(hub: Arc<Hub>, config: &config::Config) -> Self {
+        Self {
+            hub,
+            anonymous: config.access.anonymous.scope(),
+            trusted_proxies: config.http.trusted_proxies.clone(),
+            rates: Rates::new(&config.rate),
+        }
+    }
+}
+
+pub(super) async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response<Body> {
+    let access = match admit(&gate, &mut request).await {
+        Ok(access) => access,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let mut response = next.run(request).await;
+    if let Access::Scoped(scope) = access
+        && !gate.anonymous.is_some_and(|open| open.includes(scope))
+    {
+        keep_private(response.headers_mut());
+    }
+    response
+}
+
+/// Lets a request pass, with its [`Caller`] among its extensions.
+async fn admit(gate: &Gate, request: &mut Request) -> Result<Access, ApiError> {
+    let address = Payer::Address(client(address(&gate.trusted_proxies, request)));
+    let Some(path) = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()) else {
+        // The router has said that there is nothing.
+        gate.pay(&address, 1)?;
+        return Ok(Access::Open);
+    };
+    let Some((access, cost)) = access::required(request.method().as_str(), &path) else {
+        gate.pay(&address, 1)?;
+        return Err(no_such_method(&path));
+    };
+    let caller = match (request.headers().get(AUTHORIZATION), access) {
+        (Some(authorization), Access::Scoped(_)) => {
+            let authorization = authorization.as_bytes().to_owned();
+            gate.recognise(&authorization, &address).await?
+        }
+        _ => Caller::Anonymous,
+    };
+    let payer = match &caller {
+        Caller::Token { id, .. } => Payer::Token(id.clone()),
+        Caller::Anonymous => address,
+    };
+    gate.pay(&payer, cost)?;
+    if let Access::Scoped(wanted) = access
+        && !caller.may(wanted, gate.anonymous)
+    {
+        return Err(refuse(&caller, wanted));
+    }
+    request.extensions_mut().insert(caller);
+    Ok(access)
+}
+
+impl Gate {
+    async fn recognise(&self, authorization: &[u8], address: &Payer) -> Result<Caller, ApiError> {
+        let recognised = recognise(&self.hub.data.store, authorization).await.map_err(|error| {
+            tracing::error!(%error, "could not look up a token");
+            ApiError::new(
+                ProblemCode::Internal,
+                "The hub could not look up the token; its log has the details.",
+            )
+        })?;
+        match recognised {
+            Ok(caller) => Ok(caller),
+            Err(refusal) => {
+                self.pay(address, REFUSED)?;
+                let error = ApiError::new(ProblemCode::TokenInvalid, refusal.to_string());
+                Err(challenge(error, "Bearer realm=\"phasic-hub\", error=\"invalid_token\""))
+            }
+        }
+    }
+
+    fn pay(&self, payer: &Payer, cost: u32) -> Result<(), ApiError> {
+        self.rates.pay(payer, cost).map_err(too_many)
+    }
+}
+
+/// The address of the client: that of the connection, or, where that is a proxy we trust, the last one it and its like
+/// have not added themselves.
+fn address(trusted: &config::Networks, request: &Request) -> IpAddr {
+    let peer =
+        request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+    forwarded(trusted, peer, request.headers())
+}
+
+fn forwarded(trusted: &config::Networks, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    let values: Vec<_> =
+        headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    let named = values.iter().flat_map(|value| value.split(',')).map(str::trim).rev();
+    let mut address = peer;
+    for name in named {
+        let Some(next) = trusted.contains(address).then(|| name.parse().ok()).flatten() else { break };
+        address = next;
+    }
+    address
+}
+
+fn no_such_method(path: &str) -> ApiError {
+    let allowed = access::allowed(path);
+    if allowed.is_empty() {
+        tracing::error!(path, "a route has no line in the table of access, so it is closed");
+        return ApiError::new(ProblemCode::Internal, "The hub has forgotten to say who may use this route.");
+    }
+    let detail = "This path answers other methods; they are in the Allow header.";
+    let allow = HeaderValue::from_str(&allowed).unwrap_or_else(|_| HeaderValue::from_static("GET"));
+    ApiError::new(ProblemCode::MethodNotAllowed, detail).with_headers(HeaderMap::from_iter([(ALLOW, allow)]))
+}
+
+fn refuse(caller: &Caller, wanted: Scope) -> ApiError {
+    match caller {
+        Caller::Anonymous => {
+            let detail = format!(
+                "This asks for a token of scope {wanted}, sent as \"Authorization: Bearer hub_…\". An administrator \
+                 of the hub makes one."
+            );
+            challenge(ApiError::new(ProblemCode::TokenRequired, detail), "Bearer realm=\"phasic-hub\"")
+        }
+        Caller::Token { scopes, .. } => {
+            let scopes: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+            let detail =
+                format!("This asks for a token of scope {wanted}; the token has {}.", scopes.join(" and "));
+            let header =
+                format!("Bearer realm=\"phasic-hub\", error=\"insufficient_scope\", scope=\"{wanted}\"");
+            challenge(ApiError::new(ProblemCode::ScopeMissing, detail), &header)
+        }
+    }
+}
+
+fn challenge(error: ApiError, header: &str) -> ApiError {
+    let value = HeaderValue::from_str(header).unwrap_or_else(|_| HeaderValue::from_static("Bearer"));
+    error.with_headers(HeaderMap::from_iter([(WWW_AUTHENTICATE, value)]))
+}
+
+fn too_many(wait: Duration) -> ApiError {
+    // Rounded up, so that whoever obeys is let in.
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let detail = format!("There were too many requests from here. Wait {seconds} s.");
+    ApiError::new(ProblemCode::RateLimited, detail)
+        .with_headers(HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from(seconds))]))
+}
+
+/// What not everybody may see is kept by no cache that everybody shares.
+fn keep_private(headers: &mut HeaderMap) {
+    let caching = headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok());
+    let private =
+        caching.and_then(|caching| caching.strip_prefix("public")).map(|rest| format!("private{rest}"));
+    if let Some(value) = private.and_then(|private| HeaderValue::from_str(&private).ok()) {
+        headers.insert(CACHE_CONTROL, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use axum::http::{HeaderMap, HeaderName, HeaderValue};
+
+    use super::forwarded;
+    use crate::config::Networks;
+
+    #[test]
+    fn only_trusted_proxies_say_who_the_client_is() {
+        let trusted = Networks::try_from("10.0.0.0/8".to_owned()).unwrap();
+        let seen = |peer: &str, values: &[&'static str]| {
+            let name = HeaderName::from_static("x-forwarded-for");
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(name.clone(), HeaderValue::from_static(value));
+            }
+            forwarded(&trusted, peer.parse().unwrap(), &headers)
+        };
+        let is = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert_eq!(seen("192.0.2.1", &["8.8.8.8"]), is("192.0.2.1"), "a client that says so itself");
+        assert_eq!(seen("10.0.0.1", &[]), is("10.0.0.1"));
+        assert_eq!(seen("10.0.0.1", &["192.0.2.1"]), is("192.0.2.1"));
+        assert_eq!(seen("10.0.0.1", &["8.8.8.8, 192.0.2.1"]), is("192.0.2.1"), "the first one is made up");
+        assert_eq!(seen("10.0.0.1", &["8.8.8.8", "192.0.2.1, 10.0.0.2"]), is("192.0.2.1"), "two proxies");
+        assert_eq!(seen("10.0.0.1", &["192.0.2.1, unknown"]), is("10.0.0.1"), "not to be read");
+    }
+}

@@ -1,0 +1,122 @@
+//! Tokens: made, listed and revoked by administrators.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Extension, Path, Query, State};
+use axum::http::header::{CACHE_CONTROL, LOCATION};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::IntoResponse;
+use phasic_hub_api::{NewToken, Problem, ProblemCode, TokenInfo, TokenPage, TokenRequest};
+
+use super::error::{ApiError, failed};
+use super::page::{PageQuery, next};
+use crate::auth::{Caller, TokenSecret};
+use crate::hub::Hub;
+use crate::store::{Actor, TokenRow};
+
+/// Names are for people: longer ones fill lists.
+const MAX_NAME: usize = 100;
+
+/// A hundred years, and never is better said by leaving it out.
+const MAX_SECONDS: u64 = 3_153_600_000;
+
+/// All tokens, without their secrets, in the order they were made in.
+#[utoipa::path(
+    get,
+    path = "/v1/tokens",
+    tag = "access",
+    params(
+        ("after" = Option<i64>, Query, description = "`next` of the page before"),
+        ("limit" = Option<i64>, Query, description = "Tokens on a page, from 1 to 1000; 100 if not given"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = TokenPage),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn list(
+    State(hub): State<Arc<Hub>>,
+    query: Query<PageQuery>,
+) -> Result<Json<TokenPage>, ApiError> {
+    let (after, limit) = query.read()?;
+    let rows = hub.data.store.token_page(after, limit).await.map_err(failed)?;
+    let next = next(&rows, limit, |row| row.number);
+    Ok(Json(TokenPage { tokens: rows.into_iter().map(info).collect(), next }))
+}
+
+fn info(row: TokenRow) -> TokenInfo {
+    let TokenRow { id, name, scopes, created_at, expires_at, last_used_at, revoked_at, .. } = row;
+    TokenInfo { id, name, scopes, created_at, expires_at, last_used_at, revoked_at }
+}
+
+/// Makes a token. The answer holds its secret, which the hub itself does not keep.
+#[utoipa::path(
+    post,
+    path = "/v1/tokens",
+    tag = "access",
+    request_body = TokenRequest,
+    responses(
+        (status = 201, description = "It is made", body = NewToken),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn create(
+    State(hub): State<Arc<Hub>>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> Result<impl IntoResponse, ApiError> {
+    let invalid = |detail: String| ApiError::new(ProblemCode::InvalidRequest, detail);
+    let request: TokenRequest = serde_json::from_slice(&body)
+        .map_err(|error| invalid(format!("The body is no token request: {error}.")))?;
+    let TokenRequest { name, scopes, expires_in_seconds } = request;
+    if name.trim().is_empty() || name.chars().count() > MAX_NAME {
+        return Err(invalid(format!("The name has 1 to {MAX_NAME} characters.")));
+    }
+    if scopes.is_empty() {
+        return Err(invalid("A token has at least one scope: read, compute, publish or admin.".to_owned()));
+    }
+    if expires_in_seconds.is_some_and(|seconds| !(1..=MAX_SECONDS).contains(&seconds)) {
+        return Err(invalid(format!("expires_in_seconds is from 1 to {MAX_SECONDS}; without it, never.")));
+    }
+    let secret = TokenSecret::generate().map_err(failed)?;
+    let row = secret.row(&name, &scopes, expires_in_seconds);
+    hub.data.store.add_token(&row, &actor(caller)).await.map_err(failed)?;
+    let headers = [
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (LOCATION, HeaderValue::from_str(&format!("/v1/tokens/{}", row.id)).map_err(failed)?),
+    ];
+    Ok((StatusCode::CREATED, headers, Json(NewToken { id: row.id, token: secret.to_string() })))
+}
+
+/// Revokes a token, from the next request on.
+#[utoipa::path(
+    delete,
+    path = "/v1/tokens/{id}",
+    tag = "access",
+    params(("id" = String, Path, description = "Its public id")),
+    responses(
+        (status = 204, description = "It is revoked"),
+        (status = 404, description = "`token_not_found`: there is none, or it was revoked before", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn revoke(
+    State(hub): State<Arc<Hub>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    if hub.data.store.revoke_token(&id, &actor(caller)).await.map_err(failed)? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let detail = "No token of this hub that is not revoked has this id. GET /v1/tokens lists all.";
+    Err(ApiError::new(ProblemCode::TokenNotFound, detail))
+}
+
+/// Who answers for a change. Changes ask for a scope, so there is a token, unless the table of access were wrong.
+fn actor(caller: Caller) -> Actor {
+    match caller {
+        Caller::Token { id, .. } => Actor::Token(id),
+        Caller::Anonymous => Actor::Anonymous,
+    }
+}

@@ -1,0 +1,277 @@
+//! Who may do what: every route of the committed API document with every kind of token.
+#![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
+
+use std::path::Path;
+
+use phasic_hub_api::{AuditPage, NewToken, Scope, TokenPage};
+use phasic_hub_tests::http::{Answer, send};
+use phasic_hub_tests::hub::{Hub, run, wait_until};
+use serde_json::{Value, json};
+
+/// The committed document, which another test compares with the hub's.
+fn operations() -> Vec<(String, String, String)> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi/openapi.json");
+    let document: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let mut operations = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let access = operation["x-access"].as_str().unwrap().to_owned();
+            operations.push((method.to_uppercase(), path.clone(), access));
+        }
+    }
+    assert!(operations.len() > 10, "{operations:?}");
+    operations
+}
+
+fn token(data: &Path, scopes: &[&str], expires: &str) -> String {
+    let mut arguments = vec!["token", "create", "--name", "test", "--expires", expires];
+    for scope in scopes {
+        arguments.extend(["--scope", scope]);
+    }
+    arguments.extend(["--data", data.to_str().unwrap()]);
+    let made = run(&arguments);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
+}
+
+fn revoke(data: &Path, id: &str) {
+    assert!(run(&["token", "revoke", id, "--data", data.to_str().unwrap()]).status.success());
+}
+
+/// What the id of a token is, by its name in the list.
+fn newest(data: &Path) -> String {
+    let listing = run(&["token", "list", "--data", data.to_str().unwrap()]).stdout;
+    let listing = String::from_utf8(listing).unwrap();
+    listing.lines().last().unwrap().split('\t').next().unwrap().to_owned()
+}
+
+fn ask(hub: &Hub, method: &str, path: &str, token: Option<&str>, body: &[u8]) -> Answer {
+    let authorization = token.map(|token| format!("Bearer {token}"));
+    let length = body.len().to_string();
+    let mut headers = vec![("Content-Length", length.as_str())];
+    headers.extend(authorization.as_deref().map(|value| ("Authorization", value)));
+    send(hub.address(), method, path, &headers, body)
+}
+
+/// A path that leads to the route, and changes nothing.
+fn concrete(path: &str) -> String {
+    let segment = |part: &str| if part.starts_with('{') { "none".to_owned() } else { part.to_owned() };
+    path.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+/// The refusal, if the guard of the hub refuses.
+fn refusal(answer: &Answer) -> Option<String> {
+    let refusals = ["token_required", "token_invalid", "scope_missing"];
+    let code = serde_json::from_slice::<Value>(&answer.body).ok()?["code"].as_str()?.to_owned();
+    refusals.contains(&code.as_str()).then_some(code)
+}
+
+fn expected(access: &str, scopes: Option<&[Scope]>, anonymous: Option<Scope>) -> Option<&'static str> {
+    if access == "open" {
+        return None;
+    }
+    let wanted: Scope = access.parse().unwrap();
+    if anonymous.is_some_and(|open| open.includes(wanted)) {
+        return None;
+    }
+    match scopes {
+        None => Some("token_required"),
+        Some(scopes) if scopes.iter().any(|scope| scope.includes(wanted)) => None,
+        Some(_) => Some("scope_missing"),
+    }
+}
+
+#[test]
+fn every_route_is_open_to_those_it_should_be_and_closed_to_all_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let kinds: [&[Scope]; 5] = [
+        &[Scope::Read],
+        &[Scope::Compute],
+        &[Scope::Publish],
+        &[Scope::Admin],
+        &[Scope::Read, Scope::Compute, Scope::Publish],
+    ];
+    let words = |scopes: &[Scope]| scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>();
+    let valid: Vec<_> = kinds.iter().map(|scopes| (token(data, &words(scopes), "1d"), *scopes)).collect();
+    let revoked = token(data, &["admin"], "1d");
+    revoke(data, &newest(data));
+    let expired = token(data, &["admin"], "1s");
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let mut mistyped = revoked.clone();
+    let last = mistyped.pop().unwrap();
+    mistyped.push(if last == '0' { '1' } else { '0' });
+    // Made elsewhere: in our form, and unknown here.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let unknown = token(elsewhere.path(), &["admin"], "1d");
+    let settings = [("nothing", None), ("read", Some(Scope::Read)), ("compute", Some(Scope::Compute))];
+    for (word, anonymous) in settings {
+        let hub = Hub::start_with(data, &[], &[("access_anonymous", word), ("rate_per_second", "0")]);
+        for (method, path, access) in operations() {
+            let at = concrete(&path);
+            let check = |token: Option<&str>, expected: Option<&str>, kind: &str| {
+                let answer = ask(&hub, &method, &at, token, b"");
+                let about = format!("{method} {path} ({access}), {kind}, anonymous {word}: {answer:?}");
+                assert_eq!(refusal(&answer).as_deref(), expected, "{about}");
+                assert!(answer.status < 500, "{about}");
+                let status = match expected {
+                    Some("scope_missing") => 403,
+                    Some(_) => 401,
+                    None => return,
+                };
+                assert_eq!(answer.status, status, "{about}");
+                assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer realm="), "{about}");
+            };
+            check(None, expected(&access, None, anonymous), "no token");
+            for (token, scopes) in &valid {
+                check(Some(token), expected(&access, Some(scopes), anonymous), &format!("{scopes:?}"));
+            }
+            let invalid = (access != "open").then_some("token_invalid");
+            for (token, kind) in
+                [(&revoked, "revoked"), (&expired, "expired"), (&mistyped, "mistyped"), (&unknown, "unknown")]
+            {
+                check(Some(token), invalid, kind);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_token_is_made_used_listed_and_revoked_at_once_over_http() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let hub = Hub::start_with(data, &[], &[("access_anonymous", "nothing")]);
+    let admin = token(data, &["admin"], "1d");
+    let body = json!({"name": "lab", "scopes": ["read"], "expires_in_seconds": 3600}).to_string();
+    let made = ask(&hub, "POST", "/v1/tokens", Some(&admin), body.as_bytes());
+    assert_eq!((made.status, made.header("cache-control")), (201, Some("no-store")), "{made:?}");
+    let NewToken { id, token: secret } = serde_json::from_slice(&made.body).unwrap();
+    assert_eq!(made.header("location"), Some(format!("/v1/tokens/{id}").as_str()));
+    let registry = ask(&hub, "GET", "/registry.json", Some(&secret), b"");
+    assert_eq!(registry.status, 200);
+    assert_eq!(registry.header("cache-control"), Some("private, no-cache"), "no shared cache may keep it");
+    let page = |query: &str| -> TokenPage {
+        serde_json::from_slice(&ask(&hub, "GET", &format!("/v1/tokens{query}"), Some(&admin), b"").body)
+            .unwrap()
+    };
+    let all = page("");
+    let listed = all.tokens.iter().find(|token| token.id == id).unwrap();
+    assert_eq!((listed.name.as_str(), &listed.scopes[..]), ("lab", &[Scope::Read][..]));
+    assert!(listed.last_used_at.is_some() && listed.expires_at > Some(listed.created_at.clone()));
+    let first = page("?limit=1");
+    let second = page(&format!("?limit=1&after={}", first.next.unwrap()));
+    assert_eq!([&first.tokens[..], &second.tokens[..]].concat(), all.tokens[..2]);
+
+    assert_eq!(ask(&hub, "DELETE", &format!("/v1/tokens/{id}"), Some(&admin), b"").status, 204);
+    let refused = ask(&hub, "GET", "/registry.json", Some(&secret), b"");
+    assert_eq!(refusal(&refused).as_deref(), Some("token_invalid"));
+    assert!(refused.text().contains("revoked"), "{}", refused.text());
+    let again = ask(&hub, "DELETE", &format!("/v1/tokens/{id}"), Some(&admin), b"");
+    assert_eq!((again.status, &again.json()["code"]), (404, &"token_not_found".into()));
+    // By another process, at the next request.
+    revoke(data, &newest_admin(data));
+    assert_eq!(refusal(&ask(&hub, "GET", "/v1/tokens", Some(&admin), b"")).as_deref(), Some("token_invalid"));
+    let log = hub.stop().log;
+    assert!(!log.contains(&secret[4..]) && !log.contains(&admin[4..]), "secrets in the log");
+}
+
+fn newest_admin(data: &Path) -> String {
+    let listing =
+        String::from_utf8(run(&["token", "list", "--data", data.to_str().unwrap()]).stdout).unwrap();
+    let line = listing.lines().rfind(|line| line.contains("\tadmin\t")).unwrap();
+    line.split('\t').next().unwrap().to_owned()
+}
+
+#[test]
+fn wrong_token_requests_are_refused_with_a_sentence() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = Hub::start(directory.path());
+    let admin = token(directory.path(), &["admin"], "1d");
+    for body in [
+        "",
+        "{",
+        "[]",
+        r#"{"name": "x"}"#,
+        r#"{"name": "x", "scopes": []}"#,
+        r#"{"name": "x", "scopes": ["root"]}"#,
+        r#"{"name": " ", "scopes": ["read"]}"#,
+        r#"{"name": "x", "scopes": ["read"], "expires_in_seconds": 0}"#,
+        r#"{"name": "x", "scopes": ["read"], "expires_in_seconds": 3153600001}"#,
+        r#"{"name": "x", "scopes": ["read"], "more": 1}"#,
+    ] {
+        let answer = ask(&hub, "POST", "/v1/tokens", Some(&admin), body.as_bytes());
+        assert_eq!((answer.status, &answer.json()["code"]), (400, &"invalid_request".into()), "{body}");
+    }
+    for query in ["limit=0", "limit=1001", "limit=x", "after=-1", "after=x"] {
+        assert_eq!(ask(&hub, "GET", &format!("/v1/audit?{query}"), Some(&admin), b"").status, 400, "{query}");
+    }
+    let wrong_method = ask(&hub, "PUT", "/v1/tokens", Some(&admin), b"");
+    assert_eq!((wrong_method.status, wrong_method.header("allow")), (405, Some("GET,HEAD,POST")));
+}
+
+#[test]
+fn whoever_asks_too_much_is_told_how_long_to_wait_and_others_are_not() {
+    let directory = tempfile::tempdir().unwrap();
+    // One point in 1 s: nothing comes back while the test runs.
+    let settings = [("rate_per_second", "1"), ("rate_burst", "40"), ("http_trusted_proxies", "127.0.0.1")];
+    let hub = Hub::start_with(directory.path(), &[], &settings);
+    let reader = token(directory.path(), &["read"], "1d");
+    let from = |client: &str| hub.request("GET", "/registry.json", &[("X-Forwarded-For", client)]);
+    let answers: Vec<_> = (0..60).map(|_| from("192.0.2.1")).collect();
+    assert!(answers[..40].iter().all(|answer| answer.status == 200));
+    let refused = answers.iter().find(|answer| answer.status == 429).unwrap();
+    assert_eq!(refused.json()["code"], "rate_limited");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(from("192.0.2.2").status, 200, "another client");
+    assert_eq!(ask(&hub, "GET", "/registry.json", Some(&reader), b"").status, 200, "a token has its own");
+    assert_eq!(hub.request("GET", "/healthz", &[("X-Forwarded-For", "192.0.2.1")]).status, 200);
+    let guess = |_| {
+        hub.request(
+            "GET",
+            "/registry.json",
+            &[("X-Forwarded-For", "192.0.2.3"), ("Authorization", "Bearer x")],
+        )
+    };
+    let statuses: Vec<_> = (0..4).map(|number| guess(number).status).collect();
+    assert_eq!(statuses, [401, 401, 429, 429], "guessing is dear");
+}
+
+#[test]
+fn every_change_is_a_line_of_an_unbroken_chain() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let hub = Hub::start(data);
+    let admin = token(data, &["admin"], "1d");
+    let body = json!({"name": "lab", "scopes": ["read"]}).to_string();
+    let made: NewToken =
+        serde_json::from_slice(&ask(&hub, "POST", "/v1/tokens", Some(&admin), body.as_bytes()).body).unwrap();
+    let audit = |query: &str| -> AuditPage {
+        serde_json::from_slice(&ask(&hub, "GET", &format!("/v1/audit{query}"), Some(&admin), b"").body)
+            .unwrap()
+    };
+    let lines = audit("").lines;
+    let last = lines.last().unwrap();
+    assert_eq!((last.action.as_str(), &last.subject), ("token.create", &made.id));
+    assert_eq!(last.actor, format!("token:{}", newest_admin(data)));
+    let of = |action: &str, actor: &str| {
+        lines.iter().filter(|line| line.action == action && line.actor == actor).count()
+    };
+    assert_eq!((of("token.create", "hub"), of("token.create", "operator")), (1, 1));
+    assert!(of("compute.publish", "hub") >= 5, "{lines:?}");
+    for (before, line) in lines.iter().zip(&lines[1..]) {
+        assert_eq!((line.previous, line.digest()), (before.sha256, line.sha256));
+    }
+    let pages = [audit("?limit=3").lines, audit("?after=3&limit=1000").lines].concat();
+    assert_eq!(pages, lines);
+
+    let command =
+        |arguments: &[&str]| run(&[&["audit"], arguments, &["--data", data.to_str().unwrap()]].concat());
+    let exported = String::from_utf8(command(&["export"]).stdout).unwrap();
+    let exported: Vec<_> = exported.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines, exported);
+    let verified = command(&["verify", "--head", &lines[2].sha256.to_string()]);
+    assert!(verified.status.success() && String::from_utf8_lossy(&verified.stdout).contains("unbroken"));
+    let cut = command(&["verify", "--head", &"ab".repeat(32)]);
+    assert_eq!(cut.status.code(), Some(4), "{}", String::from_utf8_lossy(&cut.stderr));
+    wait_until("the hub still serves", || hub.get("/readyz").status == 200);
+}
