@@ -2,8 +2,21 @@
 
 use crate::scene::Scene;
 
-const COMMANDS: [&str; 10] =
-    ["models", "hash", "graph", "forecast", "eliminate", "inspect", "eval", "list", "show", "pull"];
+const COMMANDS: [&str; 11] = [
+    "models",
+    "hash",
+    "graph",
+    "forecast",
+    "eliminate",
+    "inspect",
+    "eval",
+    "transform",
+    "list",
+    "show",
+    "pull",
+];
+const TRANSFORMS: [&str; 9] =
+    ["rewards", "discretize", "passage", "sum", "minimum", "maximum", "mixture", "matrices", "from-matrices"];
 
 #[test]
 fn the_help_of_every_command_is_as_reviewed() {
@@ -11,6 +24,11 @@ fn the_help_of_every_command_is_as_reviewed() {
     insta::assert_snapshot!("phasic", scene.output(&["--help"]));
     for command in COMMANDS {
         insta::assert_snapshot!(command, scene.output(&[command, "--help"]));
+    }
+    for kind in TRANSFORMS {
+        // The flags of every command stand in the others.
+        let help = scene.output(&["transform", kind, "-h"]);
+        insta::assert_snapshot!(format!("transform_{kind}"), help.split("\n\nEverywhere:").next().unwrap());
     }
 }
 

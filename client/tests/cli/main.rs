@@ -13,3 +13,4 @@ mod numbers;
 mod pictures;
 mod plans;
 mod scene;
+mod transforms;

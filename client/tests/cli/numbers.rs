@@ -151,6 +151,18 @@ fn parallel_edges_are_counted_rightly_and_a_file_is_replayed_as_it_is() {
 }
 
 #[test]
+fn a_plan_answers_everything_and_a_program_totals_only() {
+    let scene = Scene::new();
+    scene.output(&["eliminate", "coal_n5_theta1", "--format", "plan", "-o", "five.plan"]);
+    scene.output(&["eliminate", "coal_n5_theta1", "-o", "five.bin"]);
+    let asked = ["eval", "coal_n5_theta1", "--quantity", "pdf=0:2:5", "--quantity", "moments=2", "--json"];
+    assert_eq!(scene.output(&[&asked[..], &["--artifact", "five.plan"]].concat()), scene.output(&asked));
+    let ended = scene.run(&[&asked[..], &["--artifact", "five.bin"]].concat());
+    assert_eq!((ended.status, ended.out.as_str()), (2, ""));
+    assert!(ended.err.contains("pdf does not come from a program; leave out --artifact"), "{}", ended.err);
+}
+
+#[test]
 fn an_artifact_of_another_model_is_refused() {
     let scene = Scene::new();
     scene.output(&["eliminate", "coal_n10_theta1", "-o", "ten.bin"]);

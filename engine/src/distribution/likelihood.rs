@@ -141,9 +141,11 @@ impl<'p> Likelihood<'p> {
         Ok(self.sum(&run))
     }
 
-    /// The log-likelihood at θ and its gradient. A forward and a reverse sweep: two to six times a value (more where
-    /// states do not fit into a cache), whatever the number of parameters and observations. Memory is bounded: beyond 8 MiB of states the forward sweep is run again
-    /// in parts.
+    /// The log-likelihood at θ and its gradient.
+    ///
+    /// A forward and a reverse sweep: two to six times a value, more where states do not fit into a cache, whatever the
+    /// number of parameters and observations. Memory is bounded: beyond 8 MiB of states the forward sweep is run again in
+    /// parts.
     ///
     /// # Errors
     /// As [`value`](Self::value).

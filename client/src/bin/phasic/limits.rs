@@ -5,6 +5,7 @@
 use std::str::FromStr;
 
 use clap::Args;
+use phasic_engine::distribution::TransformError;
 use phasic_engine::document::Problem;
 use phasic_engine::graph::{GraphError, GraphLimits};
 use phasic_engine::model::{DEFAULT_STEPS, ModelProblem};
@@ -92,6 +93,14 @@ pub(crate) fn flag_of_problem(problem: &Problem) -> Option<&'static str> {
         Problem::Graph(error)
         | Problem::StateSpace(StateSpaceError::Graph(error))
         | Problem::Transition { source: StateSpaceError::Graph(error), .. } => flag_of_graph(error),
+        _ => None,
+    }
+}
+
+/// The flag that raises the limit that a graph made of others has reached.
+pub(crate) fn flag_of_transform(error: &TransformError) -> Option<&'static str> {
+    match error {
+        TransformError::Graph(error) => flag_of_graph(error),
         _ => None,
     }
 }

@@ -15,6 +15,7 @@ mod plan_file;
 mod points;
 mod progress;
 mod quantity;
+mod rewards;
 mod settings;
 mod source;
 mod vectors;
@@ -63,6 +64,7 @@ fn run(arguments: Arguments) -> Result<Answer, Failure> {
         Command::Eliminate(eliminate) => commands::eliminate::run(&eliminate, &mut context),
         Command::Inspect(inspect) => commands::inspect::run(&inspect, &mut context),
         Command::Eval(eval) => commands::eval::run(&eval, &mut context),
+        Command::Transform(transform) => commands::transform::run(&transform, &mut context),
         Command::List(list) => commands::list::run(&list, &mut context),
         Command::Show(show) => commands::show::run(&show, &mut context),
         Command::Pull(pull) => commands::pull::run(&pull, &mut context),

@@ -26,6 +26,12 @@ impl<'a> Output<'a> {
         writeln!(self.to, "{text}").map_err(failed)
     }
 
+    /// One line of text, which the reader has before anything else happens.
+    pub(crate) fn line_at_once(&mut self, text: impl Display) -> Result<(), Failure> {
+        self.line(text)?;
+        self.to.flush().map_err(failed)
+    }
+
     /// A JSON value, indented, with a newline.
     pub(crate) fn json(&mut self, value: &Value) -> Result<(), Failure> {
         serde_json::to_writer_pretty(&mut self.to, value).map_err(|error| failed(error.into()))?;

@@ -7,6 +7,9 @@ use crate::failure::Failure;
 /// Most numbers one list may have.
 pub(crate) const MOST: usize = 1_000_000;
 
+/// The largest number up to which all whole ones are floating-point numbers: 2⁵³.
+const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
+
 /// Observed times, and times at which a process was last seen alive (right-censored).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Observations {
@@ -62,6 +65,16 @@ pub(crate) fn read_observations(quantity: &str, text: &str) -> Result<Observatio
         Ok(())
     })?;
     Ok(observations)
+}
+
+/// Refuses the first number that is not whole, with its place.
+pub(crate) fn all_whole(numbers: &[f64]) -> Result<(), (usize, f64)> {
+    let broken =
+        |&(_, &number): &(usize, &f64)| !(0.0..=LARGEST_WHOLE).contains(&number) || number.fract() != 0.0;
+    match numbers.iter().enumerate().find(broken) {
+        Some((place, &number)) => Err((place, number)),
+        None => Ok(()),
+    }
 }
 
 /// Shows each part between commas, and its place for messages.

@@ -114,7 +114,10 @@ pub fn matrices(graph: &Graph, theta: &[f64], listing: Listing) -> Result<Matric
         entries.clear();
         // A return through the start to the same vertex is no jump in continuous time.
         entries.extend(row.iter().filter_map(inner).filter(|&(target, _)| graph.was_dph() || target != at));
-        exit.push(row.iter().filter(|edge| inner(edge).is_none()).map(|&(_, weight)| weight).sum::<f64>());
+        // The sum of no numbers is −0 in Rust.
+        exit.push(
+            0.0 + row.iter().filter(|edge| inner(edge).is_none()).map(|&(_, weight)| weight).sum::<f64>(),
+        );
         entries.sort_by_key(|&(target, _)| target);
         if !graph.was_dph() {
             let place = entries.partition_point(|&(target, _)| target < at);

@@ -4,6 +4,7 @@
 #![expect(clippy::doc_markdown, reason = "the doc comments here are help texts, read on a terminal")]
 
 mod eval;
+pub(crate) mod transform;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -78,6 +79,9 @@ pub(crate) enum Command {
     /// Compute numbers: moments, densities, likelihoods, samples and more
     #[command(long_about = eval::LONG_ABOUT, after_long_help = eval::EXAMPLES)]
     Eval(EvalArguments),
+    /// Make another model of a model, or of several
+    #[command(long_about = transform::LONG_ABOUT, after_long_help = transform::EXAMPLES)]
+    Transform(transform::TransformArguments),
     /// List the hub's computes
     List(ListArguments),
     /// Show one compute of the hub

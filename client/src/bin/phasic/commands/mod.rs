@@ -12,6 +12,7 @@ pub(crate) mod list;
 pub(crate) mod models;
 pub(crate) mod pull;
 pub(crate) mod show;
+pub(crate) mod transform;
 
 use phasic_hub_client::blocking::HubClient;
 use phasic_hub_client::hub::{self, RetryPolicy};

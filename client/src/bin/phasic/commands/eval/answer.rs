@@ -1,20 +1,17 @@
 //! The answers to a question at one θ.
 
 use phasic_engine::distribution::{
-    RewardOptions, SampleLimits, Sampler, reward_transform, reward_transform_discrete,
+    RewardOptions, SampleLimits, Sampler, SamplingError, reward_transform, reward_transform_discrete,
 };
 
 use super::law::{Found, Source, Treatment, law};
 use super::model::{Model, Subject};
 use super::no_number::NoNumber;
-use super::question::{Question, all_whole};
+use super::question::Question;
 use super::results::{Answered, Results};
-use crate::failure::Failure;
 use crate::quantity::Quantity;
+use crate::rewards;
 use crate::vectors::Vector;
-
-/// The largest reward of a vertex in discrete time; each takes so many vertices.
-const MOST_REWARD: f64 = 1e6;
 
 /// Asks a model at one θ.
 pub(super) fn answer<'a>(
@@ -62,26 +59,11 @@ fn transformed(subject: Subject<'_>, rewards: &[f64], treatment: &Treatment) -> 
         if treatment.source == Source::Phasic { RewardOptions::compat() } else { RewardOptions::default() };
     let options = options.with_limits(limits.graph());
     let graph = if graph.was_dph() {
-        reward_transform_discrete(graph, &subject.theta(), &counts(rewards)?, &options)?
+        reward_transform_discrete(graph, &subject.theta(), &rewards::counts(rewards)?, &options)?
     } else {
         reward_transform(graph, &subject.theta(), rewards, &options)?
     };
     Ok(Model::new(graph, *limits))
-}
-
-/// Rewards in discrete time: so many jumps each.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "they are checked")]
-fn counts(rewards: &[f64]) -> Result<Vec<u32>, Failure> {
-    let large = |&(_, &reward): &(usize, &f64)| reward > MOST_REWARD;
-    let largest = || rewards.iter().enumerate().find(large).map(|(vertex, &reward)| (vertex, reward));
-    let wrong = all_whole(rewards).err().or_else(largest);
-    match wrong {
-        Some((vertex, reward)) => Err(Failure::input(format!(
-            "--rewards: the reward of vertex {vertex} is {reward}; for the distribution of a total in discrete time \
-             rewards are whole numbers from 0 to a million"
-        ))),
-        None => Ok(rewards.iter().map(|&reward| reward as u32).collect()),
-    }
 }
 
 /// Samples of the time to absorption, or of total rewards, a row for each draw if there are several.
@@ -106,9 +88,16 @@ fn sample(
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of jumps were checked")]
 fn sampler(subject: Subject<'_>, alive_at: Option<f64>) -> Result<Sampler, NoNumber> {
     let (plan, theta) = (subject.plan()?, subject.theta());
-    Ok(match alive_at {
-        None => plan.sampler(&theta)?,
-        Some(jumps) if subject.model.graph.was_dph() => plan.jumps(&theta)?.survivors(jumps as u64)?,
-        Some(time) => plan.distribution(&theta)?.survivors(time)?,
+    let Some(time) = alive_at else { return Ok(plan.sampler(&theta)?) };
+    let survivors = if subject.model.graph.was_dph() {
+        plan.jumps(&theta)?.survivors(time as u64)
+    } else {
+        plan.distribution(&theta)?.survivors(time)
+    };
+    survivors.map_err(|error| match error {
+        SamplingError::NoMass => {
+            NoNumber::Here(format!("nothing is alive at {time}; sample at an earlier --alive-at"))
+        }
+        other => other.into(),
     })
 }

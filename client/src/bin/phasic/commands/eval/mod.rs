@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: &EvalArguments, context: &mut Context<'_>) -> Resul
     for theta in asked {
         let results = evaluate(&model, theta, &question, &treatment)?;
         if arguments.ndjson {
-            context.output.line(results.json())?;
+            context.output.line_at_once(results.json())?;
         }
         if !arguments.ndjson || arguments.plot.is_some() {
             all.push(results);

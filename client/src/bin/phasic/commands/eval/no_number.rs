@@ -6,6 +6,7 @@ use phasic_engine::plan::EvaluationError;
 use phasic_engine::trace::ReplayError;
 
 use crate::failure::Failure;
+use crate::limits::{advised, flag_of_transform};
 
 /// Why there is no number.
 pub(super) enum NoNumber {
@@ -21,6 +22,12 @@ impl From<Failure> for NoNumber {
     }
 }
 
+impl From<TransformError> for NoNumber {
+    fn from(error: TransformError) -> Self {
+        Self::Here(advised(&error, flag_of_transform(&error)))
+    }
+}
+
 macro_rules! from_errors_of_the_engine {
     ($($error:ty),*) => {$(
         impl From<$error> for NoNumber {
@@ -31,11 +38,4 @@ macro_rules! from_errors_of_the_engine {
     )*};
 }
 
-from_errors_of_the_engine!(
-    DistributionError,
-    EvaluationError,
-    ReplayError,
-    SamplingError,
-    TransformError,
-    WeightError
-);
+from_errors_of_the_engine!(DistributionError, EvaluationError, ReplayError, SamplingError, WeightError);

@@ -8,11 +8,10 @@ use phasic_engine::graph::Graph;
 use super::epochs::Changing;
 use super::law::{Source, Treatment};
 use crate::failure::Failure;
+use crate::points::all_whole;
 use crate::quantity::{Function, Quantity};
 use crate::vectors::Vector;
 
-/// The largest number up to which all whole ones are floating-point numbers: 2⁵³.
-const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
 /// Most numbers one list by vertex and time may have: 1 GiB.
 const MOST_NUMBERS: u64 = 1 << 27;
 
@@ -190,14 +189,4 @@ fn check_rewards(quantity: &Quantity, count: usize, gradients: bool) -> Result<(
     }
     let given = if count == 1 { "1 is".to_owned() } else { format!("{count} are") };
     Err(Failure::input(format!("{quantity} takes {takes}, but {given} given")))
-}
-
-/// The first number that is not whole, with its place, if there is one.
-pub(super) fn all_whole(numbers: &[f64]) -> Result<(), (usize, f64)> {
-    let broken =
-        |&(_, &number): &(usize, &f64)| !(0.0..=LARGEST_WHOLE).contains(&number) || number.fract() != 0.0;
-    match numbers.iter().enumerate().find(broken) {
-        Some((place, &number)) => Err((place, number)),
-        None => Ok(()),
-    }
 }
