@@ -244,11 +244,12 @@ impl Forms {
             let mut sums = [0.0; 4];
             for (slopes, coefficients) in slopes.chunks(4).zip(self.coefficients.chunks(4)) {
                 for ((sum, slope), coefficient) in sums.iter_mut().zip(slopes).zip(coefficients) {
-                    *sum += slope * coefficient;
+                    // Slopes of constants may be no number: at a weight of 0 into a trap.
+                    *sum += if *coefficient == 0.0 { 0.0 } else { slope * coefficient };
                 }
             }
-            let further =
-                self.further.iter().map(|&(form, _, coefficient)| slopes[form as usize] * coefficient);
+            let further = self.further.iter().filter(|term| term.2 != 0.0);
+            let further = further.map(|&(form, _, coefficient)| slopes[form as usize] * coefficient);
             *gradient += sums.iter().sum::<f64>() + further.sum::<f64>();
             return;
         }
@@ -264,7 +265,9 @@ impl Forms {
             }
         }
         for &(form, parameter, coefficient) in &self.further {
-            gradient[parameter as usize] += slopes[form as usize] * coefficient;
+            if coefficient != 0.0 {
+                gradient[parameter as usize] += slopes[form as usize] * coefficient;
+            }
         }
     }
 

@@ -134,6 +134,26 @@ fn moments_beyond_the_range_of_f64_are_infinite() {
     assert_eq!((at.moments(2)[1], at.variance()), (f64::INFINITY, f64::INFINITY));
 }
 
+/// START to 1, and the edges given, with two coefficients or fewer.
+fn from_first(vertices: u32, edges: &[(u32, u32, &[f64])]) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..vertices {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for &(from, to, rate) in edges {
+        builder.add_edge(from, to, Rate::Coefficients(rate)).unwrap();
+    }
+    builder.finish()
+}
+
+#[test]
+fn a_slope_that_is_no_number_stays_with_its_own_constant() {
+    // The edge of coefficient 0 leads into a trap; E = 1 / θ does not depend on it.
+    let plan = plan(&from_first(5, &[(1, 4, &[1.0]), (1, 2, &[0.0]), (2, 3, &[1.0]), (3, 2, &[1.0])]));
+    assert_eq!(plan.at(&[2.0]).unwrap().expectation_gradient(), [-0.25]);
+}
+
 #[test]
 fn the_memory_limit_is_held() {
     let pairs = (1..80).flat_map(|from| (1..=80).map(move |to| (from, to, [1.0, 1.0])));
