@@ -233,10 +233,8 @@ impl<'p> At<'p> {
         let mut powers = self.scratch.borrow_mut();
         powers.resize(moments.len(), self.plan.vertices.len());
         self.factors.solve_all_powers(self.plan, rewards, &mut powers);
-        let mut factorial = 1.0;
-        for ((moment, x), power) in moments.iter_mut().zip(powers.at(self.start)).zip(1_u32..) {
-            factorial *= f64::from(power);
-            *moment = factorial * x;
+        for (moment, x) in moments.iter_mut().zip(powers.at(self.start)) {
+            *moment = x;
         }
     }
 

@@ -20,7 +20,7 @@ pub(super) fn solve(plan: &Plan, factors: &Factors<f64>, rewards: &[f64], soluti
 /// Solves for the last of a chain whose others are solved.
 pub(super) fn solve_last(plan: &Plan, factors: &Factors<f64>, rewards: &[f64], solutions: &mut [Vec<f64>]) {
     if let [before @ .., x] = solutions {
-        let source = Source { rewards, of: before.last().map(|x| x.as_chunks::<1>().0) };
+        let source = Source { rewards, of: before.last().map(|x| x.as_chunks::<1>().0), earlier: 0 };
         x.resize(plan.vertices.len(), 0.0);
         factors.solve_all(plan, source, x.as_chunks_mut::<1>().0);
     }

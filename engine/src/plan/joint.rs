@@ -62,10 +62,14 @@ impl<'a> Joint<'a> {
         let mut errors = covariances.clone();
         at.factors.solve_all(
             at.plan,
-            Source { rewards: &values, of: None },
+            Source { rewards: &values, of: None, earlier: 0 },
             covariances.as_chunks_mut::<1>().0,
         );
-        at.factors.solve_all(at.plan, Source { rewards: &noise, of: None }, errors.as_chunks_mut::<1>().0);
+        at.factors.solve_all(
+            at.plan,
+            Source { rewards: &noise, of: None, earlier: 0 },
+            errors.as_chunks_mut::<1>().0,
+        );
         Self { first, second, covariances, error: errors[at.start] }
     }
 

@@ -147,6 +147,27 @@ fn from_first(vertices: u32, edges: &[(u32, u32, &[f64])]) -> Graph {
     builder.finish()
 }
 
+/// The moments of one θ, alone and in a batch: the very same.
+fn moments_both_ways(plan: &Plan, theta: &[f64], count: usize) -> Vec<f64> {
+    let alone = plan.at(theta).unwrap().moments(count);
+    let rows = Array2::from_shape_fn((3, theta.len()), |(_, parameter)| theta[parameter]);
+    let bits = |moments: &[f64]| moments.iter().map(|moment| moment.to_bits()).collect::<Vec<_>>();
+    for row in plan.batch(&rows.view()).unwrap().moments(count).unwrap().rows() {
+        assert_eq!(bits(row.as_slice().unwrap()), bits(&alone), "{row} {alone:?}");
+    }
+    alone
+}
+
+#[test]
+fn high_moments_are_right_as_long_as_they_are_within_range() {
+    let plan = plan(&from_first(3, &[(1, 2, &[1.0])]));
+    for (theta, power) in [(1e6, 60_u32), (1e3, 105), (100.0, 171), (100.0, 250)] {
+        let wanted = (1..=power).fold(1.0, |moment, j| moment * (f64::from(j) / theta));
+        let found = moments_both_ways(&plan, &[theta], power as usize);
+        assert!(close(found[power as usize - 1], wanted, 1e-13), "{theta} {power}: {wanted:e} {found:?}");
+    }
+}
+
 #[test]
 fn a_slope_that_is_no_number_stays_with_its_own_constant() {
     // The edge of coefficient 0 leads into a trap; E = 1 / θ does not depend on it.

@@ -45,12 +45,23 @@ pub(super) struct Factors<L> {
 }
 
 /// Right-hand sides of `N` solves, each of the solution before times the rewards; the first of the last of an earlier
-/// `N`, or of ones if there is none.
+/// `N`, or of ones if there is none. Where there are several they are times their number, too, counted from 1.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source<'a, L, const N: usize> {
     /// By position; the start's is 0.
     pub(super) rewards: &'a [f64],
     pub(super) of: Option<&'a [[L; N]]>,
+    /// How many solutions came before; only where there are several.
+    pub(super) earlier: usize,
+}
+
+impl<L: Lane, const N: usize> Source<'_, L, N> {
+    /// Solutions that are worked out together are raw moments: the j-th is j times the total of the one before. A factorial
+    /// at the end would multiply what has left the range of f64 long before the moment does.
+    #[inline(always)]
+    fn factor(&self, number: usize) -> L {
+        L::splat(if N == 1 { 1.0 } else { (self.earlier + number + 1) as f64 })
+    }
 }
 
 /// The first index of what is kept: of the entries of both factors, and of positions.
@@ -171,7 +182,7 @@ impl<L: Lane> Factors<L> {
     /// What is earned at a position, before its outer edges are followed: for the first of the solutions.
     #[inline(always)]
     fn earned<const N: usize>(&self, at: usize, source: Source<'_, L, N>) -> L {
-        let reward = self.reward(at, source.rewards);
+        let reward = self.reward(at, source.rewards) * source.factor(0);
         source.of.map_or(reward, |of| reward * of[at][N - 1])
     }
 
@@ -186,7 +197,7 @@ impl<L: Lane> Factors<L> {
     ) -> L {
         match number.checked_sub(1) {
             None => self.earned(at, source),
-            Some(before) => self.reward(at, source.rewards) * x[at][before],
+            Some(before) => self.reward(at, source.rewards) * source.factor(number) * x[at][before],
         }
     }
 

@@ -1,4 +1,4 @@
-//! Chains of solutions, which moments are made of: `x₁ = W(R)`, `x_{j+1} = W(x_j ∘ R)`.
+//! Chains of solutions, the raw moments: `x₁ = W(R)`, `x_j = j W(x_{j−1} ∘ R)`.
 
 use super::{Factors, Source};
 use crate::plan::Plan;
@@ -63,11 +63,11 @@ impl<L: Lane> Factors<L> {
         powers: &mut Powers<L>,
     ) {
         if powers.count == 1 {
-            return self.solve(plan, segment, Source { rewards, of: None }, &mut powers.one);
+            return self.solve(plan, segment, Source { rewards, of: None, earlier: 0 }, &mut powers.one);
         }
         let mut of = None;
-        for x in &mut powers.several[..powers.count.div_ceil(TOGETHER)] {
-            self.solve(plan, segment, Source { rewards, of }, x);
+        for (pass, x) in powers.several[..powers.count.div_ceil(TOGETHER)].iter_mut().enumerate() {
+            self.solve(plan, segment, Source { rewards, of, earlier: pass * TOGETHER }, x);
             of = Some(&x[..]);
         }
     }
@@ -77,11 +77,11 @@ impl Factors<f64> {
     /// Solves everything for a chain of solutions.
     pub(in crate::plan) fn solve_all_powers(&self, plan: &Plan, rewards: &[f64], powers: &mut Powers<f64>) {
         if powers.count == 1 {
-            return self.solve_all(plan, Source { rewards, of: None }, &mut powers.one);
+            return self.solve_all(plan, Source { rewards, of: None, earlier: 0 }, &mut powers.one);
         }
         let mut of = None;
-        for x in &mut powers.several[..powers.count.div_ceil(TOGETHER)] {
-            self.solve_all(plan, Source { rewards, of }, x);
+        for (pass, x) in powers.several[..powers.count.div_ceil(TOGETHER)].iter_mut().enumerate() {
+            self.solve_all(plan, Source { rewards, of, earlier: pass * TOGETHER }, x);
             of = Some(&x[..]);
         }
     }

@@ -41,7 +41,8 @@ impl<L: Lane> Factors<L> {
         for at in range {
             let time = self.reward(at, source.rewards) * self.inverse[at - base];
             let mut earlier = source.of.map(|of| of[at][N - 1]);
-            for ((x, sum), &before) in x[at].iter_mut().zip(&mut sums).zip(&before) {
+            for (number, ((x, sum), &before)) in x[at].iter_mut().zip(&mut sums).zip(&before).enumerate() {
+                let time = time * source.factor(number);
                 *sum = *sum + earlier.map_or(time, |earlier| time * earlier);
                 *x = before + *sum;
                 earlier = Some(*x);
@@ -101,7 +102,8 @@ impl<L: Lane> Factors<L> {
             }
             let time = self.reward(at, source.rewards) * inverse;
             let mut earlier = source.of.map(|of| of[at][N - 1]);
-            for (x, later) in before.iter_mut().zip(later) {
+            for (number, (x, later)) in before.iter_mut().zip(later).enumerate() {
+                let time = time * source.factor(number);
                 *x = earlier.map_or(time, |earlier| time * earlier) + later;
                 earlier = Some(*x);
             }
