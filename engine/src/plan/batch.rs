@@ -10,11 +10,11 @@ use std::sync::{Mutex, PoisonError};
 
 use super::kernel::{Factors, Outcome, Powers};
 use super::lane::Lanes;
+use super::{BatchError, EvaluationError, Plan};
 
 /// How many θ one pass over a plan evaluates. Twice the widest registers: most components are small, and their
 /// eliminations wait for divisions and sums; two of them at a time wait half as long.
 const WIDTH: usize = 16;
-use super::{BatchError, EvaluationError, Plan};
 
 /// Many parameter vectors, and what to ask of them.
 #[derive(Debug, Clone)]
@@ -87,8 +87,8 @@ impl Batch<'_, '_> {
 
     /// The first `count` raw moments, a row for each θ.
     ///
-    /// One elimination and `count` solves per sixteen θ. Memory is a workspace per thread: 128 bytes for each position and
-    /// moment and for each factor of the largest component.
+    /// One elimination and `count` solves per sixteen θ. Memory is a workspace per thread: 128 bytes for each factor of the
+    /// largest component, and for each position and moment; beyond the first, room for moments comes by fours.
     ///
     /// # Errors
     /// [`BatchError`] for the first θ without a number.
