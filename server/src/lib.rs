@@ -4,7 +4,8 @@
 //! directory ([`store`] for SQL, [`blobs`] for bytes), and renders the [`registry`] once per change; [`listen`]
 //! accepts connections and hands them to [`http`]; [`reference`] eliminates the built-in models; [`models`] builds those
 //! that requests bring, and [`evaluate`] computes their numbers, on the threads of [`workers`]; [`mirror`] copies an
-//! upstream registry, trusting nothing; [`auth`] makes tokens; [`metrics`] counts.
+//! upstream registry, trusting nothing; [`auth`] makes tokens; [`metrics`] counts; [`upkeep`] keeps
+//! the data directory in order.
 //!
 //! What goes over the wire is typed in `phasic-hub-api`, and the mathematics is `phasic-engine`'s: neither is here.
 #![forbid(unsafe_code)]
@@ -23,4 +24,5 @@ pub mod models;
 pub mod reference;
 pub mod registry;
 pub mod store;
+pub mod upkeep;
 pub mod workers;

@@ -5,6 +5,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use phasic_hub_api::Sha256;
 
+use std::time::Duration;
+
 use super::{BlobError, BlobStore, ByteStream, Terms, in_memory};
 
 const ANY: Terms = Terms { max_bytes: 1 << 20, sha256: None };
@@ -20,6 +22,9 @@ pub(super) async fn all<S: BlobStore>(fresh: impl Fn() -> S) {
     a_body_that_is_too_long_is_refused_without_reading_on(&fresh()).await;
     a_body_that_breaks_off_leaves_nothing(&fresh()).await;
     many_can_store_the_same_bytes_at_once(&fresh()).await;
+    all_names_are_listed_in_order(&fresh()).await;
+    what_is_checked_has_its_size_and_its_name(&fresh()).await;
+    only_what_is_old_enough_expires(&fresh()).await;
 }
 
 async fn read(store: &impl BlobStore, name: Sha256, range: Option<std::ops::Range<u64>>) -> Vec<u8> {
@@ -105,4 +110,33 @@ async fn many_can_store_the_same_bytes_at_once(store: &impl BlobStore) {
         .await;
     assert_eq!(stored.len(), 16);
     assert_eq!(read(store, stored[0].sha256, None).await, vec![7; 100_000]);
+}
+
+async fn all_names_are_listed_in_order(store: &impl BlobStore) {
+    assert_eq!(store.names().await.unwrap(), []);
+    let mut stored = Vec::new();
+    for text in ["one", "two", "three", "four"] {
+        stored.push(store.put(in_memory(text), ANY).await.unwrap().sha256);
+    }
+    stored.sort_unstable();
+    assert_eq!(store.names().await.unwrap(), stored);
+}
+
+async fn what_is_checked_has_its_size_and_its_name(store: &impl BlobStore) {
+    let blob = store.put(in_memory("checked"), ANY).await.unwrap();
+    assert_eq!(store.check(blob.sha256).await.unwrap(), 7);
+    let never = Sha256::of(b"never");
+    assert!(matches!(store.check(never).await, Err(BlobError::NotFound(missing)) if missing == never));
+}
+
+async fn only_what_is_old_enough_expires(store: &impl BlobStore) {
+    let name = store.put(in_memory("old"), ANY).await.unwrap().sha256;
+    assert_eq!(store.expire(name, Duration::from_hours(1), true).await.unwrap(), None, "young");
+    assert_eq!(store.expire(name, Duration::ZERO, false).await.unwrap(), Some(3), "only looked at");
+    assert_eq!(read(store, name, None).await, b"old");
+    assert_eq!(store.expire(name, Duration::ZERO, true).await.unwrap(), Some(3));
+    assert_absent(store, name).await;
+    assert_eq!(store.expire(name, Duration::ZERO, true).await.unwrap(), None);
+    store.put(in_memory("old"), ANY).await.unwrap();
+    assert_eq!(read(store, name, None).await, b"old");
 }

@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -112,6 +113,23 @@ impl BlobStore for LocalBlobs {
             }
         }))
     }
+
+    fn names(&self) -> BoxFuture<'_, Result<Vec<Sha256>, BlobError>> {
+        Box::pin(self.blocking(Inner::names))
+    }
+
+    fn check(&self, name: Sha256) -> BoxFuture<'_, Result<u64, BlobError>> {
+        Box::pin(self.blocking(move |inner| inner.check(name)))
+    }
+
+    fn expire(
+        &self,
+        name: Sha256,
+        age: Duration,
+        remove: bool,
+    ) -> BoxFuture<'_, Result<Option<u64>, BlobError>> {
+        Box::pin(self.blocking(move |inner| inner.expire(name, age, remove)))
+    }
 }
 
 impl LocalBlobs {
@@ -174,7 +192,7 @@ impl Inner {
                 // A file system without links: the worst a rename can do is to replace equal bytes.
                 Err(_) => break,
             }
-            if self.open_verified(blob.sha256).is_ok() {
+            if self.open_verified(blob.sha256).is_ok() && self.renew(&path)? {
                 // Whoever put it there may not have synced the directory yet.
                 return self.sync(directory);
             }
@@ -288,3 +306,4 @@ fn hash(file: &mut File) -> io::Result<Sha256> {
 
 #[cfg(test)]
 mod tests;
+mod upkeep;

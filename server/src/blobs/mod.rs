@@ -16,6 +16,7 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -61,6 +62,31 @@ pub trait BlobStore: Send + Sync + 'static {
     /// # Errors
     /// When the backend fails.
     fn size_bytes(&self, name: Sha256) -> BoxFuture<'_, Result<Option<u64>, BlobError>>;
+
+    /// The names of all blobs, in order.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    fn names(&self) -> BoxFuture<'_, Result<Vec<Sha256>, BlobError>>;
+
+    /// Reads and hashes all of a blob, whatever was known about it, and says its size in bytes.
+    ///
+    /// # Errors
+    /// As [`BlobStore::open`].
+    fn check(&self, name: Sha256) -> BoxFuture<'_, Result<u64, BlobError>>;
+
+    /// The size in bytes of a blob whose bytes were last stored at least `age` ago, which is removed then if `remove`
+    /// says so. `None` when there is none or it is younger. Whoever stores the same bytes at this moment has them
+    /// stored, before or after.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    fn expire(
+        &self,
+        name: Sha256,
+        age: Duration,
+        remove: bool,
+    ) -> BoxFuture<'_, Result<Option<u64>, BlobError>>;
 }
 
 /// What a body must keep to.

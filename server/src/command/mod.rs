@@ -8,6 +8,7 @@ mod logs;
 mod mirror;
 mod serve;
 mod token;
+mod upkeep;
 
 use std::error::Error as _;
 use std::io::Write as _;
@@ -23,6 +24,7 @@ use crate::config::{Config, ConfigError, Flags};
 use crate::hub::DataError;
 use crate::mirror::MirrorError;
 use crate::store::{ChainFault, StoreError};
+use crate::upkeep::UpkeepError;
 
 /// Keeps eliminations of phase-type graphs, verified, and serves them to phasic.
 #[derive(Debug, Parser)]
@@ -48,6 +50,39 @@ enum Command {
     /// Export and check the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Hash every blob again; quarantine what is rotten, and restore what can be restored
+    Scrub {
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Find, and with --remove remove, blobs that nobody refers to
+    Gc {
+        /// Leave alone what was stored within this time, such as 1d, 12h or 0
+        #[arg(long, value_name = "TIME", value_parser = grace, default_value = "1d")]
+        grace: u64,
+        /// Remove them; without, they are only listed
+        #[arg(long)]
+        remove: bool,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Write database and blobs to one file, beside a running hub, and read it again
+    Backup {
+        /// The file; it must not be there yet
+        file: PathBuf,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Make a data directory out of a backup
+    Restore {
+        /// The file
+        file: PathBuf,
+        #[command(flatten)]
+        data: DataArgs,
+    },
     /// Print the API document (OpenAPI)
     Openapi,
 }
@@ -134,6 +169,15 @@ enum TokenCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Read all settings as the service would, and print those in force
+    Check {
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum AuditCommand {
     /// Print all lines, one JSON object each
     Export {
@@ -170,6 +214,8 @@ pub(crate) enum CommandError {
     Pool(#[from] rayon::ThreadPoolBuildError),
     #[error("log.filter {filter:?} is wrong: {reason}")]
     LogFilter { filter: String, reason: String },
+    #[error(transparent)]
+    Upkeep(#[from] UpkeepError),
     #[error("the audit log is broken: {0}")]
     Audit(ChainFault),
     #[error("cannot do this: {0}")]
@@ -182,6 +228,7 @@ impl CommandError {
         match self {
             Self::Config(_) | Self::LogFilter { .. } => 2,
             Self::Audit(_) => 4,
+            Self::Upkeep(error) => error.exit_status(),
             Self::Mirror(error) => error.exit_status(),
             _ => 3,
         }
@@ -196,6 +243,11 @@ pub fn run() -> ExitCode {
         Some(Command::Serve(args)) => block_on(serve::serve(args)),
         Some(Command::Mirror(command)) => block_on(mirror::run(command)),
         Some(Command::Token(command)) => block_on(token::run(command)),
+        Some(Command::Config(ConfigCommand::Check { data })) => upkeep::check(data),
+        Some(Command::Scrub { data }) => block_on(upkeep::scrub(data)),
+        Some(Command::Gc { grace, remove, data }) => block_on(upkeep::gc(grace, remove, data)),
+        Some(Command::Backup { file, data }) => block_on(async move { upkeep::backup(&file, data).await }),
+        Some(Command::Restore { file, data }) => block_on(async move { upkeep::restore(&file, data).await }),
         Some(Command::Audit(command)) => block_on(audit::run(command)),
         Some(Command::Openapi) => print(&crate::http::api_document_json()).map(|()| ExitCode::SUCCESS),
     };
@@ -254,6 +306,11 @@ fn load(flags: &Flags) -> Result<Config, CommandError> {
     let config = Config::load(flags, environment)?;
     logs::start(&config.log)?;
     Ok(config)
+}
+
+/// As [`seconds`], and 0.
+fn grace(text: &str) -> Result<u64, String> {
+    if text == "0" { Ok(0) } else { seconds(text) }
 }
 
 /// The seconds of a time such as `90d`; a number alone is of days.

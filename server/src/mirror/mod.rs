@@ -4,6 +4,7 @@
 //! mirror in one transaction. Entries and artifacts that fail are left out with a reason; a pass that fails changes
 //! nothing. Serving what was mirrored is not done here.
 
+mod again;
 mod artifact;
 mod location;
 mod pass;
@@ -14,6 +15,7 @@ use std::fmt;
 
 use phasic_hub_api::RegistryError;
 
+pub use again::fetch_again;
 pub use location::{Location, LocationError};
 pub use pass::{PassReport, Permissions, sync};
 pub use upstream::{FetchError, Upstream, UpstreamError};

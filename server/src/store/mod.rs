@@ -4,6 +4,7 @@
 //! registry entry, are somebody else's.
 
 mod audit;
+mod blobs;
 mod computes;
 mod mirror;
 #[cfg(test)]

@@ -1,0 +1,92 @@
+//! `phasic-hub scrub`, `gc`, `backup` and `restore`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::{DataArgs, Outcome, print};
+use crate::hub::DataDirectory;
+use crate::upkeep::{self, UpkeepLock};
+
+/// Something stayed bad.
+const MISSING: u8 = 4;
+
+pub(super) async fn scrub(data: DataArgs) -> Outcome {
+    let config = data.load()?;
+    let _lock = UpkeepLock::take(&config.data_dir)?;
+    let data = DataDirectory::open(&config.data_dir).await?;
+    let report = upkeep::scrub(&data, &config).await?;
+    data.store.close().await;
+    let mut text = format!(
+        "{} blobs of {} bytes are good, {} rotten, {} lost, {} restored\n",
+        report.good,
+        report.good_bytes,
+        report.rotten.len(),
+        report.lost.len(),
+        report.restored.len()
+    );
+    let missing = report.missing();
+    for (word, names) in [
+        ("rotten", &report.rotten),
+        ("lost", &report.lost),
+        ("restored", &report.restored),
+        ("missing", &missing),
+    ] {
+        for name in names {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "  {word} {name}");
+        }
+    }
+    print(&text)?;
+    Ok(if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(MISSING) })
+}
+
+pub(super) async fn gc(grace_seconds: u64, remove: bool, data: DataArgs) -> Outcome {
+    let config = data.load()?;
+    let _lock = UpkeepLock::take(&config.data_dir)?;
+    let data = DataDirectory::open(&config.data_dir).await?;
+    let collection = upkeep::collect(&data, Duration::from_secs(grace_seconds), !remove).await?;
+    data.store.close().await;
+    let verb = if remove { "removed" } else { "to remove" };
+    let mut text = format!("{} blobs of {} bytes {verb}\n", collection.removed.len(), collection.bytes);
+    for name in &collection.removed {
+        let _ = writeln!(text, "  {name}");
+    }
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn backup(file: &Path, data: DataArgs) -> Outcome {
+    let config = data.load()?;
+    let _lock = UpkeepLock::take(&config.data_dir)?;
+    let data = DataDirectory::open(&config.data_dir).await?;
+    let report = upkeep::backup(&data, file).await?;
+    data.store.close().await;
+    let missing = &report.manifest.missing;
+    let mut text = format!(
+        "{}: the database and {} blobs, {} bytes, verified\n",
+        file.display(),
+        report.manifest.blobs,
+        report.bytes
+    );
+    for name in missing {
+        let _ = writeln!(text, "  missing {name}");
+    }
+    print(&text)?;
+    Ok(if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(MISSING) })
+}
+
+pub(super) async fn restore(file: &Path, data: DataArgs) -> Outcome {
+    let config = data.load()?;
+    let manifest = upkeep::restore(file, &config.data_dir).await?;
+    print(&format!("{}: the database and {} blobs, verified\n", config.data_dir.display(), manifest.blobs))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads all settings as the service would, and prints those in force.
+pub(super) fn check(data: DataArgs) -> Outcome {
+    let config = data.load()?;
+    print(&toml::to_string(&config).map_err(std::io::Error::other)?)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,106 @@
+//! The blobs the database knows, and who refers to them.
+
+use std::fmt::Write as _;
+
+use phasic_hub_api::Sha256;
+use sqlx::error::DatabaseError;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::computes::digest;
+use super::{Store, StoreError};
+use crate::blobs::StoredBlob;
+
+impl Store {
+    /// Every blob the database knows, by name.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn blobs(&self) -> Result<Vec<StoredBlob>, StoreError> {
+        let rows = sqlx::query("SELECT sha256, size_bytes FROM blobs ORDER BY sha256");
+        let rows = rows.fetch_all(&self.readers).await?;
+        let blob = |row: &sqlx::sqlite::SqliteRow| {
+            let size: i64 = row.try_get("size_bytes")?;
+            Ok(StoredBlob {
+                sha256: digest(row, "sha256", "blobs")?.into(),
+                size_bytes: size.cast_unsigned(),
+            })
+        };
+        rows.iter().map(blob).collect()
+    }
+
+    /// The blobs no foreign key of any table refers to, by name. The tables are asked for their keys, so that one that
+    /// is added later is heeded, too.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn unreferenced_blobs(&self) -> Result<Vec<Sha256>, StoreError> {
+        let keys = sqlx::query(
+            "SELECT t.name AS child, k.\"from\" AS field FROM sqlite_schema t, pragma_foreign_key_list(t.name) k \
+             WHERE t.type = 'table' AND k.\"table\" = 'blobs' ORDER BY child, field",
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        let mut statement = "SELECT sha256 FROM blobs WHERE 1".to_owned();
+        for key in &keys {
+            // Names of our own schema, out of our own migrations.
+            let (child, field): (String, String) = (key.try_get("child")?, key.try_get("field")?);
+            // Writing to a string cannot fail.
+            let _ = write!(
+                statement,
+                " AND sha256 NOT IN (SELECT \"{field}\" FROM \"{child}\" WHERE \"{field}\" IS NOT NULL)"
+            );
+        }
+        statement += " ORDER BY sha256";
+        let rows = sqlx::query(AssertSqlSafe(statement)).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok(digest(row, "sha256", "blobs")?.into())).collect()
+    }
+
+    /// Forgets a blob, unless somebody refers to it by now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_blob(&self, name: Sha256) -> Result<(), StoreError> {
+        let mut change = self.begin().await?;
+        let deleted = sqlx::query("DELETE FROM blobs WHERE sha256 = ?")
+            .bind(&name.as_bytes()[..])
+            .execute(&mut *change)
+            .await;
+        match deleted {
+            Err(error) if error.as_database_error().is_some_and(DatabaseError::is_foreign_key_violation) => {
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+            Ok(_) => Ok(change.commit().await?),
+        }
+    }
+
+    /// Lets every running hub render its registry anew: files have come or gone.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn touch_catalogue(&self) -> Result<(), StoreError> {
+        let mut change = self.begin().await?;
+        sqlx::query("UPDATE catalogue_changes SET number = number + 1").execute(&mut *change).await?;
+        Ok(change.commit().await?)
+    }
+
+    /// Writes a copy of the database, as it is at one moment, to a new file. Others read and write meanwhile.
+    ///
+    /// # Errors
+    /// When the database fails, or there is a file already.
+    pub async fn copy_to(&self, file: &std::path::Path) -> Result<(), StoreError> {
+        sqlx::query("VACUUM INTO ?").bind(file.to_string_lossy().into_owned()).execute(&self.readers).await?;
+        Ok(())
+    }
+
+    /// What SQLite finds wrong with its file; nothing when it is whole.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn faults(&self) -> Result<Vec<String>, StoreError> {
+        let mut found: Vec<String> =
+            sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&self.readers).await?;
+        found.retain(|line| line != "ok");
+        Ok(found)
+    }
+}
