@@ -236,6 +236,10 @@ impl<'p> At<'p> {
         for (moment, x) in moments.iter_mut().zip(powers.at(self.start)) {
             *moment = x;
         }
+        drop(powers);
+        if moments.iter().any(|moment| moment.is_nan()) {
+            self.extended_moments(rewards, moments);
+        }
     }
 
     /// Covariance of two totals: `W(x₁∘R₂) + W(x₂∘R₁) − x₁x₂` at the start, in discrete time less `W(R₁∘R₂)`; see
@@ -245,12 +249,15 @@ impl<'p> At<'p> {
             let mut x = [Vec::new(), Vec::new()];
             chain::solve(self.plan, &self.factors, first, &mut x[..1]);
             chain::solve_last(self.plan, &self.factors, second, &mut x);
+            if x[1][self.start].is_nan() {
+                x = self.extended_pair(first, second);
+            }
             (x[0][self.start], x[1][self.start])
         };
         let (mean, ahead) = end(first, second);
         let (other, behind) = if first == second { (mean, ahead) } else { end(second, first) };
         let mut cross = ahead + behind;
-        if self.plan.discrete {
+        if self.plan.discrete && cross.is_finite() {
             let products: Vec<f64> = first.iter().zip(second).map(|(a, b)| a * b).collect();
             cross -= self.mean(&products);
         }
@@ -319,6 +326,10 @@ impl<'p> At<'p> {
     pub(super) fn every_vertex(&self, rewards: &[f64]) -> Vec<f64> {
         let mut solutions = [Vec::new()];
         chain::solve(self.plan, &self.factors, rewards, &mut solutions);
+        if solutions[0].iter().any(|x| x.is_nan()) {
+            let [x, _] = self.extended_pair(rewards, rewards);
+            solutions = [x];
+        }
         let mut values = vec![f64::NAN; self.plan.vertex_count as usize];
         for &vertex in &self.plan.absorbing {
             values[vertex as usize] = 0.0;

@@ -94,6 +94,10 @@ impl Batch<'_, '_> {
     /// [`BatchError`] for the first θ without a number.
     pub fn moments(&self, count: usize) -> Result<Array2<f64>, BatchError> {
         let mut moments = Array2::zeros((self.thetas.nrows(), count));
+        if count == 0 {
+            // Nothing to work out, but every θ must have moments.
+            self.moments(1)?;
+        }
         let Some(numbers) = moments.as_slice_mut().filter(|_| count > 0) else { return Ok(moments) };
         let block = |workspace: &mut Workspace, (number, out): (usize, &mut [f64])| {
             Arch::new().dispatch(Pass { batch: self, space: workspace, first: number * WIDTH, count, out })
@@ -119,7 +123,7 @@ impl Batch<'_, '_> {
         failed.map_or(Ok(moments), Err)
     }
 
-    /// The slow way for a block in which some θ has no number: says which and why.
+    /// The slow way for a block in which some θ has no number, or not at once: says which and why.
     fn one_by_one(&self, first: usize, count: usize, out: &mut [f64]) -> Result<(), BatchError> {
         for (index, out) in (first..).zip(out.chunks_mut(count)) {
             let theta = self.thetas.index_axis(Axis(0), index).to_vec();
@@ -150,12 +154,18 @@ impl NullaryFnOnce for Pass<'_, '_, '_> {
         let Self { batch, space, first, count, out } = self;
         let plan = batch.plan;
         let rows = out.len() / count;
+        // A parameter of no edge leaves no trace in the weights.
+        let mut finite = true;
         for lane in 0..WIDTH {
             // Spare lanes repeat the last row.
             let theta = batch.thetas.index_axis(Axis(0), first + lane.min(rows - 1));
             for (slot, &value) in space.factors.theta.iter_mut().zip(theta) {
                 slot.0[lane] = value;
+                finite &= value.is_finite();
             }
+        }
+        if !finite {
+            return batch.one_by_one(first, count, out);
         }
         space.factors.begin();
         for segment in &plan.schedule.segments {
@@ -169,6 +179,9 @@ impl NullaryFnOnce for Pass<'_, '_, '_> {
             for lane in 0..rows {
                 out[lane * count + number] = x.0[lane];
             }
+        }
+        if out.iter().any(|moment| moment.is_nan()) {
+            return batch.one_by_one(first, count, out);
         }
         Ok(())
     }

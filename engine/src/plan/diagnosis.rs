@@ -40,7 +40,9 @@ impl Plan {
         if let Some(at) = (0..self.vertices.len()).find(broken) {
             return Err(EvaluationError::OutOfRange { vertex: self.vertices[at], state: self.state(at) });
         }
-        let all_stuck = (0..self.vertices.len()).filter(stuck);
+        // A pivot without a reciprocal is as good as none.
+        let is_stuck = |at: &usize| stuck(at) || factors.inverse[*at] == 0.0;
+        let all_stuck = (0..self.vertices.len()).filter(is_stuck);
         Ok(Traps { lost: closure(self.vertices.len(), all_stuck, |at| sources(&flow.backward, at)), reached })
     }
 }

@@ -80,7 +80,11 @@ impl<'a> Joint<'a> {
     /// The covariance from the start, given the textbook's two terms: what is left of their difference, if that is good.
     pub(super) fn better(&self, start: usize, cross: f64, product: f64) -> f64 {
         let rounding = 4.0 * f64::EPSILON * (cross.abs() + product.abs());
-        if self.error <= rounding { self.covariances[start] } else { cross - product }
+        if self.error <= rounding && !self.covariances[start].is_nan() {
+            self.covariances[start]
+        } else {
+            cross - product
+        }
     }
 
     /// One reverse sweep from the covariance at the start: an adjoint solve, and one for each different total.

@@ -26,7 +26,7 @@ pub(super) trait Lane:
     /// Whether all elements pass.
     fn all(self, test: impl Fn(f64) -> bool) -> bool;
 
-    /// `1 / self`, or 0 where an element is 0.
+    /// `1 / self`, or 0 where an element is 0 or so near that the reciprocal may leave the range of f64.
     fn reciprocal_or_zero(self) -> Self;
 }
 
@@ -54,7 +54,69 @@ impl Lane for f64 {
 
     #[inline(always)]
     fn reciprocal_or_zero(self) -> Self {
-        if self == 0.0 { 0.0 } else { 1.0 / self }
+        if self < f64::MIN_POSITIVE { 0.0 } else { 1.0 / self }
+    }
+}
+
+/// A number of which 0 times infinity is 0: what is never reached, or earns nothing, adds nothing, however large it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Extended(pub(super) f64);
+
+impl Lane for Extended {
+    const IS_GROUP: bool = false;
+
+    fn splat(value: f64) -> Self {
+        Self(value)
+    }
+
+    fn lower(self, other: Self) -> Self {
+        Self(self.0.lower(other.0))
+    }
+
+    fn higher_bits(self, other: Self) -> Self {
+        Self(self.0.higher_bits(other.0))
+    }
+
+    fn all(self, test: impl Fn(f64) -> bool) -> bool {
+        test(self.0)
+    }
+
+    fn reciprocal_or_zero(self) -> Self {
+        Self(self.0.reciprocal_or_zero())
+    }
+}
+
+impl Add for Extended {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl Sub for Extended {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl Mul for Extended {
+    type Output = Self;
+
+    fn mul(self, other: Self) -> Self {
+        let zero_by_infinity =
+            (self.0 == 0.0 && other.0.is_infinite()) || (self.0.is_infinite() && other.0 == 0.0);
+        Self(if zero_by_infinity { 0.0 } else { self.0 * other.0 })
+    }
+}
+
+impl Div for Extended {
+    type Output = Self;
+
+    fn div(self, other: Self) -> Self {
+        Self(self.0 / other.0)
     }
 }
 

@@ -18,6 +18,7 @@ mod batch;
 mod chain;
 mod diagnosis;
 mod error;
+mod extended;
 mod file;
 mod forms;
 mod joint;

@@ -169,6 +169,44 @@ fn high_moments_are_right_as_long_as_they_are_within_range() {
 }
 
 #[test]
+fn what_is_never_reached_may_leave_the_range_of_f64() {
+    let plan = plan(&from_first(4, &[(1, 3, &[1.0, 0.0]), (1, 2, &[0.0, 1.0]), (2, 3, &[1e-200, 0.0])]));
+    assert_eq!(moments_both_ways(&plan, &[1.0, 0.0], 3), [1.0, 2.0, 6.0]);
+    let at = plan.at(&[1.0, 0.0]).unwrap();
+    assert_eq!(at.variance(), 1.0);
+    assert_eq!(at.waiting_times()[2], 1e200);
+}
+
+#[test]
+fn moments_after_one_beyond_the_range_of_f64_are_infinite_too() {
+    let plan = plan(&queue(1000));
+    let moments = moments_both_ways(&plan, &[1.5, 1.0], 4);
+    assert!(moments[0].is_finite() && moments[1..] == [f64::INFINITY; 3], "{moments:?}");
+    assert_eq!(plan.at(&[1.5, 1.0]).unwrap().variance(), f64::INFINITY);
+}
+
+#[test]
+fn pivots_without_a_reciprocal_are_out_of_range() {
+    let plan = plan(&from_first(4, &[(1, 2, &[1.0]), (2, 3, &[1e-310])]));
+    let out_of_range = EvaluationError::OutOfRange { vertex: 2, state: Some(vec![2]) };
+    assert_eq!(plan.at(&[1.0]).unwrap_err(), out_of_range);
+    let thetas = Array2::from_elem((1, 1), 1.0);
+    assert_eq!(plan.batch(&thetas.view()).unwrap().expectation().unwrap_err().source, out_of_range);
+}
+
+#[test]
+fn a_batch_checks_parameters_of_no_edge_and_those_of_no_moments() {
+    let plan = plan(&from_first(3, &[(1, 2, &[1.0, 0.0])]));
+    let thetas = ndarray::array![[1.0, 1.0], [1.0, f64::NAN]];
+    let batch = plan.batch(&thetas.view()).unwrap();
+    for count in [0, 1, 3] {
+        let error = batch.moments(count).unwrap_err();
+        assert_eq!(error.index, 1);
+        assert!(matches!(error.source, EvaluationError::ThetaNotFinite { index: 1, .. }), "{error}");
+    }
+}
+
+#[test]
 fn a_slope_that_is_no_number_stays_with_its_own_constant() {
     // The edge of coefficient 0 leads into a trap; E = 1 / θ does not depend on it.
     let plan = plan(&from_first(5, &[(1, 4, &[1.0]), (1, 2, &[0.0]), (2, 3, &[1.0]), (3, 2, &[1.0])]));

@@ -32,7 +32,7 @@ pub(super) struct Factors<L> {
     work: Vec<L>,
     /// What leaves each position's component, directly and through positions eliminated before.
     exit: Vec<L>,
-    /// Reciprocal pivots; 0 for a pivot of 0.
+    /// Reciprocal pivots; 0 for a pivot without one within range.
     pub(super) inverse: Vec<L>,
     /// Sum of each position's weights; discrete time only.
     pub(super) total: Vec<L>,
@@ -78,7 +78,7 @@ pub(super) enum Outcome {
     Good,
     /// Some edge weight is negative or not finite.
     InvalidWeight,
-    /// Some pivot is not above zero.
+    /// Some pivot is not above zero, or so little that its reciprocal may leave the range of f64.
     Stuck,
 }
 
@@ -121,7 +121,7 @@ impl<L: Lane> Factors<L> {
     pub(super) fn outcome(&self) -> Outcome {
         if !self.weights_seen.are_all_finite_and(|lowest| lowest >= 0.0) {
             Outcome::InvalidWeight
-        } else if !self.pivots_seen.are_all_finite_and(|lowest| lowest > 0.0) {
+        } else if !self.pivots_seen.are_all_finite_and(|lowest| lowest >= f64::MIN_POSITIVE) {
             Outcome::Stuck
         } else {
             Outcome::Good
