@@ -53,6 +53,28 @@ fn an_overloaded_queue_is_right_to_the_last_digits() {
 }
 
 #[test]
+fn gradients_of_overloaded_queues_keep_their_digits_however_long_they_take() {
+    for places in (10..=200).step_by(10) {
+        let plan = plan(&queue(places));
+        let at = plan.at(&[1.5, 1.0]).unwrap();
+        // E = Σ ρ^k / μ with ρ = λ/μ; all terms of either derivative have one sign.
+        let terms = (0..f64::from(places) as i32).map(|k| (f64::from(k), 1.5_f64.powi(k)));
+        let by_arrivals: f64 = terms.clone().map(|(k, power)| k * power / 1.5).sum();
+        let by_services: f64 = terms.map(|(k, power)| -(k + 1.0) * power).sum();
+        let found = at.expectation_gradient();
+        assert!(
+            close(found[0], by_arrivals, 1e-12) && close(found[1], by_services, 1e-12),
+            "{places}: {found:?}"
+        );
+        // m₂ = 2 E² + …: held to its homogeneity, θ·∇m = −m for a first and −2m for a second moment.
+        let (m, variance) = (at.moments(2)[1], at.variance());
+        let along = |gradient: Vec<f64>| 1.5 * gradient[0] + gradient[1];
+        assert!(close(along(at.moment_gradient(2)), -2.0 * m, 1e-12));
+        assert!(close(along(at.variance_gradient()), -2.0 * variance, 1e-11), "{places}");
+    }
+}
+
+#[test]
 fn a_queue_of_a_million_places_is_one_component_without_fill() {
     let plan = plan(&queue(1_000_000));
     let cost = plan.cost();
@@ -344,6 +366,46 @@ proptest! {
         prop_assert_eq!(&crate::artifact::decode(&bytes, &checks).unwrap().trace, &program);
         let own = trace::forecast(&graph, &trace::Limits::default(), &mut ()).unwrap().commands;
         prop_assert!(program.commands().len() as u64 <= own, "{} commands, phasic {own}", program.commands().len());
+    }
+
+    #[test]
+    fn going_back_through_the_elimination_gives_the_same_derivatives(
+        graph in graphs(), theta in thetas(), discrete in any::<bool>(), power in 1..4_usize,
+    ) {
+        let (graph, theta) = if discrete {
+            (graph.merge_parallel_edges().discretize(0.3).unwrap(), vec![theta[0], theta[1], 1.3])
+        } else {
+            (graph, theta.to_vec())
+        };
+        let plan = plan(&graph);
+        let at = plan.at(&theta).unwrap();
+        let rewards: Vec<f64> = (0..plan.vertices.len()).map(|v| ((7 * v) % 5) as f64).collect();
+        let chain = chain::Chain::of_moment(&at, &rewards, power);
+        let back = at.reversed_moment(&chain, &rewards, power);
+        let scale = at.rewarded(&vec![5.0; graph.vertex_count() as usize]).unwrap().moments(power)[power - 1];
+        for position in 0..plan.vertices.len() {
+            let targets = plan.edges_of(position).map(|(target, _)| Some(target as usize));
+            for target in targets.chain([None]) {
+                let (usual, back) = (chain.slope(&plan, &rewards, position, target), back.slope(&plan, position, target));
+                prop_assert!((usual - back).abs() <= 1e-11 * (usual.abs() + scale), "{usual} {back} of {scale}");
+            }
+        }
+        if !discrete {
+            let ones = plan.rewards(None);
+            if let Some(parts) = at.reversed_covariance_anyway(&ones, &rewards) {
+                let joint = joint::Joint::new(&at, &ones, &rewards);
+                let adjoints = joint.adjoints(&at);
+                for position in 0..plan.vertices.len() {
+                    for (target, _) in plan.edges_of(position) {
+                        let target = Some(target as usize);
+                        let back: f64 = parts.iter().map(|slopes| slopes.slope(&plan, position, target)).sum();
+                        let usual = joint.slope(false, &adjoints, position, target);
+                        let scale = at.rewarded(&vec![5.0; graph.vertex_count() as usize]).unwrap().moments(2)[1];
+                        prop_assert!((usual - back).abs() <= 1e-10 * (usual.abs() + scale), "{usual} {back} of {scale}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

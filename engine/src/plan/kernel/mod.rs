@@ -7,6 +7,7 @@
 mod cyclic;
 mod parallel;
 mod powers;
+mod reverse;
 mod singles;
 mod transposed;
 mod tree;
@@ -15,6 +16,7 @@ use std::ops::Range;
 
 pub(super) use powers::Powers;
 use pulp::{Arch, NullaryFnOnce};
+pub(super) use reverse::{Seeded, WeightSlopes};
 
 use super::Plan;
 use super::analysis::Lists;
