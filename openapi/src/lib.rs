@@ -7,6 +7,7 @@
 pub mod access;
 pub mod evaluate;
 pub mod identifier;
+pub mod jobs;
 pub mod model;
 pub mod problem;
 pub mod registry;

@@ -4,8 +4,8 @@
 
 use phasic_engine::graph::{EdgeOrderDigest, GraphHash};
 use serde::{Deserialize, Serialize};
+use serde_json::Map;
 use serde_json::value::RawValue;
-use serde_json::{Map, Number};
 
 use crate::{ComputeId, Sha256};
 
@@ -44,19 +44,6 @@ pub struct ModelSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
     pub definition: Option<Sha256>,
-}
-
-impl ModelSource {
-    /// The constant `value` as the number it was written as.
-    ///
-    /// # Errors
-    /// The sentence to show when it is no number.
-    pub fn constant(name: &str, value: &serde_json::Value) -> Result<Number, String> {
-        match value {
-            serde_json::Value::Number(number) => Ok(number.clone()),
-            other => Err(format!("the constant {name:?} must be a number, and is {other}")),
-        }
-    }
 }
 
 /// What a graph is called, and how large it is.

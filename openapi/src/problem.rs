@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::jobs::VariantForecast;
+
 /// The media type of a problem.
 pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 
@@ -30,6 +32,9 @@ pub struct Problem {
     pub detail: String,
     /// The kind of problem for programs; never changes. See [`ProblemCode`].
     pub code: String,
+    /// What was refused would take this much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Box<VariantForecast>>,
     /// Names this answer in the logs of the hub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -48,6 +53,7 @@ impl Problem {
             status: code.status(),
             detail: detail.into(),
             code: code.as_str().to_owned(),
+            forecast: None,
             request_id: None,
         }
     }
@@ -100,6 +106,14 @@ codes! {
     ArtifactNotFound = "artifact_not_found", 404, "No such artifact";
     /// The route exists with other methods.
     MethodNotAllowed = "method_not_allowed", 405, "The method is not allowed here";
+    /// The hub has no job of this id.
+    JobNotFound = "job_not_found", 404, "No such job";
+    /// The job has ended, so it cannot be cancelled.
+    JobEnded = "job_ended", 409, "The job has ended";
+    /// The hub has no blob of this digest that it may give away.
+    BlobNotFound = "blob_not_found", 404, "No such blob";
+    /// There is no room for what was sent.
+    StorageFull = "storage_full", 507, "The hub has no room left";
     /// The graph the request names has several definitions here.
     GraphAmbiguous = "graph_ambiguous", 409, "The graph has several definitions";
     /// The hub has no compute of this id.

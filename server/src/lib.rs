@@ -3,9 +3,9 @@
 //! The story of one process: [`command`] reads the command line and [`config`] the settings; [`hub`] opens the data
 //! directory ([`store`] for SQL, [`blobs`] for bytes), and renders the [`registry`] once per change; [`listen`]
 //! accepts connections and hands them to [`http`]; [`reference`] eliminates the built-in models; [`models`] builds those
-//! that requests bring, and [`evaluate`] computes their numbers, on the threads of [`workers`]; [`mirror`] copies an
-//! upstream registry, trusting nothing; [`auth`] makes tokens; [`metrics`] counts; [`upkeep`] keeps
-//! the data directory in order.
+//! that requests bring, [`evaluate`] computes their numbers and [`jobs`] their eliminations, on the threads of
+//! [`workers`]; [`mirror`] copies an upstream registry, trusting nothing; [`auth`] makes tokens; [`metrics`] counts;
+//! [`upkeep`] keeps the data directory in order.
 //!
 //! What goes over the wire is typed in `phasic-hub-api`, and the mathematics is `phasic-engine`'s: neither is here.
 #![forbid(unsafe_code)]
@@ -17,6 +17,7 @@ pub mod config;
 pub mod evaluate;
 pub mod http;
 pub mod hub;
+pub mod jobs;
 pub mod listen;
 pub mod metrics;
 pub mod mirror;

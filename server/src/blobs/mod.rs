@@ -19,8 +19,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::Stream;
 use futures_util::future::BoxFuture;
+use futures_util::{Stream, StreamExt as _};
 use phasic_hub_api::Sha256;
 
 pub use local::LocalBlobs;
@@ -32,6 +32,19 @@ pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 pub fn in_memory(bytes: impl Into<Bytes>) -> ByteStream {
     let bytes = bytes.into();
     Box::pin(futures_util::stream::once(std::future::ready(Ok(bytes))))
+}
+
+/// Reads a whole blob into memory. Its bytes have been hashed against its name.
+///
+/// # Errors
+/// As [`BlobStore::open`], or when reading fails.
+pub async fn read_whole(blobs: &dyn BlobStore, blob: StoredBlob) -> Result<Vec<u8>, BlobError> {
+    let mut open = blobs.open(blob.sha256, None).await?;
+    let mut bytes = Vec::new();
+    while let Some(piece) = open.body.next().await {
+        bytes.extend_from_slice(&piece.map_err(BlobError::Body)?);
+    }
+    Ok(bytes)
 }
 
 /// Stores and gives back blobs.

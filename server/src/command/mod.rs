@@ -22,6 +22,7 @@ use phasic_hub_api::Sha256;
 use crate::auth::{NoRandomness, Scope};
 use crate::config::{Config, ConfigError, Flags};
 use crate::hub::DataError;
+use crate::jobs::SubmitError;
 use crate::mirror::MirrorError;
 use crate::store::{ChainFault, StoreError};
 use crate::upkeep::UpkeepError;
@@ -210,6 +211,8 @@ pub(crate) enum CommandError {
     Token(#[from] NoRandomness),
     #[error("cannot listen on {address}: {source}; choose another --listen")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Jobs(#[from] SubmitError),
     #[error("the elimination pool cannot be started: {0}")]
     Pool(#[from] rayon::ThreadPoolBuildError),
     #[error("log.filter {filter:?} is wrong: {reason}")]

@@ -9,6 +9,7 @@ use super::{CommandError, Outcome, ServeArgs, print};
 use crate::auth::{Scope, TokenSecret};
 use crate::evaluate::Evaluator;
 use crate::hub::{DataDirectory, Hub, ServeLock};
+use crate::jobs::Jobs;
 use crate::store::{ChangeWatch, Store};
 use crate::workers::Workers;
 use crate::{http, listen, metrics, reference};
@@ -37,7 +38,16 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     admin_token(&store).await?;
     tracing::info!(data = %config.data_dir.display(), public = hub.public_base(), "serving");
 
+    let jobs = Jobs::new(
+        hub.data.clone(),
+        eliminations.clone(),
+        evaluations.clone(),
+        config.compute.clone(),
+        config.models.clone(),
+    )?;
+    let jobs = Arc::new(jobs);
     let background = [
+        tokio::spawn(Arc::clone(&jobs).run()),
         tokio::spawn(follow(Arc::clone(&hub), watch)),
         tokio::spawn(reference::maintain(
             Arc::clone(&hub),
@@ -46,12 +56,22 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
         )),
     ];
     let evaluator = Arc::new(Evaluator::new(evaluations, config.models.clone(), config.evaluate.clone()));
-    let services = http::Services { hub: Arc::clone(&hub), evaluator };
+    // A little less than the answer itself may take.
+    let patience = config.http.request_timeout_ms.duration().mul_f64(0.9);
+    let services = http::Services { hub: Arc::clone(&hub), evaluator, jobs: Arc::clone(&jobs), patience };
     let router = http::router(services, &config);
+    let stop = {
+        let jobs = Arc::clone(&jobs);
+        async move {
+            stop.await;
+            jobs.stop_waiting();
+        }
+    };
     listen::serve(listener, router, &config.http, stop, hurry).await;
     for task in background {
         task.abort();
     }
+    jobs.put_back().await?;
     store.close().await;
     Ok(ExitCode::SUCCESS)
 }

@@ -105,6 +105,7 @@ pub struct Rate {
 pub struct Compute {
     pub threads: Whole<0, 1024>,
     pub max_memory_bytes: Whole<1_048_576, 1_099_511_627_776>,
+    pub job_timeout_ms: Millis,
 }
 
 /// Limits of the models that requests bring.
@@ -118,6 +119,7 @@ pub struct Models {
     pub max_edges: Whole<1, 4_294_967_295>,
     pub max_memory_bytes: Whole<1_048_576, 1_099_511_627_776>,
     pub max_steps: Whole<1, 1_000_000_000_000_000>,
+    pub max_stored_bytes: Whole<0, 1_099_511_627_776>,
 }
 
 /// Limits of one evaluation.
@@ -257,7 +259,11 @@ impl Default for Rate {
 
 impl Default for Compute {
     fn default() -> Self {
-        Self { threads: Whole::of::<0>(), max_memory_bytes: Whole::of::<{ 2 << 30 }>() }
+        Self {
+            threads: Whole::of::<0>(),
+            max_memory_bytes: Whole::of::<{ 2 << 30 }>(),
+            job_timeout_ms: Millis::of::<3_600_000>(),
+        }
     }
 }
 
@@ -270,6 +276,7 @@ impl Default for Models {
             max_edges: Whole::of::<32_000_000>(),
             max_memory_bytes: Whole::of::<{ 1 << 30 }>(),
             max_steps: Whole::of::<1_000_000_000>(),
+            max_stored_bytes: Whole::of::<{ 1 << 30 }>(),
         }
     }
 }

@@ -30,6 +30,14 @@ pub const ROUTES: &[(&str, &str, Access, u32)] = &[
     ("POST", "/v1/tokens", Access::Scoped(Scope::Admin), CHANGE),
     ("DELETE", "/v1/tokens/{id}", Access::Scoped(Scope::Admin), CHANGE),
     ("GET", "/v1/audit", Access::Scoped(Scope::Admin), 1),
+    ("POST", "/v1/graphs", Access::Scoped(Scope::Compute), COMPUTE),
+    ("GET", "/v1/graphs/{hash}", Access::Scoped(Scope::Read), 1),
+    ("POST", "/v1/eliminations", Access::Scoped(Scope::Compute), COMPUTE),
+    ("GET", "/v1/jobs", Access::Scoped(Scope::Read), 1),
+    ("GET", "/v1/jobs/{id}", Access::Scoped(Scope::Read), 1),
+    ("DELETE", "/v1/jobs/{id}", Access::Scoped(Scope::Compute), CHANGE),
+    ("GET", "/v1/jobs/{id}/events", Access::Scoped(Scope::Read), 1),
+    ("GET", "/v1/blobs/sha256/{digest}", Access::Scoped(Scope::Read), 1),
 ];
 
 /// What is asked by probes and must always be answered.

@@ -100,11 +100,22 @@ async fn answer(
     request: &HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
     let blob = find(hub, name, query)?;
+    send(hub, blob, query.sha256.is_some(), method, request).await
+}
+
+/// A blob as an answer; `by_digest` says that its address can never mean other bytes.
+pub(super) async fn send(
+    hub: &Hub,
+    blob: StoredBlob,
+    by_digest: bool,
+    method: &Method,
+    request: &HeaderMap,
+) -> Result<Response<Body>, ApiError> {
     if hub.catalogue().is_lost(blob.sha256) {
         return Err(withheld());
     }
     let etag = format!("\"{}\"", blob.sha256);
-    let mut headers = validators(&etag, query.sha256.is_some());
+    let mut headers = validators(&etag, by_digest);
     if conditional::none_match(request, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }

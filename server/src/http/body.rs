@@ -67,7 +67,18 @@ impl Budget {
     }
 }
 
+/// Looks for the member that tells a request from a document.
+#[derive(serde::Deserialize)]
+struct Look {
+    model: Option<serde::de::IgnoredAny>,
+}
+
 impl Received {
+    /// Whether the body is a JSON object without the member `model`.
+    pub(super) fn is_document(&self) -> bool {
+        serde_json::from_slice::<Look>(&self.bytes).is_ok_and(|look| look.model.is_none())
+    }
+
     /// The body as JSON, and its share of the budget, to be held while the value lives.
     pub(super) fn json<T: DeserializeOwned>(self) -> Result<(T, OwnedSemaphorePermit), ApiError> {
         match serde_json::from_slice(&self.bytes) {

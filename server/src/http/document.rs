@@ -10,7 +10,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{Content, Ref, ResponseBuilder};
 
 use super::access::{Access, ROUTES};
-use super::{artifacts, audit, evaluate, health, home, metrics, registry, tokens};
+use super::{artifacts, audit, blobs, evaluate, health, home, jobs, metrics, registry, submit, tokens};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,6 +30,14 @@ use super::{artifacts, audit, evaluate, health, home, metrics, registry, tokens}
         artifacts::artifact,
         artifacts::raw_artifact,
         evaluate::evaluate,
+        submit::submit_graph,
+        submit::graph,
+        submit::submit_elimination,
+        jobs::jobs,
+        jobs::job,
+        jobs::events,
+        jobs::cancel,
+        blobs::blob,
         health::live,
         health::ready,
         metrics::metrics,

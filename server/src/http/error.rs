@@ -8,7 +8,10 @@ use std::any::Any;
 use axum::body::Body;
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::response::IntoResponse;
+use phasic_hub_api::jobs::VariantForecast;
 use phasic_hub_api::{Problem, ProblemCode};
+
+use crate::store::StoreError;
 
 /// An error answer: a problem, and header fields that belong to it.
 #[derive(Debug)]
@@ -19,9 +22,27 @@ impl ApiError {
         Self(Box::new((Problem::new(code, detail), HeaderMap::new())))
     }
 
+    /// A fault of the hub: the log has it, the client learns that there was one.
+    pub(super) fn internal(error: &dyn std::error::Error) -> Self {
+        tracing::error!(%error, "a request could not be answered");
+        Self::new(ProblemCode::Internal, "Something went wrong inside the hub; its log has the details.")
+    }
+
+    /// This problem with what the thing refused would take.
+    pub(super) fn with_forecast(mut self, forecast: VariantForecast) -> Self {
+        self.0.0.forecast = Some(Box::new(forecast));
+        self
+    }
+
     pub(super) fn with_headers(mut self, headers: HeaderMap) -> Self {
         self.0.1.extend(headers);
         self
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::internal(&error)
     }
 }
 

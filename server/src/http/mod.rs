@@ -5,6 +5,7 @@
 mod access;
 mod artifacts;
 mod audit;
+mod blobs;
 mod body;
 mod conditional;
 mod counted;
@@ -15,17 +16,20 @@ mod evaluate;
 mod guard;
 mod health;
 mod home;
+mod jobs;
 mod metrics;
 mod model;
 mod page;
 mod range;
 mod rate;
 mod registry;
+mod submit;
 #[cfg(test)]
 mod tests;
 mod tokens;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::FromRef;
@@ -40,6 +44,7 @@ use self::guard::Gate;
 use crate::config;
 use crate::evaluate::Evaluator;
 use crate::hub::Hub;
+use crate::jobs::Jobs;
 
 pub use access::{Access, ROUTES, required};
 pub use document::{api_document, api_document_json};
@@ -51,6 +56,10 @@ pub struct Services {
     pub hub: Arc<Hub>,
     /// Numbers of models.
     pub evaluator: Arc<Evaluator>,
+    /// Eliminations on demand.
+    pub jobs: Arc<Jobs>,
+    /// How long a request may wait for a job.
+    pub patience: Duration,
 }
 
 /// [`Services`], and what the handlers share among themselves.
@@ -77,9 +86,17 @@ pub fn router(services: Services, config: &config::Config) -> Router {
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{id}", delete(tokens::revoke))
         .route("/v1/audit", get(audit::audit))
+        .route("/v1/graphs/{hash}", get(submit::graph))
+        .route("/v1/jobs", get(jobs::jobs))
+        .route("/v1/jobs/{id}", get(jobs::job).delete(jobs::cancel))
+        .route("/v1/jobs/{id}/events", get(jobs::events))
+        .route("/v1/blobs/sha256/{digest}", get(blobs::blob))
         .layer(RequestBodyLimitLayer::new(config.http.max_body_bytes.count()));
     // Their bodies are models and parameter vectors, and have limits of their own.
-    let documents = Router::new().route("/v1/evaluate", post(evaluate::evaluate));
+    let documents = Router::new()
+        .route("/v1/evaluate", post(evaluate::evaluate))
+        .route("/v1/graphs", post(submit::submit_graph))
+        .route("/v1/eliminations", post(submit::submit_elimination));
     let shared = Shared { services, bodies: Budget::new(&config.models) };
     let routes = plain.merge(documents).with_state(shared);
     guarded(routes.layer(axum::middleware::from_fn_with_state(gate, guard::guard)), &config.http)

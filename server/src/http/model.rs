@@ -3,6 +3,7 @@
 use phasic_hub_api::{ComputeId, GraphHash, ModelSource, ProblemCode, Sha256};
 
 use super::error::ApiError;
+use crate::blobs::read_whole;
 use crate::hub::Hub;
 use crate::models::{ModelError, Named, Recipe, named, reference_recipe};
 
@@ -25,12 +26,30 @@ async fn of_compute(hub: &Hub, id: &ComputeId) -> Result<Recipe, ApiError> {
     of_graph(hub, listed.graph_hash, None).await
 }
 
-#[expect(clippy::unused_async, reason = "graphs that were submitted are in the database")]
-async fn of_graph(_hub: &Hub, hash: GraphHash, _definition: Option<Sha256>) -> Result<Recipe, ApiError> {
-    reference_recipe(hash).ok_or_else(|| {
+async fn of_graph(hub: &Hub, hash: GraphHash, definition: Option<Sha256>) -> Result<Recipe, ApiError> {
+    let mut rows = hub.data.store.graphs(hash).await?;
+    if let Some(definition) = definition {
+        rows.retain(|row| row.identity.definition == definition);
+    }
+    if rows.len() > 1 {
+        let definitions: Vec<_> = rows.iter().map(|row| row.identity.definition.to_string()).collect();
+        let detail = format!(
+            "Several graphs with the hash {hash} were submitted, which differ in weights; say which with definition: {}.",
+            definitions.join(", ")
+        );
+        return Err(ApiError::new(ProblemCode::GraphAmbiguous, detail));
+    }
+    if let Some(row) = rows.first() {
+        let bytes =
+            read_whole(&*hub.data.blobs, row.recipe).await.map_err(|error| ApiError::internal(&error))?;
+        let recipe = Recipe::from_json(&String::from_utf8_lossy(&bytes));
+        return recipe.map_err(|error| ApiError::internal(&error));
+    }
+    // A definition tells apart what was submitted; the reference computes were not.
+    reference_recipe(hash).filter(|_| definition.is_none()).ok_or_else(|| {
         let detail = format!(
             "This hub has no definition of the graph {hash}: a hash, and an artifact, do not say what the graph is. Give \
-             its document with the request."
+             its document with the request, or POST it to /v1/graphs."
         );
         ApiError::new(ProblemCode::GraphNotFound, detail)
     })

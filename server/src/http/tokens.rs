@@ -114,7 +114,7 @@ pub(super) async fn revoke(
 }
 
 /// Who answers for a change. Changes ask for a scope, so there is a token, unless the table of access were wrong.
-fn actor(caller: Caller) -> Actor {
+pub(super) fn actor(caller: Caller) -> Actor {
     match caller {
         Caller::Token { id, .. } => Actor::Token(id),
         Caller::Anonymous => Actor::Anonymous,

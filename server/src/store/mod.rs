@@ -6,6 +6,8 @@
 mod audit;
 mod blobs;
 mod computes;
+mod graphs;
+mod jobs;
 mod mirror;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,8 @@ use sqlx::{SqlSafeStr as _, Sqlite, Transaction};
 
 pub use audit::{Actor, Chain, ChainFault, Change};
 pub use computes::{ArtifactRow, ArtifactVersion, ComputeRow, Origin, Publication, Role};
+pub use graphs::{EliminationRow, GraphRow};
+pub use jobs::{JobFilter, JobRow, LEASE_SECONDS, MOST_ATTEMPTS, NewJob, Queued};
 pub use mirror::{FaultRow, MOST_REMOVED_PERCENT, PassRecord, PassRow, Reconciliation};
 pub use tokens::{KnownToken, NewToken, TokenRow};
 pub use totals::{PassAge, Totals};
@@ -32,6 +36,7 @@ pub use totals::{PassAge, Totals};
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../../../migrations/0001_initial.sql")),
     (2, "access", include_str!("../../../migrations/0002_access.sql")),
+    (3, "jobs", include_str!("../../../migrations/0003_jobs.sql")),
 ];
 
 /// How long a statement waits for another process that is writing.

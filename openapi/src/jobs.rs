@@ -1,0 +1,293 @@
+//! Graphs, eliminations and jobs: what can be submitted, what it will cost, and how far it is.
+//!
+//! Times are UTC texts as in `2026-11-21T13:00:00.000Z`. Running jobs is the server's business.
+
+use phasic_engine::graph::{EdgeOrderDigest, GraphHash};
+use serde::{Deserialize, Serialize};
+
+use crate::{ComputeId, GraphIdentity, ModelSource, Sha256};
+
+/// Which elimination of a graph.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Variant {
+    /// phasic's own program, byte for byte, as a PTDPRMC3 file.
+    #[default]
+    Phasic,
+    /// Our elimination in phasic's commands, as a PTDPRMC3 file: smaller, and right for parallel edges.
+    Fast,
+    /// Our own compact form.
+    Plan,
+}
+
+impl Variant {
+    /// All variants.
+    pub const ALL: [Self; 3] = [Self::Phasic, Self::Fast, Self::Plan];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Phasic => "phasic",
+            Self::Fast => "fast",
+            Self::Plan => "plan",
+        }
+    }
+}
+
+/// A model to be stored or eliminated.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SubmitGraph {
+    /// The model.
+    pub model: ModelSource,
+}
+
+/// A request for an elimination.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SubmitElimination {
+    /// The model.
+    pub model: ModelSource,
+    /// Which elimination; `phasic` where it is missing.
+    #[serde(default)]
+    pub variant: Variant,
+}
+
+/// What eliminating a graph would take. Nothing is made to find out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Forecast {
+    /// phasic's own program.
+    pub phasic: VariantForecast,
+    /// Our elimination in phasic's commands: upper bounds.
+    pub fast: VariantForecast,
+    /// Our own form.
+    pub plan: VariantForecast,
+}
+
+impl Forecast {
+    /// That of one variant.
+    pub const fn of(&self, variant: Variant) -> &VariantForecast {
+        match variant {
+            Variant::Phasic => &self.phasic,
+            Variant::Fast => &self.fast,
+            Variant::Plan => &self.plan,
+        }
+    }
+}
+
+/// What one variant would take.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct VariantForecast {
+    /// Commands of the program; for `plan`, multiply-adds of one elimination.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<u64>,
+    /// Bytes of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_bytes: Option<u64>,
+    /// Bytes of memory to make and verify it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Why this hub would refuse to make it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// A graph that was submitted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct GraphSubmission {
+    /// What it is called, and how large it is.
+    pub graph: GraphIdentity,
+    /// Whether it was not here before.
+    pub new: bool,
+    /// What eliminating it would take.
+    pub forecast: Forecast,
+}
+
+/// All a hub has of a content hash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct GraphRecord {
+    /// The content hash.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub graph_hash: GraphHash,
+    /// Graphs with this hash that were submitted.
+    pub definitions: Vec<GraphIdentity>,
+    /// Published computes of this graph.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<String>))]
+    pub computes: Vec<ComputeId>,
+    /// Eliminations this hub has made.
+    pub artifacts: Vec<Elimination>,
+    /// Jobs, the latest first; at most 100.
+    pub jobs: Vec<Job>,
+}
+
+/// A verified elimination this hub has made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Elimination {
+    /// Which one.
+    pub variant: Variant,
+    /// The content hash of the graph.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub graph_hash: GraphHash,
+    /// The edge-order digest of the graph: with another one the program must not be used.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub edge_order_digest: EdgeOrderDigest,
+    /// The definition it was made from.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub definition: Sha256,
+    /// SHA-256 of the file.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub sha256: Sha256,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Where it is.
+    pub url: String,
+    /// The engine that made it.
+    pub engine: String,
+    /// When it was made.
+    pub made_at: String,
+}
+
+/// How far a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// It waits for its turn.
+    Queued,
+    /// It is being done.
+    Running,
+    /// Its result is there.
+    Done,
+    /// It has ended without one.
+    Failed,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// The hub ended several times while it ran, so it is not tried again.
+    Quarantined,
+}
+
+impl JobState {
+    /// All states.
+    pub const ALL: [Self; 6] =
+        [Self::Queued, Self::Running, Self::Done, Self::Failed, Self::Cancelled, Self::Quarantined];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Quarantined => "quarantined",
+        }
+    }
+
+    /// Whether nothing more will happen by itself.
+    pub const fn is_final(self) -> bool {
+        !matches!(self, Self::Queued | Self::Running)
+    }
+}
+
+/// A job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Job {
+    /// Its id.
+    pub id: String,
+    /// How far it is.
+    pub state: JobState,
+    /// Which elimination.
+    pub variant: Variant,
+    /// The content hash of the graph.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub graph_hash: GraphHash,
+    /// The edge-order digest of the graph.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub edge_order_digest: EdgeOrderDigest,
+    /// The definition of the graph.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub definition: Sha256,
+    /// Jobs that come before it, while it is queued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u64>,
+    /// How often it was begun.
+    pub attempts: u32,
+    /// What it was expected to take.
+    pub forecast: VariantForecast,
+    /// What it has done, while it is running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<JobProgress>,
+    /// When it was submitted.
+    pub submitted_at: String,
+    /// When it was begun for the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+    /// Its result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Elimination>,
+    /// Why there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What happened, line by line; only where one job is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<JobLine>,
+}
+
+/// What a running job has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct JobProgress {
+    /// Vertices eliminated.
+    pub vertices_done: u64,
+    /// Vertices in all.
+    pub vertices: u64,
+    /// Commands emitted, to be held against the forecast.
+    pub commands: u64,
+}
+
+/// A line of a job's log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct JobLine {
+    /// When.
+    pub at: String,
+    /// What.
+    pub text: String,
+}
+
+/// A page of jobs, the latest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct JobPage {
+    /// The jobs.
+    pub jobs: Vec<Job>,
+    /// What to give as `cursor` for the next page; missing on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// The answer to a request for an elimination: the artifact, or the job that will make it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct EliminationAnswer {
+    /// The graph.
+    pub graph: GraphIdentity,
+    /// The artifact, if it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Elimination>,
+    /// The job, if there is no artifact yet or it was waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Job>,
+}

@@ -1,0 +1,287 @@
+//! Jobs: listed, watched and cancelled.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, Response};
+use axum::response::IntoResponse;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::{Extension, Json};
+use futures_util::Stream;
+use phasic_hub_api::jobs::{Elimination, Job, JobPage, JobState};
+use phasic_hub_api::{EdgeOrderDigest, GraphHash, Problem, ProblemCode};
+use tokio::sync::watch;
+
+use super::Services;
+use super::error::ApiError;
+use super::tokens::actor;
+use crate::auth::Caller;
+use crate::store::{EliminationRow, JobFilter, JobRow, StoreError};
+
+/// Jobs of a page unless told otherwise, and at most.
+const PAGE: (u32, u32) = (50, 500);
+
+/// The shortest time between two events of one stream.
+const EVENT_EVERY: Duration = Duration::from_millis(250);
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JobsQuery {
+    state: Option<JobState>,
+    graph: Option<GraphHash>,
+    cursor: Option<i64>,
+    limit: Option<u32>,
+}
+
+/// Jobs, the latest first.
+///
+/// ```text
+/// curl -s 'http://127.0.0.1:8787/v1/jobs?state=running&limit=10'
+/// ```
+#[utoipa::path(
+    get,
+    path = "/v1/jobs",
+    tag = "compute",
+    params(
+        ("state" = Option<JobState>, Query, description = "Only jobs in this state"),
+        ("graph" = Option<String>, Query, description = "Only jobs of graphs with this content hash"),
+        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "Jobs of a page, 1 to 500; 50 where it is missing"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = JobPage),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn jobs(
+    State(services): State<Services>,
+    Query(query): Query<JobsQuery>,
+) -> Result<Json<JobPage>, ApiError> {
+    let limit = query.limit.unwrap_or(PAGE.0);
+    if !(1..=PAGE.1).contains(&limit) {
+        let detail = format!("limit is {limit}, and must be from 1 to {}.", PAGE.1);
+        return Err(ApiError::new(ProblemCode::InvalidRequest, detail));
+    }
+    // One more than asked for tells whether there is another page.
+    let filter =
+        JobFilter { state: query.state, before: query.cursor, graph_hash: query.graph, limit: limit + 1 };
+    let mut rows = services.hub.data.store.jobs(&filter).await?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows.last().filter(|_| more).map(|row| row.number.to_string());
+    let mut jobs = Vec::new();
+    for row in &rows {
+        jobs.push(describe(&services, row).await?);
+    }
+    Ok(Json(JobPage { jobs, next }))
+}
+
+/// A job: its state, its place in the queue, its progress, forecast, result and log.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/jobs/job_0123456789abcdef
+/// ```
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{id}",
+    tag = "compute",
+    params(("id" = String, Path, description = "Its id")),
+    responses(
+        (status = 200, description = "The job", body = Job),
+        (status = 404, description = "`job_not_found`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn job(
+    State(services): State<Services>,
+    Path(id): Path<String>,
+) -> Result<Json<Job>, ApiError> {
+    let row = services.hub.data.store.job(&id).await?.ok_or_else(|| unknown(&id))?;
+    Ok(Json(with_log(&services, &row).await?))
+}
+
+/// The states of a job, as server-sent events: one `job` event at once, then one after each change and, while it runs,
+/// up to four a second with its progress. The stream ends when the job has ended.
+///
+/// ```text
+/// curl -sN http://127.0.0.1:8787/v1/jobs/job_0123456789abcdef/events
+/// ```
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{id}/events",
+    tag = "compute",
+    params(("id" = String, Path, description = "Its id")),
+    responses(
+        (status = 200, description = "Events named `job`, whose data is the job", content_type = "text/event-stream",
+         body = Job),
+        (status = 404, description = "`job_not_found`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn events(
+    State(services): State<Services>,
+    Path(id): Path<String>,
+) -> Result<Response<Body>, ApiError> {
+    let changes = services.jobs.changes();
+    let row = services.hub.data.store.job(&id).await?.ok_or_else(|| unknown(&id))?;
+    let events = stream(services, row, changes);
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}
+
+fn stream(
+    services: Services,
+    row: JobRow,
+    changes: watch::Receiver<u64>,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    let begin = (services, Some(row), changes, None::<Job>);
+    futures_util::stream::unfold(begin, async |(services, row, mut changes, mut told)| {
+        let mut row = row?;
+        let mut stopping = services.jobs.stopping();
+        loop {
+            // A hub that cannot read its database, or is stopping, ends the stream; the client asks again.
+            let job = describe(&services, &row).await.ok()?;
+            if told.as_ref() != Some(&job) {
+                let event = Event::default().event("job").json_data(&job).ok()?;
+                let next = (!job.state.is_final()).then_some(row);
+                told = Some(job);
+                return Some((Ok(event), (services, next, changes, told)));
+            }
+            if *stopping.borrow_and_update() {
+                return None;
+            }
+            // Between two looks at least this long, however often something changes.
+            tokio::time::sleep(EVENT_EVERY).await;
+            if row.state != JobState::Running {
+                tokio::select! {
+                    changed = changes.changed() => changed.ok()?,
+                    _ = stopping.changed() => return None,
+                }
+            }
+            row = services.hub.data.store.job(&row.id).await.ok()??;
+        }
+    })
+}
+
+/// Cancels a job that waits or runs, and lets one out of quarantine; one that has ended stays as it is.
+///
+/// ```text
+/// curl -s -X DELETE http://127.0.0.1:8787/v1/jobs/job_0123456789abcdef
+/// ```
+#[utoipa::path(
+    delete,
+    path = "/v1/jobs/{id}",
+    tag = "compute",
+    params(("id" = String, Path, description = "Its id")),
+    responses(
+        (status = 200, description = "The job, cancelled", body = Job),
+        (status = 404, description = "`job_not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`job_ended`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn cancel(
+    State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Job>, ApiError> {
+    let (row, changed) = services.jobs.cancel(&id, &actor(caller)).await?.ok_or_else(|| unknown(&id))?;
+    if !changed && row.state != JobState::Cancelled {
+        let detail = format!("The job {id:?} has ended already: it is {}.", row.state.as_str());
+        return Err(ApiError::new(ProblemCode::JobEnded, detail));
+    }
+    Ok(Json(with_log(&services, &row).await?))
+}
+
+fn unknown(id: &str) -> ApiError {
+    ApiError::new(
+        ProblemCode::JobNotFound,
+        format!("This hub has no job {id:?}; GET /v1/jobs lists those it has."),
+    )
+}
+
+async fn with_log(services: &Services, row: &JobRow) -> Result<Job, StoreError> {
+    let log = services.hub.data.store.job_log(row.number).await?;
+    Ok(Job { log, ..describe(services, row).await? })
+}
+
+/// Waits until a job has ended, for a time, or until the hub stops.
+pub(super) async fn wait_for(
+    services: &Services,
+    mut row: JobRow,
+    mut changes: watch::Receiver<u64>,
+    most: Duration,
+) -> Result<JobRow, StoreError> {
+    let mut stopping = services.jobs.stopping();
+    let deadline = tokio::time::Instant::now() + most;
+    while !row.state.is_final() && !*stopping.borrow_and_update() {
+        tokio::select! {
+            _ = changes.changed() => {}
+            _ = stopping.changed() => {}
+            () = tokio::time::sleep_until(deadline) => break,
+        }
+        if let Some(found) = services.hub.data.store.job(&row.id).await? {
+            row = found;
+        }
+    }
+    Ok(row)
+}
+
+/// A job as clients see it, without its log.
+pub(super) async fn describe(services: &Services, row: &JobRow) -> Result<Job, StoreError> {
+    let store = &services.hub.data.store;
+    let artifact = match row.state {
+        JobState::Done => store.elimination(row.subject, row.variant).await?,
+        _ => None,
+    };
+    let position = match row.state {
+        JobState::Queued => Some(store.job_position(row.number).await?),
+        _ => None,
+    };
+    let graph = store.graph(row.definition).await?.map(|row| row.identity);
+    let (graph_hash, edge_order_digest) = graph
+        .map_or((GraphHash::from_bytes([0; 32]), EdgeOrderDigest::from_bytes([0; 32])), |graph| {
+            (graph.graph_hash, graph.edge_order_digest)
+        });
+    let unreadable = |error: serde_json::Error| StoreError::Row {
+        place: format!("jobs, id {:?}", row.id),
+        reason: error.to_string(),
+    };
+    let running = row.state == JobState::Running;
+    Ok(Job {
+        id: row.id.clone(),
+        state: row.state,
+        variant: row.variant,
+        graph_hash,
+        edge_order_digest,
+        definition: row.definition,
+        position,
+        attempts: row.attempts,
+        forecast: serde_json::from_str(&row.forecast).map_err(unreadable)?,
+        progress: services.jobs.progress(row.number).filter(|_| running),
+        submitted_at: row.submitted_at.clone(),
+        started_at: row.started_at.clone(),
+        finished_at: row.finished_at.clone(),
+        artifact: artifact.map(|row| elimination(services.hub.public_base(), row)),
+        error: row.error.clone(),
+        log: Vec::new(),
+    })
+}
+
+/// An elimination as clients see it.
+pub(super) fn elimination(base: &str, row: EliminationRow) -> Elimination {
+    Elimination {
+        variant: row.variant,
+        graph_hash: row.graph_hash,
+        edge_order_digest: row.edge_order_digest,
+        definition: row.definition,
+        sha256: row.blob.sha256,
+        size_bytes: row.blob.size_bytes,
+        url: format!("{base}/v1/blobs/sha256/{}", row.blob.sha256),
+        engine: row.engine,
+        made_at: row.made_at,
+    }
+}
+
+/// Header text of our own making.
+pub(super) fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}

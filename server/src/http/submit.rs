@@ -1,0 +1,236 @@
+//! Submitting graphs and asking for eliminations.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use axum::response::IntoResponse;
+use axum::{Extension, Json};
+use phasic_hub_api::jobs::{
+    EliminationAnswer, GraphRecord, GraphSubmission, SubmitElimination, SubmitGraph, VariantForecast,
+};
+use phasic_hub_api::{GraphHash, ModelSource, Problem, ProblemCode};
+
+use super::Services;
+use super::body::{Budget, Received};
+use super::error::ApiError;
+use super::tokens::actor;
+use super::{jobs, model};
+use crate::auth::Caller;
+use crate::jobs::{Outcome, SubmitError, Submitted};
+use crate::store::{Actor, JobFilter};
+
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// Jobs listed with a graph.
+const JOBS_SHOWN: u32 = 100;
+
+/// Stores a graph, and says what eliminating it would take; nothing is eliminated.
+///
+/// The body is `{"model": …}` as for `/v1/evaluate`, or simply a document. A graph that is here already is not stored
+/// again. 201 says that it is new.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/graphs -d '{"model": {"builtin": "kingman", "constants": {"n": 7}}}'
+/// curl -s http://127.0.0.1:8787/v1/graphs --data-binary @model.json
+/// ```
+#[utoipa::path(
+    post,
+    path = "/v1/graphs",
+    tag = "compute",
+    request_body = SubmitGraph,
+    responses(
+        (status = 200, description = "It was here already", body = GraphSubmission),
+        (status = 201, description = "It is stored", body = GraphSubmission),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`compute_not_found`, `graph_not_found`", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 409, description = "`graph_ambiguous`", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "`body_too_large`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "`model_invalid`, `too_large`", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 507, description = "`storage_full`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn submit_graph(
+    State(services): State<Services>,
+    State(budget): State<Budget>,
+    Extension(caller): Extension<Caller>,
+    request: Request<Body>,
+) -> Result<Response<Body>, ApiError> {
+    let received = budget.receive(request).await?;
+    let (source, _share) = source(received)?;
+    let Submitted { identity, is_new, forecast } = submit(&services, &source, &actor(caller)).await?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let answer = GraphSubmission { graph: identity, new: is_new, forecast };
+    Ok((status, Json(answer)).into_response())
+}
+
+/// A body that names a model, or is a document itself.
+fn source(received: Received) -> Result<(ModelSource, tokio::sync::OwnedSemaphorePermit), ApiError> {
+    if received.is_document() {
+        let (document, share) = received.json()?;
+        return Ok((ModelSource { document: Some(document), ..ModelSource::default() }, share));
+    }
+    let (SubmitGraph { model }, share) = received.json()?;
+    Ok((model, share))
+}
+
+async fn submit(services: &Services, source: &ModelSource, actor: &Actor) -> Result<Submitted, ApiError> {
+    let recipe = model::recipe(&services.hub, source).await?;
+    Ok(services.jobs.submit_graph(recipe, actor).await?)
+}
+
+/// All this hub has of a content hash: definitions, computes, eliminations and jobs.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/graphs/4d652ed73c66ed4ada3dd13e0dde2051c151aa24be097bcd96c5bc04713be0f6
+/// ```
+#[utoipa::path(
+    get,
+    path = "/v1/graphs/{hash}",
+    tag = "compute",
+    params(("hash" = String, Path, description = "The content hash, 64 lower-case hexadecimal digits")),
+    responses(
+        (status = 200, description = "What there is", body = GraphRecord),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`graph_not_found`; the detail says how to submit", body = Problem,
+         content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn graph(
+    State(services): State<Services>,
+    Path(hash): Path<String>,
+) -> Result<Json<GraphRecord>, ApiError> {
+    let wrong = |error| ApiError::new(ProblemCode::InvalidRequest, format!("{error}."));
+    let hash: GraphHash =
+        hash.parse().map_err(|error: phasic_engine::graph::ParseDigestError| wrong(error))?;
+    let store = &services.hub.data.store;
+    let base = services.hub.public_base();
+    let definitions: Vec<_> = store.graphs(hash).await?.into_iter().map(|row| row.identity).collect();
+    let catalogue = services.hub.catalogue();
+    let of_graph = catalogue.computes().iter().filter(|listed| listed.graph_hash == hash);
+    let computes: Vec<_> = of_graph.map(|listed| listed.id.clone()).collect();
+    if definitions.is_empty() && computes.is_empty() {
+        let detail = format!(
+            "This hub knows nothing of the graph {hash}. Submit it: POST its document to {base}/v1/graphs, or ask for its \
+             elimination with POST {base}/v1/eliminations and {{\"model\": {{\"document\": …}}}}."
+        );
+        return Err(ApiError::new(ProblemCode::GraphNotFound, detail));
+    }
+    let artifacts = store.eliminations(hash).await?;
+    let artifacts = artifacts.into_iter().map(|row| jobs::elimination(base, row)).collect();
+    let filter = JobFilter { graph_hash: Some(hash), limit: JOBS_SHOWN, ..JobFilter::default() };
+    let mut listed = Vec::new();
+    for row in store.jobs(&filter).await? {
+        listed.push(jobs::describe(&services, &row).await?);
+    }
+    Ok(Json(GraphRecord { graph_hash: hash, definitions, computes, artifacts, jobs: listed }))
+}
+
+/// An elimination of a model: the artifact if it is there, or else the one job that will make it.
+///
+/// Asking again is asking for the same: however many ask, one job runs. With `Prefer: wait=N` the answer comes when the
+/// job has ended, or after N seconds. 202 says that the artifact is not there yet; `Location` is the job. A job that
+/// would not fit into this hub is refused at once, with its forecast in the problem.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/eliminations -H 'Prefer: wait=10' -d '{
+///   "model": {"builtin": "rabbits", "constants": {"n": 10}}, "variant": "phasic"}'
+/// ```
+#[utoipa::path(
+    post,
+    path = "/v1/eliminations",
+    tag = "compute",
+    params(("Prefer" = Option<String>, Header, description = "`wait=N`: wait for up to N seconds")),
+    request_body = SubmitElimination,
+    responses(
+        (status = 200, description = "The artifact, or a job that has ended without one", body = EliminationAnswer),
+        (status = 202, description = "A job that has not ended", body = EliminationAnswer),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`compute_not_found`, `graph_not_found`", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 409, description = "`graph_ambiguous`", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "`body_too_large`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "`model_invalid`, `too_large`", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 507, description = "`storage_full`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn submit_elimination(
+    State(services): State<Services>,
+    State(budget): State<Budget>,
+    Extension(caller): Extension<Caller>,
+    request: Request<Body>,
+) -> Result<Response<Body>, ApiError> {
+    let wait = wait(request.headers());
+    // Subscribed before the job is submitted, so that no change is missed.
+    let changes = services.jobs.changes();
+    let (SubmitElimination { model, variant }, share) = budget.receive(request).await?.json()?;
+    let actor = actor(caller);
+    let graph = submit(&services, &model, &actor).await?;
+    drop((model, share));
+    let base = services.hub.public_base();
+    let mut row = match services.jobs.submit(&graph, variant, &actor).await? {
+        Outcome::Made(made) => {
+            let artifact = Some(jobs::elimination(base, made));
+            let answer = EliminationAnswer { graph: graph.identity, artifact, job: None };
+            return Ok(Json(answer).into_response());
+        }
+        Outcome::Job(row, _) => row,
+    };
+    let mut headers = HeaderMap::new();
+    if let Some(seconds) = wait {
+        let most = services.patience.min(Duration::from_secs(seconds));
+        row = jobs::wait_for(&services, row, changes, most).await?;
+        headers.insert(PREFERENCE_APPLIED, jobs::header_value(&format!("wait={seconds}")));
+    }
+    headers.insert(LOCATION, jobs::header_value(&format!("{base}/v1/jobs/{}", row.id)));
+    let status = if row.state.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let job = jobs::describe(&services, &row).await?;
+    let answer = EliminationAnswer { graph: graph.identity, artifact: job.artifact.clone(), job: Some(job) };
+    Ok((status, headers, Json(answer)).into_response())
+}
+
+/// The seconds of `Prefer: wait=N` (RFC 7240).
+fn wait(headers: &HeaderMap) -> Option<u64> {
+    let values = headers.get_all("prefer").iter().filter_map(|value: &HeaderValue| value.to_str().ok());
+    let mut preferences = values.flat_map(|value| value.split([',', ';'])).map(str::trim);
+    preferences.find_map(|preference| preference.strip_prefix("wait=")?.trim_matches('"').parse().ok())
+}
+
+impl From<SubmitError> for ApiError {
+    fn from(error: SubmitError) -> Self {
+        let text = error.to_string();
+        match error {
+            SubmitError::Model(error) => error.into(),
+            SubmitError::TooLarge { forecast, .. } => {
+                Self::new(ProblemCode::TooLarge, text).with_forecast(VariantForecast::clone(&forecast))
+            }
+            SubmitError::Full { .. } => Self::new(ProblemCode::StorageFull, text),
+            SubmitError::BrokeOff(error) => error.into(),
+            error => Self::internal(&error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wait;
+    use axum::http::{HeaderMap, HeaderValue};
+
+    #[test]
+    fn the_seconds_to_wait_are_found_among_other_preferences() {
+        let read = |text: &'static str| {
+            wait(&HeaderMap::from_iter([("prefer".parse().unwrap(), HeaderValue::from_static(text))]))
+        };
+        for text in ["wait=5", "respond-async, wait=5", "wait=\"5\"", "return=minimal; wait=5"] {
+            assert_eq!(read(text), Some(5), "{text}");
+        }
+        for text in ["", "wait", "wait=", "wait=-1", "wait=soon", "await=5"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}

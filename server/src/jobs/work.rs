@@ -1,0 +1,145 @@
+//! One elimination: forecast, made, and verified before anybody sees it. Synchronous; runs on the workers' threads.
+
+use std::ops::ControlFlow;
+
+use phasic_engine::artifact::{ArtifactError, Checks, decode, encode_ptdprmc3, ptdprmc3_size_bytes};
+use phasic_engine::graph::Graph;
+use phasic_engine::plan::{self, AnalysisError, Plan, lower};
+use phasic_engine::trace::{self, EliminationError, Progress, Trace, eliminate};
+use phasic_hub_api::GraphIdentity;
+use phasic_hub_api::jobs::{Forecast, Variant, VariantForecast};
+
+use crate::config;
+
+/// Memory for each command of a program: the program, its file, and the program read back (16 + 80 + 16 bytes).
+const COMMAND_BYTES: u64 = 112;
+
+/// Commands that are counted at least, before a forecast gives up.
+const FORECAST_COMMANDS: u64 = 1 << 26;
+
+/// Memory for each edge and vertex beside the program, while phasic's elimination runs.
+const EDGE_BYTES: u64 = 40;
+const VERTEX_BYTES: u64 = 160;
+
+/// Why an elimination has no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(super) enum WorkError {
+    /// phasic's elimination stopped.
+    #[error(transparent)]
+    Elimination(#[from] EliminationError),
+    /// The analysis stopped.
+    #[error(transparent)]
+    Analysis(#[from] AnalysisError),
+    /// The file that was made does not pass the checks every file must pass.
+    #[error("the file that was made is faulty, and is withheld: {0}")]
+    Faulty(#[from] ArtifactError),
+    /// The file that was made holds something else than what was put into it.
+    #[error("the file that was made does not read back as what was written, and is withheld")]
+    Differs,
+}
+
+/// What eliminating a graph would take, by the same steps that would make it.
+pub(super) fn forecast(graph: &Graph, identity: &GraphIdentity, limits: &config::Compute) -> Forecast {
+    let (phasic, (fast, plan)) = (forecast_phasic(graph, limits), forecast_plan(graph, identity, limits));
+    Forecast { phasic, fast, plan }
+}
+
+fn forecast_phasic(graph: &Graph, limits: &config::Compute) -> VariantForecast {
+    let (standing, most) = (standing_bytes(graph), limits.max_memory_bytes.get());
+    // Counting goes on beyond what is allowed, so that a refusal can say how much is needed.
+    let commands = FORECAST_COMMANDS.max(most / COMMAND_BYTES);
+    let bounds = trace::Limits::default().with_memory_bytes(most).with_commands(commands);
+    match trace::forecast(graph, &bounds, &mut ()) {
+        Ok(found) => {
+            let memory_bytes = Some(standing + COMMAND_BYTES * found.commands);
+            let (commands, artifact_bytes) = (Some(found.commands), Some(found.ptdprmc3_bytes()));
+            fitting(most, VariantForecast { commands, artifact_bytes, memory_bytes, refused: None })
+        }
+        Err(error) => VariantForecast { refused: Some(error.to_string()), ..VariantForecast::default() },
+    }
+}
+
+/// Our own two forms: exact for the plan, upper bounds for the program made from it.
+fn forecast_plan(
+    graph: &Graph,
+    identity: &GraphIdentity,
+    limits: &config::Compute,
+) -> (VariantForecast, VariantForecast) {
+    let plan = match Plan::analyze(graph, &plan_limits(limits)) {
+        Ok(plan) => plan,
+        Err(error) => {
+            let refused = VariantForecast { refused: Some(error.to_string()), ..VariantForecast::default() };
+            return (refused.clone(), refused);
+        }
+    };
+    let cost = plan.cost();
+    let most = limits.max_memory_bytes.get();
+    let held = standing_bytes(graph) + 2 * cost.plan_bytes;
+    let own = VariantForecast {
+        commands: Some(cost.multiply_adds),
+        artifact_bytes: Some(cost.plan_bytes),
+        memory_bytes: Some(held + 2 * cost.plan_bytes),
+        refused: None,
+    };
+    // The program is for every vertex, also those the start does not reach.
+    let commands =
+        cost.multiply_adds + 4 * cost.factor_entries + 4 * identity.edges + 8 * identity.vertices + 8;
+    let lowered = VariantForecast {
+        commands: Some(commands),
+        artifact_bytes: Some(ptdprmc3_size_bytes(commands, commands, identity.edges)),
+        memory_bytes: Some(held + COMMAND_BYTES * commands),
+        refused: None,
+    };
+    (fitting(most, lowered), fitting(most, own))
+}
+
+/// A forecast with a refusal, if it needs more memory than there may be.
+fn fitting(most: u64, mut forecast: VariantForecast) -> VariantForecast {
+    let needed = forecast.memory_bytes.unwrap_or_default();
+    if needed > most {
+        let limit = format!("jobs may take {most} (compute.max_memory_bytes)");
+        forecast.refused = Some(format!("it needs up to {needed} bytes of memory, and {limit}"));
+    }
+    forecast
+}
+
+fn standing_bytes(graph: &Graph) -> u64 {
+    EDGE_BYTES * u64::from(graph.edge_count()) + VERTEX_BYTES * u64::from(graph.vertex_count())
+}
+
+fn plan_limits(limits: &config::Compute) -> plan::Limits {
+    plan::Limits::default().with_memory_bytes(limits.max_memory_bytes.get())
+}
+
+/// Makes one variant, and verifies what was made by reading it back with every check.
+pub(super) fn make(
+    graph: &Graph,
+    identity: &GraphIdentity,
+    variant: Variant,
+    limits: &config::Compute,
+    watch: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Vec<u8>, WorkError> {
+    match variant {
+        Variant::Phasic => {
+            let bounds = trace::Limits::default().with_memory_bytes(limits.max_memory_bytes.get());
+            let mut watch = watch;
+            program(&eliminate(graph, &bounds, &mut watch)?, graph, identity)
+        }
+        Variant::Fast => program(&lower(graph, &plan_limits(limits))?, graph, identity),
+        Variant::Plan => {
+            let bytes = Plan::analyze(graph, &plan_limits(limits))?.encode(&identity.graph_hash);
+            match Plan::decode(&bytes, &plan_limits(limits)) {
+                Ok((hash, plan)) if hash == identity.graph_hash && plan.encode(&hash) == bytes => Ok(bytes),
+                _ => Err(WorkError::Differs),
+            }
+        }
+    }
+}
+
+fn program(trace: &Trace, graph: &Graph, identity: &GraphIdentity) -> Result<Vec<u8>, WorkError> {
+    let mut bytes = Vec::new();
+    encode_ptdprmc3(trace, &mut bytes).expect("writing to memory does not fail");
+    let checks = Checks { graph: Some(graph), hash: Some(identity.graph_hash), ..Checks::default() };
+    if decode(&bytes, &checks)?.trace == *trace { Ok(bytes) } else { Err(WorkError::Differs) }
+}

@@ -1,0 +1,208 @@
+//! Graphs that were submitted, and the eliminations this hub has made of them.
+
+use phasic_hub_api::jobs::Variant;
+use phasic_hub_api::{EdgeOrderDigest, GraphHash, GraphIdentity, Sha256};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::audit::append;
+use super::computes::{digest, put_blob};
+use super::{Actor, Change, Store, StoreError};
+use crate::blobs::StoredBlob;
+
+/// A graph that was submitted.
+#[derive(Clone, Debug)]
+pub struct GraphRow {
+    /// What it is.
+    pub identity: GraphIdentity,
+    /// The blob that says how it is built.
+    pub recipe: StoredBlob,
+}
+
+/// An elimination that was made and verified.
+#[derive(Clone, Debug)]
+pub struct EliminationRow {
+    /// Which one.
+    pub variant: Variant,
+    /// The content hash of the graph.
+    pub graph_hash: GraphHash,
+    /// Its edge-order digest.
+    pub edge_order_digest: EdgeOrderDigest,
+    /// The definition it was made from.
+    pub definition: Sha256,
+    /// The file.
+    pub blob: StoredBlob,
+    /// The engine that made it.
+    pub engine: String,
+    /// When.
+    pub made_at: String,
+}
+
+const GRAPHS: &str = "SELECT g.definition, g.graph_hash, g.edge_order_digest, g.vertices, g.edges, g.state_length, \
+     g.param_length, g.discrete, g.parallel_edges, g.recipe_sha256, b.size_bytes FROM graphs g \
+     JOIN blobs b ON b.sha256 = g.recipe_sha256";
+
+const ELIMINATIONS: &str = "SELECT e.variant, g.graph_hash, g.edge_order_digest, e.definition, e.sha256, \
+     b.size_bytes, e.engine, e.made_at FROM eliminations e JOIN graphs g ON g.definition = e.definition \
+     JOIN blobs b ON b.sha256 = e.sha256";
+
+impl Store {
+    /// Takes note of a graph whose recipe is in the blob store. Says whether it was not known before.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub async fn put_graph(&self, graph: &GraphRow, actor: &Actor) -> Result<bool, StoreError> {
+        let identity = &graph.identity;
+        let mut change = self.begin().await?;
+        put_blob(&mut change, graph.recipe).await?;
+        let done = sqlx::query(
+            "INSERT OR IGNORE INTO graphs (definition, graph_hash, edge_order_digest, vertices, edges, state_length, \
+             param_length, discrete, parallel_edges, recipe_sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(&identity.definition.as_bytes()[..])
+        .bind(&identity.graph_hash.as_bytes()[..])
+        .bind(&identity.edge_order_digest.as_bytes()[..])
+        .bind(identity.vertices.cast_signed())
+        .bind(identity.edges.cast_signed())
+        .bind(identity.state_length.cast_signed())
+        .bind(identity.param_length.cast_signed())
+        .bind(identity.discrete)
+        .bind(identity.parallel_edges)
+        .bind(&graph.recipe.sha256.as_bytes()[..])
+        .execute(&mut *change)
+        .await?;
+        if done.rows_affected() == 0 {
+            // Dropping the change forgets the blob, which another graph may not need.
+            return Ok(false);
+        }
+        let detail = serde_json::json!({"graph_hash": identity.graph_hash, "recipe": graph.recipe.sha256});
+        let told = Change { action: "graph.submit", subject: identity.definition.to_string(), detail };
+        append(&mut change, actor, told).await?;
+        change.commit().await?;
+        Ok(true)
+    }
+
+    /// Bytes of all recipes.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn recipe_bytes(&self) -> Result<u64, StoreError> {
+        let bytes: i64 = sqlx::query_scalar(
+            "SELECT coalesce(sum(size_bytes), 0) FROM blobs WHERE sha256 IN (SELECT recipe_sha256 FROM graphs)",
+        )
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(bytes.cast_unsigned())
+    }
+
+    /// The graphs with a content hash, the first submitted first.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn graphs(&self, hash: GraphHash) -> Result<Vec<GraphRow>, StoreError> {
+        let sql = format!("{GRAPHS} WHERE g.graph_hash = ? ORDER BY g.submitted_at, g.definition");
+        let rows =
+            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&hash.as_bytes()[..]).fetch_all(&self.readers).await?;
+        rows.iter().map(graph_row).collect()
+    }
+
+    /// The graph of a definition.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn graph(&self, definition: Sha256) -> Result<Option<GraphRow>, StoreError> {
+        let sql = format!("{GRAPHS} WHERE g.definition = ?");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(&definition.as_bytes()[..])
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(graph_row).transpose()
+    }
+
+    /// All eliminations of graphs with a content hash.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn eliminations(&self, hash: GraphHash) -> Result<Vec<EliminationRow>, StoreError> {
+        let sql = format!("{ELIMINATIONS} WHERE g.graph_hash = ? ORDER BY e.variant, e.made_at");
+        let rows =
+            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&hash.as_bytes()[..]).fetch_all(&self.readers).await?;
+        rows.iter().map(elimination_row).collect()
+    }
+
+    /// The elimination of a subject.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn elimination(
+        &self,
+        subject: Sha256,
+        variant: Variant,
+    ) -> Result<Option<EliminationRow>, StoreError> {
+        let sql = format!("{ELIMINATIONS} WHERE e.subject = ? AND e.variant = ?");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(&subject.as_bytes()[..])
+            .bind(variant.as_str())
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(elimination_row).transpose()
+    }
+
+    /// The file of an elimination, by its digest; `None` for all other blobs.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn elimination_blob(&self, sha256: Sha256) -> Result<Option<StoredBlob>, StoreError> {
+        let row = sqlx::query(
+            "SELECT b.sha256, b.size_bytes FROM blobs b WHERE b.sha256 = ? \
+             AND EXISTS (SELECT 1 FROM eliminations e WHERE e.sha256 = b.sha256)",
+        )
+        .bind(&sha256.as_bytes()[..])
+        .fetch_optional(&self.readers)
+        .await?;
+        row.map(|row| blob(&row, "sha256", "eliminations")).transpose()
+    }
+}
+
+fn number(row: &SqliteRow, column: &str) -> Result<u64, StoreError> {
+    Ok(row.try_get::<i64, _>(column)?.cast_unsigned())
+}
+
+fn blob(row: &SqliteRow, column: &str, place: &str) -> Result<StoredBlob, StoreError> {
+    Ok(StoredBlob { sha256: digest(row, column, place)?.into(), size_bytes: number(row, "size_bytes")? })
+}
+
+fn graph_row(row: &SqliteRow) -> Result<GraphRow, StoreError> {
+    let place = "graphs";
+    let identity = GraphIdentity {
+        graph_hash: GraphHash::from_bytes(digest(row, "graph_hash", place)?),
+        edge_order_digest: EdgeOrderDigest::from_bytes(digest(row, "edge_order_digest", place)?),
+        definition: digest(row, "definition", place)?.into(),
+        vertices: number(row, "vertices")?,
+        edges: number(row, "edges")?,
+        state_length: number(row, "state_length")?,
+        param_length: number(row, "param_length")?,
+        discrete: row.try_get("discrete")?,
+        parallel_edges: row.try_get("parallel_edges")?,
+    };
+    Ok(GraphRow { identity, recipe: blob(row, "recipe_sha256", place)? })
+}
+
+fn elimination_row(row: &SqliteRow) -> Result<EliminationRow, StoreError> {
+    let place = "eliminations";
+    Ok(EliminationRow {
+        variant: variant(row, place)?,
+        graph_hash: GraphHash::from_bytes(digest(row, "graph_hash", place)?),
+        edge_order_digest: EdgeOrderDigest::from_bytes(digest(row, "edge_order_digest", place)?),
+        definition: digest(row, "definition", place)?.into(),
+        blob: blob(row, "sha256", place)?,
+        engine: row.try_get("engine")?,
+        made_at: row.try_get("made_at")?,
+    })
+}
+
+pub(super) fn variant(row: &SqliteRow, place: &str) -> Result<Variant, StoreError> {
+    let text: String = row.try_get("variant")?;
+    let known = Variant::ALL.into_iter().find(|variant| variant.as_str() == text);
+    known.ok_or_else(|| StoreError::Row { place: place.to_owned(), reason: format!("variant {text:?}") })
+}

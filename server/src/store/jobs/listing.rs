@@ -1,0 +1,78 @@
+//! Looking at jobs.
+
+use phasic_hub_api::jobs::{JobLine, JobState};
+use sqlx::Row as _;
+
+use super::super::{Store, StoreError};
+use super::{JOBS, JobRow, job_row};
+
+/// Which jobs to list.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JobFilter {
+    /// In this state only.
+    pub state: Option<JobState>,
+    /// Submitted before the job of this number.
+    pub before: Option<i64>,
+    /// Of graphs with this content hash only.
+    pub graph_hash: Option<phasic_hub_api::GraphHash>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+impl Store {
+    /// A job.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn job(&self, id: &str) -> Result<Option<JobRow>, StoreError> {
+        let sql = format!("{JOBS} WHERE id = ?");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(&self.readers).await?;
+        row.as_ref().map(job_row).transpose()
+    }
+
+    /// Jobs, the latest first.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobRow>, StoreError> {
+        let sql = format!(
+            "{JOBS} WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR number < ?2) AND (?3 IS NULL OR definition IN \
+             (SELECT definition FROM graphs WHERE graph_hash = ?3)) ORDER BY number DESC LIMIT ?4"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(filter.state.map(JobState::as_str))
+            .bind(filter.before)
+            .bind(filter.graph_hash.as_ref().map(|hash| &hash.as_bytes()[..]))
+            .bind(filter.limit)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(job_row).collect()
+    }
+
+    /// How many queued jobs come before one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn job_position(&self, number: i64) -> Result<u64, StoreError> {
+        let before: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM jobs other, jobs mine WHERE mine.number = ? AND other.state = 'queued' \
+             AND (other.priority > mine.priority OR other.priority = mine.priority AND other.number < mine.number)",
+        )
+        .bind(number)
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(before.cast_unsigned())
+    }
+
+    /// What happened to a job.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn job_log(&self, number: i64) -> Result<Vec<JobLine>, StoreError> {
+        let rows = sqlx::query("SELECT at, text FROM job_log WHERE job = ? ORDER BY line")
+            .bind(number)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(|row| Ok(JobLine { at: row.try_get("at")?, text: row.try_get("text")? })).collect()
+    }
+}
