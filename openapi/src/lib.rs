@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod computes;
 pub mod evaluate;
 pub mod identifier;
 pub mod jobs;

@@ -72,7 +72,7 @@ pub struct SccRef {
 }
 
 /// What people should know about a compute.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Metadata {
     /// One sentence.

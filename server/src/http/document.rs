@@ -10,7 +10,9 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{Content, Ref, ResponseBuilder};
 
 use super::access::{Access, ROUTES};
-use super::{artifacts, audit, blobs, evaluate, health, home, jobs, metrics, registry, submit, tokens};
+use super::{
+    artifacts, audit, blobs, computes, evaluate, health, home, jobs, metrics, registry, submit, tokens,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -29,6 +31,9 @@ use super::{artifacts, audit, blobs, evaluate, health, home, jobs, metrics, regi
         registry::raw_registry,
         artifacts::artifact,
         artifacts::raw_artifact,
+        computes::computes,
+        computes::compute,
+        computes::revisions,
         evaluate::evaluate,
         submit::submit_graph,
         submit::graph,

@@ -7,6 +7,7 @@ mod artifacts;
 mod audit;
 mod blobs;
 mod body;
+mod computes;
 mod conditional;
 mod counted;
 mod document;
@@ -86,6 +87,9 @@ pub fn router(services: Services, config: &config::Config) -> Router {
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{id}", delete(tokens::revoke))
         .route("/v1/audit", get(audit::audit))
+        .route("/v1/computes", get(computes::computes))
+        .route("/v1/computes/{id}", get(computes::compute))
+        .route("/v1/computes/{id}/revisions", get(computes::revisions))
         .route("/v1/graphs/{hash}", get(submit::graph))
         .route("/v1/jobs", get(jobs::jobs))
         .route("/v1/jobs/{id}", get(jobs::job).delete(jobs::cancel))

@@ -20,7 +20,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Local => "local",
             Self::Mirror => "mirror",
@@ -323,18 +323,23 @@ pub(super) async fn record(
     Ok(())
 }
 
-fn compute_row(row: &SqliteRow) -> Result<ComputeRow, StoreError> {
+pub(super) fn compute_row(row: &SqliteRow) -> Result<ComputeRow, StoreError> {
     let id: String = row.try_get("id")?;
     let place = || format!("computes, id {id:?}");
     let unreadable = |reason: String| StoreError::Row { place: place(), reason };
-    let origin: String = row.try_get("origin")?;
-    let origin = Origin::read(&origin).ok_or_else(|| unreadable(format!("origin {origin:?}")))?;
+    let origin = read_origin(row, &place())?;
     let entry = row.try_get("entry")?;
     let id = id.parse().map_err(|error: ComputeIdError| unreadable(error.to_string()))?;
     Ok(ComputeRow { id, origin, entry, artifacts: Vec::new() })
 }
 
-fn artifact_row(row: &SqliteRow, id: &str) -> Result<ArtifactRow, StoreError> {
+pub(super) fn read_origin(row: &SqliteRow, place: &str) -> Result<Origin, StoreError> {
+    let text: String = row.try_get("origin")?;
+    Origin::read(&text)
+        .ok_or_else(|| StoreError::Row { place: place.to_owned(), reason: format!("origin {text:?}") })
+}
+
+pub(super) fn artifact_row(row: &SqliteRow, id: &str) -> Result<ArtifactRow, StoreError> {
     let place = format!("compute_artifacts, compute {id:?}");
     Ok(ArtifactRow {
         role: role(row, &place)?,

@@ -5,6 +5,7 @@
 
 mod audit;
 mod blobs;
+mod browse;
 mod computes;
 mod graphs;
 mod jobs;
@@ -25,6 +26,7 @@ use sqlx::sqlite::{
 use sqlx::{SqlSafeStr as _, Sqlite, Transaction};
 
 pub use audit::{Actor, Chain, ChainFault, Change};
+pub use browse::{BrowseFilter, DatedCompute, RevisionRow};
 pub use computes::{ArtifactRow, ArtifactVersion, ComputeRow, Origin, Publication, Role};
 pub use graphs::{EliminationRow, GraphRow};
 pub use jobs::{JobFilter, JobRow, LEASE_SECONDS, MOST_ATTEMPTS, NewJob, Queued};

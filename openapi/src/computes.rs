@@ -1,0 +1,113 @@
+//! Computes as the REST API lists them: pages of entries, and the history of an id.
+//!
+//! The registry document that phasic reads is `registry`; this is for people and programs that browse.
+
+use phasic_engine::graph::GraphHash;
+use serde::{Deserialize, Serialize};
+
+use crate::{ComputeId, Metadata, Sha256};
+
+/// Who published a compute to this hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ComputeOrigin {
+    /// This hub itself.
+    Local,
+    /// An upstream registry.
+    Mirror,
+}
+
+/// Whether a compute can be pulled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ComputeStatus {
+    /// Its files are here and verified.
+    Served,
+    /// A file of it is lost or damaged.
+    Withheld,
+    /// Its publisher has retracted it.
+    Retracted,
+}
+
+/// A compute.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Compute {
+    /// Its id.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub id: ComputeId,
+    /// Who published it.
+    pub origin: ComputeOrigin,
+    /// Whether it can be pulled.
+    pub status: ComputeStatus,
+    /// The content hash of its graph.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub graph_hash: GraphHash,
+    /// What people should know about it.
+    pub metadata: Metadata,
+    /// Since when the id stands for this.
+    pub published_at: String,
+    /// Its files.
+    pub artifacts: Vec<ComputeArtifact>,
+}
+
+/// A file of a compute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ComputeArtifact {
+    /// `parent` for the whole graph, `scc` for a component.
+    pub role: String,
+    /// The content hash of the graph it is for.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub graph_hash: GraphHash,
+    /// SHA-256 of the file as it is served.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub sha256: Sha256,
+    /// Its size.
+    pub size_bytes: u64,
+    /// SHA-256 of the file as its publisher made it.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub original_sha256: Sha256,
+    /// Where it is.
+    pub url: String,
+}
+
+/// A page of computes, by id.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ComputePage {
+    /// The computes.
+    pub computes: Vec<Compute>,
+    /// What to give as `cursor` for the next page; missing on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// What an id stood for from some time on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Revision {
+    /// Its place in the history of the hub.
+    pub number: i64,
+    /// From when on.
+    pub recorded_at: String,
+    /// Who published it.
+    pub origin: ComputeOrigin,
+    /// The registry entry as its publisher wrote it; missing where the id was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
+    pub entry: Option<serde_json::Value>,
+}
+
+/// A page of revisions, the latest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct RevisionPage {
+    /// The revisions.
+    pub revisions: Vec<Revision>,
+    /// What to give as `cursor` for the next page; missing on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}

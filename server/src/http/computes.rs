@@ -1,0 +1,232 @@
+//! Computes, browsed.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use phasic_hub_api::computes::{
+    Compute, ComputeArtifact, ComputeOrigin, ComputePage, ComputeStatus, Revision, RevisionPage,
+};
+use phasic_hub_api::{ComputeId, Problem, ProblemCode, RegistryEntry};
+
+use super::Services;
+use super::error::ApiError;
+use crate::registry::Catalogue;
+use crate::store::{BrowseFilter, DatedCompute, Origin, Role, StoreError};
+
+/// Items of a page unless told otherwise, and at most.
+const PAGE: (u32, u32) = (50, 500);
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ComputesQuery {
+    domain: Option<String>,
+    model_type: Option<String>,
+    tag: Option<String>,
+    search: Option<String>,
+    origin: Option<ComputeOrigin>,
+    status: Option<ComputeStatus>,
+    cursor: Option<String>,
+    limit: Option<u32>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageQuery {
+    cursor: Option<i64>,
+    limit: Option<u32>,
+}
+
+/// Computes in the order of their ids.
+///
+/// ```text
+/// curl -s 'http://127.0.0.1:8787/v1/computes?domain=population-genetics&search=kingman&limit=10'
+/// ```
+#[utoipa::path(
+    get,
+    path = "/v1/computes",
+    tag = "registry",
+    params(
+        ("domain" = Option<String>, Query, description = "Exactly this domain"),
+        ("model_type" = Option<String>, Query, description = "Exactly this model type"),
+        ("tag" = Option<String>, Query, description = "With this tag"),
+        ("search" = Option<String>, Query, description = "With this text in id, description or tags, in any case"),
+        ("origin" = Option<ComputeOrigin>, Query, description = "Published by this hub, or mirrored"),
+        ("status" = Option<ComputeStatus>, Query, description = "Only those served, withheld or retracted"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "Computes of a page, 1 to 500; 50 where it is missing"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = ComputePage),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn computes(
+    State(services): State<Services>,
+    Query(query): Query<ComputesQuery>,
+) -> Result<Json<ComputePage>, ApiError> {
+    let limit = limit(query.limit)?;
+    let origin = query.origin.map(|origin| match origin {
+        ComputeOrigin::Local => Origin::Local,
+        ComputeOrigin::Mirror => Origin::Mirror,
+    });
+    let mut filter = BrowseFilter {
+        domain: query.domain,
+        model_type: query.model_type,
+        tag: query.tag,
+        search: query.search,
+        origin,
+        id: None,
+        after: query.cursor,
+        limit: PAGE.1,
+    };
+    let (hub, catalogue) = (&services.hub, services.hub.catalogue());
+    let mut computes: Vec<Compute> = Vec::new();
+    // The status is known only here, so rows are read until the page, and one more, is full.
+    while computes.len() <= limit {
+        let rows = hub.data.store.browse(&filter).await?;
+        let Some(last) = rows.last() else { break };
+        filter.after = Some(last.row.id.to_string());
+        for row in &rows {
+            let compute = describe(hub.public_base(), &catalogue, row)?;
+            if query.status.is_none_or(|status| status == compute.status) {
+                computes.push(compute);
+            }
+        }
+    }
+    let more = computes.len() > limit;
+    computes.truncate(limit);
+    let next = computes.last().filter(|_| more).map(|compute| compute.id.to_string());
+    Ok(Json(ComputePage { computes, next }))
+}
+
+/// A compute: its metadata, files and provenance.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/computes/coal_n5_theta1
+/// ```
+#[utoipa::path(
+    get,
+    path = "/v1/computes/{id}",
+    tag = "registry",
+    params(("id" = String, Path, description = "Its id")),
+    responses(
+        (status = 200, description = "The compute", body = Compute),
+        (status = 404, description = "`compute_not_found`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn compute(
+    State(services): State<Services>,
+    Path(id): Path<String>,
+) -> Result<Json<Compute>, ApiError> {
+    let filter = BrowseFilter { id: Some(id.clone()), limit: 1, ..BrowseFilter::default() };
+    let hub = &services.hub;
+    let rows = hub.data.store.browse(&filter).await?;
+    let row = rows.first().ok_or_else(|| unknown(&id))?;
+    Ok(Json(describe(hub.public_base(), &hub.catalogue(), row)?))
+}
+
+/// What an id has stood for, the latest first. An id that was removed has a last revision without an entry.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/computes/coal_n5_theta1/revisions
+/// ```
+#[utoipa::path(
+    get,
+    path = "/v1/computes/{id}/revisions",
+    tag = "registry",
+    params(
+        ("id" = String, Path, description = "The id"),
+        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "Revisions of a page, 1 to 500; 50 where it is missing"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = RevisionPage),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`compute_not_found`: the id never stood for anything", body = Problem,
+         content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn revisions(
+    State(services): State<Services>,
+    Path(id): Path<String>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<RevisionPage>, ApiError> {
+    let limit = limit(query.limit)?;
+    let name: ComputeId = id.parse().map_err(|_| unknown(&id))?;
+    let most = u32::try_from(limit + 1).unwrap_or(u32::MAX);
+    let mut rows = services.hub.data.store.revisions(&name, query.cursor, most).await?;
+    if rows.is_empty() && query.cursor.is_none() {
+        return Err(unknown(&id));
+    }
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|row| row.number.to_string());
+    let mut revisions = Vec::new();
+    for row in rows {
+        let entry = row.entry.as_deref().map(serde_json::from_str).transpose();
+        let entry = entry.map_err(|error| unreadable("revisions", &id, &error))?;
+        let origin = origin(row.origin);
+        revisions.push(Revision { number: row.number, recorded_at: row.recorded_at, origin, entry });
+    }
+    Ok(Json(RevisionPage { revisions, next }))
+}
+
+fn limit(asked: Option<u32>) -> Result<usize, ApiError> {
+    let limit = asked.unwrap_or(PAGE.0);
+    if (1..=PAGE.1).contains(&limit) {
+        return Ok(limit as usize);
+    }
+    let detail = format!("limit is {limit}, and must be from 1 to {}.", PAGE.1);
+    Err(ApiError::new(ProblemCode::InvalidRequest, detail))
+}
+
+fn unknown(id: &str) -> ApiError {
+    let detail = format!("This hub has no compute {id:?}; GET /v1/computes lists those it has.");
+    ApiError::new(ProblemCode::ComputeNotFound, detail)
+}
+
+fn unreadable(table: &str, id: &str, error: &serde_json::Error) -> StoreError {
+    StoreError::Row { place: format!("{table}, id {id:?}"), reason: error.to_string() }
+}
+
+const fn origin(origin: Origin) -> ComputeOrigin {
+    match origin {
+        Origin::Local => ComputeOrigin::Local,
+        Origin::Mirror => ComputeOrigin::Mirror,
+    }
+}
+
+fn describe(base: &str, catalogue: &Catalogue, found: &DatedCompute) -> Result<Compute, StoreError> {
+    let row = &found.row;
+    let entry: RegistryEntry = row.publication()?.entry;
+    let status = if entry.retracted {
+        ComputeStatus::Retracted
+    } else if catalogue.withheld().iter().any(|withheld| withheld.id == row.id) {
+        ComputeStatus::Withheld
+    } else {
+        ComputeStatus::Served
+    };
+    let artifacts = row.artifacts.iter().map(|artifact| ComputeArtifact {
+        role: match artifact.role {
+            Role::Parent => "parent".to_owned(),
+            Role::Scc => "scc".to_owned(),
+        },
+        graph_hash: artifact.graph_hash,
+        sha256: artifact.served.sha256,
+        size_bytes: artifact.served.size_bytes,
+        original_sha256: artifact.original.sha256,
+        url: format!(
+            "{base}/artifacts/{}?sha256={}",
+            artifact.role.name(artifact.graph_hash),
+            artifact.served.sha256
+        ),
+    });
+    Ok(Compute {
+        id: row.id.clone(),
+        origin: origin(row.origin),
+        status,
+        graph_hash: entry.graph_hash,
+        metadata: entry.metadata,
+        published_at: found.published_at.clone(),
+        artifacts: artifacts.collect(),
+    })
+}

@@ -1,0 +1,130 @@
+//! Browsing computes page by page, and the history of an id.
+
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use phasic_hub_api::ComputeId;
+
+use super::computes::{artifact_row, compute_row, read_origin};
+use super::{ComputeRow, Origin, Store, StoreError};
+
+/// Which computes to list. Texts are compared as they stand; `search` in lower case with id, description and tags.
+#[derive(Clone, Debug, Default)]
+pub struct BrowseFilter {
+    /// Of this domain.
+    pub domain: Option<String>,
+    /// Of this model type.
+    pub model_type: Option<String>,
+    /// With this tag.
+    pub tag: Option<String>,
+    /// With this text somewhere.
+    pub search: Option<String>,
+    /// Of this origin.
+    pub origin: Option<Origin>,
+    /// With exactly this id.
+    pub id: Option<String>,
+    /// Behind this id.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A compute, and since when its id stands for it.
+#[derive(Clone, Debug)]
+pub struct DatedCompute {
+    /// The compute with its files.
+    pub row: ComputeRow,
+    /// Since when, UTC.
+    pub published_at: String,
+}
+
+/// What an id stood for from some time on.
+#[derive(Clone, Debug)]
+pub struct RevisionRow {
+    /// Its place in the history of the hub.
+    pub number: i64,
+    /// Who published it.
+    pub origin: Origin,
+    /// The entry in JSON; `None` where the id was removed.
+    pub entry: Option<String>,
+    /// When, UTC.
+    pub recorded_at: String,
+}
+
+impl Store {
+    /// Computes in the order of their ids, with their files.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn browse(&self, filter: &BrowseFilter) -> Result<Vec<DatedCompute>, StoreError> {
+        let mut snapshot = self.readers.begin().await?;
+        let rows = sqlx::query(
+            "SELECT id, origin, entry, published_at FROM computes WHERE (?1 IS NULL OR id > ?1) \
+             AND (?2 IS NULL OR origin = ?2) \
+             AND (?3 IS NULL OR json_extract(entry, '$.metadata.domain') = ?3) \
+             AND (?4 IS NULL OR json_extract(entry, '$.metadata.model_type') = ?4) \
+             AND (?5 IS NULL OR EXISTS (SELECT 1 FROM json_each(entry, '$.metadata.tags') WHERE value = ?5)) \
+             AND (?6 IS NULL OR instr(lower(id || ' ' || coalesce(json_extract(entry, '$.metadata.description'), '') \
+             || ' ' || coalesce(json_extract(entry, '$.metadata.tags'), '')), lower(?6)) > 0) \
+             AND (?7 IS NULL OR id = ?7) ORDER BY id LIMIT ?8",
+        )
+        .bind(&filter.after)
+        .bind(filter.origin.map(Origin::as_str))
+        .bind(&filter.domain)
+        .bind(&filter.model_type)
+        .bind(&filter.tag)
+        .bind(&filter.search)
+        .bind(&filter.id)
+        .bind(filter.limit)
+        .fetch_all(&mut *snapshot)
+        .await?;
+        let mut found = Vec::new();
+        for row in &rows {
+            let mut compute = compute_row(row)?;
+            let id = compute.id.to_string();
+            let files = sqlx::query(
+                "SELECT a.compute_id, a.role, a.graph_hash, a.original_sha256, o.size_bytes AS original_bytes, \
+                 a.served_sha256, s.size_bytes AS served_bytes FROM compute_artifacts a \
+                 JOIN blobs o ON o.sha256 = a.original_sha256 JOIN blobs s ON s.sha256 = a.served_sha256 \
+                 WHERE a.compute_id = ?",
+            )
+            .bind(&id)
+            .fetch_all(&mut *snapshot)
+            .await?;
+            compute.artifacts = files.iter().map(|file| artifact_row(file, &id)).collect::<Result<_, _>>()?;
+            found.push(DatedCompute { row: compute, published_at: row.try_get("published_at")? });
+        }
+        Ok(found)
+    }
+
+    /// What an id stood for, the latest first, before the revision of a number.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn revisions(
+        &self,
+        id: &ComputeId,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<RevisionRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT number, origin, entry, recorded_at FROM revisions WHERE compute_id = ?1 \
+             AND (?2 IS NULL OR number < ?2) ORDER BY number DESC LIMIT ?3",
+        )
+        .bind(id.as_str())
+        .bind(before)
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(revision_row).collect()
+    }
+}
+
+fn revision_row(row: &SqliteRow) -> Result<RevisionRow, StoreError> {
+    Ok(RevisionRow {
+        number: row.try_get("number")?,
+        origin: read_origin(row, "revisions")?,
+        entry: row.try_get("entry")?,
+        recorded_at: row.try_get("recorded_at")?,
+    })
+}
