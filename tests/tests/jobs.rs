@@ -1,7 +1,9 @@
 //! Graphs, eliminations and jobs of a real hub.
 #![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
 
+use std::fs;
 use std::io::Read as _;
+use std::path::Path;
 use std::thread;
 
 use phasic_engine::artifact::{Evidence, verify};
@@ -20,9 +22,9 @@ fn model(n: i64) -> Value {
     json!({"builtin": "kingman", "constants": {"n": n}})
 }
 
-/// A model whose elimination takes a while: about a million commands, made, read back, written and synced.
+/// A model whose elimination takes a moment: 180 thousand commands, made, read back, written and synced.
 fn large() -> Value {
-    json!({"builtin": "rabbits", "constants": {"n": 80}})
+    json!({"builtin": "rabbits", "constants": {"n": 40}})
 }
 
 fn eliminate(hub: &Hub, body: &Value, wait: bool) -> Answer {
@@ -229,14 +231,45 @@ fn the_events_of_a_job_end_with_its_end() {
     assert_eq!(jobs.iter().filter(|job| job["state"] == "done").count(), 1);
 }
 
+/// Holds up a job for as long as it lives: the bytes of its result are there already, as those of a reference compute,
+/// and the job waits for the lock of the blob store before it makes their file young again.
+struct Hold(fs::File);
+
+impl Hold {
+    fn take(data: &Path) -> Self {
+        let file = fs::File::create(data.join("blobs/lock")).unwrap();
+        file.lock().unwrap();
+        Self(file)
+    }
+
+    fn release(self) {
+        self.0.unlock().unwrap();
+    }
+}
+
+/// A model whose job a [`Hold`] holds up.
+fn held() -> Value {
+    json!({"model": model(5)})
+}
+
+/// Submits the job that is held up, and waits until it is running.
+fn running(hub: &Hub) -> String {
+    let submitted = eliminate(hub, &held(), false).json();
+    let id = submitted["job"]["id"].as_str().unwrap().to_owned();
+    wait_until("it runs", || job(hub, &id)["state"] == "running");
+    id
+}
+
 #[test]
 fn a_running_job_is_cancelled_and_others_follow() {
     let directory = tempfile::tempdir().unwrap();
     let hub = Hub::start_with(directory.path(), &[], &[EVERYBODY, ("compute_threads", "1")]);
+    let hold = Hold::take(directory.path());
     let id = running(&hub);
     let small = eliminate(&hub, &json!({"model": model(4)}), false).json()["job"]["id"].clone();
     let cancelled = hub.request("DELETE", &format!("/v1/jobs/{id}"), &[]);
     assert_eq!((cancelled.status, &cancelled.json()["state"]), (200, &json!("cancelled")));
+    hold.release();
     wait_until("the next one is done", || job(&hub, small.as_str().unwrap())["state"] == "done");
     let after = job(&hub, &id);
     assert_eq!(after["state"], "cancelled");
@@ -245,26 +278,20 @@ fn a_running_job_is_cancelled_and_others_follow() {
     assert_eq!(lines, ["submitted", "attempt 1 of 3 begun", "cancelled"]);
 }
 
-/// Submits the large job, and waits until it is running.
-fn running(hub: &Hub) -> String {
-    let submitted = eliminate(hub, &json!({"model": large()}), false).json();
-    let id = submitted["job"]["id"].as_str().unwrap().to_owned();
-    wait_until("it runs", || job(hub, &id)["state"] != "queued");
-    assert_eq!(job(hub, &id)["state"], "running", "it was done before anybody could look");
-    id
-}
-
 #[test]
 fn jobs_survive_a_killed_hub_and_one_that_kills_it_is_put_away() {
     let directory = tempfile::tempdir().unwrap();
     let settings = [EVERYBODY, ("compute_threads", "1")];
     let mut hub = Hub::start_with(directory.path(), &[], &settings);
+    let hold = Hold::take(directory.path());
     let id = running(&hub);
     let small = eliminate(&hub, &json!({"model": model(4)}), false).json()["job"]["id"].clone();
     let small = small.as_str().unwrap();
     for attempt in 1..=3 {
-        wait_until("it runs again", || job(&hub, &id)["state"] == "running");
-        assert_eq!(job(&hub, &id)["attempts"], attempt);
+        wait_until("it runs again", || {
+            let job = job(&hub, &id);
+            job["state"] == "running" && job["attempts"] == attempt
+        });
         assert_eq!(job(&hub, small)["state"], "queued");
         assert_eq!(job(&hub, small)["position"], 0);
         hub.signal("KILL");
@@ -274,10 +301,11 @@ fn jobs_survive_a_killed_hub_and_one_that_kills_it_is_put_away() {
     wait_until("it is put away", || job(&hub, &id)["state"] == "quarantined");
     assert_eq!(job(&hub, &id)["log"].as_array().unwrap().len(), 7);
     wait_until("the other is done", || job(&hub, small)["state"] == "done");
-    let again = eliminate(&hub, &json!({"model": large()}), false);
+    let again = eliminate(&hub, &held(), false);
     assert_eq!((again.status, &again.json()["job"]["state"]), (200, &json!("quarantined")));
     assert_eq!(hub.request("DELETE", &format!("/v1/jobs/{id}"), &[]).status, 200);
-    let anew = eliminate(&hub, &json!({"model": large()}), true).json();
+    hold.release();
+    let anew = eliminate(&hub, &held(), true).json();
     assert_eq!(anew["job"]["state"], "done", "{anew}");
 }
 
@@ -286,12 +314,16 @@ fn a_stopped_hub_lets_go_of_those_who_wait_and_goes_on_later() {
     let directory = tempfile::tempdir().unwrap();
     let settings = [EVERYBODY, ("compute_threads", "1")];
     let hub = Hub::start_with(directory.path(), &[], &settings);
+    let hold = Hold::take(directory.path());
     let id = running(&hub);
     let mut stream = http::begin(hub.address(), "GET", &format!("/v1/jobs/{id}/events"), &[], b"");
+    let mut first = [0];
+    stream.read_exact(&mut first).unwrap();
     hub.signal("TERM");
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).unwrap();
     assert!(String::from_utf8_lossy(&rest).contains("event: job"));
+    hold.release();
     assert!(hub.ended().status.success());
     let hub = Hub::start_with(directory.path(), &[], &settings);
     wait_until("it is done", || job(&hub, &id)["state"] == "done");
