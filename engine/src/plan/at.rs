@@ -16,7 +16,7 @@ use crate::graph::Graph;
 /// time on.
 ///
 /// An elimination of more than a million multiply-adds in several components is spread over the threads of the current
-/// rayon pool, each with a workspace of its own; numbers do not depend on it.
+/// rayon pool, each with a workspace of its own, which is made anew each time; numbers do not depend on it.
 #[derive(Debug)]
 pub struct At<'p> {
     pub(super) plan: &'p Plan,
@@ -74,7 +74,8 @@ impl Plan {
 }
 
 impl<'p> At<'p> {
-    /// Moves to another θ: one elimination, no allocation (unless a pivot is zero, which takes a closer look).
+    /// Moves to another θ: one elimination, no allocation (unless it is spread over threads, or a pivot is zero, which takes
+    /// a closer look).
     ///
     /// # Errors
     /// As [`Plan::at`]. After an error the numbers are those of no θ; set another before asking.

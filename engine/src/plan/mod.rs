@@ -191,7 +191,8 @@ impl Plan {
         self.vertex_count
     }
 
-    /// The exact cost of holding and running the plan.
+    /// What holding and running the plan takes: multiply-adds, entries and vertices exactly, bytes for the large arrays
+    /// only; an exit counts as an edge of every vertex.
     pub fn cost(&self) -> Cost {
         let entries = self.lower.items.len() + self.upper.items.len();
         let edges = self.inner.items.len() + self.outer.items.len() + self.exit_forms.len();

@@ -26,7 +26,8 @@ impl Ordering {
     ///
     /// Trees are left as they are: each vertex then comes before its only later neighbour, and there is no fill. Chains,
     /// which most components are, are taken from both ends inwards by turns, so that an elimination works on two
-    /// vertices at a time that do not wait for one another. Linear for both; near-linear in practice for others.
+    /// vertices at a time that do not wait for one another. Linear for both; near-linear in practice for
+    /// others, but slower where hundreds of vertices have neighbours everywhere.
     pub(super) fn improve(&mut self, graph: &Graph, numbers: &mut Numbers, first: u32, members: &mut [u32]) {
         let component = Component { graph, numbers, first, count: members.len() as u32 };
         if self.is_tree(&component, members) {
