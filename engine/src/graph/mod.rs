@@ -12,6 +12,7 @@ mod error;
 mod identity;
 mod limits;
 mod parallel;
+mod reorder;
 mod weights;
 
 pub use builder::{GraphBuilder, Rate};

@@ -10,6 +10,7 @@ mod eliminate;
 mod hierarchy;
 mod limits;
 mod order;
+mod reading;
 mod replay;
 mod rows;
 mod sink;

@@ -198,6 +198,21 @@ proptest! {
     }
 
     #[test]
+    fn a_program_tells_the_order_of_edges_it_was_made_for(
+        graph in solvable(START),
+        keys in prop::collection::vec(any::<u32>(), 64),
+    ) {
+        let mut order: Vec<u32> = (0..graph.edge_count()).collect();
+        for vertex in 0..graph.vertex_count() {
+            order[graph.edge_range(vertex)].sort_by_key(|&edge| keys[edge as usize % keys.len()]);
+        }
+        let other = graph.reordered(&order);
+        prop_assert_eq!(other.content_hash(), graph.content_hash());
+        let trace = eliminate(&other, &Limits::default(), &mut ()).unwrap();
+        prop_assert_eq!(trace.edge_order_of(&graph), Some(other));
+    }
+
+    #[test]
     fn component_by_component_gives_the_same_waiting_times(graph in solvable(1)) {
         let weights = graph.unit_weights();
         let trace = eliminate(&graph, &Limits::default(), &mut ()).unwrap();

@@ -6,7 +6,7 @@
 //! at others.
 
 use super::{ArtifactError, Checks, Decoded, decode};
-use crate::graph::{Graph, GraphHash};
+use crate::graph::{EdgeOrderDigest, Graph, GraphHash};
 use crate::plan::{self, lower};
 use crate::trace::{EliminationError, Limits, Observer, first_difference};
 
@@ -95,6 +95,39 @@ pub fn verify(
     let decoded = decode(bytes, &checks)?;
     let evidence = compare(&decoded, graph, limits, observer)?;
     Ok(Verified { decoded, evidence })
+}
+
+/// As [`verify`], for a file that may have been made for the same graph with its edges in another order, which the content
+/// hash does not see. Says for which order the program is right; for a graph of any other it must not be used.
+///
+/// The order is read off the program ([`Trace::edge_order_of`](crate::trace::Trace::edge_order_of)), and counts only if
+/// the program made anew for it is equal, command for command. Programs of our own elimination are recognised in the
+/// order of `graph` only. Costs at most two eliminations.
+///
+/// # Errors
+/// [`VerificationError`]: it is a program of this graph in no order of edges.
+pub fn verify_in_any_order(
+    bytes: &[u8],
+    graph: &Graph,
+    hash: GraphHash,
+    limits: &Limits,
+    observer: &mut impl Observer,
+) -> Result<(Verified, EdgeOrderDigest), VerificationError> {
+    let checks = Checks { graph: Some(graph), hash: Some(hash), ..Checks::default() };
+    let decoded = decode(bytes, &checks)?;
+    let digest = graph.edge_order_digest();
+    let refusal = match compare(&decoded, graph, limits, observer) {
+        Ok(evidence) => return Ok((Verified { decoded, evidence }, digest)),
+        Err(refusal @ VerificationError::Differs { .. }) => refusal,
+        Err(other) => return Err(other),
+    };
+    let Some(other) = decoded.trace.edge_order_of(graph) else { return Err(refusal) };
+    let other_digest = other.edge_order_digest();
+    if other_digest == digest {
+        return Err(refusal);
+    }
+    let evidence = compare(&decoded, &other, limits, observer)?;
+    Ok((Verified { decoded, evidence }, other_digest))
 }
 
 fn compare(

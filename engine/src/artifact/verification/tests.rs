@@ -4,7 +4,7 @@ use crate::artifact::{encode_ptdprmc1, encode_ptdprmc3};
 use crate::graph::{Graph, GraphBuilder, Rate, START};
 use crate::trace::{Command, Limits, Trace, eliminate};
 
-use super::{Evidence, VerificationError, verify};
+use super::{Evidence, VerificationError, verify, verify_in_any_order};
 
 /// A ring with exits; `swapped` turns the order of each vertex's edges around, which the content hash does not see.
 fn ring(length: i32, swapped: bool) -> Graph {
@@ -57,6 +57,33 @@ fn a_program_for_another_edge_order_is_refused_although_the_hash_is_the_same() {
     assert_eq!(graph.content_hash(), swapped.content_hash());
     let error = judge(&ptdprmc3(&swapped), &graph, Limits::default()).unwrap_err();
     assert!(matches!(error, VerificationError::Differs { .. }), "{error}");
+}
+
+#[test]
+fn a_program_for_another_edge_order_says_which_one_it_is_for() {
+    let (graph, swapped) = (ring(5, false), ring(5, true));
+    let any = |bytes: &[u8], graph: &Graph| {
+        verify_in_any_order(bytes, graph, graph.content_hash(), &Limits::default(), &mut ())
+            .map(|(verified, digest)| (verified.evidence, digest))
+    };
+    for (made_for, known) in [(&graph, &swapped), (&swapped, &graph), (&graph, &graph)] {
+        let expected = (Evidence::Reproduced, made_for.edge_order_digest());
+        assert_eq!(any(&ptdprmc3(made_for), known), Ok(expected));
+        assert_eq!(program(made_for).edge_order_of(known).as_ref(), Some(made_for));
+    }
+}
+
+#[test]
+fn a_changed_program_fits_no_edge_order() {
+    let (graph, swapped) = (ring(3, false), ring(3, true));
+    let bytes = ptdprmc3(&swapped);
+    let program_bytes = 40 + 80 * program(&swapped).commands().len();
+    for place in 0..program_bytes {
+        let mut changed = bytes.clone();
+        changed[place] ^= 0x01;
+        let judged = verify_in_any_order(&changed, &graph, graph.content_hash(), &Limits::default(), &mut ());
+        assert!(judged.is_err(), "byte {place}");
+    }
 }
 
 #[test]
