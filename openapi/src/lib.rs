@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod model;
 pub mod problem;
 pub mod registry;
+pub mod verification;
 
 pub use access::{AuditLine, AuditPage, NewToken, Scope, ScopeError, TokenInfo, TokenPage, TokenRequest};
 pub use evaluate::{

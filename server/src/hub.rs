@@ -190,7 +190,7 @@ impl Hub {
 
 fn report(catalogue: &Catalogue) {
     for withheld in catalogue.withheld() {
-        tracing::warn!(id = %withheld.id, missing = %withheld.missing, "withheld a compute: a file of it is missing");
+        tracing::warn!(id = %withheld.id, reason = %withheld.reason, "withheld a compute");
     }
 }
 

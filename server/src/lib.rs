@@ -5,7 +5,7 @@
 //! accepts connections and hands them to [`http`]; [`reference`] eliminates the built-in models; [`models`] builds those
 //! that requests bring, [`evaluate`] computes their numbers and [`jobs`] their eliminations, on the threads of
 //! [`workers`]; [`mirror`] copies an upstream registry, trusting nothing; [`auth`] makes tokens; [`metrics`] counts;
-//! [`upkeep`] keeps the data directory in order.
+//! [`upkeep`] keeps the data directory in order; [`verification`] makes the programs of known graphs anew and compares.
 //!
 //! What goes over the wire is typed in `phasic-hub-api`, and the mathematics is `phasic-engine`'s: neither is here.
 #![forbid(unsafe_code)]
@@ -26,4 +26,5 @@ pub mod reference;
 pub mod registry;
 pub mod store;
 pub mod upkeep;
+pub mod verification;
 pub mod workers;

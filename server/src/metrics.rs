@@ -18,6 +18,8 @@ const IN_FLIGHT: &str = "phasic_hub_http_requests_in_flight";
 const SENT_BYTES: &str = "phasic_hub_http_sent_bytes_total";
 const CONNECTIONS: &str = "phasic_hub_http_connections";
 const BLOB_OPENINGS: &str = "phasic_hub_blob_openings_total";
+const VERIFICATIONS: &str = "phasic_hub_verifications_total";
+const SCRUBBED: &str = "phasic_hub_blobs_scrubbed_total";
 
 /// Upper bounds of the classes of request times: from an answer out of memory to the request timeout.
 const SECONDS_BOUNDS: &[f64] =
@@ -43,10 +45,22 @@ pub enum Level {
     MirrorLagSeconds,
     /// What that pass left out.
     MirrorFaults,
+    /// Files made anew and found equal to phasic's program.
+    FilesReproduced,
+    /// Files made anew and found equal to our own program or plan.
+    FilesEquivalent,
+    /// Files that are no program of their graph.
+    FilesMismatched,
+    /// Files that are still to be compared.
+    VerificationsPending,
+    /// Seconds since the blob that was not hashed for longest was hashed, or stored.
+    ScrubAgeSeconds,
+    /// Damaged files in quarantine.
+    Quarantined,
 }
 
 impl Level {
-    const ALL: [(Self, &'static str, &'static str); 7] = [
+    const ALL: [(Self, &'static str, &'static str); 13] = [
         (Self::Ready, "phasic_hub_ready", "1 when the hub is ready, 0 otherwise; /readyz says why"),
         (Self::Computes, "phasic_hub_computes", "Computes that are served"),
         (Self::Withheld, "phasic_hub_computes_withheld", "Computes not served because a file is missing"),
@@ -58,6 +72,28 @@ impl Level {
             "Seconds since the last finished mirror pass; absent before the first",
         ),
         (Self::MirrorFaults, "phasic_hub_mirror_faults", "Notes of the last finished mirror pass"),
+        (
+            Self::FilesReproduced,
+            "phasic_hub_files_reproduced",
+            "Files made anew and found equal to phasic's program of their graph",
+        ),
+        (
+            Self::FilesEquivalent,
+            "phasic_hub_files_equivalent",
+            "Files made anew and found equal to our own program or plan of their graph",
+        ),
+        (
+            Self::FilesMismatched,
+            "phasic_hub_files_mismatched",
+            "Files that are no program of their graph, and are withdrawn",
+        ),
+        (Self::VerificationsPending, "phasic_hub_verifications_pending", "Files still to be compared"),
+        (
+            Self::ScrubAgeSeconds,
+            "phasic_hub_scrub_age_seconds",
+            "Seconds since the blob that was not hashed for longest was hashed, or stored",
+        ),
+        (Self::Quarantined, "phasic_hub_blobs_quarantined", "Damaged files in quarantine"),
     ];
 
     fn name(self) -> &'static str {
@@ -113,6 +149,8 @@ fn describe() {
         BLOB_OPENINGS,
         "Openings of stored files: known, because their digest was computed before and nothing has changed, or hashed"
     );
+    describe_counter!(VERIFICATIONS, "Comparisons of files with programs made anew, by verdict");
+    describe_counter!(SCRUBBED, "Blobs hashed again by the scrub, by what was found");
     describe_gauge!("phasic_hub_build_info", "1; the version is a label");
     for (_, name, help) in Level::ALL {
         describe_gauge!(name, help);
@@ -167,6 +205,16 @@ pub fn sent_bytes(route: &str) -> metrics::Counter {
 /// A stored file was opened.
 pub fn blob_opened(was_known: bool) {
     counter!(BLOB_OPENINGS, "digest" => if was_known { "known" } else { "hashed" }).increment(1);
+}
+
+/// A file was held against a program made anew.
+pub fn verified(verdict: &'static str) {
+    counter!(VERIFICATIONS, "verdict" => verdict).increment(1);
+}
+
+/// A blob was hashed again by the scrub.
+pub fn scrubbed(found: &'static str) {
+    counter!(SCRUBBED, "found" => found).increment(1);
 }
 
 #[cfg(test)]

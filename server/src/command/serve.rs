@@ -11,6 +11,7 @@ use crate::evaluate::Evaluator;
 use crate::hub::{DataDirectory, Hub, ServeLock};
 use crate::jobs::Jobs;
 use crate::store::{ChangeWatch, Store};
+use crate::verification::Verifier;
 use crate::workers::Workers;
 use crate::{http, listen, metrics, reference};
 
@@ -46,7 +47,10 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
         config.models.clone(),
     )?;
     let jobs = Arc::new(jobs);
+    let verifier =
+        Arc::new(Verifier::new(hub.data.clone(), config.models.clone(), config.verification.clone())?);
     let background = [
+        tokio::spawn(Arc::clone(&verifier).run(Arc::clone(&hub))),
         tokio::spawn(Arc::clone(&jobs).run()),
         tokio::spawn(follow(Arc::clone(&hub), watch)),
         tokio::spawn(reference::maintain(
@@ -58,7 +62,13 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let evaluator = Arc::new(Evaluator::new(evaluations, config.models.clone(), config.evaluate.clone()));
     // A little less than the answer itself may take.
     let patience = config.http.request_timeout_ms.duration().mul_f64(0.9);
-    let services = http::Services { hub: Arc::clone(&hub), evaluator, jobs: Arc::clone(&jobs), patience };
+    let services = http::Services {
+        hub: Arc::clone(&hub),
+        evaluator,
+        jobs: Arc::clone(&jobs),
+        verifier: Arc::clone(&verifier),
+        patience,
+    };
     let router = http::router(services, &config);
     let stop = {
         let jobs = Arc::clone(&jobs);
@@ -68,6 +78,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
         }
     };
     listen::serve(listener, router, &config.http, stop, hurry).await;
+    verifier.stop();
     for task in background {
         task.abort();
     }

@@ -38,6 +38,7 @@ pub struct Config {
     pub models: Models,
     pub evaluate: Evaluate,
     pub mirror: Mirror,
+    pub verification: Verification,
     pub log: Log,
 }
 
@@ -145,6 +146,22 @@ pub struct Mirror {
     pub max_artifact_bytes: Whole<1, 1_099_511_627_776>,
 }
 
+/// Limits of the comparison of files with programs made anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "hub.toml explains every field, and a test keeps the two equal")]
+pub struct Verification {
+    pub max_memory_bytes: Whole<1_048_576, 1_099_511_627_776>,
+    pub busy_percent: Whole<1, 100>,
+}
+
+impl Verification {
+    /// How long to rest after work, in times of the work.
+    pub fn rest(&self) -> f64 {
+        100.0 / self.busy_percent.get() as f64 - 1.0
+    }
+}
+
 /// What is logged, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -230,6 +247,7 @@ impl Default for Config {
             models: Models::default(),
             evaluate: Evaluate::default(),
             mirror: Mirror::default(),
+            verification: Verification::default(),
             log: Log::default(),
         }
     }
@@ -301,6 +319,12 @@ impl Default for Mirror {
             max_registry_bytes: Whole::of::<{ 64 << 20 }>(),
             max_artifact_bytes: Whole::of::<{ 256 << 20 }>(),
         }
+    }
+}
+
+impl Default for Verification {
+    fn default() -> Self {
+        Self { max_memory_bytes: Whole::of::<{ 1 << 30 }>(), busy_percent: Whole::of::<50>() }
     }
 }
 

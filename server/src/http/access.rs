@@ -28,6 +28,8 @@ pub const ROUTES: &[(&str, &str, Access, u32)] = &[
     ("GET", "/v1/computes", Access::Scoped(Scope::Read), 1),
     ("GET", "/v1/computes/{id}", Access::Scoped(Scope::Read), 1),
     ("GET", "/v1/computes/{id}/revisions", Access::Scoped(Scope::Read), 1),
+    ("GET", "/v1/computes/{id}/verification", Access::Scoped(Scope::Read), 1),
+    ("POST", "/v1/computes/{id}/verification", Access::Scoped(Scope::Compute), CHANGE),
     ("POST", "/v1/evaluate", Access::Scoped(Scope::Compute), COMPUTE),
     ("GET", "/v1/tokens", Access::Scoped(Scope::Admin), 1),
     ("POST", "/v1/tokens", Access::Scoped(Scope::Admin), CHANGE),

@@ -117,11 +117,15 @@ pub(super) async fn compute(
     State(services): State<Services>,
     Path(id): Path<String>,
 ) -> Result<Json<Compute>, ApiError> {
-    let filter = BrowseFilter { id: Some(id.clone()), limit: 1, ..BrowseFilter::default() };
     let hub = &services.hub;
-    let rows = hub.data.store.browse(&filter).await?;
-    let row = rows.first().ok_or_else(|| unknown(&id))?;
-    Ok(Json(describe(hub.public_base(), &hub.catalogue(), row)?))
+    let row = found(&services, &id).await?;
+    Ok(Json(describe(hub.public_base(), &hub.catalogue(), &row)?))
+}
+
+/// A compute of this hub.
+pub(super) async fn found(services: &Services, id: &str) -> Result<DatedCompute, ApiError> {
+    let filter = BrowseFilter { id: Some(id.to_owned()), limit: 1, ..BrowseFilter::default() };
+    services.hub.data.store.browse(&filter).await?.pop().ok_or_else(|| unknown(id))
 }
 
 /// What an id has stood for, the latest first. An id that was removed has a last revision without an entry.

@@ -12,6 +12,7 @@ use utoipa::openapi::{Content, Ref, ResponseBuilder};
 use super::access::{Access, ROUTES};
 use super::{
     artifacts, audit, blobs, computes, evaluate, health, home, jobs, metrics, registry, submit, tokens,
+    verification,
 };
 
 #[derive(OpenApi)]
@@ -34,6 +35,8 @@ use super::{
         computes::computes,
         computes::compute,
         computes::revisions,
+        verification::verification,
+        verification::verify,
         evaluate::evaluate,
         submit::submit_graph,
         submit::graph,

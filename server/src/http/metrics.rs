@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::IntoResponse;
+use phasic_hub_api::verification::Verdict;
 
 use crate::hub::Hub;
 use crate::metrics::{self, Level};
@@ -33,6 +34,19 @@ async fn measure(hub: &Hub) {
     Level::Ready.set(if hub.readiness.reasons().is_empty() { 1.0 } else { 0.0 });
     Level::Computes.set(catalogue.computes().len() as f64);
     Level::Withheld.set(catalogue.withheld().len() as f64);
+    match hub.data.store.verdicts().await {
+        Ok(verdicts) => {
+            for (level, word) in [
+                (Level::FilesReproduced, Verdict::Reproduced),
+                (Level::FilesEquivalent, Verdict::Equivalent),
+                (Level::FilesMismatched, Verdict::Mismatch),
+            ] {
+                let files = verdicts.iter().find(|(known, _)| known == word.as_str());
+                level.set(files.map_or(0, |&(_, files)| files) as f64);
+            }
+        }
+        Err(error) => tracing::warn!(%error, "could not count what was verified"),
+    }
     match hub.data.store.totals().await {
         Ok(totals) => {
             Level::Blobs.set(totals.blobs as f64);

@@ -28,6 +28,7 @@ mod submit;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod verification;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +47,7 @@ use crate::config;
 use crate::evaluate::Evaluator;
 use crate::hub::Hub;
 use crate::jobs::Jobs;
+use crate::verification::Verifier;
 
 pub use access::{Access, ROUTES, required};
 pub use document::{api_document, api_document_json};
@@ -59,6 +61,8 @@ pub struct Services {
     pub evaluator: Arc<Evaluator>,
     /// Eliminations on demand.
     pub jobs: Arc<Jobs>,
+    /// Files held against programs made anew.
+    pub verifier: Arc<Verifier>,
     /// How long a request may wait for a job.
     pub patience: Duration,
 }
@@ -90,6 +94,7 @@ pub fn router(services: Services, config: &config::Config) -> Router {
         .route("/v1/computes", get(computes::computes))
         .route("/v1/computes/{id}", get(computes::compute))
         .route("/v1/computes/{id}/revisions", get(computes::revisions))
+        .route("/v1/computes/{id}/verification", get(verification::verification).post(verification::verify))
         .route("/v1/graphs/{hash}", get(submit::graph))
         .route("/v1/jobs", get(jobs::jobs))
         .route("/v1/jobs/{id}", get(jobs::job).delete(jobs::cancel))

@@ -80,7 +80,12 @@ fn source(received: Received) -> Result<(ModelSource, tokio::sync::OwnedSemaphor
 
 async fn submit(services: &Services, source: &ModelSource, actor: &Actor) -> Result<Submitted, ApiError> {
     let recipe = model::recipe(&services.hub, source).await?;
-    Ok(services.jobs.submit_graph(recipe, actor).await?)
+    let submitted = services.jobs.submit_graph(recipe, actor).await?;
+    if submitted.is_new {
+        // Files of its hash can be compared now.
+        services.verifier.wake();
+    }
+    Ok(submitted)
 }
 
 /// All this hub has of a content hash: definitions, computes, eliminations and jobs.

@@ -1,6 +1,6 @@
 //! One file: from what an entry says about it to two blobs, the original and the served form, or a fault.
 
-use phasic_engine::artifact::{Checks, Decoded, Format, decode, encode_ptdprmc3, verify};
+use phasic_engine::artifact::{Checks, Decoded, Format, decode, encode_ptdprmc3, verify_in_any_order};
 use phasic_engine::trace::Limits;
 use phasic_hub_api::{ArtifactName, GraphHash, Metadata, Sha256};
 
@@ -137,9 +137,10 @@ async fn check(announced: Announced<'_>, bytes: Vec<u8>) -> Result<(Option<Vec<u
         checks.limits.vertices = vertices.unwrap_or(u64::MAX).min(checks.limits.vertices);
         let decoded = decode(&bytes, &checks).map_err(|error| invalid(&error))?;
         check_vertices(&decoded, vertices).map_err(|reason| invalid(&reason))?;
-        // Where the graph is known, the program is made anew and must be the same.
+        // Where the graph is known, the program is made anew and must be the same; for another order of edges, which the
+        // hash does not see, it is another one, and as right.
         if let Some(graph) = known_graph(graph_hash) {
-            verify(&bytes, graph, graph_hash, &Limits::default(), &mut ())
+            verify_in_any_order(&bytes, graph, graph_hash, &Limits::default(), &mut ())
                 .map_err(|error| invalid(&error))?;
         }
         if decoded.format == Format::Ptdprmc3 {

@@ -55,13 +55,24 @@ pub struct Listed {
     pub metadata: Metadata,
 }
 
-/// A compute that is stored and not served, because a file of it is missing.
+/// A compute that is stored and not served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Withheld {
     /// Its id.
     pub id: ComputeId,
-    /// The blob that is not there.
-    pub missing: Sha256,
+    /// What is wrong with a file of it.
+    pub reason: WithheldReason,
+}
+
+/// Why a compute is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WithheldReason {
+    /// A file is lost or damaged.
+    #[error("its file {0} is lost or damaged")]
+    Missing(Sha256),
+    /// A file is no program of the graph, which is known, in any order of edges.
+    #[error("its file {0} is no program of its graph")]
+    Mismatch(Sha256),
 }
 
 /// How the document names artifacts.
@@ -100,12 +111,23 @@ impl Catalogue {
     /// # Errors
     /// When the database or the blob store fails.
     pub async fn load(store: &Store, blobs: &dyn BlobStore, base: &str) -> Result<Self, CatalogueError> {
-        let versions = store.artifact_versions().await?;
+        let mut versions = store.artifact_versions().await?;
+        let wrong: HashSet<_> = store.mismatches().await?.into_iter().collect();
+        let is_wrong = |row: &ComputeRow| {
+            let mut files = row.artifacts.iter().map(|file| (file.graph_hash, file.served.sha256));
+            files.find(|file| wrong.contains(file)).map(|(_, sha256)| WithheldReason::Mismatch(sha256))
+        };
+        // Addresses stay good for ever, but not for what was found out to be wrong.
+        versions.retain(|version| {
+            let (ArtifactName::Parent(hash) | ArtifactName::Scc(hash)) = version.name;
+            !wrong.contains(&(hash, version.blob.sha256))
+        });
         let mut presence = Presence { blobs, seen: HashMap::new() };
         let (mut served, mut withheld) = (Vec::new(), Vec::new());
         for row in store.computes().await? {
-            match presence.missing(&row).await? {
-                Some(missing) => withheld.push(Withheld { id: row.id, missing }),
+            let missing = presence.missing(&row).await?.map(WithheldReason::Missing);
+            match missing.or_else(|| is_wrong(&row)) {
+                Some(reason) => withheld.push(Withheld { id: row.id, reason }),
                 None if row.artifacts.is_empty() => {}
                 None => served.push(row),
             }

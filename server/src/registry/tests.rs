@@ -5,7 +5,7 @@ use phasic_hub_api::{
     SccRef, Sha256,
 };
 
-use super::{Catalogue, Paths};
+use super::{Catalogue, Paths, WithheldReason};
 use crate::blobs::{LocalBlobs, StoredBlob, Terms, in_memory};
 use crate::hub::DataDirectory;
 use crate::store::{ArtifactRow, Publication, Role, Store};
@@ -154,7 +154,7 @@ async fn a_compute_whose_file_is_missing_or_cut_is_withheld() {
         let catalogue = load(&data).await;
         assert_eq!(read(&catalogue, Paths::Absolute).computes().len(), 1);
         assert_eq!(catalogue.withheld()[0].id.as_str(), "a");
-        assert_eq!(catalogue.withheld()[0].missing, Sha256::of(b"gone"));
+        assert_eq!(catalogue.withheld()[0].reason, WithheldReason::Missing(Sha256::of(b"gone")));
         assert_eq!(catalogue.artifact(ArtifactName::Parent(hash("g")), None), None);
     }
 }

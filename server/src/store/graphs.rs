@@ -168,7 +168,7 @@ fn number(row: &SqliteRow, column: &str) -> Result<u64, StoreError> {
     Ok(row.try_get::<i64, _>(column)?.cast_unsigned())
 }
 
-fn blob(row: &SqliteRow, column: &str, place: &str) -> Result<StoredBlob, StoreError> {
+pub(super) fn blob(row: &SqliteRow, column: &str, place: &str) -> Result<StoredBlob, StoreError> {
     Ok(StoredBlob { sha256: digest(row, column, place)?.into(), size_bytes: number(row, "size_bytes")? })
 }
 

@@ -14,6 +14,7 @@ mod mirror;
 mod tests;
 mod tokens;
 mod totals;
+mod verifications;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,12 +34,14 @@ pub use jobs::{JobFilter, JobRow, LEASE_SECONDS, MOST_ATTEMPTS, NewJob, Queued};
 pub use mirror::{FaultRow, MOST_REMOVED_PERCENT, PassRecord, PassRow, Reconciliation};
 pub use tokens::{KnownToken, NewToken, TokenRow};
 pub use totals::{PassAge, Totals};
+pub use verifications::{VerificationRow, VerificationWork};
 
 /// All migrations in order. The macro of sqlx would build SQLite twice; a test keeps this list complete.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../../../migrations/0001_initial.sql")),
     (2, "access", include_str!("../../../migrations/0002_access.sql")),
     (3, "jobs", include_str!("../../../migrations/0003_jobs.sql")),
+    (6, "verification", include_str!("../../../migrations/0006_verification.sql")),
 ];
 
 /// How long a statement waits for another process that is writing.

@@ -1,0 +1,146 @@
+//! Whether the files of a compute are what the elimination of its graph gives.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::{Extension, Json};
+use phasic_hub_api::verification::{ComputeVerification, FileVerification, Verdict};
+use phasic_hub_api::{ComputeId, GraphHash, Problem, ProblemCode, Sha256};
+
+use super::Services;
+use super::computes::found;
+use super::error::ApiError;
+use super::tokens::actor;
+use crate::auth::Caller;
+use crate::store::{DatedCompute, Role, VerificationRow};
+use crate::verification::{ENGINE, built_in};
+
+/// What was found when the program of a compute's graph was made anew and held against its files: reproduced,
+/// equivalent, mismatch, or that the graph is unknown here.
+///
+/// Files are compared in the background, as soon as somebody has submitted the graph, and again with every new engine.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/computes/coal_n5_theta1/verification
+/// ```
+#[utoipa::path(
+    get,
+    path = "/v1/computes/{id}/verification",
+    tag = "registry",
+    params(("id" = String, Path, description = "Its id")),
+    responses(
+        (status = 200, description = "What is known", body = ComputeVerification),
+        (status = 404, description = "`compute_not_found`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn verification(
+    State(services): State<Services>,
+    Path(id): Path<String>,
+) -> Result<Json<ComputeVerification>, ApiError> {
+    let compute = found(&services, &id).await?;
+    Ok(Json(describe(&services, &compute).await?))
+}
+
+/// Compares the files of a compute again, soon. However many ask, it is done once.
+///
+/// ```text
+/// curl -s -X POST http://127.0.0.1:8787/v1/computes/coal_n5_theta1/verification -H "Authorization: Bearer $TOKEN"
+/// ```
+#[utoipa::path(
+    post,
+    path = "/v1/computes/{id}/verification",
+    tag = "registry",
+    params(("id" = String, Path, description = "Its id")),
+    responses(
+        (status = 202, description = "It will be done; `again` says until when", body = ComputeVerification),
+        (status = 404, description = "`compute_not_found`; `graph_not_found` when nobody has said what its graph is",
+         body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn verify(
+    State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse, ApiError> {
+    let compute = found(&services, &id).await?;
+    let before = describe(&services, &compute).await?;
+    if before.verdict == Verdict::GraphUnknown {
+        let detail = format!(
+            "This hub does not know what the graph {} is, so there is nothing to compare with: POST its document to \
+             {}/v1/graphs, and its files are compared by themselves.",
+            before.graph_hash,
+            services.hub.public_base()
+        );
+        return Err(ApiError::new(ProblemCode::GraphNotFound, detail));
+    }
+    services.hub.data.store.ask_verification(&compute.row.id, &actor(caller)).await?;
+    services.verifier.wake();
+    Ok((StatusCode::ACCEPTED, Json(describe(&services, &compute).await?)))
+}
+
+async fn describe(services: &Services, compute: &DatedCompute) -> Result<ComputeVerification, ApiError> {
+    let id: ComputeId = compute.row.id.clone();
+    let graph_hash = compute.row.publication()?.entry.graph_hash;
+    let mut files: Vec<FileVerification> = Vec::new();
+    let mut served = None;
+    for artifact in &compute.row.artifacts {
+        let rows = services.hub.data.store.verifications_of(artifact.graph_hash).await?;
+        let definitions = definitions(services, artifact.graph_hash).await?;
+        for sha256 in [artifact.served.sha256, artifact.original.sha256] {
+            if files.iter().any(|file| (file.sha256, file.graph_hash) == (sha256, artifact.graph_hash)) {
+                continue;
+            }
+            let row = rows.iter().find(|row| row.sha256 == sha256);
+            files.push(file(sha256, artifact.graph_hash, row, definitions));
+        }
+        if artifact.role == Role::Parent {
+            served = Some(artifact.served.sha256);
+        }
+    }
+    let is_served = |file: &&FileVerification| Some(file.sha256) == served && file.graph_hash == graph_hash;
+    let verdict = files.iter().find(is_served).map_or(Verdict::GraphUnknown, |file| file.verdict);
+    let definitions = definitions(services, graph_hash).await?.total();
+    Ok(ComputeVerification { id, graph_hash, definitions, verdict, files })
+}
+
+/// Definitions of a hash.
+#[derive(Clone, Copy)]
+struct Definitions {
+    submitted: u64,
+    built_in: u64,
+}
+
+impl Definitions {
+    const fn total(self) -> u64 {
+        self.submitted + self.built_in
+    }
+}
+
+async fn definitions(services: &Services, hash: GraphHash) -> Result<Definitions, ApiError> {
+    let submitted = services.hub.data.store.graphs(hash).await?.len() as u64;
+    Ok(Definitions { submitted, built_in: u64::from(built_in().contains(&hash)) })
+}
+
+fn file(
+    sha256: Sha256,
+    graph_hash: GraphHash,
+    row: Option<&VerificationRow>,
+    known: Definitions,
+) -> FileVerification {
+    let unseen = if known.total() == 0 { Verdict::GraphUnknown } else { Verdict::Pending };
+    let is_open = |row: &VerificationRow| {
+        matches!(row.verdict, Verdict::Mismatch | Verdict::TooLarge) && row.definitions != known.submitted
+    };
+    FileVerification {
+        sha256,
+        graph_hash,
+        verdict: row.map_or(unseen, |row| row.verdict),
+        again: row
+            .map_or(unseen == Verdict::Pending, |row| row.is_asked || row.engine != ENGINE || is_open(row)),
+        edge_order_digest: row.and_then(|row| row.edge_order_digest),
+        difference: row.and_then(|row| row.difference.clone()),
+        engine: row.map(|row| row.engine.clone()),
+        checked_at: row.map(|row| row.checked_at.clone()),
+        duration_ms: row.map(|row| row.duration_ms),
+    }
+}

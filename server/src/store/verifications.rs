@@ -1,0 +1,243 @@
+//! What was found when files were held against programs made anew, and what is still to be compared.
+
+use phasic_hub_api::verification::Verdict;
+use phasic_hub_api::{ComputeId, EdgeOrderDigest, GraphHash, Sha256};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::audit::append;
+use super::computes::digest;
+use super::graphs::blob;
+use super::{Actor, Change, Store, StoreError};
+use crate::blobs::StoredBlob;
+
+/// A file that is to be compared with the graphs of its hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerificationWork {
+    /// The content hash it is served for.
+    pub graph_hash: GraphHash,
+    /// The file.
+    pub blob: StoredBlob,
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerificationRow {
+    /// The content hash the file is served for.
+    pub graph_hash: GraphHash,
+    /// The file.
+    pub sha256: Sha256,
+    /// The verdict: never pending or unknown.
+    pub verdict: Verdict,
+    /// The order of edges it is right for.
+    pub edge_order_digest: Option<EdgeOrderDigest>,
+    /// The definition it was found right for, if that was submitted.
+    pub definition: Option<Sha256>,
+    /// What is different.
+    pub difference: Option<String>,
+    /// The engine that made the program anew.
+    pub engine: String,
+    /// How many submitted definitions of the hash there were.
+    pub definitions: u64,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// When it was done; written by the store.
+    pub checked_at: String,
+    /// Whether somebody wants it done again.
+    pub is_asked: bool,
+}
+
+/// Every file of every hash: published and served files of computes, and results of jobs.
+const FILES: &str = "SELECT graph_hash, original_sha256 AS sha256 FROM compute_artifacts \
+     UNION SELECT graph_hash, served_sha256 FROM compute_artifacts \
+     UNION SELECT g.graph_hash, e.sha256 FROM eliminations e JOIN graphs g ON g.definition = e.definition";
+
+const ROWS: &str = "SELECT graph_hash, sha256, verdict, edge_order_digest, definition, difference, engine, definitions, \
+     duration_ms, checked_at, asked_at IS NOT NULL AS is_asked FROM verifications";
+
+/// A row that says nothing about today: `?1` is the engine, `v` the row, `f` the file.
+const STALE: &str = "(v.verdict IS NULL OR v.asked_at IS NOT NULL OR v.engine <> ?1 OR v.verdict IN ('mismatch', \
+     'too_large') AND v.definitions <> (SELECT count(*) FROM graphs g WHERE g.graph_hash = f.graph_hash))";
+
+impl Store {
+    /// Files whose graph is known (it was submitted, or is one of `built_in`) and that were not compared yet by this
+    /// engine, or are to be again. Those somebody asks for come first.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn verification_work(
+        &self,
+        engine: &str,
+        built_in: &[GraphHash],
+    ) -> Result<Vec<VerificationWork>, StoreError> {
+        let sql = format!(
+            "SELECT f.graph_hash, f.sha256, b.size_bytes FROM ({FILES}) f JOIN blobs b ON b.sha256 = f.sha256 \
+             LEFT JOIN verifications v ON v.graph_hash = f.graph_hash AND v.sha256 = f.sha256 WHERE {STALE} \
+             AND (f.graph_hash IN (SELECT graph_hash FROM graphs) \
+             OR lower(hex(f.graph_hash)) IN (SELECT value FROM json_each(?2))) \
+             ORDER BY v.asked_at IS NULL, v.asked_at, f.graph_hash, f.sha256"
+        );
+        let built_in: Vec<String> = built_in.iter().map(ToString::to_string).collect();
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(engine)
+            .bind(serde_json::Value::from(built_in).to_string())
+            .fetch_all(&self.readers)
+            .await?;
+        let work = |row: &SqliteRow| {
+            let graph_hash = GraphHash::from_bytes(digest(row, "graph_hash", "verifications")?);
+            Ok(VerificationWork { graph_hash, blob: blob(row, "sha256", "verifications")? })
+        };
+        rows.iter().map(work).collect()
+    }
+
+    /// Takes note of what was found. A mismatch is a line of the audit log as well, the first time.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub async fn put_verification(&self, found: &VerificationRow) -> Result<(), StoreError> {
+        let mut change = self.begin().await?;
+        let before: Option<String> =
+            sqlx::query_scalar("SELECT verdict FROM verifications WHERE graph_hash = ? AND sha256 = ?")
+                .bind(&found.graph_hash.as_bytes()[..])
+                .bind(&found.sha256.as_bytes()[..])
+                .fetch_optional(&mut *change)
+                .await?;
+        sqlx::query(
+            "INSERT INTO verifications (graph_hash, sha256, verdict, edge_order_digest, definition, difference, engine, \
+             definitions, duration_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (graph_hash, sha256) DO UPDATE SET \
+             verdict = excluded.verdict, edge_order_digest = excluded.edge_order_digest, \
+             definition = excluded.definition, difference = excluded.difference, engine = excluded.engine, \
+             definitions = excluded.definitions, duration_ms = excluded.duration_ms, \
+             checked_at = excluded.checked_at, asked_at = NULL",
+        )
+        .bind(&found.graph_hash.as_bytes()[..])
+        .bind(&found.sha256.as_bytes()[..])
+        .bind(found.verdict.as_str())
+        .bind(found.edge_order_digest.as_ref().map(|digest| &digest.as_bytes()[..]))
+        .bind(found.definition.as_ref().map(|definition| &definition.as_bytes()[..]))
+        .bind(&found.difference)
+        .bind(&found.engine)
+        .bind(found.definitions.cast_signed())
+        .bind(found.duration_ms.cast_signed())
+        .execute(&mut *change)
+        .await?;
+        let is_news = before.as_deref() != Some(found.verdict.as_str());
+        if is_news && (found.verdict == Verdict::Mismatch || before.as_deref() == Some("mismatch")) {
+            let detail = serde_json::json!({
+                "graph_hash": found.graph_hash, "verdict": found.verdict, "difference": found.difference,
+            });
+            let told = Change { action: "artifact.verify", subject: found.sha256.to_string(), detail };
+            append(&mut change, &Actor::Hub, told).await?;
+        }
+        Ok(change.commit().await?)
+    }
+
+    /// Forgets results of jobs that another engine made and that this one makes differently: they are made anew when
+    /// somebody asks. Says how many there were.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub async fn retire_eliminations(&self, sha256: Sha256, engine: &str) -> Result<u64, StoreError> {
+        let mut change = self.begin().await?;
+        let retired = sqlx::query("DELETE FROM eliminations WHERE sha256 = ? AND engine <> ?")
+            .bind(&sha256.as_bytes()[..])
+            .bind(engine)
+            .execute(&mut *change)
+            .await?
+            .rows_affected();
+        if retired > 0 {
+            let detail = serde_json::json!({"engine": engine});
+            let told = Change { action: "elimination.retire", subject: sha256.to_string(), detail };
+            append(&mut change, &Actor::Hub, told).await?;
+        }
+        change.commit().await?;
+        Ok(retired)
+    }
+
+    /// All that was found of files of a hash.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn verifications_of(&self, hash: GraphHash) -> Result<Vec<VerificationRow>, StoreError> {
+        let sql = format!("{ROWS} WHERE graph_hash = ? ORDER BY sha256");
+        let rows =
+            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&hash.as_bytes()[..]).fetch_all(&self.readers).await?;
+        rows.iter().map(verification_row).collect()
+    }
+
+    /// Lets the files of a compute be compared again. Says how many there are.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub async fn ask_verification(&self, id: &ComputeId, actor: &Actor) -> Result<u64, StoreError> {
+        let mut change = self.begin().await?;
+        let asked = sqlx::query(
+            "UPDATE verifications SET asked_at = coalesce(asked_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) \
+             WHERE (graph_hash, sha256) IN (SELECT graph_hash, original_sha256 FROM compute_artifacts \
+             WHERE compute_id = ?1 UNION SELECT graph_hash, served_sha256 FROM compute_artifacts WHERE compute_id = ?1)",
+        )
+        .bind(id.as_str())
+        .execute(&mut *change)
+        .await?
+        .rows_affected();
+        let told = Change {
+            action: "compute.verify",
+            subject: id.to_string(),
+            detail: serde_json::json!({"files": asked}),
+        };
+        append(&mut change, actor, told).await?;
+        change.commit().await?;
+        Ok(asked)
+    }
+
+    /// Files that are no program of their graph, with the hash they were served for.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn mismatches(&self) -> Result<Vec<(GraphHash, Sha256)>, StoreError> {
+        let rows = sqlx::query("SELECT graph_hash, sha256 FROM verifications WHERE verdict = 'mismatch'");
+        let rows = rows.fetch_all(&self.readers).await?;
+        let place = "verifications";
+        let pair = |row: &SqliteRow| {
+            Ok((
+                GraphHash::from_bytes(digest(row, "graph_hash", place)?),
+                digest(row, "sha256", place)?.into(),
+            ))
+        };
+        rows.iter().map(pair).collect()
+    }
+
+    /// How many files have each verdict.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn verdicts(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        let rows = sqlx::query("SELECT verdict, count(*) AS files FROM verifications GROUP BY verdict");
+        let rows = rows.fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok((row.try_get("verdict")?, row.try_get("files")?))).collect()
+    }
+}
+
+fn verification_row(row: &SqliteRow) -> Result<VerificationRow, StoreError> {
+    let place = "verifications";
+    let word: String = row.try_get("verdict")?;
+    let verdict = Verdict::ALL.into_iter().find(|verdict| verdict.as_str() == word);
+    let unreadable = || StoreError::Row { place: place.to_owned(), reason: format!("verdict {word:?}") };
+    let optional = |column: &str| -> Result<Option<[u8; 32]>, StoreError> {
+        let bytes: Option<&[u8]> = row.try_get(column)?;
+        bytes.map(|_| digest(row, column, place)).transpose()
+    };
+    Ok(VerificationRow {
+        graph_hash: GraphHash::from_bytes(digest(row, "graph_hash", place)?),
+        sha256: digest(row, "sha256", place)?.into(),
+        verdict: verdict.ok_or_else(unreadable)?,
+        edge_order_digest: optional("edge_order_digest")?.map(EdgeOrderDigest::from_bytes),
+        definition: optional("definition")?.map(Sha256::from),
+        difference: row.try_get("difference")?,
+        engine: row.try_get("engine")?,
+        definitions: row.try_get::<i64, _>("definitions")?.cast_unsigned(),
+        duration_ms: row.try_get::<i64, _>("duration_ms")?.cast_unsigned(),
+        checked_at: row.try_get("checked_at")?,
+        is_asked: row.try_get("is_asked")?,
+    })
+}

@@ -1,0 +1,259 @@
+//! Verification in the background: whenever it is known what a graph is, every file of its hash is held against the
+//! program made anew.
+//!
+//! One file at a time, on a thread of its own that rests as long as it works and waits while jobs run. What was found is
+//! a row, so a new process goes on where the last one ended, and another engine begins anew. What is done about a file
+//! that fits no graph is the registry's business.
+
+mod judge;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use phasic_engine::graph::GraphLimits;
+use phasic_engine::reference::computes;
+use phasic_engine::trace::Progress;
+use phasic_hub_api::GraphHash;
+use phasic_hub_api::jobs::JobState;
+use phasic_hub_api::verification::Verdict;
+use tokio::sync::Notify;
+
+use self::judge::{Judgement, judge};
+use crate::blobs::{BlobError, read_whole};
+use crate::config;
+use crate::hub::{DataDirectory, Hub};
+use crate::metrics;
+use crate::models::{ModelError, Recipe, reference_recipe};
+use crate::store::{JobFilter, StoreError, VerificationRow, VerificationWork};
+use crate::workers::{BrokeOff, Workers};
+
+/// What makes programs anew; part of what is said about each.
+pub const ENGINE: &str = concat!("phasic-engine ", env!("CARGO_PKG_VERSION"));
+
+/// The longest rest between two files.
+const LONGEST_REST: Duration = Duration::from_mins(1);
+
+/// How often it is looked whether jobs have ended.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Definitions of one hash that are tried. They differ only in the order of edges and in weights no parameter changes.
+const MOST_DEFINITIONS: usize = 64;
+
+/// Compares files in the background.
+pub struct Verifier {
+    data: DataDirectory,
+    workers: Workers,
+    models: config::Models,
+    settings: config::Verification,
+    /// Rings when there may be something to do.
+    wake: Notify,
+    stopping: Arc<AtomicBool>,
+}
+
+/// Why a file was not compared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file cannot be read.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    /// A definition cannot be read.
+    #[error("a definition of the graph cannot be read: {0}")]
+    Recipe(#[from] serde_json::Error),
+    /// The comparison broke off.
+    #[error(transparent)]
+    BrokeOff(#[from] BrokeOff),
+}
+
+impl Verifier {
+    /// A verifier of a data directory. Nothing is compared until [`run`](Self::run).
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn new(
+        data: DataDirectory,
+        models: config::Models,
+        settings: config::Verification,
+    ) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let workers = Workers::new("verify", 1)?;
+        Ok(Self {
+            data,
+            workers,
+            models,
+            settings,
+            wake: Notify::new(),
+            stopping: Arc::new(AtomicBool::new(false)),
+        })
+    }
+
+    /// Says that there may be something to do: a graph was submitted, or somebody asks.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Stops what is being compared, when the hub stops; it is begun anew the next time.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Compares whatever is to be compared, now and after every change of the registry. Never ends.
+    pub async fn run(self: Arc<Self>, hub: Arc<Hub>) {
+        let mut renderings = hub.renderings();
+        loop {
+            renderings.mark_unchanged();
+            if let Err(error) = self.pass().await {
+                tracing::error!(%error, "could not look for files to verify");
+            }
+            tokio::select! {
+                () = self.wake.notified() => {}
+                // An error would say that the hub is gone, which we hold ourselves.
+                _ = renderings.changed() => {}
+            }
+        }
+    }
+
+    async fn pass(&self) -> Result<(), StoreError> {
+        let work = self.data.store.verification_work(ENGINE, &built_in()).await?;
+        metrics::Level::VerificationsPending.set(work.len() as f64);
+        for (done, one) in work.iter().enumerate() {
+            self.wait_for_jobs().await?;
+            let begun = Instant::now();
+            match self.verify(*one).await {
+                Ok(Some(row)) => {
+                    if row.verdict == Verdict::Mismatch
+                        && self.data.store.retire_eliminations(row.sha256, ENGINE).await? > 0
+                    {
+                        tracing::info!(sha256 = %row.sha256, "retired a result of another engine");
+                    }
+                    report(&row);
+                    self.data.store.put_verification(&row).await?;
+                }
+                // The hub is stopping.
+                Ok(None) => return Ok(()),
+                Err(VerifyError::Store(error)) => return Err(error),
+                // Lost and rotten files are the scrub's business.
+                Err(error) => tracing::warn!(sha256 = %one.blob.sha256, %error, "could not verify a file"),
+            }
+            metrics::Level::VerificationsPending.set((work.len() - done - 1) as f64);
+            let rest = begun.elapsed().mul_f64(self.settings.rest()).min(LONGEST_REST);
+            tokio::time::sleep(rest).await;
+        }
+        Ok(())
+    }
+
+    /// Jobs are what people wait for.
+    async fn wait_for_jobs(&self) -> Result<(), StoreError> {
+        let filter = JobFilter { state: Some(JobState::Running), limit: 1, ..JobFilter::default() };
+        while !self.data.store.jobs(&filter).await?.is_empty() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// Holds one file against the definitions of its hash, until one fits. `None` when the hub is stopping.
+    ///
+    /// # Errors
+    /// [`VerifyError`].
+    pub async fn verify(&self, work: VerificationWork) -> Result<Option<VerificationRow>, VerifyError> {
+        let begun = Instant::now();
+        let VerificationWork { graph_hash, blob } = work;
+        let definitions = self.data.store.graphs(graph_hash).await?;
+        let known = definitions.len() as u64;
+        let mut recipes: Vec<_> =
+            reference_recipe(graph_hash).into_iter().map(|recipe| (None, recipe)).collect();
+        for row in definitions.into_iter().take(MOST_DEFINITIONS) {
+            let text = match read_whole(&*self.data.blobs, row.recipe).await {
+                Ok(text) => text,
+                // With one definition lost, the others still tell.
+                Err(BlobError::NotFound(_) | BlobError::Damaged(_)) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            recipes
+                .push((Some(row.identity.definition), Recipe::from_json(&String::from_utf8_lossy(&text))?));
+        }
+        let bytes = read_whole(&*self.data.blobs, blob).await?;
+        let (models, memory_bytes) = (self.models.clone(), self.settings.max_memory_bytes.get());
+        let stopping = Arc::clone(&self.stopping);
+        let found = self
+            .workers
+            .run(move || {
+                let mut watch = |_: Progress| {
+                    if stopping.load(Ordering::Relaxed) {
+                        ControlFlow::Break(())
+                    } else {
+                        ControlFlow::Continue(())
+                    }
+                };
+                let mut best = None;
+                for (definition, recipe) in recipes {
+                    let judgement = match recipe.build(&models) {
+                        Ok(graph) if graph.content_hash() == graph_hash => {
+                            judge(&bytes, &graph, graph_hash, memory_bytes, &mut watch)?
+                        }
+                        Ok(_) => continue,
+                        Err(error) => unbuilt(&error),
+                    };
+                    if matches!(judgement.verdict, Verdict::Reproduced | Verdict::Equivalent) {
+                        return Some(Some((definition, judgement)));
+                    }
+                    // What could not be compared may fit after all, so it weighs more than what does not.
+                    if best.is_none() || judgement.verdict == Verdict::TooLarge {
+                        best = Some((None, judgement));
+                    }
+                }
+                Some(best)
+            })
+            .await?;
+        let Some(found) = found else { return Ok(None) };
+        let nothing = || {
+            let difference = Some("no definition of the graph can be read any more".to_owned());
+            (None, Judgement { verdict: Verdict::TooLarge, edge_order_digest: None, difference })
+        };
+        let (definition, judgement) = found.unwrap_or_else(nothing);
+        Ok(Some(VerificationRow {
+            graph_hash,
+            sha256: blob.sha256,
+            verdict: judgement.verdict,
+            edge_order_digest: judgement.edge_order_digest,
+            definition,
+            difference: judgement.difference,
+            engine: ENGINE.to_owned(),
+            definitions: known,
+            duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            checked_at: String::new(),
+            is_asked: false,
+        }))
+    }
+}
+
+/// A definition that builds no graph within today's limits.
+fn unbuilt(error: &ModelError) -> Judgement {
+    let difference = Some(format!("the graph cannot be built here: {error}"));
+    Judgement { verdict: Verdict::TooLarge, edge_order_digest: None, difference }
+}
+
+fn report(row: &VerificationRow) {
+    let VerificationRow { sha256, graph_hash, duration_ms, .. } = row;
+    metrics::verified(row.verdict.as_str());
+    if row.verdict == Verdict::Mismatch {
+        let difference = row.difference.as_deref().unwrap_or_default();
+        tracing::error!(%sha256, %graph_hash, difference, "a file is no program of its graph, and is withdrawn");
+    } else {
+        tracing::info!(%sha256, %graph_hash, verdict = row.verdict.as_str(), duration_ms, "verified a file");
+    }
+}
+
+/// The hashes of the graphs this hub builds itself.
+pub fn built_in() -> Vec<GraphHash> {
+    static HASHES: std::sync::OnceLock<Vec<GraphHash>> = std::sync::OnceLock::new();
+    let hashes = || {
+        let built = computes().iter().filter_map(|compute| compute.build(&GraphLimits::default()).ok());
+        built.map(|graph| graph.content_hash()).collect()
+    };
+    HASHES.get_or_init(hashes).clone()
+}
