@@ -4,8 +4,9 @@
 //! directory ([`store`] for SQL, [`blobs`] for bytes), and renders the [`registry`] once per change; [`listen`]
 //! accepts connections and hands them to [`http`]; [`reference`] eliminates the built-in models; [`models`] builds those
 //! that requests bring, [`evaluate`] computes their numbers and [`jobs`] their eliminations, on the threads of
-//! [`workers`]; [`mirror`] copies an upstream registry, trusting nothing; [`auth`] makes tokens; [`metrics`] counts;
-//! [`upkeep`] keeps the data directory in order; [`verification`] makes the programs of known graphs anew and compares.
+//! [`workers`]; [`mirror`] copies an upstream registry, trusting nothing, through [`fetch`], which goes nowhere it is led
+//! to; [`auth`] makes tokens; [`metrics`] counts; [`upkeep`] keeps the data directory in order; [`verification`] makes the
+//! programs of known graphs anew and compares.
 //!
 //! What goes over the wire is typed in `phasic-hub-api`, and the mathematics is `phasic-engine`'s: neither is here.
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@ pub mod blobs;
 pub mod command;
 pub mod config;
 pub mod evaluate;
+pub mod fetch;
 pub mod http;
 pub mod hub;
 pub mod jobs;

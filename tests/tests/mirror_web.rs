@@ -279,20 +279,30 @@ fn no_entry_leads_away_from_the_upstream() {
 }
 
 #[test]
-fn redirects_are_not_followed() {
+fn redirects_are_followed_within_the_upstream_and_nowhere_else() {
     let place = Place::new();
     let (good, bad) = (kingman(4), kingman(5));
     place.offer(&[("good", &good), ("bad", &bad)]);
+    place.upstream.set("/moved.bin", Reply::ok(&bad.ptdprmc1[..]));
     let canary = Canary::new();
     for status in [301, 302, 303, 307, 308] {
         let elsewhere = format!("http://127.0.0.1:{}/x.bin", canary.port());
         place.upstream.set(&path(&bad), Reply::status(status).with_header("Location", &elsewhere));
         let (_, report) = place.sync();
-        assert!(
-            report.contains("fetch_failed bad") && report.contains("redirects are not followed"),
-            "{report}"
-        );
+        assert!(report.contains("location_refused bad") && report.contains("another port"), "{report}");
         canary.assert_untouched(&elsewhere);
+        place.upstream.take_asked();
+        place.upstream.set(&path(&bad), Reply::status(status).with_header("Location", &path(&bad)));
+        let (_, report) = place.sync();
+        assert!(report.contains("more than 3 redirects"), "{report}");
+        assert_eq!(
+            place.upstream.take_asked(),
+            ["/registry.json", &path(&bad), &path(&bad), &path(&bad), &path(&bad)]
+        );
+        let hub = tempfile::tempdir().unwrap();
+        place.upstream.set(&path(&bad), Reply::status(status).with_header("Location", "../moved.bin"));
+        let (_, report) = sync_from(hub.path(), &place.upstream.url("/"), SETTINGS);
+        assert!(report.contains("2 mirrored, 0 notes"), "{report}");
     }
 }
 

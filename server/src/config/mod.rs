@@ -142,6 +142,8 @@ pub struct Mirror {
     pub connect_timeout_ms: Millis,
     pub idle_timeout_ms: Millis,
     pub file_timeout_ms: Millis,
+    pub min_bytes_per_second: Whole<0, 1_073_741_824>,
+    pub rate_window_ms: Millis,
     pub max_registry_bytes: Whole<1, 1_073_741_824>,
     pub max_artifact_bytes: Whole<1, 1_099_511_627_776>,
 }
@@ -316,6 +318,8 @@ impl Default for Mirror {
             connect_timeout_ms: Millis::of::<10_000>(),
             idle_timeout_ms: Millis::of::<30_000>(),
             file_timeout_ms: Millis::of::<600_000>(),
+            min_bytes_per_second: Whole::of::<1024>(),
+            rate_window_ms: Millis::of::<20_000>(),
             max_registry_bytes: Whole::of::<{ 64 << 20 }>(),
             max_artifact_bytes: Whole::of::<{ 256 << 20 }>(),
         }

@@ -4,7 +4,7 @@ use phasic_engine::artifact::{Checks, Decoded, Format, decode, encode_ptdprmc3, 
 use phasic_engine::trace::Limits;
 use phasic_hub_api::{ArtifactName, GraphHash, Metadata, Sha256};
 
-use super::{Fault, FaultCode, FetchError, Location, Upstream};
+use super::{Fault, FaultCode, Location, Upstream};
 use crate::blobs::{BlobError, BlobStore, StoredBlob, Terms, in_memory};
 use crate::reference::known_graph;
 use crate::store::{ArtifactRow, Role};
@@ -108,12 +108,13 @@ async fn fetch(announced: Announced<'_>, upstream: &Upstream, max_bytes: u64) ->
     }
     let location = Location::read(announced.location, upstream.url())
         .map_err(|error| Fault::new(FaultCode::LocationRefused, error))?;
-    let bytes = upstream.file(&location, size_bytes).await.map_err(|error| match error {
-        FetchError::TooLong { limit_bytes } => {
+    let bytes = upstream.file(&location, size_bytes).await.map_err(|error| match error.passed_bytes() {
+        Some(limit_bytes) => {
             let reason = format!("the file is longer than the {limit_bytes} bytes its entry says");
             Fault::new(FaultCode::WrongSize, reason)
         }
-        error => Fault::new(FaultCode::FetchFailed, error),
+        None if error.is_refusal() => Fault::new(FaultCode::LocationRefused, error),
+        None => Fault::new(FaultCode::FetchFailed, error),
     })?;
     if bytes.len() as u64 != size_bytes {
         let reason = format!("the file has {} bytes, its entry says {size_bytes}", bytes.len());

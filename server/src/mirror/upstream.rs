@@ -10,7 +10,7 @@ use url::Url;
 
 use super::location::Location;
 use super::web::Web;
-use crate::config;
+use crate::{config, fetch};
 
 /// Name of the document within an upstream.
 const DOCUMENT: &str = "registry.json";
@@ -57,21 +57,15 @@ pub enum UpstreamError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// The server answered with something else than 200.
-    #[error("the upstream answered with status {0}{hint}", hint = redirect_hint(*.0))]
-    Status(u16),
-    /// The bytes would not be those that were hashed.
-    #[error("the upstream sends a transformed body (Content-Encoding {0:?})")]
-    Encoding(String),
-    /// More bytes than wanted.
+    /// From the web.
+    #[error(transparent)]
+    Web(#[from] fetch::FetchError),
+    /// A file of a directory is longer than wanted.
     #[error("there are more than {limit_bytes} bytes")]
     TooLong {
         /// What was wanted.
         limit_bytes: u64,
     },
-    /// The connection failed.
-    #[error("{0}")]
-    Connection(String),
     /// The file cannot be read.
     #[error("{}: {source}", path.display())]
     File {
@@ -88,19 +82,26 @@ pub enum FetchError {
     },
 }
 
-fn redirect_hint(status: u16) -> &'static str {
-    if (300..400).contains(&status) { "; redirects are not followed, name the final address" } else { "" }
-}
-
 impl FetchError {
-    pub(super) fn into_too_large(self) -> Result<RegistryError, Self> {
+    /// The limit that was passed, if that is what happened.
+    pub(super) fn passed_bytes(&self) -> Option<u64> {
         match self {
-            Self::TooLong { limit_bytes } => {
-                let limit_bytes = usize::try_from(limit_bytes).unwrap_or(usize::MAX);
-                Ok(RegistryError::TooLarge { size_bytes: limit_bytes.saturating_add(1), limit_bytes })
+            Self::TooLong { limit_bytes } | Self::Web(fetch::FetchError::TooLong { limit_bytes }) => {
+                Some(*limit_bytes)
             }
-            other => Err(other),
+            _ => None,
         }
+    }
+
+    /// Whether the way led to a place that is not fetched from.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Web(fetch::FetchError::Refused(_)))
+    }
+
+    pub(super) fn into_too_large(self) -> Result<RegistryError, Self> {
+        let Some(limit_bytes) = self.passed_bytes() else { return Err(self) };
+        let limit_bytes = usize::try_from(limit_bytes).unwrap_or(usize::MAX);
+        Ok(RegistryError::TooLarge { size_bytes: limit_bytes.saturating_add(1), limit_bytes })
     }
 }
 
@@ -164,7 +165,7 @@ impl Upstream {
     pub async fn document(&self, max_bytes: u64) -> Result<Vec<u8>, FetchError> {
         match self {
             Self::Directory { root, document } => read_file(root, root.join(document), max_bytes).await,
-            Self::Web(web) => web.get(web.document(), max_bytes).await,
+            Self::Web(web) => Ok(web.get(web.document(), max_bytes).await?),
         }
     }
 
@@ -186,9 +187,9 @@ impl Upstream {
                 Err(FetchError::Outside { path: root.clone() })
             }
             (Self::Web(web), Location::Relative(segments)) => {
-                web.get(&web.relative(segments), max_bytes).await
+                Ok(web.get(&web.relative(segments), max_bytes).await?)
             }
-            (Self::Web(web), Location::SameOrigin(url)) => web.get(url, max_bytes).await,
+            (Self::Web(web), Location::SameOrigin(url)) => Ok(web.get(url, max_bytes).await?),
         }
     }
 }
