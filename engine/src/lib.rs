@@ -9,6 +9,7 @@ pub mod document;
 pub mod graph;
 pub mod model;
 pub mod plan;
+pub mod progress;
 pub mod reference;
 pub mod state_space;
 pub mod trace;

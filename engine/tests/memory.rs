@@ -40,7 +40,45 @@ fn memory_stays_within_what_is_promised() {
     a_million_edges_take_at_most_64_mb_beyond_their_coefficients();
     eliminations_stay_within_their_budget();
     decoding_allocates_at_most_twice_the_file();
+    analyses_stay_within_their_budget();
     replays_of_a_plan_allocate_nothing();
+}
+
+/// Vertices in a row that lead to their neighbours, with a different rate each, and every hundredth to all in reach.
+fn strip(vertices: u32) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=vertices {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for from in 1..vertices {
+        let reach = if from % 100 == 0 { 50 } else { 2 };
+        for to in (from.saturating_sub(reach).max(1)..=vertices.min(from + reach)).filter(|&to| to != from) {
+            builder.add_edge(from, to, Rate::Coefficients(&[f64::from(from) + 1.0 / f64::from(to)])).unwrap();
+        }
+    }
+    builder.finish()
+}
+
+fn analyses_stay_within_their_budget() {
+    for graph in [dense(120), strip(5000)] {
+        let hash = graph.content_hash();
+        let (whole, plan) = peak_bytes(|| Plan::analyze(&graph, &plan::Limits::default()).unwrap());
+        let file = plan.encode(&hash);
+        drop(plan);
+        for budget in [whole / 8, whole / 2, whole, 2 * whole, 4 * whole, 16 * whole] {
+            let limits = plan::Limits::default().with_memory_bytes(budget);
+            // The analysis, and then a program from it: the budget once for each.
+            let (peak, made) = peak_bytes(|| Plan::analyze(&graph, &limits).map(drop));
+            assert!(peak <= budget + 4096, "analysis: budget {budget}, peak {peak}");
+            assert!(made.is_ok() || budget < 4 * whole, "{made:?}");
+            let (peak, made) = peak_bytes(|| plan::lower(&graph, &limits).map(drop));
+            assert!(peak <= 2 * budget + 4096, "lowering: budget {budget}, peak {peak}");
+            assert!(matches!(made, Ok(()) | Err(plan::AnalysisError::Memory { .. })), "{made:?}");
+            let (peak, _) = peak_bytes(|| Plan::decode(&file, &limits).map(drop));
+            assert!(peak <= budget + 4096, "reading: budget {budget}, peak {peak}");
+        }
+    }
 }
 
 fn replays_of_a_plan_allocate_nothing() {

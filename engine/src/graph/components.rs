@@ -3,6 +3,8 @@
 //! Order matters here: components come in completion order and members in pop order, as phasic's elimination needs
 //! them (artifact specification, section 5).
 
+use std::convert::Infallible;
+
 use super::{Graph, START};
 
 /// The strongly connected components of a graph, or of the part that was searched.
@@ -55,13 +57,14 @@ pub fn strongly_connected_from_start(graph: &Graph) -> Components {
 
 fn collect(graph: &Graph, roots: std::ops::Range<u32>) -> Components {
     let (mut vertices, mut ends) = (Vec::new(), Vec::new());
-    let numbers = visit_components(graph, roots, |members, numbers| {
+    let visited = visit_components(graph, roots, &mut |members: &[u32], numbers: &mut Numbers| {
         for &member in members.iter().rev() {
             numbers.set(member, ends.len() as u32);
             vertices.push(member);
         }
         ends.push(vertices.len() as u32);
     });
+    let Ok(numbers) = visited;
     let component_of =
         (0..graph.vertex_count()).map(|vertex| numbers.get(vertex).unwrap_or(UNSEEN)).collect();
     Components { vertices, ends, component_of }
@@ -100,16 +103,40 @@ struct Call {
     next: u32,
 }
 
-/// Shows the components of what `roots` reach to `visit`, sinks first: members in the order of discovery, its root
-/// first. `visit` gives each of them a number.
+/// Is shown components as they are found, and may stop the search.
+pub(crate) trait Visitor {
+    /// Why the search was stopped.
+    type Stop;
+
+    /// A component is complete: gives each of its members a number. They come in the order of discovery, the root first.
+    fn component(&mut self, members: &[u32], numbers: &mut Numbers) -> Result<(), Self::Stop>;
+
+    /// The edges of a vertex, this many, have been followed.
+    fn followed(&mut self, edges: u32) -> Result<(), Self::Stop>;
+}
+
+impl<F: FnMut(&[u32], &mut Numbers)> Visitor for F {
+    type Stop = Infallible;
+
+    fn component(&mut self, members: &[u32], numbers: &mut Numbers) -> Result<(), Infallible> {
+        self(members, numbers);
+        Ok(())
+    }
+
+    fn followed(&mut self, _: u32) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// Shows the components of what `roots` reach to a visitor, sinks first.
 ///
 /// One pass over the edges; 4 bytes a vertex, 4 more for each one reached, and 16 for each vertex of the longest path
 /// that is followed.
-pub(crate) fn visit_components(
+pub(crate) fn visit_components<V: Visitor>(
     graph: &Graph,
     roots: std::ops::Range<u32>,
-    mut visit: impl FnMut(&[u32], &mut Numbers),
-) -> Numbers {
+    visitor: &mut V,
+) -> Result<Numbers, V::Stop> {
     let Graph { edge_start, targets, .. } = graph;
     let mut numbers = Numbers(vec![0; graph.vertex_count() as usize]);
     let room = numbers.0.len().min(64);
@@ -146,9 +173,10 @@ pub(crate) fn visit_components(
                 call = enter(target, &mut numbers, &mut stack);
                 continue;
             }
+            visitor.followed(end - edge_start[call.vertex as usize])?;
             if call.low == call.place {
                 let members = stack.iter().rposition(|&member| member == call.vertex).unwrap_or_default();
-                visit(&stack[members..], &mut numbers);
+                visitor.component(&stack[members..], &mut numbers)?;
                 stack.truncate(members);
             }
             let Some(mut caller) = calls.pop() else { break };
@@ -156,5 +184,5 @@ pub(crate) fn visit_components(
             call = caller;
         }
     }
-    numbers
+    Ok(numbers)
 }

@@ -24,7 +24,7 @@ pub use identity::{EdgeOrderDigest, GraphHash, ParseDigestError};
 pub use limits::GraphLimits;
 pub use weights::WeightError;
 
-pub(crate) use components::{Numbers, visit_components};
+pub(crate) use components::{Numbers, Visitor, visit_components};
 pub(crate) use identity::compare_coefficients;
 
 use std::ops::Range;

@@ -5,9 +5,11 @@
 
 use super::forms::{Draft, Interner};
 use super::ordering::Ordering;
+use super::pace::Pace;
 use super::pattern::{Tails, factor_pattern};
-use super::{AnalysisError, Limits, Plan};
-use crate::graph::{Graph, Numbers, START, visit_components};
+use super::{AnalysisError, Plan};
+use crate::graph::{Graph, Numbers, START, Visitor, visit_components};
+use crate::progress::Phase;
 
 /// Lists of numbers one after the other.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -88,7 +90,8 @@ pub(super) enum Scope {
 /// The number of absorbing vertices, which have no position.
 const ABSORBING: u32 = (1 << 31) - 1;
 
-pub(super) fn analyze(graph: &Graph, limits: &Limits, scope: Scope) -> Result<Plan, AnalysisError> {
+pub(super) fn analyze(graph: &Graph, scope: Scope, pace: &mut Pace<'_>) -> Result<Plan, AnalysisError> {
+    pace.check_memory(0, 0)?;
     let mut plan = Plan {
         vertex_count: graph.vertex_count(),
         param_length: graph.param_length() as u32,
@@ -97,37 +100,61 @@ pub(super) fn analyze(graph: &Graph, limits: &Limits, scope: Scope) -> Result<Pl
         state_length: graph.state_length(),
         ..Plan::empty()
     };
-    let (numbers, entries) = give_positions(graph, scope, &mut plan);
-    collect_edges(graph, &numbers, &mut plan)?;
+    let (numbers, entries) = give_positions(graph, scope, &mut plan, pace)?;
+    collect_edges(graph, &numbers, &mut plan, pace)?;
     drop(numbers);
     let tails = match scope {
         Scope::FromStart => Tails::Full,
         // For a program whose every entry is a command.
         Scope::Whole => Tails::Exact,
     };
-    factor_pattern(&mut plan, entries, tails, limits)?;
+    factor_pattern(&mut plan, entries, tails, pace)?;
     Ok(plan)
 }
 
 /// Finds the order of elimination, sinks first, and the blocks. Vertices are numbered by their positions.
 ///
 /// Beside the numbers: how many entries the factors will have at most above the diagonal.
-fn give_positions(graph: &Graph, scope: Scope, plan: &mut Plan) -> (Numbers, u64) {
+fn give_positions(
+    graph: &Graph,
+    scope: Scope,
+    plan: &mut Plan,
+    pace: &mut Pace<'_>,
+) -> Result<(Numbers, u64), AnalysisError> {
     let roots = match scope {
         Scope::FromStart => START..START + 1,
         Scope::Whole => START..graph.vertex_count(),
     };
-    let mut ordering = Ordering::default();
-    let Plan { vertices: order, absorbing, block_end, component_count, .. } = plan;
-    order.reserve_exact(graph.vertex_count() as usize);
-    let numbers = visit_components(graph, roots, |members, numbers| {
+    pace.begin(Phase::Ordering);
+    plan.vertices.reserve_exact(graph.vertex_count() as usize);
+    let mut positions = Positions { graph, plan, ordering: Ordering::default(), pace };
+    let numbers = visit_components(graph, roots, &mut positions)?;
+    let entries = positions.ordering.entries();
+    plan.vertices.shrink_to_fit();
+    Ok((numbers, entries))
+}
+
+/// Gives positions to components as they are found.
+struct Positions<'a, 'o> {
+    graph: &'a Graph,
+    plan: &'a mut Plan,
+    ordering: Ordering,
+    pace: &'a mut Pace<'o>,
+}
+
+impl Visitor for Positions<'_, '_> {
+    type Stop = AnalysisError;
+
+    fn component(&mut self, members: &[u32], numbers: &mut Numbers) -> Result<(), AnalysisError> {
+        let Self { graph, plan, ordering, pace } = self;
+        let Plan { vertices: order, absorbing, block_end, component_count, .. } = &mut **plan;
         if let [vertex] = *members
             && vertex != START
             && graph.is_absorbing(vertex)
         {
             numbers.set(vertex, ABSORBING);
             absorbing.push(vertex);
-            return;
+            return Ok(());
         }
         let first = order.len();
         for &vertex in members.iter().rev() {
@@ -136,7 +163,7 @@ fn give_positions(graph: &Graph, scope: Scope, plan: &mut Plan) -> (Numbers, u64
         }
         let cyclic = members.len() > 1;
         if members.len() > 2 {
-            ordering.improve(graph, numbers, first as u32, &mut order[first..]);
+            ordering.improve(graph, numbers, first as u32, &mut order[first..], pace)?;
         }
         *component_count += 1;
         let end = order.len() as u32;
@@ -144,13 +171,23 @@ fn give_positions(graph: &Graph, scope: Scope, plan: &mut Plan) -> (Numbers, u64
             Some(last) if !last.1 && !cyclic => last.0 = end,
             _ => block_end.push((end, cyclic)),
         }
-    });
-    order.shrink_to_fit();
-    (numbers, ordering.entries())
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn followed(&mut self, edges: u32) -> Result<(), AnalysisError> {
+        self.pace.step(edges as usize + 1, self.plan.vertices.len())
+    }
 }
 
 /// Edges by position: those inside the component, those to components solved before, and the sum of those that end.
-fn collect_edges(graph: &Graph, numbers: &Numbers, plan: &mut Plan) -> Result<(), AnalysisError> {
+fn collect_edges(
+    graph: &Graph,
+    numbers: &Numbers,
+    plan: &mut Plan,
+    pace: &mut Pace<'_>,
+) -> Result<(), AnalysisError> {
+    pace.begin(Phase::Collecting);
     let unit = if graph.was_dph() { graph.unit_weights() } else { Vec::new() };
     let mut weigher =
         Weigher { graph, unit, draft: Draft::default(), interner: Interner::default(), nothing: None };
@@ -168,7 +205,10 @@ fn collect_edges(graph: &Graph, numbers: &Numbers, plan: &mut Plan) -> Result<()
         // Edges to positions from here on stay in the component; a single vertex has none.
         let first = if cyclic { begin } else { ABSORBING };
         for &vertex in &plan.vertices[at..end as usize] {
-            let begin = graph.edge_range(vertex).start as u64;
+            let edges = graph.edge_range(vertex);
+            pace.step(edges.len() * (1 + graph.param_length()), plan.exit_forms.len())?;
+            pace.check_memory(weigher.interner.memory_bytes(), plan.exit_forms.len())?;
+            let begin = edges.start as u64;
             bundle.clear();
             bundle.extend(
                 graph

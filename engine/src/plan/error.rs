@@ -4,9 +4,9 @@
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AnalysisError {
-    /// The pattern of the factors would pass the memory limit.
+    /// The analysis, or the program made from it, would pass the memory limit.
     #[error(
-        "the factors of this graph, or its program, need more than the {budget_bytes} bytes allowed ({done} of {vertices} vertices \
+        "analysing this graph needs more than the {budget_bytes} bytes of memory allowed ({done} of {vertices} vertices \
          done); raise the limit or use a smaller model"
     )]
     Memory {
@@ -26,6 +26,27 @@ pub enum AnalysisError {
         /// The limit.
         limit: u64,
         /// Vertices done when it was passed.
+        done: usize,
+        /// Vertices in all.
+        vertices: usize,
+    },
+    /// Finding an order of elimination would take more steps than the elimination may.
+    #[error(
+        "ordering this graph takes more steps than the {limit} multiply-adds allowed ({done} of {vertices} vertices done); \
+         raise the limit or use a smaller model"
+    )]
+    Ordering {
+        /// The limit.
+        limit: u64,
+        /// Vertices done when it was passed.
+        done: usize,
+        /// Vertices in all.
+        vertices: usize,
+    },
+    /// The observer cancelled.
+    #[error("the analysis was cancelled ({done} of {vertices} vertices done)")]
+    Cancelled {
+        /// Vertices that the phase at hand was done with.
         done: usize,
         /// Vertices in all.
         vertices: usize,

@@ -11,14 +11,18 @@ use sha2::{Digest, Sha256};
 
 use super::analysis::Lists;
 use super::forms::Forms;
+use super::pace::Pace;
 use super::pattern::{Tails, factor_pattern};
 use super::varint::{Source, put, put_float, put_signed};
 use super::{AnalysisError, Limits, Plan};
 use crate::graph::{GraphHash, START};
+use crate::progress::Observer;
 
 const MAGIC: &[u8; 8] = b"PHPLAN01";
 const BODY: usize = 40;
 const CHECKSUM: usize = 32;
+/// Bytes of a checksum between looks at whether to go on.
+const CHECKED_AT_ONCE: usize = 1 << 16;
 
 /// Why a file is no plan that may be used.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -102,25 +106,43 @@ impl Plan {
     /// # Errors
     /// [`PlanFileError`], with the place of the fault.
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<(GraphHash, Self), PlanFileError> {
-        let (hash, content) = open(bytes)?;
+        Self::decode_watched(bytes, limits, &mut ())
+    }
+
+    /// As [`decode`](Self::decode), for an observer that may stop it.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), and [`AnalysisError::Cancelled`] as [`PlanFileError::Limits`].
+    pub fn decode_watched(
+        bytes: &[u8],
+        limits: &Limits,
+        observer: &mut impl Observer,
+    ) -> Result<(GraphHash, Self), PlanFileError> {
+        let mut pace = Pace::for_file(limits, observer, bytes.len());
+        let (hash, content) = open(bytes, &mut pace)?;
         let mut source = Source::new(content, BODY);
-        let mut plan = read_head(&mut source, limits)?;
-        read_edges(&mut source, &mut plan)?;
+        let mut plan = read_head(&mut source, limits, &mut pace)?;
+        read_edges(&mut source, &mut plan, &mut pace)?;
         if source.remaining() > 0 {
             return Err(PlanFileError::OutOfRange { offset: source.offset(), what: "end" });
         }
-        factor_pattern(&mut plan, 0, Tails::Full, limits)?;
+        factor_pattern(&mut plan, 0, Tails::Full, &mut pace)?;
         Ok((hash, plan))
     }
 }
 
 /// The hash a file says it is for, and all of it before the checksum, which is right.
-pub(super) fn open(bytes: &[u8]) -> Result<(GraphHash, &[u8]), PlanFileError> {
+pub(super) fn open<'b>(bytes: &'b [u8], pace: &mut Pace<'_>) -> Result<(GraphHash, &'b [u8]), PlanFileError> {
     if bytes.len() < BODY + CHECKSUM || bytes[..8] != *MAGIC {
         return Err(PlanFileError::NotAPlan);
     }
     let (content, checksum) = bytes.split_at(bytes.len() - CHECKSUM);
-    if Sha256::digest(content)[..] != *checksum {
+    let mut found = Sha256::new();
+    for part in content.chunks(CHECKED_AT_ONCE) {
+        pace.step(part.len(), 0)?;
+        found.update(part);
+    }
+    if found.finalize()[..] != *checksum {
         return Err(PlanFileError::Checksum);
     }
     let mut hash = [0; 32];
@@ -157,14 +179,15 @@ fn put_edges(out: &mut Vec<u8>, at: usize, columns: &[u32], forms: &[u32], next_
     }
 }
 
-fn read_head(source: &mut Source<'_>, limits: &Limits) -> Result<Plan, PlanFileError> {
+fn read_head(source: &mut Source<'_>, limits: &Limits, pace: &mut Pace<'_>) -> Result<Plan, PlanFileError> {
     // Reward vectors and answers have one number for each vertex.
     let vertex_count = source.take_below(limits.memory_bytes / 8, "number of vertices")?;
     let param_length = source.take_below(limits.memory_bytes / 8, "number of parameters")?;
     let discrete = source.take_below(2, "flag for discrete time")? == 1;
+    pace.check_memory(u64::from(vertex_count) / 8, 0)?;
     let mut seen = SeenVertices::new(vertex_count);
-    let vertices = seen.read(source)?;
-    let absorbing = seen.read(source)?;
+    let vertices = seen.read(source, pace)?;
+    let absorbing = seen.read(source, pace)?;
     if vertices.iter().filter(|&&vertex| vertex == START).count() != 1 {
         return Err(PlanFileError::Inconsistent { detail: "the start is not among its vertices" });
     }
@@ -181,7 +204,8 @@ fn read_head(source: &mut Source<'_>, limits: &Limits) -> Result<Plan, PlanFileE
     if end as usize != plan.vertices.len() {
         return Err(PlanFileError::Inconsistent { detail: "its blocks do not cover its vertices" });
     }
-    plan.forms = Forms::decode(source, param_length)?;
+    pace.set_vertices(plan.vertices.len());
+    plan.forms = Forms::decode(source, param_length, pace)?;
     Ok(plan)
 }
 
@@ -206,11 +230,12 @@ impl SeenVertices {
         new
     }
 
-    fn read(&mut self, source: &mut Source<'_>) -> Result<Vec<u32>, PlanFileError> {
+    fn read(&mut self, source: &mut Source<'_>, pace: &mut Pace<'_>) -> Result<Vec<u32>, PlanFileError> {
         let count = source.take_count("number of vertices")?;
         let mut vertices = Vec::with_capacity(count);
         let mut before = [0_i64, 0];
         for _ in 0..count {
+            pace.step(1, 0)?;
             let offset = source.offset();
             before = [before[1], before[0].saturating_add(source.take_signed()?)];
             match u32::try_from(before[1]) {
@@ -222,7 +247,7 @@ impl SeenVertices {
     }
 }
 
-fn read_edges(source: &mut Source<'_>, plan: &mut Plan) -> Result<(), PlanFileError> {
+fn read_edges(source: &mut Source<'_>, plan: &mut Plan, pace: &mut Pace<'_>) -> Result<(), PlanFileError> {
     let mut forms = FormReader { next_new: 0, count: plan.forms.count() as u32 };
     let positions = plan.vertices.len();
     (plan.inner, plan.outer) = (Lists::with_room(positions), Lists::with_room(positions));
@@ -239,6 +264,7 @@ fn read_edges(source: &mut Source<'_>, plan: &mut Plan) -> Result<(), PlanFileEr
             let inner = plan.inner.items.len() - plan.inner_forms.len();
             forms.read_many(source, inner, &mut plan.inner_forms)?;
             plan.exit_forms.push(forms.read(source)?);
+            pace.step(1 + outer + inner, at)?;
         }
     }
     if forms.next_new != forms.count {
@@ -326,7 +352,7 @@ impl Forms {
         }
     }
 
-    fn decode(source: &mut Source<'_>, parameters: u32) -> Result<Self, PlanFileError> {
+    fn decode(source: &mut Source<'_>, parameters: u32, pace: &mut Pace<'_>) -> Result<Self, PlanFileError> {
         // A form without terms names parameter 0, even where there is none.
         let below = u64::from(parameters.max(1));
         let mut forms = Self::default();
@@ -334,6 +360,7 @@ impl Forms {
             let constant = source.take_float()?;
             let parameter = source.take_below(below, "parameter")?;
             forms.push_head(constant, parameter, source.take_float()?);
+            pace.step(1, 0)?;
         }
         let count = forms.count() as u64;
         let mut form = 0_u64;
@@ -341,6 +368,7 @@ impl Forms {
             form += u64::from(source.take_below(count - form.min(count), "form")?);
             let parameter = source.take_below(below, "parameter")?;
             forms.push_further(form as u32, parameter, source.take_float()?);
+            pace.step(1, 0)?;
         }
         Ok(forms)
     }

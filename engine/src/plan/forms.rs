@@ -117,6 +117,12 @@ impl Interner {
         }
     }
 
+    /// Bytes held at most, also while a list grows.
+    #[inline(always)]
+    pub(super) fn memory_bytes(&self) -> u64 {
+        80 * self.forms.constants.len() as u64 + 48 * self.forms.further.len() as u64
+    }
+
     pub(super) fn finish(self) -> Forms {
         let mut forms = self.forms;
         forms.constants.shrink_to_fit();

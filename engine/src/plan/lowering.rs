@@ -10,8 +10,10 @@
 use hashbrown::HashMap;
 
 use super::analysis::{self, Scope};
+use super::pace::Pace;
 use super::{AnalysisError, Limits, Plan};
 use crate::graph::{Graph, START};
+use crate::progress::{Observer, Phase};
 use crate::trace::{Command, Input, Trace};
 
 /// Lowers our elimination of a graph to phasic's commands.
@@ -21,7 +23,7 @@ use crate::trace::{Command, Input, Trace};
 /// memory are those of an analysis plus 16 bytes a command.
 ///
 /// # Errors
-/// As [`Plan::analyze`]; the memory limit holds for the pattern and for the multiply-adds of the program, each.
+/// As [`Plan::analyze`]; the memory limit holds for the analysis, and then for the program beside the plan.
 ///
 /// ```
 /// use phasic_engine::graph::{GraphBuilder, Rate, START};
@@ -41,19 +43,45 @@ use crate::trace::{Command, Input, Trace};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn lower(graph: &Graph, limits: &Limits) -> Result<Trace, AnalysisError> {
-    let plan = analysis::analyze(graph, limits, Scope::Whole)?;
+    lower_watched(graph, limits, &mut ())
+}
+
+/// As [`lower`], for an observer that may stop it.
+///
+/// # Errors
+/// As [`lower`], and [`AnalysisError::Cancelled`].
+pub fn lower_watched(
+    graph: &Graph,
+    limits: &Limits,
+    observer: &mut impl Observer,
+) -> Result<Trace, AnalysisError> {
+    let mut pace = Pace::new(limits, observer, graph.vertex_count() as usize, graph.edge_count() as usize);
+    let plan = analysis::analyze(graph, Scope::Whole, &mut pace)?;
+    pace.begin(Phase::Lowering);
     // At least a command for each multiply-add.
-    if plan.multiply_adds.saturating_mul(size_of::<Command>() as u64) > limits.memory_bytes {
-        let (done, vertices) = (plan.vertices.len(), plan.vertices.len());
-        return Err(AnalysisError::Memory { budget_bytes: limits.memory_bytes, done, vertices });
-    }
+    let positions = plan.vertices.len();
+    pace.check_memory(plan.multiply_adds.saturating_mul(size_of::<Command>() as u64), 0)?;
     let mut program = Program::new(graph, &plan);
+    program.make_room(2 * graph.vertex_count() as usize, &pace, 0)?;
     program.clear_what_earns_nothing();
     for block in plan.blocks() {
+        program.begin_component();
+        for at in block.range.clone() {
+            let most = program.most_commands(at);
+            program.make_room(most, &pace, at)?;
+            if block.cyclic {
+                program.eliminate(at, &block.range);
+            } else {
+                program.single(at);
+            }
+            pace.step(most, at)?;
+        }
         if block.cyclic {
-            program.eliminate_component(block.range.clone());
-        } else {
-            block.range.clone().for_each(|at| program.single(at));
+            let entries =
+                plan.upper.range(block.range.start).start..plan.upper.range(block.range.end - 1).end;
+            program.make_room(entries.len(), &pace, positions)?;
+            program.substitute_back(block.range);
+            pace.step(entries.len(), positions)?;
         }
     }
     Ok(program.finish())
@@ -97,7 +125,7 @@ impl<'a> Program<'a> {
             position,
             next_slot: 1,
             commands: Vec::new(),
-            inputs: Vec::new(),
+            inputs: Vec::with_capacity(graph.edge_count() as usize),
             upper: HashMap::new(),
             exits,
             one: None,
@@ -105,6 +133,23 @@ impl<'a> Program<'a> {
             shared: HashMap::new(),
             may_share,
         }
+    }
+
+    /// Makes room for so many further commands, if there may be any.
+    fn make_room(&mut self, commands: usize, pace: &Pace<'_>, at: usize) -> Result<(), AnalysisError> {
+        // The table of a component is there twice while it grows.
+        let table = 3 * size_of::<((u32, u32), u32)>() * self.upper.capacity();
+        pace.make_room(&mut self.commands, commands, table as u64, at)
+    }
+
+    /// No fewer commands than a position takes.
+    fn most_commands(&self, at: usize) -> usize {
+        let plan = self.plan;
+        let products = |&row: &u32| 1 + plan.upper.range(row as usize).len();
+        let (by, left) = (plan.lower.of(at), plan.upper.of(at).len());
+        let degree = self.graph.edge_range(plan.vertices[at]).len();
+        // For each product a slot may have to be cleared; for each edge a slot, the edge, and a row.
+        2 * by.iter().map(products).sum::<usize>() + by.len() + 4 * (left + degree) + 8
     }
 
     fn finish(self) -> Trace {
@@ -249,22 +294,26 @@ impl<'a> Program<'a> {
         slot
     }
 
-    fn eliminate_component(&mut self, range: std::ops::Range<usize>) {
-        let (first, end) = (range.start as u32, range.end as u32);
+    fn begin_component(&mut self) {
         self.upper.clear();
-        for at in range.clone() {
-            let edges = self.edges(at);
-            let (inside, outside): (Vec<_>, Vec<_>) =
-                edges.into_iter().partition(|&(to, _)| (first..end).contains(&to));
-            let exit = self.sum_and_follow(at, &outside);
-            let mut work: HashMap<u32, u32> = HashMap::new();
-            for group in inside.chunk_by(|a, b| a.0 == b.0) {
-                work.insert(group[0].0, self.sum(group));
-            }
-            self.reduce(at, exit, &mut work);
-            self.scale(at, exit, &work);
+    }
+
+    /// Eliminates a position of a component.
+    fn eliminate(&mut self, at: usize, component: &std::ops::Range<usize>) {
+        let edges = self.edges(at);
+        let (inside, outside): (Vec<_>, Vec<_>) =
+            edges.into_iter().partition(|&(to, _)| component.contains(&(to as usize)));
+        let exit = self.sum_and_follow(at, &outside);
+        let mut work: HashMap<u32, u32> = HashMap::new();
+        for group in inside.chunk_by(|a, b| a.0 == b.0) {
+            work.insert(group[0].0, self.sum(group));
         }
-        for at in range.rev() {
+        self.reduce(at, exit, &mut work);
+        self.scale(at, exit, &work);
+    }
+
+    fn substitute_back(&mut self, component: std::ops::Range<usize>) {
+        for at in component.rev() {
             for &column in self.plan.upper.of(at) {
                 let multiplier = self.upper[&(at as u32, column)];
                 self.row(at, column, multiplier);

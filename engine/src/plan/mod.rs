@@ -24,8 +24,10 @@ mod forms;
 mod joint;
 mod kernel;
 mod lane;
+mod limits;
 mod lowering;
 mod ordering;
+mod pace;
 mod pattern;
 mod process;
 mod resolvent;
@@ -39,7 +41,8 @@ pub use at::At;
 pub use batch::Batch;
 pub use error::{AnalysisError, BatchError, EvaluationError};
 pub use file::PlanFileError;
-pub use lowering::lower;
+pub use limits::Limits;
+pub use lowering::{lower, lower_watched};
 pub use rewarded::Rewarded;
 pub use verification::PlanVerificationError;
 
@@ -47,44 +50,13 @@ pub(crate) use resolvent::Complex8;
 
 use analysis::Lists;
 use forms::Forms;
+use pace::Pace;
 use schedule::Schedule;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::graph::Graph;
-
-/// Bounds on one analysis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Most bytes of the elimination's pattern: 4 for every entry of the factors.
-    pub memory_bytes: u64,
-    /// Most multiply-adds of one elimination.
-    pub multiply_adds: u64,
-}
-
-impl Default for Limits {
-    /// 4 GiB, and 2^37 multiply-adds: about a minute.
-    fn default() -> Self {
-        Self { memory_bytes: 4 << 30, multiply_adds: 1 << 37 }
-    }
-}
-
-impl Limits {
-    /// These limits with another memory budget, in bytes.
-    #[must_use]
-    pub fn with_memory_bytes(mut self, memory_bytes: u64) -> Self {
-        self.memory_bytes = memory_bytes;
-        self
-    }
-
-    /// These limits with another bound on the multiply-adds of one elimination.
-    #[must_use]
-    pub fn with_multiply_adds(mut self, multiply_adds: u64) -> Self {
-        self.multiply_adds = multiply_adds;
-        self
-    }
-}
+use crate::progress::Observer;
 
 /// The analysed form of a graph: everything about its elimination that does not depend on θ.
 ///
@@ -176,9 +148,36 @@ impl Plan {
     /// elimination (one step per multiply-add of a numeric one). Deterministic.
     ///
     /// # Errors
-    /// [`AnalysisError`] when the pattern would pass the memory limit, or an edge cannot be weighed by θ.
+    /// [`AnalysisError`] when it would pass a limit, before it does, or an edge cannot be weighed by θ.
     pub fn analyze(graph: &Graph, limits: &Limits) -> Result<Self, AnalysisError> {
-        analysis::analyze(graph, limits, analysis::Scope::FromStart)
+        Self::analyze_watched(graph, limits, &mut ())
+    }
+
+    /// As [`analyze`](Self::analyze), for an observer that may stop it.
+    ///
+    /// # Errors
+    /// As [`analyze`](Self::analyze), and [`AnalysisError::Cancelled`].
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use phasic_engine::graph::GraphLimits;
+    /// use phasic_engine::plan::{AnalysisError, Limits, Plan};
+    /// use phasic_engine::progress::Progress;
+    ///
+    /// let graph = phasic_engine::reference::computes()[0].build(&GraphLimits::default())?;
+    /// let mut stop = |_: Progress| ControlFlow::Break(());
+    /// let stopped = Plan::analyze_watched(&graph, &Limits::default(), &mut stop);
+    /// assert!(matches!(stopped, Err(AnalysisError::Cancelled { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn analyze_watched(
+        graph: &Graph,
+        limits: &Limits,
+        observer: &mut impl Observer,
+    ) -> Result<Self, AnalysisError> {
+        let mut pace =
+            Pace::new(limits, observer, graph.vertex_count() as usize, graph.edge_count() as usize);
+        analysis::analyze(graph, analysis::Scope::FromStart, &mut pace)
     }
 
     /// Parameters that θ must have.

@@ -1,8 +1,10 @@
 //! The pattern of the factors: what fills in, found without looking at any number.
 
 use super::analysis::Lists;
+use super::pace::Pace;
 use super::schedule::Schedule;
-use super::{AnalysisError, Limits, Plan};
+use super::{AnalysisError, Plan};
+use crate::progress::Phase;
 
 /// Shorter tails are not worth entries that are always zero.
 const SHORTEST_TAIL: usize = 32;
@@ -29,9 +31,11 @@ pub(super) fn factor_pattern(
     plan: &mut Plan,
     room: u64,
     tails: Tails,
-    limits: &Limits,
+    pace: &mut Pace<'_>,
 ) -> Result<(), AnalysisError> {
+    pace.begin(Phase::Filling);
     let positions = plan.vertices.len();
+    let beside = plan.forms.size_bytes() as u64;
     let mut rows = Rows {
         lower: Lists::with_room(positions),
         upper: Lists::with_room(positions),
@@ -39,8 +43,9 @@ pub(super) fn factor_pattern(
         mark: Vec::new(),
         words: Vec::new(),
         multiply_adds: 0,
+        beside,
     };
-    if room <= limits.memory_bytes / 8 {
+    if pace.has_room(beside.saturating_add(room.saturating_mul(8))) {
         rows.lower.items.reserve_exact(room as usize);
         rows.upper.items.reserve_exact(room as usize);
     }
@@ -51,19 +56,20 @@ pub(super) fn factor_pattern(
             begin = end;
             continue;
         }
-        rows.begin_block((end - begin) as usize);
+        let count = (end - begin) as usize;
+        rows.begin_block(count);
         for at in begin as usize..end as usize {
-            rows.add(at, begin as usize, plan.inner.of(at));
-            rows.check(limits, at, positions)?;
+            rows.make_room(count, count, pace, at)?;
+            let steps = rows.add(at, begin as usize, plan.inner.of(at));
+            pace.step(steps, at)?;
+            pace.check_multiply_adds(rows.multiply_adds, at)?;
         }
         if tails == Tails::Full {
-            rows.fill_in_tail(begin as usize, end as usize);
-            rows.check(limits, end as usize, positions)?;
+            rows.fill_in_tail(begin as usize, end as usize, pace)?;
         }
         begin = end;
     }
-    rows.lower.items.shrink_to_fit();
-    rows.upper.items.shrink_to_fit();
+    rows.shrink(pace);
     (plan.lower, plan.upper) = (rows.lower, rows.upper);
     plan.multiply_adds = rows.multiply_adds;
     plan.schedule = Schedule::new(plan);
@@ -81,6 +87,8 @@ struct Rows {
     /// A bit for each row of the block, all 0 between sorts.
     words: Vec<u64>,
     multiply_adds: u64,
+    /// Bytes of the plan beside the factors that its vertices and edges do not account for.
+    beside: u64,
 }
 
 impl Rows {
@@ -97,8 +105,9 @@ impl Rows {
         self.words.resize(self.words.len().max(count.div_ceil(64)), 0);
     }
 
-    /// Adds the row at a position of the block that begins at `first`; its edges come in order.
-    fn add(&mut self, at: usize, first: usize, edges: &[u32]) {
+    /// Adds the row at a position of the block that begins at `first`; its edges come in order. How many entries were
+    /// looked at for it.
+    fn add(&mut self, at: usize, first: usize, edges: &[u32]) -> usize {
         let (below, above) = edges.split_at(edges.partition_point(|&column| (column as usize) < at));
         // Rows that lead nowhere but here, as all do in a tree, fill nothing in.
         if below.iter().all(|&row| self.upper.of(row as usize) == [at as u32]) {
@@ -108,7 +117,7 @@ impl Rows {
             self.upper.close();
             self.follow.push(self.upper.items.len() as u32);
             self.multiply_adds += below.len() as u64;
-            return;
+            return 1 + edges.len();
         }
         let (from_lower, from_upper) = (self.lower.items.len(), self.upper.items.len());
         let stamp = (at - first) as u32 + 1;
@@ -117,8 +126,11 @@ impl Rows {
             self.reach(column, at, first);
         }
         let mut next = from_lower;
+        let mut steps = 1 + edges.len();
         while let Some(&row) = self.lower.items.get(next) {
-            for entry in self.upper.start[row as usize]..self.follow[row as usize - first] {
+            let followed = self.upper.start[row as usize]..self.follow[row as usize - first];
+            steps += 1 + followed.len();
+            for entry in followed {
                 self.reach(self.upper.items[entry as usize], at, first);
             }
             next += 1;
@@ -138,6 +150,7 @@ impl Rows {
                 *follow = (range.start + found) as u32 + 1;
             }
         }
+        steps
     }
 
     #[inline(always)]
@@ -151,55 +164,100 @@ impl Rows {
         }
     }
 
-    fn check(&self, limits: &Limits, done: usize, vertices: usize) -> Result<(), AnalysisError> {
-        let entries = self.lower.items.len() + self.upper.items.len();
-        if self.multiply_adds > limits.multiply_adds {
-            return Err(AnalysisError::Work { limit: limits.multiply_adds, done, vertices });
+    /// Makes room for so many further entries on either side, if there may be any.
+    #[inline(always)]
+    fn make_room(
+        &mut self,
+        lower: usize,
+        upper: usize,
+        pace: &Pace<'_>,
+        at: usize,
+    ) -> Result<(), AnalysisError> {
+        let bytes = |list: &Vec<u32>| 4 * list.capacity() as u64;
+        let beside = self.beside + bytes(&self.upper.items);
+        pace.make_room(&mut self.lower.items, lower, beside, at)?;
+        let beside = self.beside + bytes(&self.lower.items);
+        pace.make_room(&mut self.upper.items, upper, beside, at)
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.beside + 4 * (self.lower.items.capacity() + self.upper.items.capacity()) as u64
+    }
+
+    /// Gives back room that is not needed, where there is room for the copies that may take.
+    fn shrink(&mut self, pace: &Pace<'_>) {
+        let held = self.memory_bytes();
+        for list in [&mut self.lower.items, &mut self.upper.items] {
+            if pace.has_room(held + 4 * list.len() as u64) {
+                list.shrink_to_fit();
+            }
         }
-        if 4 * entries as u64 > limits.memory_bytes || entries > u32::MAX as usize / 2 {
-            return Err(AnalysisError::Memory { budget_bytes: limits.memory_bytes, done, vertices });
-        }
-        Ok(())
     }
 
     /// Makes the last rows of a block full from the first on from where they nearly are.
-    fn fill_in_tail(&mut self, begin: usize, end: usize) {
-        let Some(first) = self.dense_tail(begin, end) else { return };
-        let work = |rows: &Self, at: usize| -> u64 {
-            rows.lower.of(at).iter().map(|&row| rows.upper.of(row as usize).len() as u64).sum()
-        };
-        self.multiply_adds -= (first..end).map(|at| work(self, at)).sum::<u64>();
-        let before = |at: usize| {
+    fn fill_in_tail(&mut self, begin: usize, end: usize, pace: &mut Pace<'_>) -> Result<(), AnalysisError> {
+        let Some(first) = self.dense_tail(begin, end, pace)? else { return Ok(()) };
+        let sparse = self.work(first..end, pace)?;
+        // What is left of the tail in each row stays as it is.
+        let mut kept = Vec::new();
+        let mut kept_end = Vec::with_capacity(end - first);
+        for at in first..end {
             let rows = self.lower.of(at);
-            rows[..rows.partition_point(|&row| (row as usize) < first)].to_vec()
-        };
-        let kept: Vec<Vec<u32>> = (first..end).map(before).collect();
+            let rows = &rows[..rows.partition_point(|&row| (row as usize) < first)];
+            pace.check_memory(self.memory_bytes() + 16 * (kept.len() + rows.len()) as u64, at)?;
+            kept.extend_from_slice(rows);
+            kept_end.push(kept.len());
+        }
         for lists in [&mut self.lower, &mut self.upper] {
             lists.items.truncate(lists.start[first] as usize);
             lists.start.truncate(first + 1);
         }
-        for (at, kept) in (first as u32..end as u32).zip(kept) {
-            self.lower.items.extend(kept.into_iter().chain(first as u32..at));
+        let triangle = (end - first) * (end - first - 1) / 2;
+        pace.check_memory(self.memory_bytes() + 16 * kept.len() as u64, end)?;
+        self.make_room(kept.len() + triangle, triangle, pace, end)?;
+        let mut from = 0;
+        for (at, to) in (first as u32..end as u32).zip(kept_end) {
+            self.lower.items.extend(kept[from..to].iter().copied().chain(first as u32..at));
             self.upper.items.extend(at + 1..end as u32);
             self.lower.close();
             self.upper.close();
+            pace.step(end - first, end)?;
+            from = to;
         }
-        self.multiply_adds += (first..end).map(|at| work(self, at)).sum::<u64>();
+        self.multiply_adds = self.multiply_adds - sparse + self.work(first..end, pace)?;
+        pace.check_multiply_adds(self.multiply_adds, end)
+    }
+
+    /// Multiply-adds that reducing some rows takes.
+    fn work(&self, rows: std::ops::Range<usize>, pace: &mut Pace<'_>) -> Result<u64, AnalysisError> {
+        let mut work = 0;
+        for at in rows {
+            let by = self.lower.of(at);
+            work += by.iter().map(|&row| self.upper.range(row as usize).len() as u64).sum::<u64>();
+            pace.step(by.len(), at)?;
+        }
+        Ok(work)
     }
 
     /// The first row from which on nine tenths of a block's entries are there, if that makes a tail worth it.
-    fn dense_tail(&self, begin: usize, end: usize) -> Option<usize> {
+    fn dense_tail(
+        &self,
+        begin: usize,
+        end: usize,
+        pace: &mut Pace<'_>,
+    ) -> Result<Option<usize>, AnalysisError> {
         let needed = |rows: usize| rows * (rows - 1) * 9 / 10;
         let entries = |lists: &Lists| lists.items.len() - lists.start[begin] as usize;
         if end - begin < SHORTEST_TAIL || entries(&self.lower) + entries(&self.upper) < needed(SHORTEST_TAIL)
         {
-            return None;
+            return Ok(None);
         }
         // Entries by the lower of their row and column.
         let mut count = vec![0; end - begin];
         for at in begin..end {
             count[at - begin] += self.upper.of(at).len();
             self.lower.of(at).iter().for_each(|&column| count[column as usize - begin] += 1);
+            pace.step(self.lower.of(at).len(), at)?;
         }
         let mut found = 0;
         let mut first = None;
@@ -209,7 +267,7 @@ impl Rows {
                 first = Some(at);
             }
         }
-        first
+        Ok(first)
     }
 }
 

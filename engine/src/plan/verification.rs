@@ -4,8 +4,10 @@
 //! less. Numbers at parameters that somebody tried prove little: a file can be right there and wrong elsewhere.
 
 use super::file::open;
+use super::pace::Pace;
 use super::{AnalysisError, Limits, Plan, PlanFileError};
 use crate::graph::{Graph, GraphHash};
+use crate::progress::Observer;
 
 /// Why a plan file must not be used for a graph.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -59,17 +61,30 @@ impl Plan {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn verify(bytes: &[u8], graph: &Graph, limits: &Limits) -> Result<Self, PlanVerificationError> {
-        let (made_for, _) = open(bytes)?;
+        Self::verify_watched(bytes, graph, limits, &mut ())
+    }
+
+    /// As [`verify`](Self::verify), for an observer that may stop it.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify), and [`AnalysisError::Cancelled`], of the file or of the analysis.
+    pub fn verify_watched(
+        bytes: &[u8],
+        graph: &Graph,
+        limits: &Limits,
+        observer: &mut impl Observer,
+    ) -> Result<Self, PlanVerificationError> {
+        let (made_for, _) = open(bytes, &mut Pace::for_file(limits, observer, bytes.len()))?;
         let hash = graph.content_hash();
         if made_for != hash {
             return Err(PlanVerificationError::OtherGraph { made_for, graph: hash });
         }
-        let own = Self::analyze(graph, limits).map_err(PlanVerificationError::TooLarge)?;
+        let own = Self::analyze_watched(graph, limits, observer).map_err(PlanVerificationError::TooLarge)?;
         if own.encode(&hash) == bytes {
             return Ok(own);
         }
         // What is wrong with it, if it cannot even be read.
-        Self::decode(bytes, limits)?;
+        Self::decode_watched(bytes, limits, observer)?;
         Err(PlanVerificationError::Differs)
     }
 }

@@ -7,6 +7,7 @@ use super::rows::{Child, Children, Parent, Parents};
 use super::sink::{Comparer, Counter, Recorder, Sink};
 use super::{Command, EliminationError, Forecast, Input, Limits, Observer, Progress, Trace};
 use crate::graph::{Graph, START};
+use crate::progress::Phase;
 
 const REPORT_COMMANDS: u64 = 1 << 16;
 const REPORT_VERTICES: u32 = 1 << 12;
@@ -319,7 +320,11 @@ impl<'a, S: Sink, O: Observer> Run<'a, S, O> {
         if commands >= self.reported + REPORT_COMMANDS || position.is_multiple_of(REPORT_VERTICES) {
             self.reported = commands;
             let (vertices_done, vertices) = self.done(position);
-            if self.observer.progress(Progress { vertices_done, vertices, commands }).is_break() {
+            if self
+                .observer
+                .progress(Progress { phase: Phase::Elimination, vertices_done, vertices, commands })
+                .is_break()
+            {
                 return Err(EliminationError::Cancelled { vertices_done, vertices });
             }
         }

@@ -1,6 +1,4 @@
-//! What an elimination may use, what it will need, and how it is watched and stopped.
-
-use std::ops::ControlFlow;
+//! What an elimination may use, what it will need, and why it may not finish.
 
 use crate::artifact::{ptdprmc1_size_bytes, ptdprmc3_size_bytes};
 
@@ -34,36 +32,6 @@ impl Limits {
     pub fn with_commands(mut self, commands: u64) -> Self {
         self.commands = commands;
         self
-    }
-}
-
-/// How far an elimination has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Vertices eliminated.
-    pub vertices_done: u64,
-    /// Vertices in all.
-    pub vertices: u64,
-    /// Commands emitted so far.
-    pub commands: u64,
-}
-
-/// Watches an elimination and may stop it. Called at least once every 2^16 commands or 2^12 vertices, whichever comes
-/// first, give or take one vertex.
-pub trait Observer {
-    /// Hears of progress; [`ControlFlow::Break`] cancels.
-    fn progress(&mut self, progress: Progress) -> ControlFlow<()>;
-}
-
-impl Observer for () {
-    fn progress(&mut self, _: Progress) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-}
-
-impl<F: FnMut(Progress) -> ControlFlow<()>> Observer for F {
-    fn progress(&mut self, progress: Progress) -> ControlFlow<()> {
-        self(progress)
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use phasic_engine::artifact::{ArtifactError, Checks, decode, encode_ptdprmc3, ptdprmc3_size_bytes};
 use phasic_engine::graph::Graph;
-use phasic_engine::plan::{self, AnalysisError, Plan, lower};
+use phasic_engine::plan::{self, AnalysisError, Plan, PlanFileError, lower_watched};
 use phasic_engine::trace::{self, EliminationError, Progress, Trace, eliminate};
 use phasic_hub_api::GraphIdentity;
 use phasic_hub_api::jobs::{Forecast, Variant, VariantForecast};
@@ -118,18 +118,19 @@ pub(super) fn make(
     identity: &GraphIdentity,
     variant: Variant,
     limits: &config::Compute,
-    watch: impl FnMut(Progress) -> ControlFlow<()>,
+    mut watch: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Vec<u8>, WorkError> {
     match variant {
         Variant::Phasic => {
             let bounds = trace::Limits::default().with_memory_bytes(limits.max_memory_bytes.get());
-            let mut watch = watch;
             program(&eliminate(graph, &bounds, &mut watch)?, graph, identity)
         }
-        Variant::Fast => program(&lower(graph, &plan_limits(limits))?, graph, identity),
+        Variant::Fast => program(&lower_watched(graph, &plan_limits(limits), &mut watch)?, graph, identity),
         Variant::Plan => {
-            let bytes = Plan::analyze(graph, &plan_limits(limits))?.encode(&identity.graph_hash);
-            match Plan::decode(&bytes, &plan_limits(limits)) {
+            let bounds = plan_limits(limits);
+            let bytes = Plan::analyze_watched(graph, &bounds, &mut watch)?.encode(&identity.graph_hash);
+            match Plan::decode_watched(&bytes, &bounds, &mut watch) {
+                Err(PlanFileError::Limits(stopped)) => Err(stopped.into()),
                 Ok((hash, plan)) if hash == identity.graph_hash && plan.encode(&hash) == bytes => Ok(bytes),
                 _ => Err(WorkError::Differs),
             }

@@ -127,7 +127,7 @@ pub(crate) fn flag_of_elimination(error: &EliminationError) -> Option<&'static s
 pub(crate) fn flag_of_analysis(error: &AnalysisError) -> Option<&'static str> {
     match error {
         AnalysisError::Memory { .. } => Some("--memory"),
-        AnalysisError::Work { .. } => Some("--max-multiply-adds"),
+        AnalysisError::Work { .. } | AnalysisError::Ordering { .. } => Some("--max-multiply-adds"),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use phasic_engine::plan::{Plan, PlanFileError, PlanVerificationError};
 
 use crate::failure::Failure;
 use crate::limits::Limits;
-use crate::progress::Bar;
+use crate::progress::{Bar, Unit};
 
 /// What plan files of every version begin with.
 const MAGIC: &[u8] = b"PHPLAN";
@@ -19,7 +19,8 @@ pub(crate) fn is_plan(bytes: &[u8]) -> bool {
 
 /// The plan in a file, and the content hash of the graph it says it was made for.
 pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<(GraphHash, Plan), Failure> {
-    Plan::decode(bytes, &limits.analysis()).map_err(|error| match error {
+    let mut bar = Bar::new("reading the plan", Unit::Vertices);
+    Plan::decode_watched(bytes, &limits.analysis(), &mut bar).map_err(|error| match error {
         PlanFileError::Limits(limit) => limit.into(),
         damage => Failure::refused(damage.to_string()),
     })
@@ -27,18 +28,18 @@ pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<(GraphHash, Plan), F
 
 /// The plan of a graph, if the file holds that and nothing else.
 pub(crate) fn verify(bytes: &[u8], graph: &Graph, limits: &Limits) -> Result<Plan, Failure> {
-    let _verifying = Bar::spinning("verifying");
-    Plan::verify(bytes, graph, &limits.analysis()).map_err(|error| match error {
+    let mut bar = Bar::new("verifying", Unit::Vertices);
+    Plan::verify_watched(bytes, graph, &limits.analysis(), &mut bar).map_err(|error| match error {
         PlanVerificationError::TooLarge(limit)
         | PlanVerificationError::File(PlanFileError::Limits(limit)) => limit.into(),
         refused => Failure::refused(refused.to_string()),
     })
 }
 
-/// Analyses a graph, with a sign of life.
+/// Analyses a graph, and shows how far it is.
 pub(crate) fn analyze(graph: &Graph, limits: &Limits) -> Result<Plan, Failure> {
-    let _analyzing = Bar::spinning("analysing the graph");
-    Ok(Plan::analyze(graph, &limits.analysis())?)
+    let mut bar = Bar::new("analysing the graph", Unit::Vertices);
+    Ok(Plan::analyze_watched(graph, &limits.analysis(), &mut bar)?)
 }
 
 /// What a plan consists of and costs, by the names that JSON has for it; the number to show first comes first.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use phasic_engine::trace::{Observer, Progress};
+use phasic_engine::progress::{Observer, Phase, Progress};
 
 /// A bar that appears on a terminal and is gone when the work is.
 #[derive(Clone)]
@@ -65,6 +65,15 @@ pub(crate) enum Unit {
 
 impl Observer for Bar {
     fn progress(&mut self, progress: Progress) -> ControlFlow<()> {
+        match progress.phase {
+            Phase::Elimination => {}
+            Phase::Reading => self.bar.set_message("reading the plan"),
+            Phase::Ordering => self.bar.set_message("ordering the graph"),
+            Phase::Collecting => self.bar.set_message("collecting edges"),
+            Phase::Filling => self.bar.set_message("finding what fills in"),
+            // Lowering, and what is still to come.
+            _ => self.bar.set_message("writing commands"),
+        }
         self.set(progress.vertices_done, progress.vertices);
         ControlFlow::Continue(())
     }

@@ -7,7 +7,7 @@
 
 use super::{ArtifactError, Checks, Decoded, decode};
 use crate::graph::{EdgeOrderDigest, Graph, GraphHash};
-use crate::plan::{self, lower};
+use crate::plan::{self, AnalysisError, lower_watched};
 use crate::trace::{EliminationError, Limits, Observer, first_difference};
 
 /// A program that may be used for the graph it was verified against, and for no other.
@@ -25,7 +25,7 @@ pub struct Verified {
 pub enum Evidence {
     /// That of phasic's elimination.
     Reproduced,
-    /// That of our own elimination, lowered to phasic's commands ([`lower`]).
+    /// That of our own elimination, lowered to phasic's commands ([`lower`](plan::lower)).
     Fast,
 }
 
@@ -152,8 +152,9 @@ fn compare(
     // file from a stranger buys no more work than its own size pays for.
     let plan_limits =
         plan::Limits::default().with_memory_bytes(limits.memory_bytes).with_multiply_adds(2 * length as u64);
-    match lower(graph, &plan_limits) {
+    match lower_watched(graph, &plan_limits, observer) {
         Ok(own) if own == decoded.trace => Ok(Evidence::Fast),
+        Err(AnalysisError::Cancelled { .. }) => Err(VerificationError::Cancelled),
         _ => Err(refusal),
     }
 }

@@ -65,20 +65,31 @@ pub(super) struct Quotient {
     left: u32,
     /// Elements in order of elimination.
     pivots: Vec<u32>,
+    /// Places of lists looked at since this was last told.
+    steps: usize,
 }
 
 impl Quotient {
-    /// Takes in a component: its members, and where the edges of each lead, as places among the members.
-    pub(super) fn load<I: Iterator<Item = u32>>(&mut self, members: &[u32], inside: impl Fn(u32) -> I) {
+    /// Takes in a component: its members, and where the edges of each lead, as places among the members. `step` is told
+    /// how many of them were looked at, and may stop it.
+    pub(super) fn load<I: Iterator<Item = u32>, E>(
+        &mut self,
+        members: &[u32],
+        inside: impl Fn(u32) -> I,
+        step: &mut impl FnMut(usize) -> Result<(), E>,
+    ) -> Result<(), E> {
         let count = members.len();
         self.nodes.clear();
         self.nodes.resize(count, Node { weight: 1, parent: NONE, ..Node::default() });
         for (&vertex, from) in members.iter().zip(0..) {
+            let mut degree = 0;
             for to in inside(vertex) {
                 let to = to as usize;
                 self.nodes[from].length += 1;
                 self.nodes[to].length += 1;
+                degree += 1;
             }
+            step(degree)?;
         }
         let mut begin = 0;
         for node in &mut self.nodes {
@@ -89,25 +100,29 @@ impl Quotient {
         self.lists.clear();
         self.lists.resize(begin as usize, 0);
         for (&vertex, from) in members.iter().zip(0_u32..) {
+            let mut degree = 0;
             for to in inside(vertex) {
                 for (at, other) in [(from, to), (to, from)] {
                     let node = &mut self.nodes[at as usize];
                     self.lists[(node.begin + node.length) as usize] = other;
                     node.length += 1;
                 }
+                degree += 2;
             }
+            step(degree)?;
         }
-        self.pack_neighbours();
+        self.pack_neighbours(step)
     }
 
     /// Leaves each neighbour in a list once, and vertices with very many of them out.
-    fn pack_neighbours(&mut self) {
+    fn pack_neighbours<E>(&mut self, step: &mut impl FnMut(usize) -> Result<(), E>) -> Result<(), E> {
         let Self { nodes, lists, .. } = self;
         let count = nodes.len();
         let most = (100 * count).isqrt().max(16) as u32;
         let mut write = 0;
         for at in 0..count {
             let Node { begin, length, .. } = nodes[at];
+            step(length as usize)?;
             let packed = write;
             nodes[at].mark = at as u32 + 1;
             for from in begin..begin + length {
@@ -126,12 +141,18 @@ impl Quotient {
         }
         lists.truncate(write as usize);
         self.stamp = count as u32 + 1;
+        Ok(())
     }
 
     /// Eliminates everything. Puts the places of the vertices into `order`; how many entries there are above the
     /// diagonal in the factors of a symmetric pattern, seldom fewer: vertices that are eliminated at once with another
-    /// come before it, and may not yet lead to all that it leads to.
-    pub(super) fn order(&mut self, order: &mut Vec<u32>) -> u64 {
+    /// come before it, and may not yet lead to all that it leads to. `step` is told how many places of lists were looked
+    /// at and how many vertices are left, and may stop it.
+    pub(super) fn order<E>(
+        &mut self,
+        order: &mut Vec<u32>,
+        step: &mut impl FnMut(usize, u32) -> Result<(), E>,
+    ) -> Result<u64, E> {
         let count = self.nodes.len();
         self.room = self.lists.len() + self.lists.len() / 4 + count;
         for heads in [&mut self.by_degree, &mut self.by_hash] {
@@ -156,9 +177,10 @@ impl Quotient {
             let Node { weight, degree, .. } = self.nodes[pivot as usize];
             let (weight, beyond) = (u64::from(weight), u64::from(degree) + last);
             entries += weight * beyond + weight * (weight - 1) / 2;
+            step(std::mem::take(&mut self.steps), self.left)?;
         }
         self.emit(order);
-        entries
+        Ok(entries)
     }
 
     fn insert(&mut self, vertex: u32) {
@@ -223,6 +245,7 @@ impl Quotient {
     }
 
     fn gather_from(&mut self, begin: u32, length: u32) {
+        self.steps += length as usize;
         for at in begin..begin + length {
             let vertex = self.lists[at as usize];
             let node = &mut self.nodes[vertex as usize];
@@ -252,9 +275,10 @@ impl Quotient {
     /// Drops what the new element covers from the members' lists, adds the element, and bounds their degrees but for
     /// the other members. Members left with nothing else are merged into the pivot.
     fn update_members(&mut self, pivot: u32) {
-        let Self { nodes, lists, members, stamp, by_hash, .. } = self;
+        let Self { nodes, lists, members, stamp, by_hash, steps, .. } = self;
         for &member in &*members {
             let Node { begin, length, elements, weight, .. } = nodes[member as usize];
+            *steps += length as usize;
             let (mut degree, mut hash, mut write) = (0_u32, 0_u32, begin);
             for at in begin..begin + elements {
                 let element = lists[at as usize];
@@ -317,6 +341,7 @@ impl Quotient {
                 while rival != NONE {
                     let node = nodes[rival as usize];
                     let list = &lists[node.begin as usize..(node.begin + node.length) as usize];
+                    self.steps += 1;
                     let same = (node.previous, node.length, node.elements) == (hash, length, elements)
                         && list.iter().all(|&other| nodes[other as usize].mark == *stamp);
                     if same {
@@ -428,20 +453,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
+    use std::convert::Infallible;
 
     /// The order of the method, and the entries above the diagonal that it says there will be.
     fn ordered(neighbours: &[BTreeSet<u32>]) -> (Vec<u32>, u64) {
         let members: Vec<u32> = (0..neighbours.len() as u32).collect();
         let (mut quotient, mut order) = (Quotient::default(), Vec::new());
         // What an earlier component leaves behind must not matter.
-        quotient.load(&[0, 1, 2], |vertex| 0..vertex);
-        quotient.order(&mut order);
+        let Ok(()) = quotient.load(&[0, 1, 2], |vertex| 0..vertex, &mut |_| Ok::<_, Infallible>(()));
+        let mut step = |_, _| Ok::<_, Infallible>(());
+        let Ok(_) = quotient.order(&mut order, &mut step);
         // Each edge in one direction, and those to higher vertices twice.
-        quotient.load(&members, |vertex| {
+        let edges = |vertex: u32| {
             let list = &neighbours[vertex as usize];
             list.iter().copied().chain(list.range(vertex..).copied())
-        });
-        let entries = quotient.order(&mut order);
+        };
+        let Ok(()) = quotient.load(&members, edges, &mut |_| Ok::<_, Infallible>(()));
+        let Ok(entries) = quotient.order(&mut order, &mut step);
         (order, entries)
     }
 

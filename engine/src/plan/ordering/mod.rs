@@ -5,6 +5,8 @@
 
 mod minimum_degree;
 
+use super::AnalysisError;
+use super::pace::Pace;
 use crate::graph::{Graph, Numbers};
 use minimum_degree::Quotient;
 
@@ -28,44 +30,61 @@ impl Ordering {
     /// which most components are, are taken from both ends inwards by turns, so that an elimination works on two
     /// vertices at a time that do not wait for one another. Linear for both; near-linear in practice for
     /// others, but slower where hundreds of vertices have neighbours everywhere.
-    pub(super) fn improve(&mut self, graph: &Graph, numbers: &mut Numbers, first: u32, members: &mut [u32]) {
+    pub(super) fn improve(
+        &mut self,
+        graph: &Graph,
+        numbers: &mut Numbers,
+        first: u32,
+        members: &mut [u32],
+        pace: &mut Pace<'_>,
+    ) -> Result<(), AnalysisError> {
         let component = Component { graph, numbers, first, count: members.len() as u32 };
-        if self.is_tree(&component, members) {
+        if self.is_tree(&component, members, pace)? {
             self.entries += u64::from(component.count) - 1;
             if self.find_chain() {
                 both_ends_first(&mut self.order, members);
                 renumber(numbers, first, members);
             }
-            return;
+            return Ok(());
         }
         // Neighbours are mostly near each other in the numbering of a state space; ties are broken by it.
         members.sort_unstable();
         renumber(numbers, first, members);
         let component = Component { graph, numbers, first, count: members.len() as u32 };
-        self.quotient.load(members, |vertex| component.edges(vertex));
-        self.entries += self.quotient.order(&mut self.order);
+        let edges = |vertex: u32| component.edges(vertex);
+        self.quotient.load(members, edges, &mut |steps| pace.step(steps, first as usize))?;
+        let count = members.len();
+        let mut step = |steps, left: u32| pace.step(steps, first as usize + count - left as usize);
+        self.entries += self.quotient.order(&mut self.order, &mut step)?;
         for at in &mut self.order {
             *at = members[*at as usize];
         }
         members.copy_from_slice(&self.order);
         renumber(numbers, first, members);
+        Ok(())
     }
 
     /// Whether all edges of a component are those of a tree, in either or both directions: no vertex has two
     /// neighbours that come later.
-    fn is_tree(&mut self, component: &Component<'_>, members: &[u32]) -> bool {
+    fn is_tree(
+        &mut self,
+        component: &Component<'_>,
+        members: &[u32],
+        pace: &mut Pace<'_>,
+    ) -> Result<bool, AnalysisError> {
         self.later.clear();
         self.later.resize(members.len(), NONE);
         for (&vertex, from) in members.iter().zip(0_u32..) {
             for to in component.edges(vertex) {
                 let later = &mut self.later[from.min(to) as usize];
                 if *later != NONE && *later != from.max(to) {
-                    return false;
+                    return Ok(false);
                 }
                 *later = from.max(to);
             }
+            pace.step(1 + component.graph.edge_range(vertex).len(), component.first as usize)?;
         }
-        true
+        Ok(true)
     }
 
     /// Whether the tree at hand is a chain: then `order` is its places from end to end.

@@ -43,7 +43,10 @@ pub(crate) fn run(arguments: &EliminateArguments, context: &mut Context<'_>) -> 
         Ordering::Phasic => {
             eliminate(&graph, &context.limits.elimination(), &mut Bar::new("eliminating", Unit::Vertices))?
         }
-        Ordering::Fast => plan::lower(&graph, &context.limits.analysis())?,
+        Ordering::Fast => {
+            let mut bar = Bar::new("eliminating", Unit::Vertices);
+            plan::lower_watched(&graph, &context.limits.analysis(), &mut bar)?
+        }
     };
     match arguments.format {
         Format::Ptdprmc1 => {
