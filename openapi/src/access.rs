@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Sha256;
+use crate::{IdPatterns, Sha256};
 
 /// What a token allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -80,6 +80,10 @@ pub struct TokenInfo {
     pub name: String,
     /// What it allows.
     pub scopes: Vec<Scope>,
+    /// The ids it may act on, and whose private computes it sees; all where there are none.
+    #[serde(default, skip_serializing_if = "IdPatterns::is_empty")]
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<String>, example = json!(["ourlab-*"])))]
+    pub ids: IdPatterns,
     /// When it was made, UTC.
     pub created_at: String,
     /// When it ceases to be valid, UTC; `null` is never.
@@ -114,6 +118,11 @@ pub struct TokenRequest {
     /// What it allows: at least one scope.
     #[cfg_attr(feature = "schema", schema(min_items = 1))]
     pub scopes: Vec<Scope>,
+    /// Patterns of the ids it may act on, and whose private computes it sees: `*` stands for any run of characters,
+    /// everything else for itself. All ids where there are none; not with the scope `admin`.
+    #[serde(default, skip_serializing_if = "IdPatterns::is_empty")]
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<String>, example = json!(["ourlab-*"])))]
+    pub ids: IdPatterns,
     /// Seconds until it expires, up to 100 years; without, it never does.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schema(minimum = 1, maximum = 3_153_600_000_u64, example = 7_776_000))]

@@ -47,6 +47,9 @@ pub struct Compute {
     pub graph_hash: GraphHash,
     /// What people should know about it.
     pub metadata: Metadata,
+    /// Whether it is only for holders of tokens for its id.
+    #[serde(skip_serializing_if = "crate::jobs::is_false")]
+    pub private: bool,
     /// Since when the id stands for this.
     pub published_at: String,
     /// Its files.

@@ -42,6 +42,9 @@ impl Variant {
 pub struct SubmitGraph {
     /// The model.
     pub model: ModelSource,
+    /// Whether it is only for those who hold tokens for the same ids. A graph everybody has stays everybody's.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub private: bool,
 }
 
 /// A request for an elimination.
@@ -54,6 +57,15 @@ pub struct SubmitElimination {
     /// Which elimination; `phasic` where it is missing.
     #[serde(default)]
     pub variant: Variant,
+    /// Whether graph, job and result are only for those who hold tokens for the same ids.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub private: bool,
+}
+
+/// For members that are written only where they are true.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+pub(crate) fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What eliminating a graph would take. Nothing is made to find out.
@@ -153,6 +165,9 @@ pub struct Elimination {
     pub engine: String,
     /// When it was made.
     pub made_at: String,
+    /// Whether it is not for everybody.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub private: bool,
 }
 
 /// How far a job is.
@@ -240,6 +255,9 @@ pub struct Job {
     /// Why there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Whether it is not for everybody.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub private: bool,
     /// What happened, line by line; only where one job is asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<JobLine>,

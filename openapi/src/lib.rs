@@ -19,7 +19,7 @@ pub use evaluate::{
     EvaluateRequest, EvaluateResponse, EvaluateResult, Gradients, Observations, Quantity, Real, StartChoice,
     Thetas, Values,
 };
-pub use identifier::{ArtifactName, ComputeId, Sha256};
+pub use identifier::{ArtifactName, ComputeId, IdPattern, IdPatterns, Sha256};
 pub use model::{GraphIdentity, ModelSource};
 pub use phasic_engine::graph::{EdgeOrderDigest, GraphHash};
 pub use problem::{Problem, ProblemCode};

@@ -5,8 +5,8 @@
 //! accepts connections and hands them to [`http`]; [`reference`] eliminates the built-in models; [`models`] builds those
 //! that requests bring, [`evaluate`] computes their numbers and [`jobs`] their eliminations, on the threads of
 //! [`workers`]; [`mirror`] copies an upstream registry, trusting nothing, through [`fetch`], which goes nowhere it is led
-//! to; [`auth`] makes tokens; [`metrics`] counts; [`upkeep`] keeps the data directory in order; [`verification`] makes the
-//! programs of known graphs anew and compares.
+//! to; [`auth`] makes tokens, and [`visibility`] says who sees what is private; [`metrics`] counts; [`upkeep`] keeps the
+//! data directory in order; [`verification`] makes the programs of known graphs anew and compares.
 //!
 //! What goes over the wire is typed in `phasic-hub-api`, and the mathematics is `phasic-engine`'s: neither is here.
 #![forbid(unsafe_code)]
@@ -29,4 +29,5 @@ pub mod registry;
 pub mod store;
 pub mod upkeep;
 pub mod verification;
+pub mod visibility;
 pub mod workers;

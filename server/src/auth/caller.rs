@@ -1,9 +1,10 @@
 //! Who asks, and what he may do.
 
-use phasic_hub_api::Scope;
+use phasic_hub_api::{ComputeId, IdPatterns, Scope};
 
 use super::TokenSecret;
 use crate::store::{Store, StoreError};
+use crate::visibility::Viewer;
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum Caller {
         id: String,
         /// What it allows.
         scopes: Vec<Scope>,
+        /// The ids it is for; none is all.
+        ids: IdPatterns,
     },
 }
 
@@ -49,6 +52,22 @@ impl Caller {
             Self::Token { scopes, .. } => scopes.iter().any(|scope| scope.includes(wanted)),
         }
     }
+
+    /// Whether the caller, if his scope lets him, may change what this id stands for.
+    pub fn acts_on(&self, id: &ComputeId) -> bool {
+        match self {
+            Self::Anonymous => false,
+            Self::Token { ids, .. } => ids.is_empty() || ids.any_matches(id),
+        }
+    }
+
+    /// What the caller sees of what is private.
+    pub fn viewer(&self) -> Viewer {
+        match self {
+            Self::Anonymous => Viewer::Public,
+            Self::Token { ids, .. } => Viewer::holder(ids),
+        }
+    }
 }
 
 /// The caller behind the value of an `Authorization` header. The database is asked each time, so that a revoked token
@@ -74,7 +93,7 @@ pub async fn recognise(
         // A full disk keeps nobody from reading.
         tracing::warn!(id = token.id, %error, "could not note the use of a token");
     }
-    Ok(Ok(Caller::Token { id: token.id, scopes: token.scopes }))
+    Ok(Ok(Caller::Token { id: token.id, scopes: token.scopes, ids: token.ids }))
 }
 
 fn bearer(authorization: &[u8]) -> Option<TokenSecret> {
@@ -84,7 +103,7 @@ fn bearer(authorization: &[u8]) -> Option<TokenSecret> {
 
 #[cfg(test)]
 mod tests {
-    use phasic_hub_api::Scope;
+    use phasic_hub_api::{IdPatterns, Scope};
 
     use super::{Caller, bearer};
     use crate::auth::TokenSecret;
@@ -105,7 +124,11 @@ mod tests {
 
     #[test]
     fn what_everybody_may_do_holders_of_any_token_may_too() {
-        let caller = |scopes: &[Scope]| Caller::Token { id: "t".to_owned(), scopes: scopes.to_vec() };
+        let caller = |scopes: &[Scope]| Caller::Token {
+            id: "t".to_owned(),
+            scopes: scopes.to_vec(),
+            ids: IdPatterns::default(),
+        };
         assert!(
             !Caller::Anonymous.may(Scope::Read, None)
                 && Caller::Anonymous.may(Scope::Read, Some(Scope::Read))
@@ -116,5 +139,16 @@ mod tests {
         assert!(!caller(&[Scope::Compute]).may(Scope::Publish, None));
         assert!(!caller(&[Scope::Read, Scope::Compute, Scope::Publish]).may(Scope::Admin, None));
         assert!(caller(&[Scope::Admin]).may(Scope::Compute, None));
+    }
+    #[test]
+    fn a_token_for_some_ids_acts_on_those_only() {
+        let caller = |ids: &str| Caller::Token {
+            id: "t".to_owned(),
+            scopes: vec![Scope::Publish],
+            ids: ids.parse().unwrap(),
+        };
+        let id = "ourlab-x".parse().unwrap();
+        assert!(caller("").acts_on(&id) && caller("ourlab-*").acts_on(&id));
+        assert!(!caller("theirlab-*").acts_on(&id) && !Caller::Anonymous.acts_on(&id));
     }
 }

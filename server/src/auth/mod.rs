@@ -10,7 +10,7 @@ mod tests;
 
 use std::fmt;
 
-use phasic_hub_api::Sha256;
+use phasic_hub_api::{IdPatterns, Sha256};
 
 pub use self::caller::{Caller, TokenRefusal, recognise};
 use crate::store::NewToken;
@@ -63,7 +63,13 @@ impl TokenSecret {
     }
 
     /// The row for a token of this secret.
-    pub fn row(&self, name: &str, scopes: &[Scope], expires_in_seconds: Option<u64>) -> NewToken {
+    pub fn row(
+        &self,
+        name: &str,
+        scopes: &[Scope],
+        ids: IdPatterns,
+        expires_in_seconds: Option<u64>,
+    ) -> NewToken {
         let secret_sha256 = self.sha256();
         let mut scopes = scopes.to_vec();
         scopes.sort_unstable();
@@ -73,6 +79,7 @@ impl TokenSecret {
             id: secret_sha256.to_string()[..12].to_owned(),
             name: name.to_owned(),
             scopes,
+            ids,
             secret_sha256,
             expires_in_seconds,
         }

@@ -27,8 +27,14 @@ fn a_token_is_read_back_and_a_mistyped_one_is_not() {
 fn tokens_are_different_and_do_not_show_in_debug_output_or_rows() {
     let (one, two) = (TokenSecret::generate().unwrap(), TokenSecret::generate().unwrap());
     assert_ne!(one.sha256(), two.sha256());
-    let row = one.row("ci", &[Scope::Publish, Scope::Read, Scope::Publish], Some(90 * 86_400));
+    let row = one.row(
+        "ci",
+        &[Scope::Publish, Scope::Read, Scope::Publish],
+        "b-* a".parse().unwrap(),
+        Some(90 * 86_400),
+    );
     assert_eq!(row.scopes, [Scope::Read, Scope::Publish]);
+    assert_eq!(row.ids.to_string(), "a b-*");
     let shown = format!("{one:?} {row:?}");
     assert!(!shown.contains(&one.to_string()[4..]), "{shown}");
 }

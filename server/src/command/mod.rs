@@ -4,6 +4,7 @@
 //! The work is done in the other rooms.
 
 mod audit;
+mod compute;
 mod logs;
 mod mirror;
 mod serve;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use phasic_hub_api::Sha256;
+use phasic_hub_api::{ComputeId, IdPattern, Sha256};
 
 use crate::auth::{NoRandomness, Scope};
 use crate::config::{Config, ConfigError, Flags};
@@ -48,6 +49,9 @@ enum Command {
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Keep computes from those who hold no token for them, or show them to everybody
+    #[command(subcommand)]
+    Compute(ComputeCommand),
     /// Export and check the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -149,8 +153,13 @@ enum TokenCommand {
         /// What it allows: read, compute, publish or admin; may be repeated
         #[arg(long = "scope", required = true)]
         scopes: Vec<Scope>,
-        /// Time until it expires, such as 90d, 12h, 30m or 60s; never, if not given
-        #[arg(long, value_name = "TIME", value_parser = seconds)]
+        /// Ids it is for, such as 'ourlab-*': it changes only those, and sees only those among what is private; may be
+        /// repeated; all, if not given
+        #[arg(long, value_name = "PATTERN")]
+        ids: Vec<IdPattern>,
+        /// When it expires: in a time such as 90d, 2w, 12h, 30m or 60s, or at the end of a day such as 2027-06-30 (UTC);
+        /// never, if not given
+        #[arg(long, value_name = "TIME|DATE", value_parser = expiry)]
         expires: Option<u64>,
         #[command(flatten)]
         data: DataArgs,
@@ -164,6 +173,24 @@ enum TokenCommand {
     Revoke {
         /// Its id, as `token list` shows it
         id: String,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ComputeCommand {
+    /// Make an id private: what it stands for, and its history, are there only for holders of tokens for it
+    Hide {
+        /// The id; nothing need be published under it yet
+        id: ComputeId,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Show a private id to everybody
+    Show {
+        /// The id
+        id: ComputeId,
         #[command(flatten)]
         data: DataArgs,
     },
@@ -209,6 +236,8 @@ pub(crate) enum CommandError {
     Mirror(#[from] MirrorError),
     #[error(transparent)]
     Token(#[from] NoRandomness),
+    #[error("a token of scope admin is for all ids; leave out --ids, or give other scopes")]
+    AdminOfIds,
     #[error("cannot listen on {address}: {source}; choose another --listen")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error(transparent)]
@@ -229,7 +258,7 @@ impl CommandError {
     /// 2 for what was asked wrongly, 3 for network and hub, 4 for refused bytes (`spec/cli.md`).
     fn exit_status(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::LogFilter { .. } => 2,
+            Self::Config(_) | Self::LogFilter { .. } | Self::AdminOfIds => 2,
             Self::Audit(_) => 4,
             Self::Upkeep(error) => error.exit_status(),
             Self::Mirror(error) => error.exit_status(),
@@ -245,6 +274,7 @@ pub fn run() -> ExitCode {
         None => block_on(serve::serve(cli.serve)),
         Some(Command::Serve(args)) => block_on(serve::serve(args)),
         Some(Command::Mirror(command)) => block_on(mirror::run(command)),
+        Some(Command::Compute(command)) => block_on(compute::run(command)),
         Some(Command::Token(command)) => block_on(token::run(command)),
         Some(Command::Config(ConfigCommand::Check { data })) => upkeep::check(data),
         Some(Command::Scrub { data }) => block_on(upkeep::scrub(data)),
@@ -321,27 +351,55 @@ fn seconds(text: &str) -> Result<u64, String> {
     const LONGEST: u64 = 36_500 * 86_400;
     let (number, unit) = match text.chars().last() {
         Some('d') => (&text[..text.len() - 1], 86_400),
+        Some('w') => (&text[..text.len() - 1], 7 * 86_400),
         Some('h') => (&text[..text.len() - 1], 3600),
         Some('m') => (&text[..text.len() - 1], 60),
         Some('s') => (&text[..text.len() - 1], 1),
         _ => (text, 86_400),
     };
     let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    let reason = "write a number and d, h, m or s, such as 90d, up to 36500d";
+    let reason = "write a number and w, d, h, m or s, such as 90d, up to 36500d";
     seconds.filter(|seconds| (1..=LONGEST).contains(seconds)).ok_or_else(|| reason.to_owned())
+}
+
+/// The seconds of a time, or those until the end of a day in UTC, such as `2027-06-30`.
+fn expiry(text: &str) -> Result<u64, String> {
+    expiry_at(text, jiff::Timestamp::now())
+}
+
+fn expiry_at(text: &str, now: jiff::Timestamp) -> Result<u64, String> {
+    let Ok(day) = text.parse::<jiff::civil::Date>() else {
+        return seconds(text).map_err(|reason| format!("{reason}, or a day such as 2027-06-30"));
+    };
+    let end = day.tomorrow().and_then(|next| next.to_zoned(jiff::tz::TimeZone::UTC));
+    let end = end.map_err(|error| error.to_string())?.timestamp();
+    let left = end.as_second() - now.as_second();
+    u64::try_from(left).ok().filter(|&left| left > 0).ok_or_else(|| format!("{text} is over"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::seconds;
+    use super::{expiry_at, seconds};
+
+    #[test]
+    fn a_token_may_expire_at_the_end_of_a_day() {
+        let now = "2026-11-28T12:00:00Z".parse().unwrap();
+        assert_eq!(expiry_at("2026-11-28", now), Ok(43_200), "today");
+        assert_eq!(expiry_at("2027-11-27", now), Ok(43_200 + 364 * 86_400));
+        assert_eq!(expiry_at("1h", now), Ok(3600));
+        for wrong in ["2026-11-27", "2026-13-01", "tomorrow", "2026-11-28T12:00:00Z"] {
+            assert!(expiry_at(wrong, now).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn times_are_numbers_with_a_unit() {
-        for (text, expected) in [("90d", 7_776_000), ("2", 172_800), ("12h", 43_200), ("5m", 300), ("1s", 1)]
+        for (text, expected) in
+            [("90d", 7_776_000), ("2", 172_800), ("12h", 43_200), ("5m", 300), ("1s", 1), ("2w", 1_209_600)]
         {
             assert_eq!(seconds(text), Ok(expected), "{text}");
         }
-        for wrong in ["", "d", "0d", "-1d", "1w", "36501d", "99999999999999999999s", "1.5h"] {
+        for wrong in ["", "d", "0d", "-1d", "1y", "36501d", "99999999999999999999s", "1.5h"] {
             assert!(seconds(wrong).is_err(), "{wrong}");
         }
     }

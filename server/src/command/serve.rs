@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use phasic_hub_api::IdPatterns;
 use tokio::net::TcpListener;
 
 use super::{CommandError, Outcome, ServeArgs, print};
@@ -27,6 +28,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let evaluations = Workers::new("evaluate", threads)?;
     let data = DataDirectory::open(&config.data_dir).await?;
     let store = data.store.clone();
+    store.set_private_patterns(config.access.private_ids.patterns()).await?;
     let watch = store.watch().await?;
     let hub = Arc::new(Hub::new(data, config.public_url.base(address)).await?);
     let (stop, hurry) = stop_requests()?;
@@ -95,7 +97,8 @@ async fn follow(hub: Arc<Hub>, watch: ChangeWatch) {
 /// on its way to a person, `token create` makes another: whoever can write to the data directory is its administrator.
 async fn admin_token(store: &Store) -> Result<(), CommandError> {
     let secret = TokenSecret::generate()?;
-    if store.add_admin_token(&secret.row("first admin", &[Scope::Admin], None)).await? {
+    if store.add_admin_token(&secret.row("first admin", &[Scope::Admin], IdPatterns::default(), None)).await?
+    {
         print(&format!("Admin token, shown only now: {secret}\n{ABOUT_THE_TOKEN}"))?;
     }
     Ok(())

@@ -3,6 +3,7 @@
 //! Layers, the later winning: defaults, `hub.toml`, `PHASIC_HUB_*` variables, flags. Only this room reads the
 //! environment; everybody else is handed typed values.
 
+mod ids;
 mod layers;
 mod networks;
 mod number;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use phasic_hub_api::Scope;
 use serde::{Deserialize, Serialize};
 
+pub use ids::Ids;
 pub use layers::{ConfigError, Flags};
 pub use networks::Networks;
 pub use number::{Millis, Whole};
@@ -64,6 +66,7 @@ pub struct Http {
 #[expect(missing_docs, reason = "hub.toml explains every field, and a test keeps the two equal")]
 pub struct Access {
     pub anonymous: Anonymous,
+    pub private_ids: Ids,
 }
 
 /// What everybody may do.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, RANGE,
 };
@@ -15,8 +15,10 @@ use phasic_hub_api::{ArtifactName, Problem, ProblemCode, Sha256};
 use super::conditional;
 use super::error::ApiError;
 use super::range::{self, Selection};
+use crate::auth::Caller;
 use crate::blobs::{BlobError, StoredBlob};
 use crate::hub::Hub;
+use crate::visibility::Viewer;
 
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 const X_CHECKSUM_SHA256: HeaderName = HeaderName::from_static("x-checksum-sha256");
@@ -60,12 +62,14 @@ pub(super) struct ArtifactQuery {
 )]
 pub(super) async fn artifact(
     State(hub): State<Arc<Hub>>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     Query(query): Query<ArtifactQuery>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
-    answer(&hub, &name, &query, &method, &headers).await
+    let blob = find(&hub, &name, &query, &caller.viewer())?;
+    send(&hub, blob, query.sha256.is_some(), &method, &headers).await
 }
 
 /// The same artifact at the address it has on a raw file host, for clients that keep `{repo}` in their template.
@@ -83,24 +87,14 @@ pub(super) async fn artifact(
     responses((status = 200, description = "As `/artifacts/{name}`", content_type = "application/octet-stream", body = Vec<u8>))
 )]
 pub(super) async fn raw_artifact(
-    State(hub): State<Arc<Hub>>,
+    hub: State<Arc<Hub>>,
+    caller: Extension<Caller>,
     Path((_, _, _, name)): Path<(String, String, String, String)>,
-    Query(query): Query<ArtifactQuery>,
+    query: Query<ArtifactQuery>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
-    answer(&hub, &name, &query, &method, &headers).await
-}
-
-async fn answer(
-    hub: &Hub,
-    name: &str,
-    query: &ArtifactQuery,
-    method: &Method,
-    request: &HeaderMap,
-) -> Result<Response<Body>, ApiError> {
-    let blob = find(hub, name, query)?;
-    send(hub, blob, query.sha256.is_some(), method, request).await
+    artifact(hub, caller, Path(name), query, method, headers).await
 }
 
 /// A blob as an answer; `by_digest` says that its address can never mean other bytes.
@@ -147,7 +141,7 @@ pub(super) async fn send(
     Ok((status, headers, Body::from_stream(open.body)).into_response())
 }
 
-fn find(hub: &Hub, name: &str, query: &ArtifactQuery) -> Result<StoredBlob, ApiError> {
+fn find(hub: &Hub, name: &str, query: &ArtifactQuery, viewer: &Viewer) -> Result<StoredBlob, ApiError> {
     let unknown = || {
         ApiError::new(
             ProblemCode::ArtifactNotFound,
@@ -161,7 +155,7 @@ fn find(hub: &Hub, name: &str, query: &ArtifactQuery) -> Result<StoredBlob, ApiE
         })?),
     };
     let name: ArtifactName = name.parse().map_err(|_| unknown())?;
-    hub.catalogue().artifact(name, digest).ok_or_else(unknown)
+    hub.catalogue().artifact(name, digest, viewer).ok_or_else(unknown)
 }
 
 fn validators(etag: &str, by_digest: bool) -> HeaderMap {

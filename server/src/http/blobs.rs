@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, Response};
@@ -9,6 +10,7 @@ use phasic_hub_api::{Problem, ProblemCode, Sha256};
 
 use super::artifacts;
 use super::error::ApiError;
+use crate::auth::Caller;
 use crate::hub::Hub;
 
 /// The file of an elimination, by the SHA-256 of its bytes. Answers HEAD, `Range` and `If-None-Match` as `/artifacts`
@@ -37,6 +39,7 @@ use crate::hub::Hub;
 )]
 pub(super) async fn blob(
     State(hub): State<Arc<Hub>>,
+    Extension(caller): Extension<Caller>,
     Path(digest): Path<String>,
     method: Method,
     headers: HeaderMap,
@@ -46,6 +49,6 @@ pub(super) async fn blob(
         ApiError::new(ProblemCode::BlobNotFound, detail)
     };
     let sha256: Sha256 = digest.parse().map_err(|_| unknown())?;
-    let blob = hub.data.store.elimination_blob(sha256).await?.ok_or_else(unknown)?;
+    let blob = hub.data.store.visible_blob(sha256, &caller.viewer()).await?.ok_or_else(unknown)?;
     artifacts::send(&hub, blob, true, &method, &headers).await
 }

@@ -1,7 +1,7 @@
 //! Computes, browsed.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use phasic_hub_api::computes::{
     Compute, ComputeArtifact, ComputeOrigin, ComputePage, ComputeStatus, Revision, RevisionPage,
 };
@@ -9,8 +9,10 @@ use phasic_hub_api::{ComputeId, Problem, ProblemCode, RegistryEntry};
 
 use super::Services;
 use super::error::ApiError;
+use crate::auth::Caller;
 use crate::registry::Catalogue;
 use crate::store::{BrowseFilter, DatedCompute, Origin, Role, StoreError};
+use crate::visibility::Viewer;
 
 /// Items of a page unless told otherwise, and at most.
 const PAGE: (u32, u32) = (50, 500);
@@ -61,9 +63,10 @@ pub(super) struct PageQuery {
 )]
 pub(super) async fn computes(
     State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
     Query(query): Query<ComputesQuery>,
 ) -> Result<Json<ComputePage>, ApiError> {
-    let limit = limit(query.limit)?;
+    let (limit, viewer) = (limit(query.limit)?, caller.viewer());
     let origin = query.origin.map(|origin| match origin {
         ComputeOrigin::Local => Origin::Local,
         ComputeOrigin::Mirror => Origin::Mirror,
@@ -80,12 +83,12 @@ pub(super) async fn computes(
     };
     let (hub, catalogue) = (&services.hub, services.hub.catalogue());
     let mut computes: Vec<Compute> = Vec::new();
-    // The status is known only here, so rows are read until the page, and one more, is full.
+    // Status, and who sees what, are known only here, so rows are read until the page, and one more, is full.
     while computes.len() <= limit {
         let rows = hub.data.store.browse(&filter).await?;
         let Some(last) = rows.last() else { break };
         filter.after = Some(last.row.id.to_string());
-        for row in &rows {
+        for row in rows.iter().filter(|found| viewer.sees_id(&found.row.id, found.private)) {
             let compute = describe(hub.public_base(), &catalogue, row)?;
             if query.status.is_none_or(|status| status == compute.status) {
                 computes.push(compute);
@@ -115,17 +118,19 @@ pub(super) async fn computes(
 )]
 pub(super) async fn compute(
     State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Compute>, ApiError> {
     let hub = &services.hub;
-    let row = found(&services, &id).await?;
+    let row = found(&services, &id, &caller.viewer()).await?;
     Ok(Json(describe(hub.public_base(), &hub.catalogue(), &row)?))
 }
 
-/// A compute of this hub.
-pub(super) async fn found(services: &Services, id: &str) -> Result<DatedCompute, ApiError> {
+/// A compute of this hub that a viewer sees.
+pub(super) async fn found(services: &Services, id: &str, viewer: &Viewer) -> Result<DatedCompute, ApiError> {
     let filter = BrowseFilter { id: Some(id.to_owned()), limit: 1, ..BrowseFilter::default() };
-    services.hub.data.store.browse(&filter).await?.pop().ok_or_else(|| unknown(id))
+    let found = services.hub.data.store.browse(&filter).await?.pop();
+    found.filter(|found| viewer.sees_id(&found.row.id, found.private)).ok_or_else(|| unknown(id))
 }
 
 /// What an id has stood for, the latest first. An id that was removed has a last revision without an entry.
@@ -151,14 +156,17 @@ pub(super) async fn found(services: &Services, id: &str) -> Result<DatedCompute,
 )]
 pub(super) async fn revisions(
     State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<RevisionPage>, ApiError> {
     let limit = limit(query.limit)?;
     let name: ComputeId = id.parse().map_err(|_| unknown(&id))?;
     let most = u32::try_from(limit + 1).unwrap_or(u32::MAX);
-    let mut rows = services.hub.data.store.revisions(&name, query.cursor, most).await?;
-    if rows.is_empty() && query.cursor.is_none() {
+    let store = &services.hub.data.store;
+    let mut rows = store.revisions(&name, query.cursor, most).await?;
+    let is_private = store.private_ids().await?.contains(&name);
+    if !caller.viewer().sees_id(&name, is_private) || rows.is_empty() && query.cursor.is_none() {
         return Err(unknown(&id));
     }
     let more = rows.len() > limit;
@@ -230,6 +238,7 @@ fn describe(base: &str, catalogue: &Catalogue, found: &DatedCompute) -> Result<C
         status,
         graph_hash: entry.graph_hash,
         metadata: entry.metadata,
+        private: found.private,
         published_at: found.published_at.clone(),
         artifacts: artifacts.collect(),
     })

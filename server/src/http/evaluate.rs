@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
@@ -14,6 +15,7 @@ use super::Services;
 use super::body::Budget;
 use super::error::ApiError;
 use super::model;
+use crate::auth::Caller;
 use crate::evaluate::{PrepareError, Prepared, Question, QuestionError};
 use crate::workers::BrokeOff;
 
@@ -56,11 +58,12 @@ use crate::workers::BrokeOff;
 pub(super) async fn evaluate(
     State(services): State<Services>,
     State(budget): State<Budget>,
+    Extension(caller): Extension<Caller>,
     request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
     let streamed = wants_lines(request.headers());
     let (request, share) = budget.receive(request).await?.json::<EvaluateRequest>()?;
-    let recipe = model::recipe(&services.hub, &request.model).await?;
+    let recipe = model::recipe(&services.hub, &request.model, &caller.viewer()).await?;
     let evaluator = &services.evaluator;
     let prepared = evaluator.prepare(recipe).await.map_err(ApiError::from)?;
     let cost = prepared.plan.cost();

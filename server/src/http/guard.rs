@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Response};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
@@ -21,6 +21,7 @@ use crate::auth::{Caller, Scope, recognise};
 use crate::config;
 use crate::hub::Hub;
 use crate::listen::{Peer, client};
+use crate::visibility::Viewer;
 
 /// What deciding takes.
 pub(super) struct Gate {
@@ -42,26 +43,28 @@ impl Gate {
 }
 
 pub(super) async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response<Body> {
-    let access = match admit(&gate, &mut request).await {
-        Ok(access) => access,
+    let (access, viewer) = match admit(&gate, &mut request).await {
+        Ok(admitted) => admitted,
         Err(refusal) => return refusal.into_response(),
     };
     let mut response = next.run(request).await;
-    if let Access::Scoped(scope) = access
-        && !gate.anonymous.is_some_and(|open| open.includes(scope))
-    {
-        keep_private(response.headers_mut());
+    if let Access::Scoped(scope) = access {
+        // Who sends a token may see more than who sends none.
+        response.headers_mut().append(VARY, HeaderValue::from_static("authorization"));
+        if viewer != Viewer::Public || !gate.anonymous.is_some_and(|open| open.includes(scope)) {
+            keep_private(response.headers_mut());
+        }
     }
     response
 }
 
 /// Lets a request pass, with its [`Caller`] among its extensions.
-async fn admit(gate: &Gate, request: &mut Request) -> Result<Access, ApiError> {
+async fn admit(gate: &Gate, request: &mut Request) -> Result<(Access, Viewer), ApiError> {
     let address = Payer::Address(client(address(&gate.trusted_proxies, request)));
     let Some(path) = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()) else {
         // The router has said that there is nothing.
         gate.pay(&address, 1)?;
-        return Ok(Access::Open);
+        return Ok((Access::Open, Viewer::Public));
     };
     let Some((access, cost)) = access::required(request.method().as_str(), &path) else {
         gate.pay(&address, 1)?;
@@ -84,8 +87,9 @@ async fn admit(gate: &Gate, request: &mut Request) -> Result<Access, ApiError> {
     {
         return Err(refuse(&caller, wanted));
     }
+    let viewer = caller.viewer();
     request.extensions_mut().insert(caller);
-    Ok(access)
+    Ok((access, viewer))
 }
 
 impl Gate {

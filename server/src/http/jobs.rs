@@ -19,6 +19,7 @@ use super::error::ApiError;
 use super::tokens::actor;
 use crate::auth::Caller;
 use crate::store::{EliminationRow, JobFilter, JobRow, StoreError};
+use crate::visibility::Viewer;
 
 /// Jobs of a page unless told otherwise, and at most.
 const PAGE: (u32, u32) = (50, 500);
@@ -57,6 +58,7 @@ pub(super) struct JobsQuery {
 )]
 pub(super) async fn jobs(
     State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
     Query(query): Query<JobsQuery>,
 ) -> Result<Json<JobPage>, ApiError> {
     let limit = query.limit.unwrap_or(PAGE.0);
@@ -65,8 +67,8 @@ pub(super) async fn jobs(
         return Err(ApiError::new(ProblemCode::InvalidRequest, detail));
     }
     // One more than asked for tells whether there is another page.
-    let filter =
-        JobFilter { state: query.state, before: query.cursor, graph_hash: query.graph, limit: limit + 1 };
+    let JobsQuery { state, graph: graph_hash, cursor: before, .. } = query;
+    let filter = JobFilter { viewer: caller.viewer(), state, before, graph_hash, limit: limit + 1 };
     let mut rows = services.hub.data.store.jobs(&filter).await?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
@@ -95,9 +97,10 @@ pub(super) async fn jobs(
 )]
 pub(super) async fn job(
     State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Job>, ApiError> {
-    let row = services.hub.data.store.job(&id).await?.ok_or_else(|| unknown(&id))?;
+    let row = services.hub.data.store.job(&id, &caller.viewer()).await?.ok_or_else(|| unknown(&id))?;
     Ok(Json(with_log(&services, &row).await?))
 }
 
@@ -120,10 +123,11 @@ pub(super) async fn job(
 )]
 pub(super) async fn events(
     State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Response<Body>, ApiError> {
     let changes = services.jobs.changes();
-    let row = services.hub.data.store.job(&id).await?.ok_or_else(|| unknown(&id))?;
+    let row = services.hub.data.store.job(&id, &caller.viewer()).await?.ok_or_else(|| unknown(&id))?;
     let events = stream(services, row, changes);
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
@@ -157,7 +161,7 @@ fn stream(
                     _ = stopping.changed() => return None,
                 }
             }
-            row = services.hub.data.store.job(&row.id).await.ok()??;
+            row = services.hub.data.store.job(&row.id, &Viewer::All).await.ok()??;
         }
     })
 }
@@ -183,7 +187,8 @@ pub(super) async fn cancel(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Job>, ApiError> {
-    let (row, changed) = services.jobs.cancel(&id, &actor(caller)).await?.ok_or_else(|| unknown(&id))?;
+    let found = services.jobs.cancel(&id, &caller.viewer(), &actor(caller)).await?;
+    let (row, changed) = found.ok_or_else(|| unknown(&id))?;
     if !changed && row.state != JobState::Cancelled {
         let detail = format!("The job {id:?} has ended already: it is {}.", row.state.as_str());
         return Err(ApiError::new(ProblemCode::JobEnded, detail));
@@ -218,7 +223,7 @@ pub(super) async fn wait_for(
             _ = stopping.changed() => {}
             () = tokio::time::sleep_until(deadline) => break,
         }
-        if let Some(found) = services.hub.data.store.job(&row.id).await? {
+        if let Some(found) = services.hub.data.store.job(&row.id, &Viewer::All).await? {
             row = found;
         }
     }
@@ -236,7 +241,7 @@ pub(super) async fn describe(services: &Services, row: &JobRow) -> Result<Job, S
         JobState::Queued => Some(store.job_position(row.number).await?),
         _ => None,
     };
-    let graph = store.graph(row.definition).await?.map(|row| row.identity);
+    let graph = store.graph(row.definition, &Viewer::All).await?.map(|row| row.identity);
     let (graph_hash, edge_order_digest) = graph
         .map_or((GraphHash::from_bytes([0; 32]), EdgeOrderDigest::from_bytes([0; 32])), |graph| {
             (graph.graph_hash, graph.edge_order_digest)
@@ -262,6 +267,7 @@ pub(super) async fn describe(services: &Services, row: &JobRow) -> Result<Job, S
         finished_at: row.finished_at.clone(),
         artifact: artifact.map(|row| elimination(services.hub.public_base(), row)),
         error: row.error.clone(),
+        private: !row.audience.is_everybody(),
         log: Vec::new(),
     })
 }
@@ -278,6 +284,7 @@ pub(super) fn elimination(base: &str, row: EliminationRow) -> Elimination {
         url: format!("{base}/v1/blobs/sha256/{}", row.blob.sha256),
         engine: row.engine,
         made_at: row.made_at,
+        private: !row.audience.is_everybody(),
     }
 }
 

@@ -33,7 +33,8 @@ async fn measure(hub: &Hub) {
     let catalogue = hub.catalogue();
     Level::Ready.set(if hub.readiness.reasons().is_empty() { 1.0 } else { 0.0 });
     Level::Computes.set(catalogue.computes().len() as f64);
-    Level::Withheld.set(catalogue.withheld().len() as f64);
+    let withheld = catalogue.withheld().iter().filter(|withheld| !catalogue.is_private(&withheld.id));
+    Level::Withheld.set(withheld.count() as f64);
     match hub.data.store.verdicts().await {
         Ok(verdicts) => {
             for (level, word) in [

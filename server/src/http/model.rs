@@ -6,28 +6,34 @@ use super::error::ApiError;
 use crate::blobs::read_whole;
 use crate::hub::Hub;
 use crate::models::{ModelError, Named, Recipe, named, reference_recipe};
+use crate::visibility::Viewer;
 
-/// The recipe of the model a request names.
-pub(super) async fn recipe(hub: &Hub, source: &ModelSource) -> Result<Recipe, ApiError> {
+/// The recipe of the model a request names, among what its sender sees.
+pub(super) async fn recipe(hub: &Hub, source: &ModelSource, viewer: &Viewer) -> Result<Recipe, ApiError> {
     match named(source)? {
         Named::Here(recipe) => Ok(recipe),
-        Named::Compute(id) => of_compute(hub, &id).await,
-        Named::Graph(hash, definition) => of_graph(hub, hash, definition).await,
+        Named::Compute(id) => of_compute(hub, &id, viewer).await,
+        Named::Graph(hash, definition) => of_graph(hub, hash, definition, viewer).await,
     }
 }
 
-async fn of_compute(hub: &Hub, id: &ComputeId) -> Result<Recipe, ApiError> {
+async fn of_compute(hub: &Hub, id: &ComputeId, viewer: &Viewer) -> Result<Recipe, ApiError> {
     let catalogue = hub.catalogue();
-    let Some(listed) = catalogue.computes().iter().find(|listed| listed.id == *id) else {
+    let Some(listed) = catalogue.computes_for(viewer).find(|listed| listed.id == *id) else {
         let detail =
             format!("This hub has no compute {:?}; GET /registry.json lists those it has.", id.as_str());
         return Err(ApiError::new(ProblemCode::ComputeNotFound, detail));
     };
-    of_graph(hub, listed.graph_hash, None).await
+    of_graph(hub, listed.graph_hash, None, viewer).await
 }
 
-async fn of_graph(hub: &Hub, hash: GraphHash, definition: Option<Sha256>) -> Result<Recipe, ApiError> {
-    let mut rows = hub.data.store.graphs(hash).await?;
+async fn of_graph(
+    hub: &Hub,
+    hash: GraphHash,
+    definition: Option<Sha256>,
+    viewer: &Viewer,
+) -> Result<Recipe, ApiError> {
+    let mut rows = hub.data.store.graphs(hash, viewer).await?;
     if let Some(definition) = definition {
         rows.retain(|row| row.identity.definition == definition);
     }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use phasic_hub_api::{Problem, ProblemCode, RegistryDocument};
 
 use super::conditional;
-use super::error::ApiError;
+use super::error::{ApiError, failed};
+use crate::auth::Caller;
 use crate::hub::Hub;
 use crate::registry::{Paths, Representation};
 
@@ -21,7 +22,8 @@ pub(super) struct RegistryQuery {
 
 /// The registry: every compute of this hub, as phasic reads it.
 ///
-/// Artifacts are named by absolute URLs under the hub's public address, which carry the digest of their bytes. With
+/// Holders of tokens see the private computes that are for them, in front of the others. Artifacts are named by absolute
+/// URLs under the hub's public address, which carry the digest of their bytes. With
 /// `paths=relative` they are named as they lie in a registry repository.
 #[utoipa::path(
     get,
@@ -39,6 +41,7 @@ pub(super) struct RegistryQuery {
 )]
 pub(super) async fn registry(
     State(hub): State<Arc<Hub>>,
+    Extension(caller): Extension<Caller>,
     Query(query): Query<RegistryQuery>,
     headers: HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
@@ -50,7 +53,13 @@ pub(super) async fn registry(
             return Err(ApiError::new(ProblemCode::InvalidRequest, detail));
         }
     };
-    Ok(answer(hub.catalogue().document(paths), &headers))
+    let (catalogue, viewer) = (hub.catalogue(), caller.viewer());
+    if !catalogue.has_more_for(&viewer) {
+        return Ok(answer(catalogue.document(paths), &headers));
+    }
+    let render = move || catalogue.document_for(paths, &viewer);
+    let document = tokio::task::spawn_blocking(render).await.map_err(failed)?.map_err(failed)?;
+    Ok(answer(&document, &headers))
 }
 
 /// The same registry at the address it has on a raw file host, for clients that keep `{repo}` in their template.
@@ -68,10 +77,11 @@ pub(super) async fn registry(
 )]
 pub(super) async fn raw_registry(
     hub: State<Arc<Hub>>,
+    caller: Extension<Caller>,
     query: Query<RegistryQuery>,
     headers: HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
-    registry(hub, query, headers).await
+    registry(hub, caller, query, headers).await
 }
 
 fn answer(document: &Representation, request: &HeaderMap) -> Response<Body> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use axum::response::IntoResponse;
@@ -20,12 +20,20 @@ use super::tokens::actor;
 use super::{jobs, model};
 use crate::auth::Caller;
 use crate::jobs::{Outcome, SubmitError, Submitted};
-use crate::store::{Actor, JobFilter};
+use crate::store::JobFilter;
+use crate::visibility::Audience;
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// Jobs listed with a graph.
 const JOBS_SHOWN: u32 = 100;
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GraphQuery {
+    #[serde(default)]
+    private: bool,
+}
 
 /// Stores a graph, and says what eliminating it would take; nothing is eliminated.
 ///
@@ -40,6 +48,7 @@ const JOBS_SHOWN: u32 = 100;
     post,
     path = "/v1/graphs",
     tag = "compute",
+    params(("private" = Option<bool>, Query, description = "As the member of the body, for bodies that are documents")),
     request_body = SubmitGraph,
     responses(
         (status = 200, description = "It was here already", body = GraphSubmission),
@@ -58,29 +67,49 @@ pub(super) async fn submit_graph(
     State(services): State<Services>,
     State(budget): State<Budget>,
     Extension(caller): Extension<Caller>,
+    Query(query): Query<GraphQuery>,
     request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
     let received = budget.receive(request).await?;
-    let (source, _share) = source(received)?;
-    let Submitted { identity, is_new, forecast } = submit(&services, &source, &actor(caller)).await?;
+    let (SubmitGraph { model, private }, _share) = source(received)?;
+    let audience = audience(&caller, private || query.private)?;
+    let Submitted { identity, is_new, forecast } = submit(&services, &model, &audience, caller).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let answer = GraphSubmission { graph: identity, new: is_new, forecast };
     Ok((status, Json(answer)).into_response())
 }
 
 /// A body that names a model, or is a document itself.
-fn source(received: Received) -> Result<(ModelSource, tokio::sync::OwnedSemaphorePermit), ApiError> {
+fn source(received: Received) -> Result<(SubmitGraph, tokio::sync::OwnedSemaphorePermit), ApiError> {
     if received.is_document() {
         let (document, share) = received.json()?;
-        return Ok((ModelSource { document: Some(document), ..ModelSource::default() }, share));
+        let model = ModelSource { document: Some(document), ..ModelSource::default() };
+        return Ok((SubmitGraph { model, private: false }, share));
     }
-    let (SubmitGraph { model }, share) = received.json()?;
-    Ok((model, share))
+    received.json()
 }
 
-async fn submit(services: &Services, source: &ModelSource, actor: &Actor) -> Result<Submitted, ApiError> {
-    let recipe = model::recipe(&services.hub, source).await?;
-    let submitted = services.jobs.submit_graph(recipe, actor).await?;
+/// For whom a submission is. Somebody without a token can keep nothing for himself.
+fn audience(caller: &Caller, private: bool) -> Result<Audience, ApiError> {
+    if !private {
+        return Ok(Audience::Everybody);
+    }
+    let audience = caller.viewer().audience();
+    if audience.is_everybody() {
+        let detail = "Without a token nobody could be let in to it again: send one, or leave out private.";
+        return Err(ApiError::new(ProblemCode::TokenRequired, detail));
+    }
+    Ok(audience)
+}
+
+async fn submit(
+    services: &Services,
+    source: &ModelSource,
+    audience: &Audience,
+    caller: Caller,
+) -> Result<Submitted, ApiError> {
+    let recipe = model::recipe(&services.hub, source, &caller.viewer()).await?;
+    let submitted = services.jobs.submit_graph(recipe, audience, &actor(caller)).await?;
     if submitted.is_new {
         // Files of its hash can be compared now.
         services.verifier.wake();
@@ -107,16 +136,18 @@ async fn submit(services: &Services, source: &ModelSource, actor: &Actor) -> Res
 )]
 pub(super) async fn graph(
     State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
     Path(hash): Path<String>,
 ) -> Result<Json<GraphRecord>, ApiError> {
     let wrong = |error| ApiError::new(ProblemCode::InvalidRequest, format!("{error}."));
     let hash: GraphHash =
         hash.parse().map_err(|error: phasic_engine::graph::ParseDigestError| wrong(error))?;
-    let store = &services.hub.data.store;
+    let (store, viewer) = (&services.hub.data.store, caller.viewer());
     let base = services.hub.public_base();
-    let definitions: Vec<_> = store.graphs(hash).await?.into_iter().map(|row| row.identity).collect();
+    let definitions: Vec<_> =
+        store.graphs(hash, &viewer).await?.into_iter().map(|row| row.identity).collect();
     let catalogue = services.hub.catalogue();
-    let of_graph = catalogue.computes().iter().filter(|listed| listed.graph_hash == hash);
+    let of_graph = catalogue.computes_for(&viewer).filter(|listed| listed.graph_hash == hash);
     let computes: Vec<_> = of_graph.map(|listed| listed.id.clone()).collect();
     if definitions.is_empty() && computes.is_empty() {
         let detail = format!(
@@ -125,9 +156,9 @@ pub(super) async fn graph(
         );
         return Err(ApiError::new(ProblemCode::GraphNotFound, detail));
     }
-    let artifacts = store.eliminations(hash).await?;
+    let artifacts = store.eliminations(hash, &viewer).await?;
     let artifacts = artifacts.into_iter().map(|row| jobs::elimination(base, row)).collect();
-    let filter = JobFilter { graph_hash: Some(hash), limit: JOBS_SHOWN, ..JobFilter::default() };
+    let filter = JobFilter { viewer, graph_hash: Some(hash), limit: JOBS_SHOWN, ..JobFilter::default() };
     let mut listed = Vec::new();
     for row in store.jobs(&filter).await? {
         listed.push(jobs::describe(&services, &row).await?);
@@ -173,12 +204,13 @@ pub(super) async fn submit_elimination(
     let wait = wait(request.headers());
     // Subscribed before the job is submitted, so that no change is missed.
     let changes = services.jobs.changes();
-    let (SubmitElimination { model, variant }, share) = budget.receive(request).await?.json()?;
-    let actor = actor(caller);
-    let graph = submit(&services, &model, &actor).await?;
+    let (SubmitElimination { model, variant, private }, share) = budget.receive(request).await?.json()?;
+    let audience = audience(&caller, private)?;
+    let who = actor(caller.clone());
+    let graph = submit(&services, &model, &audience, caller).await?;
     drop((model, share));
     let base = services.hub.public_base();
-    let mut row = match services.jobs.submit(&graph, variant, &actor).await? {
+    let mut row = match services.jobs.submit(&graph, variant, &audience, &who).await? {
         Outcome::Made(made) => {
             let artifact = Some(jobs::elimination(base, made));
             let answer = EliminationAnswer { graph: graph.identity, artifact, job: None };

@@ -12,7 +12,7 @@ use phasic_hub_api::{NewToken, Problem, ProblemCode, TokenInfo, TokenPage, Token
 
 use super::error::{ApiError, failed};
 use super::page::{PageQuery, next};
-use crate::auth::{Caller, TokenSecret};
+use crate::auth::{Caller, Scope, TokenSecret};
 use crate::hub::Hub;
 use crate::store::{Actor, TokenRow};
 
@@ -47,8 +47,8 @@ pub(super) async fn list(
 }
 
 fn info(row: TokenRow) -> TokenInfo {
-    let TokenRow { id, name, scopes, created_at, expires_at, last_used_at, revoked_at, .. } = row;
-    TokenInfo { id, name, scopes, created_at, expires_at, last_used_at, revoked_at }
+    let TokenRow { id, name, scopes, ids, created_at, expires_at, last_used_at, revoked_at, .. } = row;
+    TokenInfo { id, name, scopes, ids, created_at, expires_at, last_used_at, revoked_at }
 }
 
 /// Makes a token. The answer holds its secret, which the hub itself does not keep.
@@ -70,18 +70,23 @@ pub(super) async fn create(
     let invalid = |detail: String| ApiError::new(ProblemCode::InvalidRequest, detail);
     let request: TokenRequest = serde_json::from_slice(&body)
         .map_err(|error| invalid(format!("The body is no token request: {error}.")))?;
-    let TokenRequest { name, scopes, expires_in_seconds } = request;
+    let TokenRequest { name, scopes, ids, expires_in_seconds } = request;
     if name.trim().is_empty() || name.chars().count() > MAX_NAME {
         return Err(invalid(format!("The name has 1 to {MAX_NAME} characters.")));
     }
     if scopes.is_empty() {
         return Err(invalid("A token has at least one scope: read, compute, publish or admin.".to_owned()));
     }
+    if !ids.is_empty() && scopes.contains(&Scope::Admin) {
+        return Err(invalid(
+            "A token of scope admin is for all ids; leave out ids, or give other scopes.".to_owned(),
+        ));
+    }
     if expires_in_seconds.is_some_and(|seconds| !(1..=MAX_SECONDS).contains(&seconds)) {
         return Err(invalid(format!("expires_in_seconds is from 1 to {MAX_SECONDS}; without it, never.")));
     }
     let secret = TokenSecret::generate().map_err(failed)?;
-    let row = secret.row(&name, &scopes, expires_in_seconds);
+    let row = secret.row(&name, &scopes, ids, expires_in_seconds);
     hub.data.store.add_token(&row, &actor(caller)).await.map_err(failed)?;
     let headers = [
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),

@@ -14,6 +14,7 @@ use super::tokens::actor;
 use crate::auth::Caller;
 use crate::store::{DatedCompute, Role, VerificationRow};
 use crate::verification::{ENGINE, built_in};
+use crate::visibility::Viewer;
 
 /// What was found when the program of a compute's graph was made anew and held against its files: reproduced,
 /// equivalent, mismatch, or that the graph is unknown here.
@@ -35,10 +36,12 @@ use crate::verification::{ENGINE, built_in};
 )]
 pub(super) async fn verification(
     State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<ComputeVerification>, ApiError> {
-    let compute = found(&services, &id).await?;
-    Ok(Json(describe(&services, &compute).await?))
+    let viewer = caller.viewer();
+    let compute = found(&services, &id, &viewer).await?;
+    Ok(Json(describe(&services, &compute, &viewer).await?))
 }
 
 /// Compares the files of a compute again, soon. However many ask, it is done once.
@@ -62,8 +65,9 @@ pub(super) async fn verify(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let compute = found(&services, &id).await?;
-    let before = describe(&services, &compute).await?;
+    let viewer = caller.viewer();
+    let compute = found(&services, &id, &viewer).await?;
+    let before = describe(&services, &compute, &viewer).await?;
     if before.verdict == Verdict::GraphUnknown {
         let detail = format!(
             "This hub does not know what the graph {} is, so there is nothing to compare with: POST its document to \
@@ -75,22 +79,27 @@ pub(super) async fn verify(
     }
     services.hub.data.store.ask_verification(&compute.row.id, &actor(caller)).await?;
     services.verifier.wake();
-    Ok((StatusCode::ACCEPTED, Json(describe(&services, &compute).await?)))
+    Ok((StatusCode::ACCEPTED, Json(describe(&services, &compute, &viewer).await?)))
 }
 
-async fn describe(services: &Services, compute: &DatedCompute) -> Result<ComputeVerification, ApiError> {
+async fn describe(
+    services: &Services,
+    compute: &DatedCompute,
+    viewer: &Viewer,
+) -> Result<ComputeVerification, ApiError> {
     let id: ComputeId = compute.row.id.clone();
     let graph_hash = compute.row.publication()?.entry.graph_hash;
     let mut files: Vec<FileVerification> = Vec::new();
     let mut served = None;
     for artifact in &compute.row.artifacts {
         let rows = services.hub.data.store.verifications_of(artifact.graph_hash).await?;
-        let definitions = definitions(services, artifact.graph_hash).await?;
+        let definitions = definitions(services, artifact.graph_hash, viewer).await?;
         for sha256 in [artifact.served.sha256, artifact.original.sha256] {
             if files.iter().any(|file| (file.sha256, file.graph_hash) == (sha256, artifact.graph_hash)) {
                 continue;
             }
-            let row = rows.iter().find(|row| row.sha256 == sha256);
+            // Whoever sees no definition is not to learn from a verdict that there is one.
+            let row = rows.iter().find(|row| row.sha256 == sha256 && definitions.total() > 0);
             files.push(file(sha256, artifact.graph_hash, row, definitions));
         }
         if artifact.role == Role::Parent {
@@ -99,7 +108,7 @@ async fn describe(services: &Services, compute: &DatedCompute) -> Result<Compute
     }
     let is_served = |file: &&FileVerification| Some(file.sha256) == served && file.graph_hash == graph_hash;
     let verdict = files.iter().find(is_served).map_or(Verdict::GraphUnknown, |file| file.verdict);
-    let definitions = definitions(services, graph_hash).await?.total();
+    let definitions = definitions(services, graph_hash, viewer).await?.total();
     Ok(ComputeVerification { id, graph_hash, definitions, verdict, files })
 }
 
@@ -116,8 +125,8 @@ impl Definitions {
     }
 }
 
-async fn definitions(services: &Services, hash: GraphHash) -> Result<Definitions, ApiError> {
-    let submitted = services.hub.data.store.graphs(hash).await?.len() as u64;
+async fn definitions(services: &Services, hash: GraphHash, viewer: &Viewer) -> Result<Definitions, ApiError> {
+    let submitted = services.hub.data.store.graphs(hash, viewer).await?.len() as u64;
     Ok(Definitions { submitted, built_in: u64::from(built_in().contains(&hash)) })
 }
 

@@ -20,6 +20,7 @@ use crate::config;
 use crate::hub::DataDirectory;
 use crate::models::{ModelError, Recipe, identify};
 use crate::store::{Actor, EliminationRow, GraphRow, JobRow, NewJob, Queued, StoreError};
+use crate::visibility::{Audience, Viewer};
 use crate::workers::{BrokeOff, Workers};
 
 /// What makes results; part of what is said about each.
@@ -142,11 +143,16 @@ impl Jobs {
         })
     }
 
-    /// Stores a graph, and says what eliminating it would take. Nothing is eliminated.
+    /// Stores a graph for an audience, and says what eliminating it would take. Nothing is eliminated.
     ///
     /// # Errors
     /// [`SubmitError`].
-    pub async fn submit_graph(&self, recipe: Recipe, actor: &Actor) -> Result<Submitted, SubmitError> {
+    pub async fn submit_graph(
+        &self,
+        recipe: Recipe,
+        audience: &Audience,
+        actor: &Actor,
+    ) -> Result<Submitted, SubmitError> {
         let (models, compute) = (self.models.clone(), self.compute.clone());
         let building = recipe.clone();
         let (identity, forecast) = self
@@ -158,10 +164,7 @@ impl Jobs {
                 Ok::<_, ModelError>((identity, forecast))
             })
             .await??;
-        let is_new = match self.data.store.graph(identity.definition).await? {
-            Some(_) => false,
-            None => self.keep(&identity, &recipe, actor).await?,
-        };
+        let is_new = self.keep(&identity, &recipe, audience, actor).await?;
         Ok(Submitted { identity, is_new, forecast })
     }
 
@@ -169,8 +172,12 @@ impl Jobs {
         &self,
         identity: &GraphIdentity,
         recipe: &Recipe,
+        audience: &Audience,
         actor: &Actor,
     ) -> Result<bool, SubmitError> {
+        if self.data.store.has_graph(identity.definition, audience).await? {
+            return Ok(false);
+        }
         let text = recipe.to_json()?;
         let (bytes, limit) = (self.data.store.recipe_bytes().await?, self.models.max_stored_bytes.get());
         if bytes.saturating_add(text.len() as u64) > limit {
@@ -178,10 +185,15 @@ impl Jobs {
         }
         let terms = Terms { max_bytes: text.len() as u64, sha256: None };
         let recipe = self.data.blobs.put(in_memory(text), terms).await?;
-        Ok(self.data.store.put_graph(&GraphRow { identity: identity.clone(), recipe }, actor).await?)
+        Ok(self
+            .data
+            .store
+            .put_graph(&GraphRow { identity: identity.clone(), recipe }, audience, actor)
+            .await?)
     }
 
-    /// Asks for an elimination of a graph that was submitted: its result, or the one job that will make it.
+    /// Asks for an elimination of a graph that was submitted: its result, or the one job that will make it. What is not
+    /// for everybody is made for its audience alone, unless everybody has it already.
     ///
     /// # Errors
     /// [`SubmitError`]; [`SubmitError::TooLarge`] with the forecast when it is refused.
@@ -189,9 +201,14 @@ impl Jobs {
         &self,
         graph: &Submitted,
         variant: Variant,
+        audience: &Audience,
         actor: &Actor,
     ) -> Result<Outcome, SubmitError> {
-        let subject = subject(&graph.identity, variant);
+        let everybodys = subject(&graph.identity, variant);
+        if let Some(made) = self.data.store.elimination(everybodys, variant).await? {
+            return Ok(Outcome::Made(made));
+        }
+        let subject = subject_for(everybodys, audience);
         if let Some(made) = self.data.store.elimination(subject, variant).await? {
             return Ok(Outcome::Made(made));
         }
@@ -209,6 +226,7 @@ impl Jobs {
             definition: graph.identity.definition,
             forecast: serde_json::to_string(forecast)?,
             memory_bytes: forecast.memory_bytes.unwrap_or_default(),
+            audience: audience.clone(),
         };
         match self.data.store.queue(&job, actor).await? {
             Queued::Joined(row) => Ok(Outcome::Job(row, false)),
@@ -226,11 +244,19 @@ impl Jobs {
         }
     }
 
-    /// Cancels a job, or lets one out of quarantine. `None` when there is none of this id.
+    /// Cancels a job, or lets one out of quarantine. `None` when the viewer sees none of this id.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn cancel(&self, id: &str, actor: &Actor) -> Result<Option<(JobRow, bool)>, StoreError> {
+    pub async fn cancel(
+        &self,
+        id: &str,
+        viewer: &Viewer,
+        actor: &Actor,
+    ) -> Result<Option<(JobRow, bool)>, StoreError> {
+        if self.data.store.job(id, viewer).await?.is_none() {
+            return Ok(None);
+        }
         let found = self.data.store.cancel_job(id, actor).await?;
         if let Some((row, true)) = &found {
             if let Some(running) = self.lock().get(&row.number) {
@@ -286,6 +312,16 @@ fn subject(identity: &GraphIdentity, variant: Variant) -> Sha256 {
         }
         Variant::Fast | Variant::Plan => *definition,
     }
+}
+
+/// The subject of what is for some only: with an audience in its name it meets no request of another one.
+fn subject_for(subject: Sha256, audience: &Audience) -> Sha256 {
+    if audience.is_everybody() {
+        return subject;
+    }
+    let mut both = subject.as_bytes().to_vec();
+    both.extend(audience.text().as_bytes());
+    Sha256::of(&both)
 }
 
 fn random_name(prefix: &str) -> Result<String, SubmitError> {

@@ -13,6 +13,7 @@ use super::{ENGINE, Jobs, Running};
 use crate::blobs::{BlobError, StoredBlob, Terms, in_memory, read_whole};
 use crate::models::{ModelError, Recipe};
 use crate::store::{JobRow, StoreError};
+use crate::visibility::Viewer;
 use crate::workers::BrokeOff;
 
 /// How often the queue is looked at when nobody rings, and leases are renewed.
@@ -128,7 +129,7 @@ impl Jobs {
     }
 
     async fn result(&self, job: &JobRow, running: Arc<Running>) -> Result<StoredBlob, JobError> {
-        let graph = self.data.store.graph(job.definition).await?.ok_or(JobError::NoGraph)?;
+        let graph = self.data.store.graph(job.definition, &Viewer::All).await?.ok_or(JobError::NoGraph)?;
         let recipe = read_whole(&*self.data.blobs, graph.recipe).await?;
         let recipe = Recipe::from_json(&String::from_utf8_lossy(&recipe))?;
         let (compute, models, variant) = (self.compute.clone(), self.models.clone(), job.variant);

@@ -3,6 +3,7 @@
 //! A [`Catalogue`] is one consistent moment of store and blobs. Requests are answered from it without the database;
 //! how an answer looks on the wire is the business of `http`.
 
+mod audiences;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -14,8 +15,10 @@ use std::io::Write as _;
 use bytes::Bytes;
 use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, Metadata, RegistryEntry, Sha256};
 
+use self::audiences::Private;
 use crate::blobs::{BlobError, BlobStore, StoredBlob};
-use crate::store::{ArtifactVersion, ComputeRow, Store, StoreError};
+use crate::store::{ArtifactVersion, ComputeRow, Store, StoreError, VersionKey};
+use crate::visibility::{PrivateIds, Viewer};
 
 /// What phasic calls the revision of entries whose files are PTDPRMC3. It refuses to pull later ones, and so do we.
 pub const FORMAT_REVISION: u32 = 3;
@@ -25,12 +28,23 @@ pub const FORMAT_REVISION: u32 = 3;
 pub struct Catalogue {
     absolute: Representation,
     relative: Representation,
+    base: String,
     computes: Vec<Listed>,
+    private: Private,
+    private_ids: PrivateIds,
     withheld: Vec<Withheld>,
     current: HashMap<ArtifactName, StoredBlob>,
-    versions: HashMap<(ArtifactName, Sha256), StoredBlob>,
+    versions: HashMap<(ArtifactName, Sha256), Version>,
     /// Blobs that should be there and are not, or not whole.
     lost: HashSet<Sha256>,
+}
+
+/// One content of an artifact name.
+#[derive(Debug)]
+struct Version {
+    blob: StoredBlob,
+    /// The private computes it was served for; `None` when everybody may have it.
+    private_to: Option<Box<[ComputeId]>>,
 }
 
 /// A registry document in its content codings.
@@ -76,7 +90,7 @@ pub enum WithheldReason {
 }
 
 /// How the document names artifacts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Paths {
     /// Absolute URLs that carry the digest, which is what an unmodified phasic needs.
     Absolute,
@@ -118,10 +132,10 @@ impl Catalogue {
             files.find(|file| wrong.contains(file)).map(|(_, sha256)| WithheldReason::Mismatch(sha256))
         };
         // Addresses stay good for ever, but not for what was found out to be wrong.
-        versions.retain(|version| {
-            let (ArtifactName::Parent(hash) | ArtifactName::Scc(hash)) = version.name;
-            !wrong.contains(&(hash, version.blob.sha256))
-        });
+        versions.retain(|version| !wrong.contains(&(version.graph_hash, version.blob.sha256)));
+        let private_ids = store.private_ids().await?;
+        // Nobody need know whose they are where nothing is private.
+        let holders = if private_ids.is_empty() { HashMap::new() } else { store.version_computes().await? };
         let mut presence = Presence { blobs, seen: HashMap::new() };
         let (mut served, mut withheld) = (Vec::new(), Vec::new());
         for row in store.computes().await? {
@@ -138,20 +152,17 @@ impl Catalogue {
                 lost.insert(version.blob.sha256);
             }
         }
-        let base = base.to_owned();
+        let found = Found { served, withheld, versions, lost, private_ids, holders, base: base.to_owned() };
         // Parsing, rendering and compressing ten thousand entries takes longer than a request should wait.
-        tokio::task::spawn_blocking(move || Self::render(&served, withheld, versions, lost, &base)).await?
+        tokio::task::spawn_blocking(move || Self::render(found)).await?
     }
 
-    fn render(
-        served: &[ComputeRow],
-        withheld: Vec<Withheld>,
-        versions: Vec<ArtifactVersion>,
-        lost: HashSet<Sha256>,
-        base: &str,
-    ) -> Result<Self, CatalogueError> {
+    fn render(found: Found) -> Result<Self, CatalogueError> {
+        let Found { served, withheld, versions, lost, private_ids, holders, base } = found;
+        let (private, served): (Vec<_>, Vec<_>) =
+            served.into_iter().partition(|row| private_ids.contains(&row.id));
         let (mut computes, mut current) = (Vec::new(), HashMap::new());
-        for row in served {
+        for row in &served {
             let RegistryEntry { retracted, graph_hash, metadata, .. } = row.publication()?.entry;
             if retracted {
                 continue;
@@ -162,19 +173,27 @@ impl Catalogue {
                 current.entry(artifact.role.name(artifact.graph_hash)).or_insert(artifact.served);
             }
         }
-        let version = |version: ArtifactVersion| ((version.name, version.blob.sha256), version.blob);
+        let version = |ArtifactVersion { role, graph_hash, blob }: ArtifactVersion| {
+            let computes = holders.get(&(role, graph_hash, blob.sha256));
+            let private_to = computes.filter(|computes| computes.iter().all(|id| private_ids.contains(id)));
+            let private_to = private_to.map(|computes| computes.clone().into_boxed_slice());
+            ((role.name(graph_hash), blob.sha256), Version { blob, private_to })
+        };
         Ok(Self {
-            absolute: Representation::of(render::document(served, &current, Paths::Absolute, base)?),
-            relative: Representation::of(render::document(served, &current, Paths::Relative, base)?),
+            absolute: Representation::of(render::document(&served, &current, Paths::Absolute, &base)?),
+            relative: Representation::of(render::document(&served, &current, Paths::Relative, &base)?),
             computes,
+            private: Private::new(private)?,
             withheld,
             current,
             versions: versions.into_iter().map(version).collect(),
             lost,
+            private_ids,
+            base,
         })
     }
 
-    /// The registry document.
+    /// The registry document everybody gets.
     pub fn document(&self, paths: Paths) -> &Representation {
         match paths {
             Paths::Absolute => &self.absolute,
@@ -182,12 +201,22 @@ impl Catalogue {
         }
     }
 
-    /// The computes a listing shows, in order.
+    /// The computes a listing shows to everybody, in order.
     pub fn computes(&self) -> &[Listed] {
         &self.computes
     }
 
-    /// What is stored and not served.
+    /// The computes a listing shows to a viewer: those that are private first.
+    pub fn computes_for<'a>(&'a self, viewer: &'a Viewer) -> impl Iterator<Item = &'a Listed> {
+        self.private.listed(viewer).chain(&self.computes)
+    }
+
+    /// Whether an id is private.
+    pub fn is_private(&self, id: &ComputeId) -> bool {
+        self.private_ids.contains(id)
+    }
+
+    /// What is stored and not served, private computes, too.
     pub fn withheld(&self) -> &[Withheld] {
         &self.withheld
     }
@@ -197,13 +226,32 @@ impl Catalogue {
         self.lost.contains(&blob)
     }
 
-    /// The bytes a name stands for: today's, or those of a digest it has had at any time, even if they are lost.
-    pub fn artifact(&self, name: ArtifactName, digest: Option<Sha256>) -> Option<StoredBlob> {
-        match digest {
-            None => self.current.get(&name).copied(),
-            Some(digest) => self.versions.get(&(name, digest)).copied(),
-        }
+    /// The bytes a name stands for, to a viewer: today's, or those of a digest it has had at any time, even if they are
+    /// lost. Without a digest, what everybody sees comes first.
+    pub fn artifact(
+        &self,
+        name: ArtifactName,
+        digest: Option<Sha256>,
+        viewer: &Viewer,
+    ) -> Option<StoredBlob> {
+        let Some(digest) = digest else {
+            return self.current.get(&name).copied().or_else(|| self.private.artifact(name, viewer));
+        };
+        let Version { blob, private_to } = self.versions.get(&(name, digest))?;
+        let sees = |ids: &[ComputeId]| ids.iter().any(|id| viewer.sees_id(id, true));
+        private_to.as_deref().is_none_or(sees).then_some(*blob)
     }
+}
+
+/// What a catalogue is made of.
+struct Found {
+    served: Vec<ComputeRow>,
+    withheld: Vec<Withheld>,
+    versions: Vec<ArtifactVersion>,
+    lost: HashSet<Sha256>,
+    private_ids: PrivateIds,
+    holders: HashMap<VersionKey, Vec<ComputeId>>,
+    base: String,
 }
 
 /// Whether blobs are there; each is looked for once, however many computes share it.

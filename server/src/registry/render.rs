@@ -24,6 +24,18 @@ pub(super) fn document(
     Ok(text)
 }
 
+/// Puts the computes of a document in front of those of another. Both are as [`document`] writes them.
+pub(super) fn in_front(first: String, second: &str) -> String {
+    const OPEN: &str = "\"computes\": {\n";
+    const CLOSE: &str = "\n  }\n}\n";
+    match (first.strip_suffix(CLOSE), second.split_once(OPEN)) {
+        (Some(entries), Some((_, rest))) => format!("{entries},\n{rest}"),
+        // Without computes the object is written as `{}`.
+        (Some(_), None) => first,
+        (None, _) => second.to_owned(),
+    }
+}
+
 struct Document<'a> {
     served: &'a [ComputeRow],
     current: &'a HashMap<ArtifactName, StoredBlob>,

@@ -5,10 +5,11 @@ use phasic_hub_api::{
     SccRef, Sha256,
 };
 
-use super::{Catalogue, Paths, WithheldReason};
+use super::{Catalogue, Paths, Representation, WithheldReason};
 use crate::blobs::{LocalBlobs, StoredBlob, Terms, in_memory};
 use crate::hub::DataDirectory;
-use crate::store::{ArtifactRow, Publication, Role, Store};
+use crate::store::{Actor, ArtifactRow, Publication, Role, Store};
+use crate::visibility::Viewer;
 
 const BASE: &str = "https://hub.example/phasic";
 
@@ -90,7 +91,7 @@ async fn components_without_a_file_are_not_named_and_none_is_named_twice() {
     let named: Vec<_> = document.get("a").unwrap().artifacts.scc.iter().collect();
     assert_eq!(named.len(), 1);
     assert_eq!((named[0].scc_hash, named[0].sha256), (hash("kept"), served.sha256));
-    assert_eq!(catalogue.artifact(ArtifactName::Scc(hash("kept")), None), Some(served));
+    assert_eq!(catalogue.artifact(ArtifactName::Scc(hash("kept")), None, &Viewer::Public), Some(served));
 }
 
 #[tokio::test]
@@ -101,14 +102,14 @@ async fn a_name_stands_for_the_first_entry_and_a_digest_for_what_it_was() {
         data.store.publish_local(&publication(&data, id, "g", content).await, None).await.unwrap();
     }
     let catalogue = load(&data).await;
-    let found = |digest| catalogue.artifact(name, digest).map(|blob| blob.sha256);
+    let found = |digest| catalogue.artifact(name, digest, &Viewer::Public).map(|blob| blob.sha256);
     assert_eq!(found(None), Some(Sha256::of(b"new")));
     for content in ["old", "other", "new"] {
         let digest = Sha256::of(content.as_bytes());
         assert_eq!(found(Some(digest)), Some(digest), "{content}");
     }
     assert_eq!(found(Some(Sha256::of(b"never"))), None);
-    assert_eq!(catalogue.artifact(ArtifactName::Scc(hash("g")), None), None);
+    assert_eq!(catalogue.artifact(ArtifactName::Scc(hash("g")), None, &Viewer::Public), None);
 }
 
 #[tokio::test]
@@ -121,7 +122,10 @@ async fn each_document_promises_the_bytes_its_locations_lead_to() {
     let (first, second) = (Sha256::of(b"first"), Sha256::of(b"second"));
     assert_eq!((promised(Paths::Absolute, "a"), promised(Paths::Absolute, "b")), (first, second));
     assert_eq!((promised(Paths::Relative, "a"), promised(Paths::Relative, "b")), (first, first));
-    assert_eq!(catalogue.artifact(ArtifactName::Parent(hash("g")), None).unwrap().sha256, first);
+    assert_eq!(
+        catalogue.artifact(ArtifactName::Parent(hash("g")), None, &Viewer::Public).unwrap().sha256,
+        first
+    );
 }
 
 #[tokio::test]
@@ -134,8 +138,11 @@ async fn a_retracted_compute_is_in_the_document_and_not_behind_its_name() {
     assert!(read(&catalogue, Paths::Absolute).get("a").unwrap().retracted);
     assert_eq!(catalogue.computes().len(), 0);
     let name = ArtifactName::Parent(hash("g"));
-    assert_eq!(catalogue.artifact(name, None), None);
-    assert!(catalogue.artifact(name, Some(Sha256::of(b"served"))).is_some(), "its address stays good");
+    assert_eq!(catalogue.artifact(name, None, &Viewer::Public), None);
+    assert!(
+        catalogue.artifact(name, Some(Sha256::of(b"served")), &Viewer::Public).is_some(),
+        "its address stays good"
+    );
 }
 
 #[tokio::test]
@@ -155,7 +162,7 @@ async fn a_compute_whose_file_is_missing_or_cut_is_withheld() {
         assert_eq!(read(&catalogue, Paths::Absolute).computes().len(), 1);
         assert_eq!(catalogue.withheld()[0].id.as_str(), "a");
         assert_eq!(catalogue.withheld()[0].reason, WithheldReason::Missing(Sha256::of(b"gone")));
-        assert_eq!(catalogue.artifact(ArtifactName::Parent(hash("g")), None), None);
+        assert_eq!(catalogue.artifact(ArtifactName::Parent(hash("g")), None, &Viewer::Public), None);
     }
 }
 
@@ -170,4 +177,74 @@ async fn the_compressed_document_is_the_same_document() {
     flate2::read::GzDecoder::new(&document.gzip[..]).read_to_end(&mut text).unwrap();
     assert_eq!(text, document.plain);
     assert_eq!(document.sha256, Sha256::of(&text));
+}
+
+#[tokio::test]
+async fn private_computes_are_in_the_documents_of_those_who_see_them_only() {
+    let (_directory, data) = fresh().await;
+    for (id, graph, content) in [("a", "g", "public"), ("b", "g", "secret"), ("c", "h", "hidden")] {
+        data.store.publish_local(&publication(&data, id, graph, content).await, None).await.unwrap();
+    }
+    let of_everybody = load(&data).await.document(Paths::Absolute).plain.clone();
+    for id in ["b", "c"] {
+        assert!(data.store.set_private(&id.parse().unwrap(), true, &Actor::Hub).await.unwrap());
+    }
+    let catalogue = load(&data).await;
+    let holder = |ids: &str| Viewer::holder(&ids.parse().unwrap());
+    let ids = |viewer: &Viewer| -> Vec<String> {
+        catalogue.computes_for(viewer).map(|listed| listed.id.to_string()).collect()
+    };
+    let public = std::str::from_utf8(&catalogue.document(Paths::Absolute).plain).unwrap();
+    assert!(public.contains("\"a\"") && !public.contains("\"b\"") && !public.contains("\"c\""), "{public}");
+    for (viewer, expected) in [
+        (Viewer::Public, &["a"][..]),
+        (holder("x-*"), &["a"]),
+        (holder("b"), &["b", "a"]),
+        (holder("c b"), &["b", "c", "a"]),
+        (Viewer::All, &["b", "c", "a"]),
+    ] {
+        assert_eq!(ids(&viewer), expected, "{viewer:?}");
+        assert_eq!(catalogue.has_more_for(&viewer), expected.len() > 1, "{viewer:?}");
+        let document = catalogue.document_for(Paths::Absolute, &viewer).unwrap();
+        let read: serde_json::Value = serde_json::from_slice(&document.plain).unwrap();
+        let listed: Vec<_> = read["computes"].as_object().unwrap().keys().collect();
+        assert_eq!(listed, expected, "{viewer:?}");
+        for (graph, content, seen) in [
+            ("g", "public", true),
+            ("g", "secret", expected.contains(&"b")),
+            ("h", "hidden", expected.contains(&"c")),
+        ] {
+            let digest = Sha256::of(content.as_bytes());
+            let name = ArtifactName::Parent(hash(graph));
+            assert_eq!(
+                catalogue.artifact(name, Some(digest), &viewer).is_some(),
+                seen,
+                "{viewer:?} {content}"
+            );
+            let blob = data.store.visible_blob(digest, &viewer).await.unwrap();
+            assert_eq!(blob.is_some(), seen, "{viewer:?} {content}");
+        }
+        let bare = |graph| catalogue.artifact(ArtifactName::Parent(hash(graph)), None, &viewer);
+        assert_eq!(bare("g").unwrap().sha256, Sha256::of(b"public"), "what everybody sees comes first");
+        assert_eq!(bare("h").is_some(), expected.contains(&"c"), "{viewer:?}");
+    }
+    for id in ["b", "c"] {
+        assert!(data.store.set_private(&id.parse().unwrap(), false, &Actor::Hub).await.unwrap());
+    }
+    assert_eq!(load(&data).await.document(Paths::Absolute).plain, of_everybody);
+}
+
+#[tokio::test]
+async fn a_document_of_private_computes_alone_is_one() {
+    let (_directory, data) = fresh().await;
+    data.store.publish_local(&publication(&data, "a", "g", "secret").await, None).await.unwrap();
+    data.store.set_private_patterns(&"a*".parse().unwrap()).await.unwrap();
+    let catalogue = load(&data).await;
+    let read =
+        |document: &Representation| -> serde_json::Value { serde_json::from_slice(&document.plain).unwrap() };
+    assert_eq!(read(catalogue.document(Paths::Relative))["computes"], serde_json::json!({}));
+    let own = catalogue.document_for(Paths::Relative, &Viewer::All).unwrap();
+    assert_eq!(read(&own)["computes"].as_object().unwrap().len(), 1);
+    let none = catalogue.document_for(Paths::Relative, &Viewer::Public).unwrap();
+    assert_eq!(none.plain, catalogue.document(Paths::Relative).plain);
 }

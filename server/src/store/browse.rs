@@ -36,6 +36,8 @@ pub struct DatedCompute {
     pub row: ComputeRow,
     /// Since when, UTC.
     pub published_at: String,
+    /// Whether its id is private.
+    pub private: bool,
 }
 
 /// What an id stood for from some time on.
@@ -59,7 +61,8 @@ impl Store {
     pub async fn browse(&self, filter: &BrowseFilter) -> Result<Vec<DatedCompute>, StoreError> {
         let mut snapshot = self.readers.begin().await?;
         let rows = sqlx::query(
-            "SELECT id, origin, entry, published_at FROM computes WHERE (?1 IS NULL OR id > ?1) \
+            "SELECT id, origin, entry, published_at, \
+             EXISTS (SELECT 1 FROM private_ids p WHERE id GLOB p.pattern) AS private FROM computes WHERE (?1 IS NULL OR id > ?1) \
              AND (?2 IS NULL OR origin = ?2) \
              AND (?3 IS NULL OR json_extract(entry, '$.metadata.domain') = ?3) \
              AND (?4 IS NULL OR json_extract(entry, '$.metadata.model_type') = ?4) \
@@ -92,7 +95,8 @@ impl Store {
             .fetch_all(&mut *snapshot)
             .await?;
             compute.artifacts = files.iter().map(|file| artifact_row(file, &id)).collect::<Result<_, _>>()?;
-            found.push(DatedCompute { row: compute, published_at: row.try_get("published_at")? });
+            let (published_at, private) = (row.try_get("published_at")?, row.try_get("private")?);
+            found.push(DatedCompute { row: compute, published_at, private });
         }
         Ok(found)
     }

@@ -33,7 +33,7 @@ impl Origin {
 }
 
 /// What part of a compute an artifact is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// The trace of the whole graph.
     Parent,
@@ -117,8 +117,10 @@ impl ComputeRow {
 /// One content an artifact name has stood for.
 #[derive(Clone, Copy, Debug)]
 pub struct ArtifactVersion {
-    /// The name.
-    pub name: ArtifactName,
+    /// What part of a compute it is.
+    pub role: Role,
+    /// The graph it was made for.
+    pub graph_hash: GraphHash,
     /// The content.
     pub blob: StoredBlob,
 }
@@ -167,9 +169,9 @@ impl Store {
         .await?;
         let version = |row: &SqliteRow| {
             let place = "artifact_versions";
-            let role = role(row, place)?;
-            let name = role.name(GraphHash::from_bytes(digest(row, "graph_hash", place)?));
-            Ok(ArtifactVersion { name, blob: blob(row, "sha256", "size_bytes", place)? })
+            let graph_hash = GraphHash::from_bytes(digest(row, "graph_hash", place)?);
+            let blob = blob(row, "sha256", "size_bytes", place)?;
+            Ok(ArtifactVersion { role: role(row, place)?, graph_hash, blob })
         };
         rows.iter().map(version).collect()
     }
@@ -291,6 +293,15 @@ async fn put_artifact(
         .bind(&artifact.served.sha256.as_bytes()[..])
         .execute(&mut **change)
         .await?;
+    sqlx::query(
+        "INSERT OR IGNORE INTO version_computes (role, graph_hash, sha256, compute_id) VALUES (?, ?, ?, ?)",
+    )
+    .bind(artifact.role.as_str())
+    .bind(hash)
+    .bind(&artifact.served.sha256.as_bytes()[..])
+    .bind(id)
+    .execute(&mut **change)
+    .await?;
     Ok(())
 }
 
@@ -349,7 +360,7 @@ pub(super) fn artifact_row(row: &SqliteRow, id: &str) -> Result<ArtifactRow, Sto
     })
 }
 
-fn role(row: &SqliteRow, place: &str) -> Result<Role, StoreError> {
+pub(super) fn role(row: &SqliteRow, place: &str) -> Result<Role, StoreError> {
     let text: String = row.try_get("role")?;
     Role::read(&text)
         .ok_or_else(|| StoreError::Row { place: place.to_owned(), reason: format!("role {text:?}") })

@@ -7,8 +7,10 @@ use sqlx::sqlite::SqliteRow;
 
 use super::audit::append;
 use super::computes::{digest, put_blob};
+use super::privacy::{audience, own};
 use super::{Actor, Change, Store, StoreError};
 use crate::blobs::StoredBlob;
+use crate::visibility::{Audience, Viewer};
 
 /// A graph that was submitted.
 #[derive(Clone, Debug)]
@@ -36,26 +38,39 @@ pub struct EliminationRow {
     pub engine: String,
     /// When.
     pub made_at: String,
+    /// For whom it is.
+    pub audience: Audience,
 }
 
 const GRAPHS: &str = "SELECT g.definition, g.graph_hash, g.edge_order_digest, g.vertices, g.edges, g.state_length, \
      g.param_length, g.discrete, g.parallel_edges, g.recipe_sha256, b.size_bytes FROM graphs g \
      JOIN blobs b ON b.sha256 = g.recipe_sha256";
 
+/// Whether one of the audiences of a graph is the viewer's; ?2 says that he sees all, ?3 is his own.
+const GRAPH_SEEN: &str = "EXISTS (SELECT 1 FROM graph_audiences a WHERE a.definition = g.definition \
+     AND (?2 OR a.audience IN ('', ?3)))";
+
 const ELIMINATIONS: &str = "SELECT e.variant, g.graph_hash, g.edge_order_digest, e.definition, e.sha256, \
-     b.size_bytes, e.engine, e.made_at FROM eliminations e JOIN graphs g ON g.definition = e.definition \
+     b.size_bytes, e.engine, e.made_at, e.audience FROM eliminations e JOIN graphs g ON g.definition = e.definition \
      JOIN blobs b ON b.sha256 = e.sha256";
 
 impl Store {
-    /// Takes note of a graph whose recipe is in the blob store. Says whether it was not known before.
+    /// Takes note of a graph whose recipe is in the blob store, and that it is for this audience. Says whether it was
+    /// not known before to those who see what is for this audience; a graph that everybody has stays everybody's.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
-    pub async fn put_graph(&self, graph: &GraphRow, actor: &Actor) -> Result<bool, StoreError> {
+    pub async fn put_graph(
+        &self,
+        graph: &GraphRow,
+        audience: &Audience,
+        actor: &Actor,
+    ) -> Result<bool, StoreError> {
         let identity = &graph.identity;
         let mut change = self.begin().await?;
         put_blob(&mut change, graph.recipe).await?;
-        let done = sqlx::query(
+        // Where somebody else has the graph, the recipe that is kept is his, and builds the same.
+        sqlx::query(
             "INSERT OR IGNORE INTO graphs (definition, graph_hash, edge_order_digest, vertices, edges, state_length, \
              param_length, discrete, parallel_edges, recipe_sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
@@ -71,15 +86,37 @@ impl Store {
         .bind(&graph.recipe.sha256.as_bytes()[..])
         .execute(&mut *change)
         .await?;
-        if done.rows_affected() == 0 {
+        let known = sqlx::query(
+            "INSERT INTO graph_audiences (definition, audience) SELECT ?1, ?2 WHERE NOT EXISTS \
+             (SELECT 1 FROM graph_audiences WHERE definition = ?1 AND audience IN ('', ?2))",
+        )
+        .bind(&identity.definition.as_bytes()[..])
+        .bind(audience.text())
+        .execute(&mut *change)
+        .await?;
+        if known.rows_affected() == 0 {
             // Dropping the change forgets the blob, which another graph may not need.
             return Ok(false);
         }
-        let detail = serde_json::json!({"graph_hash": identity.graph_hash, "recipe": graph.recipe.sha256});
+        let private = !audience.is_everybody();
+        let detail = serde_json::json!({
+            "graph_hash": identity.graph_hash, "recipe": graph.recipe.sha256, "private": private
+        });
         let told = Change { action: "graph.submit", subject: identity.definition.to_string(), detail };
         append(&mut change, actor, told).await?;
         change.commit().await?;
         Ok(true)
+    }
+
+    /// Whether a graph is known to those who see what is for this audience, or to everybody.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_graph(&self, definition: Sha256, audience: &Audience) -> Result<bool, StoreError> {
+        let sql =
+            "SELECT EXISTS (SELECT 1 FROM graph_audiences WHERE definition = ? AND audience IN ('', ?))";
+        let known = sqlx::query_scalar(sql).bind(&definition.as_bytes()[..]).bind(audience.text());
+        Ok(known.fetch_one(&self.readers).await?)
     }
 
     /// Bytes of all recipes.
@@ -95,38 +132,56 @@ impl Store {
         Ok(bytes.cast_unsigned())
     }
 
-    /// The graphs with a content hash, the first submitted first.
+    /// The graphs with a content hash that a viewer sees, the first submitted first.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
-    pub async fn graphs(&self, hash: GraphHash) -> Result<Vec<GraphRow>, StoreError> {
-        let sql = format!("{GRAPHS} WHERE g.graph_hash = ? ORDER BY g.submitted_at, g.definition");
-        let rows =
-            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&hash.as_bytes()[..]).fetch_all(&self.readers).await?;
+    pub async fn graphs(&self, hash: GraphHash, viewer: &Viewer) -> Result<Vec<GraphRow>, StoreError> {
+        let sql = format!(
+            "{GRAPHS} WHERE g.graph_hash = ?1 AND {GRAPH_SEEN} ORDER BY g.submitted_at, g.definition"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(&hash.as_bytes()[..])
+            .bind(viewer.sees_all())
+            .bind(own(viewer))
+            .fetch_all(&self.readers)
+            .await?;
         rows.iter().map(graph_row).collect()
     }
 
-    /// The graph of a definition.
+    /// The graph of a definition, if a viewer sees it.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
-    pub async fn graph(&self, definition: Sha256) -> Result<Option<GraphRow>, StoreError> {
-        let sql = format!("{GRAPHS} WHERE g.definition = ?");
+    pub async fn graph(&self, definition: Sha256, viewer: &Viewer) -> Result<Option<GraphRow>, StoreError> {
+        let sql = format!("{GRAPHS} WHERE g.definition = ?1 AND {GRAPH_SEEN}");
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(&definition.as_bytes()[..])
+            .bind(viewer.sees_all())
+            .bind(own(viewer))
             .fetch_optional(&self.readers)
             .await?;
         row.as_ref().map(graph_row).transpose()
     }
 
-    /// All eliminations of graphs with a content hash.
+    /// All eliminations of graphs with a content hash that a viewer sees.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
-    pub async fn eliminations(&self, hash: GraphHash) -> Result<Vec<EliminationRow>, StoreError> {
-        let sql = format!("{ELIMINATIONS} WHERE g.graph_hash = ? ORDER BY e.variant, e.made_at");
-        let rows =
-            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&hash.as_bytes()[..]).fetch_all(&self.readers).await?;
+    pub async fn eliminations(
+        &self,
+        hash: GraphHash,
+        viewer: &Viewer,
+    ) -> Result<Vec<EliminationRow>, StoreError> {
+        let sql = format!(
+            "{ELIMINATIONS} WHERE g.graph_hash = ?1 AND (?2 OR e.audience IN ('', ?3)) ORDER BY e.variant, e.made_at"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(&hash.as_bytes()[..])
+            .bind(viewer.sees_all())
+            .bind(own(viewer))
+            .fetch_all(&self.readers)
+            .await?;
         rows.iter().map(elimination_row).collect()
     }
 
@@ -146,21 +201,6 @@ impl Store {
             .fetch_optional(&self.readers)
             .await?;
         row.as_ref().map(elimination_row).transpose()
-    }
-
-    /// The file of an elimination, by its digest; `None` for all other blobs.
-    ///
-    /// # Errors
-    /// When the database fails or holds what no hub writes.
-    pub async fn elimination_blob(&self, sha256: Sha256) -> Result<Option<StoredBlob>, StoreError> {
-        let row = sqlx::query(
-            "SELECT b.sha256, b.size_bytes FROM blobs b WHERE b.sha256 = ? \
-             AND EXISTS (SELECT 1 FROM eliminations e WHERE e.sha256 = b.sha256)",
-        )
-        .bind(&sha256.as_bytes()[..])
-        .fetch_optional(&self.readers)
-        .await?;
-        row.map(|row| blob(&row, "sha256", "eliminations")).transpose()
     }
 }
 
@@ -198,6 +238,7 @@ fn elimination_row(row: &SqliteRow) -> Result<EliminationRow, StoreError> {
         blob: blob(row, "sha256", place)?,
         engine: row.try_get("engine")?,
         made_at: row.try_get("made_at")?,
+        audience: audience(row, place)?,
     })
 }
 

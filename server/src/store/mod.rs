@@ -10,6 +10,7 @@ mod computes;
 mod graphs;
 mod jobs;
 mod mirror;
+mod privacy;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -32,6 +33,7 @@ pub use computes::{ArtifactRow, ArtifactVersion, ComputeRow, Origin, Publication
 pub use graphs::{EliminationRow, GraphRow};
 pub use jobs::{JobFilter, JobRow, LEASE_SECONDS, MOST_ATTEMPTS, NewJob, Queued};
 pub use mirror::{FaultRow, MOST_REMOVED_PERCENT, PassRecord, PassRow, Reconciliation};
+pub use privacy::VersionKey;
 pub use tokens::{KnownToken, NewToken, TokenRow};
 pub use totals::{PassAge, Totals};
 pub use verifications::{VerificationRow, VerificationWork};
@@ -41,6 +43,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../../../migrations/0001_initial.sql")),
     (2, "access", include_str!("../../../migrations/0002_access.sql")),
     (3, "jobs", include_str!("../../../migrations/0003_jobs.sql")),
+    (5, "publication", include_str!("../../../migrations/0005_publication.sql")),
     (6, "verification", include_str!("../../../migrations/0006_verification.sql")),
 ];
 

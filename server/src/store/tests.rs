@@ -1,4 +1,4 @@
-use phasic_hub_api::{ArtifactRef, Artifacts, GraphHash, Metadata, RegistryEntry, Sha256};
+use phasic_hub_api::{ArtifactRef, Artifacts, GraphHash, IdPatterns, Metadata, RegistryEntry, Sha256};
 
 use super::{
     Actor, ArtifactRow, FaultRow, MIGRATIONS, Origin, PassRecord, Publication, Role, Store, StoreError,
@@ -194,7 +194,7 @@ async fn changes_by_another_process_are_noticed() {
     other.publish_local(&publication("a", "one"), None).await.unwrap();
     assert!(watch.has_changed().await.unwrap());
     assert!(!watch.has_changed().await.unwrap());
-    let token = TokenSecret::generate().unwrap().row("t", &[Scope::Read], None);
+    let token = TokenSecret::generate().unwrap().row("t", &[Scope::Read], IdPatterns::default(), None);
     other.add_token(&token, &Actor::Operator).await.unwrap();
     other.note_use(&token.id).await.unwrap();
     assert!(!watch.has_changed().await.unwrap(), "nothing the registry shows");
@@ -205,11 +205,18 @@ async fn changes_by_another_process_are_noticed() {
 #[tokio::test]
 async fn an_admin_token_is_made_while_there_is_no_valid_one_and_revoking_ends_a_token() {
     let (_directory, store) = fresh().await;
-    let row = || TokenSecret::generate().unwrap().row("t", &[Scope::Admin], Some(90 * 86_400));
+    let row = || {
+        TokenSecret::generate().unwrap().row("t", &[Scope::Admin], IdPatterns::default(), Some(90 * 86_400))
+    };
     let first = row();
-    let other = TokenSecret::generate().unwrap().row("t", &[Scope::Read, Scope::Publish], None);
+    let other = TokenSecret::generate().unwrap().row(
+        "t",
+        &[Scope::Read, Scope::Publish],
+        IdPatterns::default(),
+        None,
+    );
     store.add_token(&other, &Actor::Operator).await.unwrap();
-    let expired = TokenSecret::generate().unwrap().row("t", &[Scope::Admin], Some(0));
+    let expired = TokenSecret::generate().unwrap().row("t", &[Scope::Admin], IdPatterns::default(), Some(0));
     store.add_token(&expired, &Actor::Operator).await.unwrap();
     assert!(store.add_admin_token(&first).await.unwrap(), "there are others, and none of a valid admin");
     assert!(!store.add_admin_token(&row()).await.unwrap());

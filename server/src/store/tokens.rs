@@ -1,6 +1,6 @@
 //! Tokens: rows without secrets.
 
-use phasic_hub_api::{Scope, ScopeError, Sha256};
+use phasic_hub_api::{IdPatterns, Scope, ScopeError, Sha256};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -16,6 +16,8 @@ pub struct NewToken {
     pub name: String,
     /// What it allows.
     pub scopes: Vec<Scope>,
+    /// The ids it is for; none is all.
+    pub ids: IdPatterns,
     /// The hash of its secret.
     pub secret_sha256: Sha256,
     /// Seconds until it expires; `None` is never.
@@ -33,6 +35,8 @@ pub struct TokenRow {
     pub name: String,
     /// What it allows.
     pub scopes: Vec<Scope>,
+    /// The ids it is for; none is all.
+    pub ids: IdPatterns,
     /// When it was made, UTC.
     pub created_at: String,
     /// When it ceases to be valid, UTC.
@@ -50,6 +54,8 @@ pub struct KnownToken {
     pub id: String,
     /// What it allows.
     pub scopes: Vec<Scope>,
+    /// The ids it is for; none is all.
+    pub ids: IdPatterns,
     /// Whether its time is over.
     pub is_expired: bool,
     /// Whether it was revoked.
@@ -95,7 +101,7 @@ impl Store {
     /// When the database fails or holds what no hub writes.
     pub async fn token_page(&self, after: i64, limit: i64) -> Result<Vec<TokenRow>, StoreError> {
         let rows = sqlx::query(
-            "SELECT rowid AS number, id, name, scopes, created_at, expires_at, last_used_at, revoked_at \
+            "SELECT rowid AS number, id, name, scopes, ids, created_at, expires_at, last_used_at, revoked_at \
              FROM tokens WHERE rowid > ? ORDER BY rowid LIMIT ?",
         )
         .bind(after)
@@ -119,7 +125,7 @@ impl Store {
     /// When the database fails or holds what no hub writes.
     pub async fn find_token(&self, secret_sha256: Sha256) -> Result<Option<KnownToken>, StoreError> {
         let row = sqlx::query(
-            "SELECT id, scopes, revoked_at IS NOT NULL AS is_revoked, \
+            "SELECT id, scopes, ids, revoked_at IS NOT NULL AS is_revoked, \
              coalesce(expires_at <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), 0) AS is_expired, \
              coalesce(last_used_at <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-60 seconds'), 1) AS is_stale \
              FROM tokens WHERE secret_sha256 = ?",
@@ -131,6 +137,7 @@ impl Store {
         let id: String = row.try_get("id")?;
         Ok(Some(KnownToken {
             scopes: scopes(&row, &id)?,
+            ids: ids(&row, &id)?,
             id,
             is_expired: row.try_get("is_expired")?,
             is_revoked: row.try_get("is_revoked")?,
@@ -179,6 +186,7 @@ fn token_row(row: &SqliteRow) -> Result<TokenRow, StoreError> {
     Ok(TokenRow {
         number: row.try_get("number")?,
         scopes: scopes(row, &id)?,
+        ids: ids(row, &id)?,
         id,
         name: row.try_get("name")?,
         created_at: row.try_get("created_at")?,
@@ -197,6 +205,14 @@ fn scopes(row: &SqliteRow, id: &str) -> Result<Vec<Scope>, StoreError> {
     text.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>().map_err(unreadable)
 }
 
+fn ids(row: &SqliteRow, id: &str) -> Result<IdPatterns, StoreError> {
+    let text: String = row.try_get("ids")?;
+    text.parse().map_err(|error: phasic_hub_api::identifier::IdPatternError| StoreError::Row {
+        place: format!("tokens, id {id:?}"),
+        reason: error.to_string(),
+    })
+}
+
 async fn insert(
     change: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
     token: &NewToken,
@@ -204,18 +220,20 @@ async fn insert(
 ) -> Result<(), StoreError> {
     let scopes = token.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ");
     sqlx::query(
-        "INSERT INTO tokens (id, name, scopes, secret_sha256, expires_at) \
-         VALUES (?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+' || ? || ' seconds'))",
+        "INSERT INTO tokens (id, name, scopes, ids, secret_sha256, expires_at) \
+         VALUES (?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+' || ? || ' seconds'))",
     )
     .bind(&token.id)
     .bind(&token.name)
     .bind(&scopes)
+    .bind(token.ids.to_string())
     .bind(&token.secret_sha256.as_bytes()[..])
     .bind(token.expires_in_seconds.map(u64::cast_signed))
     .execute(&mut **change)
     .await?;
     let detail = serde_json::json!({
-        "name": token.name, "scopes": token.scopes, "expires_in_seconds": token.expires_in_seconds
+        "name": token.name, "scopes": token.scopes, "ids": token.ids,
+        "expires_in_seconds": token.expires_in_seconds
     });
     append(change, actor, Change { action: "token.create", subject: token.id.clone(), detail }).await
 }

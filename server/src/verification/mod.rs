@@ -27,6 +27,7 @@ use crate::hub::{DataDirectory, Hub};
 use crate::metrics;
 use crate::models::{ModelError, Recipe, reference_recipe};
 use crate::store::{JobFilter, StoreError, VerificationRow, VerificationWork};
+use crate::visibility::Viewer;
 use crate::workers::{BrokeOff, Workers};
 
 /// What makes programs anew; part of what is said about each.
@@ -148,7 +149,12 @@ impl Verifier {
 
     /// Jobs are what people wait for.
     async fn wait_for_jobs(&self) -> Result<(), StoreError> {
-        let filter = JobFilter { state: Some(JobState::Running), limit: 1, ..JobFilter::default() };
+        let filter = JobFilter {
+            viewer: Viewer::All,
+            state: Some(JobState::Running),
+            limit: 1,
+            ..JobFilter::default()
+        };
         while !self.data.store.jobs(&filter).await?.is_empty() {
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -162,7 +168,7 @@ impl Verifier {
     pub async fn verify(&self, work: VerificationWork) -> Result<Option<VerificationRow>, VerifyError> {
         let begun = Instant::now();
         let VerificationWork { graph_hash, blob } = work;
-        let definitions = self.data.store.graphs(graph_hash).await?;
+        let definitions = self.data.store.graphs(graph_hash, &Viewer::All).await?;
         let known = definitions.len() as u64;
         let mut recipes: Vec<_> =
             reference_recipe(graph_hash).into_iter().map(|recipe| (None, recipe)).collect();

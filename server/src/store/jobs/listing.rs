@@ -3,12 +3,16 @@
 use phasic_hub_api::jobs::{JobLine, JobState};
 use sqlx::Row as _;
 
+use super::super::privacy::own;
 use super::super::{Store, StoreError};
 use super::{JOBS, JobRow, job_row};
+use crate::visibility::Viewer;
 
 /// Which jobs to list.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct JobFilter {
+    /// That this viewer sees.
+    pub viewer: Viewer,
     /// In this state only.
     pub state: Option<JobState>,
     /// Submitted before the job of this number.
@@ -20,13 +24,18 @@ pub struct JobFilter {
 }
 
 impl Store {
-    /// A job.
+    /// A job, if a viewer sees it.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
-    pub async fn job(&self, id: &str) -> Result<Option<JobRow>, StoreError> {
-        let sql = format!("{JOBS} WHERE id = ?");
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(&self.readers).await?;
+    pub async fn job(&self, id: &str, viewer: &Viewer) -> Result<Option<JobRow>, StoreError> {
+        let sql = format!("{JOBS} WHERE id = ?1 AND (?2 OR audience IN ('', ?3))");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(id)
+            .bind(viewer.sees_all())
+            .bind(own(viewer))
+            .fetch_optional(&self.readers)
+            .await?;
         row.as_ref().map(job_row).transpose()
     }
 
@@ -37,13 +46,15 @@ impl Store {
     pub async fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobRow>, StoreError> {
         let sql = format!(
             "{JOBS} WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR number < ?2) AND (?3 IS NULL OR definition IN \
-             (SELECT definition FROM graphs WHERE graph_hash = ?3)) ORDER BY number DESC LIMIT ?4"
+             (SELECT definition FROM graphs WHERE graph_hash = ?3)) AND (?5 OR audience IN ('', ?6)) ORDER BY number DESC LIMIT ?4"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(filter.state.map(JobState::as_str))
             .bind(filter.before)
             .bind(filter.graph_hash.as_ref().map(|hash| &hash.as_bytes()[..]))
             .bind(filter.limit)
+            .bind(filter.viewer.sees_all())
+            .bind(own(&filter.viewer))
             .fetch_all(&self.readers)
             .await?;
         rows.iter().map(job_row).collect()

@@ -14,8 +14,10 @@ use sqlx::{Row as _, Sqlite, Transaction};
 use super::audit::append;
 use super::computes::{digest, put_blob};
 use super::graphs::variant;
+use super::privacy::audience;
 use super::{Actor, Change, Store, StoreError};
 use crate::blobs::StoredBlob;
+use crate::visibility::Audience;
 
 pub use listing::JobFilter;
 
@@ -40,6 +42,8 @@ pub struct NewJob {
     pub forecast: String,
     /// Memory it is expected to take.
     pub memory_bytes: u64,
+    /// For whom it is. The subject of what is not for everybody names the audience, too.
+    pub audience: Audience,
 }
 
 /// A job as it is stored.
@@ -71,6 +75,8 @@ pub struct JobRow {
     pub finished_at: Option<String>,
     /// Why there is no result.
     pub error: Option<String>,
+    /// For whom it is.
+    pub audience: Audience,
 }
 
 /// What became of a request for a job.
@@ -85,7 +91,7 @@ pub enum Queued {
 }
 
 const JOBS: &str = "SELECT number, id, subject, variant, definition, state, attempts, forecast, \
-     forecast_memory_bytes, submitted_at, started_at, finished_at, error FROM jobs";
+     forecast_memory_bytes, submitted_at, started_at, finished_at, error, audience FROM jobs";
 
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 
@@ -119,8 +125,8 @@ impl Store {
             return Ok(Queued::Joined(job_row(&row)?));
         }
         sqlx::query(
-            "INSERT INTO jobs (id, subject, variant, definition, forecast, forecast_memory_bytes) \
-             VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO jobs (id, subject, variant, definition, forecast, forecast_memory_bytes, audience) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&job.id)
         .bind(&job.subject.as_bytes()[..])
@@ -128,6 +134,7 @@ impl Store {
         .bind(&job.definition.as_bytes()[..])
         .bind(&job.forecast)
         .bind(job.memory_bytes.cast_signed())
+        .bind(job.audience.text())
         .execute(&mut *change)
         .await?;
         let row = find(&mut change, &job.id).await?;
@@ -231,13 +238,15 @@ impl Store {
         }
         put_blob(&mut change, blob).await?;
         sqlx::query(
-            "INSERT OR REPLACE INTO eliminations (subject, variant, definition, sha256, engine) VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO eliminations (subject, variant, definition, sha256, engine, audience) \
+             VALUES (?, ?, ?, ?, ?, ?)",
         )
         .bind(&job.subject.as_bytes()[..])
         .bind(job.variant.as_str())
         .bind(&job.definition.as_bytes()[..])
         .bind(&blob.sha256.as_bytes()[..])
         .bind(engine)
+        .bind(job.audience.text())
         .execute(&mut *change)
         .await?;
         log(&mut change, job.number, &format!("done: {} bytes, verified", blob.size_bytes)).await?;
@@ -377,6 +386,7 @@ fn job_row(row: &SqliteRow) -> Result<JobRow, StoreError> {
         started_at: row.try_get("started_at")?,
         finished_at: row.try_get("finished_at")?,
         error: row.try_get("error")?,
+        audience: audience(row, &place)?,
         id,
     })
 }

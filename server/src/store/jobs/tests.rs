@@ -4,6 +4,7 @@ use phasic_hub_api::{EdgeOrderDigest, GraphHash, GraphIdentity, Sha256};
 use super::{JobFilter, JobRow, MOST_ATTEMPTS, NewJob, Queued};
 use crate::blobs::StoredBlob;
 use crate::store::{Actor, GraphRow, Store};
+use crate::visibility::{Audience, Viewer};
 
 fn blob(seed: &str) -> StoredBlob {
     StoredBlob { sha256: Sha256::of(seed.as_bytes()), size_bytes: seed.len() as u64 }
@@ -25,14 +26,15 @@ async fn fresh() -> (tempfile::TempDir, Store) {
         parallel_edges: false,
     };
     let row = GraphRow { identity, recipe: blob("recipe") };
-    assert!(store.put_graph(&row, &Actor::Hub).await.unwrap());
-    assert!(!store.put_graph(&row, &Actor::Hub).await.unwrap());
+    assert!(store.put_graph(&row, &Audience::Everybody, &Actor::Hub).await.unwrap());
+    assert!(!store.put_graph(&row, &Audience::Everybody, &Actor::Hub).await.unwrap());
     assert_eq!(store.recipe_bytes().await.unwrap(), 6);
     (directory, store)
 }
 
 fn new(id: &str, subject: &str, memory_bytes: u64) -> NewJob {
     NewJob {
+        audience: Audience::Everybody,
         id: id.to_owned(),
         subject: Sha256::of(subject.as_bytes()),
         variant: Variant::Phasic,
@@ -50,7 +52,7 @@ async fn queue(store: &Store, job: NewJob) -> JobRow {
 }
 
 async fn state(store: &Store, id: &str) -> JobState {
-    store.job(id).await.unwrap().unwrap().state
+    store.job(id, &Viewer::Public).await.unwrap().unwrap().state
 }
 
 #[tokio::test]
@@ -73,8 +75,12 @@ async fn the_same_subject_is_queued_once_until_it_is_made() {
     assert!(matches!(store.queue(&new("e", "s", 10), &Actor::Hub).await.unwrap(), Queued::Made));
     let made = store.elimination(Sha256::of(b"s"), Variant::Phasic).await.unwrap().unwrap();
     assert_eq!((made.blob, made.engine.as_str()), (blob("artifact"), "engine 1"));
-    assert_eq!(store.elimination_blob(made.blob.sha256).await.unwrap(), Some(made.blob));
-    assert_eq!(store.elimination_blob(blob("recipe").sha256).await.unwrap(), None, "not everybody's");
+    assert_eq!(store.visible_blob(made.blob.sha256, &Viewer::Public).await.unwrap(), Some(made.blob));
+    assert_eq!(
+        store.visible_blob(blob("recipe").sha256, &Viewer::All).await.unwrap(),
+        None,
+        "nobody's business"
+    );
 }
 
 #[tokio::test]
@@ -84,7 +90,7 @@ async fn jobs_are_begun_in_order_as_far_as_they_fit() {
         queue(&store, new(id, id, memory_bytes)).await;
     }
     let position = async |id: &str| {
-        let number = store.job(id).await.unwrap().unwrap().number;
+        let number = store.job(id, &Viewer::Public).await.unwrap().unwrap().number;
         store.job_position(number).await.unwrap()
     };
     assert_eq!((position("large").await, position("first").await, position("second").await), (0, 1, 2));
@@ -110,7 +116,7 @@ async fn a_job_whose_runner_dies_is_tried_three_times_and_then_kept_with_its_log
         assert_eq!(taken, [("a".to_owned(), expected)]);
     }
     assert_eq!(state(&store, "waits").await, JobState::Queued, "what waited still waits");
-    let kept = store.job("a").await.unwrap().unwrap();
+    let kept = store.job("a", &Viewer::Public).await.unwrap().unwrap();
     assert_eq!(kept.attempts, 3);
     assert!(kept.error.unwrap().contains("3 times"));
     let log: Vec<String> =
@@ -146,7 +152,7 @@ async fn a_stop_in_good_order_costs_no_attempt() {
     store.begin_job("me", 100).await.unwrap().unwrap();
     store.renew_leases("me").await.unwrap();
     store.put_back_jobs("me").await.unwrap();
-    let row = store.job("a").await.unwrap().unwrap();
+    let row = store.job("a", &Viewer::Public).await.unwrap().unwrap();
     assert_eq!((row.state, row.attempts), (JobState::Queued, 0));
 }
 
@@ -163,14 +169,14 @@ async fn a_failed_job_may_be_asked_for_again_and_listings_go_page_by_page() {
         rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>()
     };
     let page = JobFilter { limit: 2, ..JobFilter::default() };
-    assert_eq!(list(page).await, ["c", "b"]);
-    let before = store.job("b").await.unwrap().unwrap().number;
-    assert_eq!(list(JobFilter { before: Some(before), ..page }).await, ["a"]);
-    assert_eq!(list(JobFilter { state: Some(JobState::Failed), ..page }).await, ["a"]);
+    assert_eq!(list(page.clone()).await, ["c", "b"]);
+    let before = store.job("b", &Viewer::Public).await.unwrap().unwrap().number;
+    assert_eq!(list(JobFilter { before: Some(before), ..page.clone() }).await, ["a"]);
+    assert_eq!(list(JobFilter { state: Some(JobState::Failed), ..page.clone() }).await, ["a"]);
     let elsewhere = GraphHash::from_bytes([9; 32]);
-    assert!(list(JobFilter { graph_hash: Some(elsewhere), ..page }).await.is_empty());
+    assert!(list(JobFilter { graph_hash: Some(elsewhere), ..page.clone() }).await.is_empty());
     assert_eq!(
-        list(JobFilter { graph_hash: Some(GraphHash::from_bytes([1; 32])), ..page }).await,
+        list(JobFilter { graph_hash: Some(GraphHash::from_bytes([1; 32])), ..page.clone() }).await,
         ["c", "b"]
     );
 }
