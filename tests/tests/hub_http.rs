@@ -67,7 +67,7 @@ fn the_registry_is_one_json_document_with_a_strong_tag() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.header("cache-control"), Some("public, no-cache"));
-    assert_eq!(answer.header("vary"), Some("accept-encoding"));
+    assert_eq!(answer.header("vary"), Some("accept-encoding, authorization"));
     assert_eq!(answer.header("content-encoding"), None);
     assert_eq!(answer.header("etag"), Some(format!("\"{}\"", Sha256::of(&answer.body)).as_str()));
     assert!(
@@ -178,7 +178,7 @@ fn an_artifact_comes_with_everything_needed_to_check_it() {
                 assert_eq!(answer.header(name), Some(value), "{method} {target}");
             }
             assert_eq!(answer.header("content-encoding"), None);
-            assert_eq!(answer.header("vary"), None);
+            assert_eq!(answer.header("vary"), Some("authorization"));
         }
     }
 }

@@ -50,7 +50,7 @@ pub(super) async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, n
     let mut response = next.run(request).await;
     if let Access::Scoped(scope) = access {
         // Who sends a token may see more than who sends none.
-        response.headers_mut().append(VARY, HeaderValue::from_static("authorization"));
+        vary_by_token(response.headers_mut());
         if viewer != Viewer::Public || !gate.anonymous.is_some_and(|open| open.includes(scope)) {
             keep_private(response.headers_mut());
         }
@@ -178,6 +178,13 @@ fn too_many(wait: Duration) -> ApiError {
     let detail = format!("There were too many requests from here. Wait {seconds} s.");
     ApiError::new(ProblemCode::RateLimited, detail)
         .with_headers(HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from(seconds))]))
+}
+
+/// Adds the token to what an answer depends on.
+fn vary_by_token(headers: &mut HeaderMap) {
+    let others = headers.get(VARY).and_then(|value| value.to_str().ok());
+    let all = others.map(|others| HeaderValue::from_str(&format!("{others}, authorization")));
+    headers.insert(VARY, all.and_then(Result::ok).unwrap_or(HeaderValue::from_static("authorization")));
 }
 
 /// What not everybody may see is kept by no cache that everybody shares.
