@@ -16,12 +16,14 @@ use crate::visibility::Viewer;
 /// Documents kept at a time; each is as long as the one everybody gets.
 const MOST_DOCUMENTS: usize = 16;
 
+/// Documents by which private computes they list (places in `Private::computes`), and how they name artifacts.
+type Documents = HashMap<(Vec<usize>, Paths), Arc<Representation>>;
+
 /// Private computes of one moment, and the documents that were made of them.
 #[derive(Debug, Default)]
 pub(super) struct Private {
     computes: Vec<PrivateCompute>,
-    /// By which computes they list (places in `computes`), and how they name artifacts.
-    documents: Mutex<HashMap<(Vec<usize>, Paths), Arc<Representation>>>,
+    documents: Mutex<Documents>,
 }
 
 #[derive(Debug)]
