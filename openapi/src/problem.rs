@@ -112,6 +112,8 @@ codes! {
     JobEnded = "job_ended", 409, "The job has ended";
     /// The hub has no blob of this digest that it may give away.
     BlobNotFound = "blob_not_found", 404, "No such blob";
+    /// The hub has no task of this id.
+    TaskNotFound = "task_not_found", 404, "No such task";
     /// There is no room for what was sent.
     StorageFull = "storage_full", 507, "The hub has no room left";
     /// The graph the request names has several definitions here.

@@ -2,16 +2,16 @@
 //!
 //! The rooms meet here. Nothing here speaks HTTP or SQL.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use phasic_hub_api::Sha256;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::blobs::{BlobError, BlobStore, LocalBlobs};
 use crate::registry::{Catalogue, CatalogueError};
@@ -104,6 +104,9 @@ pub struct Hub {
     rendering: tokio::sync::Mutex<()>,
     /// How often the catalogue has been rendered anew.
     renderings: watch::Sender<u64>,
+    /// Blobs that could not be read when they were asked for.
+    suspects: Mutex<BTreeSet<Sha256>>,
+    suspected: Notify,
 }
 
 impl Hub {
@@ -121,6 +124,8 @@ impl Hub {
             catalogue: ArcSwap::from_pointee(catalogue),
             rendering: tokio::sync::Mutex::default(),
             renderings: watch::Sender::new(0),
+            suspects: Mutex::default(),
+            suspected: Notify::new(),
         })
     }
 
@@ -142,13 +147,29 @@ impl Hub {
         self.refresh_if(|_| true).await
     }
 
-    /// Renders the registry anew because a blob is lost, unless that has been noticed: however many requests stumble
-    /// over it, it is rendered once.
+    /// Withdraws a blob that could not be read, and has it healed: renders the registry anew, unless that has been
+    /// noticed. However many requests stumble over it, it is rendered once.
     ///
     /// # Errors
     /// When the present state cannot be read; what was served before is still served then.
     pub async fn withdraw(&self, blob: Sha256) -> Result<(), CatalogueError> {
+        self.suspects().insert(blob);
+        self.suspected.notify_one();
         self.refresh_if(|catalogue| !catalogue.is_lost(blob)).await
+    }
+
+    /// Blobs somebody stumbled over since the last call.
+    pub fn take_suspects(&self) -> BTreeSet<Sha256> {
+        std::mem::take(&mut *self.suspects())
+    }
+
+    /// Waits until somebody stumbles over a blob.
+    pub async fn suspected(&self) {
+        self.suspected.notified().await;
+    }
+
+    fn suspects(&self) -> MutexGuard<'_, BTreeSet<Sha256>> {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn refresh_if(&self, is_needed: impl FnOnce(&Catalogue) -> bool) -> Result<(), CatalogueError> {

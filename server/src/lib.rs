@@ -6,7 +6,8 @@
 //! that requests bring, [`evaluate`] computes their numbers and [`jobs`] their eliminations, on the threads of
 //! [`workers`]; [`mirror`] copies an upstream registry, trusting nothing, through [`fetch`], which goes nowhere it is led
 //! to; [`auth`] makes tokens, and [`visibility`] says who sees what is private; [`metrics`] counts; [`upkeep`] keeps the
-//! data directory in order; [`verification`] makes the programs of known graphs anew and compares.
+//! data directory in order, by itself or as [`tasks`] of administrators; [`verification`] makes the programs of known graphs
+//! anew and compares.
 //!
 //! What goes over the wire is typed in `phasic-hub-api`, and the mathematics is `phasic-engine`'s: neither is here.
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ pub mod models;
 pub mod reference;
 pub mod registry;
 pub mod store;
+pub mod tasks;
 pub mod upkeep;
 pub mod verification;
 pub mod visibility;

@@ -41,6 +41,8 @@ fn a_lost_file_is_promised_neither_by_head_nor_by_the_registry() {
     let document = registry::document(&[("mine", registry::entry(&model, &model.ptdprmc3))]);
     registry::write_directory(checkout.path(), &document, &[(path.clone(), &model.ptdprmc3)]);
     assert!(sync(data.path(), checkout.path().to_str().unwrap(), &[]).status.success());
+    // Or it would be fetched again at once.
+    drop(checkout);
     let hub = Hub::start(data.path());
     let digest = Sha256::of(&model.ptdprmc3).to_string();
     assert_eq!(hub.request("HEAD", &format!("/{path}"), &[]).status, 200);

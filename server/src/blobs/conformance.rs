@@ -7,7 +7,7 @@ use phasic_hub_api::Sha256;
 
 use std::time::Duration;
 
-use super::{BlobError, BlobStore, ByteStream, Terms, in_memory};
+use super::{BlobError, BlobStore, ByteStream, Quarantined, Terms, in_memory};
 
 const ANY: Terms = Terms { max_bytes: 1 << 20, sha256: None };
 
@@ -25,6 +25,36 @@ pub(super) async fn all<S: BlobStore>(fresh: impl Fn() -> S) {
     all_names_are_listed_in_order(&fresh()).await;
     what_is_checked_has_its_size_and_its_name(&fresh()).await;
     only_what_is_old_enough_expires(&fresh()).await;
+    nothing_is_in_quarantine_that_was_never_damaged(&fresh()).await;
+}
+
+/// What must be true of a damaged blob, whatever damaged it; backends damage one of their own and call this. `name` stood
+/// for `whole`, and was damaged so that `damaged_bytes` are left of it; 0 says that nothing is.
+pub(super) async fn a_damaged_blob_is_set_aside_until_it_is_stored_again<S: BlobStore>(
+    store: &S,
+    whole: &[u8],
+    damaged_bytes: u64,
+) {
+    let name = Sha256::of(whole);
+    let refused = store.check(name).await;
+    assert!(matches!(refused, Err(BlobError::Damaged(bad)) if bad == name), "{refused:?}");
+    assert_absent(store, name).await;
+    let quarantined = store.quarantined().await.unwrap();
+    assert_eq!(quarantined, [Quarantined { name, size_bytes: damaged_bytes }]);
+    assert!(!store.names().await.unwrap().contains(&name));
+    store.put(in_memory(whole.to_vec()), ANY).await.unwrap();
+    assert_eq!(read(store, name, None).await, whole);
+    assert_eq!(store.quarantined().await.unwrap().len(), 1, "kept for whoever wants to know why");
+    assert!(store.discard(name).await.unwrap() && !store.discard(name).await.unwrap());
+    assert_eq!(store.quarantined().await.unwrap(), []);
+    assert_eq!(read(store, name, None).await, whole);
+}
+
+async fn nothing_is_in_quarantine_that_was_never_damaged(store: &impl BlobStore) {
+    let name = store.put(in_memory("good"), ANY).await.unwrap().sha256;
+    assert_eq!(store.quarantined().await.unwrap(), []);
+    assert!(!store.discard(name).await.unwrap());
+    assert_eq!(read(store, name, None).await, b"good");
 }
 
 async fn read(store: &impl BlobStore, name: Sha256, range: Option<std::ops::Range<u64>>) -> Vec<u8> {

@@ -20,7 +20,7 @@ use tokio_util::io::ReaderStream;
 
 use super::stamp::Stamp;
 use super::temporary::{TemporaryDirectory, TemporaryFile};
-use super::{BlobError, BlobStore, ByteStream, OpenBlob, StoredBlob, Terms};
+use super::{BlobError, BlobStore, ByteStream, OpenBlob, Quarantined, StoredBlob, Terms};
 use crate::metrics;
 
 /// Bytes read from a file at a time.
@@ -129,6 +129,14 @@ impl BlobStore for LocalBlobs {
         remove: bool,
     ) -> BoxFuture<'_, Result<Option<u64>, BlobError>> {
         Box::pin(self.blocking(move |inner| inner.expire(name, age, remove)))
+    }
+
+    fn quarantined(&self) -> BoxFuture<'_, Result<Vec<Quarantined>, BlobError>> {
+        Box::pin(self.blocking(Inner::quarantined))
+    }
+
+    fn discard(&self, name: Sha256) -> BoxFuture<'_, Result<bool, BlobError>> {
+        Box::pin(self.blocking(move |inner| inner.discard(name)))
     }
 }
 

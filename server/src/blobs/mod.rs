@@ -100,6 +100,27 @@ pub trait BlobStore: Send + Sync + 'static {
         age: Duration,
         remove: bool,
     ) -> BoxFuture<'_, Result<Option<u64>, BlobError>>;
+
+    /// What was set aside because its bytes no longer had their name, by name; whether good bytes stand there now or not.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    fn quarantined(&self) -> BoxFuture<'_, Result<Vec<Quarantined>, BlobError>>;
+
+    /// Removes what was set aside under a name, for good. Says whether there was anything.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    fn discard(&self, name: Sha256) -> BoxFuture<'_, Result<bool, BlobError>>;
+}
+
+/// Damaged bytes that were set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// The name they had.
+    pub name: Sha256,
+    /// Their size in bytes.
+    pub size_bytes: u64,
 }
 
 /// What a body must keep to.

@@ -5,6 +5,7 @@
 
 mod audit;
 mod compute;
+mod keep;
 mod logs;
 mod mirror;
 mod serve;
@@ -74,6 +75,12 @@ enum Command {
         #[command(flatten)]
         data: DataArgs,
     },
+    /// Keep blobs, whoever else refers to them
+    #[command(subcommand)]
+    Pin(keep::PinCommand),
+    /// Look at damaged files that were set aside
+    #[command(subcommand)]
+    Quarantine(keep::QuarantineCommand),
     /// Write database and blobs to one file, beside a running hub, and read it again
     Backup {
         /// The file; it must not be there yet
@@ -248,6 +255,8 @@ pub(crate) enum CommandError {
     LogFilter { filter: String, reason: String },
     #[error(transparent)]
     Upkeep(#[from] UpkeepError),
+    #[error("{0}")]
+    Nothing(String),
     #[error("the audit log is broken: {0}")]
     Audit(ChainFault),
     #[error("cannot do this: {0}")]
@@ -258,7 +267,7 @@ impl CommandError {
     /// 2 for what was asked wrongly, 3 for network and hub, 4 for refused bytes (`spec/cli.md`).
     fn exit_status(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::LogFilter { .. } | Self::AdminOfIds => 2,
+            Self::Config(_) | Self::LogFilter { .. } | Self::AdminOfIds | Self::Nothing(_) => 2,
             Self::Audit(_) => 4,
             Self::Upkeep(error) => error.exit_status(),
             Self::Mirror(error) => error.exit_status(),
@@ -279,6 +288,8 @@ pub fn run() -> ExitCode {
         Some(Command::Config(ConfigCommand::Check { data })) => upkeep::check(data),
         Some(Command::Scrub { data }) => block_on(upkeep::scrub(data)),
         Some(Command::Gc { grace, remove, data }) => block_on(upkeep::gc(grace, remove, data)),
+        Some(Command::Pin(command)) => block_on(keep::pin(command)),
+        Some(Command::Quarantine(command)) => block_on(keep::quarantine(command)),
         Some(Command::Backup { file, data }) => block_on(async move { upkeep::backup(&file, data).await }),
         Some(Command::Restore { file, data }) => block_on(async move { upkeep::restore(&file, data).await }),
         Some(Command::Audit(command)) => block_on(audit::run(command)),

@@ -12,12 +12,13 @@ use crate::evaluate::Evaluator;
 use crate::hub::{DataDirectory, Hub, ServeLock};
 use crate::jobs::Jobs;
 use crate::store::{ChangeWatch, Store};
+use crate::tasks::Tasks;
 use crate::verification::Verifier;
 use crate::workers::Workers;
-use crate::{http, listen, metrics, reference};
+use crate::{http, listen, metrics, reference, upkeep};
 
 pub(super) async fn serve(args: ServeArgs) -> Outcome {
-    let config = args.load()?;
+    let config = Arc::new(args.load()?);
     let _lock = ServeLock::take(&config.data_dir)?;
     let cannot_listen = |source| CommandError::Listen { address: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(cannot_listen)?;
@@ -51,7 +52,10 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let jobs = Arc::new(jobs);
     let verifier =
         Arc::new(Verifier::new(hub.data.clone(), config.models.clone(), config.verification.clone())?);
+    store.break_off_tasks().await?;
+    let tasks = Arc::new(Tasks::new(hub.data.clone(), Arc::clone(&config)));
     let background = [
+        tokio::spawn(upkeep::keep_whole(Arc::clone(&hub), Arc::clone(&config))),
         tokio::spawn(Arc::clone(&verifier).run(Arc::clone(&hub))),
         tokio::spawn(Arc::clone(&jobs).run()),
         tokio::spawn(follow(Arc::clone(&hub), watch)),
@@ -69,6 +73,8 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
         evaluator,
         jobs: Arc::clone(&jobs),
         verifier: Arc::clone(&verifier),
+        tasks,
+        config: Arc::clone(&config),
         patience,
     };
     let router = http::router(services, &config);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{DataArgs, Outcome, print};
 use crate::hub::DataDirectory;
+use crate::store::Actor;
 use crate::upkeep::{self, UpkeepLock};
 
 /// Something stayed bad.
@@ -16,7 +17,7 @@ pub(super) async fn scrub(data: DataArgs) -> Outcome {
     let config = data.load()?;
     let _lock = UpkeepLock::take(&config.data_dir)?;
     let data = DataDirectory::open(&config.data_dir).await?;
-    let report = upkeep::scrub(&data, &config).await?;
+    let report = upkeep::scrub(&data, &config, &Actor::Operator).await?;
     data.store.close().await;
     let mut text = format!(
         "{} blobs of {} bytes are good, {} rotten, {} lost, {} restored\n",
@@ -46,7 +47,8 @@ pub(super) async fn gc(grace_seconds: u64, remove: bool, data: DataArgs) -> Outc
     let config = data.load()?;
     let _lock = UpkeepLock::take(&config.data_dir)?;
     let data = DataDirectory::open(&config.data_dir).await?;
-    let collection = upkeep::collect(&data, Duration::from_secs(grace_seconds), !remove).await?;
+    let collection =
+        upkeep::collect(&data, Duration::from_secs(grace_seconds), !remove, &Actor::Operator).await?;
     data.store.close().await;
     let verb = if remove { "removed" } else { "to remove" };
     let mut text = format!("{} blobs of {} bytes {verb}\n", collection.removed.len(), collection.bytes);
@@ -61,7 +63,7 @@ pub(super) async fn backup(file: &Path, data: DataArgs) -> Outcome {
     let config = data.load()?;
     let _lock = UpkeepLock::take(&config.data_dir)?;
     let data = DataDirectory::open(&config.data_dir).await?;
-    let report = upkeep::backup(&data, file).await?;
+    let report = upkeep::backup(&data, file, &Actor::Operator).await?;
     data.store.close().await;
     let missing = &report.manifest.missing;
     let mut text = format!(

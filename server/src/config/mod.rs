@@ -41,6 +41,7 @@ pub struct Config {
     pub evaluate: Evaluate,
     pub mirror: Mirror,
     pub verification: Verification,
+    pub upkeep: Upkeep,
     pub log: Log,
 }
 
@@ -167,6 +168,16 @@ impl Verification {
     }
 }
 
+/// How stored files are kept whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "hub.toml explains every field, and a test keeps the two equal")]
+pub struct Upkeep {
+    pub scrub_interval_seconds: Whole<0, 31_536_000>,
+    pub scrub_bytes_per_second: Whole<1024, 1_099_511_627_776>,
+    pub backup_dir: PathBuf,
+}
+
 /// What is logged, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -253,6 +264,7 @@ impl Default for Config {
             evaluate: Evaluate::default(),
             mirror: Mirror::default(),
             verification: Verification::default(),
+            upkeep: Upkeep::default(),
             log: Log::default(),
         }
     }
@@ -332,6 +344,16 @@ impl Default for Mirror {
 impl Default for Verification {
     fn default() -> Self {
         Self { max_memory_bytes: Whole::of::<{ 1 << 30 }>(), busy_percent: Whole::of::<50>() }
+    }
+}
+
+impl Default for Upkeep {
+    fn default() -> Self {
+        Self {
+            scrub_interval_seconds: Whole::of::<604_800>(),
+            scrub_bytes_per_second: Whole::of::<{ 20 << 20 }>(),
+            backup_dir: PathBuf::new(),
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use utoipa::openapi::{Content, Ref, ResponseBuilder};
 
 use super::access::{Access, ROUTES};
 use super::{
-    artifacts, audit, blobs, computes, evaluate, health, home, jobs, metrics, registry, submit, tokens,
-    verification,
+    admin, artifacts, audit, blobs, computes, evaluate, health, home, jobs, metrics, registry, submit,
+    tokens, verification,
 };
 
 #[derive(OpenApi)]
@@ -53,12 +53,24 @@ use super::{
         tokens::create,
         tokens::revoke,
         audit::audit,
+        admin::scrub,
+        admin::gc,
+        admin::backup,
+        admin::tasks,
+        admin::task,
+        admin::pins,
+        admin::pin,
+        admin::unpin,
+        admin::quarantine,
+        admin::discard,
+        admin::settings,
         openapi
     ),
     tags(
         (name = "registry", description = "What phasic reads."),
         (name = "compute", description = "What the hub computes on demand."),
         (name = "access", description = "What administrators do: tokens, and the log of all changes."),
+        (name = "admin", description = "What keeps a hub in order: long actions, pins, quarantine, settings."),
         (name = "operations", description = "What operators and programs read.")
     ),
     components(schemas(Problem))

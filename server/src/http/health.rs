@@ -8,12 +8,16 @@ use phasic_hub_api::{Problem, ProblemCode};
 
 use super::error::ApiError;
 use crate::hub::Hub;
+use crate::registry::WithheldReason;
 
 /// A health answer.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
 pub(super) struct Health {
     /// `live` or `ready`.
     status: &'static str,
+    /// What is not as it should be, although the hub can do its work.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 /// The process answers.
@@ -24,7 +28,7 @@ pub(super) struct Health {
     responses((status = 200, description = "It does", body = Health))
 )]
 pub(super) async fn live() -> Json<Health> {
-    Json(Health { status: "live" })
+    Json(Health { status: "live", notes: Vec::new() })
 }
 
 /// The hub has everything it should have; if not, the problem says what is missing.
@@ -40,7 +44,30 @@ pub(super) async fn live() -> Json<Health> {
 pub(super) async fn ready(State(hub): State<Arc<Hub>>) -> Result<Json<Health>, ApiError> {
     let reasons = hub.readiness.reasons();
     if reasons.is_empty() {
-        return Ok(Json(Health { status: "ready" }));
+        return Ok(Json(Health { status: "ready", notes: notes(&hub) }));
     }
     Err(ApiError::new(ProblemCode::NotReady, reasons.join(" ")))
+}
+
+/// What is not as it should be: counted, because anybody may read this.
+pub(super) fn notes(hub: &Hub) -> Vec<String> {
+    let catalogue = hub.catalogue();
+    let (mut lost, mut wrong) = (0, 0);
+    for withheld in catalogue.withheld() {
+        match withheld.reason {
+            WithheldReason::Missing(_) => lost += 1,
+            WithheldReason::Mismatch(_) => wrong += 1,
+        }
+    }
+    let mut notes = Vec::new();
+    for (count, what) in [
+        (lost, "files of theirs are lost or damaged"),
+        (wrong, "their files are no programs of their graphs"),
+    ] {
+        if count > 0 {
+            let computes = if count == 1 { "compute is" } else { "computes are" };
+            notes.push(format!("{count} {computes} withheld: {what}."));
+        }
+    }
+    notes
 }

@@ -35,6 +35,14 @@ async fn measure(hub: &Hub) {
     Level::Computes.set(catalogue.computes().len() as f64);
     let withheld = catalogue.withheld().iter().filter(|withheld| !catalogue.is_private(&withheld.id));
     Level::Withheld.set(withheld.count() as f64);
+    match hub.data.store.scrub_age_seconds().await {
+        Ok(age) => Level::ScrubAgeSeconds.set(age.unwrap_or_default()),
+        Err(error) => tracing::warn!(%error, "could not tell the age of the scrub"),
+    }
+    match hub.data.blobs.quarantined().await {
+        Ok(files) => Level::Quarantined.set(files.len() as f64),
+        Err(error) => tracing::warn!(%error, "could not count what is in quarantine"),
+    }
     match hub.data.store.verdicts().await {
         Ok(verdicts) => {
             for (level, word) in [

@@ -3,6 +3,7 @@
 //! A handler reads the request, asks the hub, and shapes the answer. No SQL, no files, no mathematics here.
 
 mod access;
+mod admin;
 mod artifacts;
 mod audit;
 mod blobs;
@@ -36,7 +37,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::http::StatusCode;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -47,6 +48,7 @@ use crate::config;
 use crate::evaluate::Evaluator;
 use crate::hub::Hub;
 use crate::jobs::Jobs;
+use crate::tasks::Tasks;
 use crate::verification::Verifier;
 
 pub use access::{Access, ROUTES, required};
@@ -63,6 +65,10 @@ pub struct Services {
     pub jobs: Arc<Jobs>,
     /// Files held against programs made anew.
     pub verifier: Arc<Verifier>,
+    /// Long actions of administrators.
+    pub tasks: Arc<Tasks>,
+    /// The settings in force.
+    pub config: Arc<config::Config>,
     /// How long a request may wait for a job.
     pub patience: Duration,
 }
@@ -91,6 +97,16 @@ pub fn router(services: Services, config: &config::Config) -> Router {
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{id}", delete(tokens::revoke))
         .route("/v1/audit", get(audit::audit))
+        .route("/v1/admin/scrub", post(admin::scrub))
+        .route("/v1/admin/gc", post(admin::gc))
+        .route("/v1/admin/backup", post(admin::backup))
+        .route("/v1/admin/tasks", get(admin::tasks))
+        .route("/v1/admin/tasks/{id}", get(admin::task))
+        .route("/v1/admin/pins", get(admin::pins))
+        .route("/v1/admin/pins/{digest}", put(admin::pin).delete(admin::unpin))
+        .route("/v1/admin/quarantine", get(admin::quarantine))
+        .route("/v1/admin/quarantine/{digest}", delete(admin::discard))
+        .route("/v1/admin/settings", get(admin::settings))
         .route("/v1/computes", get(computes::computes))
         .route("/v1/computes/{id}", get(computes::compute))
         .route("/v1/computes/{id}/revisions", get(computes::revisions))

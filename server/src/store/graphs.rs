@@ -185,6 +185,26 @@ impl Store {
         rows.iter().map(elimination_row).collect()
     }
 
+    /// Every result of a job, with the content hash of its graph.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn files_of_graphs(&self) -> Result<Vec<(GraphHash, Sha256)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT g.graph_hash, e.sha256 FROM eliminations e JOIN graphs g ON g.definition = e.definition",
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        let place = "eliminations";
+        let pair = |row: &SqliteRow| {
+            Ok((
+                GraphHash::from_bytes(digest(row, "graph_hash", place)?),
+                digest(row, "sha256", place)?.into(),
+            ))
+        };
+        rows.iter().map(pair).collect()
+    }
+
     /// The elimination of a subject.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod privacy;
 mod tests;
 mod tokens;
 mod totals;
+mod upkeep;
 mod verifications;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ pub use mirror::{FaultRow, MOST_REMOVED_PERCENT, PassRecord, PassRow, Reconcilia
 pub use privacy::VersionKey;
 pub use tokens::{KnownToken, NewToken, TokenRow};
 pub use totals::{PassAge, Totals};
+pub use upkeep::{PinRow, TaskRow};
 pub use verifications::{VerificationRow, VerificationWork};
 
 /// All migrations in order. The macro of sqlx would build SQLite twice; a test keeps this list complete.

@@ -50,7 +50,7 @@ pub struct BackupReport {
 /// # Errors
 /// When database or blob store fail, or the file cannot be written. A blob that is lost or rotten is no error: it is
 /// named in the report, and the others are kept.
-pub async fn backup(data: &DataDirectory, file: &Path) -> Result<BackupReport, UpkeepError> {
+pub async fn backup(data: &DataDirectory, file: &Path, actor: &Actor) -> Result<BackupReport, UpkeepError> {
     if file.exists() {
         let source =
             io::Error::new(io::ErrorKind::AlreadyExists, "there is a file already; choose another name");
@@ -69,7 +69,7 @@ pub async fn backup(data: &DataDirectory, file: &Path) -> Result<BackupReport, U
     let detail = json!({"database_sha256": report.manifest.database_sha256, "blobs": report.manifest.blobs,
         "missing": report.manifest.missing, "bytes": report.bytes});
     let told = Change { action: "hub.backup", subject: file.display().to_string(), detail };
-    data.store.tell(&Actor::Operator, told).await?;
+    data.store.tell(actor, told).await?;
     Ok(report)
 }
 

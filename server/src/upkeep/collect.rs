@@ -30,6 +30,7 @@ pub async fn collect(
     data: &DataDirectory,
     grace: Duration,
     dry_run: bool,
+    actor: &Actor,
 ) -> Result<Collection, UpkeepError> {
     let unwanted = data.store.unreferenced_blobs().await?;
     let mut known = data.store.blobs().await?;
@@ -57,7 +58,7 @@ pub async fn collect(
     if !dry_run && !collection.removed.is_empty() {
         let detail = json!({"blobs": collection.removed, "bytes": collection.bytes});
         let told = Change { action: "blob.collect", subject: "blobs".to_owned(), detail };
-        data.store.tell(&Actor::Operator, told).await?;
+        data.store.tell(actor, told).await?;
     }
     Ok(collection)
 }

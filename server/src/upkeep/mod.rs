@@ -1,11 +1,13 @@
-//! Upkeep of a data directory: scrub, garbage collection, backup and restore.
+//! Upkeep of a data directory: scrub, healing, garbage collection, backup and restore.
 //!
-//! One of them at a time, beside a running hub if there is one; restore is for a directory nobody serves. What a blob
+//! One of those people ask for at a time, beside a running hub if there is one; restore is for a directory nobody serves. What a blob
 //! is for is not known here, only who refers to it.
 
 mod backup;
 mod collect;
+mod heal;
 mod restore;
+mod schedule;
 mod scrub;
 
 use std::fs::{self, File};
@@ -13,7 +15,9 @@ use std::path::{Path, PathBuf};
 
 pub use backup::{BackupReport, Manifest, backup};
 pub use collect::{Collection, collect};
+pub use heal::heal;
 pub use restore::restore;
+pub use schedule::keep_whole;
 pub use scrub::{ScrubReport, scrub};
 
 use crate::blobs::BlobError;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use phasic_hub_api::Sha256;
 
 use super::{BlobStore as _, LocalBlobs, Terms};
-use crate::blobs::in_memory;
+use crate::blobs::{conformance, in_memory};
 
 const ANY: Terms = Terms { max_bytes: 1 << 20, sha256: None };
 
@@ -62,4 +62,20 @@ fn stores_may_be_opened_and_closed_at_the_same_time() {
             threads.spawn(|| (0..100).for_each(|_| drop(LocalBlobs::open(data.path()).unwrap())));
         }
     });
+}
+
+#[tokio::test]
+async fn whatever_damages_a_file_it_is_set_aside_until_it_is_stored_again() {
+    let whole = b"good bytes".as_slice();
+    let damages: [(&str, &[u8]); 4] =
+        [("a flipped bit", b"good bytet"), ("cut", b"good"), ("emptied", b""), ("swapped", b"evil bytes")];
+    for (what, damaged) in damages {
+        let data = tempfile::tempdir().unwrap();
+        let store = LocalBlobs::open(data.path()).unwrap();
+        let name = store.put(in_memory(whole), ANY).await.unwrap().sha256;
+        fs::write(store.inner.path(name), damaged).unwrap();
+        println!("{what}");
+        let left = damaged.len() as u64;
+        conformance::a_damaged_blob_is_set_aside_until_it_is_stored_again(&store, whole, left).await;
+    }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use phasic_hub_api::Sha256;
 
 use super::Inner;
-use crate::blobs::BlobError;
+use crate::blobs::{BlobError, Quarantined};
 
 impl Inner {
     pub(super) fn names(&self) -> Result<Vec<Sha256>, BlobError> {
@@ -54,6 +54,33 @@ impl Inner {
             self.sync(path.parent().unwrap_or(&self.root))?;
         }
         Ok(Some(metadata.len()))
+    }
+
+    pub(super) fn quarantined(&self) -> Result<Vec<Quarantined>, BlobError> {
+        let mut found = Vec::new();
+        for path in entries(&self.quarantine)? {
+            let Some(name) = path.file_name().and_then(|name| name.to_str()?.parse().ok()) else { continue };
+            match fs::metadata(&path) {
+                Ok(metadata) => found.push(Quarantined { name, size_bytes: metadata.len() }),
+                // Somebody has removed it meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(BlobError::file("look at", path)(error)),
+            }
+        }
+        found.sort_unstable_by_key(|file| file.name);
+        Ok(found)
+    }
+
+    pub(super) fn discard(&self, name: Sha256) -> Result<bool, BlobError> {
+        let path = self.quarantine.join(name.to_string());
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            removed => {
+                removed.map_err(BlobError::file("remove", &path))?;
+                self.sync(&self.quarantine)?;
+                Ok(true)
+            }
+        }
     }
 
     /// Makes a file young again, because somebody has just stored its bytes. Says whether it is still there.

@@ -1,0 +1,375 @@
+//! What administrators do: long actions, pins, quarantine, and the settings in force.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, State};
+use axum::http::header::LOCATION;
+use axum::http::{Response, StatusCode};
+use axum::response::IntoResponse;
+use axum::{Extension, Json};
+use phasic_hub_api::admin::{
+    BackupRequest, GcRequest, Pin, PinList, PinRequest, Quarantine, QuarantinedBlob, Task, TaskPage,
+};
+use phasic_hub_api::{Problem, ProblemCode, Sha256};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Services;
+use super::error::{ApiError, failed};
+use super::jobs::header_value;
+use super::page::{PageQuery, next};
+use super::tokens::actor;
+use crate::auth::Caller;
+use crate::config::Config;
+use crate::hub::Hub;
+use crate::store::{StoreError, TaskRow};
+use crate::tasks::{TaskError, TaskRequest};
+
+/// Notes are for people: longer ones fill lists.
+const MAX_NOTE: usize = 1000;
+
+/// Hashes every stored file again now, and restores what is damaged or lost. One scrub runs, however many ask.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/scrub",
+    tag = "admin",
+    responses((status = 202, description = "The task; `Location` tells how it goes", body = Task))
+)]
+pub(super) async fn scrub(
+    State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response<Body>, ApiError> {
+    begin(&services, TaskRequest::Scrub, caller).await
+}
+
+/// Finds blobs nobody refers to and no pin keeps; removes them if `dry_run` is false.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/admin/gc -H "Authorization: Bearer $ADMIN" -d '{"dry_run": false}'
+/// ```
+#[utoipa::path(
+    post,
+    path = "/v1/admin/gc",
+    tag = "admin",
+    request_body(content = GcRequest, description = "May be empty: a dry run with a day of grace"),
+    responses(
+        (status = 202, description = "The task; its report says which blobs", body = Task),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn gc(
+    State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> Result<Response<Body>, ApiError> {
+    begin(&services, TaskRequest::Gc(read::<GcRequest>(&body)?), caller).await
+}
+
+/// Writes database and blobs to one file in the hub's directory for backups (`upkeep.backup_dir`), and reads it again.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/backup",
+    tag = "admin",
+    request_body(content = BackupRequest, description = "May be empty"),
+    responses(
+        (status = 202, description = "The task; its report says where the file is", body = Task),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn backup(
+    State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> Result<Response<Body>, ApiError> {
+    begin(&services, TaskRequest::Backup(read::<BackupRequest>(&body)?), caller).await
+}
+
+async fn begin(
+    services: &Services,
+    request: TaskRequest,
+    caller: Caller,
+) -> Result<Response<Body>, ApiError> {
+    let (row, _) = services.tasks.begin(request, &actor(caller)).await.map_err(|error| match error {
+        TaskError::Name(_) => ApiError::new(ProblemCode::InvalidRequest, format!("{error}.")),
+        error => failed(error),
+    })?;
+    let location = format!("{}/v1/admin/tasks/{}", services.hub.public_base(), row.id);
+    let headers = [(LOCATION, header_value(&location))];
+    Ok((StatusCode::ACCEPTED, headers, Json(task_of(row)?)).into_response())
+}
+
+/// Long actions, in the order they were begun in.
+#[utoipa::path(
+    get,
+    path = "/v1/admin/tasks",
+    tag = "admin",
+    params(
+        ("after" = Option<i64>, Query, description = "`next` of the page before"),
+        ("limit" = Option<i64>, Query, description = "Tasks on a page, from 1 to 1000; 100 if not given"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = TaskPage),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn tasks(
+    State(hub): State<Arc<Hub>>,
+    query: Query<PageQuery>,
+) -> Result<Json<TaskPage>, ApiError> {
+    let (after, limit) = query.read()?;
+    let rows = hub.data.store.tasks(after, limit).await?;
+    let next = next(&rows, limit, |row| row.number);
+    Ok(Json(TaskPage { tasks: rows.into_iter().map(task_of).collect::<Result<_, _>>()?, next }))
+}
+
+/// A long action: how far it is, and what it found.
+#[utoipa::path(
+    get,
+    path = "/v1/admin/tasks/{id}",
+    tag = "admin",
+    params(("id" = String, Path, description = "Its id")),
+    responses(
+        (status = 200, description = "The task", body = Task),
+        (status = 404, description = "`task_not_found`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn task(
+    State(hub): State<Arc<Hub>>,
+    Path(id): Path<String>,
+) -> Result<Json<Task>, ApiError> {
+    let unknown = || {
+        let detail = format!("This hub has no task {id:?}; GET /v1/admin/tasks lists those it has.");
+        ApiError::new(ProblemCode::TaskNotFound, detail)
+    };
+    let row = hub.data.store.task(&id).await?.ok_or_else(unknown)?;
+    Ok(Json(task_of(row)?))
+}
+
+/// Blobs that are kept, whoever else refers to them.
+#[utoipa::path(
+    get,
+    path = "/v1/admin/pins",
+    tag = "admin",
+    responses((status = 200, description = "All of them", body = PinList))
+)]
+pub(super) async fn pins(State(hub): State<Arc<Hub>>) -> Result<Json<PinList>, ApiError> {
+    let pin = |row: crate::store::PinRow| Pin {
+        sha256: row.blob.sha256,
+        size_bytes: row.blob.size_bytes,
+        note: row.note,
+        pinned_at: row.pinned_at,
+    };
+    Ok(Json(PinList { pins: hub.data.store.pins().await?.into_iter().map(pin).collect() }))
+}
+
+/// Keeps a blob until it is unpinned.
+///
+/// ```text
+/// curl -s -X PUT http://127.0.0.1:8787/v1/admin/pins/$digest -H "Authorization: Bearer $ADMIN" -d '{"note": "figure 3"}'
+/// ```
+#[utoipa::path(
+    put,
+    path = "/v1/admin/pins/{digest}",
+    tag = "admin",
+    params(("digest" = String, Path, description = "SHA-256 of the blob, 64 lower-case hexadecimal digits")),
+    request_body(content = PinRequest, description = "May be empty"),
+    responses(
+        (status = 204, description = "It is pinned"),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`blob_not_found`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn pin(
+    State(hub): State<Arc<Hub>>,
+    Extension(caller): Extension<Caller>,
+    Path(digest): Path<String>,
+    body: Bytes,
+) -> Result<StatusCode, ApiError> {
+    let PinRequest { note } = read(&body)?;
+    if note.chars().count() > MAX_NOTE {
+        let detail = format!("A note has up to {MAX_NOTE} characters.");
+        return Err(ApiError::new(ProblemCode::InvalidRequest, detail));
+    }
+    let name = named(&digest)?;
+    if hub.data.store.pin(name, &note, &actor(caller)).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    Err(no_blob(&digest))
+}
+
+/// Takes a pin out; the blob is garbage if nobody else refers to it.
+#[utoipa::path(
+    delete,
+    path = "/v1/admin/pins/{digest}",
+    tag = "admin",
+    params(("digest" = String, Path, description = "SHA-256 of the blob, 64 lower-case hexadecimal digits")),
+    responses(
+        (status = 204, description = "It is not pinned any more"),
+        (status = 404, description = "`blob_not_found`: it is not pinned", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn unpin(
+    State(hub): State<Arc<Hub>>,
+    Extension(caller): Extension<Caller>,
+    Path(digest): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    if hub.data.store.unpin(named(&digest)?, &actor(caller)).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let detail = format!("The blob {digest:?} is not pinned; GET /v1/admin/pins lists those that are.");
+    Err(ApiError::new(ProblemCode::BlobNotFound, detail))
+}
+
+/// Damaged files that were set aside, and blobs that have no file at all.
+#[utoipa::path(
+    get,
+    path = "/v1/admin/quarantine",
+    tag = "admin",
+    responses((status = 200, description = "All of them", body = Quarantine))
+)]
+pub(super) async fn quarantine(State(hub): State<Arc<Hub>>) -> Result<Json<Quarantine>, ApiError> {
+    let mut blobs = Vec::new();
+    for file in hub.data.blobs.quarantined().await.map_err(failed)? {
+        let restored = hub.data.blobs.size_bytes(file.name).await.map_err(failed)?.is_some();
+        blobs.push(QuarantinedBlob { sha256: file.name, size_bytes: file.size_bytes, restored });
+    }
+    let mut lost = Vec::new();
+    for blob in hub.data.store.blobs().await? {
+        if hub.data.blobs.size_bytes(blob.sha256).await.map_err(failed)?.is_none() {
+            lost.push(blob.sha256);
+        }
+    }
+    Ok(Json(Quarantine { blobs, lost }))
+}
+
+/// Removes a damaged file from quarantine, for good.
+#[utoipa::path(
+    delete,
+    path = "/v1/admin/quarantine/{digest}",
+    tag = "admin",
+    params(("digest" = String, Path, description = "The name it had, 64 lower-case hexadecimal digits")),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 404, description = "`blob_not_found`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn discard(
+    State(hub): State<Arc<Hub>>,
+    Extension(caller): Extension<Caller>,
+    Path(digest): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let name = named(&digest)?;
+    if !hub.data.blobs.discard(name).await.map_err(failed)? {
+        let detail = format!("Nothing of the name {digest:?} is in quarantine.");
+        return Err(ApiError::new(ProblemCode::BlobNotFound, detail));
+    }
+    let detail = serde_json::json!({});
+    let told = crate::store::Change { action: "blob.discard", subject: name.to_string(), detail };
+    hub.data.store.tell(&actor(caller), told).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The settings in force, defaults included, without secrets.
+#[utoipa::path(
+    get,
+    path = "/v1/admin/settings",
+    tag = "admin",
+    responses((status = 200, description = "As in hub.toml", body = Object))
+)]
+pub(super) async fn settings(State(services): State<Services>) -> Result<Json<Value>, ApiError> {
+    Ok(Json(in_force(&services.config).map_err(failed)?))
+}
+
+fn in_force(config: &Config) -> Result<Value, serde_json::Error> {
+    let mut settings = serde_json::to_value(config)?;
+    leave_out_secrets(&mut settings);
+    Ok(settings)
+}
+
+/// Whatever is called a secret is one, whoever adds it to the settings; so is what an address says before its `@`.
+fn leave_out_secrets(value: &mut Value) {
+    const LEFT_OUT: &str = "(left out)";
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                let is_secret = ["token", "secret", "password", "authorization"]
+                    .into_iter()
+                    .any(|word| name.to_ascii_lowercase().contains(word));
+                let is_set = member.as_str().is_some_and(|text| !text.is_empty());
+                if is_secret && is_set {
+                    *member = LEFT_OUT.into();
+                } else {
+                    leave_out_secrets(member);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(leave_out_secrets),
+        Value::String(text) => {
+            if let Some((scheme, rest)) = text.split_once("://")
+                && let Some((_, place)) = rest.split_once('@')
+            {
+                *text = format!("{scheme}://{LEFT_OUT}@{place}");
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A body that may be empty.
+fn read<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, ApiError> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(body)
+        .map_err(|error| ApiError::new(ProblemCode::InvalidRequest, format!("The body: {error}.")))
+}
+
+fn named(digest: &str) -> Result<Sha256, ApiError> {
+    digest.parse().map_err(|_| no_blob(digest))
+}
+
+fn no_blob(digest: &str) -> ApiError {
+    ApiError::new(ProblemCode::BlobNotFound, format!("This hub has no blob {digest:?}."))
+}
+
+fn task_of(row: TaskRow) -> Result<Task, StoreError> {
+    let read = |text: &str| {
+        serde_json::from_str(text).map_err(|error| StoreError::Row {
+            place: format!("tasks, id {:?}", row.id),
+            reason: error.to_string(),
+        })
+    };
+    let (asked, report) = (read(&row.asked)?, row.report.as_deref().map(read).transpose()?);
+    Ok(Task {
+        id: row.id,
+        kind: row.kind,
+        state: row.state,
+        asked,
+        report,
+        error: row.error,
+        started_at: row.started_at,
+        finished_at: row.finished_at,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    #[test]
+    fn secrets_are_left_out_wherever_they_stand() {
+        let mut settings = json!({
+            "upstreams": [{"url": "https://user:pass@hub.example/x", "bearer_token": "t"}],
+            "password": "", "listen": "127.0.0.1:8787", "limit": 3
+        });
+        super::leave_out_secrets(&mut settings);
+        assert_eq!(
+            settings,
+            json!({
+                "upstreams": [{"url": "https://(left out)@hub.example/x", "bearer_token": "(left out)"}],
+                "password": "", "listen": "127.0.0.1:8787", "limit": 3
+            })
+        );
+    }
+}

@@ -1,0 +1,173 @@
+//! Long actions of administrators: begun by a request, done in the background, and told about by a row.
+//!
+//! One of a kind at a time, however many ask. What each does is [`upkeep`](crate::upkeep)'s knowledge.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use phasic_hub_api::admin::{BackupRequest, GcRequest, TaskKind};
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::hub::DataDirectory;
+use crate::store::{Actor, StoreError, TaskRow};
+use crate::upkeep::{self, UpkeepError, UpkeepLock};
+
+/// Begins tasks, and does them.
+pub struct Tasks {
+    data: DataDirectory,
+    config: Arc<Config>,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub enum TaskRequest {
+    /// Hash every blob again.
+    Scrub,
+    /// Collect garbage.
+    Gc(GcRequest),
+    /// Make a backup.
+    Backup(BackupRequest),
+}
+
+/// Why a task was not begun.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// The name of the file is none.
+    #[error("a backup is called by 1 to 100 of A-Z, a-z, 0-9, '.', '_' and '-', the first no dot; not {0:?}")]
+    Name(String),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no id for it.
+    #[error("the operating system gives no random bytes, so there is no task: {0}")]
+    NoRandomness(getrandom::Error),
+}
+
+impl TaskRequest {
+    const fn kind(&self) -> TaskKind {
+        match self {
+            Self::Scrub => TaskKind::Scrub,
+            Self::Gc(_) => TaskKind::Gc,
+            Self::Backup(_) => TaskKind::Backup,
+        }
+    }
+
+    fn asked(&self) -> Value {
+        match self {
+            Self::Scrub => json!({}),
+            Self::Gc(request) => json!(request),
+            Self::Backup(request) => json!(request),
+        }
+    }
+}
+
+impl Tasks {
+    /// The tasks of a data directory.
+    pub fn new(data: DataDirectory, config: Arc<Config>) -> Self {
+        Self { data, config }
+    }
+
+    /// Begins a task, or joins the one of its kind that is running; says whether it is new.
+    ///
+    /// # Errors
+    /// [`TaskError`]; nothing is begun then.
+    pub async fn begin(
+        self: &Arc<Self>,
+        request: TaskRequest,
+        actor: &Actor,
+    ) -> Result<(TaskRow, bool), TaskError> {
+        if let TaskRequest::Backup(BackupRequest { name: Some(name) }) = &request
+            && !is_file_name(name)
+        {
+            return Err(TaskError::Name(name.clone()));
+        }
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(TaskError::NoRandomness)?;
+        let id = random.iter().fold("task_".to_owned(), |id, byte| format!("{id}{byte:02x}"));
+        let (row, is_new) = self.data.store.begin_task(&id, request.kind(), &request.asked(), actor).await?;
+        if is_new {
+            let (tasks, actor) = (Arc::clone(self), actor.clone());
+            tokio::spawn(async move { tasks.work(&id, request, &actor).await });
+        }
+        Ok((row, is_new))
+    }
+
+    async fn work(&self, id: &str, request: TaskRequest, actor: &Actor) {
+        tracing::info!(id, kind = request.kind().as_str(), "began a task");
+        let outcome = self.outcome(id, request, actor).await;
+        let recorded = match &outcome {
+            Ok(report) => {
+                tracing::info!(id, %report, "a task is done");
+                self.data.store.end_task(id, Ok(report)).await
+            }
+            Err(error) => {
+                tracing::error!(id, %error, "a task failed");
+                self.data.store.end_task(id, Err(&error.to_string())).await
+            }
+        };
+        if let Err(error) = recorded {
+            tracing::error!(id, %error, "could not record how a task ended");
+        }
+    }
+
+    async fn outcome(&self, id: &str, request: TaskRequest, actor: &Actor) -> Result<Value, UpkeepError> {
+        let _lock = UpkeepLock::take(&self.config.data_dir)?;
+        match request {
+            TaskRequest::Scrub => {
+                let report = upkeep::scrub(&self.data, &self.config, actor).await?;
+                Ok(json!({
+                    "good": report.good, "good_bytes": report.good_bytes, "rotten": report.rotten,
+                    "lost": report.lost, "restored": report.restored, "missing": report.missing(),
+                }))
+            }
+            TaskRequest::Gc(GcRequest { dry_run, grace_seconds }) => {
+                let grace = Duration::from_secs(grace_seconds);
+                let found = upkeep::collect(&self.data, grace, dry_run, actor).await?;
+                Ok(json!({"dry_run": dry_run, "blobs": found.removed, "bytes": found.bytes}))
+            }
+            TaskRequest::Backup(BackupRequest { name }) => {
+                let directory = self.backups();
+                fs::create_dir_all(&directory)
+                    .map_err(|source| UpkeepError::File { path: directory.clone(), source })?;
+                let file = directory.join(name.unwrap_or_else(|| format!("{id}.tar")));
+                let report = upkeep::backup(&self.data, &file, actor).await?;
+                Ok(json!({
+                    "file": file, "bytes": report.bytes, "blobs": report.manifest.blobs,
+                    "missing": report.manifest.missing,
+                }))
+            }
+        }
+    }
+
+    /// Where backups go that are asked for over HTTP.
+    fn backups(&self) -> PathBuf {
+        let configured = &self.config.upkeep.backup_dir;
+        if configured.as_os_str().is_empty() {
+            self.config.data_dir.join("backups")
+        } else {
+            configured.clone()
+        }
+    }
+}
+
+fn is_file_name(name: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=100).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(is_known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_file_name;
+
+    #[test]
+    fn a_backup_stays_in_its_directory() {
+        assert!(is_file_name("hub-2026-11-28.tar") && is_file_name("a"));
+        for name in ["", ".", "..", ".hidden", "a/b", "../a", "a\\b", "a b", "a\0", "ä", &"a".repeat(101)] {
+            assert!(!is_file_name(name), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Stored files that are damaged under a running hub, and what administrators do about files.
+#![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use phasic_hub_api::Sha256;
+use phasic_hub_tests::http::{self, Answer};
+use phasic_hub_tests::hub::{Hub, run, sync, wait_until};
+use phasic_hub_tests::registry::{self, model};
+use serde_json::{Value, json};
+
+/// Everybody may compute, and every file is hashed again every second.
+const SETTINGS: [(&str, &str); 2] = [("access_anonymous", "compute"), ("upkeep_scrub_interval_seconds", "1")];
+
+fn blob(data: &Path, digest: &str) -> PathBuf {
+    data.join("blobs/sha256").join(&digest[..2]).join(digest)
+}
+
+fn admin(data: &Path) -> String {
+    let words = ["token", "create", "--name", "a", "--scope", "admin", "--data", data.to_str().unwrap()];
+    let made = run(&words);
+    assert!(made.status.success(), "{made:?}");
+    format!("Bearer {}", String::from_utf8(made.stdout).unwrap().trim())
+}
+
+fn ask(hub: &Hub, token: &str, method: &str, path: &str, body: &str) -> Answer {
+    http::send(hub.address(), method, path, &[("Authorization", token)], body.as_bytes())
+}
+
+/// Begins a task and waits for its end.
+fn task(hub: &Hub, token: &str, kind: &str, body: &Value) -> Value {
+    let begun = ask(hub, token, "POST", &format!("/v1/admin/{kind}"), &body.to_string());
+    assert_eq!(begun.status, 202, "{}", begun.text());
+    let path = format!("/v1/admin/tasks/{}", begun.json()["id"].as_str().unwrap());
+    assert!(begun.header("location").unwrap().ends_with(&path));
+    wait_until("the task has ended", || ask(hub, token, "GET", &path, "").json()["state"] != "running");
+    ask(hub, token, "GET", &path, "").json()
+}
+
+#[test]
+fn whatever_happens_to_stored_files_they_are_set_aside_made_again_and_served() {
+    let (data, checkout) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mirrored = registry::kingman(4);
+    let document = registry::document(&[("mine", registry::entry(&mirrored, &mirrored.ptdprmc1))]);
+    let path = format!("artifacts/{}.bin", mirrored.hash);
+    registry::write_directory(checkout.path(), &document, &[(path, &mirrored.ptdprmc1)]);
+    assert!(sync(data.path(), checkout.path().to_str().unwrap(), &[]).status.success());
+    let hub = Hub::start_with(data.path(), &[], &SETTINGS);
+    // A graph that was submitted, and a plan of it, which only its recipe can bring back.
+    let request = json!({"model": {"builtin": "kingman", "constants": {"n": 9}}, "variant": "plan"});
+    let headers = [("Prefer", "wait=25")];
+    let made =
+        http::send(hub.address(), "POST", "/v1/eliminations", &headers, request.to_string().as_bytes());
+    let plan = made.json()["artifact"]["sha256"].as_str().unwrap().to_owned();
+
+    let reference = ["coal_n5_theta1", "coal_n10_theta1", "coal_n20_theta1"].map(|id| model(id).ptdprmc3);
+    let names = reference.clone().map(|bytes| Sha256::of(&bytes).to_string());
+    let [flipped, swapped, with] = &names;
+    let mut bytes = reference[0].clone();
+    bytes[100] ^= 0x40;
+    fs::write(blob(data.path(), flipped), &bytes).unwrap();
+    fs::write(blob(data.path(), swapped), &reference[2]).unwrap();
+    fs::write(blob(data.path(), with), &reference[1]).unwrap();
+    let (original, converted) =
+        (Sha256::of(&mirrored.ptdprmc1).to_string(), Sha256::of(&mirrored.ptdprmc3).to_string());
+    fs::write(blob(data.path(), &converted), b"").unwrap();
+    fs::write(blob(data.path(), &original), &mirrored.ptdprmc1[..100]).unwrap();
+    fs::remove_file(blob(data.path(), &plan)).unwrap();
+
+    let mut wanted: Vec<(String, Vec<u8>)> = names.iter().cloned().zip(reference).collect();
+    wanted.push((converted, mirrored.ptdprmc3.clone()));
+    wanted.push((original, mirrored.ptdprmc1.clone()));
+    for (name, bytes) in &wanted {
+        wait_until("it is whole again", || {
+            fs::read(blob(data.path(), name)).is_ok_and(|found| found == *bytes)
+        });
+    }
+    wait_until("the plan is back", || hub.get(&format!("/v1/blobs/sha256/{plan}")).status == 200);
+    let served = hub.get(&format!("/v1/blobs/sha256/{plan}"));
+    assert_eq!(Sha256::of(&served.body).to_string(), plan);
+    wait_until("all is served", || {
+        let document = hub.get("/registry.json").json();
+        ["mine", "coal_n5_theta1"].iter().all(|id| document["computes"].get(*id).is_some())
+    });
+    wait_until("the hub is ready", || hub.get("/readyz").status == 200);
+    let token = admin(data.path());
+    let quarantine = ask(&hub, &token, "GET", "/v1/admin/quarantine", "").json();
+    let listed = quarantine["blobs"].as_array().unwrap();
+    assert_eq!((listed.len(), &quarantine["lost"]), (5, &json!([])), "{quarantine}");
+    assert!(listed.iter().all(|file| file["restored"] == true), "{quarantine}");
+    let one = listed[0]["sha256"].as_str().unwrap();
+    let path = format!("/v1/admin/quarantine/{one}");
+    assert_eq!(ask(&hub, &token, "DELETE", &path, "").status, 204);
+    assert_eq!(ask(&hub, &token, "DELETE", &path, "").status, 404);
+    assert!(hub.get("/metrics").text().contains("phasic_hub_blobs_quarantined 4"));
+    let log = hub.stop().log;
+    assert!(log.contains("is whole again"), "{log}");
+}
+
+#[test]
+fn a_file_that_cannot_be_made_again_is_lost_and_said_to_be() {
+    let (data, checkout) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mirrored = registry::kingman(4);
+    let document = registry::document(&[("mine", registry::entry(&mirrored, &mirrored.ptdprmc3))]);
+    let path = format!("artifacts/{}.bin", mirrored.hash);
+    registry::write_directory(checkout.path(), &document, &[(path, &mirrored.ptdprmc3)]);
+    assert!(sync(data.path(), checkout.path().to_str().unwrap(), &[]).status.success());
+    drop(checkout);
+    let hub = Hub::start_with(data.path(), &[], &SETTINGS);
+    let name = Sha256::of(&mirrored.ptdprmc3).to_string();
+    fs::remove_file(blob(data.path(), &name)).unwrap();
+    wait_until("it is withheld", || hub.get("/registry.json").json()["computes"].get("mine").is_none());
+    wait_until("the note", || {
+        let ready = hub.get("/readyz");
+        ready.status == 200 && ready.text().contains("1 compute is withheld")
+    });
+    // Whoever knows what the graph is brings it back.
+    let request = json!({"model": {"builtin": "kingman", "constants": {"n": 4}}});
+    assert_eq!(hub.post("/v1/graphs", &request).status, 201);
+    let token = admin(data.path());
+    let report = task(&hub, &token, "scrub", &json!({}));
+    assert_eq!(
+        (&report["state"], &report["report"]["restored"]),
+        (&json!("done"), &json!([name])),
+        "{report}"
+    );
+    wait_until("it is served", || hub.get("/registry.json").json()["computes"].get("mine").is_some());
+}
+
+#[test]
+fn administrators_collect_garbage_pin_back_up_and_see_the_settings() {
+    let (data, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let hub = Hub::start(data.path());
+    let token = admin(data.path());
+    let stray = Sha256::of(b"stray").to_string();
+    fs::create_dir_all(blob(data.path(), &stray).parent().unwrap()).unwrap();
+    fs::write(blob(data.path(), &stray), b"stray").unwrap();
+
+    let looked = task(&hub, &token, "gc", &json!({"grace_seconds": 0}));
+    assert_eq!(looked["report"], json!({"dry_run": true, "blobs": [stray], "bytes": 5}), "{looked}");
+    assert!(blob(data.path(), &stray).exists(), "only looked");
+    assert_eq!(
+        ask(&hub, &token, "PUT", &format!("/v1/admin/pins/{stray}"), "").status,
+        404,
+        "no blob of ours"
+    );
+    let removed = task(&hub, &token, "gc", &json!({"grace_seconds": 0, "dry_run": false}));
+    assert_eq!(removed["report"]["blobs"], json!([stray]));
+    assert!(!blob(data.path(), &stray).exists());
+
+    let kept = Sha256::of(&model("coal_n5_theta1").ptdprmc3).to_string();
+    let pin = format!("/v1/admin/pins/{kept}");
+    assert_eq!(ask(&hub, &token, "PUT", &pin, "{\"note\": \"figure 3\"}").status, 204);
+    let pins = ask(&hub, &token, "GET", "/v1/admin/pins", "").json();
+    assert_eq!((&pins["pins"][0]["sha256"], &pins["pins"][0]["note"]), (&json!(kept), &json!("figure 3")));
+    assert_eq!(ask(&hub, &token, "DELETE", &pin, "").status, 204);
+    assert_eq!(ask(&hub, &token, "DELETE", &pin, "").status, 404);
+
+    for wrong in ["../x.tar", ".x", "a/b"] {
+        let refused = ask(&hub, &token, "POST", "/v1/admin/backup", &json!({"name": wrong}).to_string());
+        assert_eq!(refused.status, 400, "{wrong}");
+    }
+    let backed_up = task(&hub, &token, "backup", &json!({"name": "first.tar"}));
+    assert_eq!(backed_up["state"], "done", "{backed_up}");
+    let file = data.path().join("backups/first.tar");
+    let target = place.path().join("restored");
+    let restored = run(&["restore", file.to_str().unwrap(), "--data", target.to_str().unwrap()]);
+    assert!(restored.status.success(), "{restored:?}");
+    let again = task(&hub, &token, "backup", &json!({"name": "first.tar"}));
+    assert_eq!(again["state"], "failed");
+    assert!(again["error"].as_str().unwrap().contains("choose another name"), "{again}");
+
+    let settings = ask(&hub, &token, "GET", "/v1/admin/settings", "").json();
+    assert_eq!(settings["upkeep"]["scrub_interval_seconds"], 604_800);
+    let tasks = ask(&hub, &token, "GET", "/v1/admin/tasks", "").json();
+    assert_eq!(tasks["tasks"].as_array().unwrap().len(), 4, "{tasks}");
+    assert_eq!(ask(&hub, &token, "GET", "/v1/admin/tasks/task_0", "").json()["code"], "task_not_found");
+    let audit = ask(&hub, &token, "GET", "/v1/audit", "").text().to_owned();
+    for action in ["task.begin", "blob.collect", "blob.pin", "blob.unpin", "hub.backup"] {
+        assert!(audit.contains(&format!("\"{action}\"")), "{action}: {audit}");
+    }
+    hub.stop();
+    // What a killed hub was doing is said to have broken off, and may be asked for again.
+    assert!(run(&["audit", "verify", "--data", data.path().to_str().unwrap()]).status.success());
+}
