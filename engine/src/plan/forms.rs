@@ -222,14 +222,19 @@ impl Forms {
         let coefficients = &self.coefficients[forms.clone()];
         let parameters = &self.parameters[forms.clone()];
         let heads = values[forms.clone()].iter_mut().zip(constants).zip(coefficients);
-        let mut watch = *seen;
-        if further.is_empty() && theta.len() == 1 {
-            let theta = theta[0];
+        if let ([theta], true) = (theta, further.is_empty()) {
+            // Groups are looked at while they are at hand, single numbers later, several at a time.
+            let mut watch = *seen;
             for ((value, &constant), &coefficient) in heads {
-                *value = L::splat(constant) + theta * L::splat(coefficient);
-                watch.see(*value);
+                *value = L::splat(constant) + *theta * L::splat(coefficient);
+                if L::IS_GROUP {
+                    watch.see(*value);
+                }
             }
             *seen = watch;
+            if !L::IS_GROUP {
+                seen.see_all(&values[forms]);
+            }
             return;
         }
         for (((value, &constant), &coefficient), &parameter) in heads.zip(parameters) {
@@ -239,8 +244,7 @@ impl Forms {
             let value = &mut values[form as usize];
             *value = *value + theta[parameter as usize] * L::splat(coefficient);
         }
-        values[forms].iter().for_each(|&value| watch.see(value));
-        *seen = watch;
+        seen.see_all(&values[forms]);
     }
 
     /// Adds `slope[form] · ∂form/∂θ` to `gradient`, for all forms.

@@ -181,6 +181,37 @@ impl<L: Lane> Watch<L> {
         self.highest = self.highest.higher_bits(value + L::splat(0.0));
     }
 
+    /// Sees them all. Single numbers are taken eight side by side, since nobody minds the order.
+    #[inline(always)]
+    pub(super) fn see_all(&mut self, values: &[L]) {
+        let mut watch = *self;
+        if L::IS_GROUP {
+            for &value in values {
+                watch.see(value);
+            }
+            *self = watch;
+            return;
+        }
+        let (blocks, rest) = values.as_chunks::<8>();
+        let (mut lowest, mut highest) = ([L::splat(f64::INFINITY); 8], [L::splat(0.0); 8]);
+        for block in blocks {
+            for ((lowest, highest), &value) in lowest.iter_mut().zip(&mut highest).zip(block) {
+                *lowest = value.lower(*lowest);
+                *highest = highest.higher_bits(value + L::splat(0.0));
+            }
+        }
+        for &value in rest {
+            watch.see(value);
+        }
+        if !blocks.is_empty() {
+            lowest
+                .into_iter()
+                .zip(highest)
+                .for_each(|(lowest, highest)| watch.join(Self { lowest, highest }));
+        }
+        *self = watch;
+    }
+
     /// As if it had seen what the other has.
     pub(super) fn join(&mut self, other: Self) {
         self.lowest = other.lowest.lower(self.lowest);

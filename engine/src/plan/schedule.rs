@@ -28,7 +28,10 @@ pub(super) struct Segment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Components of one vertex, each with a single edge, to the position before.
-    Chain,
+    Chain {
+        /// Whether the numbers of the edges' forms run on, too.
+        forms_run_on: bool,
+    },
     /// Components of one vertex.
     Singles,
     /// One component with cycles, but such that reducing a row adds no entry to it.
@@ -81,7 +84,10 @@ impl Schedule {
             let limit = range.end.min(begin + LONGEST_RUN);
             let chain = (begin..limit).take_while(|&at| self.is_link(plan, at)).count();
             if chain >= SHORTEST_CHAIN {
-                self.push(plan, begin..begin + chain, Kind::Chain, forms);
+                let first = plan.outer.start[begin] as usize;
+                let used = &plan.outer_forms[first..first + chain];
+                let forms_run_on = (used[0]..).zip(used).all(|(at, &form)| form == at);
+                self.push(plan, begin..begin + chain, Kind::Chain { forms_run_on }, forms);
                 begin += chain;
                 continue;
             }

@@ -147,9 +147,16 @@ impl<L: Lane> Factors<L> {
     #[inline(always)]
     pub(super) fn eliminate(&mut self, plan: &Plan, segment: &Segment) {
         let Self { theta, values, weights_seen, .. } = self;
+        // Those that it is the first to use.
         plan.forms.evaluate(segment.forms.clone(), segment.further.clone(), theta, values, weights_seen);
+        self.reduce_segment(plan, segment);
+    }
+
+    /// The same, once all linear forms are evaluated.
+    #[inline(always)]
+    fn reduce_segment(&mut self, plan: &Plan, segment: &Segment) {
         match segment.kind {
-            Kind::Chain => self.eliminate_chain(plan, segment.range.clone()),
+            Kind::Chain { forms_run_on } => self.eliminate_chain(plan, segment.range.clone(), forms_run_on),
             Kind::Singles => self.eliminate_singles(plan, segment.range.clone()),
             Kind::Tree => self.eliminate_tree(plan, segment.range.clone()),
             Kind::Cyclic { .. } => self.eliminate_component(plan, segment.range.clone()),
@@ -166,7 +173,7 @@ impl<L: Lane> Factors<L> {
         x: &mut [[L; N]],
     ) {
         match segment.kind {
-            Kind::Chain => self.solve_chain(plan, segment.range.clone(), source, x),
+            Kind::Chain { .. } => self.solve_chain(plan, segment.range.clone(), source, x),
             Kind::Singles => self.solve_singles(plan, segment.range.clone(), source, x),
             Kind::Tree => self.solve_tree(plan, segment.range.clone(), source, x),
             Kind::Cyclic { .. } => self.solve_component(plan, segment.range.clone(), source, x),
@@ -229,11 +236,12 @@ impl Factors<f64> {
     pub(super) fn eliminate_all(&mut self, plan: &Plan) -> Outcome {
         self.begin();
         let arch = Arch::new();
+        arch.dispatch(Weigh { factors: self, plan });
         for segment in &plan.schedule.segments {
             if segment.kind.has_long_loops() {
-                arch.dispatch(Eliminate { factors: self, plan, segment });
+                arch.dispatch(Reduce { factors: self, plan, segment });
             } else {
-                self.eliminate(plan, segment);
+                self.reduce_segment(plan, segment);
             }
         }
         self.outcome()
@@ -260,7 +268,7 @@ impl Factors<f64> {
 impl Kind {
     /// Whether an elimination at a single θ has loops that are worth wide instructions.
     fn has_long_loops(self) -> bool {
-        self == Self::Chain || self.has_long_rows()
+        matches!(self, Self::Chain { .. }) || self.has_long_rows()
     }
 
     /// Whether solves have, too.
@@ -269,20 +277,37 @@ impl Kind {
     }
 }
 
-/// A segment's elimination as a task for the widest instruction set the machine has. A type rather than a closure:
-/// closures cannot be made to inline, and what is not inlined is compiled for the narrowest.
-struct Eliminate<'a> {
+/// The evaluation of all linear forms as a task for the widest instruction set the machine has. A type rather than a
+/// closure: closures cannot be made to inline, and what is not inlined is compiled for the narrowest.
+struct Weigh<'a> {
+    factors: &'a mut Factors<f64>,
+    plan: &'a Plan,
+}
+
+impl NullaryFnOnce for Weigh<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Factors { theta, values, weights_seen, .. } = self.factors;
+        let further = 0..self.plan.forms.further().len();
+        self.plan.forms.evaluate(0..values.len(), further, theta, values, weights_seen);
+    }
+}
+
+/// A segment's elimination, likewise.
+struct Reduce<'a> {
     factors: &'a mut Factors<f64>,
     plan: &'a Plan,
     segment: &'a Segment,
 }
 
-impl NullaryFnOnce for Eliminate<'_> {
+impl NullaryFnOnce for Reduce<'_> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        self.factors.eliminate(self.plan, self.segment);
+        self.factors.reduce_segment(self.plan, self.segment);
     }
 }
 

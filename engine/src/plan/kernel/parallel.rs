@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use std::iter;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Eliminate, Factors, Outcome};
+use super::{Factors, Outcome, Reduce, Weigh};
 use crate::plan::Plan;
 use crate::plan::lane::Watch;
 use crate::plan::schedule::Segment;
@@ -45,9 +45,8 @@ impl Factors<f64> {
     /// As [`eliminate_all`](Self::eliminate_all), on the threads of the current rayon pool.
     pub(in crate::plan) fn eliminate_spread(&mut self, plan: &Plan) -> Outcome {
         self.begin();
-        let Self { theta, values, weights_seen, pivots_seen, inverse, total, lower, upper, .. } = self;
-        let further = 0..plan.forms.further().len();
-        plan.forms.evaluate(0..values.len(), further, theta, values, weights_seen);
+        Arch::new().dispatch(Weigh { factors: self, plan });
+        let Self { theta, values, pivots_seen, inverse, total, lower, upper, .. } = self;
         let (theta, values) = (&theta[..], &values[..]);
         let queue = Mutex::new(parts(plan, inverse, total, lower, upper).into_iter());
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -72,9 +71,9 @@ impl Factors<f64> {
     fn eliminate_part(&mut self, plan: &Plan, part: Part<'_>, arch: Arch) {
         let Part { segment, inverse, total, lower, upper } = part;
         if segment.kind.has_long_loops() {
-            arch.dispatch(Eliminate { factors: self, plan, segment });
+            arch.dispatch(Reduce { factors: self, plan, segment });
         } else {
-            self.eliminate(plan, segment);
+            self.reduce_segment(plan, segment);
         }
         inverse.copy_from_slice(&self.inverse[..inverse.len()]);
         lower.copy_from_slice(&self.lower[..lower.len()]);

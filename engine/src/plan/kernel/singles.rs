@@ -7,18 +7,28 @@ use crate::plan::Plan;
 use crate::plan::lane::Lane;
 
 impl<L: Lane> Factors<L> {
-    /// One division for each position; they do not wait for one another.
+    /// One division for each position; they do not wait for one another. Where the rates lie side by side, so do the
+    /// divisions.
     #[inline(always)]
-    pub(super) fn eliminate_chain(&mut self, plan: &Plan, range: Range<usize>) {
+    pub(super) fn eliminate_chain(&mut self, plan: &Plan, range: Range<usize>, forms_run_on: bool) {
         let first = plan.outer.start[range.start] as usize;
         let forms = &plan.outer_forms[first..first + range.len()];
         self.add_totals(plan, range.clone());
-        let mut pivots_seen = self.pivots_seen;
         let base = self.base(plan, range.start).position;
-        for (inverse, &form) in self.inverse[range.start - base..range.end - base].iter_mut().zip(forms) {
-            let rate = self.values[form as usize];
-            pivots_seen.see(rate);
-            *inverse = rate.reciprocal_or_zero();
+        let inverses = &mut self.inverse[range.start - base..range.end - base];
+        let mut pivots_seen = self.pivots_seen;
+        if let Some(&first) = forms.first().filter(|_| forms_run_on && !L::IS_GROUP) {
+            let rates = &self.values[first as usize..first as usize + forms.len()];
+            for (inverse, rate) in inverses.iter_mut().zip(rates) {
+                *inverse = rate.reciprocal_or_zero();
+            }
+            pivots_seen.see_all(rates);
+        } else {
+            for (inverse, &form) in inverses.iter_mut().zip(forms) {
+                let rate = self.values[form as usize];
+                pivots_seen.see(rate);
+                *inverse = rate.reciprocal_or_zero();
+            }
         }
         self.pivots_seen = pivots_seen;
     }
