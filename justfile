@@ -30,6 +30,10 @@ properties RUNS="10":
 heavy:
     cargo test --release --workspace -- --ignored
 
+# The long fault tests: processes killed at 40 random moments of each kind.
+faults:
+    cargo test --package phasic-hub-tests --test faults_crash -- --ignored --nocapture --test-threads 1
+
 # Licences, bans and sources of all dependencies; no network.
 deny:
     cargo deny check licenses bans sources
@@ -41,6 +45,10 @@ advisories:
 # The unmodified phasic against a real hub and the `phasic` command (Python registry for the first run).
 interop:
     interop/run
+
+# Schemathesis against a real hub and its API document (Python registry for the first run).
+schemathesis *OPTIONS:
+    interop/schemathesis {{OPTIONS}}
 
 # Time of each stage on the public workloads.
 bench *FILTER:
@@ -54,6 +62,6 @@ bench-vs-phasic *OPTIONS:
 bench-instructions *OPTIONS:
     bench/instructions {{OPTIONS}}
 
-# Fuzz one target: artifact_read, graph_json, model_json, registry_read, expr_parse, plan_read. Needs cargo-fuzz and a nightly.
+# Fuzz one target: artifact_read, graph_json, model_json, registry_read, expr_parse, plan_read, url_guard. Needs cargo-fuzz and a nightly.
 fuzz TARGET SECONDS="60":
     fuzz/run {{TARGET}} {{SECONDS}}

@@ -65,8 +65,9 @@ impl DataDirectory {
     /// When directory, database or blob store cannot be opened.
     pub async fn open(path: &Path) -> Result<Self, DataError> {
         fs::create_dir_all(path).map_err(|source| DataError::Create { path: path.to_owned(), source })?;
-        let store = Store::open(path).await?;
+        // The files first: where nothing can be written, the file system says why, and SQLite does not.
         let blobs = Arc::new(LocalBlobs::open(path)?);
+        let store = Store::open(path).await?;
         Ok(Self { store, blobs })
     }
 }

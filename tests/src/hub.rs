@@ -32,7 +32,20 @@ pub struct Ended {
 
 /// `phasic-hub` with these arguments, in the environment of the tests without any settings.
 pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(program::phasic_hub());
+    within(&[], arguments)
+}
+
+/// The same, run by another command line.
+pub fn within(wrapper: &[&str], arguments: &[&str]) -> Command {
+    let hub = program::phasic_hub();
+    let mut command = match wrapper {
+        [] => Command::new(hub),
+        [first, rest @ ..] => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(hub);
+            command
+        }
+    };
     command.args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PHASIC_HUB_") {
@@ -73,7 +86,18 @@ impl Hub {
 
     /// Starts a hub with further arguments, and with settings such as `("http_header_timeout_ms", "200")`.
     pub fn start_with(data: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Self {
-        let mut command = command(&["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
+        Self::start_within(&[], data, arguments, settings)
+    }
+
+    /// Starts a hub likewise, by a command line that runs the one it is given: `unshare -m`, say.
+    pub fn start_within(
+        wrapper: &[&str],
+        data: &Path,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let mut command =
+            within(wrapper, &["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
         command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = set(&mut command, settings).spawn().unwrap();
         let mut stderr = child.stderr.take().unwrap();
@@ -103,6 +127,11 @@ impl Hub {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The process, for those who look at it from outside.
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends one request.

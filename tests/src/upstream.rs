@@ -98,6 +98,11 @@ impl Upstream {
         self.state.replies.lock().unwrap().insert(path.to_owned(), reply);
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// An address on this server.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)

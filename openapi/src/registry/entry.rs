@@ -27,6 +27,7 @@ pub struct RegistryEntry {
     /// Description, author, licence, and the words to search by.
     pub metadata: Metadata,
     /// A retracted entry is hidden from listings and pulls; its id stays taken.
+    #[cfg_attr(feature = "schema", schema(required = false, default = false))]
     pub retracted: bool,
     #[cfg_attr(feature = "schema", schema(ignore))]
     original: Map<String, Value>,

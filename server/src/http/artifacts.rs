@@ -84,7 +84,15 @@ pub(super) async fn artifact(
         ("name" = String, Path, description = "`<graph hash>.bin`, or `scc_<hash>.bin` for a component"),
         ("sha256" = Option<String>, Query, description = "SHA-256 of the wanted bytes, 64 lower-case hexadecimal digits"),
     ),
-    responses((status = 200, description = "As `/artifacts/{name}`", content_type = "application/octet-stream", body = Vec<u8>))
+    responses(
+        (status = 200, description = "As `/artifacts/{name}`", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 206, description = "The range", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 304, description = "The client has it"),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`artifact_not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 416, description = "`range_not_satisfiable`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`artifact_unavailable`", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn raw_artifact(
     hub: State<Arc<Hub>>,

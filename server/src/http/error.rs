@@ -11,7 +11,10 @@ use axum::response::IntoResponse;
 use phasic_hub_api::jobs::VariantForecast;
 use phasic_hub_api::{Problem, ProblemCode};
 
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
+
+/// A detail may quote what was sent, and not send all of it back.
+const MAX_DETAIL_BYTES: usize = 2000;
 
 /// An error answer: a problem, and header fields that belong to it.
 #[derive(Debug)]
@@ -19,13 +22,29 @@ pub(super) struct ApiError(Box<(Problem, HeaderMap)>);
 
 impl ApiError {
     pub(super) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        let mut detail = detail.into();
+        if detail.len() > MAX_DETAIL_BYTES {
+            detail.truncate(detail.floor_char_boundary(MAX_DETAIL_BYTES));
+            detail.push('…');
+        }
         Self(Box::new((Problem::new(code, detail), HeaderMap::new())))
     }
 
-    /// A fault of the hub: the log has it, the client learns that there was one.
-    pub(super) fn internal(error: &dyn std::error::Error) -> Self {
+    /// A fault of the hub: the log has it, the client learns that there was one. A full disk is said to be one.
+    pub(super) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        if has_no_room(error) {
+            return Self::full(error);
+        }
         tracing::error!(%error, "a request could not be answered");
         Self::new(ProblemCode::Internal, "Something went wrong inside the hub; its log has the details.")
+    }
+
+    /// The disk is full. What was asked was not done, and nothing that is there is in danger.
+    fn full(error: &dyn std::error::Error) -> Self {
+        tracing::error!(%error, "there is no room left on the disk");
+        let detail = "There is no room left on the disk of the hub, so nothing was changed. Reading still works; try again \
+                      once its operator has made room.";
+        Self::new(ProblemCode::StorageFull, detail)
     }
 
     /// This problem with what the thing refused would take.
@@ -38,6 +57,20 @@ impl ApiError {
         self.0.1.extend(headers);
         self
     }
+}
+
+/// Whether the cause of an error is a full disk, in the database or beside it.
+fn has_no_room(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let is_full = |error: &std::io::Error| matches!(error.kind(), StorageFull | QuotaExceeded);
+        if store::is_full(error) || error.downcast_ref().is_some_and(is_full) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 impl From<StoreError> for ApiError {
@@ -57,10 +90,9 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// A failure inside the hub: its words stay in the log.
-pub(super) fn failed(error: impl std::fmt::Display) -> ApiError {
-    tracing::error!(%error, "could not answer");
-    ApiError::new(ProblemCode::Internal, "Something went wrong inside the hub; its log has the details.")
+/// For `map_err`: a failure inside the hub, whose words stay in the log.
+pub(super) fn failed(error: impl std::error::Error + 'static) -> ApiError {
+    ApiError::internal(&error)
 }
 
 pub(super) fn status(problem: &Problem) -> StatusCode {

@@ -73,7 +73,11 @@ pub(super) async fn registry(
         ("reference" = String, Path, description = "Anything"),
         ("paths" = Option<String>, Query, description = "`absolute` (as when it is missing) or `relative`"),
     ),
-    responses((status = 200, description = "As `/registry.json`", body = RegistryDocument, content_type = "application/json"))
+    responses(
+        (status = 200, description = "As `/registry.json`", body = RegistryDocument, content_type = "application/json"),
+        (status = 304, description = "The client has it"),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn raw_registry(
     hub: State<Arc<Hub>>,

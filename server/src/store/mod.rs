@@ -74,6 +74,17 @@ pub enum StoreError {
         /// Why.
         source: sqlx::Error,
     },
+    /// The file is no database any more.
+    #[error(
+        "the database {} is damaged ({reason}); it was left as it is: restore a backup into another directory \
+         (phasic-hub restore FILE --data DIR) and serve that", path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite found.
+        reason: String,
+    },
     /// Its tables cannot be brought to this version.
     #[error(
         "the database {} does not fit this version of phasic-hub ({source}); nothing was changed: use the version \
@@ -98,6 +109,33 @@ pub enum StoreError {
     },
 }
 
+/// Whether an error is the database's, and says that there is no room left for what was to be written.
+pub fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    /// `SQLITE_FULL`.
+    const FULL: &str = "13";
+    error.downcast_ref().is_some_and(|error| code(error).is_some_and(|code| code == FULL))
+}
+
+/// The code SQLite gave an error.
+fn code(error: &sqlx::Error) -> Option<std::borrow::Cow<'_, str>> {
+    let sqlx::Error::Database(error) = error else { return None };
+    error.code()
+}
+
+impl StoreError {
+    /// Why the file at a path cannot be used.
+    fn open(path: &Path, source: sqlx::Error) -> Self {
+        /// `SQLITE_CORRUPT` and `SQLITE_NOTADB`, without their details.
+        const DAMAGED: [i32; 2] = [11, 26];
+        let code = code(&source).and_then(|code| code.parse::<i32>().ok());
+        let path = path.to_owned();
+        if code.is_some_and(|code| DAMAGED.contains(&(code & 0xff))) {
+            return Self::Damaged { path, reason: source.to_string() };
+        }
+        Self::Open { path, source }
+    }
+}
+
 impl Store {
     /// Opens `hub.db` in the data directory, makes it if it is not there, and brings its tables up to date.
     ///
@@ -105,7 +143,7 @@ impl Store {
     /// When the file cannot be opened, or was written by a later version.
     pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
         let path = data_dir.join("hub.db");
-        let open = |source| StoreError::Open { path: path.clone(), source };
+        let open = |source| StoreError::open(&path, source);
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
@@ -116,6 +154,12 @@ impl Store {
             .busy_timeout(BUSY_TIMEOUT);
         let writer =
             SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(open)?;
+        // Milliseconds; damage that is found later would be found by a request.
+        let found: String =
+            sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&writer).await.map_err(open)?;
+        if found != "ok" {
+            return Err(StoreError::Damaged { path, reason: found });
+        }
         let migrate = |source| StoreError::Migrate { path: path.clone(), source: Box::new(source) };
         migrator().run(&writer).await.map_err(migrate)?;
         let readers = SqlitePoolOptions::new()

@@ -1,0 +1,213 @@
+//! A disk that is full, a disk that is read-only, and a database that is not what it should be.
+//!
+//! Small and read-only disks are mounted in a namespace of the hub's own, which needs Linux and `unshare`; where that is
+//! not allowed, the test says so and passes.
+#![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
+#![allow(clippy::print_stderr, reason = "who runs the tests must see what was not tried")]
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use phasic_hub_tests::http::send;
+use phasic_hub_tests::hub::{Hub, command, run, wait_until, within};
+use phasic_hub_tests::oracle;
+use serde_json::{Value, json};
+
+/// Runs a command in a mount namespace of its own, after this shell script.
+fn namespace(script: &str) -> Option<Vec<String>> {
+    let words = ["unshare", "-Urm", "sh", "-c"].map(str::to_owned);
+    let tried = Command::new("unshare").args(["-Urm", "sh", "-c", script]).output();
+    let works = tried.is_ok_and(|output| output.status.success());
+    if !works {
+        eprintln!("not tried: this machine lets nobody mount anything in a namespace of their own");
+        return None;
+    }
+    Some(words.into_iter().chain([format!("{script} && exec \"$@\""), "sh".to_owned()]).collect())
+}
+
+fn as_words(words: &[String]) -> Vec<&str> {
+    words.iter().map(String::as_str).collect()
+}
+
+const SETTINGS: &[(&str, &str)] = &[("access_anonymous", "compute")];
+
+/// A file as large as there is room for, in a directory as the hub sees it.
+fn fill(hub: &Hub, data: &Path) -> PathBuf {
+    let seen = format!("/proc/{}/root{}", hub.process_id(), data.display());
+    let path = Path::new(&seen).join("filler");
+    let mut file = File::create(&path).unwrap();
+    let mut piece = vec![7; 1 << 16];
+    while !piece.is_empty() {
+        if file.write_all(&piece).is_err() {
+            piece.truncate(piece.len() / 2);
+        }
+    }
+    path
+}
+
+#[test]
+fn a_full_disk_is_said_so_reading_goes_on_and_room_is_noticed_without_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let mount = format!("mount -t tmpfs -o size=16m tmpfs {}", directory.path().display());
+    let Some(wrapper) = namespace(&mount) else { return };
+    let data = directory.path().join("hub-data");
+    let hub = Hub::start_within(&as_words(&wrapper), &data, &[], SETTINGS);
+    let kingman = |n: u32| json!({"model": {"builtin": "kingman", "constants": {"n": n}}});
+    let graph = |n: u32| hub.post("/v1/graphs", &kingman(n));
+    let served = oracle::served_is_whole(&hub);
+    assert_eq!(graph(11).status, 201);
+    for round in 0..2 {
+        let filler = fill(&hub, &data);
+        // The write-ahead log may have room left in itself.
+        let mut number = 100 * (round + 1);
+        let mut refused = None;
+        wait_until("there is no room", || {
+            number += 1;
+            let answer = graph(number);
+            assert!(matches!(answer.status, 201 | 507), "{}", answer.text());
+            refused = (answer.status == 507).then_some(answer);
+            refused.is_some()
+        });
+        let refused = refused.unwrap();
+        assert_eq!(refused.json()["code"], "storage_full");
+        assert_eq!(refused.header("content-type"), Some("application/problem+json"));
+        let elimination = hub.post("/v1/eliminations", &kingman(number));
+        assert_eq!(elimination.status, 507, "{}", elimination.text());
+        assert_eq!(oracle::served_is_whole(&hub), served, "reading goes on");
+        assert_eq!(hub.get("/healthz").status, 200);
+        let numbers = hub.post("/v1/evaluate", &json!({"model": {"builtin": "kingman"}, "theta": [1.0]}));
+        assert_eq!(numbers.status, 200, "computing writes nothing: {}", numbers.text());
+        fs::remove_file(filler).unwrap();
+        wait_until("there is room", || matches!(graph(number).status, 200 | 201));
+        let done = send(
+            hub.address(),
+            "POST",
+            "/v1/eliminations",
+            &[("Prefer", "wait=25")],
+            kingman(number).to_string().as_bytes(),
+        );
+        assert_eq!(done.status, 200, "{}", done.text());
+    }
+    hub.signal("KILL");
+}
+
+#[test]
+fn a_job_that_finds_no_room_for_its_result_fails_and_can_be_asked_for_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let mount = format!("mount -t tmpfs -o size=16m tmpfs {}", directory.path().display());
+    let Some(wrapper) = namespace(&mount) else { return };
+    let data = directory.path().join("hub-data");
+    let hub = Hub::start_within(&as_words(&wrapper), &data, &[], SETTINGS);
+    // Its file takes more than 16 MB.
+    let large = json!({"model": {"builtin": "kingman", "constants": {"n": 40_000}}});
+    let answer = hub.post("/v1/eliminations", &large);
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    let target = format!("/v1/jobs/{}", answer.json()["job"]["id"].as_str().unwrap());
+    let mut job = Value::Null;
+    wait_until("the job has ended", || {
+        job = hub.get(&target).json();
+        !matches!(job["state"].as_str(), Some("queued" | "running"))
+    });
+    assert_eq!(job["state"], "failed", "{job}");
+    assert!(job["error"].as_str().unwrap().contains("No space left"), "{job}");
+    let small = json!({"model": {"builtin": "kingman", "constants": {"n": 40}}});
+    let prefer = [("Prefer", "wait=25")];
+    let done = send(hub.address(), "POST", "/v1/eliminations", &prefer, small.to_string().as_bytes());
+    assert_eq!(done.status, 200, "the unfinished file was removed: {}", done.text());
+    assert_eq!(hub.post("/v1/eliminations", &large).status, 202);
+}
+
+#[test]
+fn a_read_only_disk_is_said_so_in_a_sentence() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("hub-data");
+    Hub::start(&data).stop();
+    let place = data.display();
+    let mount = format!("mount --bind {place} {place} && mount -o remount,bind,ro {place}");
+    let Some(wrapper) = namespace(&mount) else { return };
+    let before = oracle::snapshot(&data);
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["gc", "--remove"], &["token", "list"]] {
+        let arguments = [arguments, &["--data", data.to_str().unwrap()]].concat();
+        let output = within(&as_words(&wrapper), &arguments).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && !said.contains("panicked"), "{arguments:?}: {said}");
+        assert!(said.contains(data.to_str().unwrap()), "names the place: {said}");
+        assert!(said.to_lowercase().contains("read-only") || said.contains("readonly"), "{said}");
+    }
+    assert_eq!(oracle::snapshot(&data), before);
+}
+
+/// Ways to spoil a database of so many bytes.
+fn spoil(bytes: &[u8], way: &str) -> Vec<u8> {
+    let mut spoilt = bytes.to_vec();
+    match way {
+        "other bytes" => spoilt = b"this is no database at all. ".repeat(400),
+        "a spoilt head" => spoilt[..100].fill(0xff),
+        "half of it" => spoilt.truncate(bytes.len() / 2),
+        "one page" => spoilt.truncate(4096),
+        "zeros behind the first page" => spoilt[4096..].fill(0),
+        "noise in each page" => {
+            for page in spoilt.chunks_mut(4096).skip(1) {
+                page[..64].fill(0xa5);
+            }
+        }
+        way => unreachable!("{way}"),
+    }
+    spoilt
+}
+
+#[test]
+fn a_database_that_is_spoilt_is_refused_with_advice_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("hub-data");
+    Hub::start(&data).stop();
+    let file = data.join("hub.db");
+    let good = fs::read(&file).unwrap();
+    let ways = [
+        "other bytes",
+        "a spoilt head",
+        "half of it",
+        "one page",
+        "zeros behind the first page",
+        "noise in each page",
+    ];
+    for way in ways {
+        let spoilt = spoil(&good, way);
+        fs::write(&file, &spoilt).unwrap();
+        for extra in ["hub.db-wal", "hub.db-shm"] {
+            // What an attempt before has left.
+            let _ = fs::remove_file(data.join(extra));
+        }
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()];
+        let output = command(&arguments).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && !said.contains("panicked"), "{way}: {said}");
+        assert!(said.contains("hub.db") && said.contains("backup"), "{way}: names file and way out: {said}");
+        assert_eq!(fs::read(&file).unwrap(), spoilt, "{way}: the file was changed");
+    }
+    fs::write(&file, &good).unwrap();
+    oracle::everything_holds(&Hub::start(&data), &data);
+}
+
+#[test]
+fn a_database_of_a_later_version_is_refused_with_advice_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("hub-data");
+    Hub::start(&data).stop();
+    let later = "INSERT INTO _sqlx_migrations VALUES (9999, 'later', '', 1, x'00', 0)";
+    let Ok(changed) = Command::new("sqlite3").arg(data.join("hub.db")).arg(later).status() else {
+        eprintln!("not tried: there is no sqlite3 program on this machine");
+        return;
+    };
+    assert!(changed.success());
+    let before = fs::read(data.join("hub.db")).unwrap();
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["gc", "--remove"], &["token", "list"]] {
+        let output = run(&[arguments, &["--data", data.to_str().unwrap()]].concat());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success(), "{said}");
+        assert!(said.contains("use the version that wrote it last, or a backup"), "{said}");
+    }
+    assert_eq!(fs::read(data.join("hub.db")).unwrap(), before);
+}
