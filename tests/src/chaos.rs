@@ -152,7 +152,9 @@ impl State {
         }
         if let Fault::Stall(_) = fault {
             // Until the client gives up, or the tests are over.
-            while !self.stopped.load(Ordering::SeqCst) && matches!(reader.read(&mut [0]), Ok(1..)) {}
+            while !self.stopped.load(Ordering::SeqCst) && matches!(reader.read(&mut [0]), Ok(1..)) {
+                thread::sleep(Duration::from_millis(10));
+            }
         }
         if matches!(fault, Fault::Reset(_)) { Ok(()) } else { client.shutdown(Shutdown::Both) }
     }

@@ -2,6 +2,7 @@
 //!
 //! The short tests are ordinary; `just faults` runs the long ones. A failing test prints the seed that repeats it.
 #![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
+#![allow(clippy::print_stdout, reason = "measurements are shown to whoever asks for them with --nocapture")]
 
 use std::collections::BTreeMap;
 use std::fs;

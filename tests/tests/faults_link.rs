@@ -119,7 +119,7 @@ fn files_with_one_bit_flipped_are_never_kept() {
     let place = Place::new(64, &[]);
     for seed in 1..=2 {
         let mut seeded = Seeded::new(seed);
-        let flips: Vec<_> = (0..64).map(|_| (seeded.next(), seeded.below(8))).collect();
+        let flips: Vec<_> = (0..64).map(|_| (seeded.number(), seeded.below(8))).collect();
         let script = place.each(move |number, bytes| {
             let (byte, bit) = flips[number];
             Fault::Flip(usize::try_from(byte % bytes as u64).unwrap(), u8::try_from(bit).unwrap())

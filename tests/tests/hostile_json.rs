@@ -2,6 +2,7 @@
 //!
 //! Each is refused as the client's fault, the hub lives on, and its memory stays bounded by its settings.
 #![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
+#![allow(clippy::print_stdout, reason = "measurements are shown to whoever asks for them with --nocapture")]
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
@@ -30,91 +31,114 @@ fn routes() -> Vec<(String, String)> {
     routes
 }
 
-/// Bodies that nobody may accept.
+/// Small texts that nobody may accept.
+const TEXTS: &[&str] = &[
+    "",
+    " ",
+    "\n",
+    "nul",
+    "null",
+    "true",
+    "0",
+    "-1",
+    "\"x\"",
+    "[]",
+    "[[]]",
+    "{",
+    "}",
+    "[",
+    "]",
+    "{]",
+    "[}",
+    "{}x",
+    "{} {}",
+    "{,}",
+    "{\"a\"}",
+    "{\"a\":}",
+    "{\"a\":1,}",
+    "{a:1}",
+    "{'a':1}",
+    "{\"a\" 1}",
+    "{\"a\":1 \"b\":2}",
+    "{\"model\"",
+    "{\"model\":",
+    "{\"model\":{",
+    "{\"model\":{\"builtin\":\"kingman\"}",
+    "{\"model\":\"",
+    "\"",
+    "\"\\",
+    "\"\\u",
+    "\"\\ud800\"",
+    "\"\\ud800\\u0041\"",
+    "\"\\x41\"",
+    "\"\t\"",
+    "\u{feff}{}",
+    "/**/{}",
+    "//\n{}",
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "+1",
+    "01",
+    "1.",
+    ".5",
+    "1e",
+    "0x10",
+    "1_000",
+    "1e999999999",
+    "-",
+    "{\"model\":NaN}",
+    "{\"model\":Infinity}",
+    "{\"model\":undefined}",
+    "<xml/>",
+    "---\nmodel: x",
+    "model=x",
+    "{\"model\":{\"builtin\":\"kingman\"},\"theta\":[NaN]}",
+    "{\"model\":{\"builtin\":\"kingman\"},\"theta\":[1e999]}",
+    "{\"model\":{\"builtin\":\"kingman\"},\"theta\":[-1e999]}",
+    "{\"model\":{\"builtin\":\"kingman\",\"builtin\":\"rabbits\"}}",
+    "{\"model\":{\"builtin\":\"kingman\"},\"model\":{\"builtin\":\"rabbits\"}}",
+    "{\"model\":{\"builtin\":\"kingman\",\"constants\":{\"n\":99999999999999999999}}}",
+    "{\"model\":{\"builtin\":\"kingman\",\"constants\":{\"n\":-9223372036854775808}}}",
+    "{\"model\":{\"builtin\":\"kingman\",\"constants\":{\"n\":1e308}}}",
+    "{\"model\":{\"builtin\":\"\\u0000\"}}",
+    "{\"name\":\"x\",\"name\":\"y\",\"scopes\":[\"read\"]}",
+    "{\"name\":\"\",\"scopes\":[\"read\"]}",
+    "{\"name\":\"x\",\"scopes\":[]}",
+    "{\"name\":\"x\",\"scopes\":[\"root\"]}",
+    "{\"name\":\"x\",\"scopes\":[\"read\"],\"expires_in_seconds\":-1}",
+    "{\"name\":\"x\",\"scopes\":[\"read\"],\"expires_in_seconds\":1e30}",
+    "{\"name\":\"x\",\"scopes\":[\"read\"],\"expires_in_seconds\":99999999999999999999}",
+    "{\"name\":null,\"scopes\":null}",
+    "{\"__proto__\":{}}",
+    "{\"constructor\":{\"prototype\":{}}}",
+];
+
+/// Bodies that nobody may accept, each with a name.
 fn bodies() -> Vec<(String, Vec<u8>)> {
-    let mut bodies: Vec<(String, Vec<u8>)> = Vec::new();
-    let texts = [
-        "",
-        " ",
-        "\n",
-        "nul",
-        "null",
-        "true",
-        "0",
-        "-1",
-        "\"x\"",
-        "[]",
-        "[[]]",
-        "{",
-        "}",
-        "[",
-        "]",
-        "{]",
-        "[}",
-        "{}x",
-        "{} {}",
-        "{,}",
-        "{\"a\"}",
-        "{\"a\":}",
-        "{\"a\":1,}",
-        "{a:1}",
-        "{'a':1}",
-        "{\"a\" 1}",
-        "{\"a\":1 \"b\":2}",
-        "{\"model\"",
-        "{\"model\":",
-        "{\"model\":{",
-        "{\"model\":{\"builtin\":\"kingman\"}",
-        "{\"model\":\"",
-        "\"",
-        "\"\\",
-        "\"\\u",
-        "\"\\ud800\"",
-        "\"\\ud800\\u0041\"",
-        "\"\\x41\"",
-        "\"\t\"",
-        "\u{feff}{}",
-        "/**/{}",
-        "//\n{}",
-        "NaN",
-        "Infinity",
-        "-Infinity",
-        "+1",
-        "01",
-        "1.",
-        ".5",
-        "1e",
-        "0x10",
-        "1_000",
-        "1e999999999",
-        "-",
-        "{\"model\":NaN}",
-        "{\"model\":Infinity}",
-        "{\"model\":undefined}",
-        "<xml/>",
-        "---\nmodel: x",
-        "model=x",
-        "{\"model\":{\"builtin\":\"kingman\"},\"theta\":[NaN]}",
-        "{\"model\":{\"builtin\":\"kingman\"},\"theta\":[1e999]}",
-        "{\"model\":{\"builtin\":\"kingman\"},\"theta\":[-1e999]}",
-        "{\"model\":{\"builtin\":\"kingman\",\"builtin\":\"rabbits\"}}",
-        "{\"model\":{\"builtin\":\"kingman\"},\"model\":{\"builtin\":\"rabbits\"}}",
-        "{\"model\":{\"builtin\":\"kingman\",\"constants\":{\"n\":99999999999999999999}}}",
-        "{\"model\":{\"builtin\":\"kingman\",\"constants\":{\"n\":-9223372036854775808}}}",
-        "{\"model\":{\"builtin\":\"kingman\",\"constants\":{\"n\":1e308}}}",
-        "{\"model\":{\"builtin\":\"\\u0000\"}}",
-        "{\"name\":\"x\",\"name\":\"y\",\"scopes\":[\"read\"]}",
-        "{\"name\":\"\",\"scopes\":[\"read\"]}",
-        "{\"name\":\"x\",\"scopes\":[]}",
-        "{\"name\":\"x\",\"scopes\":[\"root\"]}",
-        "{\"name\":\"x\",\"scopes\":[\"read\"],\"expires_in_seconds\":-1}",
-        "{\"name\":\"x\",\"scopes\":[\"read\"],\"expires_in_seconds\":1e30}",
-        "{\"name\":\"x\",\"scopes\":[\"read\"],\"expires_in_seconds\":99999999999999999999}",
-        "{\"name\":null,\"scopes\":null}",
-        "{\"__proto__\":{}}",
-        "{\"constructor\":{\"prototype\":{}}}",
-    ];
-    bodies.extend(texts.map(|text| (text.to_owned(), text.as_bytes().to_vec())));
+    let texts = TEXTS.iter().map(|text| ((*text).to_owned(), text.as_bytes().to_vec()));
+    let bytes = BYTES.iter().map(|bytes| (format!("{bytes:?}"), bytes.to_vec()));
+    texts.chain(bytes).chain(nested()).chain(large()).collect()
+}
+
+/// Nothing of these is UTF-8, or text at all.
+const BYTES: &[&[u8]] = &[
+    b"\xff",
+    b"\xfe\xff\x00{",
+    b"\xff\xfe{\x00}\x00",
+    b"{\"a\":\"\xc0\xaf\"}",
+    b"{\"\xed\xa0\x80\":1}",
+    b"\"\xf8\x88\x80\x80\x80\"",
+    b"\x00",
+    b"{}\x00",
+    b"\x1f\x8b\x08\x00",
+    b"\x28\xb5\x2f\xfd",
+    b"PK\x03\x04",
+];
+
+/// One thing within another, to the end and left open.
+fn nested() -> Vec<(String, Vec<u8>)> {
+    let mut bodies = Vec::new();
     for depth in [100, 127, 128, 129, 1000, 100_000, 1_000_000] {
         for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("{\"model\":", "}"), ("{\"document\":[", "]}")] {
             let whole = format!("{}1{}", open.repeat(depth), close.repeat(depth));
@@ -122,41 +146,25 @@ fn bodies() -> Vec<(String, Vec<u8>)> {
             bodies.push((format!("{depth} times {open}, open"), open.repeat(depth).into_bytes()));
         }
     }
+    bodies
+}
+
+/// Much of one thing.
+fn large() -> Vec<(String, Vec<u8>)> {
     let keys: String = (0..1_000_000).fold(String::new(), |text, key| text + &format!("\"k{key}\":0,"));
-    bodies.push(("a million keys".to_owned(), format!("{{{keys}\"z\":0}}").into_bytes()));
-    bodies.push((
-        "a million keys within a model".to_owned(),
-        format!("{{\"model\":{{{keys}\"z\":0}}}}").into_bytes(),
-    ));
-    bodies.push((
-        "a million equal keys".to_owned(),
-        format!("{{{}\"a\":0}}", "\"a\":0,".repeat(1_000_000)).into_bytes(),
-    ));
-    bodies
-        .push(("a long number".to_owned(), format!("{{\"model\":{}}}", "9".repeat(1_000_000)).into_bytes()));
-    bodies.push(("a long fraction".to_owned(), format!("[0.{}]", "3".repeat(1_000_000)).into_bytes()));
-    bodies.push((
-        "a long string".to_owned(),
-        format!("{{\"model\":\"{}\"}}", "x".repeat(15 << 20)).into_bytes(),
-    ));
-    bodies.push(("a long key".to_owned(), format!("{{\"{}\":1}}", "x".repeat(15 << 20)).into_bytes()));
-    bodies.push(("too long".to_owned(), vec![b' '; 20 << 20]));
-    for bytes in [
-        &b"\xff"[..],
-        b"\xfe\xff\x00{",
-        b"\xff\xfe{\x00}\x00",
-        b"{\"a\":\"\xc0\xaf\"}",
-        b"{\"\xed\xa0\x80\":1}",
-        b"\"\xf8\x88\x80\x80\x80\"",
-        b"\x00",
-        b"{}\x00",
-        b"\x1f\x8b\x08\x00",
-        b"\x28\xb5\x2f\xfd",
-        b"PK\x03\x04",
-    ] {
-        bodies.push((format!("{bytes:?}"), bytes.to_vec()));
-    }
-    bodies
+    let equal = "\"a\":0,".repeat(1_000_000);
+    let long = "x".repeat(15 << 20);
+    let bodies = [
+        ("a million keys", format!("{{{keys}\"z\":0}}")),
+        ("a million keys within a model", format!("{{\"model\":{{{keys}\"z\":0}}}}")),
+        ("a million equal keys", format!("{{{equal}\"a\":0}}")),
+        ("a long number", format!("{{\"model\":{}}}", "9".repeat(1_000_000))),
+        ("a long fraction", format!("[0.{}]", "3".repeat(1_000_000))),
+        ("a long string", format!("{{\"model\":\"{long}\"}}")),
+        ("a long key", format!("{{\"{long}\":1}}")),
+        ("too long", " ".repeat(20 << 20)),
+    ];
+    bodies.map(|(name, text)| (name.to_owned(), text.into_bytes())).to_vec()
 }
 
 fn token(data: &std::path::Path) -> String {
