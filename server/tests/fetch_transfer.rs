@@ -55,9 +55,9 @@ impl Server {
     }
 }
 
-/// Sends this text and closes.
+/// Sends this text and closes, which the head says, too: another request must not be sent on the same connection.
 fn says(text: impl Into<String>) -> Answer {
-    let text = text.into();
+    let text = text.into().replacen(" X\r\n", " X\r\nConnection: close\r\n", 1);
     Box::new(move |stream| stream.write_all(text.as_bytes()))
 }
 

@@ -35,6 +35,9 @@ const MOST_HOPS: usize = 3;
 /// How often a transfer that broke off is gone on with.
 const MOST_RESUMPTIONS: usize = 3;
 
+/// How long a connection is kept for the next request.
+const IDLE_CONNECTION: Duration = Duration::from_secs(4);
+
 /// Limits of a fetcher.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -107,6 +110,8 @@ impl Fetcher {
             .user_agent(concat!("phasic-hub/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .no_proxy()
+            // Shorter than servers wait before they close: a request sent on a connection that is closing is lost.
+            .pool_idle_timeout(IDLE_CONNECTION)
             .connect_timeout(limits.connect_timeout)
             .dns_resolver(Arc::new(GuardedResolver::new(named, lookup)));
         if home.scheme() == "http" {
