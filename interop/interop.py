@@ -75,6 +75,7 @@ def main():
         folder = pathlib.Path(folder)
         check_hub(options.programs / "phasic-hub", folder, report)
         command = options.programs / "phasic"
+        check_entries(options.programs / "phasic-hub", command, folder, report)
         check_publication(command, folder, report)
         check_lowered(command, folder, report)
         check_random_graphs(command, folder, options.graphs, report)
@@ -100,10 +101,70 @@ def check_hub(program, folder, report):
     report.done("phasic lists, pulls, loads and computes from the hub", before)
 
 
+def check_entries(program, command, folder, report):
+    """phasic pulls mirrored entries, what was computed on demand, and our program where its own would be wrong."""
+    before = report.differences
+    mirrored = lowered_case(command, folder, "kingman", {"n": 30}, 1, True)
+    computed = lowered_case(command, folder, "rabbits", {"n": 6}, 3, True)
+    parallel = lowered_case(command, folder, "stepping_stone_parallel", {"demes": 4}, 2, False)
+    upstream = folder / "upstream"
+    write_upstream(command, mirrored, upstream)
+    run(program, "mirror", "sync", "--from", upstream, "--data", folder / "entries", home=folder)
+    with hub(program, folder / "entries", PHASIC_HUB_ACCESS_ANONYMOUS="compute") as url:
+        for case in (computed, parallel):
+            document = json.loads(pathlib.Path(case["document"]).read_text())
+            ask(url, "/v1/eliminations", {"model": {"document": document}, "variant": "phasic"})
+        # Seven reference computes, one that was mirrored, two that were computed.
+        wait_for_entries(url, 10)
+        cases = [mirrored, computed, parallel]
+        work = folder / "entries.json"
+        work.write_text(json.dumps(cases))
+        results, log = peer(folder / "taker", "take", url, work)
+    report.equal("programs phasic loaded of these entries", log.count(LOADED), len(cases))
+    origins = []
+    for case, result in zip(cases, results, strict=True):
+        report.equal(f"{case['name']}: pulled", result["pulled"], True)
+        origins += [entry.get("hub", {}) for entry in result["entries"].values()]
+        for theta, ours, found in zip(case["thetas"], case["ours"], result["numbers"], strict=True):
+            for number, (one, wanted) in enumerate(zip(found, ours, strict=True)):
+                report.near(f"{case['name']} from the hub at {theta}, number {number}", one, wanted)
+    said = [(about.get("origin"), about.get("variant"), about.get("variant_reason")) for about in origins]
+    wanted = [(None, None, None), ("computed", "phasic", None), ("computed", "fast", "parallel_edges")]
+    report.equal("what the entries say", said, wanted)
+    report.done("phasic pulls mirrored and computed entries, and our program where its own is wrong", before)
+
+
+def write_upstream(command, case, folder):
+    """A registry in a directory, with the file phasic would publish of a model."""
+    (folder / "artifacts").mkdir(parents=True)
+    graph_hash = hash_of(command, case["document"])
+    path = f"artifacts/{graph_hash}.bin"
+    run(command, "eliminate", case["document"], "-o", folder / path, "--format", "ptdprmc1", "--theta", "1.0")
+    content = (folder / path).read_bytes()
+    parent = {"cid_or_path": path, "sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
+    entry = {
+        "graph_hash": graph_hash,
+        "format_revision": 3,
+        "artifacts": {"parent": parent, "scc": []},
+        "metadata": {"description": "interoperability", "author": "nobody", "license": "MIT"},
+    }
+    document = {"version": "2.0", "format": "ptd_pcg", "computes": {"mirrored": entry}}
+    (folder / "registry.json").write_text(json.dumps(document))
+
+
+def ask(url, path, body):
+    """Sends JSON to a hub, and waits for the result of a job."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    headers = {"Content-Type": "application/json", "Prefer": "wait=50"}
+    request = urllib.request.Request(url + path, json.dumps(body).encode(), headers)
+    with direct.open(request, timeout=PEER_SECONDS) as response:
+        return json.load(response)
+
+
 @contextlib.contextmanager
-def hub(program, data):
+def hub(program, data, **settings):
     """A hub process on a free port; ended, at the latest by force, when the block is left."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(data.parent)}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(data.parent), **settings}
     command = [program, "serve", "--data", data, "--listen", "127.0.0.1:0", "--offline"]
     log = data.with_suffix(".log")
     with log.open("w") as errors:
@@ -257,8 +318,8 @@ def hash_of(command, document):
     return run(command, "hash", document).strip()
 
 
-def run(command, *arguments):
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+def run(command, *arguments, home="/nonexistent"):
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
     done = subprocess.run([command, *arguments], env=environment, capture_output=True, text=True, timeout=60)
     if done.returncode != 0:
         raise SystemExit(f"phasic {arguments[0]} {arguments[1]} failed:\n{done.stderr}")

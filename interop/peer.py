@@ -3,6 +3,7 @@
     peer.py pull URL                the three coalescents from a hub, and a number computed with what was pulled
     peer.py publish                 the registry entry phasic would publish for the demo two-step chain
     peer.py graphs FOLDER COUNT     random graphs as documents, each with phasic's own hash and files
+    peer.py take URL FILE           pulls and numbers of models from a hub, whatever it serves for them
     peer.py replay FILE             numbers of models, as phasic alone finds them and by programs that are put in its way
 
 `interop.py` runs these with a home and a cache directory of their own.
@@ -36,6 +37,23 @@ def pull(url):
         }
     unregistered = coalescent(6)
     results["coal_n6"] = {"pulled": unregistered.pull_cache()}
+    return results
+
+
+def take(url, cases):
+    """For each model whether it was pulled, and its expectation and moments with what was pulled."""
+    repository.ComputeRegistry.REGISTRY_URL_TEMPLATE = f"{url}/registry.json"
+    listed = {compute["compute_id"]: compute for compute in phasic.list_computes()}
+    results = []
+    for case in cases:
+        graph = graphs.phasic_graph(json.loads(pathlib.Path(case["document"]).read_text()))
+        pulled = graph.pull_cache()
+        by_theta = []
+        for theta in case["thetas"]:
+            graph.update_weights(theta)
+            by_theta.append([graph.expectation(), *graph.moments(4)])
+        entries = {name: entry for name, entry in listed.items() if entry["graph_hash"] == content_hash(graph)}
+        results.append({"pulled": pulled, "entries": entries, "numbers": by_theta})
     return results
 
 
@@ -138,6 +156,8 @@ if __name__ == "__main__":
             answer = publish()
         case ["replay", path]:
             answer = replay(json.loads(pathlib.Path(path).read_text()))
+        case ["take", url, path]:
+            answer = take(url, json.loads(pathlib.Path(path).read_text()))
         case ["graphs", folder, count]:
             answer = random_graphs(folder, int(count))
         case _:

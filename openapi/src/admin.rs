@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Sha256;
+use crate::jobs::Variant;
 
 /// A kind of long action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +126,15 @@ pub struct BackupRequest {
     /// dot. The id of the task and `.tar` where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+/// Which program is to be served of a compute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WantVariant {
+    /// `phasic` or `fast`; `null` for what the settings say.
+    pub variant: Option<Variant>,
 }
 
 /// A request for a pin.

@@ -2,9 +2,10 @@
 //!
 //! The registry document that phasic reads is `registry`; this is for people and programs that browse.
 
-use phasic_engine::graph::GraphHash;
+use phasic_engine::graph::{EdgeOrderDigest, GraphHash};
 use serde::{Deserialize, Serialize};
 
+use crate::jobs::{Elimination, Variant};
 use crate::{ComputeId, Metadata, Sha256};
 
 /// Who published a compute to this hub.
@@ -16,6 +17,8 @@ pub enum ComputeOrigin {
     Local,
     /// An upstream registry.
     Mirror,
+    /// This hub itself, of what somebody had it compute on demand.
+    Computed,
 }
 
 /// Whether a compute can be pulled.
@@ -25,7 +28,7 @@ pub enum ComputeOrigin {
 pub enum ComputeStatus {
     /// Its files are here and verified.
     Served,
-    /// A file of it is lost or damaged.
+    /// A file of it is lost or damaged, or no program of its graph.
     Withheld,
     /// Its publisher has retracted it.
     Retracted,
@@ -52,8 +55,37 @@ pub struct Compute {
     pub private: bool,
     /// Since when the id stands for this.
     pub published_at: String,
-    /// Its files.
+    /// Its files, as published.
     pub artifacts: Vec<ComputeArtifact>,
+    /// The program a pull gets in place of the published one, and why; missing where it gets that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub served: Option<ServedProgram>,
+    /// Every program and plan this hub has made of its graph; only where one compute is asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Elimination>,
+    /// Why it is withheld.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<String>,
+}
+
+/// The program a pull gets in place of the published one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ServedProgram {
+    /// Which program.
+    pub variant: Variant,
+    /// `requested`, `parallel_edges` or `too_large`.
+    pub reason: String,
+    /// SHA-256 of the file.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub sha256: Sha256,
+    /// Its size.
+    pub size_bytes: u64,
+    /// The order of edges it is for.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub edge_order_digest: EdgeOrderDigest,
+    /// Where it is.
+    pub url: String,
 }
 
 /// A file of a compute.

@@ -7,7 +7,7 @@
 //! [`workers`]; [`mirror`] copies an upstream registry, trusting nothing, through [`fetch`], which goes nowhere it is led
 //! to; [`auth`] makes tokens, and [`visibility`] says who sees what is private; [`metrics`] counts; [`upkeep`] keeps the
 //! data directory in order, by itself or as [`tasks`] of administrators; [`verification`] makes the programs of known graphs
-//! anew and compares.
+//! anew and compares; [`variants`] decides which program of a graph is served.
 //!
 //! What goes over the wire is typed in `phasic-hub-api`, and the mathematics is `phasic-engine`'s: neither is here.
 #![forbid(unsafe_code)]
@@ -30,6 +30,7 @@ pub mod registry;
 pub mod store;
 pub mod tasks;
 pub mod upkeep;
+pub mod variants;
 pub mod verification;
 pub mod visibility;
 pub mod workers;

@@ -13,6 +13,7 @@ use crate::hub::{DataDirectory, Hub, ServeLock};
 use crate::jobs::Jobs;
 use crate::store::{ChangeWatch, Store};
 use crate::tasks::Tasks;
+use crate::variants::Variants;
 use crate::verification::Verifier;
 use crate::workers::Workers;
 use crate::{http, listen, metrics, reference, upkeep};
@@ -54,7 +55,9 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
         Arc::new(Verifier::new(hub.data.clone(), config.models.clone(), config.verification.clone())?);
     store.break_off_tasks().await?;
     let tasks = Arc::new(Tasks::new(hub.data.clone(), Arc::clone(&config)));
+    let variants = Arc::new(Variants::new(hub.data.clone(), Arc::clone(&jobs), config.registry.clone()));
     let background = [
+        tokio::spawn(variants.run(Arc::clone(&hub))),
         tokio::spawn(upkeep::keep_whole(Arc::clone(&hub), Arc::clone(&config))),
         tokio::spawn(Arc::clone(&verifier).run(Arc::clone(&hub))),
         tokio::spawn(Arc::clone(&jobs).run()),

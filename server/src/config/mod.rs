@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use phasic_hub_api::Scope;
+use phasic_hub_api::jobs::Variant;
 use serde::{Deserialize, Serialize};
 
 pub use ids::Ids;
@@ -36,6 +37,7 @@ pub struct Config {
     pub http: Http,
     pub access: Access,
     pub rate: Rate,
+    pub registry: Registry,
     pub compute: Compute,
     pub models: Models,
     pub evaluate: Evaluate,
@@ -101,6 +103,42 @@ impl Anonymous {
 pub struct Rate {
     pub per_second: Whole<0, 1_000_000>,
     pub burst: Whole<1, 1_000_000>,
+}
+
+/// What the registry serves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "hub.toml explains every field, and a test keeps the two equal")]
+pub struct Registry {
+    pub variant: RegistryVariant,
+    pub computed: bool,
+}
+
+/// The program that is served of a graph unless something speaks against it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RegistryVariant {
+    /// phasic's own.
+    #[default]
+    Phasic,
+    /// Ours, in phasic's commands.
+    Fast,
+}
+
+impl RegistryVariant {
+    /// The variant of that name.
+    pub const fn variant(self) -> Variant {
+        match self {
+            Self::Phasic => Variant::Phasic,
+            Self::Fast => Variant::Fast,
+        }
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { variant: RegistryVariant::Phasic, computed: true }
+    }
 }
 
 /// Limits of eliminations.
@@ -259,6 +297,7 @@ impl Default for Config {
             http: Http::default(),
             access: Access::default(),
             rate: Rate::default(),
+            registry: Registry::default(),
             compute: Compute::default(),
             models: Models::default(),
             evaluate: Evaluate::default(),

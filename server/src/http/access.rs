@@ -45,6 +45,7 @@ pub const ROUTES: &[(&str, &str, Access, u32)] = &[
     ("DELETE", "/v1/admin/pins/{digest}", Access::Scoped(Scope::Admin), CHANGE),
     ("GET", "/v1/admin/quarantine", Access::Scoped(Scope::Admin), CHANGE),
     ("DELETE", "/v1/admin/quarantine/{digest}", Access::Scoped(Scope::Admin), CHANGE),
+    ("PUT", "/v1/admin/computes/{id}/variant", Access::Scoped(Scope::Admin), CHANGE),
     ("GET", "/v1/admin/settings", Access::Scoped(Scope::Admin), 1),
     ("POST", "/v1/graphs", Access::Scoped(Scope::Compute), COMPUTE),
     ("GET", "/v1/graphs/{hash}", Access::Scoped(Scope::Read), 1),

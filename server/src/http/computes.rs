@@ -4,14 +4,15 @@ use axum::Json;
 use axum::extract::{Extension, Path, Query, State};
 use phasic_hub_api::computes::{
     Compute, ComputeArtifact, ComputeOrigin, ComputePage, ComputeStatus, Revision, RevisionPage,
+    ServedProgram,
 };
 use phasic_hub_api::{ComputeId, Problem, ProblemCode, RegistryEntry};
 
-use super::Services;
 use super::error::ApiError;
+use super::{Services, jobs};
 use crate::auth::Caller;
 use crate::registry::Catalogue;
-use crate::store::{BrowseFilter, DatedCompute, Origin, Role, StoreError};
+use crate::store::{BrowseFilter, DatedCompute, Origin, Role, ServedVariant, StoreError};
 use crate::visibility::Viewer;
 
 /// Items of a page unless told otherwise, and at most.
@@ -51,7 +52,7 @@ pub(super) struct PageQuery {
         ("model_type" = Option<String>, Query, description = "Exactly this model type"),
         ("tag" = Option<String>, Query, description = "With this tag"),
         ("search" = Option<String>, Query, description = "With this text in id, description or tags, in any case"),
-        ("origin" = Option<ComputeOrigin>, Query, description = "Published by this hub, or mirrored"),
+        ("origin" = Option<ComputeOrigin>, Query, description = "Published by this hub, mirrored, or computed on demand"),
         ("status" = Option<ComputeStatus>, Query, description = "Only those served, withheld or retracted"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before"),
         ("limit" = Option<u32>, Query, description = "Computes of a page, 1 to 500; 50 where it is missing"),
@@ -70,6 +71,7 @@ pub(super) async fn computes(
     let origin = query.origin.map(|origin| match origin {
         ComputeOrigin::Local => Origin::Local,
         ComputeOrigin::Mirror => Origin::Mirror,
+        ComputeOrigin::Computed => Origin::Computed,
     });
     let mut filter = BrowseFilter {
         domain: query.domain,
@@ -122,8 +124,17 @@ pub(super) async fn compute(
     Path(id): Path<String>,
 ) -> Result<Json<Compute>, ApiError> {
     let hub = &services.hub;
-    let row = found(&services, &id, &caller.viewer()).await?;
-    Ok(Json(describe(hub.public_base(), &hub.catalogue(), &row)?))
+    let viewer = caller.viewer();
+    let row = found(&services, &id, &viewer).await?;
+    let mut compute = describe(hub.public_base(), &hub.catalogue(), &row)?;
+    let made = hub.data.store.eliminations(compute.graph_hash, &viewer).await?;
+    compute.variants = made.into_iter().map(|row| jobs::elimination(hub.public_base(), row)).collect();
+    let served = hub.data.store.served_variants().await?;
+    compute.served = served
+        .into_iter()
+        .find(|one| one.id == compute.id && one.graph_hash == compute.graph_hash)
+        .map(|one| program(hub.public_base(), &one));
+    Ok(Json(compute))
 }
 
 /// A compute of this hub that a viewer sees.
@@ -204,15 +215,29 @@ const fn origin(origin: Origin) -> ComputeOrigin {
     match origin {
         Origin::Local => ComputeOrigin::Local,
         Origin::Mirror => ComputeOrigin::Mirror,
+        Origin::Computed => ComputeOrigin::Computed,
+    }
+}
+
+fn program(base: &str, one: &ServedVariant) -> ServedProgram {
+    let name = Role::Parent.name(one.graph_hash);
+    ServedProgram {
+        variant: one.variant,
+        reason: one.reason.as_str().to_owned(),
+        sha256: one.blob.sha256,
+        size_bytes: one.blob.size_bytes,
+        edge_order_digest: one.edge_order_digest,
+        url: format!("{base}/artifacts/{name}?sha256={}", one.blob.sha256),
     }
 }
 
 fn describe(base: &str, catalogue: &Catalogue, found: &DatedCompute) -> Result<Compute, StoreError> {
     let row = &found.row;
     let entry: RegistryEntry = row.publication()?.entry;
+    let withheld = catalogue.withheld().iter().find(|withheld| withheld.id == row.id);
     let status = if entry.retracted {
         ComputeStatus::Retracted
-    } else if catalogue.withheld().iter().any(|withheld| withheld.id == row.id) {
+    } else if withheld.is_some() {
         ComputeStatus::Withheld
     } else {
         ComputeStatus::Served
@@ -241,5 +266,8 @@ fn describe(base: &str, catalogue: &Catalogue, found: &DatedCompute) -> Result<C
         private: found.private,
         published_at: found.published_at.clone(),
         artifacts: artifacts.collect(),
+        served: None,
+        variants: Vec::new(),
+        withheld: withheld.map(|withheld| withheld.reason.to_string()),
     })
 }

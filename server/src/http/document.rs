@@ -12,7 +12,7 @@ use utoipa::openapi::{Content, Ref, ResponseBuilder};
 use super::access::{Access, ROUTES};
 use super::{
     admin, artifacts, audit, blobs, computes, evaluate, health, home, jobs, metrics, registry, submit,
-    tokens, verification,
+    tokens, variant, verification,
 };
 
 #[derive(OpenApi)]
@@ -63,6 +63,7 @@ use super::{
         admin::unpin,
         admin::quarantine,
         admin::discard,
+        variant::want_variant,
         admin::settings,
         openapi
     ),

@@ -8,6 +8,7 @@ use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::response::{Html, IntoResponse};
 
+use super::health;
 use crate::hub::Hub;
 use crate::registry::Catalogue;
 
@@ -30,10 +31,40 @@ pub(super) async fn home(State(hub): State<Arc<Hub>>) -> impl IntoResponse {
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'")),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ];
-    (headers, Html(page(hub.public_base(), &hub.catalogue(), &hub.readiness.reasons())))
+    let facts = facts(&hub).await;
+    (headers, Html(page(hub.public_base(), &hub.catalogue(), &hub.readiness.reasons(), &facts)))
 }
 
-fn page(base: &str, catalogue: &Catalogue, waiting_for: &[String]) -> String {
+/// What there is to say about the state of the hub, in sentences. Only what everybody may know.
+async fn facts(hub: &Hub) -> Vec<String> {
+    let mut facts = health::notes(hub);
+    match hub.data.store.verdicts().await {
+        Ok(verdicts) => {
+            let count = |word: &str| verdicts.iter().find(|(known, _)| known == word).map_or(0, |&(_, n)| n);
+            facts.push(format!(
+                "Files held against programs made anew: {} reproduced, {} equivalent, {} that fit no graph and are \
+                 withdrawn.",
+                count("reproduced"),
+                count("equivalent"),
+                count("mismatch")
+            ));
+        }
+        Err(error) => tracing::warn!(%error, "could not count what was verified"),
+    }
+    match hub.data.store.last_pass().await {
+        Ok(Some(pass)) => facts.push(format!(
+            "Last mirror pass: {}, {} of {} entries.",
+            pass.finished_at, pass.mirrored, pass.entries
+        )),
+        Ok(None) => facts.push("Nothing is mirrored.".to_owned()),
+        Err(error) => tracing::warn!(%error, "could not look up the last mirror pass"),
+    }
+    facts
+}
+
+fn page(base: &str, catalogue: &Catalogue, waiting_for: &[String], facts: &[String]) -> String {
+    let facts: Vec<_> = facts.iter().map(|fact| escape(fact)).collect();
+    let facts = facts.join("<li>");
     let base = escape(base);
     let state = if waiting_for.is_empty() { "Ready.".to_owned() } else { escape(&waiting_for.join(" ")) };
     let count = catalogue.computes().len();
@@ -48,7 +79,7 @@ fn page(base: &str, catalogue: &Catalogue, waiting_for: &[String]) -> String {
          <style>{STYLE}</style>\n\
          <h1>Phasic Hub</h1>\n\
          <p>This server keeps eliminations of phase-type graphs, verified, so that each is computed once and \
-         everybody reuses it. {state}\n\
+         everybody reuses it. {state}\n<ul><li>{facts}</ul>\n\
          <h2>From Python</h2>\n\
          <p>An unmodified <code>phasic</code> uses this hub after these lines; the variable lets it use what it \
          pulls.\n\

@@ -29,6 +29,7 @@ mod submit;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod variant;
 mod verification;
 
 use std::sync::Arc;
@@ -106,6 +107,7 @@ pub fn router(services: Services, config: &config::Config) -> Router {
         .route("/v1/admin/pins/{digest}", put(admin::pin).delete(admin::unpin))
         .route("/v1/admin/quarantine", get(admin::quarantine))
         .route("/v1/admin/quarantine/{digest}", delete(admin::discard))
+        .route("/v1/admin/computes/{id}/variant", put(variant::want_variant))
         .route("/v1/admin/settings", get(admin::settings))
         .route("/v1/computes", get(computes::computes))
         .route("/v1/computes/{id}", get(computes::compute))

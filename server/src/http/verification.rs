@@ -90,11 +90,16 @@ async fn describe(
     let id: ComputeId = compute.row.id.clone();
     let graph_hash = compute.row.publication()?.entry.graph_hash;
     let mut files: Vec<FileVerification> = Vec::new();
-    let mut served = None;
+    let instead = services.hub.data.store.served_variants().await?;
+    let instead = instead.into_iter().find(|one| one.id == id && one.graph_hash == graph_hash);
+    let instead = instead.map(|one| one.blob.sha256);
+    let mut served = instead;
     for artifact in &compute.row.artifacts {
         let rows = services.hub.data.store.verifications_of(artifact.graph_hash).await?;
         let definitions = definitions(services, artifact.graph_hash, viewer).await?;
-        for sha256 in [artifact.served.sha256, artifact.original.sha256] {
+        let instead = instead.filter(|_| artifact.role == Role::Parent);
+        let published = [artifact.served.sha256, artifact.original.sha256];
+        for sha256 in instead.into_iter().chain(published) {
             if files.iter().any(|file| (file.sha256, file.graph_hash) == (sha256, artifact.graph_hash)) {
                 continue;
             }
@@ -103,7 +108,7 @@ async fn describe(
             files.push(file(sha256, artifact.graph_hash, row, definitions));
         }
         if artifact.role == Role::Parent {
-            served = Some(artifact.served.sha256);
+            served = served.or(Some(artifact.served.sha256));
         }
     }
     let is_served = |file: &&FileVerification| Some(file.sha256) == served && file.graph_hash == graph_hash;

@@ -122,7 +122,9 @@ impl Known {
             let publication = row.publication()?;
             known.learn(&publication);
             match row.origin {
-                Origin::Local => drop(known.local.insert(publication.id, publication.entry)),
+                Origin::Local | Origin::Computed => {
+                    drop(known.local.insert(publication.id, publication.entry));
+                }
                 Origin::Mirror => drop(known.mirrored.insert(publication.id.clone(), publication)),
             }
         }

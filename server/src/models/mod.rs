@@ -218,6 +218,17 @@ impl Recipe {
         Sha256::of(text.as_bytes())
     }
 
+    /// What the document calls itself, if it does: up to 60 characters, without line breaks.
+    pub fn name(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Named {
+            name: String,
+        }
+        let Named { name } = serde_json::from_str(&self.document).ok()?;
+        let name: String = name.chars().filter(|character| !character.is_control()).take(60).collect();
+        (!name.is_empty()).then_some(name)
+    }
+
     /// Length of the document in bytes.
     pub fn document_bytes(&self) -> usize {
         self.document.len()

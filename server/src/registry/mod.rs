@@ -4,6 +4,7 @@
 //! how an answer looks on the wire is the business of `http`.
 
 mod audiences;
+mod note;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -136,9 +137,18 @@ impl Catalogue {
         let private_ids = store.private_ids().await?;
         // Nobody need know whose they are where nothing is private.
         let holders = if private_ids.is_empty() { HashMap::new() } else { store.version_computes().await? };
+        let replaced: HashMap<_, _> =
+            store.served_variants().await?.into_iter().map(|one| (one.id.clone(), one)).collect();
+        let orders = store.ambiguous_orders().await?;
         let mut presence = Presence { blobs, seen: HashMap::new() };
         let (mut served, mut withheld) = (Vec::new(), Vec::new());
-        for row in store.computes().await? {
+        for mut row in store.computes().await? {
+            if let Some(one) = replaced.get(&row.id)
+                && !presence.lacks(one.blob).await?
+            {
+                note::serve_instead(&mut row, one);
+            }
+            note::say_edge_order(&mut row, &orders);
             let missing = presence.missing(&row).await?.map(WithheldReason::Missing);
             match missing.or_else(|| is_wrong(&row)) {
                 Some(reason) => withheld.push(Withheld { id: row.id, reason }),

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteRow;
 
 use phasic_hub_api::ComputeId;
 
-use super::computes::{artifact_row, compute_row, read_origin};
+use super::computes::{ORIGIN, artifact_row, compute_row, read_origin};
 use super::{ComputeRow, Origin, Store, StoreError};
 
 /// Which computes to list. Texts are compared as they stand; `search` in lower case with id, description and tags.
@@ -60,27 +60,28 @@ impl Store {
     /// When the database fails or holds what no hub writes.
     pub async fn browse(&self, filter: &BrowseFilter) -> Result<Vec<DatedCompute>, StoreError> {
         let mut snapshot = self.readers.begin().await?;
-        let rows = sqlx::query(
-            "SELECT id, origin, entry, published_at, \
+        let sql = format!(
+            "SELECT id, {ORIGIN} AS origin, entry, published_at, \
              EXISTS (SELECT 1 FROM private_ids p WHERE id GLOB p.pattern) AS private FROM computes WHERE (?1 IS NULL OR id > ?1) \
-             AND (?2 IS NULL OR origin = ?2) \
+             AND (?2 IS NULL OR {ORIGIN} = ?2) \
              AND (?3 IS NULL OR json_extract(entry, '$.metadata.domain') = ?3) \
              AND (?4 IS NULL OR json_extract(entry, '$.metadata.model_type') = ?4) \
              AND (?5 IS NULL OR EXISTS (SELECT 1 FROM json_each(entry, '$.metadata.tags') WHERE value = ?5)) \
              AND (?6 IS NULL OR instr(lower(id || ' ' || coalesce(json_extract(entry, '$.metadata.description'), '') \
              || ' ' || coalesce(json_extract(entry, '$.metadata.tags'), '')), lower(?6)) > 0) \
              AND (?7 IS NULL OR id = ?7) ORDER BY id LIMIT ?8",
-        )
-        .bind(&filter.after)
-        .bind(filter.origin.map(Origin::as_str))
-        .bind(&filter.domain)
-        .bind(&filter.model_type)
-        .bind(&filter.tag)
-        .bind(&filter.search)
-        .bind(&filter.id)
-        .bind(filter.limit)
-        .fetch_all(&mut *snapshot)
-        .await?;
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(&filter.after)
+            .bind(filter.origin.map(Origin::as_str))
+            .bind(&filter.domain)
+            .bind(&filter.model_type)
+            .bind(&filter.tag)
+            .bind(&filter.search)
+            .bind(&filter.id)
+            .bind(filter.limit)
+            .fetch_all(&mut *snapshot)
+            .await?;
         let mut found = Vec::new();
         for row in &rows {
             let mut compute = compute_row(row)?;
@@ -112,7 +113,8 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<RevisionRow>, StoreError> {
         let rows = sqlx::query(
-            "SELECT number, origin, entry, recorded_at FROM revisions WHERE compute_id = ?1 \
+            "SELECT number, CASE WHEN origin = 'local' AND substr(compute_id, 1, 9) = 'computed-' THEN 'computed' \
+             ELSE origin END AS origin, entry, recorded_at FROM revisions WHERE compute_id = ?1 \
              AND (?2 IS NULL OR number < ?2) ORDER BY number DESC LIMIT ?3",
         )
         .bind(id.as_str())

@@ -17,18 +17,33 @@ pub enum Origin {
     Local,
     /// An upstream registry.
     Mirror,
+    /// This hub itself, of what somebody had it compute. Stored as local; its id says what it is.
+    Computed,
 }
+
+/// The origin of a row of `computes`, as [`Origin`] has it.
+pub(super) const ORIGIN: &str =
+    "CASE WHEN origin = 'local' AND substr(id, 1, 9) = 'computed-' THEN 'computed' ELSE origin END";
 
 impl Origin {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Local => "local",
             Self::Mirror => "mirror",
+            Self::Computed => "computed",
+        }
+    }
+
+    /// The word it is stored by.
+    const fn stored(self) -> &'static str {
+        match self {
+            Self::Local | Self::Computed => "local",
+            Self::Mirror => "mirror",
         }
     }
 
     fn read(text: &str) -> Option<Self> {
-        [Self::Local, Self::Mirror].into_iter().find(|origin| origin.as_str() == text)
+        [Self::Local, Self::Mirror, Self::Computed].into_iter().find(|origin| origin.as_str() == text)
     }
 }
 
@@ -126,17 +141,18 @@ pub struct ArtifactVersion {
 }
 
 impl Store {
-    /// All computes in the order of the registry document: local ones first.
+    /// All computes in the order of the registry document: local ones first, those computed on demand last.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
     pub async fn computes(&self) -> Result<Vec<ComputeRow>, StoreError> {
         // One snapshot for both statements.
         let mut snapshot = self.readers.begin().await?;
-        let rows =
-            sqlx::query("SELECT id, origin, entry FROM computes ORDER BY origin <> 'local', place, id")
-                .fetch_all(&mut *snapshot)
-                .await?;
+        let sql = format!(
+            "SELECT id, {ORIGIN} AS origin, entry FROM computes \
+             ORDER BY CASE {ORIGIN} WHEN 'local' THEN 0 WHEN 'mirror' THEN 1 ELSE 2 END, place, id"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut *snapshot).await?;
         let mut computes: Vec<_> = rows.iter().map(compute_row).collect::<Result<_, _>>()?;
         let places: HashMap<String, usize> =
             computes.iter().enumerate().map(|(place, row)| (row.id.to_string(), place)).collect();
@@ -244,7 +260,7 @@ pub(super) async fn put(
         .await?;
     let unchanged = match &before {
         Some(row) => {
-            row.try_get::<String, _>("origin")? == origin.as_str()
+            row.try_get::<String, _>("origin")? == origin.stored()
                 && row.try_get::<String, _>("entry")? == entry
         }
         None => false,
@@ -255,7 +271,7 @@ pub(super) async fn put(
          origin = ?2, place = ?3, entry = ?4",
     )
     .bind(id)
-    .bind(origin.as_str())
+    .bind(origin.stored())
     .bind(place)
     .bind(&entry)
     .execute(&mut **change)
@@ -327,7 +343,7 @@ pub(super) async fn record(
 ) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO revisions (compute_id, origin, entry) VALUES (?, ?, ?)")
         .bind(id)
-        .bind(origin.as_str())
+        .bind(origin.stored())
         .bind(entry)
         .execute(&mut **change)
         .await?;

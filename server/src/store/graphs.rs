@@ -42,7 +42,7 @@ pub struct EliminationRow {
     pub audience: Audience,
 }
 
-const GRAPHS: &str = "SELECT g.definition, g.graph_hash, g.edge_order_digest, g.vertices, g.edges, g.state_length, \
+pub(super) const GRAPHS: &str = "SELECT g.definition, g.graph_hash, g.edge_order_digest, g.vertices, g.edges, g.state_length, \
      g.param_length, g.discrete, g.parallel_edges, g.recipe_sha256, b.size_bytes FROM graphs g \
      JOIN blobs b ON b.sha256 = g.recipe_sha256";
 
@@ -50,7 +50,7 @@ const GRAPHS: &str = "SELECT g.definition, g.graph_hash, g.edge_order_digest, g.
 const GRAPH_SEEN: &str = "EXISTS (SELECT 1 FROM graph_audiences a WHERE a.definition = g.definition \
      AND (?2 OR a.audience IN ('', ?3)))";
 
-const ELIMINATIONS: &str = "SELECT e.variant, g.graph_hash, g.edge_order_digest, e.definition, e.sha256, \
+pub(super) const ELIMINATIONS: &str = "SELECT e.variant, g.graph_hash, g.edge_order_digest, e.definition, e.sha256, \
      b.size_bytes, e.engine, e.made_at, e.audience FROM eliminations e JOIN graphs g ON g.definition = e.definition \
      JOIN blobs b ON b.sha256 = e.sha256";
 
@@ -232,7 +232,7 @@ pub(super) fn blob(row: &SqliteRow, column: &str, place: &str) -> Result<StoredB
     Ok(StoredBlob { sha256: digest(row, column, place)?.into(), size_bytes: number(row, "size_bytes")? })
 }
 
-fn graph_row(row: &SqliteRow) -> Result<GraphRow, StoreError> {
+pub(super) fn graph_row(row: &SqliteRow) -> Result<GraphRow, StoreError> {
     let place = "graphs";
     let identity = GraphIdentity {
         graph_hash: GraphHash::from_bytes(digest(row, "graph_hash", place)?),
@@ -248,7 +248,7 @@ fn graph_row(row: &SqliteRow) -> Result<GraphRow, StoreError> {
     Ok(GraphRow { identity, recipe: blob(row, "recipe_sha256", place)? })
 }
 
-fn elimination_row(row: &SqliteRow) -> Result<EliminationRow, StoreError> {
+pub(super) fn elimination_row(row: &SqliteRow) -> Result<EliminationRow, StoreError> {
     let place = "eliminations";
     Ok(EliminationRow {
         variant: variant(row, place)?,

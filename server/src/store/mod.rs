@@ -15,7 +15,10 @@ mod privacy;
 mod tests;
 mod tokens;
 mod totals;
+#[cfg(test)]
+mod upgrades;
 mod upkeep;
+mod variants;
 mod verifications;
 
 use std::path::{Path, PathBuf};
@@ -38,6 +41,7 @@ pub use privacy::VersionKey;
 pub use tokens::{KnownToken, NewToken, TokenRow};
 pub use totals::{PassAge, Totals};
 pub use upkeep::{PinRow, TaskRow};
+pub use variants::{ServedVariant, VariantReason};
 pub use verifications::{VerificationRow, VerificationWork};
 
 /// All migrations in order. The macro of sqlx would build SQLite twice; a test keeps this list complete.
@@ -228,7 +232,11 @@ impl ChangeWatch {
 }
 
 fn migrator() -> Migrator {
-    let migrations = MIGRATIONS
+    migrator_of(MIGRATIONS)
+}
+
+fn migrator_of(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
+    let migrations = migrations
         .iter()
         .map(|&(version, description, sql)| {
             Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)

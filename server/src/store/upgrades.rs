@@ -1,0 +1,135 @@
+//! Databases of every earlier version, with rows as those versions wrote them, brought to this one.
+
+use phasic_hub_api::jobs::{JobState, Variant};
+use phasic_hub_api::{GraphHash, Sha256};
+use sqlx::SqlitePool;
+use sqlx::sqlite::SqliteConnectOptions;
+
+use super::audit::append;
+use super::{Actor, Change, JobFilter, MIGRATIONS, Origin, Role, Store, migrator_of};
+use crate::visibility::Viewer;
+
+/// Rows of the first version.
+const ROWS_1: &[&str] = &[
+    "INSERT INTO blobs (sha256, size_bytes) VALUES (unhex(printf('%064d', 1)), 1), (unhex(printf('%064d', 2)), 2), \
+     (unhex(printf('%064d', 3)), 3)",
+    "INSERT INTO computes (id, origin, place, entry) VALUES ('ours', 'local', 0, json_object('graph_hash', \
+     printf('%064d', 9), 'artifacts', json_object('parent', json_object('cid_or_path', 'a', 'sha256', \
+     printf('%064d', 1), 'size_bytes', 1)))), ('theirs', 'mirror', 0, '{}')",
+    "INSERT INTO compute_artifacts VALUES ('ours', 'parent', unhex(printf('%064d', 9)), unhex(printf('%064d', 1)), \
+     unhex(printf('%064d', 2)))",
+    "INSERT INTO artifact_versions (role, graph_hash, sha256) VALUES ('parent', unhex(printf('%064d', 9)), \
+     unhex(printf('%064d', 2)))",
+    "INSERT INTO revisions (compute_id, origin, entry) VALUES ('ours', 'local', '{\"v\":1}'), ('gone', 'mirror', NULL)",
+    "INSERT INTO reference_computes VALUES ('ours', unhex(printf('%064d', 7)))",
+    "INSERT INTO mirror_passes (upstream, document_sha256, entries, mirrored) \
+     VALUES ('https://upstream.example', unhex(printf('%064d', 3)), 5, 4)",
+    "INSERT INTO mirror_faults VALUES (1, 0, 'bad one', NULL, 'entry_invalid', 'it is')",
+    "INSERT INTO tokens (id, name, scopes, secret_sha256) VALUES ('t1', 'lab', 'read', unhex(printf('%064d', 8)))",
+];
+
+/// Rows the third version brought.
+const ROWS_3: &[&str] = &[
+    "INSERT INTO blobs (sha256, size_bytes) VALUES (unhex(printf('%064d', 4)), 4), (unhex(printf('%064d', 5)), 5)",
+    "INSERT INTO graphs (definition, graph_hash, edge_order_digest, vertices, edges, state_length, param_length, \
+     discrete, parallel_edges, recipe_sha256) VALUES (unhex(printf('%064d', 11)), unhex(printf('%064d', 9)), \
+     unhex(printf('%064d', 12)), 5, 4, 1, 1, 0, 0, unhex(printf('%064d', 4)))",
+    "INSERT INTO jobs (id, subject, variant, definition, state, forecast, forecast_memory_bytes, attempts, finished_at) \
+     VALUES ('job_1', unhex(printf('%064d', 13)), 'phasic', unhex(printf('%064d', 11)), 'done', '{}', 10, 1, \
+     '2026-11-01T00:00:00.000Z'), ('job_2', unhex(printf('%064d', 13)), 'fast', unhex(printf('%064d', 11)), 'queued', \
+     '{}', 10, 0, NULL)",
+    "INSERT INTO job_log (job, line, text) VALUES (1, 1, 'submitted'), (1, 2, 'done')",
+    "INSERT INTO eliminations (subject, variant, definition, sha256, engine) VALUES (unhex(printf('%064d', 13)), \
+     'phasic', unhex(printf('%064d', 11)), unhex(printf('%064d', 5)), 'phasic-engine 0.0.1')",
+];
+
+/// Rows the fifth version brought.
+const ROWS_5: &[&str] = &[
+    "INSERT INTO graph_audiences (definition, audience) VALUES (unhex(printf('%064d', 11)), '')",
+    "INSERT INTO version_computes VALUES ('parent', unhex(printf('%064d', 9)), unhex(printf('%064d', 2)), 'ours')",
+];
+
+/// The 32 bytes the fixtures write a number by.
+fn bytes(number: u32) -> [u8; 32] {
+    *format!("{number:064}").parse::<Sha256>().unwrap().as_bytes()
+}
+
+/// A database as the version with the first `count` migrations leaves it.
+async fn of_version(directory: &std::path::Path, count: usize) {
+    let options = SqliteConnectOptions::new()
+        .filename(directory.join("hub.db"))
+        .create_if_missing(true)
+        .foreign_keys(true);
+    let pool = SqlitePool::connect_with(options).await.unwrap();
+    migrator_of(&MIGRATIONS[..count]).run(&pool).await.unwrap();
+    let latest = MIGRATIONS[count - 1].0;
+    let mut statements = ROWS_1.to_vec();
+    if latest >= 3 {
+        statements.extend(ROWS_3);
+    }
+    if latest >= 5 {
+        statements.extend(ROWS_5);
+    }
+    for statement in statements {
+        sqlx::query(statement).execute(&pool).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+    if latest >= 2 {
+        let mut change = pool.begin().await.unwrap();
+        let told = Change { action: "token.create", subject: "t1".to_owned(), detail: serde_json::json!({}) };
+        append(&mut change, &Actor::Operator, told).await.unwrap();
+        change.commit().await.unwrap();
+    }
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn every_earlier_database_is_brought_to_this_version_with_all_it_held() {
+    for count in 1..=MIGRATIONS.len() {
+        let directory = tempfile::tempdir().unwrap();
+        of_version(directory.path(), count).await;
+        let latest = MIGRATIONS[count - 1].0;
+        let store = Store::open(directory.path()).await.unwrap();
+        assert_eq!(store.faults().await.unwrap(), Vec::<String>::new(), "{count}");
+        let broken: Vec<(String,)> = sqlx::query_as("SELECT \"table\" FROM pragma_foreign_key_check")
+            .fetch_all(&store.readers)
+            .await
+            .unwrap();
+        assert_eq!(broken, [], "{count}");
+
+        let computes = store.computes().await.unwrap();
+        let listed: Vec<_> = computes.iter().map(|row| (row.id.as_str(), row.origin)).collect();
+        assert_eq!(listed, [("ours", Origin::Local), ("theirs", Origin::Mirror)], "{count}");
+        let file = computes[0].artifacts[0];
+        assert_eq!((file.role, file.graph_hash), (Role::Parent, GraphHash::from_bytes(bytes(9))));
+        assert_eq!((file.original.size_bytes, file.served.size_bytes), (1, 2));
+        let versions = store.artifact_versions().await.unwrap();
+        assert_eq!((versions.len(), versions[0].blob.sha256), (1, bytes(2).into()), "{count}");
+        let history = store.revisions(&"ours".parse().unwrap(), None, 10).await.unwrap();
+        assert_eq!(history[0].entry.as_deref(), Some("{\"v\":1}"), "{count}");
+        let definition = store.reference_definition(&"ours".parse().unwrap()).await.unwrap();
+        assert_eq!(definition, Some(bytes(7).into()), "{count}");
+        let pass = store.last_pass().await.unwrap().unwrap();
+        assert_eq!((pass.upstream.as_str(), pass.entries), ("https://upstream.example", 5), "{count}");
+        assert_eq!(store.mirror_faults().await.unwrap()[0].reason, "it is", "{count}");
+        let tokens = store.token_page(0, 10).await.unwrap();
+        assert_eq!((tokens.len(), tokens[0].name.as_str()), (1, "lab"), "{count}");
+
+        if latest >= 2 {
+            assert_eq!(store.audit(0, 10).await.unwrap().len(), 1, "{count}");
+            assert!(store.verify_audit(None).await.unwrap().is_ok(), "{count}");
+        }
+        if latest >= 3 {
+            let graph = store.graph(bytes(11).into(), &Viewer::Public).await.unwrap().unwrap();
+            assert_eq!((graph.identity.vertices, graph.recipe.size_bytes), (5, 4), "{count}");
+            let made = store.elimination(bytes(13).into(), Variant::Phasic).await.unwrap().unwrap();
+            assert_eq!((made.blob.size_bytes, made.engine.as_str()), (5, "phasic-engine 0.0.1"), "{count}");
+            let filter = JobFilter { state: Some(JobState::Queued), limit: 10, ..JobFilter::default() };
+            assert_eq!(store.jobs(&filter).await.unwrap()[0].id, "job_2", "{count}");
+            assert_eq!(store.job_log(1).await.unwrap().len(), 2, "{count}");
+        }
+        // What this version adds works on what that one left.
+        assert_eq!(store.blobs_due(0, 10).await.unwrap().len(), if latest >= 3 { 5 } else { 3 }, "{count}");
+        assert!(store.pin(bytes(3).into(), "kept", &Actor::Operator).await.unwrap(), "{count}");
+        store.close().await;
+    }
+}

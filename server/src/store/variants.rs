@@ -1,0 +1,292 @@
+//! Which program of a compute is served, and the entries of what was computed on demand.
+
+use std::collections::HashMap;
+
+use phasic_hub_api::jobs::Variant;
+use phasic_hub_api::{ComputeId, EdgeOrderDigest, GraphHash, Sha256};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::audit::append;
+use super::computes::{digest, put, record};
+use super::graphs::{ELIMINATIONS, GRAPHS, blob, elimination_row, graph_row, variant};
+use super::{Actor, Change, EliminationRow, GraphRow, Origin, Publication, Store, StoreError};
+use crate::blobs::StoredBlob;
+
+/// The file that is served of a compute in place of the published one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServedVariant {
+    /// The compute.
+    pub id: ComputeId,
+    /// The content hash it stood for when this was decided.
+    pub graph_hash: GraphHash,
+    /// The order of edges the file is for.
+    pub edge_order_digest: EdgeOrderDigest,
+    /// Which program it is.
+    pub variant: Variant,
+    /// The file.
+    pub blob: StoredBlob,
+    /// Why it is served.
+    pub reason: VariantReason,
+}
+
+/// Why another file than the published one is served. The words are stored, and never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VariantReason {
+    /// By the settings, or for this compute.
+    Requested,
+    /// phasic computes wrong numbers with its own program: the graph has parallel edges.
+    ParallelEdges,
+    /// phasic's own program passes the limits of this hub.
+    TooLarge,
+}
+
+impl VariantReason {
+    const ALL: [Self; 3] = [Self::Requested, Self::ParallelEdges, Self::TooLarge];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::ParallelEdges => "parallel_edges",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
+impl Store {
+    /// Changes whenever something changes that decides what is served. Reads a row each of three tables, and counts one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn variants_version(&self) -> Result<(i64, i64, Option<String>), StoreError> {
+        let row = sqlx::query(
+            "SELECT (SELECT number FROM catalogue_changes) AS number, \
+             (SELECT count(*) FROM eliminations) AS files, (SELECT max(made_at) FROM eliminations) AS latest",
+        )
+        .fetch_one(&self.readers)
+        .await?;
+        Ok((row.try_get("number")?, row.try_get("files")?, row.try_get("latest")?))
+    }
+
+    /// Every graph that was submitted for everybody, the first one first.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn all_graphs(&self) -> Result<Vec<GraphRow>, StoreError> {
+        let sql = format!(
+            "{GRAPHS} WHERE EXISTS (SELECT 1 FROM graph_audiences a WHERE a.definition = g.definition \
+             AND a.audience = '') ORDER BY g.submitted_at, g.definition"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
+        rows.iter().map(graph_row).collect()
+    }
+
+    /// Every result of a job that is for everybody.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn all_eliminations(&self) -> Result<Vec<EliminationRow>, StoreError> {
+        let sql = format!("{ELIMINATIONS} WHERE e.audience = ''");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
+        rows.iter().map(elimination_row).collect()
+    }
+
+    /// What administrators want served, by id.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn wanted_variants(&self) -> Result<HashMap<String, Variant>, StoreError> {
+        let rows = sqlx::query("SELECT compute_id, variant FROM wanted_variants");
+        let rows = rows.fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok((row.try_get("compute_id")?, variant(row, "wanted_variants")?))).collect()
+    }
+
+    /// Wants a variant served of a compute, or, with `None`, that of the settings.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub async fn want_variant(
+        &self,
+        id: &ComputeId,
+        wanted: Option<Variant>,
+        actor: &Actor,
+    ) -> Result<(), StoreError> {
+        let mut change = self.begin().await?;
+        let statement = match wanted {
+            Some(variant) => sqlx::query(
+                "INSERT INTO wanted_variants (compute_id, variant) VALUES (?, ?) \
+                 ON CONFLICT (compute_id) DO UPDATE SET variant = excluded.variant",
+            )
+            .bind(id.as_str())
+            .bind(variant.as_str()),
+            None => sqlx::query("DELETE FROM wanted_variants WHERE compute_id = ?").bind(id.as_str()),
+        };
+        statement.execute(&mut *change).await?;
+        let detail = serde_json::json!({"variant": wanted});
+        let told = Change { action: "compute.variant", subject: id.to_string(), detail };
+        append(&mut change, actor, told).await?;
+        Ok(change.commit().await?)
+    }
+
+    /// Files that are served in place of published ones.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn served_variants(&self) -> Result<Vec<ServedVariant>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT v.compute_id, v.graph_hash, v.edge_order_digest, v.variant, v.sha256, b.size_bytes, v.reason \
+             FROM served_variants v JOIN blobs b ON b.sha256 = v.sha256 ORDER BY v.compute_id",
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(served_variant).collect()
+    }
+
+    /// Serves these files in place of published ones, and the published ones again of the computes in `back`. A compute
+    /// that is gone meanwhile is passed over.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub async fn serve_variants(
+        &self,
+        served: &[ServedVariant],
+        back: &[ComputeId],
+    ) -> Result<(), StoreError> {
+        let mut change = self.begin().await?;
+        for id in back {
+            let gone = sqlx::query("DELETE FROM served_variants WHERE compute_id = ?").bind(id.as_str());
+            gone.execute(&mut *change).await?;
+            let detail = serde_json::json!({"serves": "published"});
+            let told = Change { action: "compute.serve", subject: id.to_string(), detail };
+            append(&mut change, &Actor::Hub, told).await?;
+        }
+        for one in served {
+            let (hash, sha256) = (&one.graph_hash.as_bytes()[..], &one.blob.sha256.as_bytes()[..]);
+            let done = sqlx::query(
+                "INSERT OR REPLACE INTO served_variants (compute_id, graph_hash, edge_order_digest, variant, sha256, \
+                 reason) SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM computes WHERE id = ?1)",
+            )
+            .bind(one.id.as_str())
+            .bind(hash)
+            .bind(&one.edge_order_digest.as_bytes()[..])
+            .bind(one.variant.as_str())
+            .bind(sha256)
+            .bind(one.reason.as_str())
+            .execute(&mut *change)
+            .await?;
+            if done.rows_affected() == 0 {
+                continue;
+            }
+            sqlx::query(
+                "INSERT OR IGNORE INTO artifact_versions (role, graph_hash, sha256) VALUES ('parent', ?, ?)",
+            )
+            .bind(hash)
+            .bind(sha256)
+            .execute(&mut *change)
+            .await?;
+            sqlx::query(
+                "INSERT OR IGNORE INTO version_computes (role, graph_hash, sha256, compute_id) \
+                 VALUES ('parent', ?, ?, ?)",
+            )
+            .bind(hash)
+            .bind(sha256)
+            .bind(one.id.as_str())
+            .execute(&mut *change)
+            .await?;
+            let detail = serde_json::json!({
+                "serves": one.variant, "sha256": one.blob.sha256, "reason": one.reason.as_str(),
+            });
+            let told = Change { action: "compute.serve", subject: one.id.to_string(), detail };
+            append(&mut change, &Actor::Hub, told).await?;
+        }
+        Ok(change.commit().await?)
+    }
+
+    /// Publishes entries of what was computed on demand, and removes those in `gone`.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub async fn publish_computed(
+        &self,
+        publications: &[Publication],
+        gone: &[ComputeId],
+    ) -> Result<(), StoreError> {
+        let mut change = self.begin().await?;
+        for publication in publications {
+            put(&mut change, Origin::Computed, 0, publication).await?;
+        }
+        for id in gone {
+            let deleted = sqlx::query("DELETE FROM computes WHERE id = ?").bind(id.as_str());
+            deleted.execute(&mut *change).await?;
+            record(&mut change, id.as_str(), Origin::Computed, None).await?;
+        }
+        let ids: Vec<_> = publications.iter().map(|publication| &publication.id).collect();
+        let detail = serde_json::json!({"published": ids, "removed": gone});
+        let told = Change { action: "compute.computed", subject: "computes".to_owned(), detail };
+        append(&mut change, &Actor::Hub, told).await?;
+        Ok(change.commit().await?)
+    }
+
+    /// Hashes that are known for graphs with several orders of edges, with the order each verified file is for.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn ambiguous_orders(
+        &self,
+    ) -> Result<HashMap<(GraphHash, Sha256), EdgeOrderDigest>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT graph_hash, sha256, edge_order_digest FROM verifications WHERE edge_order_digest IS NOT NULL \
+             AND graph_hash IN (SELECT graph_hash FROM (SELECT graph_hash, edge_order_digest FROM graphs UNION \
+             SELECT graph_hash, edge_order_digest FROM verifications WHERE edge_order_digest IS NOT NULL) \
+             GROUP BY graph_hash HAVING count(*) > 1)",
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        let place = "verifications";
+        let order = |row: &SqliteRow| {
+            let hash = GraphHash::from_bytes(digest(row, "graph_hash", place)?);
+            let order = EdgeOrderDigest::from_bytes(digest(row, "edge_order_digest", place)?);
+            Ok(((hash, digest(row, "sha256", place)?.into()), order))
+        };
+        rows.iter().map(order).collect()
+    }
+
+    /// What was found of every file that was compared: the verdict's word, and the order of edges.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn verified_files(
+        &self,
+    ) -> Result<HashMap<(GraphHash, Sha256), (String, Option<EdgeOrderDigest>)>, StoreError> {
+        let rows = sqlx::query("SELECT graph_hash, sha256, verdict, edge_order_digest FROM verifications");
+        let rows = rows.fetch_all(&self.readers).await?;
+        let place = "verifications";
+        let file = |row: &SqliteRow| {
+            let hash = GraphHash::from_bytes(digest(row, "graph_hash", place)?);
+            let order: Option<&[u8]> = row.try_get("edge_order_digest")?;
+            let order = order.map(|_| digest(row, "edge_order_digest", place)).transpose()?;
+            let verdict = row.try_get("verdict")?;
+            Ok((
+                (hash, digest(row, "sha256", place)?.into()),
+                (verdict, order.map(EdgeOrderDigest::from_bytes)),
+            ))
+        };
+        rows.iter().map(file).collect()
+    }
+}
+
+fn served_variant(row: &SqliteRow) -> Result<ServedVariant, StoreError> {
+    let place = "served_variants";
+    let unreadable = |reason: String| StoreError::Row { place: place.to_owned(), reason };
+    let (id, word): (String, String) = (row.try_get("compute_id")?, row.try_get("reason")?);
+    let reason = VariantReason::ALL.into_iter().find(|reason| reason.as_str() == word);
+    Ok(ServedVariant {
+        id: id.parse().map_err(|_| unreadable(format!("id {id:?}")))?,
+        graph_hash: GraphHash::from_bytes(digest(row, "graph_hash", place)?),
+        edge_order_digest: EdgeOrderDigest::from_bytes(digest(row, "edge_order_digest", place)?),
+        variant: variant(row, place)?,
+        blob: blob(row, "sha256", place)?,
+        reason: reason.ok_or_else(|| unreadable(format!("reason {word:?}")))?,
+    })
+}

@@ -1,0 +1,262 @@
+//! Which program of a compute is served, and entries for what was computed on demand.
+//!
+//! For one graph there may be phasic's own program, ours in phasic's commands, and our plan. What is served is decided
+//! here, by [`choice`], whenever something changes that it depends on; the registry only looks it up. Programs that are
+//! wanted and not there yet are asked for as jobs. Only what was submitted for everybody counts here: nothing private
+//! changes what others see.
+
+mod choice;
+mod computed;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use phasic_hub_api::jobs::Variant;
+use phasic_hub_api::{ComputeId, EdgeOrderDigest, GraphHash, GraphIdentity, Sha256};
+use tokio::sync::Mutex;
+
+pub use computed::COMPUTED_PREFIX;
+
+use self::choice::{Choice, Facts, choose};
+use crate::blobs::{BlobError, read_whole};
+use crate::config;
+use crate::hub::{DataDirectory, Hub};
+use crate::jobs::{Jobs, SubmitError, Submitted};
+use crate::models::{Recipe, identify, reference_recipe};
+use crate::reference::known_graph;
+use crate::store::{Actor, ComputeRow, EliminationRow, GraphRow, Origin, Role, ServedVariant, StoreError};
+use crate::visibility::Audience;
+
+/// How long to let changes gather before looking.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// Decides what is served.
+pub struct Variants {
+    data: DataDirectory,
+    jobs: Arc<Jobs>,
+    settings: config::Registry,
+    /// Programs that were asked for by this process: a job that failed is not asked for again and again.
+    asked: Mutex<HashSet<(Sha256, &'static str)>>,
+}
+
+/// Why nothing was decided.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VariantsError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The blob store failed.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    /// A job could not be asked for.
+    #[error(transparent)]
+    Jobs(#[from] SubmitError),
+    /// A recipe is not readable.
+    #[error("the recipe of a graph cannot be read: {0}")]
+    Recipe(#[from] serde_json::Error),
+}
+
+/// All that decisions are made from, as it is at one moment.
+struct State {
+    computes: Vec<ComputeRow>,
+    graphs: HashMap<GraphHash, Vec<GraphRow>>,
+    eliminations: HashMap<Sha256, Vec<EliminationRow>>,
+    verified: HashMap<(GraphHash, Sha256), (String, Option<EdgeOrderDigest>)>,
+    wanted: HashMap<String, Variant>,
+    served: Vec<ServedVariant>,
+}
+
+impl State {
+    async fn load(data: &DataDirectory) -> Result<Self, StoreError> {
+        let store = &data.store;
+        let mut graphs: HashMap<GraphHash, Vec<GraphRow>> = HashMap::new();
+        for row in store.all_graphs().await? {
+            graphs.entry(row.identity.graph_hash).or_default().push(row);
+        }
+        let mut eliminations: HashMap<Sha256, Vec<EliminationRow>> = HashMap::new();
+        for row in store.all_eliminations().await? {
+            eliminations.entry(row.definition).or_default().push(row);
+        }
+        Ok(Self {
+            computes: store.computes().await?,
+            graphs,
+            eliminations,
+            verified: store.verified_files().await?,
+            wanted: store.wanted_variants().await?,
+            served: store.served_variants().await?,
+        })
+    }
+
+    /// The result of a job for a definition.
+    fn made(&self, definition: Sha256, variant: Variant) -> Option<&EliminationRow> {
+        self.eliminations.get(&definition)?.iter().find(|row| row.variant == variant)
+    }
+
+    /// The graph a file is for, if exactly one definition fits what was found of the file. Definitions with the same order
+    /// of edges differ in weights no parameter changes, and our programs may depend on those.
+    fn graph_of(&self, hash: GraphHash, file: Sha256) -> Option<GraphIdentity> {
+        let order = self.verified.get(&(hash, file))?.1?;
+        let built_in = known_graph(hash).map(identify);
+        let submitted = self.graphs.get(&hash).into_iter().flatten().map(|row| row.identity.clone());
+        let fitting = built_in.into_iter().chain(submitted).filter(|graph| graph.edge_order_digest == order);
+        let mut found: Vec<GraphIdentity> = fitting.collect();
+        found.dedup_by_key(|graph| graph.definition);
+        if found.len() == 1 { found.pop() } else { None }
+    }
+}
+
+impl Variants {
+    /// Decisions for a data directory. Nothing is decided until [`run`](Self::run).
+    pub fn new(data: DataDirectory, jobs: Arc<Jobs>, settings: config::Registry) -> Self {
+        Self { data, jobs, settings, asked: Mutex::default() }
+    }
+
+    /// Decides now, and whenever a job has ended or the registry has changed. Never ends.
+    pub async fn run(self: Arc<Self>, hub: Arc<Hub>) {
+        let (mut jobs, mut renderings) = (self.jobs.changes(), hub.renderings());
+        let mut last = None;
+        loop {
+            jobs.mark_unchanged();
+            renderings.mark_unchanged();
+            match self.pass(last.as_ref()).await {
+                Ok(version) => last = Some(version),
+                Err(error) => {
+                    last = None;
+                    tracing::error!(%error, "could not decide which programs are served");
+                }
+            }
+            // Errors would say that they are gone, which we hold ourselves.
+            tokio::select! {
+                _ = jobs.changed() => {}
+                _ = renderings.changed() => {}
+            }
+            tokio::time::sleep(GATHER).await;
+        }
+    }
+
+    /// Decides, unless nothing has changed since `last`. Gives what the decisions were made from.
+    async fn pass(&self, last: Option<&Version>) -> Result<Version, VariantsError> {
+        let version = self.data.store.variants_version().await?;
+        if last == Some(&version) {
+            return Ok(version);
+        }
+        let state = State::load(&self.data).await?;
+        self.choose_all(&state).await?;
+        self.list_computed(&state).await?;
+        Ok(version)
+    }
+
+    async fn choose_all(&self, state: &State) -> Result<(), VariantsError> {
+        let (mut serve, mut back) = (Vec::new(), Vec::new());
+        let mut now: HashMap<&ComputeId, &ServedVariant> =
+            state.served.iter().map(|one| (&one.id, one)).collect();
+        for compute in state.computes.iter().filter(|compute| compute.origin != Origin::Computed) {
+            let chosen = self.chosen(state, compute).await?;
+            match (now.remove(&compute.id), chosen) {
+                (Some(one), None) => back.push(one.id.clone()),
+                (Some(one), Some(other)) if *one == other => {}
+                (_, Some(other)) => serve.push(other),
+                (None, None) => {}
+            }
+        }
+        if !serve.is_empty() || !back.is_empty() {
+            self.data.store.serve_variants(&serve, &back).await?;
+        }
+        Ok(())
+    }
+
+    /// What is to be served of a compute in place of what was published, if anything.
+    async fn chosen(
+        &self,
+        state: &State,
+        compute: &ComputeRow,
+    ) -> Result<Option<ServedVariant>, VariantsError> {
+        let Some(parent) = compute.artifacts.iter().find(|file| file.role == Role::Parent) else {
+            return Ok(None);
+        };
+        let hash = parent.graph_hash;
+        let Some(graph) = state.graph_of(hash, parent.served.sha256) else { return Ok(None) };
+        let verdict = state.verified.get(&(hash, parent.served.sha256)).map(|(word, _)| word.as_str());
+        let facts = Facts {
+            explicit: state.wanted.get(compute.id.as_str()).copied(),
+            usual: self.settings.variant.variant(),
+            parallel_edges: graph.parallel_edges,
+            published: if verdict == Some("equivalent") { Variant::Fast } else { Variant::Phasic },
+        };
+        let Choice::Other(variant, reason) = choose(facts) else { return Ok(None) };
+        let Some(made) = state.made(graph.definition, variant) else {
+            self.ask(state, &graph, variant).await?;
+            return Ok(None);
+        };
+        Ok(Some(ServedVariant {
+            id: compute.id.clone(),
+            graph_hash: hash,
+            edge_order_digest: graph.edge_order_digest,
+            variant,
+            blob: made.blob,
+            reason,
+        }))
+    }
+
+    /// Has a program made, once in the life of this process.
+    async fn ask(&self, state: &State, graph: &GraphIdentity, variant: Variant) -> Result<(), VariantsError> {
+        if !self.asked.lock().await.insert((graph.definition, variant.as_str())) {
+            return Ok(());
+        }
+        let Some(submitted) = self.submitted(state, graph).await? else { return Ok(()) };
+        match self.jobs.submit(&submitted, variant, &Audience::Everybody, &Actor::Hub).await {
+            Ok(_) => Ok(()),
+            Err(error @ SubmitError::TooLarge { .. }) => {
+                let (hash, variant) = (graph.graph_hash, variant.as_str());
+                tracing::warn!(%hash, variant, %error, "a program that is to be served is too large");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A graph with its forecast; `None` when its recipe is lost.
+    async fn submitted(
+        &self,
+        state: &State,
+        graph: &GraphIdentity,
+    ) -> Result<Option<Submitted>, VariantsError> {
+        let Some(recipe) = self.recipe(state, graph).await? else { return Ok(None) };
+        Ok(Some(self.jobs.submit_graph(recipe, &Audience::Everybody, &Actor::Hub).await?))
+    }
+
+    async fn recipe(&self, state: &State, graph: &GraphIdentity) -> Result<Option<Recipe>, VariantsError> {
+        let rows = state.graphs.get(&graph.graph_hash).into_iter().flatten();
+        let Some(row) = rows.into_iter().find(|row| row.identity.definition == graph.definition) else {
+            return Ok(reference_recipe(graph.graph_hash));
+        };
+        match read_whole(&*self.data.blobs, row.recipe).await {
+            Ok(text) => Ok(Some(Recipe::from_json(&String::from_utf8_lossy(&text))?)),
+            Err(BlobError::NotFound(_) | BlobError::Damaged(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What decisions were made from.
+type Version = (i64, i64, Option<String>);
+
+/// Hashes of submitted graphs that others serve, with the orders of edges these are for, as far as that is known.
+fn listed_hashes(state: &State) -> HashMap<GraphHash, BTreeSet<Option<EdgeOrderDigest>>> {
+    let mut listed: HashMap<GraphHash, BTreeSet<Option<EdgeOrderDigest>>> = HashMap::new();
+    for compute in state.computes.iter().filter(|compute| compute.origin != Origin::Computed) {
+        for file in compute.artifacts.iter().filter(|file| file.role == Role::Parent) {
+            let found = state.verified.get(&(file.graph_hash, file.served.sha256));
+            let is_withdrawn = found.is_some_and(|(verdict, _)| verdict == "mismatch");
+            // Entries are read only where it matters.
+            let is_retracted = || compute.publication().is_ok_and(|read| read.entry.retracted);
+            if is_withdrawn || !state.graphs.contains_key(&file.graph_hash) || is_retracted() {
+                continue;
+            }
+            listed.entry(file.graph_hash).or_default().insert(found.and_then(|(_, order)| *order));
+        }
+    }
+    listed
+}

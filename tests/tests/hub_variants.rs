@@ -1,0 +1,147 @@
+//! Which program of a graph a real hub serves, and entries of what was computed on demand.
+#![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
+
+use std::path::Path;
+
+use phasic_engine::artifact::{Evidence, verify};
+use phasic_engine::document::Document;
+use phasic_engine::graph::{Graph, GraphLimits};
+use phasic_engine::trace::Limits;
+use phasic_hub_tests::http;
+use phasic_hub_tests::hub::{Hub, run, wait_until};
+use phasic_hub_tests::registry::{kingman, model};
+use serde_json::{Value, json};
+
+const EVERYBODY: (&str, &str) = ("access_anonymous", "compute");
+
+fn eliminate(hub: &Hub, body: &Value) -> Value {
+    let headers = [("Prefer", "wait=25")];
+    let answer = http::send(hub.address(), "POST", "/v1/eliminations", &headers, body.to_string().as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()
+}
+
+fn computes(hub: &Hub) -> Value {
+    hub.get("/registry.json").json()["computes"].clone()
+}
+
+/// The first entry of a graph, which a pull takes, with its id.
+fn entry(hub: &Hub, hash: &str) -> Option<(String, Value)> {
+    let computes = computes(hub);
+    let mut found = computes.as_object().unwrap().iter().filter(|(_, entry)| entry["graph_hash"] == hash);
+    found.next().map(|(id, entry)| (id.clone(), entry.clone()))
+}
+
+/// The bytes an entry names.
+fn file(hub: &Hub, entry: &Value) -> Vec<u8> {
+    let url = entry["artifacts"]["parent"]["cid_or_path"].as_str().unwrap();
+    let answer = hub.get(url.strip_prefix(&format!("http://{}", hub.address())).unwrap());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.body
+}
+
+fn evidence(bytes: &[u8], graph: &Graph) -> Evidence {
+    verify(bytes, graph, graph.content_hash(), &Limits::default(), &mut ()).unwrap().evidence
+}
+
+fn admin(data: &Path) -> String {
+    let words = ["token", "create", "--name", "a", "--scope", "admin", "--data", data.to_str().unwrap()];
+    format!("Bearer {}", String::from_utf8(run(&words).stdout).unwrap().trim())
+}
+
+#[test]
+fn what_one_had_computed_everybody_pulls_unless_the_settings_say_otherwise() {
+    let data = tempfile::tempdir().unwrap();
+    let hub = Hub::start_with(data.path(), &[], &[EVERYBODY]);
+    let made = kingman(6);
+    assert!(entry(&hub, &made.hash).is_none());
+    let kingman = |n: i64| json!({"model": {"builtin": "kingman", "constants": {"n": n}}});
+    eliminate(&hub, &kingman(6));
+    wait_until("it has an entry", || entry(&hub, &made.hash).is_some());
+    let (id, listed) = entry(&hub, &made.hash).unwrap();
+    assert!(id.starts_with(&format!("computed-{}-", &made.hash[..16])), "{id}");
+    assert_eq!(file(&hub, &listed), made.ptdprmc3);
+    let about = &listed["metadata"];
+    assert_eq!((&about["hub"]["origin"], &about["hub"]["variant"]), (&json!("computed"), &json!("phasic")));
+    assert_eq!(about["hub"]["edge_order_digest"], made.graph.edge_order_digest().to_string());
+    let page = hub.get("/v1/computes?origin=computed").json();
+    assert_eq!((&page["computes"][0]["id"], page["computes"].as_array().unwrap().len()), (&json!(id), 1));
+    let one = hub.get(&format!("/v1/computes/{id}")).json();
+    assert_eq!((&one["origin"], &one["variants"][0]["variant"]), (&json!("computed"), &json!("phasic")));
+    wait_until("it is verified", || {
+        hub.get(&format!("/v1/computes/{id}/verification")).json()["verdict"] == "reproduced"
+    });
+    // A graph that has a name people know gets no second one.
+    eliminate(&hub, &kingman(5));
+    eliminate(&hub, &kingman(8));
+    wait_until("the next", || entry(&hub, &kingman_hash(8)).is_some());
+    assert_eq!(hub.get("/v1/computes?origin=computed").json()["computes"].as_array().unwrap().len(), 2);
+    hub.stop();
+
+    let settings = [EVERYBODY, ("registry_computed", "false")];
+    let hub = Hub::start_with(data.path(), &[], &settings);
+    wait_until("they are gone", || {
+        entry(&hub, &made.hash).is_none() && entry(&hub, &kingman_hash(8)).is_none()
+    });
+    let history = hub.get(&format!("/v1/computes/{id}/revisions")).json();
+    assert_eq!(history["revisions"].as_array().unwrap().len(), 2, "{history}");
+    assert_eq!(history["revisions"][0]["origin"], "computed");
+}
+
+fn kingman_hash(n: i64) -> String {
+    kingman(n).hash
+}
+
+#[test]
+fn where_phasic_would_be_wrong_it_is_given_our_program_which_says_so() {
+    let data = tempfile::tempdir().unwrap();
+    let hub = Hub::start_with(data.path(), &[], &[EVERYBODY]);
+    let text = phasic_engine::model::find("stepping_stone").unwrap().text;
+    let text = text.replace("\"parallel\": \"merge\"", "\"parallel\": \"keep\"");
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let answer = eliminate(&hub, &json!({"model": {"document": document, "constants": {"demes": 3}}}));
+    assert_eq!(answer["graph"]["parallel_edges"], true);
+    let hash = answer["graph"]["graph_hash"].as_str().unwrap().to_owned();
+    wait_until("it has an entry", || entry(&hub, &hash).is_some());
+    let (_, listed) = entry(&hub, &hash).unwrap();
+    let about = &listed["metadata"]["hub"];
+    assert_eq!((&about["variant"], &about["variant_reason"]), (&json!("fast"), &json!("parallel_edges")));
+    let Document::Model(document) = phasic_engine::document::read(&text).unwrap() else { panic!("a model") };
+    let graph = document.with_constant("demes", 3).unwrap().build(&GraphLimits::default()).unwrap();
+    assert_eq!(evidence(&file(&hub, &listed), &graph), Evidence::Fast);
+}
+
+#[test]
+fn which_program_is_served_is_a_setting_and_an_administrators_word_about_one_compute() {
+    let data = tempfile::tempdir().unwrap();
+    let hub = Hub::start_with(data.path(), &[], &[("registry_variant", "fast")]);
+    let coal = model("coal_n5_theta1");
+    let is = |variant: Evidence| {
+        let computes = computes(&hub);
+        let listed = &computes["coal_n5_theta1"];
+        !listed.is_null() && evidence(&file(&hub, listed), &coal.graph) == variant
+    };
+    wait_until("ours is served", || is(Evidence::Fast));
+    let about = computes(&hub)["coal_n5_theta1"]["metadata"]["hub"].clone();
+    assert_eq!((&about["variant"], &about["variant_reason"]), (&json!("fast"), &json!("requested")));
+    let one = hub.get("/v1/computes/coal_n5_theta1").json();
+    assert_eq!((&one["served"]["variant"], &one["served"]["reason"]), (&json!("fast"), &json!("requested")));
+    let before = one["artifacts"][0]["url"].as_str().unwrap().to_owned();
+    let before = before.strip_prefix(&format!("http://{}", hub.address())).unwrap();
+    assert_eq!(hub.get(before).body, coal.ptdprmc3, "the published file stays good");
+
+    let token = admin(data.path());
+    let want = |id: &str, body: &str| {
+        let path = format!("/v1/admin/computes/{id}/variant");
+        http::send(hub.address(), "PUT", &path, &[("Authorization", &token)], body.as_bytes()).status
+    };
+    assert_eq!(want("coal_n5_theta1", "{\"variant\": \"phasic\"}"), 204);
+    wait_until("phasic's is served", || is(Evidence::Reproduced));
+    assert_eq!(want("coal_n5_theta1", "{\"variant\": null}"), 204);
+    wait_until("ours is served again", || is(Evidence::Fast));
+    assert_eq!(want("coal_n5_theta1", "{\"variant\": \"plan\"}"), 400);
+    assert_eq!(want("nobody", "{\"variant\": \"fast\"}"), 404);
+    let audit = run(&["audit", "export", "--data", data.path().to_str().unwrap()]);
+    let audit = String::from_utf8(audit.stdout).unwrap();
+    assert!(audit.contains("compute.variant") && audit.contains("compute.serve"), "{audit}");
+}
