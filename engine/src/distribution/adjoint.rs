@@ -12,7 +12,7 @@ use super::chain::Chain;
 use super::poisson::{Reciprocals, spread};
 use super::slices::{SliceRates, Slices, WIDTH, room};
 use super::sweep::Sweep;
-use super::trail::Part;
+use super::trail::{Block, Part, Replayed, State, Trail};
 
 /// What of the states after `k` jumps a sum depends on.
 #[derive(Debug, Default)]
@@ -29,53 +29,51 @@ pub(super) struct Functional {
 }
 
 impl Functional {
-    /// The gradient with respect to θ of `Σ coefficients · (f, F, S)(time)`, by the trail of a sweep that went at least as
-    /// far. Flows of each part are what the sweep recorded.
-    pub(super) fn gradient(&self, chain: &Chain<'_>, sweep: &mut Sweep, flows: &[Vec<f64>]) -> Vec<f64> {
-        let mut back = Back::new(chain);
-        let parts = sweep.trail.take().map(|trail| trail.parts).unwrap_or_default();
-        let mut adjoint = vec![0.0; room(chain.len())];
-        let (mut reciprocals, mut spare) = (Reciprocals::default(), Vec::new());
+    /// The gradients of `Σ coefficients · (f, F, S)(time)` with respect to the θ of each process that a sweep was in, by
+    /// its trail; the sweep went at least as far.
+    pub(super) fn gradients(&self, chains: &[Chain<'_>], sweep: &mut Sweep, trail: &Trail) -> Vec<Vec<f64>> {
+        let Some(first) = chains.first() else { return Vec::new() };
+        let mut gradients = vec![vec![0.0; first.plan().param_length()]; chains.len()];
+        let mut adjoint = vec![0.0; room(first.len())];
+        let (mut reciprocals, mut states) = (Reciprocals::default(), Replayed::default());
         let (mut until, mut later) = (self.times.len(), 0.0);
-        for (part, flows) in parts.iter().zip(flows).rev() {
-            let from = self.times.partition_point(|&time| time <= part.begin);
-            if from == self.times.len() {
-                continue;
+        for (epoch, gradient) in gradients.iter_mut().enumerate().rev() {
+            let chain = &chains[epoch];
+            let mut back = Back::new(chain);
+            for part in trail.parts.iter().rev().filter(|part| part.epoch == epoch) {
+                let from = self.times.partition_point(|&time| time <= part.begin);
+                if from == self.times.len() {
+                    continue;
+                }
+                let loads = self.loads(part, from..until, later, &mut reciprocals);
+                later += self.coefficients[from..until].iter().map(|[_, below, _]| below).sum::<f64>();
+                until = from;
+                back.through(part, &loads, &mut adjoint, |block, visit| {
+                    if block.is_whole() {
+                        return (0..block.count).rev().for_each(|k| visit(block.first + k, trail.kept(block, k)));
+                    }
+                    sweep.replay(chain, part.rate, block, &trail.kept(block, 0), &mut states);
+                    (0..block.count).rev().for_each(|k| visit(block.first + k, states.state(k)));
+                });
             }
-            let loads = self.loads(part, flows, from..until, later, &mut reciprocals);
-            later += self.coefficients[from..until].iter().map(|[_, below, _]| below).sum::<f64>();
-            until = from;
-            if part.states.is_empty() {
-                let replayed = sweep.replay(chain, part, spare);
-                back.through(&replayed, &loads, &mut adjoint);
-                spare = replayed.states;
-            } else {
-                back.through(part, &loads, &mut adjoint);
-            }
+            back.pull(chain, gradient);
         }
-        let mut gradient = vec![0.0; chain.plan().param_length()];
-        let mut edges = vec![0.0; chain.rates().len()];
-        chain.pattern().back().collect(&back.slopes, &mut edges);
-        let by_position = |slopes: &[[f64; WIDTH]]| slopes.as_flattened()[..chain.len()].to_vec();
-        let (exits, losses) = (by_position(&back.slopes.exits), by_position(&back.slopes.totals));
-        chain.pull_back(&edges, &exits, &losses, &mut gradient);
-        gradient
+        gradients
     }
 
     /// How the states of a part enter. `later` is the sum of coefficients of distribution functions after it.
     fn loads(
         &self,
         part: &Part,
-        flows: &[f64],
         range: Range<usize>,
         later: f64,
         reciprocals: &mut Reciprocals,
     ) -> Loads {
-        let count = part.ranges.len();
+        let count = part.flows.len();
         let means: Vec<f64> =
             self.times[range.clone()].iter().map(|time| (time - part.begin) * part.rate).collect();
         let mut sums = [vec![0.0; count], vec![0.0; count], vec![0.0; count]];
-        spread(&means, &self.coefficients[range.clone()], flows, reciprocals, &mut sums);
+        spread(&means, &self.coefficients[range.clone()], &part.flows, reciprocals, &mut sums);
         let [mut flows, mut absorbed, alive] = sums;
         for (slot, weight) in absorbed.iter_mut().skip(part.first).zip(&part.weights) {
             *slot += later * weight;
@@ -123,24 +121,42 @@ impl<'a> Back<'a> {
     }
 
     /// Back through one part: `adjoint` is that of the state at its end and becomes that of the state at its beginning.
-    fn through(&mut self, part: &Part, loads: &Loads, adjoint: &mut Vec<f64>) {
+    /// `states` shows those of a block, last first, each with its number of jumps.
+    fn through(
+        &mut self,
+        part: &Part,
+        loads: &Loads,
+        adjoint: &mut Vec<f64>,
+        mut states: impl FnMut(&Block, &mut dyn FnMut(usize, State<'_>)),
+    ) {
         let mut z = vec![0.0; room(self.positions)];
         let mut after = z.clone();
-        for k in (0..part.ranges.len()).rev() {
-            std::mem::swap(&mut z, &mut after);
-            let (which, rows_end, masses) = part.state(k);
-            // Two jumps on, adjoints of other slices may have been here.
-            z[..which.start * WIDTH].fill(0.0);
-            let arriving = k.checked_sub(part.first).and_then(|at| part.weights.get(at));
-            let loads = [loads.flows[k], loads.alive[k], arriving.copied().unwrap_or(0.0)];
-            {
-                let (h, end, after, z) = (1.0 / part.rate, &adjoint[..], &after[..], &mut z[..]);
-                Arch::new().dispatch(Jump { back: self, which, masses, h, loads, end, after, z });
-            }
-            // Positions that were dropped may be too fast for these jumps, and hold nothing.
-            z[rows_end..].fill(0.0);
+        for block in part.blocks.iter().rev() {
+            states(block, &mut |k, state| {
+                std::mem::swap(&mut z, &mut after);
+                let State { slices: which, end: rows_end, masses } = state;
+                // Two jumps on, adjoints of other slices may have been here.
+                z[..which.start * WIDTH].fill(0.0);
+                let arriving = k.checked_sub(part.first).and_then(|at| part.weights.get(at));
+                let loads = [loads.flows[k], loads.alive[k], arriving.copied().unwrap_or(0.0)];
+                {
+                    let (h, end, after, z) = (1.0 / part.rate, &adjoint[..], &after[..], &mut z[..]);
+                    Arch::new().dispatch(Jump { back: self, which, masses, h, loads, end, after, z });
+                }
+                // Positions that were dropped may be too fast for these jumps, and hold nothing.
+                z[rows_end..].fill(0.0);
+            });
         }
         *adjoint = z;
+    }
+
+    /// Adds what was found to a gradient with respect to θ.
+    fn pull(&self, chain: &Chain<'_>, gradient: &mut [f64]) {
+        let mut edges = vec![0.0; chain.rates().len()];
+        self.slices.collect(&self.slopes, &mut edges);
+        let by_position = |slopes: &[[f64; WIDTH]]| slopes.as_flattened()[..chain.len()].to_vec();
+        let (exits, losses) = (by_position(&self.slopes.exits), by_position(&self.slopes.totals));
+        chain.pull_back(&edges, &exits, &losses, gradient);
     }
 }
 

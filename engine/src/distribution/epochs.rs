@@ -219,13 +219,13 @@ impl<'p> Epochs<'p> {
             sweep.advance(chain, breakpoint, None, segment, &mut show)?;
             epoch += 1;
             chain.set(&self.thetas[epoch])?;
-            sweep.use_rates(chain);
+            sweep.next_epoch(chain);
         }
         sweep.advance(chain, until, None, segment, &mut show)?;
         // Exactly at a breakpoint the next epoch begins.
         if self.breakpoints.get(epoch) == Some(&until) {
             chain.set(&self.thetas[epoch + 1])?;
-            sweep.use_rates(chain);
+            sweep.next_epoch(chain);
         }
         Ok(())
     }

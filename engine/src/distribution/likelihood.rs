@@ -169,7 +169,9 @@ impl<'p> Likelihood<'p> {
                     .push(run.coefficients(coefficient(seen, density), coefficient(alive, survival)));
             }
         }
-        let mut gradient = functional.gradient(&run.chain, &mut run.sweep, &run.flows);
+        let trail = run.sweep.trail.take().unwrap_or_default();
+        let chains = std::slice::from_ref(&run.chain);
+        let mut gradient = functional.gradients(chains, &mut run.sweep, &trail).swap_remove(0);
         run.add_zeros(self.zeros, &mut gradient);
         Ok((value, gradient))
     }
@@ -238,7 +240,7 @@ impl Distribution<'_> {
         let order = ascending(times);
         let sorted: Vec<f64> = order.iter().map(|&at| times[at as usize]).collect();
         let mut run = Run::new(self.chain.clone(), &sorted, Some(KEPT))?;
-        let trail = run.sweep.trail.take();
+        let trail = run.sweep.trail.take().unwrap_or_default();
         let mut values = vec![0.0; times.len()];
         let mut gradients = Array2::zeros((times.len(), self.chain.plan().param_length()));
         for (&at, found) in order.iter().zip(&run.found) {
@@ -248,8 +250,8 @@ impl Distribution<'_> {
             let mut slope = vec![0.0; self.chain.plan().param_length()];
             if times[at] > 0.0 {
                 let functional = Functional { times: vec![times[at]], coefficients: vec![coefficients] };
-                run.sweep.trail.clone_from(&trail);
-                slope = functional.gradient(&run.chain, &mut run.sweep, &run.flows);
+                let chains = std::slice::from_ref(&run.chain);
+                slope = functional.gradients(chains, &mut run.sweep, &trail).swap_remove(0);
             } else if which == 0 {
                 run.flow_gradient(1.0, &mut slope);
             }
@@ -265,8 +267,6 @@ struct Run<'p> {
     sweep: Sweep,
     /// Density, distribution function and mass alive at each time.
     found: Vec<[f64; 3]>,
-    /// Flows of each segment, if there is a trail.
-    flows: Vec<Vec<f64>>,
     defect: bool,
 }
 
@@ -275,15 +275,13 @@ impl<'p> Run<'p> {
         let mut sweep = Sweep::new(&chain, precision(&chain, 0.0, 0.0, Accuracy::OfValue));
         if let Some(room) = room {
             sweep.trail = Some(Trail::within(room));
-            sweep.longest = Trail::longest(chain.len());
         }
         let start = chain.start().iter();
         let flow = start.clone().map(|&(at, probability)| probability * chain.exits()[at as usize]).sum();
         let alive = start.map(|&(_, probability)| probability).sum();
         let mut found = vec![[flow, chain.atom(), alive]; times.len()];
         let mut done = times.partition_point(|&time| time <= 0.0);
-        let (mut flows, mut reciprocals, mut segment) =
-            (Vec::new(), Reciprocals::default(), Segment::default());
+        let (mut reciprocals, mut segment) = (Reciprocals::default(), Segment::default());
         let mut means = Vec::new();
         sweep.advance(&chain, times.last().copied().unwrap_or(0.0), None, &mut segment, |segment| {
             let until = done + times[done..].partition_point(|&time| time <= segment.end);
@@ -292,12 +290,9 @@ impl<'p> Run<'p> {
             let series = [&segment.flows[..], &segment.absorbed, &segment.alive];
             mix(&means, series, Reach::Tails, &mut reciprocals, &mut found[done..until]);
             done = until;
-            if room.is_some() && segment.rate > 0.0 {
-                flows.push(segment.flows.clone());
-            }
         })?;
         let defect = chain.mass() < 1.0 - 1e-14;
-        Ok(Self { chain, sweep, found, flows, defect })
+        Ok(Self { chain, sweep, found, defect })
     }
 
     /// Coefficients of density, distribution function and mass alive, given those of density and survival.

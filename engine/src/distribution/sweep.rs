@@ -14,7 +14,7 @@ use std::ops::Range;
 use super::chain::Chain;
 use super::kernel::{VANISHED, add_scaled, dot, step};
 use super::slices::{WIDTH, room};
-use super::trail::{Part, Trail};
+use super::trail::{Block, Replayed, State, Trail};
 use super::{DistributionError, poisson};
 
 /// Mean number of jumps in a segment that ends in the hope of a lower rate: at first, at least and at most.
@@ -22,7 +22,7 @@ const SEGMENT: f64 = 128.0;
 const SHORTEST: f64 = 64.0;
 const LONGEST: f64 = 1e6;
 /// Jumps between looks at how much mass is left, and where.
-const LOOK: usize = 16;
+pub(super) const LOOK: usize = 16;
 /// Less than this is nothing even relative to itself: denormal numbers are near.
 const EXTINCT: f64 = 1e-260;
 
@@ -74,8 +74,6 @@ pub(super) struct Sweep {
     stride: f64,
     /// Jumps taken.
     jumps: f64,
-    /// Most jumps of a segment, on average.
-    pub(super) longest: f64,
     precision: Precision,
     /// The states of every segment, if they are wanted.
     pub(super) trail: Option<Trail>,
@@ -98,7 +96,6 @@ impl Sweep {
             absorbed: 0.0,
             stride: SEGMENT,
             jumps: 0.0,
-            longest: LONGEST,
             precision,
             trail: None,
         };
@@ -116,8 +113,15 @@ impl Sweep {
         self.use_rates(chain);
     }
 
-    /// Goes on with the rates of this chain, of the same pattern.
-    pub(super) fn use_rates(&mut self, chain: &Chain<'_>) {
+    /// Goes on in the next epoch, with the rates of this chain of the same pattern.
+    pub(super) fn next_epoch(&mut self, chain: &Chain<'_>) {
+        self.use_rates(chain);
+        if let Some(trail) = &mut self.trail {
+            trail.next_epoch();
+        }
+    }
+
+    fn use_rates(&mut self, chain: &Chain<'_>) {
         let mut fastest = 0.0_f64;
         for (slot, &total) in self.fastest[1..].iter_mut().zip(chain.totals()) {
             fastest = fastest.max(total);
@@ -159,7 +163,11 @@ impl Sweep {
         let mut before = f64::NAN;
         while self.now < until {
             self.drop_left(chain);
-            let rate = self.fastest[self.active.end] * (1.0 + 4.0 * f64::EPSILON);
+            let mut rate = self.fastest[self.active.end] * (1.0 + 4.0 * f64::EPSILON);
+            if rate <= 0.0 && self.trail.is_some() && !self.active.is_empty() {
+                // Rates of 0 have slopes.
+                rate = 1.0 / (until - self.now);
+            }
             if rate <= 0.0 {
                 // Whatever is left stays where it is.
                 if let Some(visited) = visited.as_deref_mut() {
@@ -170,14 +178,14 @@ impl Sweep {
                 return Ok(());
             }
             self.stride = match rate / before {
-                fall if fall > 0.9 => (self.stride * 2.0).min(self.longest),
+                fall if fall > 0.9 => (self.stride * 2.0).min(LONGEST),
                 fall if fall < 0.7 => (self.stride * 0.5).max(SHORTEST),
                 _ => self.stride,
             };
             before = rate;
             let may_fall = chain.pattern().cut_below[self.active.end] > 0;
             let left = rate * (until - self.now);
-            let mean = if may_fall { self.stride } else { self.longest };
+            let mean = if may_fall { self.stride } else { LONGEST };
             self.jumps += mean.min(left);
             if self.jumps > chain.jump_limit() as f64 {
                 let limit = chain.jump_limit();
@@ -211,7 +219,7 @@ impl Sweep {
         let mut more = 1.0;
         let mut trail = self.trail.take();
         if let Some(trail) = &mut trail {
-            trail.begin(segment, first, &self.weights, &self.p, &self.active, self.reach);
+            trail.begin(segment, first, &self.weights, self.active.end);
         }
         segment.flows.clear();
         self.end.fill(0.0);
@@ -227,7 +235,7 @@ impl Sweep {
             }
             let rows = self.active.clone();
             if let Some(trail) = &mut trail {
-                trail.state(&self.p, &rows);
+                trail.state(&self.p, &rows, self.reach);
             }
             segment.flows.push(flow);
             if let Some(&weight) = k.checked_sub(first).and_then(|at| self.weights.get(at)) {
@@ -246,7 +254,7 @@ impl Sweep {
             touched.start = touched.start.min(self.active.start);
         }
         if let Some(trail) = &mut trail {
-            trail.end();
+            trail.end(segment);
         }
         self.trail = trail;
         self.add_up(segment, h);
@@ -259,17 +267,28 @@ impl Sweep {
         self.absorbed = arrived.map(|(weight, k)| weight * absorbed(k)).sum();
     }
 
-    /// Runs a segment again from the state it began in, and returns its states, in the given memory.
-    pub(super) fn replay(&mut self, chain: &Chain<'_>, part: &Part, spare: Vec<[f64; WIDTH]>) -> Part {
+    /// Goes through the states of a block again, from its first one.
+    pub(super) fn replay(
+        &mut self,
+        chain: &Chain<'_>,
+        rate: f64,
+        block: &Block,
+        first: &State<'_>,
+        states: &mut Replayed,
+    ) {
         self.p.fill(0.0);
         self.next.fill(0.0);
-        self.p[part.active.clone()].copy_from_slice(&part.initial);
-        (self.active, self.reach) = (part.active.clone(), part.reach);
-        let mut segment = Segment { begin: part.begin, end: part.end, rate: part.rate, ..Segment::default() };
-        let trail = self.trail.replace(Trail::of_all(spare));
-        self.run(chain, &mut segment, None);
-        let replayed = std::mem::replace(&mut self.trail, trail).and_then(|mut trail| trail.parts.pop());
-        replayed.unwrap_or_default()
+        self.p.as_chunks_mut::<WIDTH>().0[first.slices.clone()].copy_from_slice(first.masses);
+        (self.active, self.reach) = (block.active.clone(), block.reach);
+        states.clear();
+        states.push(&self.p, &self.active);
+        for k in block.first + 1..block.first + block.count {
+            self.jump(chain, 1.0 / rate);
+            if k % LOOK == LOOK - 1 {
+                self.drop_left(chain);
+            }
+            states.push(&self.p, &self.active);
+        }
     }
 
     /// Masses absorbed and alive from the flows; the latter backwards, so that nothing cancels.

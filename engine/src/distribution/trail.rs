@@ -1,111 +1,192 @@
 //! The states a sweep went through, for going back over them.
+//!
+//! States are many and large, so most are found again when they are needed: of every block of jumps the first state is
+//! remembered, and the others are made from it once more, in memory that stays in a cache (checkpoints; Griewank and
+//! Walther, Evaluating Derivatives, second edition, 2008, chapter 12).
 
 use std::ops::Range;
 
 use super::slices::WIDTH;
-use super::sweep::Segment;
+use super::sweep::{LOOK, Segment};
 
-/// Numbers that a trail keeps before it keeps only where segments began: 8 MiB, so that they stay in a cache.
-pub(super) const KEPT: usize = 1 << 20;
+/// Numbers that a trail keeps beside those that blocks begin with.
+pub(super) const KEPT: usize = 1 << 17;
+/// Numbers in the states of a block, as far as there is a choice: half a cache of the second level.
+const BLOCK: usize = 1 << 16;
+/// Numbers that the first states of a segment's blocks may be, as far as there is a choice.
+const MARKS: usize = 1 << 22;
 
 /// What is remembered of a sweep.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trail {
     pub(super) parts: Vec<Part>,
-    kept: usize,
-    limit: usize,
-    /// Memory for the states of the next part.
-    spare: Vec<[f64; WIDTH]>,
+    /// Masses of states, one state after the other.
+    masses: Vec<[f64; WIDTH]>,
+    /// Numbers that may still be kept.
+    room: usize,
+    /// Which of several processes, one after the other, the sweep is in.
+    epoch: usize,
+    /// Jumps of a block of the segment.
+    length: usize,
 }
 
 /// What is remembered of a segment.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Part {
     pub(super) begin: f64,
-    pub(super) end: f64,
     pub(super) rate: f64,
+    pub(super) epoch: usize,
     /// Weights of the states at the end of the segment, from the state `first` on.
     pub(super) first: usize,
     pub(super) weights: Vec<f64>,
-    /// The state it began in.
-    pub(super) initial: Vec<f64>,
+    /// Flow into absorption from each state.
+    pub(super) flows: Vec<f64>,
+    pub(super) blocks: Vec<Block>,
+}
+
+/// Some states of a segment, one jump apart.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Block {
+    /// Jumps of the segment before the first of them.
+    pub(super) first: usize,
+    pub(super) count: usize,
+    /// What a sweep needs to know beside the first state to go on from it.
     pub(super) active: Range<usize>,
     pub(super) reach: usize,
-    /// The first slice of each state, the position after its last active one, and where the state begins in `states`.
-    pub(super) ranges: Vec<(u32, u32, usize)>,
-    /// Empty if there was no room; a replay finds them again.
-    pub(super) states: Vec<[f64; WIDTH]>,
+    /// The states that are kept: all, or the first.
+    places: Vec<Place>,
+}
+
+/// Where a state is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Its first slice, and the position after its last active one.
+    slice: u32,
+    end: u32,
+    at: usize,
+}
+
+/// A state: its slices, the position after its last active one, and masses by slice.
+#[derive(Debug, Clone)]
+pub(super) struct State<'a> {
+    pub(super) slices: Range<usize>,
+    pub(super) end: usize,
+    pub(super) masses: &'a [[f64; WIDTH]],
 }
 
 impl Trail {
-    /// A trail that keeps this many numbers at most.
-    pub(super) fn within(limit: usize) -> Self {
-        Self { limit, ..Self::default() }
+    /// A trail that keeps this many numbers at most, beside those that blocks begin with.
+    pub(super) fn within(room: usize) -> Self {
+        Self { room, ..Self::default() }
     }
 
-    /// A trail that keeps all, beginning in memory that has served before: fresh pages cost as much as what is written
-    /// to them.
-    pub(super) fn of_all(mut spare: Vec<[f64; WIDTH]>) -> Self {
-        spare.clear();
-        Self { limit: usize::MAX, spare, ..Self::default() }
+    /// From now on the sweep is in the next process.
+    pub(super) fn next_epoch(&mut self) {
+        self.epoch += 1;
     }
 
-    /// How many jumps a segment may have so that its states alone fit.
-    pub(super) fn longest(positions: usize) -> f64 {
-        (KEPT / positions.max(1)).clamp(1 << 10, 1 << 16) as f64
-    }
-
-    pub(super) fn begin(
-        &mut self,
-        segment: &Segment,
-        first: usize,
-        weights: &[f64],
-        p: &[f64],
-        active: &Range<usize>,
-        reach: usize,
-    ) {
+    /// Begins a segment of about this many jumps among the positions below `positions`.
+    pub(super) fn begin(&mut self, segment: &Segment, first: usize, weights: &[f64], positions: usize) {
+        let (jumps, positions) = (first + weights.len(), positions.max(1));
+        let least = (jumps * positions / MARKS).min(jumps.isqrt());
+        self.length = (BLOCK / positions).max(least).max(1).next_multiple_of(LOOK);
         self.parts.push(Part {
             begin: segment.begin,
-            end: segment.end,
             rate: segment.rate,
+            epoch: self.epoch,
             first,
             weights: weights.to_vec(),
-            initial: p[active.clone()].to_vec(),
-            active: active.clone(),
-            reach,
-            ranges: Vec::new(),
-            states: std::mem::take(&mut self.spare),
+            ..Part::default()
         });
     }
 
-    pub(super) fn state(&mut self, p: &[f64], rows: &Range<usize>) {
+    /// The next state of the segment.
+    pub(super) fn state(&mut self, p: &[f64], rows: &Range<usize>, reach: usize) {
         let Some(part) = self.parts.last_mut() else { return };
+        if part.blocks.last().is_none_or(|block| block.count == self.length) {
+            let first = part.blocks.last().map_or(0, |block| block.first + block.count);
+            part.blocks.push(Block { first, active: rows.clone(), reach, ..Block::default() });
+        }
+        let Some(block) = part.blocks.last_mut() else { return };
         let slices = rows.start / WIDTH..rows.end.div_ceil(WIDTH);
-        part.ranges.push((slices.start as u32, rows.end as u32, part.states.len()));
-        if self.kept + (part.states.len() + slices.len()) * WIDTH <= self.limit {
-            part.states.extend_from_slice(&p.as_chunks::<WIDTH>().0[slices]);
-        } else {
-            part.states = Vec::new();
-            self.limit = 0;
+        let mut keep = block.is_whole();
+        if keep && block.count > 0 {
+            match self.room.checked_sub(slices.len() * WIDTH) {
+                Some(room) => self.room = room,
+                None => {
+                    block.forget(&mut self.masses, &mut self.room);
+                    keep = false;
+                }
+            }
+        }
+        if keep {
+            block.places.push(Place::new(rows, self.masses.len()));
+            self.masses.extend_from_slice(&p.as_chunks::<WIDTH>().0[slices]);
+        }
+        block.count += 1;
+    }
+
+    /// Ends a segment.
+    pub(super) fn end(&mut self, segment: &Segment) {
+        if let Some(part) = self.parts.last_mut() {
+            part.flows.clone_from(&segment.flows);
         }
     }
 
-    pub(super) fn end(&mut self) {
-        if let Some(part) = self.parts.last_mut() {
-            if self.limit == 0 {
-                part.states = Vec::new();
-            }
-            self.kept += part.states.len() * WIDTH;
-        }
+    /// A state of a block, the `k`-th from 0, if it is kept.
+    pub(super) fn kept(&self, block: &Block, k: usize) -> State<'_> {
+        block.places[k].state(&self.masses)
     }
 }
 
-impl Part {
-    /// The state after `k` jumps, its slices, and the position after its last active one.
-    pub(super) fn state(&self, k: usize) -> (Range<usize>, usize, &[[f64; WIDTH]]) {
-        let (start, end, at) = self.ranges[k];
-        let slices = start as usize..(end as usize).div_ceil(WIDTH);
-        let length = slices.len();
-        (slices, end as usize, &self.states[at..at + length])
+impl Block {
+    /// Whether all states are kept.
+    pub(super) fn is_whole(&self) -> bool {
+        self.places.len() == self.count
+    }
+
+    /// Forgets all states but the first; there is no room for more of this block.
+    fn forget(&mut self, masses: &mut Vec<[f64; WIDTH]>, room: &mut usize) {
+        if let Some(second) = self.places.get(1) {
+            *room += (masses.len() - second.at) * WIDTH;
+            masses.truncate(second.at);
+        }
+        self.places.truncate(1);
+    }
+}
+
+impl Place {
+    fn new(rows: &Range<usize>, at: usize) -> Self {
+        Self { slice: (rows.start / WIDTH) as u32, end: rows.end as u32, at }
+    }
+
+    fn state(self, masses: &[[f64; WIDTH]]) -> State<'_> {
+        let slices = self.slice as usize..(self.end as usize).div_ceil(WIDTH);
+        let masses = &masses[self.at..self.at + slices.len()];
+        State { slices, end: self.end as usize, masses }
+    }
+}
+
+/// The states of one block, made again.
+#[derive(Debug, Default)]
+pub(super) struct Replayed {
+    places: Vec<Place>,
+    masses: Vec<[f64; WIDTH]>,
+}
+
+impl Replayed {
+    pub(super) fn clear(&mut self) {
+        self.places.clear();
+        self.masses.clear();
+    }
+
+    pub(super) fn push(&mut self, p: &[f64], rows: &Range<usize>) {
+        let slices = rows.start / WIDTH..rows.end.div_ceil(WIDTH);
+        self.places.push(Place::new(rows, self.masses.len()));
+        self.masses.extend_from_slice(&p.as_chunks::<WIDTH>().0[slices]);
+    }
+
+    pub(super) fn state(&self, k: usize) -> State<'_> {
+        self.places[k].state(&self.masses)
     }
 }
