@@ -36,6 +36,9 @@ class Metric:
         return (*self.theirs, self.ours)
 
     def ratio(self, result):
+        """None where a side was not measured."""
+        if not all(result.get(source) for source in self.sources):
+            return None
         theirs, ours = (statistics.median(result[source]) for source in (best(self.theirs, result), self.ours))
         return ours / theirs if self.at_most else theirs / ours
 
@@ -95,6 +98,41 @@ BATCHES = (
         (("ours", "evaluate"),),
         ("ours", "gradient"),
         goals=(4, 4),
+        at_most=True,
+    ),
+)
+DISTRIBUTIONS = (
+    Metric(
+        "pdf",
+        "Density at 100 times for a new θ, error ≤ 1e-10 of its peak",
+        ("phasic: pdf", "pdf"),
+        default("pdf"),
+        ("ours", "pdf"),
+        goals=(100, 10),
+    ),
+    Metric(
+        "cdf",
+        "Distribution function at 100 times for a new θ",
+        ("phasic: cdf", "cdf"),
+        default("cdf"),
+        ("ours", "cdf"),
+        goals=(100, 10),
+    ),
+    Metric(
+        "sample",
+        "One sample of the time to absorption",
+        ("phasic: sample", "sample"),
+        default("sample"),
+        ("ours", "sample"),
+        goals=(20, None),
+    ),
+    Metric(
+        "likelihood",
+        "Gradient of the log-likelihood of 1,000 observations, in values",
+        ("value", "gradient"),
+        (("ours", "likelihood"),),
+        ("ours", "likelihood_gradient"),
+        goals=(5, 5),
         at_most=True,
     ),
 )
@@ -235,6 +273,7 @@ SPARSE_LU = (
 THEMES = {
     "Numbers at new parameters": NEW_PARAMETERS,
     "Batches and gradients": BATCHES,
+    "Distributions": DISTRIBUTIONS,
     "Files and memory": FILES,
     "Sparse direct solvers": SPARSE_LU,
     "Lowered programs": LOWERED,

@@ -16,6 +16,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "interop"))
 
+import numpy
 import phasic
 from phasic.phasic_pybind import Graph
 
@@ -23,6 +24,9 @@ import graphs
 import protocol
 import timing
 
+# Steps of phasic's scheme times edges: beyond, one density at the grid takes more than about ten seconds.
+MOST_WORK = 1e9
+SAMPLES = 1000
 PROGRAMS = pathlib.Path(os.environ["PHASIC_CACHE_DIR"]) / "parameterized_reward_compute"
 MAGIC = b"PTDPRMC3"
 
@@ -30,7 +34,7 @@ MAGIC = b"PTDPRMC3"
 class Phasic(timing.Stages):
     """A workload in phasic. `program` is a file to install in its cache; without one phasic makes it."""
 
-    SWEPT = ("replay", "replay_file", "moments")
+    SWEPT = ("replay", "replay_file", "moments", "pdf", "cdf")
 
     def __init__(self, graph, theta, program=None):
         super().__init__(theta)
@@ -44,7 +48,12 @@ class Phasic(timing.Stages):
         return phasic.hash.compute_graph_hash(self.graph).hash_hex
 
     def describe(self):
-        return {"graph_hash": self.content_hash(), "expectation": self.held().expectation()}
+        mean = self.held().expectation()
+        self.grid = numpy.linspace(0.02 * mean, 2 * mean, 100)
+        steps = 2 * mean * 2 * max(512, max(vertex.rate() for vertex in self.held().vertices()))
+        work = steps * sum(len(vertex.edges()) for vertex in self.held().vertices())
+        slow = ["pdf", "cdf"] if work > MOST_WORK else []
+        return {"graph_hash": self.content_hash(), "expectation": mean, "slow": slow}
 
     def written(self):
         """Has phasic write its program, or use the one it was given; what the file is then."""
@@ -94,6 +103,23 @@ class Phasic(timing.Stages):
     def moments(self, theta):
         Graph.update_weights(self.held(), theta)
         Graph.moments(self.kept, 4)
+
+    def pdf(self, theta):
+        """At the grid of workloads.json, by steps as phasic chooses them."""
+        Graph.update_weights(self.held(), theta)
+        Graph.pdf(self.kept, self.grid)
+
+    def cdf(self, theta):
+        Graph.update_weights(self.held(), theta)
+        Graph.cdf(self.kept, self.grid)
+
+    def sample(self, stage):
+        # The name of a stage, and of the method that takes its samples.
+        return super().sample("draws" if stage == "sample" else stage)
+
+    def draws(self):
+        """One sample of the time to absorption."""
+        return timing.timed(lambda: Graph.sample(self.held(), SAMPLES)) / SAMPLES
 
     def copy(self):
         """Makes the graph ready whose first expectation `answer` asks for."""

@@ -31,7 +31,9 @@ def page(results, chosen, samples, extra_rows=()):
 
 
 def summary(metric, results):
-    ratios = {f"{r['workload']} {r['n']}": metric.ratio(r) for r in results}
+    ratios = {f"{r['workload']} {r['n']}": ratio for r in results if (ratio := metric.ratio(r))}
+    if not ratios:
+        return f"| {metric.title} | not measured | | | | | |"
     mean = math.exp(statistics.fmean(map(math.log, ratios.values())))
     worst = (max if metric.at_most else min)(ratios, key=ratios.get)
     cells = [metric.title, times(mean), *verdict(metric, mean, metric.goals[0])]
@@ -40,6 +42,9 @@ def summary(metric, results):
 
 
 def times(ratio):
+    """A ratio; none where one side would have taken too long."""
+    if ratio is None:
+        return "–"
     return f"{ratio:,.{2 if ratio < 10 else 1 if ratio < 100 else 0}f}x"
 
 
@@ -72,6 +77,8 @@ def details(members, results):
 
 def cell(kind, sources, result):
     """The best of the sources; marked when that is phasic's ordering by minimum degree."""
+    if not all(result.get(source) for source in sources):
+        return "too long"
     best = metrics.best(sources, result)
     return quantity(kind, result[best]) + (" *" if best[0] == "degree" else "")
 

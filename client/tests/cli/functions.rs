@@ -14,11 +14,16 @@ const DEFECTIVE: &str = r#"{"param_length": 1, "vertices": [[0], [1], [2]],
 const TRIES: &str = r#"{"was_dph": true, "param_length": 1, "parameterized": false, "vertices": [[0], [1], [2], [3]],
     "edges": [[0, 1, [1]], [1, 2, [0.75]], [1, 3, [0.25]], [2, 1, [1]]]}"#;
 
+/// The same with the weights θ₀ and θ₁.
+const WEIGHED_TRIES: &str = r#"{"was_dph": true, "param_length": 2, "parameterized": true,
+    "vertices": [[0], [1], [2], [3]], "edges": [[0, 1, [], 1], [1, 2, [1, 0]], [1, 3, [0, 1]], [2, 1, [1, 1]]]}"#;
+
 fn scene() -> Scene {
     let scene = Scene::new();
     scene.write("two.json", TWO_PHASES);
     scene.write("defective.json", DEFECTIVE);
     scene.write("tries.json", TRIES);
+    scene.write("weighed_tries.json", WEIGHED_TRIES);
     scene
 }
 
@@ -148,6 +153,62 @@ fn gradients_of_functions_are_their_derivatives() {
     assert_close(&gradient["pdf"][1], &slope(&|a, b| density(a, b, 1.0)), 1e-7);
     assert_close(&gradient["survival"][0], &slope(&|a, b| survival(a, b, 1.0)), 1e-7);
     assert_close(&gradient["loglik"], &slope(&log_likelihood), 1e-7);
+}
+
+#[test]
+fn gradients_in_discrete_time_are_those_of_a_geometric_number() {
+    let found = found(
+        &scene(),
+        &[
+            "weighed_tries.json",
+            "--theta",
+            "3,1",
+            "--grad",
+            "--quantity",
+            "pmf=3",
+            "--quantity",
+            "survival=3",
+            "--quantity",
+            "loglik=1,3,4+",
+        ],
+    );
+    // With q = θ₀/(θ₀ + θ₁): dq/dθ₀ = 1/16 and dq/dθ₁ = −3/16 at (3, 1).
+    let (q, of_q) = (0.75, [1.0 / 16.0, -3.0 / 16.0]);
+    let gradient = &found["gradient"];
+    assert_close(&gradient["pmf"][0], &of_q.map(|slope| (1.0 - 2.0 * q) * slope), 1e-13);
+    assert_close(&gradient["survival"][0], &of_q.map(|slope| 2.0 * q * slope), 1e-13);
+    // ln (1 − q) + ln q(1 − q) + ln q².
+    assert_close(&gradient["loglik"], &of_q.map(|slope| (3.0 / q - 2.0 / (1.0 - q)) * slope), 1e-13);
+}
+
+#[test]
+fn gradients_across_epochs_are_by_epoch() {
+    let found = found(
+        &scene(),
+        &[
+            "defective.json",
+            "--theta",
+            "2",
+            "--epoch",
+            "1:3",
+            "--start",
+            "conditional",
+            "--grad",
+            "--quantity",
+            "pdf=0.5,2",
+            "--quantity",
+            "cdf=2",
+            "--quantity",
+            "loglik=2,0.5,3+",
+        ],
+    );
+    let gradient = &found["gradient"];
+    let (early, late) = ((-1.0_f64).exp(), (-5.0_f64).exp());
+    assert_close(&gradient["pdf"][0], &[(1.0 - 2.0 * 0.5) * early, 0.0], 1e-12);
+    assert_close(&gradient["pdf"][1], &[-3.0 * late, (1.0 - 3.0) * late], 1e-12);
+    assert_close(&gradient["cdf"][0], &[late, late], 1e-12);
+    // Of ln (3 e^{−a−b}), ln (a e^{−a/2}) and −a − 2b.
+    assert_close(&gradient["loglik"], &[-1.0 + (0.5 - 0.5) - 1.0, 1.0 / 3.0 - 1.0 - 2.0], 1e-12);
 }
 
 #[test]

@@ -248,7 +248,10 @@ fn wrong_questions_are_refused_before_any_work() {
             "--epoch 1:3: epochs begin one after the other, each later than 2",
         ),
         (&["--epoch", "2:1", "--quantity", "laplace=1"], "not with laplace"),
-        (&["--epoch", "2:1", "--grad"], "goes with neither --rewards nor --grad"),
+        (
+            &["--epoch", "2:1", "--grad"],
+            "goes with --grad for pdf, cdf, survival and loglik, but not for expectation",
+        ),
         (&["--quantity", "moments=1", "--quantity", "moments=2"], "--quantity moments is given twice"),
         (&["--rewards", "1,2"], "--rewards 1,2: 2 rewards, but the model has 6 vertices, the start included"),
         (&["--theta", "1,2"], "--theta 1,2: 2 parameters were given, but the graph has 1"),
@@ -272,8 +275,7 @@ fn what_discrete_time_does_not_have_is_refused() {
         (&["--quantity", "stop-probability=0.5"], "numbers of jumps are whole"),
         (&["--quantity", "loglik=1,0.5"], "the observation 0.5 is no whole number of jumps"),
         (&["--quantity", "laplace=1"], "has no Laplace transform here"),
-        (&["--quantity", "pmf=1", "--grad"], "but none of pmf"),
-        (&["--quantity", "pdf=1", "--grad"], "--grad knows expectation, variance and covariance"),
+        (&["--quantity", "moments=2", "--grad"], "--grad knows no moments beyond the first and the variance"),
         (&["--epoch", "1:1"], "--epoch is for models in continuous time"),
     ] {
         let ended = scene.run(&[&["eval", "builtin:constant_chain_ticks"], arguments].concat());

@@ -16,6 +16,7 @@
 
 mod clock;
 mod count;
+mod distributions;
 mod rabbits;
 mod stages;
 #[path = "../../benches/workloads/mod.rs"]
@@ -23,7 +24,7 @@ mod workloads;
 
 use phasic_engine::document::write_graph;
 use serde_json::{Value, json};
-use stages::{Bench, STAGES};
+use stages::Bench;
 use std::error::Error;
 use std::io::{BufRead, Write};
 use workloads::{Workload, build, names};
@@ -62,7 +63,7 @@ fn all(samples: usize) -> Result<(), Failure> {
     for (name, n) in names() {
         let bench = Bench::new(listed(&name, n)?, true, folder.path())?;
         let mut result = bench.describe()?;
-        for stage in STAGES {
+        for stage in stages::all() {
             let mut seconds = (0..samples).map(|_| bench.sample(stage)).collect::<Result<Vec<f64>, _>>()?;
             seconds.sort_by(f64::total_cmp);
             let spread = [seconds[0], seconds[seconds.len() - 1]];

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
-use super::Failure;
 use super::clock::Clock;
 use super::workloads::Workload;
+use super::{Failure, distributions};
 
 /// All that run on one thread.
-pub(crate) const STAGES: [&str; 17] = [
+const OF_PLANS: [&str; 17] = [
     "hash",
     "eliminate",
     "forecast",
@@ -32,6 +32,11 @@ pub(crate) const STAGES: [&str; 17] = [
     "plan_first",
     "plan_hit",
 ];
+/// Those of distributions among them.
+pub(crate) fn all() -> impl Iterator<Item = &'static str> {
+    OF_PLANS.into_iter().chain(distributions::STAGES)
+}
+
 /// A sample repeats a short stage until it has taken this long.
 const SAMPLE_SECONDS: f64 = 2e-3;
 /// Parameter vectors of a batch.
@@ -103,7 +108,11 @@ impl Bench {
             seconds = run(runs)?;
         }
         let seconds = seconds / runs as f64;
-        Ok(if stage.starts_with("batch") { seconds / BATCH as f64 } else { seconds })
+        Ok(match stage {
+            "sample" => seconds / distributions::SAMPLES as f64,
+            batch if batch.starts_with("batch") => seconds / BATCH as f64,
+            _ => seconds,
+        })
     }
 
     /// Seconds of a single run.
@@ -125,6 +134,10 @@ impl Bench {
             "batch" => Ok(self.batch(false, Clock::Processor)),
             "batch_wall" => Ok(self.batch(false, Clock::Wall)),
             "batch_wall_all_cores" => Ok(self.batch(true, Clock::Wall)),
+            other if distributions::STAGES.contains(&other) => {
+                let Workload { theta, moments, .. } = &self.workload;
+                distributions::ready(&self.plan, theta, moments[0], other)
+            }
             _ => self.program_stage(stage),
         }
     }
@@ -248,7 +261,7 @@ impl Programs {
 }
 
 /// Every run timed on its own, without dropping its result.
-fn each<'a, T: 'a>(run: impl FnMut() -> Result<T, Failure> + 'a) -> Run<'a> {
+pub(crate) fn each<'a, T: 'a>(run: impl FnMut() -> Result<T, Failure> + 'a) -> Run<'a> {
     timed_each(Clock::Processor, run)
 }
 
@@ -265,7 +278,7 @@ fn timed_each<'a, T: 'a>(clock: Clock, mut run: impl FnMut() -> Result<T, Failur
 }
 
 /// All runs timed together: a stage may be as short as the reading of the clock.
-fn together<'a, T: 'a>(mut run: impl FnMut() -> Result<T, Failure> + 'a) -> Run<'a> {
+pub(crate) fn together<'a, T: 'a>(mut run: impl FnMut() -> Result<T, Failure> + 'a) -> Run<'a> {
     Box::new(move |runs| {
         let (seconds, result) =
             Clock::Processor.timed(|| (0..runs).try_for_each(|_| run().map(|it| drop(black_box(it)))));
@@ -276,9 +289,14 @@ fn together<'a, T: 'a>(mut run: impl FnMut() -> Result<T, Failure> + 'a) -> Run<
 /// The sweep of `bench/workloads.json`, a row for each θ.
 fn sweep(theta: &[f64]) -> Array2<f64> {
     let mut sweep = Array2::zeros((BATCH, theta.len()));
-    for ((draw, place), value) in sweep.indexed_iter_mut() {
-        let step = ((draw + 1) as f64 * 0.618_033_988_749_894_9 + place as f64 * 0.37).fract();
-        *value = theta[place] * (0.8 + 0.4 * step);
+    for (draw, mut row) in sweep.rows_mut().into_iter().enumerate() {
+        row.iter_mut().zip(swept(theta, draw)).for_each(|(slot, value)| *slot = value);
     }
     sweep
+}
+
+/// One θ of it.
+pub(crate) fn swept(theta: &[f64], draw: usize) -> Vec<f64> {
+    let step = |place: usize| ((draw + 1) as f64 * 0.618_033_988_749_894_9 + place as f64 * 0.37).fract();
+    theta.iter().enumerate().map(|(place, value)| value * (0.8 + 0.4 * step(place))).collect()
 }

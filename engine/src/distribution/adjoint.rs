@@ -50,7 +50,9 @@ impl Functional {
                 until = from;
                 back.through(part, &loads, &mut adjoint, |block, visit| {
                     if block.is_whole() {
-                        return (0..block.count).rev().for_each(|k| visit(block.first + k, trail.kept(block, k)));
+                        return (0..block.count)
+                            .rev()
+                            .for_each(|k| visit(block.first + k, trail.kept(block, k)));
                     }
                     sweep.replay(chain, part.rate, block, &trail.kept(block, 0), &mut states);
                     (0..block.count).rev().for_each(|k| visit(block.first + k, states.state(k)));
@@ -62,13 +64,7 @@ impl Functional {
     }
 
     /// How the states of a part enter. `later` is the sum of coefficients of distribution functions after it.
-    fn loads(
-        &self,
-        part: &Part,
-        range: Range<usize>,
-        later: f64,
-        reciprocals: &mut Reciprocals,
-    ) -> Loads {
+    fn loads(&self, part: &Part, range: Range<usize>, later: f64, reciprocals: &mut Reciprocals) -> Loads {
         let count = part.flows.len();
         let means: Vec<f64> =
             self.times[range.clone()].iter().map(|time| (time - part.begin) * part.rate).collect();
@@ -156,7 +152,7 @@ impl<'a> Back<'a> {
         self.slices.collect(&self.slopes, &mut edges);
         let by_position = |slopes: &[[f64; WIDTH]]| slopes.as_flattened()[..chain.len()].to_vec();
         let (exits, losses) = (by_position(&self.slopes.exits), by_position(&self.slopes.totals));
-        chain.pull_back(&edges, &exits, &losses, gradient);
+        chain.pull_back([&edges, &exits, &losses, &[]], gradient);
     }
 }
 

@@ -194,10 +194,9 @@ impl<'p> Chain<'p> {
         self.pattern.back_forms.iter().map(move |&(at, form)| (at, share * self.values[form as usize]))
     }
 
-    /// Adds to `gradient` what slopes with respect to rates, exits and losses mean for θ, in continuous time.
-    ///
-    /// `slopes` by entry of `pattern().out`, the others by position.
-    pub(crate) fn pull_back(&self, slopes: &[f64], exits: &[f64], losses: &[f64], gradient: &mut [f64]) {
+    /// Adds to `gradient` what slopes with respect to weights mean for θ: of edges, by entry of `pattern().out`; of exits,
+    /// losses and stays, by position. In continuous time a stay is no event, and its slopes may be empty.
+    pub(crate) fn pull_back(&self, [slopes, exits, losses, stays]: [&[f64]; 4], gradient: &mut [f64]) {
         let pattern = &self.pattern;
         let mut forms = vec![0.0; self.values.len()];
         let direct = pattern.forms.iter().zip(slopes).filter(|&(&form, _)| form != NO_FORM);
@@ -211,10 +210,18 @@ impl<'p> Chain<'p> {
                 forms[back.form as usize] += scale * back.probability * slopes[back.at as usize];
             }
         }
+        for back in pattern.stays.iter().filter(|_| !stays.is_empty()) {
+            forms[back.form as usize] += scale * back.probability * stays[back.at as usize];
+        }
         for &(at, form) in &pattern.back_forms {
             forms[form as usize] += self.kept_back() * losses[at as usize];
         }
         self.plan.pull_back_forms(&forms, gradient);
+    }
+
+    /// What the weights of each row were divided by, in discrete time.
+    pub(crate) fn divisors(&self) -> &[f64] {
+        &self.divisors
     }
 
     /// The plan this is the process of.

@@ -4,7 +4,7 @@
 //! at `t` differs from the scheme's by about `(λ²t/2 + λ)/g` for the rates λ that matter at `t`.
 
 use super::DistributionError;
-use super::curve::{ascending, check_times};
+use super::curve::{Curve, ascending, check_times};
 use crate::graph::{Graph, START};
 
 /// Most steps one evaluation may take, as in phasic.
@@ -86,7 +86,7 @@ impl<'g> StepScheme<'g> {
     /// # Errors
     /// [`DistributionError::Time`]; [`DistributionError::Steps`] when a time takes more than 10⁹ steps.
     pub fn pdf(&self, times: &[f64]) -> Result<Vec<f64>, DistributionError> {
-        Ok(self.both(times)?.0)
+        Ok(self.curve(times)?.pdf)
     }
 
     /// The distribution function at each time: after the step `⌊g·t⌋`.
@@ -94,18 +94,21 @@ impl<'g> StepScheme<'g> {
     /// # Errors
     /// As [`pdf`](Self::pdf).
     pub fn cdf(&self, times: &[f64]) -> Result<Vec<f64>, DistributionError> {
-        Ok(self.both(times)?.1)
+        Ok(self.curve(times)?.cdf)
     }
 
-    /// Density and distribution function.
+    /// Density, distribution function, and what is not absorbed: that is the mass still there, unless some of it never
+    /// started.
     ///
     /// # Errors
     /// As [`pdf`](Self::pdf).
-    pub fn both(&self, times: &[f64]) -> Result<(Vec<f64>, Vec<f64>), DistributionError> {
+    pub fn curve(&self, times: &[f64]) -> Result<Curve, DistributionError> {
         self.check(times)?;
-        let (mut pdf, mut cdf) = (vec![0.0; times.len()], vec![0.0; times.len()]);
+        let zeros = || vec![0.0; times.len()];
+        let mut curve = Curve { pdf: zeros(), cdf: zeros(), survival: zeros() };
         let g = self.granularity as f64;
         let mut walk = Walk::new(self);
+        let whole = (walk.absorbed + walk.p.iter().sum::<f64>() - 1.0).abs() < 1e-14;
         let mut density = {
             let mut ahead = Walk::new(self);
             ahead.step(1.0 / g);
@@ -116,9 +119,10 @@ impl<'g> StepScheme<'g> {
             while walk.steps < (g * times[at]) as u64 {
                 density = walk.step(1.0 / g) * g;
             }
-            (pdf[at], cdf[at]) = (density, walk.absorbed);
+            (curve.pdf[at], curve.cdf[at]) = (density, walk.absorbed);
+            curve.survival[at] = if whole { walk.p.iter().sum() } else { 1.0 - walk.absorbed };
         }
-        Ok((pdf, cdf))
+        Ok(curve)
     }
 
     /// Probability of being in each vertex after the first step that ends at `time` or later.

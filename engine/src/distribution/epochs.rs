@@ -1,12 +1,14 @@
 //! Rates that change at given times: a θ for each epoch, the state carried over.
 
-use ndarray::Array2;
+use ndarray::{Array2, Array3};
 
 use super::chain::Chain;
 use super::curve::{Accuracy, Curve, Values, ascending, check_finite, precision};
-use super::poisson;
+use super::observations::Observations;
+use super::run::Run;
 use super::sweep::{Segment, Sweep};
-use super::{DistributionError, Start};
+use super::trail::KEPT;
+use super::{DistributionError, Start, gradient, poisson};
 use crate::plan::Plan;
 
 /// The time to absorption when θ changes at breakpoints: a time-inhomogeneous phase-type distribution with
@@ -100,11 +102,17 @@ impl<'p> Epochs<'p> {
     /// # Errors
     /// [`DistributionError::Time`] for a time that is negative, infinite or not a number; [`DistributionError::Jumps`].
     pub fn curve(&self, times: &[f64]) -> Result<Curve, DistributionError> {
+        self.curve_with(times, Accuracy::OfPeak)
+    }
+
+    fn curve_with(&self, times: &[f64], accuracy: Accuracy) -> Result<Curve, DistributionError> {
         check_finite(times)?;
         let order = ascending(times);
         let sorted: Vec<f64> = order.iter().map(|&at| times[at as usize]).collect();
-        let mut values = Values::new(times.len(), Accuracy::OfPeak);
-        let (mut chain, mut sweep) = self.begin(self.start, sorted.last().copied().unwrap_or(0.0))?;
+        let mut values = Values::new(times.len(), accuracy);
+        let (mut chain, mut sweep) =
+            self.begin(self.start, sorted.last().copied().unwrap_or(0.0), accuracy)?;
+        sweep.stops = Some(sorted.clone());
         values.at_zero(&chain, &sorted);
         let mut segment = Segment::default();
         let horizon = sorted.last().copied().unwrap_or(0.0);
@@ -128,6 +136,14 @@ impl<'p> Epochs<'p> {
         Ok(self.curve(times)?.cdf)
     }
 
+    /// Survival functions, accurate where they are small.
+    ///
+    /// # Errors
+    /// As [`curve`](Self::curve).
+    pub fn survival(&self, times: &[f64]) -> Result<Vec<f64>, DistributionError> {
+        Ok(self.curve_with(times, Accuracy::OfValue)?.survival)
+    }
+
     /// Probability of being in each vertex at each time: a row for each time, a column for each vertex of the graph.
     ///
     /// # Errors
@@ -135,7 +151,7 @@ impl<'p> Epochs<'p> {
     pub fn stop_probability(&self, times: &[f64]) -> Result<Array2<f64>, DistributionError> {
         check_finite(times)?;
         let horizon = times.iter().copied().fold(0.0, f64::max);
-        let (mut chain, mut sweep) = self.begin(self.start, horizon)?;
+        let (mut chain, mut sweep) = self.begin(self.start, horizon, Accuracy::OfPeak)?;
         let mut rows = Array2::zeros((times.len(), self.plan.vertex_count() as usize));
         let mut segment = Segment::default();
         for at in ascending(times) {
@@ -155,6 +171,16 @@ impl<'p> Epochs<'p> {
         Ok(self.moments(1)?[0])
     }
 
+    /// Variance of the time to absorption, given that the process starts: the second moment about the mean.
+    ///
+    /// # Errors
+    /// As [`moments`](Self::moments).
+    pub fn variance(&self) -> Result<f64, DistributionError> {
+        let mean = self.expectation()?;
+        let [off, square] = self.moments_about(mean, 2)?[..] else { return Ok(0.0) };
+        Ok(square - off * off)
+    }
+
     /// The first `count` raw moments of the time to absorption, given that the process starts.
     ///
     /// What is absorbed before the last breakpoint τ is integrated exactly: after `n` jumps of the uniformized process the
@@ -165,12 +191,16 @@ impl<'p> Epochs<'p> {
     /// [`DistributionError::Evaluation`] when absorption is not certain in the last epoch;
     /// [`DistributionError::MomentRange`] for a moment that is infinite or beyond f64; [`DistributionError::Jumps`].
     pub fn moments(&self, count: usize) -> Result<Vec<f64>, DistributionError> {
+        self.moments_about(0.0, count)
+    }
+
+    fn moments_about(&self, center: f64, count: usize) -> Result<Vec<f64>, DistributionError> {
         let last = self.breakpoints.last().copied().unwrap_or(0.0);
-        let (mut chain, mut sweep) = self.begin(Start::Conditional, last)?;
+        let (mut chain, mut sweep) = self.begin(Start::Conditional, last, Accuracy::OfPeak)?;
         let mut moments = vec![0.0; count];
         let mut segment = Segment::default();
         self.advance(&mut chain, &mut sweep, last, &mut segment, |segment| {
-            add_moments(segment, &mut moments);
+            add_moments(segment, center, &mut moments);
         })?;
         let Some(theta) = self.thetas.last() else { return Ok(moments) };
         let at = self.plan.at(theta)?;
@@ -190,7 +220,7 @@ impl<'p> Epochs<'p> {
                 *value = 0.0;
             }
             let moment = &mut moments[order - 1];
-            *moment += shifted(order, last, &rest);
+            *moment += shifted(order, last - center, &rest);
             if !moment.is_finite() {
                 return Err(DistributionError::MomentRange { order });
             }
@@ -198,10 +228,82 @@ impl<'p> Epochs<'p> {
         Ok(moments)
     }
 
-    fn begin(&self, start: Start, horizon: f64) -> Result<(Chain<'p>, Sweep), DistributionError> {
+    /// Densities and their gradients with respect to the θ of every epoch: by time, epoch and parameter.
+    ///
+    /// One forward sweep through all epochs, and one reverse sweep for each time.
+    ///
+    /// # Errors
+    /// As [`curve`](Self::curve).
+    pub fn pdf_gradient(&self, times: &[f64]) -> Result<(Vec<f64>, Array3<f64>), DistributionError> {
+        gradient::in_order(times, 0, |sorted| self.run(sorted, true))
+    }
+
+    /// Distribution functions and their gradients with respect to the θ of every epoch: by time, epoch and parameter.
+    ///
+    /// # Errors
+    /// As [`pdf_gradient`](Self::pdf_gradient).
+    pub fn cdf_gradient(&self, times: &[f64]) -> Result<(Vec<f64>, Array3<f64>), DistributionError> {
+        gradient::in_order(times, 1, |sorted| self.run(sorted, true))
+    }
+
+    /// The log-likelihood of observed times to absorption, and of times at which a process was last seen alive.
+    ///
+    /// What counts how is told at [`Likelihood`](super::Likelihood).
+    ///
+    /// # Errors
+    /// As [`Plan::censored_likelihood`] and [`curve`](Self::curve).
+    pub fn log_likelihood(&self, observed: &[f64], censored: &[f64]) -> Result<f64, DistributionError> {
+        let observations = Observations::new(observed, censored)?;
+        Ok(self.run(&observations.times, false)?.log_likelihood(&observations))
+    }
+
+    /// The log-likelihood and its gradient with respect to the θ of every epoch, a row each.
+    ///
+    /// A forward and a reverse sweep, as for a θ that does not change.
+    ///
+    /// # Errors
+    /// As [`log_likelihood`](Self::log_likelihood).
+    pub fn log_likelihood_gradient(
+        &self,
+        observed: &[f64],
+        censored: &[f64],
+    ) -> Result<(f64, Array2<f64>), DistributionError> {
+        let observations = Observations::new(observed, censored)?;
+        let mut run = self.run(&observations.times, true)?;
+        let mut gradient = Array2::zeros((self.thetas.len(), self.plan.param_length()));
+        let found = run.log_likelihood_gradient(&observations);
+        gradient.iter_mut().zip(found.iter().flatten()).for_each(|(slot, &slope)| *slot = slope);
+        Ok((run.log_likelihood(&observations), gradient))
+    }
+
+    fn run(&self, times: &[f64], trail: bool) -> Result<Run<'p>, DistributionError> {
+        let mut chains = Vec::with_capacity(self.thetas.len());
+        for theta in &self.thetas {
+            let mut chain = self.plan.chain(theta)?;
+            chain.set_start(self.start)?;
+            chains.push(chain);
+        }
+        Run::new(chains, &self.breakpoints, times, trail.then_some(KEPT))
+    }
+
+    fn begin(
+        &self,
+        start: Start,
+        horizon: f64,
+        accuracy: Accuracy,
+    ) -> Result<(Chain<'p>, Sweep), DistributionError> {
         let mut chain = self.plan.chain(&self.thetas[0])?;
         chain.set_start(start)?;
-        let sweep = Sweep::new(&chain, precision(&chain, horizon, self.tolerance, Accuracy::OfPeak));
+        // What is dropped in one epoch may be let out faster in another.
+        let mut strictest = precision(&chain, horizon, self.tolerance, accuracy);
+        for theta in &self.thetas[1..] {
+            chain.set(theta)?;
+            let here = precision(&chain, horizon, self.tolerance, accuracy);
+            strictest.mass = strictest.mass.min(here.mass);
+        }
+        chain.set(&self.thetas[0])?;
+        let mut sweep = Sweep::new(&chain, strictest);
+        sweep.exact_ends |= !self.breakpoints.is_empty();
         Ok((chain, sweep))
     }
 
@@ -236,21 +338,22 @@ fn shifted(k: usize, shift: f64, moments: &[f64]) -> f64 {
     let (mut sum, mut binomial) = (0.0, 1.0);
     for (j, moment) in moments.iter().enumerate().take(k + 1) {
         let power = shift.powi(i32::try_from(k - j).unwrap_or(i32::MAX));
-        sum += if power == 0.0 { 0.0 } else { binomial * power * moment };
+        sum += if power == 0.0 || *moment == 0.0 { 0.0 } else { binomial * power * moment };
         binomial *= (k - j) as f64 / (j + 1) as f64;
     }
     sum
 }
 
-/// Adds `∫ t^k f(t) dt` over a segment.
+/// Adds `∫ (t − c)^k f(t) dt` over a segment.
 ///
 /// `∫ u^j e^{−λu} (λu)ⁿ/n! du` from 0 to the segment's length is `(n+1)⋯(n+j) λ^{−j−1} P(N > n+j)`.
-fn add_moments(segment: &Segment, moments: &mut [f64]) {
+fn add_moments(segment: &Segment, center: f64, moments: &mut [f64]) {
     if segment.rate <= 0.0 {
         return;
     }
     let mut weights = Vec::new();
-    let first = poisson::weights(segment.rate * (segment.end - segment.begin), &mut weights);
+    let mean = segment.rate * (segment.end - segment.begin);
+    let first = poisson::weights(mean, mean, &mut weights);
     // P(N > m) for m from `first` on.
     let mut more = 0.0;
     for weight in weights.iter_mut().rev() {
@@ -266,6 +369,6 @@ fn add_moments(segment: &Segment, moments: &mut [f64]) {
         }
     }
     for (moment, order) in moments.iter_mut().zip(1..) {
-        *moment += shifted(order, segment.begin, &within);
+        *moment += shifted(order, segment.begin - center, &within);
     }
 }

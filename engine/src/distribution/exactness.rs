@@ -95,6 +95,46 @@ impl Recipe {
         [density, state[last]]
     }
 
+    /// Densities of an epoch after another.
+    fn values_after(&self, thetas: [[Dd; 2]; 2], start: Start, times: [f64; 2]) -> [Dd; 2] {
+        let before = self.state(thetas[0], start, times[0]);
+        let (_, matrix) = self.generator(thetas[1], start);
+        let power = exponential(&matrix, Dd::from(times[1] - times[0]));
+        let entry = |to: usize| before.iter().zip(&power).fold(Dd::ZERO, |sum, (&p, row)| sum + p * row[to]);
+        let last = before.len() - 1;
+        let density = (1..last).fold(Dd::ZERO, |sum, v| sum + entry(v) * matrix[v][last]);
+        [density, entry(last)]
+    }
+
+    /// The same in discrete time: weights divided by their sums, the start's too. Probability and distribution function
+    /// of 0, 1, … jumps.
+    fn jump_values(&self, theta: [Dd; 2], last: usize) -> Vec<[Dd; 2]> {
+        let (alpha, mut matrix) = self.generator(theta, Start::Conditional);
+        for v in 1..matrix.len() - 1 {
+            let mut sum = Dd::ZERO;
+            for &(from, _, [a, b]) in &self.edges {
+                let weight = Dd::from(a) * theta[0] + Dd::from(b) * theta[1];
+                sum = if from as usize == v { sum + weight } else { sum };
+            }
+            for slot in &mut matrix[v] {
+                *slot = *slot / sum;
+            }
+            matrix[v][v] = matrix[v][v] + Dd::from(1.0);
+        }
+        let absorbing = matrix.len() - 1;
+        matrix[absorbing][absorbing] = Dd::from(1.0);
+        let (mut state, mut values) = (alpha, Vec::new());
+        let mut before = Dd::ZERO;
+        for _ in 0..=last {
+            values.push([state[absorbing] - before, state[absorbing]]);
+            before = state[absorbing];
+            let next =
+                |to: usize| state.iter().zip(&matrix).fold(Dd::ZERO, |sum, (&p, row)| sum + p * row[to]);
+            state = (0..matrix.len()).map(next).collect();
+        }
+        values
+    }
+
     fn exact_theta(&self) -> [Dd; 2] {
         self.theta.map(Dd::from)
     }
@@ -271,5 +311,121 @@ fn vertices_dropped_for_being_fast_leave_nothing_in_the_adjoint() {
     for parameter in 0..2 {
         let wanted = recipe.slope(Start::AsGiven, recipe.time, 1, parameter);
         assert!(close(slopes[[0, parameter]], wanted, 1.0), "{} {wanted}", slopes[[0, parameter]]);
+    }
+}
+
+/// A derivative by differences so small that only 106 bits can form them.
+fn difference(at: [Dd; 2], parameter: usize, value: impl Fn([Dd; 2]) -> Dd) -> f64 {
+    let step = Dd::from(2.0_f64.powi(-34));
+    let shifted = |step: Dd| {
+        let mut theta = at;
+        theta[parameter] = theta[parameter] + step;
+        value(theta)
+    };
+    ((shifted(step) - shifted(-step)) / (step + step)).0
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn gradients_across_epochs_are_those_of_matrix_exponentials(
+        recipe in recipe(),
+        second in prop::array::uniform2(0.2..2.0_f64),
+        conditional: bool,
+    ) {
+        let start = if conditional { Start::Conditional } else { Start::AsGiven };
+        let plan = plan(&recipe.graph());
+        let epochs = plan.epochs(&[recipe.time, 50.0], &[recipe.theta, second, [1.0, 1.0]]).unwrap().start(start);
+        let time = 1.5 * recipe.time;
+        let (value, slopes) = epochs.pdf_gradient(&[time, 0.5 * recipe.time]).unwrap();
+        let (below, slopes_below) = epochs.cdf_gradient(&[time]).unwrap();
+        let thetas = [recipe.exact_theta(), second.map(Dd::from)];
+        let exact = recipe.values_after(thetas, start, [recipe.time, time]);
+        let rate = recipe.edges.iter().fold(60.0_f64, |most, (_, _, rate)| most.max(2.0 * (rate[0] + rate[1])));
+        prop_assert!(close(value[0], exact[0].0, rate) && close(below[0], exact[1].0, 1.0));
+        // Epochs that begin later have no part in it.
+        prop_assert!((0..2).all(|parameter| slopes[[0, 2, parameter]] == 0.0 && slopes[[1, 1, parameter]] == 0.0));
+        let mut wanted = [[[0.0; 2]; 2]; 2];
+        for epoch in 0..2 {
+            for parameter in 0..2 {
+                for which in 0..2 {
+                    wanted[which][epoch][parameter] = difference(thetas[epoch], parameter, |theta| {
+                        let mut thetas = thetas;
+                        thetas[epoch] = theta;
+                        recipe.values_after(thetas, start, [recipe.time, time])[which]
+                    });
+                    let found = if which == 0 { &slopes } else { &slopes_below }[[0, epoch, parameter]];
+                    let scale = rate * (1.0 + rate * time);
+                    let wanted = wanted[which][epoch][parameter];
+                    prop_assert!(close(found, wanted, scale), "{} {} {} {}", which, epoch, found, wanted);
+                }
+            }
+        }
+        // One absorbed at that time, one last seen alive then.
+        prop_assume!(exact[0].0 > 1e-8 && exact[1].0 < 1.0 - 1e-6);
+        let (value, slopes) = epochs.log_likelihood_gradient(&[time], &[time]).unwrap();
+        prop_assert_eq!(value, epochs.log_likelihood(&[time], &[time]).unwrap());
+        prop_assert!((value - (exact[0].0.ln() + (1.0 - exact[1].0).ln())).abs() < 1e-8);
+        for epoch in 0..2 {
+            for parameter in 0..2 {
+                let [density, below] = [0, 1].map(|which| wanted[which][epoch][parameter]);
+                let wanted = density / exact[0].0 - below / (1.0 - exact[1].0);
+                let scale = density.abs() / exact[0].0 + below.abs() / (1.0 - exact[1].0) + rate * time;
+                prop_assert!((slopes[[epoch, parameter]] - wanted).abs() <= 1e-8 * (1.0 + scale));
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_of_numbers_of_jumps_are_those_of_powers_of_a_matrix(recipe in recipe()) {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        builder.set_was_dph(true);
+        let graph = recipe.graph();
+        for vertex in 1..graph.vertex_count() {
+            builder.add_vertex(graph.state(vertex)).unwrap();
+        }
+        for vertex in 0..graph.vertex_count() {
+            for edge in graph.edges(vertex) {
+                let rate = if vertex == START { Rate::Scalar(edge.coefficients[0]) } else { Rate::Coefficients(edge.coefficients) };
+                builder.add_edge(vertex, edge.target, rate).unwrap();
+            }
+        }
+        let plan = plan(&builder.finish());
+        let jumps = plan.jumps(&recipe.theta).unwrap();
+        let numbers = [17, 0, 3, 40];
+        let values = recipe.jump_values(recipe.exact_theta(), 40);
+        let (pmf, of_pmf) = jumps.pmf_gradient(&numbers).unwrap();
+        let (cdf, of_cdf) = jumps.cdf_gradient(&numbers).unwrap();
+        let mut slopes = vec![[[0.0; 2]; 2]; 41];
+        for parameter in 0..2 {
+            for (number, slopes) in slopes.iter_mut().enumerate() {
+                for which in 0..2 {
+                    slopes[which][parameter] = difference(recipe.exact_theta(), parameter, |theta| {
+                        recipe.jump_values(theta, number)[number][which]
+                    });
+                }
+            }
+        }
+        for (at, &number) in numbers.iter().enumerate() {
+            let number = number as usize;
+            prop_assert!(close(pmf[at], values[number][0].0, 1.0) && close(cdf[at], values[number][1].0, 1.0));
+            for parameter in 0..2 {
+                let [wanted, below] = [slopes[number][0][parameter], slopes[number][1][parameter]];
+                prop_assert!(close(of_pmf[[at, parameter]], wanted, 10.0), "{} {}", of_pmf[[at, parameter]], wanted);
+                prop_assert!(close(of_cdf[[at, parameter]], below, 10.0), "{} {}", of_cdf[[at, parameter]], below);
+            }
+        }
+        let likely = (0..41).max_by(|&a, &b| values[a][0].0.total_cmp(&values[b][0].0)).unwrap();
+        prop_assume!(values[2][1].0 < 1.0 - 1e-6);
+        let data = ([likely as u64, likely as u64], [2]);
+        let (value, gradient) = plan.jump_likelihood(&data.0, &data.1).unwrap().value_and_gradient(&recipe.theta).unwrap();
+        let alive = 1.0 - values[2][1].0;
+        prop_assert!((value - (2.0 * values[likely][0].0.ln() + alive.ln())).abs() < 1e-9);
+        for (parameter, &found) in gradient.iter().enumerate() {
+            let terms = [2.0 * slopes[likely][0][parameter] / values[likely][0].0, -slopes[2][1][parameter] / alive];
+            let scale = 1.0 + terms[0].abs() + terms[1].abs();
+            prop_assert!((found - (terms[0] + terms[1])).abs() < 1e-9 * scale, "{} {:?}", found, terms);
+        }
     }
 }

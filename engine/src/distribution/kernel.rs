@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::chain::Chain;
 use super::slices::WIDTH;
 
-/// Below this the front of the mass is nothing; well above denormal numbers, which are slow.
+/// Below this share of the mass its front is nothing; well above denormal numbers, which are slow.
 pub(super) const VANISHED: f64 = 1e-120;
 
 /// One step of length `h`: `next = p + h (p R − p ∘ total)` in the slices that have the rows; returns `Σ exit · next`.
@@ -115,6 +115,19 @@ pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
         }
     }
     sums.iter().fold(rest, |sum, part| sum + part)
+}
+
+/// A sum in eight partial sums, always the same way.
+#[inline]
+pub(super) fn total(x: &[f64]) -> f64 {
+    let (eights, rest) = x.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for eight in eights {
+        for lane in 0..8 {
+            sums[lane] += eight[lane];
+        }
+    }
+    sums.iter().chain(rest).sum()
 }
 
 /// `sum += weight · x`.

@@ -18,14 +18,18 @@ mod curve;
 mod discrete;
 mod epochs;
 mod error;
+mod gradient;
 mod kernel;
+mod leaps;
 mod likelihood;
 mod matrices;
+mod observations;
 mod pattern;
 mod poisson;
 mod quantile;
 mod reward_transform;
 mod rows;
+mod run;
 mod sampling;
 mod slices;
 mod states;
@@ -42,7 +46,7 @@ pub use composition::{
 };
 pub use continuous::Distribution;
 pub use curve::Curve;
-pub use discrete::{JumpDistribution, JumpProbability};
+pub use discrete::{JumpDistribution, JumpLikelihood, JumpProbability};
 pub use epochs::Epochs;
 pub use error::DistributionError;
 pub use likelihood::Likelihood;
@@ -63,5 +67,7 @@ mod double_double;
 mod exactness;
 #[cfg(test)]
 mod random_graphs;
+#[cfg(test)]
+mod stiff;
 #[cfg(test)]
 mod tests;

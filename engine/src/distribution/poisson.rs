@@ -33,8 +33,10 @@ pub(super) fn window(x: f64, depth: f64) -> Range<usize> {
 }
 
 /// All weights with mean `x` that matter: where they begin, and what they are; they sum to one.
-pub(super) fn weights(x: f64, weights: &mut Vec<f64>) -> usize {
-    let range = window(x, NEGLIGIBLE);
+///
+/// Those that would matter with mean `least`, up to `x`, are among them, as far as they do not underflow.
+pub(super) fn weights(x: f64, least: f64, weights: &mut Vec<f64>) -> usize {
+    let range = window(least, NEGLIGIBLE).start..window(x, NEGLIGIBLE).end;
     let mode = (x.floor() as usize).max(range.start);
     weights.clear();
     weights.resize(range.len(), 0.0);

@@ -57,6 +57,7 @@ impl Distribution<'_> {
         }
         let horizon = times.iter().copied().filter(|time| time.is_finite()).fold(0.0, f64::max);
         let mut sweep = Sweep::new(&self.chain, self.precision(horizon, Accuracy::OfPeak));
+        sweep.stops = Some(Vec::new());
         let mut segment = Segment::default();
         let mut visited = vec![0.0; if visits { self.chain.len() } else { 0 }];
         for at in ascending(times) {

@@ -8,11 +8,17 @@
 //! Between segments, vertices that mass has left for good are dropped, and the rate falls to that of the rest (van
 //! Moorsel and Sanders, Communications in Statistics 10, 1994): a coalescent of 500 lineages begins at 125,000 jumps per
 //! unit of time and is soon down to a few.
+//!
+//! Where that does not help, two other ways may. Once a jump changes the state by a factor alone, up to a difference whose
+//! effect on all later times is bounded and small enough, the rest is exponential (steady-state detection, as Muppala and
+//! Trivedi, 1992, but for the state that is approached before absorption). And powers of a dense matrix take a process of
+//! up to a thousand vertices through any time; see `leaps`.
 
 use std::ops::Range;
 
 use super::chain::Chain;
-use super::kernel::{VANISHED, add_scaled, dot, step};
+use super::kernel::{VANISHED, add_scaled, dot, step, total};
+use super::leaps::Leaps;
 use super::slices::{WIDTH, room};
 use super::trail::{Block, Replayed, State, Trail};
 use super::{DistributionError, poisson};
@@ -23,6 +29,20 @@ const SHORTEST: f64 = 64.0;
 const LONGEST: f64 = 1e6;
 /// Jumps between looks at how much mass is left, and where.
 pub(super) const LOOK: usize = 16;
+/// Segments of more jumps than this are made up for what rounding takes from the mass, or adds.
+const DRIFTS: f64 = 4096.0;
+/// Sweeps with more jumps before them than this look for a steady state, first after a quarter of that.
+const LONG: f64 = 16384.0;
+/// The share of all jumps allowed after which a steady state is hoped for no longer.
+const HOPES: f64 = 1.0 / 64.0;
+/// A dense matrix is tried after this share of its cost was spent on jumps.
+const TRIED: f64 = 0.125;
+/// Where ends must be exact, segments are so short that weights of survivors are above e^−600: twice this.
+const DEEPEST: f64 = 300.0;
+/// Densities below this share of what the fastest exit could let out are too rare for leaps to know all their paths.
+const RARE: f64 = 1e-27;
+/// Numbers below this are about to lose digits.
+const DENORMAL: f64 = 1e-290;
 /// Less than this is nothing even relative to itself: denormal numbers are near.
 const EXTINCT: f64 = 1e-260;
 
@@ -33,6 +53,8 @@ pub(super) struct Precision {
     pub(super) mass: f64,
     /// Whether errors are held relative to what is still alive, however little.
     pub(super) relative: bool,
+    /// What a steady state may be off: the error of probabilities, and of densities as a share of their peak.
+    pub(super) tolerance: f64,
 }
 
 /// One segment: scalars of the states after 0, 1, 2, … jumps. States after the last one recorded hold nothing.
@@ -75,8 +97,24 @@ pub(super) struct Sweep {
     /// Jumps taken.
     jumps: f64,
     precision: Precision,
+    /// Mass at the beginning: what is dropped is small beside it.
+    started: f64,
+    /// What is nothing at the front of the mass.
+    vanished: f64,
+    /// The largest flow into absorption seen: a peak is no lower.
+    peak: f64,
+    /// Whether something is lost on a way back through the start.
+    lossy: bool,
     /// The states of every segment, if they are wanted.
     pub(super) trail: Option<Trail>,
+    /// Ascending times of which values will be asked, if other ways than jumps may be taken: only they, and ends, are
+    /// passed one by one.
+    pub(super) stops: Option<Vec<f64>>,
+    leaps: Option<Leaps>,
+    /// Whether the states that segments end in are wanted with small relative errors, however little is left.
+    pub(super) exact_ends: bool,
+    /// The state a segment began in, where a steady state is looked for.
+    before: Vec<f64>,
 }
 
 impl Sweep {
@@ -97,7 +135,15 @@ impl Sweep {
             stride: SEGMENT,
             jumps: 0.0,
             precision,
+            started: 0.0,
+            vanished: 0.0,
+            peak: 0.0,
+            lossy: false,
             trail: None,
+            stops: None,
+            leaps: None,
+            exact_ends: precision.relative,
+            before: Vec::new(),
         };
         sweep.restart(chain, precision);
         sweep
@@ -110,6 +156,9 @@ impl Sweep {
             self.p[at as usize] = probability;
         }
         (self.now, self.jumps, self.absorbed, self.precision) = (0.0, 0.0, chain.atom(), precision);
+        self.started = total(&self.p);
+        self.vanished = (VANISHED * self.started).max(DENORMAL);
+        self.peak = 0.0;
         self.use_rates(chain);
     }
 
@@ -136,11 +185,13 @@ impl Sweep {
         self.reach = self.lowest[first..last].iter().min().map_or(0, |&lowest| lowest as usize);
         self.stride = SEGMENT;
         self.next.fill(0.0);
+        self.lossy = chain.losses().any(|(_, loss)| loss > 0.0);
+        self.leaps = None;
     }
 
     /// Mass not yet absorbed.
     pub(super) fn alive(&self) -> f64 {
-        self.p[self.active.clone()].iter().sum()
+        total(&self.p[self.active.clone()])
     }
 
     /// Jumps per unit of time that the next segment takes.
@@ -185,20 +236,134 @@ impl Sweep {
             before = rate;
             let may_fall = chain.pattern().cut_below[self.active.end] > 0;
             let left = rate * (until - self.now);
-            let mean = if may_fall { self.stride } else { LONGEST };
-            self.jumps += mean.min(left);
-            if self.jumps > chain.jump_limit() as f64 {
-                let limit = chain.jump_limit();
-                return Err(DistributionError::Jumps { time: self.now, rate, limit });
+            let shortcuts = self.stops.is_some() && self.trail.is_none() && visited.is_none() && !self.lossy;
+            let looks = shortcuts && !may_fall && !self.precision.relative && left > LONG;
+            if shortcuts && self.leaps_pay(chain, left, may_fall || looks) {
+                return self.leap(chain, until, rate, segment, &mut show);
             }
+            let mut mean = match may_fall {
+                true => self.stride,
+                false if looks => self.jumps.clamp(0.25 * LONG, LONGEST),
+                false => LONGEST,
+            };
+            if self.exact_ends {
+                let kept = self.least_kept(chain, rate);
+                let depth = if kept > 0.0 { kept * kept.ln() + 1.0 - kept } else { 1.0 };
+                mean = mean.min(DEEPEST / depth);
+            }
+            // Where rates cannot fall, all jumps are known beforehand, unless a steady state comes soon.
+            let limit = chain.jump_limit() as f64;
+            let hopes = may_fall || looks && self.jumps < limit * HOPES;
+            if self.jumps + if hopes { mean.min(left) } else { left } > limit {
+                return Err(DistributionError::Jumps { time: self.now, rate, limit: chain.jump_limit() });
+            }
+            self.jumps += mean.min(left);
             segment.begin = self.now;
             segment.end = if left <= 2.0 * mean { until } else { self.now + mean / rate };
             segment.rate = rate;
+            if looks {
+                self.before.clone_from(&self.p);
+            }
             self.run(chain, segment, visited.as_deref_mut());
             self.now = segment.end;
+            self.peak = segment.flows.iter().fold(self.peak, |most, &flow| most.max(flow));
             show(segment);
+            if looks && self.now < until && self.is_steady(chain, segment, until) {
+                self.decay(chain, segment, until);
+                show(segment);
+            }
         }
         Ok(())
+    }
+
+    /// The least share of the mass alive that a jump keeps alive. Of what is alive at the end of a segment, most made that
+    /// share of the jumps that all made, at least.
+    fn least_kept(&self, chain: &Chain<'_>, rate: f64) -> f64 {
+        let exits = &chain.exits()[..self.active.end];
+        (1.0 - exits.iter().fold(0.0_f64, |most, &exit| most.max(exit)) / rate).max(0.0)
+    }
+
+    /// Whether powers of a matrix are cheaper than the jumps that are left. With `hopes`, jumps may lead to slower
+    /// vertices, or to a steady state, and are tried first.
+    fn leaps_pay(&self, chain: &Chain<'_>, left: f64, hopes: bool) -> bool {
+        if self.leaps.is_some() || left <= LONG {
+            return self.leaps.is_some();
+        }
+        let edges = chain.rates().len() + chain.len();
+        let count = self.stops.as_ref().map_or(1, Vec::len).max(1);
+        let cost = Leaps::cost(self.active.end, edges, left, count);
+        let (jump, limit) = (edges as f64, chain.jump_limit() as f64);
+        cost < left.min(limit) * jump && (!hopes || cost * TRIED <= self.jumps * jump)
+    }
+
+    /// Goes to `until` by leaps from one stop to the next.
+    fn leap(
+        &mut self,
+        chain: &Chain<'_>,
+        until: f64,
+        rate: f64,
+        segment: &mut Segment,
+        show: &mut impl FnMut(&Segment),
+    ) -> Result<(), DistributionError> {
+        let leaps = self.leaps.take();
+        let leaps = leaps.unwrap_or_else(|| Leaps::new(chain, self.active.end, until - self.now));
+        let end = leaps.positions();
+        let exits = &chain.exits()[..end];
+        let fastest = exits.iter().fold(0.0_f64, |most, &exit| most.max(exit));
+        let stops = self.stops.take();
+        let ahead = stops.iter().flatten().copied().filter(|&stop| stop > self.now && stop < until);
+        let ahead: Vec<f64> = ahead.chain([until]).collect();
+        for stop in ahead {
+            let (done, absorbed) = leaps.advance(&mut self.p[..end], stop - self.now);
+            self.absorbed += absorbed;
+            self.now += done;
+            (self.active, self.reach) = (0..end, 0);
+            if self.now < stop {
+                // Less than a jump, on average.
+                (segment.begin, segment.end, segment.rate) = (self.now, stop, rate);
+                self.run(chain, segment, None);
+            }
+            self.now = stop;
+            self.rest(segment, stop);
+            segment.flows = vec![dot(&exits[self.active.start..], &self.p[self.active.start..end])];
+            if self.precision.relative && segment.flows[0] < RARE * fastest * segment.alive[0] {
+                return Err(DistributionError::Jumps { time: self.now, rate, limit: chain.jump_limit() });
+            }
+            show(segment);
+        }
+        (self.leaps, self.stops) = (Some(leaps), stops);
+        Ok(())
+    }
+
+    /// Whether from now on the state changes by a factor alone, by what it was when the last segment began.
+    ///
+    /// With `Q` what a segment does to a state and `Q p = γ p + r`, the state `m` such segments on is
+    /// `γᵐ p + Σ γᵐ⁻¹⁻ⁱ Qⁱ r`, so it is off by no more than `|r|` times the lesser of `m` and `1/(1 − γ)`.
+    fn is_steady(&self, chain: &Chain<'_>, segment: &Segment, until: f64) -> bool {
+        let rows = self.active.clone();
+        let (alive, earlier) = (self.alive(), total(&self.before));
+        let kept = alive / earlier;
+        let differences = self.p.iter().zip(&self.before);
+        let off = differences.fold(0.0, |sum, (now, before)| sum + (now - kept * before).abs());
+        let count = (until - segment.end) / (segment.end - segment.begin);
+        let off = off * count.min(1.0 / (1.0 - kept));
+        let fastest = chain.exits()[rows].iter().fold(0.0_f64, |most, &exit| most.max(exit));
+        off <= self.precision.tolerance * self.started
+            && off * fastest <= self.precision.tolerance * self.peak
+    }
+
+    /// The rest of a steady state: one exponential time, written as a segment of a single jump.
+    fn decay(&mut self, chain: &Chain<'_>, segment: &mut Segment, until: f64) {
+        let (alive, rows) = (self.alive(), self.active.clone());
+        let flow = dot(&chain.exits()[rows.clone()], &self.p[rows.clone()]);
+        (segment.begin, segment.end, segment.rate) = (self.now, until, flow / alive);
+        segment.flows = vec![flow, 0.0];
+        segment.absorbed = vec![self.absorbed, self.absorbed + alive];
+        segment.alive = vec![alive, 0.0];
+        let gone = -(-segment.rate * (until - self.now)).exp_m1();
+        self.absorbed += alive * gone;
+        self.p[rows].iter_mut().for_each(|mass| *mass *= 1.0 - gone);
+        self.now = until;
     }
 
     /// A segment without jumps.
@@ -213,7 +378,8 @@ impl Sweep {
     fn run(&mut self, chain: &Chain<'_>, segment: &mut Segment, mut visited: Option<&mut [f64]>) {
         let h = 1.0 / segment.rate;
         let x = segment.rate * (segment.end - segment.begin);
-        let first = poisson::weights(x, &mut self.weights);
+        let least = if self.exact_ends { x * self.least_kept(chain, segment.rate) } else { x };
+        let first = poisson::weights(x, least, &mut self.weights);
         let last = first + self.weights.len();
         // P(more than k jumps), for the time spent in a state.
         let mut more = 1.0;
@@ -226,10 +392,21 @@ impl Sweep {
         let mut touched = self.active.clone();
         let mut early = Early::default();
         let mut flow = dot(&chain.exits()[touched.clone()], &self.p[touched.clone()]);
+        // The mass alive, by what was absorbed.
+        let mut kept = (x > DRIFTS && !self.lossy).then(|| Sum(self.alive(), 0.0));
         for k in 0.. {
             if k % LOOK == LOOK - 1 {
+                if let Some(kept) = &kept {
+                    self.restore(kept.0);
+                }
+                let end = self.active.end;
                 self.drop_left(chain);
+                if kept.is_some() && self.active.end < end {
+                    kept = Some(Sum(self.alive(), 0.0));
+                }
                 if self.active.is_empty() {
+                    // What was recorded last stands for all that comes after it.
+                    segment.flows.push(0.0);
                     break;
                 }
             }
@@ -249,6 +426,9 @@ impl Sweep {
             let enough = early.look(k, weight, x, segment.flows[k]);
             if k + 1 >= last && (enough || !self.precision.relative || k > last + self.p.len()) {
                 break;
+            }
+            if let Some(kept) = &mut kept {
+                kept.add(-flow * h);
             }
             flow = self.jump(chain, h);
             touched.start = touched.start.min(self.active.start);
@@ -291,21 +471,30 @@ impl Sweep {
         }
     }
 
+    /// Makes up for what rounding took from the mass alive, or added to it.
+    fn restore(&mut self, mass: f64) {
+        let found = self.alive();
+        if found > 0.0 {
+            let scale = mass / found;
+            self.p[self.active.clone()].iter_mut().for_each(|p| *p *= scale);
+        }
+    }
+
     /// Masses absorbed and alive from the flows; the latter backwards, so that nothing cancels.
     fn add_up(&self, segment: &mut Segment, h: f64) {
-        let mut absorbed = self.absorbed;
+        let mut absorbed = Sum(self.absorbed, 0.0);
         segment.absorbed.clear();
         segment.absorbed.extend(segment.flows.iter().map(|flow| {
-            let before = absorbed;
-            absorbed += flow * h;
+            let before = absorbed.0;
+            absorbed.add(flow * h);
             before
         }));
-        let mut alive = self.alive();
+        let mut alive = Sum(self.alive(), 0.0);
         segment.alive.clear();
-        segment.alive.resize(segment.flows.len(), alive);
+        segment.alive.resize(segment.flows.len(), alive.0);
         for (slot, flow) in segment.alive.iter_mut().zip(&segment.flows).rev().skip(1) {
-            alive += flow * h;
-            *slot = alive;
+            alive.add(flow * h);
+            *slot = alive.0;
         }
     }
 
@@ -315,7 +504,7 @@ impl Sweep {
         let flow = step(chain, h, &self.p, &mut self.next, rows.clone());
         std::mem::swap(&mut self.p, &mut self.next);
         let mut first = rows.start;
-        while first < rows.end && self.p[first] < VANISHED {
+        while first < rows.end && self.p[first] < self.vanished {
             self.p[first] = 0.0;
             first += 1;
         }
@@ -328,7 +517,8 @@ impl Sweep {
 
     /// Drops the last positions as far as they hold next to nothing.
     fn drop_left(&mut self, chain: &Chain<'_>) {
-        let share = if self.precision.relative { self.alive() } else { 1.0 };
+        let share = if self.precision.relative { self.alive() } else { self.started };
+        self.vanished = (VANISHED * share).max(DENORMAL);
         let mut allowed = (self.precision.mass * share).max(EXTINCT);
         while !self.active.is_empty() {
             let cut = (chain.pattern().cut_below[self.active.end] as usize).max(self.active.start);
@@ -341,6 +531,19 @@ impl Sweep {
             self.next[cut..self.active.end].fill(0.0);
             self.active.end = cut;
         }
+    }
+}
+
+/// A sum of many numbers with what rounding left out of it (Kahan, 1965).
+#[derive(Debug, Clone, Copy)]
+struct Sum(f64, f64);
+
+impl Sum {
+    fn add(&mut self, value: f64) {
+        let value = value + self.1;
+        let sum = self.0 + value;
+        self.1 = value - (sum - self.0);
+        self.0 = sum;
     }
 }
 

@@ -177,3 +177,59 @@ fn bad_times_are_named() {
     assert!(distribution.pdf(&[]).unwrap().is_empty());
     assert_eq!(distribution.pdf(&[0.0, 0.0]).unwrap(), [1.0, 1.0]);
 }
+
+#[test]
+fn likelihoods_and_hazards_keep_their_digits_however_little_is_left() {
+    // The sum of exponential times of the rates 1 and 2: f(t) = 2(e^−t − e^−2t).
+    let edges = [(1, 2, [1.0, 0.0]), (2, 3, [0.0, 1.0])];
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=3 {
+        builder.add_vertex(&[state]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for (from, to, rate) in edges {
+        builder.add_edge(from, to, Rate::Coefficients(&rate)).unwrap();
+    }
+    let plan = plan(&builder.finish());
+    let distribution = plan.distribution(&[1.0, 2.0]).unwrap();
+    for t in [250.0, 300.0, 350.0, 400.0, 500.0, 560.0_f64] {
+        let (value, gradient) = plan.likelihood(&[t]).unwrap().value_and_gradient(&[1.0, 2.0]).unwrap();
+        assert!((value - (2.0_f64.ln() - t)).abs() < 1e-10, "{t}: {value}");
+        // Of ln(ab/(b − a)) − at.
+        assert!(
+            (gradient[0] - (2.0 - t)).abs() < 1e-8 && (gradient[1] + 0.5).abs() < 1e-8,
+            "{t}: {gradient:?}"
+        );
+        let survival = distribution.survival(&[t]).unwrap()[0];
+        assert!((survival / (2.0 * (-t).exp()) - 1.0).abs() < 1e-11, "{t}: {survival:e}");
+        assert!((distribution.hazard(&[t]).unwrap()[0] - 1.0).abs() < 1e-11, "{t}");
+    }
+}
+
+#[test]
+fn densities_go_on_falling_when_everything_is_gone() {
+    let plan = plan(&erlang(1));
+    let distribution = plan.distribution(&[1.0]).unwrap();
+    let pdf = distribution.pdf(&[50.0, 100.0, 1000.0]).unwrap();
+    assert!(pdf.windows(2).all(|pair| pair[1] < pair[0]) && pdf[2] < 1e-40, "{pdf:?}");
+}
+
+#[test]
+fn variances_beyond_floating_point_numbers_are_refused() {
+    let plan = plan(&erlang(1));
+    for rate in [1e-300, 1e300] {
+        let refused = plan.distribution(&[rate]).unwrap().variance();
+        assert_eq!(refused, Err(DistributionError::MomentRange { order: 2 }));
+    }
+    // phasic reads beyond the end of an empty reward vector.
+    let distribution = plan.distribution(&[2.0]).unwrap();
+    let covariance = distribution.covariance(&[], &[0.0, 3.0, 0.0]).unwrap();
+    assert!((covariance - 0.75).abs() < 1e-15, "{covariance}");
+}
+
+#[test]
+fn the_variance_of_a_time_long_after_zero_does_not_cancel() {
+    let plan = plan(&erlang(2));
+    let variance = plan.epochs(&[1e9], &[[0.0], [1.0]]).unwrap().variance().unwrap();
+    assert!((variance - 2.0).abs() < 1e-12, "{variance}");
+}

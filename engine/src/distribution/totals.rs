@@ -17,9 +17,14 @@ impl<'p> Distribution<'p> {
     /// Variance of the time to absorption, given that the process starts.
     ///
     /// # Errors
-    /// As [`expectation`](Self::expectation).
+    /// As [`expectation`](Self::expectation), and [`DistributionError::MomentRange`] when it is beyond f64: too large, or so
+    /// small that it would be 0.
     pub fn variance(&self) -> Result<f64, DistributionError> {
-        Ok(self.at()?.variance())
+        let (mean, variance) = (self.at()?.expectation(), self.at()?.variance());
+        if variance.is_finite() && (variance > 0.0 || mean == 0.0) {
+            return Ok(variance);
+        }
+        Err(DistributionError::MomentRange { order: 2 })
     }
 
     /// The first `count` raw moments of the time to absorption, given that the process starts: `k! α (−S)⁻ᵏ 1 / Σα`.
@@ -50,12 +55,15 @@ impl<'p> Distribution<'p> {
         Ok(self.at()?.rewarded(rewards)?)
     }
 
-    /// Covariance of two total rewards.
+    /// Covariance of two total rewards. An empty vector is one of ones, so that its total is the time.
     ///
     /// # Errors
     /// As [`reward_moments`](Self::reward_moments).
     pub fn covariance(&self, first: &[f64], second: &[f64]) -> Result<f64, DistributionError> {
         let at = self.at()?;
+        let ones = vec![1.0; at.vertex_count() as usize];
+        let [first, second] =
+            [first, second].map(|rewards| if rewards.is_empty() { &ones[..] } else { rewards });
         Ok(at.rewarded(first)?.covariance(&at.rewarded(second)?))
     }
 

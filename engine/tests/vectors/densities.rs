@@ -2,7 +2,7 @@
 //! the numerics specification, section 7, and exactly, within what its steps err.
 
 use super::recorded::{Run, Vector, all, number, numbers};
-use phasic_engine::distribution::{Start, StepScheme};
+use phasic_engine::distribution::{Curve, Start, StepScheme};
 use phasic_engine::graph::{Graph, GraphBuilder, Rate, START};
 use phasic_engine::plan::{Limits, Plan};
 use serde_json::Value;
@@ -38,7 +38,7 @@ fn fixed_steps_give_the_recorded_densities_and_distribution_functions() {
             if let Some(used) = recorded.get("granularity_used") {
                 assert_eq!(scheme.granularity(), used.as_u64().unwrap(), "{name}");
             }
-            let (pdf, cdf) = scheme.both(&numbers(&recorded["t"])).unwrap();
+            let Curve { pdf, cdf, .. } = scheme.curve(&numbers(&recorded["t"])).unwrap();
             all_close(&name, &pdf, &recorded["pdf"]);
             if let Some(recorded) = recorded.get("cdf") {
                 all_close(&name, &cdf, recorded);

@@ -175,7 +175,10 @@ pub struct Gradients {
     /// Of the density: a row for each time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pdf: Option<Vec<Vec<Real>>>,
-    /// Of the distribution function: a row for each time.
+    /// Of the probability of a number of jumps: a row for each number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pmf: Option<Vec<Vec<Real>>>,
+    /// Of the distribution function: a row for each time, or number of jumps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cdf: Option<Vec<Vec<Real>>>,
     /// Of the log-likelihood.

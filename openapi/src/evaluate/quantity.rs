@@ -50,9 +50,9 @@ pub enum Quantity {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Observations {
-    /// Times of absorption.
+    /// Times of absorption; in discrete time, numbers of jumps.
     pub observed: Vec<f64>,
-    /// Times at which the process was last seen alive.
+    /// Times at which the process was last seen alive; in discrete time, numbers of jumps.
     pub censored: Vec<f64>,
 }
 
@@ -88,6 +88,7 @@ impl Quantity {
                 | Self::Covariance
                 | Self::Moments(_)
                 | Self::Pdf(_)
+                | Self::Pmf(_)
                 | Self::Cdf(_)
                 | Self::LogLikelihood(_)
         )

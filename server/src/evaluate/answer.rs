@@ -8,7 +8,7 @@ use std::ops::Range;
 use ndarray::ArrayView2;
 use phasic_engine::distribution::{Distribution, DistributionError, JumpDistribution, Start};
 use phasic_engine::plan::{At, EvaluationError, Plan, Rewarded};
-use phasic_hub_api::{EvaluateResult, Gradients, Quantity, Real, StartChoice, Values};
+use phasic_hub_api::{EvaluateResult, Gradients, Observations, Quantity, Real, StartChoice, Values};
 use rayon::prelude::*;
 
 use super::Question;
@@ -116,18 +116,14 @@ impl<'a> Asked<'a> {
                     values.moments = Some(jump_moments(self.plan, question, theta, *count as usize)?);
                 }
             } else if let Quantity::LogLikelihood(data) = quantity {
-                let likelihood = self.plan.censored_likelihood(&data.observed, &data.censored)?;
-                let likelihood = likelihood.start(start(question)).with_jump_limit(question.jump_limit);
+                let (value, slope) = log_likelihood(self.plan, question, data, theta)?;
+                values.log_likelihood = Some(Real(value));
                 if let Some(gradients) = &mut gradients {
-                    let (value, slope) = likelihood.value_and_gradient(theta)?;
-                    values.log_likelihood = Some(Real(value));
-                    gradients.log_likelihood = Some(list(&slope));
-                } else {
-                    values.log_likelihood = Some(Real(likelihood.value(theta)?));
+                    gradients.log_likelihood = slope.as_deref().map(list);
                 }
             } else if self.plan.is_discrete() {
                 let jumps = self.plan.jumps(theta)?.with_jump_limit(question.jump_limit);
-                of_jumps(&jumps, quantity, &mut values)?;
+                of_jumps(&jumps, quantity, &mut values, gradients.as_mut())?;
             } else {
                 let distribution = self.distribution(theta)?;
                 of_times(distribution, quantity, &mut values, gradients.as_mut())?;
@@ -232,6 +228,30 @@ fn jump_moments(
     Ok(list(&moments))
 }
 
+/// A log-likelihood, with its gradient if that is wanted.
+fn log_likelihood(
+    plan: &Plan,
+    question: &Question,
+    data: &Observations,
+    theta: &[f64],
+) -> Result<(f64, Option<Vec<f64>>), DistributionError> {
+    let with_slope = |(value, slope)| (value, Some(slope));
+    if plan.is_discrete() {
+        let likelihood = plan.jump_likelihood(&whole(&data.observed), &whole(&data.censored))?;
+        let likelihood = likelihood.with_jump_limit(question.jump_limit);
+        return match question.gradients {
+            true => likelihood.value_and_gradient(theta).map(with_slope),
+            false => likelihood.value(theta).map(|value| (value, None)),
+        };
+    }
+    let likelihood = plan.censored_likelihood(&data.observed, &data.censored)?;
+    let likelihood = likelihood.start(start(question)).with_jump_limit(question.jump_limit);
+    match question.gradients {
+        true => likelihood.value_and_gradient(theta).map(with_slope),
+        false => likelihood.value(theta).map(|value| (value, None)),
+    }
+}
+
 fn of_times(
     distribution: &Distribution<'_>,
     quantity: &Quantity,
@@ -265,20 +285,31 @@ fn of_times(
     Ok(())
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a question about numbers of jumps has whole numbers below 2^53 only"
-)]
+/// Numbers that were checked to be whole and below 2^53.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "they were checked")]
+fn whole(numbers: &[f64]) -> Vec<u64> {
+    numbers.iter().map(|&number| number as u64).collect()
+}
+
 fn of_jumps(
     jumps: &JumpDistribution<'_>,
     quantity: &Quantity,
     values: &mut Values,
+    gradients: Option<&mut Gradients>,
 ) -> Result<(), DistributionError> {
-    let whole = |at: &[f64]| at.iter().map(|&at| at as u64).collect::<Vec<_>>();
     match quantity {
-        Quantity::Pmf(at) => values.pmf = Some(list(&jumps.pmf(at)?)),
-        Quantity::Cdf(at) => values.cdf = Some(list(&jumps.cdf(&whole(at))?)),
+        Quantity::Pmf(at) => {
+            values.pmf = Some(list(&jumps.pmf(at)?));
+            if let Some(gradients) = gradients {
+                gradients.pmf = Some(rows(&jumps.pmf_gradient(at)?.1));
+            }
+        }
+        Quantity::Cdf(at) => {
+            values.cdf = Some(list(&jumps.cdf(&whole(at))?));
+            if let Some(gradients) = gradients {
+                gradients.cdf = Some(rows(&jumps.cdf_gradient(&whole(at))?.1));
+            }
+        }
         Quantity::Survival(at) => values.survival = Some(list(&jumps.survival(&whole(at))?)),
         Quantity::Quantile(of) => {
             let found = jumps.quantile(of)?;

@@ -221,7 +221,8 @@ fn length(quantity: &Quantity, vertices: u64) -> u64 {
 fn sweeps(quantity: &Quantity, gradients: bool) -> u64 {
     match quantity {
         // A forward sweep, and a reverse one for each time.
-        Quantity::Pdf(times) | Quantity::Cdf(times) if gradients => 2 + 2 * times.len() as u64,
+        Quantity::Pdf(times) | Quantity::Cdf(times) if gradients => 2 + 3 * times.len() as u64,
+        Quantity::Pmf(jumps) if gradients => 2 + 3 * jumps.len() as u64,
         Quantity::LogLikelihood(_) => 1 + if gradients { 4 } else { 0 },
         Quantity::Pdf(_)
         | Quantity::Pmf(_)
@@ -288,17 +289,14 @@ fn check_quantity(
         }
         _ => {}
     }
-    check_time(quantity, gradients, model)
+    check_time(quantity, model)
 }
 
 /// Whether a quantity belongs to the model's kind of time.
-fn check_time(quantity: &Quantity, gradients: bool, model: &GraphIdentity) -> Result<(), QuestionError> {
+fn check_time(quantity: &Quantity, model: &GraphIdentity) -> Result<(), QuestionError> {
     let key = quantity.key();
     let (continuous_only, discrete_only) = match quantity {
-        Quantity::Pdf(_) | Quantity::Hazard(_) | Quantity::Laplace(_) | Quantity::LogLikelihood(_) => {
-            (true, false)
-        }
-        Quantity::Cdf(_) => (gradients, false),
+        Quantity::Pdf(_) | Quantity::Hazard(_) | Quantity::Laplace(_) => (true, false),
         Quantity::Pmf(_) => (false, true),
         _ => (false, false),
     };
@@ -311,13 +309,16 @@ fn check_time(quantity: &Quantity, gradients: bool, model: &GraphIdentity) -> Re
             "the model is in continuous time, where there is no {key}; ask for pdf"
         )));
     }
-    if model.discrete
-        && let Quantity::Cdf(at)
+    let numbers: Vec<f64> = match quantity {
+        Quantity::Cdf(at)
         | Quantity::Survival(at)
         | Quantity::StopProbability(at)
-        | Quantity::VisitingTimes(at) = quantity
-        && let Some(wrong) = at.iter().find(|at| !(0.0..9e15).contains(*at) || at.fract() != 0.0)
-    {
+        | Quantity::VisitingTimes(at) => at.clone(),
+        Quantity::LogLikelihood(data) => [&data.observed[..], &data.censored].concat(),
+        _ => Vec::new(),
+    };
+    let wrong = numbers.iter().find(|at| !(0.0..9e15).contains(*at) || at.fract() != 0.0);
+    if let Some(wrong) = wrong.filter(|_| model.discrete) {
         return Err(invalid(format!("{key} takes whole numbers of jumps in discrete time, not {wrong}")));
     }
     Ok(())

@@ -139,9 +139,32 @@ async fn moments_in_discrete_time_are_those_of_the_number_of_jumps() {
     assert_eq!(values.moments, Some(vec![Real(2.0), Real(6.0)]));
     assert_eq!(values.pmf, Some(vec![Real(0.5), Real(0.25)]));
     assert_eq!((values.cdf, values.quantile), (Some(vec![Real(0.75)]), Some(vec![Real(2.0)])));
-    for wrong in [json!([{"pdf": [1.0]}]), json!([{"cdf": [0.5]}]), json!([{"hazard": [1.0]}])] {
+    let half = json!([{"log_likelihood": {"observed": [0.5]}}]);
+    for wrong in [json!([{"pdf": [1.0]}]), json!([{"cdf": [0.5]}]), json!([{"hazard": [1.0]}]), half] {
         let request = json!({"model": coin, "quantities": wrong});
         assert!(matches!(ask(request).await, Err(QuestionError::Invalid(_))), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn gradients_in_discrete_time_are_those_of_a_geometric_number() {
+    // Until heads, with probability p = θ₁/(θ₀ + θ₁): at (3, 1), dp/dθ is (−1, 3)/16.
+    let coin = json!({"document": {"was_dph": true, "parameterized": true, "param_length": 2, "state_length": 1,
+        "vertices": [[0], [1], [2], [3]],
+        "edges": [[0, 1, [], 1.0], [1, 3, [0, 1]], [1, 2, [1, 0]], [2, 3, [0, 1]], [2, 1, [1, 0]]]}});
+    let request = json!({"model": coin, "theta": [3.0, 1.0], "gradients": true,
+        "quantities": [{"pmf": [2]}, {"cdf": [2]}, {"log_likelihood": {"observed": [1], "censored": [2]}}]});
+    let result = ask(request).await.unwrap().remove(0);
+    let found = result.values.unwrap().log_likelihood.unwrap().0;
+    assert!((found - (0.25_f64.ln() + (0.75_f64 * 0.75).ln())).abs() < 1e-14);
+    let gradients = result.gradients.unwrap();
+    let p = 0.25;
+    for (slopes, of_p) in [
+        (&gradients.pmf.unwrap()[0], 1.0 - 2.0 * p),
+        (&gradients.cdf.unwrap()[0], 2.0 * (1.0 - p)),
+        (&gradients.log_likelihood.unwrap(), 1.0 / p - 2.0 / (1.0 - p)),
+    ] {
+        assert!((slopes[0].0 + of_p / 16.0).abs() < 1e-14 && (slopes[1].0 - 3.0 * of_p / 16.0).abs() < 1e-14);
     }
 }
 

@@ -161,7 +161,7 @@ impl Quantity {
             | Self::Covariance
             | Self::LogLikelihood(_) => true,
             Self::Function(function, _) => {
-                matches!(function, Function::Pdf | Function::Cdf | Function::Survival)
+                matches!(function, Function::Pdf | Function::Pmf | Function::Cdf | Function::Survival)
             }
             _ => false,
         }

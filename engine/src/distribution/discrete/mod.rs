@@ -3,7 +3,10 @@
 //! Everything follows from rows of probabilities applied jump by jump, or from the plan's elimination. phasic's scheme of
 //! steps is exact in discrete time, so there is no second mode here (numerics specification, section 3).
 
+mod gradient;
+mod likelihood;
 mod moments;
+mod reverse;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -16,6 +19,8 @@ use super::chain::Chain;
 use super::{DistributionError, Start};
 use crate::plan::{At, Plan};
 use walk::Walk;
+
+pub use likelihood::JumpLikelihood;
 
 /// Jumps that a question may take by default: minutes for a graph of a thousand edges.
 const JUMP_LIMIT: u64 = 100_000_000;
@@ -129,7 +134,8 @@ impl<'p> JumpDistribution<'p> {
 
     /// The smallest number of jumps `j` with `F(j) ≥ q`, for each `q` in `[0, 1]`; `u64::MAX` for `q = 1` where there is none.
     ///
-    /// Above the median, `F(j) ≥ q` is judged by the survival function.
+    /// Above the median, `F(j) ≥ q` is judged by the survival function. What lies within 1e-12 of `q` (of `1 − q`, above the
+    /// median) counts as reached, so that rounding does not decide.
     ///
     /// # Errors
     /// [`DistributionError::Probability`] for a `q` outside `[0, 1]`, [`DistributionError::JumpLimit`] when a quantile lies
@@ -147,7 +153,12 @@ impl<'p> JumpDistribution<'p> {
             let q = probabilities[place];
             let passed = |walk: &Walk<'_, '_>| {
                 let known = walk.known();
-                if q > 0.5 { known.survival <= 1.0 - q } else { known.cdf >= q }
+                let slack = 1e-12;
+                if q > 0.5 {
+                    known.survival <= (1.0 - q) * (1.0 + slack)
+                } else {
+                    known.cdf >= q * (1.0 - slack)
+                }
             };
             while !passed(&walk) {
                 if q == 1.0 && walk.jumps > self.chain.len() as u64 {

@@ -92,6 +92,19 @@ fn quantiles_are_the_first_numbers_that_reach_them() {
 use crate::graph::START;
 
 #[test]
+fn rounding_does_not_decide_a_quantile() {
+    // Uniform on 1, …, 10.
+    let entries = (0..9).map(|at| (at, at + 1, 1.0 - 1.0 / (10 - at) as f64));
+    let transient = SparseMatrix::from_entries(10, 10, entries.collect::<Vec<_>>()).unwrap();
+    let mut initial = vec![0.0; 10];
+    initial[0] = 1.0;
+    let uniform = graph_from_matrices(&initial, &transient, &MatrixOptions::default().discrete()).unwrap();
+    let plan = plan(&uniform);
+    let tenths: Vec<f64> = (1..=9).map(|k| f64::from(k) / 10.0).collect();
+    assert_eq!(plan.jumps(&[1.0]).unwrap().quantile(&tenths).unwrap(), (1..=9).collect::<Vec<u64>>());
+}
+
+#[test]
 fn questions_that_have_no_answer_are_refused() {
     let graph = negative_binomial(2, 0.5);
     let plan_ = plan(&graph);

@@ -4,6 +4,7 @@ use super::JumpProbability;
 use crate::distribution::chain::Chain;
 
 /// Where the process is after some jumps.
+#[derive(Debug, Clone)]
 pub(super) struct Walk<'c, 'p> {
     chain: &'c Chain<'p>,
     stays: &'c [f64],
@@ -30,6 +31,11 @@ impl<'c, 'p> Walk<'c, 'p> {
 
     pub(super) fn state(&self) -> &[f64] {
         &self.state
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn is_over(&self) -> bool {
+        self.alive == 0.0
     }
 
     pub(super) fn known(&self) -> JumpProbability {

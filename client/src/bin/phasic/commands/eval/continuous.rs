@@ -2,7 +2,7 @@
 
 use phasic_engine::distribution::{Distribution, Likelihood};
 
-use super::law::{Found, Law, Treatment, joint, unanswered};
+use super::law::{Found, Law, Treatment, joint, table, unanswered};
 use super::model::Subject;
 use super::no_number::NoNumber;
 use crate::points::Observations;
@@ -100,8 +100,7 @@ impl Law for Times<'_> {
                     Function::Survival => (-1.0, self.law.cdf_gradient(points)?),
                     other => return Err(unanswered(other.key())),
                 };
-                let rows = gradients.rows().into_iter();
-                Found::Table(rows.map(|row| row.iter().map(|slope| sign * slope).collect()).collect())
+                table(gradients.rows(), sign)
             }
             Quantity::LogLikelihood(observations) => {
                 let likelihood = self.likelihood(observations)?;

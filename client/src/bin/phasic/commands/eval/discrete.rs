@@ -1,8 +1,8 @@
 //! Discrete time: numbers of jumps.
 
-use phasic_engine::distribution::{JumpDistribution, JumpProbability};
+use phasic_engine::distribution::{JumpDistribution, JumpLikelihood, JumpProbability};
 
-use super::law::{Found, Law, joint, unanswered};
+use super::law::{Found, Law, joint, table, unanswered};
 use super::model::Subject;
 use super::no_number::NoNumber;
 use crate::points::Observations;
@@ -20,6 +20,11 @@ impl<'a> Jumps<'a> {
         let law = subject.plan()?.jumps(&subject.theta())?;
         let ones = vec![1.0; subject.model.graph.vertex_count() as usize];
         Ok(Self { subject, law, ones })
+    }
+
+    fn likelihood(&self, observations: &Observations) -> Result<JumpLikelihood<'a>, NoNumber> {
+        let (seen, alive) = (whole(&observations.seen), whole(&observations.alive));
+        Ok(self.subject.plan()?.jump_likelihood(&seen, &alive)?)
     }
 
     fn first<'r>(&'r self, rewards: &[&'r [f64]]) -> &'r [f64] {
@@ -73,20 +78,31 @@ impl Law for Jumps<'_> {
     }
 
     fn log_likelihood(&self, observations: &Observations) -> Result<f64, NoNumber> {
-        let seen = self.law.pmf(&whole(&observations.seen))?;
-        let alive = self.law.survival(&whole(&observations.alive))?;
-        Ok(seen.iter().chain(&alive).map(|probability| probability.ln()).sum())
+        Ok(self.likelihood(observations)?.value(&self.subject.theta())?)
     }
 
     fn gradient(&self, quantity: &Quantity, rewards: &[&[f64]]) -> Result<Found, NoNumber> {
-        let total = self.law.rewarded(self.first(rewards))?;
+        let total = || self.law.rewarded(self.first(rewards));
         Ok(match quantity {
-            Quantity::Expectation => Found::Many(total.expectation_gradient()),
-            Quantity::Moments(1) => Found::Table(vec![total.expectation_gradient()]),
-            Quantity::Variance => Found::Many(total.variance_gradient()),
+            Quantity::Expectation => Found::Many(total()?.expectation_gradient()),
+            Quantity::Moments(1) => Found::Table(vec![total()?.expectation_gradient()]),
+            Quantity::Variance => Found::Many(total()?.variance_gradient()),
             Quantity::Covariance => {
                 let second = self.law.rewarded(rewards.get(1).copied().unwrap_or(&self.ones))?;
-                Found::Many(total.covariance_gradient(&second))
+                Found::Many(total()?.covariance_gradient(&second))
+            }
+            Quantity::Function(function, points) => {
+                let jumps = whole(points);
+                let (sign, (_, gradients)) = match function {
+                    Function::Pdf | Function::Pmf => (1.0, self.law.pmf_gradient(&jumps)?),
+                    Function::Cdf => (1.0, self.law.cdf_gradient(&jumps)?),
+                    Function::Survival => (-1.0, self.law.cdf_gradient(&jumps)?),
+                    other => return Err(unanswered(other.key())),
+                };
+                table(gradients.rows(), sign)
+            }
+            Quantity::LogLikelihood(observations) => {
+                Found::Many(self.likelihood(observations)?.value_and_gradient(&self.subject.theta())?.1)
             }
             other => return Err(unanswered(other.key())),
         })

@@ -2,7 +2,7 @@
 
 use phasic_engine::distribution::Epochs;
 
-use super::law::{Found, Law, Treatment, unanswered};
+use super::law::{Found, Law, Treatment, table, unanswered};
 use super::model::Subject;
 use super::no_number::NoNumber;
 use crate::points::Observations;
@@ -30,7 +30,13 @@ impl<'a> Changing<'a> {
                 | Quantity::Moments(_)
                 | Quantity::Function(Function::Pdf | Function::Cdf | Function::Survival, _)
                 | Quantity::States(States::StopProbability, _)
+                | Quantity::LogLikelihood(_)
         )
+    }
+
+    /// Whether there is a gradient of it then.
+    pub(super) fn has_gradient(quantity: &Quantity) -> bool {
+        matches!(quantity, Quantity::Function(..) | Quantity::LogLikelihood(_))
     }
 }
 
@@ -38,21 +44,17 @@ impl Law for Changing<'_> {
     fn total(&self, quantity: &Quantity, _: &[&[f64]]) -> Result<Found, NoNumber> {
         Ok(match quantity {
             Quantity::Expectation => Found::One(self.law.expectation()?),
-            Quantity::Variance => {
-                let moments = self.law.moments(2)?;
-                Found::One(moments[1] - moments[0] * moments[0])
-            }
+            Quantity::Variance => Found::One(self.law.variance()?),
             Quantity::Moments(count) => Found::Many(self.law.moments(*count as usize)?),
             other => return Err(unanswered(other.key())),
         })
     }
 
     fn function(&self, function: Function, points: &[f64]) -> Result<Vec<f64>, NoNumber> {
-        let curve = self.law.curve(points)?;
         Ok(match function {
-            Function::Pdf => curve.pdf,
-            Function::Cdf => curve.cdf,
-            Function::Survival => curve.survival,
+            Function::Pdf => self.law.pdf(points)?,
+            Function::Cdf => self.law.cdf(points)?,
+            Function::Survival => self.law.survival(points)?,
             other => return Err(unanswered(other.key())),
         })
     }
@@ -65,11 +67,25 @@ impl Law for Changing<'_> {
         Ok(rows.rows().into_iter().map(|row| row.to_vec()).collect())
     }
 
-    fn log_likelihood(&self, _: &Observations) -> Result<f64, NoNumber> {
-        Err(unanswered("loglik"))
+    fn log_likelihood(&self, observations: &Observations) -> Result<f64, NoNumber> {
+        Ok(self.law.log_likelihood(&observations.seen, &observations.alive)?)
     }
 
+    /// With respect to the parameters of all epochs, one epoch after the other.
     fn gradient(&self, quantity: &Quantity, _: &[&[f64]]) -> Result<Found, NoNumber> {
-        Err(unanswered(quantity.key()))
+        let (sign, (_, gradients)) = match quantity {
+            Quantity::Function(Function::Pdf, points) => (1.0, self.law.pdf_gradient(points)?),
+            Quantity::Function(Function::Cdf, points) => (1.0, self.law.cdf_gradient(points)?),
+            Quantity::Function(Function::Survival, points) => (-1.0, self.law.cdf_gradient(points)?),
+            Quantity::LogLikelihood(observations) => {
+                let (seen, alive) = (&observations.seen, &observations.alive);
+                let (_, gradient) = self.law.log_likelihood_gradient(seen, alive)?;
+                return Ok(Found::Many(gradient.into_iter().collect()));
+            }
+            other => return Err(unanswered(other.key())),
+        };
+        let by_time: Vec<Vec<f64>> =
+            gradients.outer_iter().map(|slopes| slopes.iter().copied().collect()).collect();
+        Ok(table(by_time.iter(), sign))
     }
 }

@@ -76,10 +76,10 @@ impl Law for Phasic<'_> {
         Ok(match function {
             Function::Pdf => self.steps()?.pdf(points)?,
             Function::Cdf => self.steps()?.cdf(points)?,
-            Function::Survival => self.steps()?.cdf(points)?.into_iter().map(|below| 1.0 - below).collect(),
+            Function::Survival => self.steps()?.curve(points)?.survival,
             Function::Hazard => {
-                let (density, below) = self.steps()?.both(points)?;
-                density.into_iter().zip(below).map(|(density, below)| density / (1.0 - below)).collect()
+                let curve = self.steps()?.curve(points)?;
+                curve.pdf.iter().zip(&curve.survival).map(|(density, alive)| density / alive).collect()
             }
             Function::Quantile | Function::Laplace | Function::Pmf => {
                 Times::new(self.subject, self.treatment)?.function(function, points)?

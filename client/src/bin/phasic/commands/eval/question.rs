@@ -37,8 +37,8 @@ impl Question {
             }
             if gradients && !quantity.has_gradient() {
                 return Err(Failure::input(format!(
-                    "--grad gives gradients of expectation, variance, moments, covariance, pdf, cdf, survival and \
-                     loglik, but none of {quantity}"
+                    "--grad gives gradients of expectation, variance, moments, covariance, pdf, pmf, cdf, survival \
+                     and loglik, but none of {quantity}"
                 )));
             }
             check_rewards(quantity, rewards.len(), gradients)?;
@@ -83,9 +83,8 @@ impl Question {
         if let Quantity::Function(Function::Laplace, _) = quantity {
             return refuse(", and has no Laplace transform here".to_owned());
         }
-        let has_gradient = quantity.is_total() && !matches!(quantity, Quantity::Moments(2..));
-        if self.gradients && !has_gradient {
-            return refuse(", where --grad knows expectation, variance and covariance".to_owned());
+        if self.gradients && matches!(quantity, Quantity::Moments(2..)) {
+            return refuse(", where --grad knows no moments beyond the first and the variance".to_owned());
         }
         let counts = match quantity {
             Quantity::Function(function, points) if function.is_of_time() => &points[..],
@@ -139,12 +138,20 @@ impl Question {
         if graph.was_dph() {
             return refuse("is for models in continuous time; this one is in discrete time");
         }
-        if !self.rewards.is_empty() || self.gradients {
-            return refuse("goes with neither --rewards nor --grad");
+        if !self.rewards.is_empty() {
+            return refuse("does not go with --rewards");
         }
         if let Some(quantity) = self.quantities.iter().find(|quantity| !Changing::answers(quantity)) {
             return refuse(&format!(
-                "goes with expectation, variance, moments, pdf, cdf, survival and stop-probability, not with {quantity}"
+                "goes with expectation, variance, moments, pdf, cdf, survival, stop-probability and loglik, not with \
+                 {quantity}"
+            ));
+        }
+        if let Some(quantity) =
+            self.quantities.iter().find(|quantity| self.gradients && !Changing::has_gradient(quantity))
+        {
+            return refuse(&format!(
+                "goes with --grad for pdf, cdf, survival and loglik, but not for {quantity}"
             ));
         }
         let mut before = 0.0;

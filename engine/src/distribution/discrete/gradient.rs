@@ -1,0 +1,46 @@
+//! Gradients of probabilities of numbers of jumps with respect to θ.
+
+use ndarray::Array2;
+
+use super::reverse::Functional;
+use super::{JumpDistribution, JumpProbability};
+use crate::distribution::DistributionError;
+
+impl JumpDistribution<'_> {
+    /// Probabilities of numbers of jumps and their gradients with respect to θ: a row for each number.
+    ///
+    /// Two passes over the jumps and one back for each number, `O(E)` a jump; states are kept for twice the square root of
+    /// the number of jumps. Weights are divided by their sums, so a parameter that all edges of a vertex share has no part
+    /// in the slope. NaN where the process can reach a vertex that has no weight at θ: numbers jump there.
+    ///
+    /// # Errors
+    /// As [`pmf`](Self::pmf).
+    pub fn pmf_gradient(&self, jumps: &[u64]) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
+        self.gradients(jumps, 0, |known| known.pmf)
+    }
+
+    /// Distribution functions of numbers of jumps and their gradients with respect to θ: a row for each number.
+    ///
+    /// # Errors
+    /// As [`pmf_gradient`](Self::pmf_gradient).
+    pub fn cdf_gradient(&self, jumps: &[u64]) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
+        self.gradients(jumps, 1, |known| known.cdf)
+    }
+
+    fn gradients(
+        &self,
+        jumps: &[u64],
+        which: usize,
+        value: impl Fn(JumpProbability) -> f64,
+    ) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
+        let values = self.probabilities(jumps)?.into_iter().map(value).collect();
+        let mut gradients = Array2::zeros((jumps.len(), self.chain.plan().param_length()));
+        let mut coefficients = [0.0; 3];
+        coefficients[which] = 1.0;
+        for (mut row, &jumps) in gradients.rows_mut().into_iter().zip(jumps) {
+            let functional = Functional { jumps: vec![jumps], coefficients: vec![coefficients] };
+            row.iter_mut().zip(functional.gradient(self)).for_each(|(slot, slope)| *slot = slope);
+        }
+        Ok((values, gradients))
+    }
+}

@@ -1,0 +1,138 @@
+//! Likelihoods of observed numbers of jumps, as functions of θ.
+
+use ndarray::{Array2, ArrayView2};
+
+use super::reverse::Functional;
+use super::{JUMP_LIMIT, JumpDistribution};
+use crate::distribution::DistributionError;
+use crate::distribution::likelihood::batch;
+use crate::plan::Plan;
+
+/// The log-likelihood of independent observations of the number of jumps to absorption, as a function of θ.
+///
+/// An absorption seen with jump `j` counts with the logarithm of its probability, `j` after which the process was still
+/// alive (right-censored) with `ln P(N > j)`. Where a probability is 0 the log-likelihood is `−∞`, its gradient not a number;
+/// that is no error, so that a sampler can move on.
+///
+/// ```
+/// use phasic_engine::graph::{GraphBuilder, Rate, START};
+/// use phasic_engine::plan::{Limits, Plan};
+///
+/// // Until heads, with probability θ₂/(θ₁ + θ₂).
+/// let mut builder = GraphBuilder::new(1)?;
+/// let (toss, tails, heads) = (builder.add_vertex(&[1])?, builder.add_vertex(&[2])?, builder.add_vertex(&[0])?);
+/// builder.set_was_dph(true);
+/// builder.add_edge(START, toss, Rate::Scalar(1.0))?;
+/// builder.add_edge(toss, tails, Rate::Coefficients(&[1.0, 0.0]))?;
+/// builder.add_edge(toss, heads, Rate::Coefficients(&[0.0, 1.0]))?;
+/// builder.add_edge(tails, toss, Rate::Coefficients(&[1.0, 1.0]))?;
+/// let plan = Plan::analyze(&builder.finish(), &Limits::default())?;
+///
+/// // One, then three jumps: p · (1 − p)p.
+/// let likelihood = plan.jump_likelihood(&[1, 3], &[])?;
+/// let (value, gradient) = likelihood.value_and_gradient(&[0.75, 0.25])?;
+/// assert!((value - (0.25_f64.powi(2) * 0.75).ln()).abs() < 1e-14);
+/// let slope_of_p = 2.0 / 0.25 - 1.0 / 0.75;
+/// assert!((gradient[1] - 0.75 * slope_of_p).abs() < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct JumpLikelihood<'p> {
+    plan: &'p Plan,
+    /// Numbers, ascending and distinct: how often seen, and how often censored.
+    jumps: Vec<u64>,
+    counts: Vec<[f64; 2]>,
+    jump_limit: u64,
+}
+
+impl Plan {
+    /// The likelihood of observed numbers of jumps to absorption, and of numbers after which a process was last seen alive.
+    ///
+    /// # Errors
+    /// [`DistributionError::NoObservations`], [`DistributionError::ContinuousTime`].
+    pub fn jump_likelihood(
+        &self,
+        observed: &[u64],
+        censored: &[u64],
+    ) -> Result<JumpLikelihood<'_>, DistributionError> {
+        if !self.is_discrete() {
+            return Err(DistributionError::ContinuousTime);
+        }
+        let kinds = observed.iter().map(|&jumps| (jumps, 0)).chain(censored.iter().map(|&jumps| (jumps, 1)));
+        let mut all: Vec<(u64, usize)> = kinds.collect();
+        if all.is_empty() {
+            return Err(DistributionError::NoObservations);
+        }
+        all.sort_unstable();
+        let (mut jumps, mut counts) = (Vec::new(), Vec::<[f64; 2]>::new());
+        for (number, kind) in all {
+            if jumps.last() != Some(&number) {
+                jumps.push(number);
+                counts.push([0.0; 2]);
+            }
+            if let Some(counts) = counts.last_mut() {
+                counts[kind] += 1.0;
+            }
+        }
+        Ok(JumpLikelihood { plan: self, jumps, counts, jump_limit: JUMP_LIMIT })
+    }
+}
+
+impl JumpLikelihood<'_> {
+    /// This likelihood with another bound on the number of jumps that it may go through.
+    #[must_use]
+    pub fn with_jump_limit(mut self, jump_limit: u64) -> Self {
+        self.jump_limit = jump_limit;
+        self
+    }
+
+    /// The log-likelihood at θ. One pass over the jumps, `O(E)` each.
+    ///
+    /// # Errors
+    /// As [`Plan::jumps`] and [`JumpDistribution::pmf`]; a number beyond the limit is counted in ascending order.
+    pub fn value(&self, theta: &[f64]) -> Result<f64, DistributionError> {
+        Ok(self.found(&self.law(theta)?)?.0)
+    }
+
+    /// The log-likelihood at θ and its gradient: three passes over the jumps in all, whatever the number of parameters and
+    /// observations; see [`JumpDistribution::pmf_gradient`].
+    ///
+    /// # Errors
+    /// As [`value`](Self::value).
+    pub fn value_and_gradient(&self, theta: &[f64]) -> Result<(f64, Vec<f64>), DistributionError> {
+        let law = self.law(theta)?;
+        let (value, coefficients) = self.found(&law)?;
+        if value == f64::NEG_INFINITY {
+            return Ok((value, vec![f64::NAN; self.plan.param_length()]));
+        }
+        let functional = Functional { jumps: self.jumps.clone(), coefficients };
+        Ok((value, functional.gradient(&law)))
+    }
+
+    /// Log-likelihoods and gradients at many θ, one a row; on the threads of the current rayon pool.
+    ///
+    /// # Errors
+    /// That of the first θ without a number, as [`value`](Self::value).
+    pub fn batch(&self, thetas: &ArrayView2<'_, f64>) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
+        batch(thetas, self.plan.param_length(), |theta| self.value_and_gradient(theta))
+    }
+
+    fn law(&self, theta: &[f64]) -> Result<JumpDistribution<'_>, DistributionError> {
+        Ok(self.plan.jumps(theta)?.with_jump_limit(self.jump_limit))
+    }
+
+    /// The log-likelihood, and its derivatives with respect to probability, distribution function and survival.
+    fn found(&self, law: &JumpDistribution<'_>) -> Result<(f64, Vec<[f64; 3]>), DistributionError> {
+        let mut sum = 0.0;
+        let share = |count: f64, value: f64| if count > 0.0 { count / value } else { 0.0 };
+        let found = law.probabilities(&self.jumps)?;
+        let coefficients = self.counts.iter().zip(found).map(|(&[seen, alive], known)| {
+            for (count, value) in [(seen, known.pmf), (alive, known.survival)] {
+                sum += if count > 0.0 { count * value.ln() } else { 0.0 };
+            }
+            [share(seen, known.pmf), 0.0, share(alive, known.survival)]
+        });
+        let coefficients = coefficients.collect();
+        Ok((sum, coefficients))
+    }
+}

@@ -1,0 +1,138 @@
+//! Going back over jumps: derivatives of sums of probabilities with respect to every weight at once.
+//!
+//! With `p_k = α Tᵏ`, a sum `Σ_j (a_j pmf(j) + b_j F(j) + c_j P(N > j))` has the adjoint `z_k = c_k 1 + A_{k+1} t + T z_{k+1}`,
+//! where `A_k = a_k + Σ_{j ≥ k} b_j`. The derivative with respect to a probability of `T` from v to w is
+//! `Σ_k p_k(v) z_{k+1}(w)`, with respect to one of `t` it is `Σ_k A_{k+1} p_k(v)`; weights follow through the division of each
+//! row by its sum.
+
+use super::JumpDistribution;
+use super::walk::Walk;
+
+/// Numbers of jumps with coefficients of probability, distribution function and survival, ascending.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Functional {
+    pub(super) jumps: Vec<u64>,
+    pub(super) coefficients: Vec<[f64; 3]>,
+}
+
+/// Slopes with respect to probabilities.
+struct Slopes {
+    edges: Vec<f64>,
+    exits: Vec<f64>,
+    stays: Vec<f64>,
+    /// Whether a position was ever reached.
+    reached: Vec<bool>,
+}
+
+impl Functional {
+    /// The gradient with respect to θ. One pass forward, and one back in which jumps are made again block by block; two
+    /// times the square root of the number of jumps states are kept.
+    pub(super) fn gradient(&self, law: &JumpDistribution<'_>) -> Vec<f64> {
+        let chain = &law.chain;
+        let last = self.jumps.last().copied().unwrap_or(0);
+        let length = last.isqrt().max(1);
+        let mut marks = Vec::new();
+        let mut walk = Walk::new(chain, &law.stays);
+        while walk.jumps < last && !walk.is_over() {
+            marks.push(walk.clone());
+            walk.jump_to((walk.jumps + length).min(last), |_| {});
+        }
+        let mut slopes = Slopes {
+            edges: vec![0.0; chain.rates().len()],
+            exits: vec![0.0; chain.len()],
+            stays: vec![0.0; chain.len()],
+            reached: vec![false; chain.len()],
+        };
+        let mut place = self.jumps.len();
+        // c_k, and A_{k+1} without a_{k+1}, of the state k at hand.
+        let mut later = 0.0;
+        let mut take = |jumps: u64| {
+            let mut found = [0.0; 3];
+            while place > 0 && self.jumps[place - 1] >= jumps {
+                place -= 1;
+                let [a, b, c] = self.coefficients[place];
+                later += b;
+                if self.jumps[place] == jumps {
+                    found[0] += a;
+                    found[2] += c;
+                }
+            }
+            found[1] = later;
+            found
+        };
+        let mut z = vec![0.0; chain.len()];
+        let mut states: Vec<Vec<f64>> = Vec::new();
+        let mut end = walk.jumps;
+        // What was asked beyond the last jump that was made is 0, or all that was absorbed.
+        let [mut flow, below, alive] = take(end);
+        flow += below;
+        z.fill(alive);
+        for mark in marks.iter().rev() {
+            let mut walk = mark.clone();
+            states.clear();
+            states.push(walk.state().to_vec());
+            walk.jump_to(end - 1, |state| states.push(state.to_vec()));
+            if mark.jumps + (states.len() as u64) < end {
+                // All was absorbed on the way.
+                let [a, below, _] = take(mark.jumps + states.len() as u64);
+                flow = a + below;
+            }
+            for (back, state) in states.iter().enumerate().rev() {
+                let [a, below, alive] = take(mark.jumps + back as u64);
+                slopes.back(law, state, flow, alive, &mut z);
+                flow = a + below;
+            }
+            end = mark.jumps;
+        }
+        slopes.pull(law)
+    }
+}
+
+impl Slopes {
+    /// One jump back, from state `p`: `z` after the jump becomes that before it.
+    fn back(&mut self, law: &JumpDistribution<'_>, p: &[f64], flow: f64, alive: f64, z: &mut Vec<f64>) {
+        let chain = &law.chain;
+        let (pattern, rates) = (chain.pattern(), chain.rates());
+        let mut before = vec![0.0; z.len()];
+        for (at, &mass) in p.iter().enumerate() {
+            let range = pattern.out.range(at);
+            let mut sum = alive + flow * chain.exits()[at] + law.stays[at] * z[at];
+            let edges = pattern.out.items[range.clone()].iter().zip(&rates[range.clone()]);
+            for ((&target, rate), slope) in edges.zip(&mut self.edges[range]) {
+                sum += rate * z[target as usize];
+                *slope += mass * z[target as usize];
+            }
+            self.exits[at] += mass * flow;
+            self.stays[at] += mass * z[at];
+            self.reached[at] |= mass > 0.0;
+            before[at] = sum;
+        }
+        *z = before;
+    }
+
+    /// From probabilities to weights, and to θ.
+    ///
+    /// A row `w/Σw` passes on `(g − Σ T g)/Σw`. Where a row has no weight, there is no slope.
+    fn pull(mut self, law: &JumpDistribution<'_>) -> Vec<f64> {
+        let chain = &law.chain;
+        for at in 0..chain.len() {
+            let range = chain.pattern().out.range(at);
+            let rates = &chain.rates()[range.clone()];
+            let mut mean = self.exits[at] * chain.exits()[at] + self.stays[at] * law.stays[at];
+            mean +=
+                self.edges[range.clone()].iter().zip(rates).map(|(slope, rate)| slope * rate).sum::<f64>();
+            let divisor = chain.divisors()[at];
+            let nowhere = if self.reached[at] { f64::NAN } else { 0.0 };
+            let scaled = |slope: &mut f64| {
+                *slope = if divisor > 0.0 { (*slope - mean) / divisor } else { nowhere };
+            };
+            self.edges[range].iter_mut().for_each(scaled);
+            scaled(&mut self.exits[at]);
+            scaled(&mut self.stays[at]);
+        }
+        let mut gradient = vec![0.0; chain.plan().param_length()];
+        let none = vec![0.0; chain.len()];
+        chain.pull_back([&self.edges, &self.exits, &none, &self.stays], &mut gradient);
+        gradient
+    }
+}

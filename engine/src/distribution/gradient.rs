@@ -1,0 +1,55 @@
+//! Gradients of densities and distribution functions with respect to θ.
+
+use ndarray::{Array2, Array3, Axis};
+
+use super::curve::{ascending, check_finite};
+use super::run::Run;
+use super::trail::KEPT;
+use super::{Distribution, DistributionError};
+
+impl Distribution<'_> {
+    /// Densities and their gradients with respect to θ: a row for each time.
+    ///
+    /// One forward sweep, and one reverse sweep for each time; see
+    /// [`Likelihood::value_and_gradient`](super::Likelihood::value_and_gradient) for their cost.
+    ///
+    /// # Errors
+    /// As [`pdf`](Self::pdf), with infinite times refused.
+    pub fn pdf_gradient(&self, times: &[f64]) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
+        self.gradients(times, 0)
+    }
+
+    /// Distribution functions and their gradients with respect to θ: a row for each time.
+    ///
+    /// # Errors
+    /// As [`pdf_gradient`](Self::pdf_gradient).
+    pub fn cdf_gradient(&self, times: &[f64]) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
+        self.gradients(times, 1)
+    }
+
+    fn gradients(&self, times: &[f64], which: usize) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
+        let chain = self.chain.clone();
+        let (values, gradients) =
+            in_order(times, which, |sorted| Run::new(vec![chain], &[], sorted, Some(KEPT)))?;
+        Ok((values, gradients.index_axis_move(Axis(1), 0)))
+    }
+}
+
+/// Values and gradients at times in any order: of density (0), distribution function (1) or survival (2).
+pub(super) fn in_order<'p>(
+    times: &[f64],
+    which: usize,
+    run: impl FnOnce(&[f64]) -> Result<Run<'p>, DistributionError>,
+) -> Result<(Vec<f64>, Array3<f64>), DistributionError> {
+    check_finite(times)?;
+    let order = ascending(times);
+    let sorted: Vec<f64> = order.iter().map(|&at| times[at as usize]).collect();
+    let (found, slopes) = run(&sorted)?.gradients(&sorted, which);
+    let mut values = vec![0.0; times.len()];
+    let mut gradients = Array3::zeros(slopes.raw_dim());
+    for (from, &at) in order.iter().enumerate() {
+        values[at as usize] = found[from];
+        gradients.index_axis_mut(Axis(0), at as usize).assign(&slopes.index_axis(Axis(0), from));
+    }
+    Ok((values, gradients))
+}

@@ -1,0 +1,153 @@
+//! Rates many decades apart: the other ways through time, against matrix exponentials of 106 bits.
+
+use proptest::prelude::*;
+
+use super::double_double::{Dd, exponential};
+use super::sweep::{Segment, Sweep};
+use super::tests::plan;
+use super::*;
+use crate::graph::{Graph, GraphBuilder, Rate, START};
+use crate::plan::Plan;
+
+/// A scalar graph of edges between vertices from 1 on, the last absorbing; it starts in each vertex named with the same
+/// probability.
+fn graph(vertices: u32, starts: &[u32], edges: &[(u32, u32, f64)]) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=vertices {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    for &start in starts {
+        builder.add_edge(START, start, Rate::Scalar(1.0 / starts.len() as f64)).unwrap();
+    }
+    for &(from, to, rate) in edges {
+        builder.add_edge(from, to, Rate::Scalar(rate)).unwrap();
+    }
+    builder.finish()
+}
+
+/// State probabilities by vertex at a time, the last entry what was absorbed, and the density.
+fn exact(vertices: u32, start: u32, edges: &[(u32, u32, f64)], time: f64) -> (Vec<f64>, f64) {
+    let n = vertices as usize;
+    let mut matrix = vec![vec![Dd::ZERO; n]; n];
+    for &(from, to, rate) in edges {
+        let row = &mut matrix[from as usize - 1];
+        row[to as usize - 1] = row[to as usize - 1] + Dd::from(rate);
+        row[from as usize - 1] = row[from as usize - 1] - Dd::from(rate);
+    }
+    let power = exponential(&matrix, Dd::from(time));
+    let state = power[start as usize - 1].iter().map(|mass| mass.0).collect::<Vec<f64>>();
+    let density = state.iter().zip(&matrix).take(n - 1).map(|(mass, row)| mass * row[n - 1].0).sum();
+    (state, density)
+}
+
+fn at_one(plan: &Plan) -> Distribution<'_> {
+    plan.distribution(&[1.0]).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn rates_decades_apart_in_one_component_are_passed_by_leaps(
+        decades in prop::collection::vec(-1.0..8.0_f64, 6),
+        back in prop::collection::vec((1..=6_u32, 1..=6_u32, -1.0..8.0_f64), 6),
+        out in -2.0..0.0_f64,
+    ) {
+        let mut edges: Vec<_> = decades.iter().zip(1..).map(|(e, at)| (at, at % 6 + 1, 10.0_f64.powf(*e))).collect();
+        edges.extend(back.into_iter().filter(|(from, to, _)| from != to).map(|(from, to, e)| (from, to, 10.0_f64.powf(e))));
+        edges.push((3, 7, 10.0_f64.powf(out)));
+        let plan = plan(&graph(7, &[1], &edges));
+        let times = [3.0, 0.01, 1.0, 20.0];
+        let distribution = at_one(&plan).with_jump_limit(1_000_000);
+        let curve = distribution.curve(&times).unwrap();
+        let survival = distribution.survival(&times).unwrap();
+        let states = distribution.stop_probability(&times).unwrap();
+        let all: Vec<_> = times.iter().map(|&time| exact(7, 1, &edges, time)).collect();
+        let peak = all.iter().map(|(_, density)| *density).fold(0.0, f64::max);
+        for (at, (state, density)) in all.iter().enumerate() {
+            prop_assert!((curve.pdf[at] - density).abs() <= 1e-11 * peak, "{} {}", curve.pdf[at], density);
+            prop_assert!((curve.cdf[at] - state[6]).abs() <= 1e-11, "{} {}", curve.cdf[at], state[6]);
+            let alive: f64 = state[..6].iter().sum();
+            prop_assert!((survival[at] - alive).abs() <= 1e-11 * alive, "{} {}", survival[at], alive);
+            prop_assert!((0..6).all(|v| (states[[at, v + 1]] - state[v]).abs() <= 1e-11));
+        }
+    }
+}
+
+/// A hub with many leaves, which lump into one.
+fn star(leaves: u32) -> (Plan, [(u32, u32, f64); 3]) {
+    let (hub, last) = (leaves + 1, leaves + 2);
+    let mut edges: Vec<_> = (1..=leaves).flat_map(|leaf| [(leaf, hub, 1e6), (hub, leaf, 1e3)]).collect();
+    edges.push((hub, last, 0.5));
+    (plan(&graph(last, &[hub], &edges)), [(1, 2, 1e6), (2, 1, 1e3 * f64::from(leaves)), (2, 3, 0.5)])
+}
+
+#[test]
+fn a_steady_state_ends_the_jumps_of_a_large_component() {
+    let (plan, lumped) = star(1100);
+    let times = [0.5, 1.0, 4.0, 30.0];
+    // Up to 30 there are some 3·10⁷ jumps.
+    let curve = at_one(&plan).with_jump_limit(1_000_000).curve(&times).unwrap();
+    for (at, &time) in times.iter().enumerate() {
+        let (state, density) = exact(3, 2, &lumped, time);
+        assert!((curve.pdf[at] - density).abs() < 1e-11, "{} {density}", curve.pdf[at]);
+        assert!((curve.cdf[at] - state[2]).abs() < 1e-11, "{} {}", curve.cdf[at], state[2]);
+    }
+}
+
+#[test]
+fn what_no_method_reaches_is_refused_early() {
+    let n = 1100;
+    let mut edges: Vec<_> = (1..=n).map(|at| (at, at % n + 1, 1e9)).collect();
+    edges.push((5, n + 1, 1e-3));
+    let plan = plan(&graph(n + 1, &[1], &edges));
+    let refused = at_one(&plan).with_jump_limit(100_000).pdf(&[1.0]);
+    let Err(DistributionError::Jumps { time, limit: 100_000, .. }) = refused else { panic!("{refused:?}") };
+    assert!(time < 1e-4, "{time}");
+    // Gradients need every jump, and know beforehand.
+    let likelihood = plan.likelihood(&[1.0]).unwrap().with_jump_limit(100_000);
+    let refused = likelihood.value_and_gradient(&[1.0]).unwrap_err();
+    assert!(matches!(refused, DistributionError::Jumps { time: 0.0, .. }), "{refused:?}");
+}
+
+#[test]
+fn rounding_does_not_add_up_over_many_jumps() {
+    let edges = [(1, 2, 3e5), (2, 1, 7e5), (2, 3, 0.7)];
+    let plan = plan(&graph(3, &[1], &edges));
+    let chain = plan.chain(&[1.0]).unwrap();
+    let precision = super::curve::precision(&chain, 2.0, 1e-10, super::curve::Accuracy::OfPeak);
+    // Without stops there is no way but jumps.
+    let mut sweep = Sweep::new(&chain, precision);
+    sweep.advance(&chain, 2.0, None, &mut Segment::default(), |_| ()).unwrap();
+    let (state, _) = exact(3, 1, &edges, 2.0);
+    assert!((sweep.absorbed - state[2]).abs() < 1e-13, "{} {}", sweep.absorbed, state[2]);
+    let alive = state[0] + state[1];
+    assert!((sweep.alive() - alive).abs() < 1e-13, "{} {alive}", sweep.alive());
+}
+
+#[test]
+fn a_tiny_probability_to_start_keeps_its_digits() {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let (on, off) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
+    builder.add_edge(START, on, Rate::Scalar(1e-20)).unwrap();
+    builder.add_edge(on, off, Rate::Coefficients(&[1.0])).unwrap();
+    let plan = plan(&builder.finish());
+    let curve = plan.distribution(&[2.0]).unwrap().curve(&[1.0]).unwrap();
+    let left = (-2.0_f64).exp();
+    assert!((curve.pdf[0] / (2e-20 * left) - 1.0).abs() < 1e-12, "{:e}", curve.pdf[0]);
+    assert!((curve.cdf[0] / (1e-20 * (1.0 - left)) - 1.0).abs() < 1e-12, "{:e}", curve.cdf[0]);
+}
+
+#[test]
+fn epochs_keep_the_tail_of_the_survival_function() {
+    let plan = plan(&super::tests::erlang(1));
+    let epochs = plan.epochs(&[20.0], &[[1.0], [3.0]]).unwrap();
+    let found = epochs.survival(&[60.0]).unwrap()[0];
+    assert!((found / (-140.0_f64).exp() - 1.0).abs() < 1e-11, "{found:e}");
+    // What is left after an epoch without much absorption is let out by the next.
+    let epochs = plan.epochs(&[45.0], &[[1.0], [1e9]]).unwrap();
+    let time = 45.0 + 1e-10;
+    let found = epochs.pdf(&[time]).unwrap()[0];
+    let wanted = 1e9 * (-45.0_f64 - 1e9 * (time - 45.0)).exp();
+    assert!((found / wanted - 1.0).abs() < 1e-9, "{found:e} {wanted:e}");
+}
