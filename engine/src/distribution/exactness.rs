@@ -349,15 +349,15 @@ proptest! {
         let mut wanted = [[[0.0; 2]; 2]; 2];
         for epoch in 0..2 {
             for parameter in 0..2 {
-                for which in 0..2 {
-                    wanted[which][epoch][parameter] = difference(thetas[epoch], parameter, |theta| {
+                for (which, wanted) in wanted.iter_mut().enumerate() {
+                    wanted[epoch][parameter] = difference(thetas[epoch], parameter, |theta| {
                         let mut thetas = thetas;
                         thetas[epoch] = theta;
                         recipe.values_after(thetas, start, [recipe.time, time])[which]
                     });
                     let found = if which == 0 { &slopes } else { &slopes_below }[[0, epoch, parameter]];
                     let scale = rate * (1.0 + rate * time);
-                    let wanted = wanted[which][epoch][parameter];
+                    let wanted = wanted[epoch][parameter];
                     prop_assert!(close(found, wanted, scale), "{} {} {} {}", which, epoch, found, wanted);
                 }
             }
@@ -400,8 +400,8 @@ proptest! {
         let mut slopes = vec![[[0.0; 2]; 2]; 41];
         for parameter in 0..2 {
             for (number, slopes) in slopes.iter_mut().enumerate() {
-                for which in 0..2 {
-                    slopes[which][parameter] = difference(recipe.exact_theta(), parameter, |theta| {
+                for (which, slopes) in slopes.iter_mut().enumerate() {
+                    slopes[parameter] = difference(recipe.exact_theta(), parameter, |theta| {
                         recipe.jump_values(theta, number)[number][which]
                     });
                 }

@@ -111,12 +111,11 @@ impl Trail {
         let slices = rows.start / WIDTH..rows.end.div_ceil(WIDTH);
         let mut keep = block.is_whole();
         if keep && block.count > 0 {
-            match self.room.checked_sub(slices.len() * WIDTH) {
-                Some(room) => self.room = room,
-                None => {
-                    block.forget(&mut self.masses, &mut self.room);
-                    keep = false;
-                }
+            if let Some(room) = self.room.checked_sub(slices.len() * WIDTH) {
+                self.room = room;
+            } else {
+                block.forget(&mut self.masses, &mut self.room);
+                keep = false;
             }
         }
         if keep {

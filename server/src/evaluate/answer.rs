@@ -239,16 +239,18 @@ fn log_likelihood(
     if plan.is_discrete() {
         let likelihood = plan.jump_likelihood(&whole(&data.observed), &whole(&data.censored))?;
         let likelihood = likelihood.with_jump_limit(question.jump_limit);
-        return match question.gradients {
-            true => likelihood.value_and_gradient(theta).map(with_slope),
-            false => likelihood.value(theta).map(|value| (value, None)),
+        return if question.gradients {
+            likelihood.value_and_gradient(theta).map(with_slope)
+        } else {
+            likelihood.value(theta).map(|value| (value, None))
         };
     }
     let likelihood = plan.censored_likelihood(&data.observed, &data.censored)?;
     let likelihood = likelihood.start(start(question)).with_jump_limit(question.jump_limit);
-    match question.gradients {
-        true => likelihood.value_and_gradient(theta).map(with_slope),
-        false => likelihood.value(theta).map(|value| (value, None)),
+    if question.gradients {
+        likelihood.value_and_gradient(theta).map(with_slope)
+    } else {
+        likelihood.value(theta).map(|value| (value, None))
     }
 }
 
