@@ -41,6 +41,7 @@ fn memory_stays_within_what_is_promised() {
     eliminations_stay_within_their_budget();
     decoding_allocates_at_most_twice_the_file();
     analyses_stay_within_their_budget();
+    plans_take_the_memory_that_they_forecast();
     replays_of_a_plan_allocate_nothing();
 }
 
@@ -81,27 +82,76 @@ fn analyses_stay_within_their_budget() {
     }
 }
 
+fn plans_take_the_memory_that_they_forecast() {
+    for graph in [dense(40), dense(40).discretize(0.1).unwrap(), strip(500)] {
+        let (_, plan) = peak_bytes(|| Plan::analyze(&graph, &plan::Limits::default()).unwrap());
+        let (cost, before) = (plan.cost(), COUNTING.current_usage());
+        let copy = plan.clone();
+        assert_eq!((COUNTING.current_usage() - before) as u64, cost.plan_bytes, "a copy has no spare room");
+        drop(copy);
+        drop(plan);
+        assert_eq!((before - COUNTING.current_usage()) as u64, cost.plan_bytes, "nor has the plan");
+        let plan = Plan::analyze(&graph, &plan::Limits::default()).unwrap();
+        let theta = vec![1.0; plan.param_length()];
+        let (peak, _) = peak_bytes(|| plan.at(&theta).unwrap().expectation());
+        assert_eq!(peak, cost.workspace_bytes);
+        let file = plan.encode(&graph.content_hash());
+        drop(plan);
+        let (_, read) = Plan::decode(&file, &plan::Limits::default()).unwrap();
+        assert_eq!(read.cost(), cost);
+        let before = COUNTING.current_usage();
+        drop(read);
+        // And an empty list of states, with its counts.
+        let states = size_of::<Vec<i32>>() + 2 * size_of::<usize>();
+        assert_eq!((before - COUNTING.current_usage()) as u64, cost.plan_bytes + states as u64);
+    }
+}
+
+/// Four groups of vertices, each a component in which all lead to all.
+fn groups(size: u32) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=4 * size + 1 {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for from in 0..4 * size {
+        let group = from / size * size;
+        let next = (group + size).min(4 * size);
+        for to in (group..group + size).chain([next]).filter(|&to| to != from) {
+            builder.add_edge(from + 1, to + 1, Rate::Coefficients(&[1.0])).unwrap();
+        }
+    }
+    builder.finish()
+}
+
 fn replays_of_a_plan_allocate_nothing() {
     for graph in [dense(40), dense(40).discretize(0.1).unwrap()] {
-        let plan = Plan::analyze(&graph, &plan::Limits::default()).unwrap();
-        let mut theta = vec![1.0; plan.param_length()];
-        let mut at = plan.at(&theta).unwrap();
-        let rewards: Vec<f64> = (0..graph.vertex_count()).map(|vertex| f64::from(vertex % 3)).collect();
-        let mut moments = [0.0; 4];
-        let mut ask = || {
-            theta[0] += 0.1;
-            at.set(&theta).unwrap();
-            at.moments_into(&mut moments);
-            assert_eq!(at.expectation(), moments[0]);
-            moments[3]
-        };
-        ask();
-        let (peak, fourth) = peak_bytes(|| (0..100).map(|_| ask()).sum::<f64>());
-        assert!(fourth > 0.0 && peak == 0, "{peak} bytes");
-        let total = at.rewarded(&rewards).unwrap();
-        let (peak, ()) = peak_bytes(|| total.moments_into(&mut moments));
-        assert_eq!(peak, 0);
+        replays_allocate_nothing(&graph);
     }
+    let graph = groups(120);
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    threads.install(|| replays_allocate_nothing(&graph));
+}
+
+fn replays_allocate_nothing(graph: &Graph) {
+    let plan = Plan::analyze(graph, &plan::Limits::default()).unwrap();
+    let mut theta = vec![1.0; plan.param_length()];
+    let mut at = plan.at(&theta).unwrap();
+    let rewards: Vec<f64> = (0..graph.vertex_count()).map(|vertex| f64::from(vertex % 3)).collect();
+    let mut moments = [0.0; 4];
+    let mut ask = || {
+        theta[0] += 0.1;
+        at.set(&theta).unwrap();
+        at.moments_into(&mut moments);
+        assert_eq!(at.expectation(), moments[0]);
+        moments[3]
+    };
+    ask();
+    let (peak, fourth) = peak_bytes(|| (0..100).map(|_| ask()).sum::<f64>());
+    assert!(fourth > 0.0 && peak == 0, "{peak} bytes");
+    let total = at.rewarded(&rewards).unwrap();
+    let (peak, ()) = peak_bytes(|| total.moments_into(&mut moments));
+    assert_eq!(peak, 0);
 }
 
 fn a_million_edges_take_at_most_64_mb_beyond_their_coefficients() {

@@ -280,6 +280,10 @@ impl Weigher<'_> {
         for &edge in edges {
             self.add(vertex, edge as u32)?;
         }
+        if !self.draft.is_finite() {
+            let to = edges.last().map_or(vertex, |&edge| self.graph.edge(edge as u32).target);
+            return Err(AnalysisError::CoefficientSum { from: vertex, to });
+        }
         Ok(self.interner.number(&self.draft))
     }
 

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::chain::{self, Chain};
 use super::diagnosis::Traps;
 use super::joint::Joint;
-use super::kernel::{Factors, Outcome, Powers, Seeded, WeightSlopes};
+use super::kernel::{Factors, Outcome, Powers, Seeded, Spread, WeightSlopes};
 use super::{EvaluationError, Plan};
 use crate::graph::Graph;
 
@@ -16,7 +16,7 @@ use crate::graph::Graph;
 /// time on.
 ///
 /// An elimination of more than a million multiply-adds in several components is spread over the threads of the current
-/// rayon pool, each with a workspace of its own, which is made anew each time; numbers do not depend on it.
+/// rayon pool, each with a workspace of its own, which is kept; numbers do not depend on it.
 #[derive(Debug)]
 pub struct At<'p> {
     pub(super) plan: &'p Plan,
@@ -24,8 +24,8 @@ pub struct At<'p> {
     /// Ones by position, 0 at the start.
     unit: Vec<f64>,
     pub(super) start: usize,
-    /// Whether eliminations are long enough for several threads.
-    spread: bool,
+    /// How eliminations are spread over threads, if they are long enough for several.
+    spread: Option<Spread>,
     /// Traps that do no harm, if there are any at this θ.
     traps: Option<Traps>,
     /// Storage of solutions between questions.
@@ -43,7 +43,7 @@ impl Plan {
             factors: Factors::new(self, true),
             unit: self.rewards(None),
             start: self.start(),
-            spread: self.is_worth_spreading(),
+            spread: Spread::new(self),
             traps: None,
             scratch: RefCell::new(Powers::new()),
         };
@@ -74,8 +74,8 @@ impl Plan {
 }
 
 impl<'p> At<'p> {
-    /// Moves to another θ: one elimination, no allocation (unless it is spread over threads, or a pivot is zero, which takes
-    /// a closer look).
+    /// Moves to another θ: one elimination, no allocation (unless a pivot is zero, which takes a closer look, or it is
+    /// spread over more threads than before).
     ///
     /// # Errors
     /// As [`Plan::at`]. After an error the numbers are those of no θ; set another before asking.
@@ -84,10 +84,9 @@ impl<'p> At<'p> {
         plan.check_theta(theta)?;
         factors.theta[..theta.len()].copy_from_slice(theta);
         *traps = None;
-        let outcome = if *spread && rayon::current_num_threads() > 1 {
-            factors.eliminate_spread(plan)
-        } else {
-            factors.eliminate_all(plan)
+        let outcome = match spread {
+            Some(spread) if rayon::current_num_threads() > 1 => factors.eliminate_spread(plan, spread),
+            _ => factors.eliminate_all(plan),
         };
         match outcome {
             Outcome::Good => {}
@@ -275,21 +274,11 @@ impl<'p> At<'p> {
     /// The derivative of a raw moment with respect to any weight.
     pub(super) fn moment_slope(&self, rewards: &[f64], power: usize) -> impl Fn(usize, Option<usize>) -> f64 {
         let chain = Chain::of_moment(self, rewards, power);
-        let reversed = chain.is_unsure(self).then(|| self.reversed_moment(&chain, rewards, power));
+        let reversed = chain.is_unsure(self).then(|| chain.reverse(self));
         move |at, target| match &reversed {
             Some(slopes) => slopes.slope(self.plan, at, target),
-            None => chain.slope(self.plan, rewards, at, target),
+            None => chain.slope(self.plan, at, target),
         }
-    }
-
-    /// The derivatives of a raw moment, back through the elimination.
-    pub(super) fn reversed_moment(&self, chain: &Chain, rewards: &[f64], power: usize) -> WeightSlopes {
-        let mut seeds = vec![0.0; power];
-        if let Some(last) = seeds.last_mut() {
-            *last = (1..=power).map(|k| k as f64).product();
-        }
-        let seeded = Seeded { rewards: &vec![rewards; power], solutions: chain.solutions(), seeds: &seeds };
-        self.factors.reverse(self.plan, seeded)
     }
 
     /// The derivative of a covariance with respect to any weight.
@@ -350,7 +339,7 @@ impl<'p> At<'p> {
     pub(super) fn moment_by_parameter(&self, rewards: &[f64], power: usize) -> Vec<f64> {
         let chain = Chain::of_moment(self, rewards, power);
         if chain.is_unsure(self) {
-            let slopes = self.reversed_moment(&chain, rewards, power);
+            let slopes = chain.reverse(self);
             return self.gradient(|at, target| slopes.slope(self.plan, at, target));
         }
         match (chain.as_single(self.plan), &self.traps) {
@@ -358,7 +347,7 @@ impl<'p> At<'p> {
             (Some((x, adjoint)), None) => self
                 .plan
                 .by_parameter(|at, target| adjoint[at] * (target.map_or(0.0, |target| x[target]) - x[at])),
-            _ => self.gradient(|at, target| chain.slope(self.plan, rewards, at, target)),
+            _ => self.gradient(|at, target| chain.slope(self.plan, at, target)),
         }
     }
 

@@ -1,6 +1,7 @@
-//! Chains of solves, which raw moments are made of: `x₁ = W(R)`, `x_{j+1} = W(x_j ∘ R)`; and their derivatives.
+//! Chains of solves: `x₁ = W(R)`, `x_{j+1} = W(x_j ∘ R)`; and the derivatives of those that raw moments are made of, in which
+//! each is times its number, too.
 
-use super::kernel::{Factors, Source};
+use super::kernel::{Factors, Seeded, Source, WeightSlopes};
 use super::{At, Plan};
 
 /// So few vertices without cycles are not left often enough to lose anything.
@@ -9,6 +10,8 @@ const ALWAYS_SURE: usize = 4096;
 /// The solutions of a chain by position, and of each the derivative of one number with respect to its right-hand side.
 #[derive(Debug)]
 pub(super) struct Chain {
+    /// What each unit of the solution before earns.
+    rewards: Vec<Vec<f64>>,
     solutions: Vec<Vec<f64>>,
     adjoints: Vec<Vec<f64>>,
 }
@@ -30,29 +33,33 @@ pub(super) fn solve_last(plan: &Plan, factors: &Factors<f64>, rewards: &[f64], s
 }
 
 impl Chain {
-    /// The chain whose end is `1/power!` of the raw moment, and one reverse sweep from there: `power` adjoint solves.
+    /// The chain whose end is the raw moment, and one reverse sweep from there: `power` adjoint solves.
+    ///
+    /// Its solutions are the raw moments from every position, so nothing leaves the range of f64 that need not: a
+    /// factorial at the end would.
     pub(super) fn of_moment(at: &At<'_>, rewards: &[f64], power: usize) -> Self {
         let (plan, factors) = (at.plan, &at.factors);
+        let rewards = rising(rewards, power);
         let mut solutions = vec![Vec::new(); power];
-        solve(plan, factors, rewards, &mut solutions);
+        for (number, rewards) in rewards.iter().enumerate() {
+            solve_last(plan, factors, rewards, &mut solutions[..=number]);
+        }
         let mut adjoints: Vec<Vec<f64>> = Vec::with_capacity(power);
-        for _ in 0..power {
-            let mut adjoint = match adjoints.last() {
-                None => {
-                    let mut seed = vec![0.0; plan.vertices.len()];
-                    seed[at.start] = (1..=power).map(|k| k as f64).product();
-                    seed
-                }
-                Some(later) => {
-                    let scale = |at: usize| if plan.discrete { factors.total[at] } else { 1.0 };
-                    (0..later.len()).map(|at| later[at] * rewards[at] * scale(at)).collect()
-                }
+        for number in (0..power).rev() {
+            let mut adjoint = if let (Some(later), Some(rewards)) = (adjoints.last(), rewards.get(number + 1))
+            {
+                let scale = |at: usize| if plan.discrete { factors.total[at] } else { 1.0 };
+                (0..later.len()).map(|at| later[at] * rewards[at] * scale(at)).collect()
+            } else {
+                let mut seed = vec![0.0; plan.vertices.len()];
+                seed[at.start] = 1.0;
+                seed
             };
             factors.solve_transposed(plan, &mut adjoint);
             adjoints.push(adjoint);
         }
         adjoints.reverse();
-        Self { solutions, adjoints }
+        Self { rewards, solutions, adjoints }
     }
 
     /// Whether rounding may move derivatives by too much: more than 1e-8 by the worst of cases, which is a process of
@@ -80,8 +87,14 @@ impl Chain {
         f64::EPSILON * lost > 1e-8 * size
     }
 
-    pub(super) fn solutions(&self) -> &[Vec<f64>] {
-        &self.solutions
+    /// The derivatives of the same number, back through the elimination.
+    pub(super) fn reverse(&self, at: &At<'_>) -> WeightSlopes {
+        let rewards: Vec<&[f64]> = self.rewards.iter().map(Vec::as_slice).collect();
+        let mut seeds = vec![0.0; rewards.len()];
+        if let Some(last) = seeds.last_mut() {
+            *last = 1.0;
+        }
+        at.factors.reverse(at.plan, Seeded { rewards: &rewards, solutions: &self.solutions, seeds: &seeds })
     }
 
     /// The solution and its adjoint where there is one and weights are rates: the derivative is then
@@ -97,15 +110,21 @@ impl Chain {
     ///
     /// For `A x = b` with adjoint `λ = A⁻ᵀ e`, a weight w(v,u) contributes `λ_v (x_u − x_v)`, and in discrete time, where
     /// right-hand sides scale with the rate, also `λ_v b_v / rate(v)`.
-    pub(super) fn slope(&self, plan: &Plan, rewards: &[f64], at: usize, target: Option<usize>) -> f64 {
+    pub(super) fn slope(&self, plan: &Plan, at: usize, target: Option<usize>) -> f64 {
         let mut slope = 0.0;
         for (number, (x, adjoint)) in self.solutions.iter().zip(&self.adjoints).enumerate() {
             let mut step = target.map_or(0.0, |target| x[target]) - x[at];
             if plan.discrete {
-                step += rewards[at] * if number == 0 { 1.0 } else { self.solutions[number - 1][at] };
+                step +=
+                    self.rewards[number][at] * if number == 0 { 1.0 } else { self.solutions[number - 1][at] };
             }
             slope += adjoint[at] * step;
         }
         slope
     }
+}
+
+/// The rewards times 1, 2, …: those of raw moments.
+fn rising(rewards: &[f64], power: usize) -> Vec<Vec<f64>> {
+    (1..=power).map(|number| rewards.iter().map(|reward| reward * number as f64).collect()).collect()
 }

@@ -63,6 +63,18 @@ pub enum AnalysisError {
         /// Coefficients of the edge.
         found: usize,
     },
+    /// The coefficients of edges that are summed, because they lead to the same vertex or all absorb, leave the range of
+    /// f64.
+    #[error(
+        "the coefficients of the edges from vertex {from} to vertex {to}, and to all that absorbs if that does, add up to \
+         more than double precision can hold; choose units in which the rates are nearer to 1"
+    )]
+    CoefficientSum {
+        /// Source of the edges.
+        from: u32,
+        /// Target of the last of them.
+        to: u32,
+    },
 }
 
 /// Why a plan yields no number at a θ.

@@ -35,6 +35,11 @@ impl Draft {
         self.constant += constant;
     }
 
+    /// Whether no sum has left the range of f64.
+    pub(super) fn is_finite(&self) -> bool {
+        self.constant.is_finite() && self.terms.iter().all(|term| term.1.is_finite())
+    }
+
     /// Adds a dense coefficient list.
     pub(super) fn add_coefficients(&mut self, coefficients: &[f64]) {
         for (&coefficient, parameter) in coefficients.iter().zip(0..) {
@@ -125,10 +130,7 @@ impl Interner {
 
     pub(super) fn finish(self) -> Forms {
         let mut forms = self.forms;
-        forms.constants.shrink_to_fit();
-        forms.parameters.shrink_to_fit();
-        forms.coefficients.shrink_to_fit();
-        forms.further.shrink_to_fit();
+        forms.shrink_to_fit();
         forms
     }
 }
@@ -281,6 +283,14 @@ impl Forms {
         }
     }
 
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.constants.shrink_to_fit();
+        self.parameters.shrink_to_fit();
+        self.coefficients.shrink_to_fit();
+        self.further.shrink_to_fit();
+    }
+
+    /// Bytes on the heap.
     pub(super) fn size_bytes(&self) -> usize {
         20 * self.constants.len() + 16 * self.further.len()
     }

@@ -131,13 +131,14 @@ pub struct Cost {
     pub components: u64,
     /// Entries of the factors off the diagonal, fill included.
     pub factor_entries: u64,
-    /// Edges after merging, the exits of all vertices included.
+    /// Edges after merging; all that lead from one vertex to absorption are one.
     pub edges: u64,
-    /// Multiply-adds of one elimination.
+    /// Multiply-adds that reducing rows by others takes in one elimination.
     pub multiply_adds: u64,
     /// Bytes of the plan itself, without the states that it shares with its graph.
     pub plan_bytes: u64,
-    /// Bytes of workspace for one θ.
+    /// Bytes that [`Plan::at`] and a first expectation take; an elimination spread over threads takes a workspace for each
+    /// beside them.
     pub workspace_bytes: u64,
 }
 
@@ -190,25 +191,57 @@ impl Plan {
         self.vertex_count
     }
 
-    /// What holding and running the plan takes: multiply-adds, entries and vertices exactly, bytes for the large arrays
-    /// only; an exit counts as an edge of every vertex.
+    /// What holding and running the plan takes, exactly. Linear in the plan's vertices.
     pub fn cost(&self) -> Cost {
         let entries = self.lower.items.len() + self.upper.items.len();
-        let edges = self.inner.items.len() + self.outer.items.len() + self.exit_forms.len();
+        let exits = self.exit_forms.iter().filter(|&&form| Some(form) != self.schedule.zero_form).count();
         let positions = self.vertices.len();
-        let numbers = 4 * (4 * (positions + 1) + 3 * positions + 2 * self.block_end.len() + entries);
-        let pairs = 8 * (self.inner.items.len() + self.outer.items.len());
-        let standing = if self.discrete { 5 } else { 4 };
-        let workspace = self.param_length() + self.forms.count() + standing * positions + entries;
+        // Reciprocal pivots, exits, a row at work, unit rewards, one solution; rates in discrete time.
+        let standing = if self.discrete { 6 } else { 5 };
+        let workspace = self.param_length().max(1) + self.forms.count() + standing * positions + entries;
         Cost {
             vertices: positions as u64,
             components: u64::from(self.component_count),
             factor_entries: entries as u64,
-            edges: edges as u64,
+            edges: (self.inner.items.len() + self.outer.items.len() + exits) as u64,
             multiply_adds: self.multiply_adds,
-            plan_bytes: (numbers + pairs + self.forms.size_bytes()) as u64,
+            plan_bytes: self.size_bytes(),
             workspace_bytes: 8 * workspace as u64,
         }
+    }
+
+    /// Bytes on the heap, but for the states.
+    fn size_bytes(&self) -> u64 {
+        let lists = [&self.inner, &self.outer, &self.lower, &self.upper];
+        let numbers =
+            [&self.vertices, &self.absorbing, &self.inner_forms, &self.outer_forms, &self.exit_forms]
+                .map(Vec::len)
+                .into_iter()
+                .chain(lists.map(|lists| lists.start.len() + lists.items.len()))
+                .sum::<usize>();
+        let blocks = size_of::<(u32, bool)>() * self.block_end.len();
+        (4 * numbers + blocks + self.forms.size_bytes() + self.schedule.size_bytes()) as u64
+    }
+
+    /// Gives back room that lists have and do not need.
+    fn shrink_to_fit(&mut self) {
+        for list in [
+            &mut self.vertices,
+            &mut self.absorbing,
+            &mut self.inner_forms,
+            &mut self.outer_forms,
+            &mut self.exit_forms,
+        ] {
+            list.shrink_to_fit();
+        }
+        for lists in [&mut self.inner, &mut self.outer, &mut self.lower, &mut self.upper] {
+            lists.start.shrink_to_fit();
+        }
+        for items in [&mut self.inner.items, &mut self.outer.items] {
+            items.shrink_to_fit();
+        }
+        self.block_end.shrink_to_fit();
+        self.forms.shrink_to_fit();
     }
 
     fn empty() -> Self {

@@ -73,6 +73,7 @@ pub(super) fn factor_pattern(
     (plan.lower, plan.upper) = (rows.lower, rows.upper);
     plan.multiply_adds = rows.multiply_adds;
     plan.schedule = Schedule::new(plan);
+    plan.shrink_to_fit();
     Ok(())
 }
 

@@ -74,7 +74,13 @@ impl Schedule {
                 schedule.push_singles(plan, block.range, &mut forms);
             }
         }
+        schedule.segments.shrink_to_fit();
         schedule
+    }
+
+    /// Bytes on the heap.
+    pub(super) fn size_bytes(&self) -> usize {
+        size_of::<Segment>() * self.segments.len() + 4 * (self.tails.len() + self.supernode_end.len())
     }
 
     /// Cuts a run of single vertices where chains begin and end, and where it gets long.

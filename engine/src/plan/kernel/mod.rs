@@ -14,6 +14,7 @@ mod tree;
 
 use std::ops::Range;
 
+pub(super) use parallel::Spread;
 pub(super) use powers::Powers;
 use pulp::{Arch, NullaryFnOnce};
 pub(super) use reverse::{Seeded, WeightSlopes};

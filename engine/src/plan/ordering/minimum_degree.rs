@@ -3,6 +3,14 @@
 //! Eliminated vertices become elements, which stand for the clique of their neighbours. Degrees are bounded from above,
 //! indistinguishable vertices move together, and an element that is covered by another is absorbed. All lists share one
 //! array, which never needs more room than the graph did, but for the newest element.
+//!
+//! Hubs, which have many more neighbours than others, are in elements of all sorts, and looking through their lists
+//! whenever one of their neighbours is eliminated would take time that grows with the square of the graph. Their lists
+//! are left as they are: entries that no longer stand for themselves lead on to what they have become, and a hub is looked
+//! at only once in as many eliminations as its list is long, so that each costs a constant.
+
+mod hubs;
+mod load;
 
 use super::NONE;
 
@@ -12,6 +20,8 @@ enum Role {
     /// A vertex, or several indistinguishable ones, still to be eliminated.
     #[default]
     Variable,
+    /// A variable with a long list, which is seldom looked at.
+    Hub,
     /// An eliminated vertex with the indistinguishable ones eliminated at once.
     Element,
     /// An element that another has absorbed.
@@ -37,13 +47,28 @@ struct Node {
     degree: u32,
     /// Equal to the stamp: in the set at hand.
     mark: u32,
-    /// Of an element in the set at hand: the weight of its variables outside the newest element.
+    /// Of an element in the set at hand: the weight of its variables outside the newest element, hubs aside.
     outside: u32,
-    /// Neighbours in a bucket.
+    /// Of an element: the weight of the hubs among its variables. Of a hub: eliminations next to it since it was looked
+    /// at.
+    hubs: u32,
+    /// Neighbours in a bucket. Of what is absorbed or merged, the next is a node on the way to what that has become.
     next: u32,
     previous: u32,
     /// The element that absorbed this one, or the node that this one was merged into.
     parent: u32,
+}
+
+impl Node {
+    /// Whether it is still to be eliminated.
+    fn is_left(&self) -> bool {
+        matches!(self.role, Role::Variable | Role::Hub)
+    }
+
+    /// Becomes part of another.
+    fn join(&mut self, role: Role, other: u32) {
+        (self.role, self.parent, self.next) = (role, other, other);
+    }
 }
 
 /// A graph in elimination.
@@ -53,8 +78,9 @@ pub(super) struct Quotient {
     lists: Vec<u32>,
     /// Room for lists; beyond it they are packed.
     room: usize,
-    /// Variables of the newest element.
+    /// Variables of the newest element, and hubs of it.
     members: Vec<u32>,
+    hubs: Vec<u32>,
     /// Variables by degree.
     by_degree: Vec<u32>,
     lowest: usize,
@@ -70,80 +96,6 @@ pub(super) struct Quotient {
 }
 
 impl Quotient {
-    /// Takes in a component: its members, and where the edges of each lead, as places among the members. `step` is told
-    /// how many of them were looked at, and may stop it.
-    pub(super) fn load<I: Iterator<Item = u32>, E>(
-        &mut self,
-        members: &[u32],
-        inside: impl Fn(u32) -> I,
-        step: &mut impl FnMut(usize) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let count = members.len();
-        self.nodes.clear();
-        self.nodes.resize(count, Node { weight: 1, parent: NONE, ..Node::default() });
-        for (&vertex, from) in members.iter().zip(0..) {
-            let mut degree = 0;
-            for to in inside(vertex) {
-                let to = to as usize;
-                self.nodes[from].length += 1;
-                self.nodes[to].length += 1;
-                degree += 1;
-            }
-            step(degree)?;
-        }
-        let mut begin = 0;
-        for node in &mut self.nodes {
-            node.begin = begin;
-            begin += node.length;
-            node.length = 0;
-        }
-        self.lists.clear();
-        self.lists.resize(begin as usize, 0);
-        for (&vertex, from) in members.iter().zip(0_u32..) {
-            let mut degree = 0;
-            for to in inside(vertex) {
-                for (at, other) in [(from, to), (to, from)] {
-                    let node = &mut self.nodes[at as usize];
-                    self.lists[(node.begin + node.length) as usize] = other;
-                    node.length += 1;
-                }
-                degree += 2;
-            }
-            step(degree)?;
-        }
-        self.pack_neighbours(step)
-    }
-
-    /// Leaves each neighbour in a list once, and vertices with very many of them out.
-    fn pack_neighbours<E>(&mut self, step: &mut impl FnMut(usize) -> Result<(), E>) -> Result<(), E> {
-        let Self { nodes, lists, .. } = self;
-        let count = nodes.len();
-        let most = (100 * count).isqrt().max(16) as u32;
-        let mut write = 0;
-        for at in 0..count {
-            let Node { begin, length, .. } = nodes[at];
-            step(length as usize)?;
-            let packed = write;
-            nodes[at].mark = at as u32 + 1;
-            for from in begin..begin + length {
-                let other = lists[from as usize];
-                if std::mem::replace(&mut nodes[other as usize].mark, at as u32 + 1) != at as u32 + 1 {
-                    lists[write as usize] = other;
-                    write += 1;
-                }
-            }
-            let node = &mut nodes[at];
-            (node.begin, node.length, node.degree) = (packed, write - packed, write - packed);
-            if node.degree > most {
-                (node.role, node.weight, node.length) = (Role::Last, 0, 0);
-                write = packed;
-            }
-        }
-        lists.truncate(write as usize);
-        self.stamp = count as u32 + 1;
-        Ok(())
-    }
-
     /// Eliminates everything. Puts the places of the vertices into `order`; how many entries there are above the
     /// diagonal in the factors of a symmetric pattern, seldom fewer: vertices that are eliminated at once with another
     /// come before it, and may not yet lead to all that it leads to. `step` is told how many places of lists were looked
@@ -164,7 +116,7 @@ impl Quotient {
         self.left = 0;
         // The newest in a bucket comes first: so begin with the last.
         for vertex in (0..count as u32).rev() {
-            if self.nodes[vertex as usize].role == Role::Variable {
+            if self.nodes[vertex as usize].is_left() {
                 self.left += 1;
                 self.insert(vertex);
             }
@@ -173,6 +125,12 @@ impl Quotient {
         let mut entries = last * last.saturating_sub(1) / 2;
         while self.left > 0 {
             let pivot = self.pop_lowest();
+            if self.nodes[pivot as usize].role == Role::Hub && self.nodes[pivot as usize].hubs > 0 {
+                // Its degree is an old one.
+                self.look_at_hub(pivot);
+                self.insert(pivot);
+                continue;
+            }
             self.eliminate(pivot);
             let Node { weight, degree, .. } = self.nodes[pivot as usize];
             let (weight, beyond) = (u64::from(weight), u64::from(degree) + last);
@@ -219,10 +177,30 @@ impl Quotient {
     fn eliminate(&mut self, pivot: u32) {
         self.pivots.push(pivot);
         self.gather_members(pivot);
+        let weight = |at: &u32| self.nodes[*at as usize].weight;
+        let near: u32 = self.hubs.iter().map(weight).sum();
+        if !self.hubs.is_empty()
+            && near + self.members.iter().map(weight).sum::<u32>() + weight(&pivot) == self.left
+        {
+            return self.eliminate_all(pivot);
+        }
         self.measure_outside();
-        self.update_members(pivot);
+        self.update_members(pivot, near);
         self.merge_indistinguishable();
-        self.settle(pivot);
+        self.settle(pivot, near);
+    }
+
+    /// All that is left is next to the pivot, and so to one another.
+    fn eliminate_all(&mut self, pivot: u32) {
+        for member in self.members.drain(..).chain(self.hubs.drain(..)) {
+            let node = &mut self.nodes[member as usize];
+            let weight = std::mem::take(&mut node.weight);
+            node.join(Role::Merged, pivot);
+            self.nodes[pivot as usize].weight += weight;
+        }
+        let node = &mut self.nodes[pivot as usize];
+        (node.degree, node.length) = (0, 0);
+        self.left = 0;
     }
 
     /// The pivot's neighbours, through edges and elements; the elements are absorbed. Members are marked with the stamp
@@ -230,6 +208,7 @@ impl Quotient {
     fn gather_members(&mut self, pivot: u32) {
         self.next_stamp();
         self.members.clear();
+        self.hubs.clear();
         let Node { begin, length, elements, .. } = self.nodes[pivot as usize];
         self.nodes[pivot as usize].role = Role::Element;
         for at in begin..begin + elements {
@@ -237,8 +216,7 @@ impl Quotient {
             let Node { role, begin, length, .. } = self.nodes[element as usize];
             if role == Role::Element {
                 self.gather_from(begin, length);
-                let node = &mut self.nodes[element as usize];
-                (node.role, node.parent) = (Role::Absorbed, pivot);
+                self.nodes[element as usize].join(Role::Absorbed, pivot);
             }
         }
         self.gather_from(begin + elements, length - elements);
@@ -249,8 +227,13 @@ impl Quotient {
         for at in begin..begin + length {
             let vertex = self.lists[at as usize];
             let node = &mut self.nodes[vertex as usize];
-            if node.role == Role::Variable && node.mark != self.stamp {
-                node.mark = self.stamp;
+            if !node.is_left() || node.mark == self.stamp {
+                continue;
+            }
+            node.mark = self.stamp;
+            if node.role == Role::Hub {
+                self.hubs.push(vertex);
+            } else {
                 self.members.push(vertex);
                 self.remove(vertex);
             }
@@ -265,7 +248,7 @@ impl Quotient {
             for &element in &lists[begin as usize..(begin + elements) as usize] {
                 let node = &mut nodes[element as usize];
                 if node.mark != *stamp {
-                    (node.mark, node.outside) = (*stamp, node.degree);
+                    (node.mark, node.outside) = (*stamp, node.degree - node.hubs);
                 }
                 node.outside = node.outside.wrapping_sub(weight);
             }
@@ -274,23 +257,27 @@ impl Quotient {
 
     /// Drops what the new element covers from the members' lists, adds the element, and bounds their degrees but for
     /// the other members. Members left with nothing else are merged into the pivot.
-    fn update_members(&mut self, pivot: u32) {
+    ///
+    /// Hubs are no part of what lies outside: the pivot's, of the weight `near`, are added later, and of others those of
+    /// the element that has the most.
+    fn update_members(&mut self, pivot: u32, near: u32) {
         let Self { nodes, lists, members, stamp, by_hash, steps, .. } = self;
         for &member in &*members {
             let Node { begin, length, elements, weight, .. } = nodes[member as usize];
             *steps += length as usize;
-            let (mut degree, mut hash, mut write) = (0_u32, 0_u32, begin);
+            let (mut degree, mut hash, mut write, mut most_hubs) = (0_u32, 0_u32, begin, 0);
             for at in begin..begin + elements {
                 let element = lists[at as usize];
                 let node = &mut nodes[element as usize];
                 if node.role != Role::Element {
                     continue;
                 }
-                if node.outside == 0 {
-                    (node.role, node.parent) = (Role::Absorbed, pivot);
+                if node.outside == 0 && node.hubs == 0 {
+                    node.join(Role::Absorbed, pivot);
                     continue;
                 }
                 degree = degree.saturating_add(node.outside);
+                most_hubs = most_hubs.max(node.hubs);
                 hash = hash.wrapping_add(element);
                 lists[write as usize] = element;
                 write += 1;
@@ -299,7 +286,7 @@ impl Quotient {
             for at in begin + elements..begin + length {
                 let other = lists[at as usize];
                 let node = nodes[other as usize];
-                if node.role == Role::Variable && node.mark != *stamp {
+                if node.is_left() && node.mark != *stamp {
                     degree = degree.saturating_add(node.weight);
                     hash = hash.wrapping_add(other);
                     lists[write as usize] = other;
@@ -309,7 +296,8 @@ impl Quotient {
             if write == begin {
                 // No neighbours but the other members: it may as well be eliminated at once.
                 let node = &mut nodes[member as usize];
-                (node.role, node.parent, node.weight) = (Role::Merged, pivot, 0);
+                node.weight = 0;
+                node.join(Role::Merged, pivot);
                 nodes[pivot as usize].weight += weight;
                 continue;
             }
@@ -319,7 +307,7 @@ impl Quotient {
             let bucket = &mut by_hash[(hash % members.len() as u32) as usize];
             let node = &mut nodes[member as usize];
             (node.length, node.elements) = (write + 1 - begin, kept + 1 - begin);
-            node.degree = node.degree.min(degree);
+            node.degree = node.degree.min(degree.saturating_add(most_hubs.saturating_sub(near)));
             (node.previous, node.next) = (hash, *bucket);
             *bucket = member;
         }
@@ -346,7 +334,8 @@ impl Quotient {
                         && list.iter().all(|&other| nodes[other as usize].mark == *stamp);
                     if same {
                         let rival = &mut nodes[rival as usize];
-                        (rival.role, rival.parent, rival.weight) = (Role::Merged, keeper, 0);
+                        rival.weight = 0;
+                        rival.join(Role::Merged, keeper);
                         nodes[keeper as usize].weight += node.weight;
                         nodes[before as usize].next = node.next;
                     } else {
@@ -360,11 +349,12 @@ impl Quotient {
     }
 
     /// Puts the remaining members back into buckets, and keeps them as the list of the new element.
-    fn settle(&mut self, pivot: u32) {
+    fn settle(&mut self, pivot: u32, near: u32) {
         let Self { nodes, members, .. } = self;
         members.retain(|&member| nodes[member as usize].role == Role::Variable);
         self.left -= self.nodes[pivot as usize].weight;
-        let reach: u32 = self.members.iter().map(|&member| self.nodes[member as usize].weight).sum();
+        let reach: u32 =
+            near + self.members.iter().map(|&member| self.nodes[member as usize].weight).sum::<u32>();
         for at in 0..self.members.len() {
             let member = self.members[at];
             let node = &mut self.nodes[member as usize];
@@ -372,6 +362,7 @@ impl Quotient {
             node.degree = node.degree.saturating_add(reach - own).min(self.left - own);
             self.insert(member);
         }
+        self.members.extend_from_slice(&self.hubs);
         let length = self.members.len() as u32;
         if length > self.nodes[pivot as usize].length {
             if self.lists.len() + self.members.len() > self.room {
@@ -385,7 +376,17 @@ impl Quotient {
             self.lists[begin..begin + self.members.len()].copy_from_slice(&self.members);
         }
         let node = &mut self.nodes[pivot as usize];
-        (node.length, node.degree, node.elements) = (length, reach, 0);
+        (node.length, node.degree, node.elements, node.hubs) = (length, reach, 0, near);
+        for at in 0..self.hubs.len() {
+            let hub = self.hubs[at];
+            let node = &mut self.nodes[hub as usize];
+            node.hubs += 1;
+            if node.is_due() {
+                self.remove(hub);
+                self.look_at_hub(hub);
+                self.insert(hub);
+            }
+        }
     }
 
     /// Closes the gaps between lists that are still in use.
@@ -393,7 +394,7 @@ impl Quotient {
         let mut packed = Vec::with_capacity(self.room);
         for node in &mut self.nodes {
             let begin = packed.len() as u32;
-            if matches!(node.role, Role::Variable | Role::Element) {
+            if node.is_left() || node.role == Role::Element {
                 packed
                     .extend_from_slice(&self.lists[node.begin as usize..(node.begin + node.length) as usize]);
                 node.begin = begin;
@@ -449,97 +450,4 @@ impl Quotient {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeSet;
-    use std::convert::Infallible;
-
-    /// The order of the method, and the entries above the diagonal that it says there will be.
-    fn ordered(neighbours: &[BTreeSet<u32>]) -> (Vec<u32>, u64) {
-        let members: Vec<u32> = (0..neighbours.len() as u32).collect();
-        let (mut quotient, mut order) = (Quotient::default(), Vec::new());
-        // What an earlier component leaves behind must not matter.
-        let Ok(()) = quotient.load(&[0, 1, 2], |vertex| 0..vertex, &mut |_| Ok::<_, Infallible>(()));
-        let mut step = |_, _| Ok::<_, Infallible>(());
-        let Ok(_) = quotient.order(&mut order, &mut step);
-        // Each edge in one direction, and those to higher vertices twice.
-        let edges = |vertex: u32| {
-            let list = &neighbours[vertex as usize];
-            list.iter().copied().chain(list.range(vertex..).copied())
-        };
-        let Ok(()) = quotient.load(&members, edges, &mut |_| Ok::<_, Infallible>(()));
-        let Ok(entries) = quotient.order(&mut order, &mut step);
-        (order, entries)
-    }
-
-    /// Entries above the diagonal when a symmetric pattern is eliminated in this order, vertex by vertex.
-    fn eliminated(neighbours: &[BTreeSet<u32>], order: &[u32]) -> u64 {
-        let mut left = neighbours.to_vec();
-        let mut entries = 0;
-        for &vertex in order {
-            let reached = std::mem::take(&mut left[vertex as usize]);
-            entries += reached.len() as u64;
-            for &one in &reached {
-                left[one as usize].extend(reached.iter().copied().filter(|&other| other != one));
-                left[one as usize].remove(&vertex);
-            }
-        }
-        entries
-    }
-
-    fn symmetric(count: usize, edges: impl IntoIterator<Item = (usize, usize)>) -> Vec<BTreeSet<u32>> {
-        let mut neighbours = vec![BTreeSet::new(); count];
-        for (a, b) in edges {
-            if a != b {
-                neighbours[a].insert(b as u32);
-                neighbours[b].insert(a as u32);
-            }
-        }
-        neighbours
-    }
-
-    fn grid(side: usize) -> Vec<BTreeSet<u32>> {
-        let right = (0..side * side).filter(|at| at % side + 1 < side).map(|at| (at, at + 1));
-        let down = (0..side * (side - 1)).map(|at| (at, at + side));
-        symmetric(side * side, right.chain(down))
-    }
-
-    #[test]
-    fn a_grid_fills_in_as_little_as_nested_dissection_promises() {
-        // George's nested dissection leaves 31/4 · n² log₂ n entries in an n × n grid (SIAM J. Numer. Anal. 10, 1973).
-        let side = 24;
-        let neighbours = grid(side);
-        let (order, entries) = ordered(&neighbours);
-        assert_eq!(entries, eliminated(&neighbours, &order));
-        let promised = 7.75 * (side * side) as f64 * (side as f64).log2();
-        assert!((entries as f64) < promised / 2.0, "{entries} {promised}");
-    }
-
-    #[test]
-    fn the_hub_of_a_wheel_comes_last() {
-        let rim = 2000;
-        let spokes = (0..rim).map(|at| (at, rim));
-        let wheel = symmetric(rim + 1, (0..rim).map(|at| (at, (at + 1) % rim)).chain(spokes));
-        let (order, entries) = ordered(&wheel);
-        assert_eq!(order.last(), Some(&(rim as u32)));
-        assert_eq!(entries, eliminated(&wheel, &order));
-        assert_eq!(entries, 3 * (rim as u64 - 3) + 6);
-    }
-
-    proptest! {
-        #[test]
-        fn every_vertex_comes_once_and_entries_are_at_most_those_counted(
-            count in 1..60_usize,
-            edges in prop::collection::vec((0..60_usize, 0..60_usize), 0..200),
-        ) {
-            let neighbours = symmetric(count, edges.into_iter().map(|(a, b)| (a % count, b % count)));
-            let (order, entries) = ordered(&neighbours);
-            let mut sorted = order.clone();
-            sorted.sort_unstable();
-            prop_assert!(sorted.iter().copied().eq(0..count as u32));
-            prop_assert!(eliminated(&neighbours, &order) <= entries);
-            prop_assert!(entries <= (count * (count - 1) / 2) as u64);
-        }
-    }
-}
+mod tests;

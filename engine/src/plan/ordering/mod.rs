@@ -28,8 +28,8 @@ impl Ordering {
     ///
     /// Trees are left as they are: each vertex then comes before its only later neighbour, and there is no fill. Chains,
     /// which most components are, are taken from both ends inwards by turns, so that an elimination works on two
-    /// vertices at a time that do not wait for one another. Linear for both; near-linear in practice for
-    /// others, but slower where hundreds of vertices have neighbours everywhere.
+    /// vertices at a time that do not wait for one another. Linear for both, near-linear in practice for
+    /// others.
     pub(super) fn improve(
         &mut self,
         graph: &Graph,
