@@ -394,7 +394,9 @@ fn every_route_is_documented_and_every_documented_route_answers() {
         {
             // What these do has tests of its own; here they say, as documented, that nothing is no request.
             let answer = send(hub.address(), &method.to_uppercase(), &target, &authorization, b"{}");
-            assert!(matches!(answer.status, 400 | 404 | 422), "{method} {path}: {answer:?}");
+            // But for tasks, which are begun without being told anything.
+            let begins = answer.status == 202 && path.starts_with("/v1/admin/");
+            assert!(begins || matches!(answer.status, 400 | 404 | 422), "{method} {path}: {answer:?}");
             assert!(operation["responses"].get(answer.status.to_string()).is_some(), "{method} {path}");
         }
         if operations.get("get").is_none() {
