@@ -156,8 +156,7 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
-        let writer =
-            SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(open)?;
+        let writer = pool(1).connect_with(options.clone()).await.map_err(open)?;
         // Milliseconds; damage that is found later would be found by a request.
         let found: String =
             sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&writer).await.map_err(open)?;
@@ -166,8 +165,7 @@ impl Store {
         }
         let migrate = |source| StoreError::Migrate { path: path.clone(), source: Box::new(source) };
         migrator().run(&writer).await.map_err(migrate)?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
+        let readers = pool(READERS)
             .connect_with(options.read_only(true).create_if_missing(false))
             .await
             .map_err(open)?;
@@ -229,6 +227,12 @@ impl ChangeWatch {
     pub fn forget(&mut self) {
         (self.version, self.number) = (None, None);
     }
+}
+
+/// Connections to a file need not be renewed. The task with which the pool would look for old ones (sqlx 0.9) counts idle
+/// connections by a number that can be seen below zero for a moment, and then never ends and cannot be stopped.
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(connections).idle_timeout(None).max_lifetime(None)
 }
 
 fn migrator() -> Migrator {

@@ -232,3 +232,10 @@ async fn an_admin_token_is_made_while_there_is_no_valid_one_and_revoking_ends_a_
     let listed = tokens.iter().find(|token| token.id == first.id).unwrap();
     assert!(listed.expires_at > Some(listed.created_at.clone()));
 }
+
+#[test]
+fn no_task_looks_for_old_connections() {
+    let options = super::pool(4);
+    assert_eq!((options.get_idle_timeout(), options.get_max_lifetime()), (None, None));
+    assert_eq!((options.get_min_connections(), options.get_max_connections()), (0, 4));
+}
