@@ -58,6 +58,10 @@ bench *FILTER:
 bench-vs-phasic *OPTIONS:
     bench/versus-phasic --write {{OPTIONS}}
 
+# The hub beside nginx serving the same bytes, on loopback; --write renews its part of docs/performance.md. Needs wrk.
+bench-hub *OPTIONS:
+    bench/hub {{OPTIONS}}
+
 # Instructions of the main kernels beside the recorded ones; --record writes them anew. Skipped without valgrind.
 bench-instructions *OPTIONS:
     bench/instructions {{OPTIONS}}

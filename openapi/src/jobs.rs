@@ -35,6 +35,20 @@ impl Variant {
     }
 }
 
+/// A job's place before or behind those of others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// When nobody else wants anything.
+    Low,
+    /// As everybody.
+    #[default]
+    Normal,
+    /// Before everybody; asks for a token of scope `admin`.
+    High,
+}
+
 /// A model to be stored or eliminated.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -60,6 +74,12 @@ pub struct SubmitElimination {
     /// Whether graph, job and result are only for those who hold tokens for the same ids.
     #[serde(default, skip_serializing_if = "is_false")]
     pub private: bool,
+    /// The place of its job before or behind those of others. `high` asks for a token of scope `admin`.
+    #[serde(default)]
+    pub priority: Priority,
+    /// How long its job may run, in seconds; never longer than the hub allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u64>,
 }
 
 /// For members that are written only where they are true.
@@ -185,7 +205,7 @@ pub enum JobState {
     Failed,
     /// Somebody cancelled it.
     Cancelled,
-    /// The hub ended several times while it ran, so it is not tried again.
+    /// It broke down several times, so it is not tried again.
     Quarantined,
 }
 
@@ -231,7 +251,13 @@ pub struct Job {
     /// The definition of the graph.
     #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub definition: Sha256,
-    /// Jobs that come before it, while it is queued.
+    /// Its place before or behind those of others.
+    #[serde(default)]
+    pub priority: Priority,
+    /// How long it may run, in seconds.
+    #[serde(default)]
+    pub timeout_seconds: u64,
+    /// Jobs that come before it, while it is queued: as far as is known, jobs of others may come between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<u64>,
     /// How often it was begun.

@@ -108,6 +108,12 @@ codes! {
     MethodNotAllowed = "method_not_allowed", 405, "The method is not allowed here";
     /// The hub has no job of this id.
     JobNotFound = "job_not_found", 404, "No such job";
+    /// Others have asked for the job.
+    JobOfOthers = "job_of_others", 403, "The job is somebody else's";
+    /// As many jobs wait as may wait.
+    QueueFull = "queue_full", 503, "The queue is full";
+    /// As many jobs of one client wait as may wait.
+    TooManyJobs = "too_many_jobs", 429, "Too many jobs are waiting";
     /// The job has ended, so it cannot be cancelled.
     JobEnded = "job_ended", 409, "The job has ended";
     /// The hub has no blob of this digest that it may give away.

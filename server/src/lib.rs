@@ -14,6 +14,7 @@
 
 pub mod auth;
 pub mod blobs;
+mod cache;
 pub mod command;
 pub mod config;
 pub mod evaluate;

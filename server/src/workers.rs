@@ -25,11 +25,29 @@ impl Workers {
     /// # Errors
     /// When the operating system gives no threads.
     pub fn new(name: &'static str, threads: usize) -> Result<Self, ThreadPoolBuildError> {
+        Self::with_niceness(name, threads, 0)
+    }
+
+    /// As [`new`](Self::new), of threads that give way to those that answer requests, where the operating system lets
+    /// single threads do that.
+    ///
+    /// # Errors
+    /// When the operating system gives no threads.
+    pub fn giving_way(name: &'static str, threads: usize) -> Result<Self, ThreadPoolBuildError> {
+        Self::with_niceness(name, threads, NICENESS)
+    }
+
+    fn with_niceness(
+        name: &'static str,
+        threads: usize,
+        niceness: i32,
+    ) -> Result<Self, ThreadPoolBuildError> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = if threads == 0 { cores.saturating_sub(1).max(1) } else { threads };
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(move |index| format!("{name}-{index}"))
+            .start_handler(move |_| give_way(niceness))
             .build()?;
         Ok(Self(Arc::new(pool)))
     }
@@ -65,6 +83,22 @@ impl Workers {
         receive.await.map_err(|_| BrokeOff)
     }
 }
+
+/// How much long computations give way to everything else.
+pub const NICENESS: i32 = 10;
+
+/// Lowers the priority of the calling thread. On other systems it would be that of the whole process.
+#[cfg(target_os = "linux")]
+fn give_way(niceness: i32) {
+    if niceness > 0
+        && let Err(error) = rustix::process::nice(niceness)
+    {
+        tracing::debug!(%error, "a thread cannot lower its priority");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_way(_niceness: i32) {}
 
 #[cfg(test)]
 mod tests {

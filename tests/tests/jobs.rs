@@ -329,3 +329,43 @@ fn a_stopped_hub_lets_go_of_those_who_wait_and_goes_on_later() {
     wait_until("it is done", || job(&hub, &id)["state"] == "done");
     assert_eq!(job(&hub, &id)["attempts"], 1, "a stop in good order costs no attempt");
 }
+
+#[test]
+fn what_is_asked_of_a_job_is_kept_within_the_askers_right() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = [EVERYBODY, ("compute_threads", "1"), ("compute_job_timeout_ms", "5000")];
+    let hub = Hub::start_with(directory.path(), &[], &settings);
+    let high = json!({"model": model(4), "priority": "high"});
+    assert_eq!(code(&eliminate(&hub, &high, false)), (403, "scope_missing".to_owned()));
+    let never = json!({"model": model(4), "timeout_seconds": 0});
+    assert_eq!(code(&eliminate(&hub, &never, false)), (400, "invalid_request".to_owned()));
+    let hold = Hold::take(directory.path());
+    running(&hub);
+    let low = json!({"model": model(3), "priority": "low", "timeout_seconds": 3});
+    let (low, normal) =
+        (eliminate(&hub, &low, false).json(), eliminate(&hub, &json!({"model": model(4)}), false));
+    let (low, normal) = (low["job"].clone(), normal.json()["job"].clone());
+    assert_eq!((&low["priority"], &low["timeout_seconds"]), (&json!("low"), &json!(3)));
+    assert_eq!((&normal["priority"], &normal["timeout_seconds"]), (&json!("normal"), &json!(5)));
+    assert_eq!(normal["position"], 0, "before the one that has time");
+    assert_eq!(job(&hub, low["id"].as_str().unwrap())["position"], 1);
+    hold.release();
+}
+
+#[test]
+fn a_full_queue_says_so_and_takes_those_who_ask_for_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let limit = ("compute_max_queued_per_client", "2");
+    let hub = Hub::start_with(directory.path(), &[], &[EVERYBODY, ("compute_threads", "1"), limit]);
+    let hold = Hold::take(directory.path());
+    running(&hub);
+    let ask = |n: i64| eliminate(&hub, &json!({"model": model(n)}), false);
+    assert_eq!((ask(3).status, ask(4).status), (202, 202));
+    let full = ask(6);
+    assert_eq!(code(&full), (429, "too_many_jobs".to_owned()));
+    assert!(full.json()["detail"].as_str().unwrap().contains("compute.max_queued_per_client"));
+    assert!(full.header("retry-after").is_some());
+    assert_eq!(ask(3).status, 202, "asking again is asking for the same");
+    hold.release();
+    wait_until("there is room", || ask(6).status == 202);
+}

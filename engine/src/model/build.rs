@@ -15,16 +15,21 @@ use crate::document::{DocumentError, Problem};
 use crate::graph::{Graph, GraphLimits, Rate};
 use crate::state_space::{StateSpaceError, Transitions, explore};
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 
 /// Most elements of a state that an error message lists.
 const SHOWN_VALUES: usize = 24;
 
-/// Explores the state space of a model under its limits.
+/// Evaluation steps between two looks at whether anybody still wants the graph: some milliseconds.
+const STEPS_BETWEEN_LOOKS: u64 = 1 << 20;
+
+/// Explores the state space of a model under its limits, for as long as `watch` says to go on.
 pub(super) fn build(
     definition: &Definition,
     constants: &[Number],
     limits: &GraphLimits,
     steps: u64,
+    watch: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Graph, DocumentError> {
     let compiler = Compiler::new(definition, constants)?;
     let initial = compiler.initial(limits)?;
@@ -36,13 +41,16 @@ pub(super) fn build(
         loops: vec![0; program.loop_slots],
         bound: 0,
         places: Vec::new(),
-        steps_left: steps,
+        steps_left: 0,
+        steps_beyond: steps,
+        watch,
     };
     let explored = explore(program.state_length, *limits, &initial, |state, transitions| {
         run.rules(&program.rules, state, transitions)
     });
     let mut graph = explored.map_err(|failure| match failure {
         Failure::Steps => root.error(ModelProblem::Steps { limit: steps }),
+        Failure::Cancelled => root.error(ModelProblem::Cancelled),
         // Outside of transitions only the initial states can be refused.
         Failure::StateSpace(error) => root.get("initial").unwrap_or(root).error(error),
         Failure::Evaluation(stop) => describe(definition, &compiler, &run.loops[..run.bound], *stop),
@@ -61,6 +69,7 @@ pub(super) fn build(
 /// Why a run ended early.
 enum Failure {
     Steps,
+    Cancelled,
     StateSpace(StateSpaceError),
     Evaluation(Box<Stop>),
 }
@@ -88,7 +97,7 @@ impl From<StateSpaceError> for Failure {
 type Ran<T = ()> = Result<T, Failure>;
 
 /// The buffers of a run.
-struct Run {
+struct Run<'a> {
     /// The state a transition leads to.
     next: Vec<i32>,
     coefficients: Vec<f64>,
@@ -98,10 +107,14 @@ struct Run {
     bound: usize,
     /// Places assigned so far, where two could be the same.
     places: Vec<u32>,
+    /// Steps until the next look at `watch`.
     steps_left: u64,
+    /// Steps after that look.
+    steps_beyond: u64,
+    watch: &'a mut dyn FnMut() -> ControlFlow<()>,
 }
 
-impl Run {
+impl Run<'_> {
     fn rules(&mut self, rules: &[CompiledRule], state: &[i32], out: &mut Transitions<'_>) -> Ran {
         rules.iter().try_for_each(|rule| self.bind(rule, &rule.loops, state, out))
     }
@@ -245,7 +258,23 @@ impl Run {
 
     #[inline]
     fn charge(&mut self, steps: u64) -> Ran {
-        self.steps_left = self.steps_left.checked_sub(steps).ok_or(Failure::Steps)?;
+        match self.steps_left.checked_sub(steps) {
+            Some(left) => self.steps_left = left,
+            None => self.look(steps)?,
+        }
+        Ok(())
+    }
+
+    /// Takes steps that reach beyond the next look, after that look.
+    #[cold]
+    fn look(&mut self, steps: u64) -> Ran {
+        if (self.watch)().is_break() {
+            return Err(Failure::Cancelled);
+        }
+        let missing = steps - self.steps_left;
+        let beyond = self.steps_beyond.checked_sub(missing).ok_or(Failure::Steps)?;
+        self.steps_left = beyond.min(STEPS_BETWEEN_LOOKS);
+        self.steps_beyond = beyond - self.steps_left;
         Ok(())
     }
 }

@@ -27,6 +27,7 @@ pub use problem::ModelProblem;
 pub use program::MAX_PLACES;
 pub use reader::{MAX_LOOPS, MAX_NAMES};
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::document::DocumentError;
@@ -155,6 +156,20 @@ impl ModelDocument {
     /// # Errors
     /// As [`build`](Self::build); [`ModelProblem::Steps`] when the steps do not suffice.
     pub fn build_within(&self, limits: &GraphLimits, steps: u64) -> Result<Graph, DocumentError> {
-        build::build(&self.definition, &self.constants, limits, steps)
+        self.build_watched(limits, steps, &mut || ControlFlow::Continue(()))
+    }
+
+    /// As [`build_within`](Self::build_within), for as long as `watch` says to go on: it is asked at the beginning and
+    /// every million steps, which is every few milliseconds.
+    ///
+    /// # Errors
+    /// As [`build_within`](Self::build_within); [`ModelProblem::Cancelled`] when `watch` breaks off.
+    pub fn build_watched(
+        &self,
+        limits: &GraphLimits,
+        steps: u64,
+        watch: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Graph, DocumentError> {
+        build::build(&self.definition, &self.constants, limits, steps, watch)
     }
 }

@@ -106,4 +106,7 @@ pub enum ModelProblem {
         /// The limit in force.
         limit: u64,
     },
+    /// Nobody wants the graph any more.
+    #[error("building the graph was cancelled")]
+    Cancelled,
 }

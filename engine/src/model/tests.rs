@@ -1,3 +1,5 @@
+use std::ops::ControlFlow;
+
 use super::{Fault, MAX_PLACES, ModelDocument, ModelProblem, Number, read};
 use crate::document::{DocumentError, Problem};
 use crate::graph::{Graph, GraphError, GraphLimits};
@@ -347,6 +349,22 @@ fn loops_without_end_and_without_transitions_run_out_of_steps() {
     ));
     let error = idle.build_within(&GraphLimits::default(), 100_000).expect_err("it is endless");
     assert_eq!(*error.problem(), Problem::Model(ModelProblem::Steps { limit: 100_000 }));
+}
+
+#[test]
+fn building_ends_when_nobody_wants_the_graph() {
+    let endless = model(&one(
+        r#"{"for": [{"i": [1, 9223372036854775807]}], "when": "i < 0", "to": {"a": 0}, "rate": {"p": 1}}"#,
+    ));
+    let mut looks = 0;
+    let mut watch = || {
+        looks += 1;
+        if looks == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let error =
+        endless.build_watched(&GraphLimits::default(), u64::MAX, &mut watch).expect_err("it is endless");
+    assert_eq!(*error.problem(), Problem::Model(ModelProblem::Cancelled));
+    assert_eq!(looks, 3);
 }
 
 #[test]

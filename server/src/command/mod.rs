@@ -97,6 +97,9 @@ enum Command {
     },
     /// Print the API document (OpenAPI)
     Openapi,
+    /// One elimination, for a hub with --isolated: reads a task, and writes what comes of it
+    #[command(hide = true)]
+    Eliminate,
 }
 
 #[derive(Debug, Args)]
@@ -122,6 +125,9 @@ struct ServeArgs {
     /// Address clients use, when it is another one (a proxy, a name)
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
+    /// Make each elimination of a job in a process of its own, with a limit on its memory
+    #[arg(long)]
+    isolated: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -293,6 +299,7 @@ pub fn run() -> ExitCode {
         Some(Command::Backup { file, data }) => block_on(async move { upkeep::backup(&file, data).await }),
         Some(Command::Restore { file, data }) => block_on(async move { upkeep::restore(&file, data).await }),
         Some(Command::Audit(command)) => block_on(audit::run(command)),
+        Some(Command::Eliminate) => return crate::jobs::child(),
         Some(Command::Openapi) => print(&crate::http::api_document_json()).map(|()| ExitCode::SUCCESS),
     };
     match outcome {
@@ -339,7 +346,8 @@ impl DataArgs {
 
 impl ServeArgs {
     fn load(self) -> Result<Config, CommandError> {
-        load(&Flags { listen: self.listen, public_url: self.public_url, ..self.data.flags() })
+        let Self { data, listen, public_url, isolated } = self;
+        load(&Flags { listen, public_url, isolated, ..data.flags() })
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let address = listener.local_addr().map_err(cannot_listen)?;
     metrics::start();
     let threads = config.compute.threads.count();
-    let eliminations = Workers::new("eliminate", threads)?;
+    let eliminations = Workers::giving_way("eliminate", threads)?;
     let evaluations = Workers::new("evaluate", threads)?;
     let data = DataDirectory::open(&config.data_dir).await?;
     let store = data.store.clone();

@@ -26,6 +26,8 @@ pub struct Flags {
     pub public_url: Option<String>,
     /// `--offline`; `false` is silence.
     pub offline: bool,
+    /// `--isolated`; `false` is silence.
+    pub isolated: bool,
 }
 
 /// Settings that cannot be used.
@@ -173,5 +175,8 @@ fn lay_flags(table: &mut Table, flags: &Flags) {
     }
     if flags.offline {
         place(table, None, "offline", Value::Boolean(true));
+    }
+    if flags.isolated {
+        place(table, Some("compute"), "isolated", Value::Boolean(true));
     }
 }

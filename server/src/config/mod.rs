@@ -3,6 +3,7 @@
 //! Layers, the later winning: defaults, `hub.toml`, `PHASIC_HUB_*` variables, flags. Only this room reads the
 //! environment; everybody else is handed typed values.
 
+mod compute;
 mod ids;
 mod layers;
 mod networks;
@@ -17,6 +18,7 @@ use phasic_hub_api::Scope;
 use phasic_hub_api::jobs::Variant;
 use serde::{Deserialize, Serialize};
 
+pub use compute::Compute;
 pub use ids::Ids;
 pub use layers::{ConfigError, Flags};
 pub use networks::Networks;
@@ -139,16 +141,6 @@ impl Default for Registry {
     fn default() -> Self {
         Self { variant: RegistryVariant::Phasic, computed: true }
     }
-}
-
-/// Limits of eliminations.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "hub.toml explains every field, and a test keeps the two equal")]
-pub struct Compute {
-    pub threads: Whole<0, 1024>,
-    pub max_memory_bytes: Whole<1_048_576, 1_099_511_627_776>,
-    pub job_timeout_ms: Millis,
 }
 
 /// Limits of the models that requests bring.
@@ -328,16 +320,6 @@ impl Default for Http {
 impl Default for Rate {
     fn default() -> Self {
         Self { per_second: Whole::of::<1000>(), burst: Whole::of::<10_000>() }
-    }
-}
-
-impl Default for Compute {
-    fn default() -> Self {
-        Self {
-            threads: Whole::of::<0>(),
-            max_memory_bytes: Whole::of::<{ 2 << 30 }>(),
-            job_timeout_ms: Millis::of::<3_600_000>(),
-        }
     }
 }
 

@@ -4,7 +4,6 @@
 //! HTTP and JSON text of whole answers are the handler's business; the mathematics is the engine's.
 
 mod answer;
-mod cache;
 mod question;
 #[cfg(test)]
 mod tests;
@@ -15,7 +14,7 @@ use std::sync::Arc;
 use phasic_engine::plan::{AnalysisError, Limits, Plan};
 use phasic_hub_api::{EvaluateResult, GraphIdentity};
 
-use self::cache::{Cache, Weighed};
+use crate::cache::{Cache, Weighed};
 use crate::config;
 use crate::models::{ModelError, Recipe, identify};
 use crate::workers::{BrokeOff, Workers};

@@ -89,6 +89,10 @@ async fn admit(gate: &Gate, request: &mut Request) -> Result<(Access, Viewer), A
     }
     let viewer = caller.viewer();
     request.extensions_mut().insert(caller);
+    if cost > 1 {
+        // Who asks for work takes turns with the others.
+        request.extensions_mut().insert(payer);
+    }
     Ok((access, viewer))
 }
 

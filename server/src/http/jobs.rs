@@ -16,9 +16,10 @@ use tokio::sync::watch;
 
 use super::Services;
 use super::error::ApiError;
+use super::rate::Payer;
 use super::tokens::actor;
-use crate::auth::Caller;
-use crate::store::{EliminationRow, JobFilter, JobRow, StoreError};
+use crate::auth::{Caller, Scope};
+use crate::store::{Cancelled, EliminationRow, JobFilter, JobRow, StoreError};
 use crate::visibility::Viewer;
 
 /// Jobs of a page unless told otherwise, and at most.
@@ -168,6 +169,9 @@ fn stream(
 
 /// Cancels a job that waits or runs, and lets one out of quarantine; one that has ended stays as it is.
 ///
+/// Who has asked for a job may cancel it, and so may an administrator. If others have asked for the same, the job goes on
+/// for them, and the answer shows it as it is.
+///
 /// ```text
 /// curl -s -X DELETE http://127.0.0.1:8787/v1/jobs/job_0123456789abcdef
 /// ```
@@ -177,7 +181,8 @@ fn stream(
     tag = "compute",
     params(("id" = String, Path, description = "Its id")),
     responses(
-        (status = 200, description = "The job, cancelled", body = Job),
+        (status = 200, description = "The job, cancelled; or going on for others", body = Job),
+        (status = 403, description = "`job_of_others`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`job_not_found`", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "`job_ended`", body = Problem, content_type = "application/problem+json"),
     )
@@ -185,13 +190,25 @@ fn stream(
 pub(super) async fn cancel(
     State(services): State<Services>,
     Extension(caller): Extension<Caller>,
+    Extension(payer): Extension<Payer>,
     Path(id): Path<String>,
 ) -> Result<Json<Job>, ApiError> {
-    let found = services.jobs.cancel(&id, &caller.viewer(), &actor(caller)).await?;
-    let (row, changed) = found.ok_or_else(|| unknown(&id))?;
-    if !changed && row.state != JobState::Cancelled {
-        let detail = format!("The job {id:?} has ended already: it is {}.", row.state.as_str());
-        return Err(ApiError::new(ProblemCode::JobEnded, detail));
+    let asker = (!caller.may(Scope::Admin, None)).then(|| payer.to_string());
+    let viewer = caller.viewer();
+    let found = services.jobs.cancel(&id, &viewer, asker.as_deref(), &actor(caller)).await?;
+    let (row, cancelled) = found.ok_or_else(|| unknown(&id))?;
+    match cancelled {
+        Cancelled::Ended if row.state != JobState::Cancelled => {
+            let detail = format!("The job {id:?} has ended already: it is {}.", row.state.as_str());
+            return Err(ApiError::new(ProblemCode::JobEnded, detail));
+        }
+        Cancelled::NotAsked => {
+            let detail = format!(
+                "You have not asked for the job {id:?}; those who have, and administrators, may cancel it."
+            );
+            return Err(ApiError::new(ProblemCode::JobOfOthers, detail));
+        }
+        _ => {}
     }
     Ok(Json(with_log(&services, &row).await?))
 }
@@ -238,7 +255,7 @@ pub(super) async fn describe(services: &Services, row: &JobRow) -> Result<Job, S
         _ => None,
     };
     let position = match row.state {
-        JobState::Queued => Some(store.job_position(row.number).await?),
+        JobState::Queued => services.jobs.position(row.number).await?,
         _ => None,
     };
     let graph = store.graph(row.definition, &Viewer::All).await?.map(|row| row.identity);
@@ -259,6 +276,8 @@ pub(super) async fn describe(services: &Services, row: &JobRow) -> Result<Job, S
         edge_order_digest,
         definition: row.definition,
         position,
+        priority: row.priority,
+        timeout_seconds: services.jobs.timeout_ms(row.timeout_ms).div_ceil(1000),
         attempts: row.attempts,
         forecast: serde_json::from_str(&row.forecast).map_err(unreadable)?,
         progress: services.jobs.progress(row.number).filter(|_| running),

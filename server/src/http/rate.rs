@@ -1,5 +1,6 @@
 //! How much a client may ask for: a bucket for each token, and for each address without one.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,6 +18,15 @@ pub(super) enum Payer {
     Token(String),
     /// A client without one: an IPv4 address, or an IPv6 network of 64 bits.
     Address(IpAddr),
+}
+
+impl fmt::Display for Payer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token(id) => write!(out, "token:{id}"),
+            Self::Address(address) => write!(out, "address:{address}"),
+        }
+    }
 }
 
 /// The buckets.

@@ -4,22 +4,24 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::header::LOCATION;
+use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use phasic_hub_api::jobs::{
-    EliminationAnswer, GraphRecord, GraphSubmission, SubmitElimination, SubmitGraph, VariantForecast,
+    EliminationAnswer, GraphRecord, GraphSubmission, Priority, SubmitElimination, SubmitGraph,
+    VariantForecast,
 };
 use phasic_hub_api::{GraphHash, ModelSource, Problem, ProblemCode};
 
 use super::Services;
 use super::body::{Budget, Received};
 use super::error::ApiError;
+use super::rate::Payer;
 use super::tokens::actor;
 use super::{jobs, model};
-use crate::auth::Caller;
-use crate::jobs::{Outcome, SubmitError, Submitted};
+use crate::auth::{Caller, Scope};
+use crate::jobs::{Ask, Outcome, SubmitError, Submitted};
 use crate::store::JobFilter;
 use crate::visibility::Audience;
 
@@ -169,7 +171,7 @@ pub(super) async fn graph(
 /// An elimination of a model: the artifact if it is there, or else the one job that will make it.
 ///
 /// Asking again is asking for the same: however many ask, one job runs. With `Prefer: wait=N` the answer comes when the
-/// job has ended, or after N seconds. 202 says that the artifact is not there yet; `Location` is the job. A job that
+/// job has ended, or after N seconds. Jobs of different clients take turns within a `priority`. 202 says that the artifact is not there yet; `Location` is the job. A job that
 /// would not fit into this hub is refused at once, with its forecast in the problem.
 ///
 /// ```text
@@ -186,12 +188,16 @@ pub(super) async fn graph(
         (status = 200, description = "The artifact, or a job that has ended without one", body = EliminationAnswer),
         (status = 202, description = "A job that has not ended", body = EliminationAnswer),
         (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`scope_missing`: for the priority `high`", body = Problem,
+         content_type = "application/problem+json"),
         (status = 404, description = "`compute_not_found`, `graph_not_found`", body = Problem,
          content_type = "application/problem+json"),
         (status = 409, description = "`graph_ambiguous`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`model_invalid`, `too_large`", body = Problem,
          content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_jobs`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`queue_full`", body = Problem, content_type = "application/problem+json"),
         (status = 507, description = "`storage_full`", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -199,18 +205,30 @@ pub(super) async fn submit_elimination(
     State(services): State<Services>,
     State(budget): State<Budget>,
     Extension(caller): Extension<Caller>,
+    Extension(payer): Extension<Payer>,
     request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
     let wait = wait(request.headers());
     // Subscribed before the job is submitted, so that no change is missed.
     let changes = services.jobs.changes();
-    let (SubmitElimination { model, variant, private }, share) = budget.receive(request).await?.json()?;
+    let (submitted, share) = budget.receive(request).await?.json()?;
+    let SubmitElimination { model, variant, private, priority, timeout_seconds } = submitted;
+    if priority == Priority::High && !caller.may(Scope::Admin, None) {
+        let detail = "The priority high asks for a token of scope admin; without it, ask for normal or low.";
+        return Err(ApiError::new(ProblemCode::ScopeMissing, detail));
+    }
+    if timeout_seconds == Some(0) {
+        return Err(ApiError::new(ProblemCode::InvalidRequest, "timeout_seconds is at least 1."));
+    }
+    let timeout_ms =
+        timeout_seconds.map(|seconds| services.jobs.timeout_ms(Some(seconds.saturating_mul(1000))));
     let audience = audience(&caller, private)?;
+    let ask = Ask { asker: payer.to_string(), priority, timeout_ms };
     let who = actor(caller.clone());
     let graph = submit(&services, &model, &audience, caller).await?;
     drop((model, share));
     let base = services.hub.public_base();
-    let mut row = match services.jobs.submit(&graph, variant, &audience, &who).await? {
+    let mut row = match services.jobs.submit(&graph, variant, &audience, ask, &who).await? {
         Outcome::Made(made) => {
             let artifact = Some(jobs::elimination(base, made));
             let answer = EliminationAnswer { graph: graph.identity, artifact, job: None };
@@ -247,10 +265,21 @@ impl From<SubmitError> for ApiError {
                 Self::new(ProblemCode::TooLarge, text).with_forecast(VariantForecast::clone(&forecast))
             }
             SubmitError::Full { .. } => Self::new(ProblemCode::StorageFull, text),
+            SubmitError::QueueFull { .. } => {
+                Self::new(ProblemCode::QueueFull, text).with_headers(retry_later())
+            }
+            SubmitError::TooManyJobs { .. } => {
+                Self::new(ProblemCode::TooManyJobs, text).with_headers(retry_later())
+            }
             SubmitError::BrokeOff(error) => error.into(),
             error => Self::internal(&error),
         }
     }
+}
+
+/// A guess: when a job ends is not known.
+fn retry_later() -> HeaderMap {
+    HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("10"))])
 }
 
 #[cfg(test)]

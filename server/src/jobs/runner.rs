@@ -1,17 +1,17 @@
 //! Works on the queue: begins what fits into memory, one job a thread, and records how each ends.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use phasic_engine::trace::Progress;
 use phasic_hub_api::GraphIdentity;
+use phasic_hub_api::jobs::{JobState, Variant};
 
+use super::isolated::{self, ChildError, Order};
+use super::running::Running;
+use super::task::{Task, TaskError};
 use super::work::{self, WorkError};
-use super::{ENGINE, Jobs, Running};
+use super::{ENGINE, Jobs};
 use crate::blobs::{BlobError, StoredBlob, Terms, in_memory, read_whole};
-use crate::models::{ModelError, Recipe};
 use crate::store::{JobRow, StoreError};
 use crate::visibility::Viewer;
 use crate::workers::BrokeOff;
@@ -19,27 +19,35 @@ use crate::workers::BrokeOff;
 /// How often the queue is looked at when nobody rings, and leases are renewed.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// How often old jobs are forgotten.
+const TIDY_EVERY: Duration = Duration::from_hours(1);
+
 /// Why a job has no result.
 #[derive(Debug, thiserror::Error)]
 enum JobError {
     #[error("its graph is not known any more")]
     NoGraph,
-    #[error("its graph cannot be read any more: {0}")]
-    Recipe(#[from] serde_json::Error),
     #[error(transparent)]
-    Model(#[from] ModelError),
-    #[error("its graph is built as another one by this version of the hub")]
-    OtherGraph,
+    Task(#[from] TaskError),
+    #[error("what its process made is withheld: {0}")]
+    Unverified(#[from] WorkError),
     #[error(transparent)]
-    Work(#[from] WorkError),
-    #[error("it took longer than the {0} seconds a job may take (compute.job_timeout_ms)")]
-    TooLong(u64),
+    Child(#[from] ChildError),
+    #[error("it took longer than the {0} s this job may take")]
+    TooLong(f64),
     #[error(transparent)]
     BrokeOff(#[from] BrokeOff),
     #[error(transparent)]
     Blobs(#[from] BlobError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl JobError {
+    /// Whether the attempt broke down, and another one may fare better.
+    fn is_breakdown(&self) -> bool {
+        matches!(self, Self::BrokeOff(_) | Self::Child(ChildError::Broke(_)))
+    }
 }
 
 impl Jobs {
@@ -55,7 +63,19 @@ impl Jobs {
             }
             Err(error) => tracing::error!(%error, "could not take back the jobs of the last process"),
         }
+        match self.data.store.refuse_larger_jobs(self.compute.max_memory_bytes.get()).await {
+            Ok(refused) if refused.is_empty() => {}
+            Ok(refused) => {
+                tracing::warn!(?refused, "jobs have ended that are too large for the settings of today");
+            }
+            Err(error) => tracing::error!(%error, "could not look for jobs that are too large by now"),
+        }
+        let mut tidied = None::<Instant>;
         loop {
+            if tidied.is_none_or(|tidied| tidied.elapsed() > TIDY_EVERY) {
+                tidied = Some(Instant::now());
+                self.tidy().await;
+            }
             if let Err(error) = self.begin_what_fits().await {
                 tracing::error!(%error, "could not look at the queue of jobs");
             }
@@ -71,6 +91,14 @@ impl Jobs {
         }
     }
 
+    async fn tidy(&self) {
+        match self.data.store.forget_old_jobs(self.compute.keep_jobs_days.get()).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "forgot jobs that ended long ago"),
+            Err(error) => tracing::error!(%error, "could not forget old jobs"),
+        }
+    }
+
     /// Puts back what is running, when the hub stops in good order.
     ///
     /// # Errors
@@ -79,7 +107,7 @@ impl Jobs {
         // First of all, so that what is stopped now is not taken for a failure.
         self.data.store.put_back_jobs(&self.owner).await?;
         for running in self.lock().values() {
-            running.cancelled.store(true, Ordering::Relaxed);
+            running.cancelled.cancel();
         }
         Ok(())
     }
@@ -95,7 +123,7 @@ impl Jobs {
                 return Ok(());
             }
             let Some(job) = self.data.store.begin_job(&self.owner, most).await? else { return Ok(()) };
-            let running = Arc::new(Running { memory_bytes: job.memory_bytes, ..Running::default() });
+            let running = Arc::new(Running::new(job.memory_bytes, self.limit(&job)));
             self.lock().insert(job.number, Arc::clone(&running));
             self.changed();
             let jobs = Arc::clone(self);
@@ -113,13 +141,25 @@ impl Jobs {
         tracing::info!(id = job.id, variant = job.variant.as_str(), attempt = job.attempts, "began a job");
         let begun = Instant::now();
         let recorded = match self.result(job, running).await {
-            Ok(blob) => self.data.store.finish_job(job, &self.owner, blob, ENGINE).await,
-            Err(error) => self.data.store.fail_job(job, &self.owner, &error.to_string()).await,
+            Ok(blob) => {
+                let wanted = self.data.store.finish_job(job, &self.owner, blob, ENGINE).await;
+                wanted.map(|wanted| wanted.then_some(JobState::Done))
+            }
+            Err(error) if error.is_breakdown() => {
+                tracing::warn!(id = job.id, attempt = job.attempts, %error, "an attempt at a job broke down");
+                self.data.store.break_job(job, &self.owner, &error.to_string()).await
+            }
+            Err(error) => {
+                let wanted = self.data.store.fail_job(job, &self.owner, &error.to_string()).await;
+                wanted.map(|wanted| wanted.then_some(JobState::Failed))
+            }
         };
         let elapsed_ms = begun.elapsed().as_millis();
         match recorded {
-            Ok(true) => tracing::info!(id = job.id, elapsed_ms, "a job has ended"),
-            Ok(false) => tracing::info!(
+            Ok(Some(state)) => {
+                tracing::info!(id = job.id, state = state.as_str(), elapsed_ms, "worked on a job");
+            }
+            Ok(None) => tracing::info!(
                 id = job.id,
                 elapsed_ms,
                 "dropped the result of a job that nobody wants any more"
@@ -131,41 +171,56 @@ impl Jobs {
     async fn result(&self, job: &JobRow, running: Arc<Running>) -> Result<StoredBlob, JobError> {
         let graph = self.data.store.graph(job.definition, &Viewer::All).await?.ok_or(JobError::NoGraph)?;
         let recipe = read_whole(&*self.data.blobs, graph.recipe).await?;
-        let recipe = Recipe::from_json(&String::from_utf8_lossy(&recipe))?;
-        let (compute, models, variant) = (self.compute.clone(), self.models.clone(), job.variant);
-        let limit = compute.job_timeout_ms.duration();
-        let bytes = self
-            .eliminations
-            .run(move || {
-                let begun = Instant::now();
-                let graph_built = recipe.build(&models)?;
-                let identity: GraphIdentity = crate::models::identify(&graph_built);
-                if identity != graph.identity {
-                    return Err(JobError::OtherGraph);
-                }
-                let watch = |progress: Progress| running.note(progress, begun, limit);
-                let made = work::make(&graph_built, &identity, variant, &compute, watch);
-                if made.is_err() && begun.elapsed() > limit {
-                    return Err(JobError::TooLong(limit.as_secs()));
-                }
-                Ok(made?)
-            })
-            .await??;
+        let task = Task {
+            recipe: String::from_utf8_lossy(&recipe).into_owned(),
+            identity: graph.identity,
+            variant: job.variant,
+            compute: self.compute.clone(),
+            models: self.models.clone(),
+        };
+        let limit = running.limit;
+        let made = if self.compute.isolated {
+            self.made_elsewhere(task, &running).await
+        } else {
+            self.made_here(task, running).await
+        };
+        let bytes = match made {
+            Err(JobError::Child(ChildError::TooLong)) => return Err(JobError::TooLong(limit.as_secs_f64())),
+            made => made?,
+        };
         let terms = Terms { max_bytes: bytes.len() as u64, sha256: None };
         Ok(self.data.blobs.put(in_memory(bytes), terms).await?)
     }
-}
 
-impl Running {
-    /// Takes note of progress, and says whether to go on.
-    fn note(&self, progress: Progress, begun: Instant, limit: Duration) -> ControlFlow<()> {
-        self.vertices_done.store(progress.vertices_done, Ordering::Relaxed);
-        self.vertices.store(progress.vertices, Ordering::Relaxed);
-        self.commands.store(progress.commands, Ordering::Relaxed);
-        if self.cancelled.load(Ordering::Relaxed) || begun.elapsed() > limit {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+    /// The result of a task, made and verified on the threads of this process.
+    async fn made_here(&self, task: Task, running: Arc<Running>) -> Result<Vec<u8>, JobError> {
+        let work = move || {
+            let begun = Instant::now();
+            let made = task.perform(|progress| running.note(progress, begun));
+            if made.is_err() && begun.elapsed() > running.limit {
+                return Err(JobError::TooLong(running.limit.as_secs_f64()));
+            }
+            Ok(made?)
+        };
+        self.eliminations.run(work).await?
+    }
+
+    /// The result of a task, made and verified by a process of its own, and its file verified once more here.
+    async fn made_elsewhere(&self, task: Task, running: &Running) -> Result<Vec<u8>, JobError> {
+        let (identity, variant): (GraphIdentity, Variant) = (task.identity.clone(), task.variant);
+        let setting = self.compute.isolated_memory_bytes.get();
+        let address_space_bytes = isolated::address_space_bytes(setting, running.memory_bytes);
+        let bytes = isolated::perform(&Order { task, address_space_bytes }, running).await?;
+        let compute = self.compute.clone();
+        let work = move || {
+            work::check(&bytes, &identity, variant, &compute)?;
+            Ok(bytes)
+        };
+        self.eliminations.run(work).await?
+    }
+
+    /// How long a job may take: as its submitter said, and never longer than the hub allows.
+    fn limit(&self, job: &JobRow) -> Duration {
+        Duration::from_millis(self.timeout_ms(job.timeout_ms))
     }
 }

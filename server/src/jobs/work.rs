@@ -138,6 +138,25 @@ pub(super) fn make(
     }
 }
 
+/// Verifies a file that another process made: that it is one of its kind, whole and safe to run, and names this graph.
+/// That it computes what the graph asks for was shown where the graph was built.
+pub(super) fn check(
+    bytes: &[u8],
+    identity: &GraphIdentity,
+    variant: Variant,
+    limits: &config::Compute,
+) -> Result<(), WorkError> {
+    if variant == Variant::Plan {
+        return match Plan::decode(bytes, &plan_limits(limits)) {
+            Ok((hash, _)) if hash == identity.graph_hash => Ok(()),
+            _ => Err(WorkError::Differs),
+        };
+    }
+    let checks = Checks { hash: Some(identity.graph_hash), ..Checks::default() };
+    let trace = decode(bytes, &checks)?.trace;
+    if u64::from(trace.vertex_count()) == identity.vertices { Ok(()) } else { Err(WorkError::Differs) }
+}
+
 fn program(trace: &Trace, graph: &Graph, identity: &GraphIdentity) -> Result<Vec<u8>, WorkError> {
     let mut bytes = Vec::new();
     encode_ptdprmc3(trace, &mut bytes).expect("writing to memory does not fail");

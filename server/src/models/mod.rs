@@ -9,6 +9,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use phasic_engine::document::{Document, DocumentError, read_within};
@@ -239,6 +240,18 @@ impl Recipe {
     /// # Errors
     /// [`ModelError`] with the place in the document, or the limit that would be passed.
     pub fn build(&self, limits: &config::Models) -> Result<Graph, ModelError> {
+        self.build_watched(limits, &mut || ControlFlow::Continue(()))
+    }
+
+    /// As [`build`](Self::build), for as long as `watch`, which is asked every few milliseconds, says to go on.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), and when `watch` breaks off.
+    pub fn build_watched(
+        &self,
+        limits: &config::Models,
+        watch: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Graph, ModelError> {
         let count = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         let bounds = GraphLimits::default()
             .with_vertices(count(limits.max_vertices.get()))
@@ -249,7 +262,7 @@ impl Recipe {
                 for (name, &value) in &self.constants {
                     document = document.with_constant(name, value)?;
                 }
-                Ok(document.build_within(&bounds, limits.max_steps.get())?)
+                Ok(document.build_watched(&bounds, limits.max_steps.get(), watch)?)
             }
             _ if !self.constants.is_empty() => Err(ModelError::NoConstants),
             other => Ok(other.into_graph(&bounds)?),

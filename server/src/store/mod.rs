@@ -35,7 +35,9 @@ pub use audit::{Actor, Chain, ChainFault, Change};
 pub use browse::{BrowseFilter, DatedCompute, RevisionRow};
 pub use computes::{ArtifactRow, ArtifactVersion, ComputeRow, Origin, Publication, Role};
 pub use graphs::{EliminationRow, GraphRow};
-pub use jobs::{JobFilter, JobRow, LEASE_SECONDS, MOST_ATTEMPTS, NewJob, Queued};
+pub use jobs::{
+    Cancelled, JobFilter, JobRow, LEASE_SECONDS, MOST_ATTEMPTS, MOST_OVERTAKEN, NewJob, QueueLimits, Queued,
+};
 pub use mirror::{FaultRow, MOST_REMOVED_PERCENT, PassRecord, PassRow, Reconciliation};
 pub use privacy::VersionKey;
 pub use tokens::{KnownToken, NewToken, TokenRow};
@@ -51,6 +53,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "jobs", include_str!("../../../migrations/0003_jobs.sql")),
     (5, "publication", include_str!("../../../migrations/0005_publication.sql")),
     (6, "verification", include_str!("../../../migrations/0006_verification.sql")),
+    (7, "jobs", include_str!("../../../migrations/0007_jobs.sql")),
 ];
 
 /// How long a statement waits for another process that is writing.

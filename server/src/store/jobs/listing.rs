@@ -60,21 +60,6 @@ impl Store {
         rows.iter().map(job_row).collect()
     }
 
-    /// How many queued jobs come before one.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn job_position(&self, number: i64) -> Result<u64, StoreError> {
-        let before: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM jobs other, jobs mine WHERE mine.number = ? AND other.state = 'queued' \
-             AND (other.priority > mine.priority OR other.priority = mine.priority AND other.number < mine.number)",
-        )
-        .bind(number)
-        .fetch_one(&self.readers)
-        .await?;
-        Ok(before.cast_unsigned())
-    }
-
     /// What happened to a job.
     ///
     /// # Errors

@@ -3,11 +3,13 @@
 //! What a job does is not known here. Every change of a job's state is one transaction, with its log line.
 
 mod listing;
+mod queue;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use phasic_hub_api::Sha256;
-use phasic_hub_api::jobs::{JobState, Variant};
+use phasic_hub_api::jobs::{JobState, Priority, Variant};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, Transaction};
 
@@ -20,6 +22,7 @@ use crate::blobs::StoredBlob;
 use crate::visibility::Audience;
 
 pub use listing::JobFilter;
+pub use queue::{MOST_OVERTAKEN, QueueLimits, Queued};
 
 /// How often a job is begun at most.
 pub const MOST_ATTEMPTS: u32 = 3;
@@ -44,6 +47,12 @@ pub struct NewJob {
     pub memory_bytes: u64,
     /// For whom it is. The subject of what is not for everybody names the audience, too.
     pub audience: Audience,
+    /// Who asks: jobs take turns by this.
+    pub asker: String,
+    /// Its place before or behind those of others.
+    pub priority: Priority,
+    /// How long it may run; `None` leaves that to the settings.
+    pub timeout_ms: Option<u64>,
 }
 
 /// A job as it is stored.
@@ -67,6 +76,10 @@ pub struct JobRow {
     pub forecast: String,
     /// Memory it is expected to take.
     pub memory_bytes: u64,
+    /// Its place before or behind those of others.
+    pub priority: Priority,
+    /// How long it may run; `None` leaves that to the settings.
+    pub timeout_ms: Option<u64>,
     /// When it was submitted.
     pub submitted_at: String,
     /// When it was begun for the last time.
@@ -79,97 +92,25 @@ pub struct JobRow {
     pub audience: Audience,
 }
 
-/// What became of a request for a job.
-#[derive(Clone, Debug)]
-pub enum Queued {
-    /// There is a result already.
-    Made,
-    /// A job for the same waits, runs, or is in quarantine.
-    Joined(JobRow),
-    /// A new job.
-    New(JobRow),
+/// What became of the wish to cancel a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It is cancelled.
+    Now,
+    /// Others have asked for it, too, so it goes on without this one.
+    Withdrawn,
+    /// Only who has asked for it may cancel it.
+    NotAsked,
+    /// It had ended before.
+    Ended,
 }
 
-const JOBS: &str = "SELECT number, id, subject, variant, definition, state, attempts, forecast, \
-     forecast_memory_bytes, submitted_at, started_at, finished_at, error, audience FROM jobs";
+const JOBS: &str = "SELECT number, id, subject, variant, definition, state, priority, attempts, \
+     forecast, forecast_memory_bytes, timeout_ms, submitted_at, started_at, finished_at, error, audience FROM jobs";
 
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 
 impl Store {
-    /// Queues a job, unless there is a result or a job for the same.
-    ///
-    /// # Errors
-    /// When the database fails; nothing is changed then.
-    pub async fn queue(&self, job: &NewJob, actor: &Actor) -> Result<Queued, StoreError> {
-        let mut change = self.begin().await?;
-        let made: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM eliminations WHERE subject = ? AND variant = ?)",
-        )
-        .bind(&job.subject.as_bytes()[..])
-        .bind(job.variant.as_str())
-        .fetch_one(&mut *change)
-        .await?;
-        if made {
-            return Ok(Queued::Made);
-        }
-        let sql = format!(
-            "{JOBS} WHERE subject = ? AND variant = ? AND state IN ('queued', 'running', 'quarantined') \
-             ORDER BY number DESC LIMIT 1"
-        );
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(&job.subject.as_bytes()[..])
-            .bind(job.variant.as_str())
-            .fetch_optional(&mut *change)
-            .await?;
-        if let Some(row) = row {
-            return Ok(Queued::Joined(job_row(&row)?));
-        }
-        sqlx::query(
-            "INSERT INTO jobs (id, subject, variant, definition, forecast, forecast_memory_bytes, audience) \
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(&job.id)
-        .bind(&job.subject.as_bytes()[..])
-        .bind(job.variant.as_str())
-        .bind(&job.definition.as_bytes()[..])
-        .bind(&job.forecast)
-        .bind(job.memory_bytes.cast_signed())
-        .bind(job.audience.text())
-        .execute(&mut *change)
-        .await?;
-        let row = find(&mut change, &job.id).await?;
-        let row = row.ok_or_else(|| lost(&job.id))?;
-        log(&mut change, row.number, "submitted").await?;
-        let detail = serde_json::json!({"definition": job.definition, "variant": job.variant});
-        append(&mut change, actor, Change { action: "job.submit", subject: job.id.clone(), detail }).await?;
-        change.commit().await?;
-        Ok(Queued::New(row))
-    }
-
-    /// Begins the next queued job that takes no more memory than this, if there is one.
-    ///
-    /// # Errors
-    /// When the database fails; nothing is changed then.
-    pub async fn begin_job(&self, owner: &str, most_memory_bytes: u64) -> Result<Option<JobRow>, StoreError> {
-        let mut change = self.begin().await?;
-        let sql = format!(
-            "UPDATE jobs SET state = 'running', attempts = attempts + 1, lease_owner = ?1, \
-             lease_until = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+{LEASE_SECONDS} seconds'), started_at = {NOW} \
-             WHERE number = (SELECT number FROM jobs WHERE state = 'queued' AND forecast_memory_bytes <= ?2 \
-             ORDER BY priority DESC, number LIMIT 1) RETURNING id"
-        );
-        let id: Option<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
-            .bind(owner)
-            .bind(most_memory_bytes.cast_signed())
-            .fetch_optional(&mut *change)
-            .await?;
-        let Some(id) = id else { return Ok(None) };
-        let row = find(&mut change, &id).await?.ok_or_else(|| lost(&id))?;
-        log(&mut change, row.number, &format!("attempt {} of {MOST_ATTEMPTS} begun", row.attempts)).await?;
-        change.commit().await?;
-        Ok(Some(row))
-    }
-
     /// Tells that a runner is alive.
     ///
     /// # Errors
@@ -202,19 +143,7 @@ impl Store {
         let mut taken = Vec::new();
         for row in rows {
             let (number, attempts): (i64, u32) = (row.try_get("number")?, row.try_get("attempts")?);
-            let ended = "the hub ended while it ran";
-            let state = if attempts < MOST_ATTEMPTS {
-                log(&mut change, number, &format!("{ended}; queued again")).await?;
-                set_state(&mut change, number, JobState::Queued, None).await?;
-                JobState::Queued
-            } else {
-                let error = format!(
-                    "{ended}, {attempts} times; it is not tried again until somebody deletes this job"
-                );
-                log(&mut change, number, &error).await?;
-                set_state(&mut change, number, JobState::Quarantined, Some(&error)).await?;
-                JobState::Quarantined
-            };
+            let state = broken(&mut change, number, attempts, "the hub ended while it ran").await?;
             taken.push((row.try_get("id")?, state));
         }
         change.commit().await?;
@@ -273,6 +202,26 @@ impl Store {
         Ok(true)
     }
 
+    /// Takes note that an attempt broke down: the job is queued again, or in quarantine after the last attempt. Gives
+    /// the state it is in then, or nothing if it was not wanted any more.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub async fn break_job(
+        &self,
+        job: &JobRow,
+        owner: &str,
+        reason: &str,
+    ) -> Result<Option<JobState>, StoreError> {
+        let mut change = self.begin().await?;
+        if !is_running(&mut change, job.number, owner).await? {
+            return Ok(None);
+        }
+        let state = broken(&mut change, job.number, job.attempts, reason).await?;
+        change.commit().await?;
+        Ok(Some(state))
+    }
+
     /// Puts a running job back that was not at fault, as when the hub is stopping; the attempt does not count.
     ///
     /// # Errors
@@ -294,16 +243,40 @@ impl Store {
         Ok(change.commit().await?)
     }
 
-    /// Cancels a job that waits or runs, or lets one out of quarantine. Gives the job as it is then, and whether anything
-    /// changed.
+    /// Takes back what somebody asked for: when nobody else asks for the job, it is cancelled, and so is one in
+    /// quarantine. `asker` `None` cancels it whoever asks. Gives the job as it is then, and what was done.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
-    pub async fn cancel_job(&self, id: &str, actor: &Actor) -> Result<Option<(JobRow, bool)>, StoreError> {
+    pub async fn cancel_job(
+        &self,
+        id: &str,
+        asker: Option<&str>,
+        actor: &Actor,
+    ) -> Result<Option<(JobRow, Cancelled)>, StoreError> {
         let mut change = self.begin().await?;
         let Some(row) = find(&mut change, id).await? else { return Ok(None) };
         if row.state.is_final() && row.state != JobState::Quarantined {
-            return Ok(Some((row, false)));
+            return Ok(Some((row, Cancelled::Ended)));
+        }
+        if let Some(asker) = asker {
+            let withdrawn = sqlx::query("DELETE FROM job_askers WHERE job = ? AND asker = ?")
+                .bind(row.number)
+                .bind(asker)
+                .execute(&mut *change)
+                .await?;
+            if withdrawn.rows_affected() == 0 {
+                return Ok(Some((row, Cancelled::NotAsked)));
+            }
+        }
+        let others: i64 = sqlx::query_scalar("SELECT count(*) FROM job_askers WHERE job = ?")
+            .bind(row.number)
+            .fetch_one(&mut *change)
+            .await?;
+        if asker.is_some() && others > 0 {
+            log(&mut change, row.number, "one of those who asked for it has withdrawn").await?;
+            change.commit().await?;
+            return Ok(Some((row, Cancelled::Withdrawn)));
         }
         log(&mut change, row.number, "cancelled").await?;
         let detail = serde_json::json!({"state": row.state});
@@ -311,7 +284,7 @@ impl Store {
         set_state(&mut change, row.number, JobState::Cancelled, row.error.as_deref()).await?;
         let row = find(&mut change, id).await?.ok_or_else(|| lost(id))?;
         change.commit().await?;
-        Ok(Some((row, true)))
+        Ok(Some((row, Cancelled::Now)))
     }
 }
 
@@ -328,6 +301,25 @@ async fn is_running(
 ) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM jobs WHERE number = ? AND state = 'running' AND lease_owner = ?)";
     Ok(sqlx::query_scalar(sql).bind(number).bind(owner).fetch_one(&mut **change).await?)
+}
+
+/// Queues a job again whose attempt broke down, or puts it into quarantine after its last one.
+async fn broken(
+    change: &mut Transaction<'static, Sqlite>,
+    number: i64,
+    attempts: u32,
+    reason: &str,
+) -> Result<JobState, StoreError> {
+    if attempts < MOST_ATTEMPTS {
+        log(change, number, &format!("{reason}; queued again")).await?;
+        set_state(change, number, JobState::Queued, None).await?;
+        return Ok(JobState::Queued);
+    }
+    let error =
+        format!("{reason}, at attempt {attempts}; it is not tried again until somebody deletes this job");
+    log(change, number, &error).await?;
+    set_state(change, number, JobState::Quarantined, Some(&error)).await?;
+    Ok(JobState::Quarantined)
 }
 
 /// Sets a state other than running.
@@ -366,6 +358,15 @@ fn lost(id: &str) -> StoreError {
     StoreError::Row { place: format!("jobs, id {id:?}"), reason: "it is gone".to_owned() }
 }
 
+/// Whatever else a number may be, it is before or behind 0.
+const fn priority(number: i64) -> Priority {
+    match number {
+        i64::MIN..0 => Priority::Low,
+        0 => Priority::Normal,
+        1.. => Priority::High,
+    }
+}
+
 fn job_row(row: &SqliteRow) -> Result<JobRow, StoreError> {
     let id: String = row.try_get("id")?;
     let place = format!("jobs, id {id:?}");
@@ -382,6 +383,8 @@ fn job_row(row: &SqliteRow) -> Result<JobRow, StoreError> {
         attempts: row.try_get("attempts")?,
         forecast: row.try_get("forecast")?,
         memory_bytes: memory.cast_unsigned(),
+        priority: priority(row.try_get("priority")?),
+        timeout_ms: row.try_get::<Option<i64>, _>("timeout_ms")?.map(i64::cast_unsigned),
         submitted_at: row.try_get("submitted_at")?,
         started_at: row.try_get("started_at")?,
         finished_at: row.try_get("finished_at")?,

@@ -1,7 +1,7 @@
-use phasic_hub_api::jobs::{JobState, Variant};
+use phasic_hub_api::jobs::{JobState, Priority, Variant};
 use phasic_hub_api::{EdgeOrderDigest, GraphHash, GraphIdentity, Sha256};
 
-use super::{JobFilter, JobRow, MOST_ATTEMPTS, NewJob, Queued};
+use super::{Cancelled, JobFilter, JobRow, MOST_ATTEMPTS, MOST_OVERTAKEN, NewJob, QueueLimits, Queued};
 use crate::blobs::StoredBlob;
 use crate::store::{Actor, GraphRow, Store};
 use crate::visibility::{Audience, Viewer};
@@ -41,11 +41,21 @@ fn new(id: &str, subject: &str, memory_bytes: u64) -> NewJob {
         definition: Sha256::of(b"g"),
         forecast: "{}".to_owned(),
         memory_bytes,
+        asker: "address:192.0.2.1".to_owned(),
+        priority: Priority::Normal,
+        timeout_ms: None,
     }
 }
 
+/// The same of somebody else.
+fn of(asker: &str, id: &str) -> NewJob {
+    NewJob { asker: asker.to_owned(), ..new(id, id, 10) }
+}
+
+const ROOM: QueueLimits = QueueLimits { total: 1000, of_one: 1000 };
+
 async fn queue(store: &Store, job: NewJob) -> JobRow {
-    match store.queue(&job, &Actor::Hub).await.unwrap() {
+    match store.queue(&job, ROOM, &Actor::Hub).await.unwrap() {
         Queued::New(row) => row,
         other => panic!("{other:?}"),
     }
@@ -59,7 +69,7 @@ async fn state(store: &Store, id: &str) -> JobState {
 async fn the_same_subject_is_queued_once_until_it_is_made() {
     let (_directory, store) = fresh().await;
     queue(&store, new("a", "s", 10)).await;
-    let joined = async |id: &str| match store.queue(&new(id, "s", 10), &Actor::Hub).await.unwrap() {
+    let joined = async |id: &str| match store.queue(&new(id, "s", 10), ROOM, &Actor::Hub).await.unwrap() {
         Queued::Joined(row) => row.id,
         other => panic!("{other:?}"),
     };
@@ -72,7 +82,7 @@ async fn the_same_subject_is_queued_once_until_it_is_made() {
     assert_eq!(joined("d").await, "a");
     assert!(store.finish_job(&running, "me", blob("artifact"), "engine 1").await.unwrap());
     assert_eq!(state(&store, "a").await, JobState::Done);
-    assert!(matches!(store.queue(&new("e", "s", 10), &Actor::Hub).await.unwrap(), Queued::Made));
+    assert!(matches!(store.queue(&new("e", "s", 10), ROOM, &Actor::Hub).await.unwrap(), Queued::Made));
     let made = store.elimination(Sha256::of(b"s"), Variant::Phasic).await.unwrap().unwrap();
     assert_eq!((made.blob, made.engine.as_str()), (blob("artifact"), "engine 1"));
     assert_eq!(store.visible_blob(made.blob.sha256, &Viewer::Public).await.unwrap(), Some(made.blob));
@@ -91,7 +101,7 @@ async fn jobs_are_begun_in_order_as_far_as_they_fit() {
     }
     let position = async |id: &str| {
         let number = store.job(id, &Viewer::Public).await.unwrap().unwrap().number;
-        store.job_position(number).await.unwrap()
+        store.queue_order().await.unwrap().iter().position(|&other| other == number).unwrap()
     };
     assert_eq!((position("large").await, position("first").await, position("second").await), (0, 1, 2));
     let begin = async |most| store.begin_job("me", most).await.unwrap().map(|row| row.id);
@@ -118,16 +128,16 @@ async fn a_job_whose_runner_dies_is_tried_three_times_and_then_kept_with_its_log
     assert_eq!(state(&store, "waits").await, JobState::Queued, "what waited still waits");
     let kept = store.job("a", &Viewer::Public).await.unwrap().unwrap();
     assert_eq!(kept.attempts, 3);
-    assert!(kept.error.unwrap().contains("3 times"));
+    assert!(kept.error.unwrap().contains("at attempt 3"));
     let log: Vec<String> =
         store.job_log(kept.number).await.unwrap().into_iter().map(|line| line.text).collect();
     assert_eq!(log.len(), 7, "{log:?}");
     assert!(log[0] == "submitted" && log[1] == "attempt 1 of 3 begun", "{log:?}");
     assert!(
-        matches!(store.queue(&new("b", "s", 10), &Actor::Hub).await.unwrap(), Queued::Joined(row) if row.id == "a")
+        matches!(store.queue(&new("b", "s", 10), ROOM, &Actor::Hub).await.unwrap(), Queued::Joined(row) if row.id == "a")
     );
-    let (row, changed) = store.cancel_job("a", &Actor::Hub).await.unwrap().unwrap();
-    assert!(changed && row.state == JobState::Cancelled);
+    let (row, changed) = store.cancel_job("a", None, &Actor::Hub).await.unwrap().unwrap();
+    assert_eq!((changed, row.state), (Cancelled::Now, JobState::Cancelled));
     queue(&store, new("b", "s", 10)).await;
 }
 
@@ -136,13 +146,14 @@ async fn the_result_of_a_cancelled_job_is_dropped() {
     let (_directory, store) = fresh().await;
     queue(&store, new("a", "s", 10)).await;
     let running = store.begin_job("me", 100).await.unwrap().unwrap();
-    assert!(store.cancel_job("a", &Actor::Hub).await.unwrap().unwrap().1);
+    let cancel = async || store.cancel_job("a", None, &Actor::Hub).await.unwrap().unwrap().1;
+    assert_eq!(cancel().await, Cancelled::Now);
     assert!(!store.finish_job(&running, "me", blob("artifact"), "engine").await.unwrap());
     assert!(!store.fail_job(&running, "me", "cancelled").await.unwrap());
     assert_eq!(state(&store, "a").await, JobState::Cancelled);
     assert!(store.elimination(Sha256::of(b"s"), Variant::Phasic).await.unwrap().is_none());
-    assert!(!store.cancel_job("a", &Actor::Hub).await.unwrap().unwrap().1, "once is enough");
-    assert!(store.cancel_job("nobody", &Actor::Hub).await.unwrap().is_none());
+    assert_eq!(cancel().await, Cancelled::Ended, "once is enough");
+    assert!(store.cancel_job("nobody", None, &Actor::Hub).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -179,4 +190,150 @@ async fn a_failed_job_may_be_asked_for_again_and_listings_go_page_by_page() {
         list(JobFilter { graph_hash: Some(GraphHash::from_bytes([1; 32])), ..page.clone() }).await,
         ["c", "b"]
     );
+}
+
+/// Begins jobs with so much memory until there is none, and gives their ids in order.
+async fn begun(store: &Store, most: u64) -> Vec<String> {
+    let mut ids = Vec::new();
+    while let Some(row) = store.begin_job("me", most).await.unwrap() {
+        ids.push(row.id);
+    }
+    ids
+}
+
+#[tokio::test]
+async fn askers_take_turns_within_a_priority() {
+    let (_directory, store) = fresh().await;
+    for id in ["a1", "a2", "a3", "a4"] {
+        queue(&store, of("a", id)).await;
+    }
+    assert_eq!(store.begin_job("me", 100).await.unwrap().unwrap().id, "a1");
+    queue(&store, of("b", "b1")).await;
+    queue(&store, of("b", "b2")).await;
+    queue(&store, of("c", "c1")).await;
+    queue(&store, NewJob { priority: Priority::Low, ..of("d", "low") }).await;
+    queue(&store, NewJob { priority: Priority::High, ..of("a", "high") }).await;
+    let order = store.queue_order().await.unwrap();
+    let expected = ["high", "b1", "c1", "a2", "b2", "a3", "a4", "low"];
+    assert_eq!(begun(&store, 100).await, expected);
+    assert_eq!(order.len(), 8);
+}
+
+#[tokio::test]
+async fn newcomers_are_not_before_those_who_have_waited() {
+    let (_directory, store) = fresh().await;
+    queue(&store, of("a", "a1")).await;
+    queue(&store, of("a", "a2")).await;
+    assert_eq!(store.begin_job("me", 100).await.unwrap().unwrap().id, "a1");
+    let mut ids = Vec::new();
+    for newcomer in 0..5 {
+        queue(&store, of(&format!("new {newcomer}"), &format!("n{newcomer}"))).await;
+        ids.push(store.begin_job("me", 100).await.unwrap().unwrap().id);
+    }
+    assert!(ids.iter().position(|id| id == "a2") <= Some(1), "{ids:?}");
+}
+
+#[tokio::test]
+async fn a_large_job_lets_others_pass_only_so_often() {
+    let (_directory, store) = fresh().await;
+    queue(&store, new("large", "large", 1000)).await;
+    for number in 0..20 {
+        queue(&store, of("b", &format!("small {number}"))).await;
+    }
+    assert_eq!(begun(&store, 100).await.len(), MOST_OVERTAKEN as usize, "then all wait for memory");
+    assert_eq!(store.begin_job("me", 1000).await.unwrap().unwrap().id, "large");
+    assert_eq!(begun(&store, 100).await.len(), 20 - MOST_OVERTAKEN as usize);
+    queue(&store, new("too large", "too large", 1001)).await;
+    assert_eq!(store.refuse_larger_jobs(1000).await.unwrap(), ["too large"]);
+    assert_eq!(state(&store, "too large").await, JobState::Failed);
+}
+
+#[tokio::test]
+async fn as_many_jobs_wait_as_may_and_joining_takes_no_place() {
+    let (_directory, store) = fresh().await;
+    let limits = QueueLimits { total: 3, of_one: 2 };
+    let ask = async |job: NewJob| store.queue(&job, limits, &Actor::Hub).await.unwrap();
+    assert!(matches!(ask(of("a", "1")).await, Queued::New(_)));
+    assert!(matches!(ask(of("a", "2")).await, Queued::New(_)));
+    assert!(matches!(ask(of("a", "3")).await, Queued::FullForOne));
+    assert!(matches!(ask(of("b", "3")).await, Queued::New(_)));
+    assert!(matches!(ask(of("c", "4")).await, Queued::Full));
+    assert!(matches!(ask(NewJob { subject: Sha256::of(b"1"), ..of("c", "5") }).await, Queued::Joined(_)));
+    store.begin_job("me", 100).await.unwrap().unwrap();
+    assert!(matches!(ask(of("c", "4")).await, Queued::New(_)), "what runs does not wait");
+}
+
+#[tokio::test]
+async fn who_joins_brings_his_turn_his_priority_and_his_time() {
+    let (_directory, store) = fresh().await;
+    for id in ["1", "2", "3", "4"] {
+        queue(&store, NewJob { timeout_ms: Some(1000), ..of("a", id) }).await;
+    }
+    assert_eq!(store.begin_job("me", 100).await.unwrap().unwrap().id, "1");
+    let join = async |job: NewJob| match store.queue(&job, ROOM, &Actor::Hub).await.unwrap() {
+        Queued::Joined(row) => row,
+        other => panic!("{other:?}"),
+    };
+    let last = |job: NewJob| NewJob { subject: Sha256::of(b"4"), ..job };
+    let row = join(last(NewJob { timeout_ms: Some(500), ..of("b", "x") })).await;
+    assert_eq!((row.id.as_str(), row.timeout_ms, row.priority), ("4", Some(1000), Priority::Normal));
+    assert_eq!(store.queue_order().await.unwrap(), [2, 4, 3], "b has no other");
+    let cancel =
+        async |asker: &str| store.cancel_job("4", Some(asker), &Actor::Hub).await.unwrap().unwrap().1;
+    assert_eq!(cancel("c").await, Cancelled::NotAsked);
+    assert_eq!(cancel("b").await, Cancelled::Withdrawn);
+    assert_eq!(store.queue_order().await.unwrap(), [2, 3, 4]);
+    let row = join(last(NewJob { priority: Priority::High, ..of("b", "x") })).await;
+    assert_eq!((row.timeout_ms, row.priority), (None, Priority::High), "no limit of his own is the longest");
+    assert_eq!((cancel("a").await, cancel("b").await), (Cancelled::Withdrawn, Cancelled::Now));
+}
+
+#[tokio::test]
+async fn an_attempt_that_breaks_down_is_followed_by_two_more() {
+    let (_directory, store) = fresh().await;
+    queue(&store, new("a", "s", 10)).await;
+    for attempt in 1..=MOST_ATTEMPTS {
+        let running = store.begin_job("me", 100).await.unwrap().unwrap();
+        assert_eq!(running.attempts, attempt);
+        let expected = if attempt < MOST_ATTEMPTS { JobState::Queued } else { JobState::Quarantined };
+        assert_eq!(store.break_job(&running, "me", "its process ended").await.unwrap(), Some(expected));
+        assert_eq!(store.break_job(&running, "me", "again").await.unwrap(), None);
+    }
+    assert!(store.begin_job("me", 100).await.unwrap().is_none());
+    assert!(
+        store.job("a", &Viewer::Public).await.unwrap().unwrap().error.unwrap().starts_with("its process ended, at attempt 3")
+    );
+}
+
+#[tokio::test]
+async fn old_jobs_are_forgotten_and_results_and_quarantine_are_not() {
+    let (_directory, store) = fresh().await;
+    for id in ["done", "waits", "bad"] {
+        queue(&store, of(id, id)).await;
+    }
+    let done = store.begin_job("me", 100).await.unwrap().unwrap();
+    store.finish_job(&done, "me", blob("artifact"), "engine").await.unwrap();
+    sqlx::query(
+        "UPDATE jobs SET state = 'quarantined', finished_at = '2020-01-01T00:00:00.000Z' WHERE id = 'bad'",
+    )
+    .execute(&store.writer)
+    .await
+    .unwrap();
+    assert_eq!(store.forget_old_jobs(30).await.unwrap(), 0);
+    sqlx::query("UPDATE jobs SET finished_at = '2020-01-01T00:00:00.000Z' WHERE id = 'done'")
+        .execute(&store.writer)
+        .await
+        .unwrap();
+    assert_eq!(store.forget_old_jobs(30).await.unwrap(), 1);
+    assert!(store.job("done", &Viewer::Public).await.unwrap().is_none());
+    assert_eq!(
+        (state(&store, "waits").await, state(&store, "bad").await),
+        (JobState::Queued, JobState::Quarantined)
+    );
+    assert!(store.elimination(done.subject, Variant::Phasic).await.unwrap().is_some());
+    let turns: Vec<String> = sqlx::query_scalar("SELECT asker FROM job_turns ORDER BY asker")
+        .fetch_all(&store.readers)
+        .await
+        .unwrap();
+    assert_eq!(turns, ["bad", "waits"]);
 }

@@ -1,6 +1,8 @@
-//! Prepared models in a bounded amount of memory; each is prepared once, however many ask for it at a time.
+//! What was made for one request and may serve the next, in a bounded amount of memory; each is made once, however many
+//! ask for it at a time.
 //!
-//! The least recently used go first. What is being prepared counts from the moment it is there.
+//! The least recently used go first. What is being made counts from the moment it is there. What the values are is not
+//! known here.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,14 +11,14 @@ use phasic_hub_api::Sha256;
 use tokio::sync::OnceCell;
 
 /// Something that takes memory.
-pub(super) trait Weighed {
+pub(crate) trait Weighed {
     /// How much, in bytes.
     fn size_bytes(&self) -> u64;
 }
 
 /// Values by key. Failures are handed to all who wait for them, and then forgotten.
 #[derive(Debug)]
-pub(super) struct Cache<V, E> {
+pub(crate) struct Cache<V, E> {
     most_bytes: u64,
     inner: Mutex<Inner<V, E>>,
 }
@@ -39,7 +41,7 @@ struct Slot<V, E> {
 }
 
 impl<V: Weighed, E: Clone> Cache<V, E> {
-    pub(super) fn new(most_bytes: u64) -> Self {
+    pub(crate) fn new(most_bytes: u64) -> Self {
         let inner = Inner { slots: HashMap::new(), bytes: 0, clock: 0 };
         Self { most_bytes, inner: Mutex::new(inner) }
     }
@@ -47,7 +49,7 @@ impl<V: Weighed, E: Clone> Cache<V, E> {
     /// The value of a key; made by `make` unless it is there, or somebody else is at it.
     ///
     /// Should whoever makes it stop asking, the next in line begins anew.
-    pub(super) async fn get(
+    pub(crate) async fn get(
         &self,
         key: Sha256,
         make: impl Future<Output = Result<V, E>>,
@@ -60,7 +62,7 @@ impl<V: Weighed, E: Clone> Cache<V, E> {
     }
 
     /// Bytes of all values that are there.
-    pub(super) fn size_bytes(&self) -> u64 {
+    pub(crate) fn size_bytes(&self) -> u64 {
         self.lock().bytes
     }
 

@@ -1,0 +1,91 @@
+//! The other side of [`isolated`](super::isolated): a process that makes one elimination and ends.
+
+use std::io::{self, Read as _, Write as _};
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use phasic_engine::trace::Progress;
+use phasic_hub_api::jobs::JobProgress;
+
+use super::isolated::{Order, Said};
+
+/// The shortest time between two lines about progress.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// What a process that was ended by its hub, or never had one, exits with; nobody is there to see it.
+const ORPHANED: i32 = 3;
+
+/// Reads an order from standard input, and writes what comes of it to standard output.
+pub fn child() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // With standard error gone there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> io::Result<()> {
+    let mut line = String::new();
+    io::stdin().read_line(&mut line)?;
+    let order: Order = serde_json::from_str(&line).map_err(io::Error::other)?;
+    drop(line);
+    std::thread::Builder::new().stack_size(64 << 10).spawn(end_with_the_hub)?;
+    // Threads of their own would each reserve address space.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread();
+    pool.build_global().map_err(io::Error::other)?;
+    confine(order.address_space_bytes)?;
+    let mut told = Instant::now();
+    let watch = |progress: Option<Progress>| {
+        if let Some(Progress { vertices_done, vertices, commands, .. }) = progress
+            && told.elapsed() > TELL_EVERY
+        {
+            told = Instant::now();
+            // If nobody listens, the hub is gone, and this process soon will be.
+            let _ = say(&Said::Progress(JobProgress { vertices_done, vertices, commands }), &[]);
+        }
+        ControlFlow::Continue(())
+    };
+    match order.task.perform(watch) {
+        Ok(bytes) => say(&Said::Result(bytes.len() as u64), &bytes),
+        Err(error) => say(&Said::Failed(error.to_string()), &[]),
+    }
+}
+
+fn say(said: &Said, bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, said)?;
+    out.write_all(b"\n")?;
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+/// Ends this process when its standard input ends.
+fn end_with_the_hub() {
+    let _ = io::stdin().read_to_end(&mut Vec::new());
+    std::process::exit(ORPHANED);
+}
+
+/// Takes no more memory than this, leaves no picture of it behind, and lets the hub go first.
+#[cfg(unix)]
+fn confine(address_space_bytes: u64) -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, nice, setrlimit};
+    let limit = |bytes| Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    setrlimit(Resource::Core, limit(0))?;
+    // Some systems know no such limit; there the process is merely another one.
+    if let Err(error) = setrlimit(Resource::As, limit(address_space_bytes))
+        && cfg!(target_os = "linux")
+    {
+        return Err(error.into());
+    }
+    nice(crate::workers::NICENESS)?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn confine(_address_space_bytes: u64) -> io::Result<()> {
+    Ok(())
+}

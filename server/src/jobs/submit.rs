@@ -1,0 +1,273 @@
+//! Taking graphs and requests for eliminations: forecast, refused or queued.
+
+use std::sync::Arc;
+
+use phasic_hub_api::jobs::{Forecast, Priority, Variant, VariantForecast};
+use phasic_hub_api::{GraphHash, GraphIdentity, Sha256};
+
+use super::{Jobs, random_name, work};
+use crate::blobs::{BlobError, Terms, in_memory};
+use crate::cache::Weighed;
+use crate::models::{ModelError, Recipe, identify};
+use crate::store::{Actor, EliminationRow, GraphRow, JobRow, NewJob, QueueLimits, Queued, StoreError};
+use crate::visibility::Audience;
+use crate::workers::BrokeOff;
+
+/// A graph that was built once, and what eliminating it would take.
+#[derive(Debug)]
+pub(super) struct Known {
+    identity: GraphIdentity,
+    forecast: Forecast,
+}
+
+impl Weighed for Known {
+    fn size_bytes(&self) -> u64 {
+        // Their texts are sentences; what is around them is counted, too.
+        2048
+    }
+}
+
+/// Memory for graphs that were asked for lately: some two thousand of them.
+pub(super) const KNOWN_BYTES: u64 = 4 << 20;
+
+/// Who asks for an elimination, and how.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Jobs take turns by this.
+    pub asker: String,
+    /// Its place before or behind those of others; whether that may be asked for is decided before.
+    pub priority: Priority,
+    /// How long it may run, if not as long as the hub allows.
+    pub timeout_ms: Option<u64>,
+}
+
+/// A graph that was taken.
+#[derive(Debug)]
+pub struct Submitted {
+    /// What it is.
+    pub identity: GraphIdentity,
+    /// Whether it was not here before.
+    pub is_new: bool,
+    /// What eliminating it would take.
+    pub forecast: Forecast,
+}
+
+/// What became of a request for an elimination.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is there.
+    Made(EliminationRow),
+    /// A job will make it; whether the job is a new one.
+    Job(JobRow, bool),
+}
+
+/// Why a model could not be forecast.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum NotKnown {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    BrokeOff(#[from] BrokeOff),
+}
+
+/// Why a graph or an elimination was not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// The model builds no graph.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// It is larger than this hub allows.
+    #[error("{reason}; the forecast is in this answer")]
+    TooLarge {
+        /// Which limit, and by how much.
+        reason: String,
+        /// The forecast.
+        forecast: Box<VariantForecast>,
+    },
+    /// There is no room for more graphs.
+    #[error(
+        "the graphs submitted to this hub take {bytes} bytes, and may take {limit} (models.max_stored_bytes)"
+    )]
+    Full {
+        /// Bytes taken.
+        bytes: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// Too many jobs wait.
+    #[error(
+        "{limit} jobs are waiting, which is as many as may (compute.max_queued); ask again when some have ended"
+    )]
+    QueueFull {
+        /// How many may.
+        limit: u64,
+    },
+    /// Too many jobs of this client wait.
+    #[error(
+        "{limit} jobs of yours are waiting, which is as many as may (compute.max_queued_per_client); ask again when some \
+         have ended, or cancel some"
+    )]
+    TooManyJobs {
+        /// How many may.
+        limit: u64,
+    },
+    /// The document cannot be written down.
+    #[error("the document cannot be stored: {0}")]
+    Recipe(#[from] serde_json::Error),
+    /// The computation broke off.
+    #[error(transparent)]
+    BrokeOff(#[from] BrokeOff),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The blob store failed.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    /// The operating system gives no random bytes.
+    #[error("the operating system gives no random bytes, so there is no job: {0}")]
+    NoRandomness(getrandom::Error),
+}
+
+impl Jobs {
+    /// Stores a graph for an audience, and says what eliminating it would take. Nothing is eliminated.
+    ///
+    /// # Errors
+    /// [`SubmitError`].
+    pub async fn submit_graph(
+        &self,
+        recipe: Recipe,
+        audience: &Audience,
+        actor: &Actor,
+    ) -> Result<Submitted, SubmitError> {
+        let known = self.known(&recipe, audience).await?;
+        let Known { identity, forecast } = &*known;
+        let is_new = self.keep(identity, &recipe, audience, actor).await?;
+        Ok(Submitted { identity: identity.clone(), is_new, forecast: forecast.clone() })
+    }
+
+    /// Builds a graph and forecasts its eliminations: once, however many of an audience ask for it at a time.
+    async fn known(&self, recipe: &Recipe, audience: &Audience) -> Result<Arc<Known>, SubmitError> {
+        let make = async {
+            let (models, compute, building) = (self.models.clone(), self.compute.clone(), recipe.clone());
+            let work = move || {
+                let graph = building.build(&models)?;
+                let identity = identify(&graph);
+                let forecast = work::forecast(&graph, &identity, &compute);
+                Ok(Known { identity, forecast })
+            };
+            self.questions.run(work).await?
+        };
+        self.known.get(subject_for(recipe.key(), audience), make).await.map_err(|error| match error {
+            NotKnown::Model(error) => error.into(),
+            NotKnown::BrokeOff(error) => error.into(),
+        })
+    }
+
+    async fn keep(
+        &self,
+        identity: &GraphIdentity,
+        recipe: &Recipe,
+        audience: &Audience,
+        actor: &Actor,
+    ) -> Result<bool, SubmitError> {
+        if self.data.store.has_graph(identity.definition, audience).await? {
+            return Ok(false);
+        }
+        let text = recipe.to_json()?;
+        let (bytes, limit) = (self.data.store.recipe_bytes().await?, self.models.max_stored_bytes.get());
+        if bytes.saturating_add(text.len() as u64) > limit {
+            return Err(SubmitError::Full { bytes, limit });
+        }
+        let terms = Terms { max_bytes: text.len() as u64, sha256: None };
+        let recipe = self.data.blobs.put(in_memory(text), terms).await?;
+        let row = GraphRow { identity: identity.clone(), recipe };
+        Ok(self.data.store.put_graph(&row, audience, actor).await?)
+    }
+
+    /// Asks for an elimination of a graph that was submitted: its result, or the one job that will make it. What is not
+    /// for everybody is made for its audience alone, unless everybody has it already.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; [`SubmitError::TooLarge`] with the forecast when it is refused.
+    pub async fn submit(
+        &self,
+        graph: &Submitted,
+        variant: Variant,
+        audience: &Audience,
+        ask: Ask,
+        actor: &Actor,
+    ) -> Result<Outcome, SubmitError> {
+        let everybodys = subject(&graph.identity, variant);
+        if let Some(made) = self.data.store.elimination(everybodys, variant).await? {
+            return Ok(Outcome::Made(made));
+        }
+        let subject = subject_for(everybodys, audience);
+        if let Some(made) = self.data.store.elimination(subject, variant).await? {
+            return Ok(Outcome::Made(made));
+        }
+        let forecast = graph.forecast.of(variant);
+        if let Some(reason) = &forecast.refused {
+            return Err(SubmitError::TooLarge {
+                reason: reason.clone(),
+                forecast: Box::new(forecast.clone()),
+            });
+        }
+        let job = NewJob {
+            id: random_name("job_")?,
+            subject,
+            variant,
+            definition: graph.identity.definition,
+            forecast: serde_json::to_string(forecast)?,
+            memory_bytes: forecast.memory_bytes.unwrap_or_default(),
+            audience: audience.clone(),
+            asker: ask.asker,
+            priority: ask.priority,
+            timeout_ms: ask.timeout_ms,
+        };
+        let (total, of_one) = (self.compute.max_queued.get(), self.compute.max_queued_per_client.get());
+        match self.data.store.queue(&job, QueueLimits { total, of_one }, actor).await? {
+            Queued::Full => Err(SubmitError::QueueFull { limit: total }),
+            Queued::FullForOne => Err(SubmitError::TooManyJobs { limit: of_one }),
+            Queued::Joined(row) => {
+                // It may have another place now.
+                self.changed();
+                Ok(Outcome::Job(row, false))
+            }
+            Queued::New(row) => {
+                self.changed();
+                self.wake.notify_one();
+                Ok(Outcome::Job(row, true))
+            }
+            Queued::Made => {
+                let made = self.data.store.elimination(subject, variant).await?;
+                let lost =
+                    || StoreError::Row { place: "eliminations".to_owned(), reason: "one is gone".to_owned() };
+                Ok(Outcome::Made(made.ok_or_else(lost)?))
+            }
+        }
+    }
+}
+
+/// What decides the result of an elimination: for phasic's own program the order of edges, for the others all numbers.
+fn subject(identity: &GraphIdentity, variant: Variant) -> Sha256 {
+    let GraphIdentity { graph_hash, edge_order_digest, definition, .. } = identity;
+    match variant {
+        Variant::Phasic => {
+            let mut both = GraphHash::as_bytes(graph_hash).to_vec();
+            both.extend(edge_order_digest.as_bytes());
+            Sha256::of(&both)
+        }
+        Variant::Fast | Variant::Plan => *definition,
+    }
+}
+
+/// The subject of what is for some only: with an audience in its name it meets no request of another one.
+fn subject_for(subject: Sha256, audience: &Audience) -> Sha256 {
+    if audience.is_everybody() {
+        return subject;
+    }
+    let mut both = subject.as_bytes().to_vec();
+    both.extend(audience.text().as_bytes());
+    Sha256::of(&both)
+}

@@ -1,0 +1,197 @@
+//! Eliminations in processes of their own: what they get, and what their deaths do to the hub.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use phasic_hub_api::Sha256;
+use phasic_hub_tests::http::{self, Answer};
+use phasic_hub_tests::hub::{Hub, wait_until};
+use phasic_hub_tests::registry::kingman;
+use serde_json::{Value, json};
+
+const EVERYBODY: (&str, &str) = ("access_anonymous", "compute");
+
+fn start(data: &std::path::Path, settings: &[(&str, &str)]) -> Hub {
+    let mut all = vec![EVERYBODY, ("compute_threads", "1")];
+    all.extend(settings);
+    Hub::start_with(data, &["--isolated"], &all)
+}
+
+/// A model whose elimination takes a second or so, and a few hundred megabytes.
+fn large() -> Value {
+    json!({"builtin": "rabbits", "constants": {"n": 150}})
+}
+
+fn eliminate(hub: &Hub, body: &Value, wait: bool) -> Answer {
+    let prefer: &[(&str, &str)] = if wait { &[("Prefer", "wait=50")] } else { &[] };
+    http::send(hub.address(), "POST", "/v1/eliminations", prefer, body.to_string().as_bytes())
+}
+
+fn submit(hub: &Hub, body: &Value) -> String {
+    let answer = eliminate(hub, body, false);
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    answer.json()["job"]["id"].as_str().unwrap().to_owned()
+}
+
+fn job(hub: &Hub, id: &str) -> Value {
+    hub.get(&format!("/v1/jobs/{id}")).json()
+}
+
+/// The process of a job, as /proc has it; only a path, because it may be gone at any time.
+fn child(hub: &Hub) -> Option<PathBuf> {
+    let parent = hub.process_id().to_string();
+    let is_child = |path: &PathBuf| {
+        let status = fs::read_to_string(path.join("status")).unwrap_or_default();
+        let of = |name: &str| {
+            status.lines().find_map(|line| line.strip_prefix(name)).map(|rest| rest.trim().to_owned())
+        };
+        of("PPid:").is_some_and(|id| id == parent)
+            && of("State:").is_some_and(|state| !state.starts_with('Z'))
+    };
+    let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    processes.filter(|path| path.join("exe").exists()).find(is_child)
+}
+
+fn await_child(hub: &Hub) -> PathBuf {
+    let mut found = None;
+    wait_until("a job has a process", || {
+        found = child(hub);
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+fn signal(child: &std::path::Path, name: &str) {
+    let id = child.file_name().unwrap();
+    // It may have ended by itself; then the test fails by what the job says.
+    let _ = Command::new("kill").arg(format!("-{name}")).arg(id).status().unwrap();
+}
+
+/// Waits until a process is gone, and says how long that took.
+fn gone(child: &std::path::Path) -> Duration {
+    let begun = Instant::now();
+    wait_until("the process is gone", || {
+        let status = fs::read_to_string(child.join("status")).unwrap_or_default();
+        status.is_empty() || status.contains("State:\tZ")
+    });
+    begun.elapsed()
+}
+
+fn log(job: &Value) -> Vec<String> {
+    job["log"].as_array().unwrap().iter().map(|line| line["text"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn results_are_those_of_the_hub_itself() {
+    let (apart, within) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let isolated = start(apart.path(), &[]);
+    let plain = Hub::start_with(within.path(), &[], &[EVERYBODY]);
+    for variant in ["phasic", "fast", "plan"] {
+        let body = json!({"model": {"builtin": "kingman", "constants": {"n": 9}}, "variant": variant});
+        let (one, other) = (eliminate(&isolated, &body, true).json(), eliminate(&plain, &body, true).json());
+        assert_eq!(one["job"]["state"], "done", "{one}");
+        assert_eq!(one["artifact"]["sha256"], other["artifact"]["sha256"], "{one}");
+    }
+    let expected = Sha256::of(&kingman(9).ptdprmc3).to_string();
+    let again = eliminate(&isolated, &json!({"model": {"builtin": "kingman", "constants": {"n": 9}}}), true);
+    assert_eq!(again.json()["artifact"]["sha256"], expected);
+}
+
+#[test]
+fn a_child_has_nothing_of_the_hubs_and_dies_with_its_job_and_with_the_hub() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = start(directory.path(), &[]);
+    let id = submit(&hub, &json!({"model": large()}));
+    let process = await_child(&hub);
+    signal(&process, "STOP");
+    assert_eq!(fs::read(process.join("environ")).unwrap(), b"", "no secrets");
+    for descriptor in fs::read_dir(process.join("fd")).unwrap() {
+        let target = fs::read_link(descriptor.unwrap().path()).unwrap();
+        let target = target.to_string_lossy().into_owned();
+        assert!(target.starts_with("pipe:"), "{target}");
+    }
+    let cancelled = hub.request("DELETE", &format!("/v1/jobs/{id}"), &[]);
+    assert_eq!((cancelled.status, &cancelled.json()["state"]), (200, &json!("cancelled")));
+    assert!(gone(&process) < Duration::from_secs(1));
+
+    submit(&hub, &json!({"model": large(), "variant": "fast"}));
+    let process = await_child(&hub);
+    hub.signal("KILL");
+    hub.ended();
+    assert!(gone(&process) < Duration::from_secs(1));
+}
+
+#[test]
+fn a_job_whose_process_dies_is_tried_three_times_and_then_kept_with_the_reasons() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = start(directory.path(), &[]);
+    let id = submit(&hub, &json!({"model": large()}));
+    for (attempt, (name, _)) in DEATHS.iter().enumerate() {
+        wait_until("the attempt runs", || job(&hub, &id)["attempts"] == attempt + 1);
+        let process = await_child(&hub);
+        signal(&process, name);
+        gone(&process);
+    }
+    wait_until("it is put away", || job(&hub, &id)["state"] == "quarantined");
+    let kept = job(&hub, &id);
+    let log = log(&kept).join("\n");
+    for (_, said) in DEATHS {
+        assert!(log.contains(said), "{said}: {log}");
+    }
+    let alive = eliminate(&hub, &json!({"model": {"builtin": "kingman", "constants": {"n": 4}}}), true);
+    assert_eq!(alive.json()["job"]["state"], "done", "the hub lives");
+}
+
+/// Ends that a process does not choose, and how the log names them.
+const DEATHS: [(&str, &str); 3] = [("KILL", "signal: 9"), ("SEGV", "signal: 11"), ("ABRT", "signal: 6")];
+
+#[test]
+fn a_graph_that_needs_more_memory_than_its_process_may_take_ends_in_quarantine() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = start(directory.path(), &[("compute_isolated_memory_bytes", "60000000")]);
+    let poison = eliminate(&hub, &json!({"model": large()}), true).json();
+    assert_eq!(poison["job"]["state"], "quarantined", "{poison}");
+    let kept = job(&hub, poison["job"]["id"].as_str().unwrap());
+    let log = log(&kept);
+    assert_eq!(log.iter().filter(|line| line.starts_with("attempt ")).count(), 3, "{log:?}");
+    assert!(kept["error"].as_str().unwrap().contains("memory allocation of"), "{kept}");
+    assert!(kept["error"].as_str().unwrap().contains("signal: 6"), "{kept}");
+    let small = eliminate(&hub, &json!({"model": {"builtin": "kingman", "constants": {"n": 4}}}), true);
+    assert_eq!(small.json()["job"]["state"], "done", "{}", small.text());
+}
+
+#[test]
+fn a_process_that_never_ends_is_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = start(directory.path(), &[]);
+    let id = submit(&hub, &json!({"model": large(), "timeout_seconds": 1}));
+    let process = await_child(&hub);
+    signal(&process, "STOP");
+    wait_until("it has failed", || job(&hub, &id)["state"] == "failed");
+    gone(&process);
+    let ended = job(&hub, &id);
+    assert!(ended["error"].as_str().unwrap().contains("longer than the 1 s"), "{ended}");
+    assert_eq!((&ended["attempts"], &ended["timeout_seconds"]), (&json!(1), &json!(1)));
+}
+
+#[test]
+fn a_hub_that_stops_in_good_order_takes_its_processes_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = start(directory.path(), &[]);
+    let id = submit(&hub, &json!({"model": large()}));
+    let process = await_child(&hub);
+    signal(&process, "STOP");
+    assert!(hub.stop().status.success());
+    assert!(gone(&process) < Duration::from_secs(1));
+    let hub = start(directory.path(), &[]);
+    wait_until("it is done", || {
+        thread::sleep(Duration::from_millis(50));
+        job(&hub, &id)["state"] == "done"
+    });
+    assert_eq!(job(&hub, &id)["attempts"], 1, "a stop in good order costs no attempt");
+}
