@@ -85,7 +85,7 @@ impl Workers {
 }
 
 /// How much long computations give way to everything else.
-pub const NICENESS: i32 = 10;
+pub const NICENESS: i32 = 3;
 
 /// Lowers the priority of the calling thread. On other systems it would be that of the whole process.
 #[cfg(target_os = "linux")]

@@ -94,7 +94,11 @@ impl Connection {
     }
 
     fn post(&mut self, target: &str, body: &[u8]) -> Vec<u8> {
-        let head = format!("POST {target} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n", self.address, body.len());
+        let head = format!(
+            "POST {target} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n",
+            self.address,
+            body.len()
+        );
         let mut request = head.into_bytes();
         request.extend_from_slice(body);
         self.reader.get_mut().write_all(&request).unwrap();

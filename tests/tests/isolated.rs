@@ -22,9 +22,9 @@ fn start(data: &std::path::Path, settings: &[(&str, &str)]) -> Hub {
     Hub::start_with(data, &["--isolated"], &all)
 }
 
-/// A model whose elimination takes a second or so, and a few hundred megabytes.
+/// A model whose elimination takes long enough to be caught at it, and a hundred megabytes.
 fn large() -> Value {
-    json!({"builtin": "rabbits", "constants": {"n": 150}})
+    json!({"builtin": "rabbits", "constants": {"n": 80}})
 }
 
 fn eliminate(hub: &Hub, body: &Value, wait: bool) -> Answer {
@@ -112,8 +112,11 @@ fn a_child_has_nothing_of_the_hubs_and_dies_with_its_job_and_with_the_hub() {
     assert_eq!(fs::read(process.join("environ")).unwrap(), b"", "no secrets");
     for descriptor in fs::read_dir(process.join("fd")).unwrap() {
         let target = fs::read_link(descriptor.unwrap().path()).unwrap();
-        let target = target.to_string_lossy().into_owned();
-        assert!(target.starts_with("pipe:"), "{target}");
+        // What whoever started the hub has left open for all is not the hub's.
+        assert!(
+            target.starts_with("/dev/null") || target.to_string_lossy().starts_with("pipe:"),
+            "{target:?}"
+        );
     }
     let cancelled = hub.request("DELETE", &format!("/v1/jobs/{id}"), &[]);
     assert_eq!((cancelled.status, &cancelled.json()["state"]), (200, &json!("cancelled")));
@@ -134,6 +137,8 @@ fn a_job_whose_process_dies_is_tried_three_times_and_then_kept_with_the_reasons(
     for (attempt, (name, _)) in DEATHS.iter().enumerate() {
         wait_until("the attempt runs", || job(&hub, &id)["attempts"] == attempt + 1);
         let process = await_child(&hub);
+        // The first SEGV only tells the handler of stack overflows that it was none.
+        signal(&process, name);
         signal(&process, name);
         gone(&process);
     }
@@ -153,7 +158,7 @@ const DEATHS: [(&str, &str); 3] = [("KILL", "signal: 9"), ("SEGV", "signal: 11")
 #[test]
 fn a_graph_that_needs_more_memory_than_its_process_may_take_ends_in_quarantine() {
     let directory = tempfile::tempdir().unwrap();
-    let hub = start(directory.path(), &[("compute_isolated_memory_bytes", "60000000")]);
+    let hub = start(directory.path(), &[("compute_isolated_memory_bytes", "50000000")]);
     let poison = eliminate(&hub, &json!({"model": large()}), true).json();
     assert_eq!(poison["job"]["state"], "quarantined", "{poison}");
     let kept = job(&hub, poison["job"]["id"].as_str().unwrap());
