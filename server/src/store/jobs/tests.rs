@@ -301,7 +301,14 @@ async fn an_attempt_that_breaks_down_is_followed_by_two_more() {
     }
     assert!(store.begin_job("me", 100).await.unwrap().is_none());
     assert!(
-        store.job("a", &Viewer::Public).await.unwrap().unwrap().error.unwrap().starts_with("its process ended, at attempt 3")
+        store
+            .job("a", &Viewer::Public)
+            .await
+            .unwrap()
+            .unwrap()
+            .error
+            .unwrap()
+            .starts_with("its process ended, at attempt 3")
     );
 }
 
