@@ -22,3 +22,6 @@ CREATE TABLE job_turns (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX jobs_by_end ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+
+-- Which contents of a name are those of a compute now.
+CREATE INDEX compute_artifacts_by_hash ON compute_artifacts (graph_hash, role, served_sha256);

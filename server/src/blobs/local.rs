@@ -11,20 +11,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use phasic_hub_api::Sha256;
 use sha2::Digest as _;
-use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
-use tokio_util::io::ReaderStream;
+use tokio::io::AsyncWriteExt;
 
 use super::stamp::Stamp;
 use super::temporary::{TemporaryDirectory, TemporaryFile};
 use super::{BlobError, BlobStore, ByteStream, OpenBlob, Quarantined, StoredBlob, Terms};
 use crate::metrics;
 
-/// Bytes read from a file at a time.
-const PIECE_BYTES: usize = 64 << 10;
+/// Bytes read from a file at a time: each read is a visit to a thread that may block.
+const PIECE_BYTES: usize = 256 << 10;
 
 /// How often we look again when others change the files we are looking at.
 const ATTEMPTS: usize = 3;
@@ -87,31 +87,25 @@ impl BlobStore for LocalBlobs {
 
     fn open(&self, name: Sha256, range: Option<Range<u64>>) -> BoxFuture<'_, Result<OpenBlob, BlobError>> {
         Box::pin(async move {
-            let (file, size_bytes) = self.blocking(move |inner| inner.open_verified(name)).await?;
+            let (mut file, size_bytes) = self.blocking(move |inner| inner.open_verified(name)).await?;
             let range = range.unwrap_or(0..size_bytes);
             let range = range.start.min(size_bytes)..range.end.min(size_bytes);
-            let mut file = tokio::fs::File::from_std(file);
+            let path = self.inner.path(name);
             if range.start > 0 {
-                let path = self.inner.path(name);
-                file.seek(io::SeekFrom::Start(range.start))
-                    .await
+                io::Seek::seek(&mut file, io::SeekFrom::Start(range.start))
                     .map_err(BlobError::file("seek in", path))?;
             }
             let length = range.end.saturating_sub(range.start);
-            let body = ReaderStream::with_capacity(file.take(length), PIECE_BYTES);
-            Ok(OpenBlob { size_bytes, body: Box::pin(body) })
+            Ok(OpenBlob { size_bytes, body: pieces(file, length) })
         })
     }
 
     fn size_bytes(&self, name: Sha256) -> BoxFuture<'_, Result<Option<u64>, BlobError>> {
-        Box::pin(self.blocking(move |inner| {
-            let path = inner.path(name);
-            match fs::metadata(&path) {
-                Ok(metadata) => Ok(Some(metadata.len())),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                Err(error) => Err(BlobError::file("look at", path)(error)),
-            }
-        }))
+        Box::pin(self.blocking(move |inner| inner.size_bytes(name)))
+    }
+
+    fn sizes_bytes(&self, names: Vec<Sha256>) -> BoxFuture<'_, Result<Vec<Option<u64>>, BlobError>> {
+        Box::pin(self.blocking(move |inner| names.into_iter().map(|name| inner.size_bytes(name)).collect()))
     }
 
     fn names(&self) -> BoxFuture<'_, Result<Vec<Sha256>, BlobError>> {
@@ -159,6 +153,25 @@ impl LocalBlobs {
     }
 }
 
+/// The next `length` bytes of a file, a piece at a time. Each is read straight into the memory it is sent from.
+fn pieces(file: File, length: u64) -> ByteStream {
+    Box::pin(futures_util::stream::try_unfold((file, length), async |(file, left)| {
+        let most = left.min(PIECE_BYTES as u64);
+        if most == 0 {
+            return Ok(None);
+        }
+        let read = move || {
+            let mut piece = Vec::with_capacity(usize::try_from(most).unwrap_or(PIECE_BYTES));
+            (&file).take(most).read_to_end(&mut piece)?;
+            Ok::<_, io::Error>((file, piece))
+        };
+        let (file, piece) = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)??;
+        // A file that ends early ends the body early, and whoever counts notices.
+        let left = if piece.is_empty() { 0 } else { left - piece.len() as u64 };
+        Ok((!piece.is_empty()).then(|| (Bytes::from(piece), (file, left))))
+    }))
+}
+
 /// Writes a body to a new file, hashing on the way, and syncs it.
 async fn write(mut body: ByteStream, path: &Path, terms: Terms) -> Result<StoredBlob, BlobError> {
     let mut file = tokio::fs::File::create_new(path).await.map_err(BlobError::file("create", path))?;
@@ -186,6 +199,15 @@ impl Inner {
     fn path(&self, name: Sha256) -> PathBuf {
         let digits = name.to_string();
         self.root.join(&digits[..2]).join(digits)
+    }
+
+    fn size_bytes(&self, name: Sha256) -> Result<Option<u64>, BlobError> {
+        let path = self.path(name);
+        match fs::metadata(&path) {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(BlobError::file("look at", path)(error)),
+        }
     }
 
     /// Gives a written and synced file its name, which survives a loss of power when this returns.

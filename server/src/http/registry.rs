@@ -55,11 +55,24 @@ pub(super) async fn registry(
     };
     let (catalogue, viewer) = (hub.catalogue(), caller.viewer());
     if !catalogue.has_more_for(&viewer) {
-        return Ok(answer(catalogue.document(paths), &headers));
+        let document = catalogue.document(paths);
+        if let Some(response) = answer(document, &headers) {
+            return Ok(response);
+        }
+        let compress = {
+            let catalogue = Arc::clone(&catalogue);
+            move || drop(catalogue.document(paths).gzip().clone())
+        };
+        tokio::task::spawn_blocking(compress).await.map_err(failed)?;
+        return answer(document, &headers).ok_or_else(|| failed("it is not compressed"));
     }
-    let render = move || catalogue.document_for(paths, &viewer);
+    let render = move || {
+        let document = catalogue.document_for(paths, &viewer)?;
+        document.gzip();
+        Ok::<_, serde_json::Error>(document)
+    };
     let document = tokio::task::spawn_blocking(render).await.map_err(failed)?.map_err(failed)?;
-    Ok(answer(&document, &headers))
+    answer(&document, &headers).ok_or_else(|| failed("it is not compressed"))
 }
 
 /// The same registry at the address it has on a raw file host, for clients that keep `{repo}` in their template.
@@ -88,7 +101,8 @@ pub(super) async fn raw_registry(
     registry(hub, caller, query, headers).await
 }
 
-fn answer(document: &Representation, request: &HeaderMap) -> Response<Body> {
+/// The answer, unless the document has to be compressed first.
+fn answer(document: &Representation, request: &HeaderMap) -> Option<Response<Body>> {
     let gzip = accepts_gzip(request);
     // Two codings are two representations, and a strong tag may not be shared by them.
     let etag =
@@ -101,14 +115,15 @@ fn answer(document: &Representation, request: &HeaderMap) -> Response<Body> {
         headers.insert(ETAG, value);
     }
     if conditional::none_match(request, &etag) {
-        return (StatusCode::NOT_MODIFIED, headers).into_response();
+        return Some((StatusCode::NOT_MODIFIED, headers).into_response());
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if !gzip {
-        return (headers, document.plain.clone()).into_response();
+        return Some((headers, document.plain.clone()).into_response());
     }
+    let compressed = document.compressed()?.clone();
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    (headers, document.gzip.clone()).into_response()
+    Some((headers, compressed).into_response())
 }
 
 /// Whether the client names gzip, or everything, with a weight above zero.

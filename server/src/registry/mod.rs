@@ -9,9 +9,9 @@ mod render;
 #[cfg(test)]
 mod tests;
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, Metadata, RegistryEntry, Sha256};
@@ -53,8 +53,8 @@ struct Version {
 pub struct Representation {
     /// The JSON text.
     pub plain: Bytes,
-    /// The same, compressed.
-    pub gzip: Bytes,
+    /// The same, compressed, once somebody wants it so.
+    gzip: OnceLock<Bytes>,
     /// SHA-256 of the JSON text.
     pub sha256: Sha256,
 }
@@ -126,40 +126,46 @@ impl Catalogue {
     /// # Errors
     /// When the database or the blob store fails.
     pub async fn load(store: &Store, blobs: &dyn BlobStore, base: &str) -> Result<Self, CatalogueError> {
-        let mut versions = store.artifact_versions().await?;
         let wrong: HashSet<_> = store.mismatches().await?.into_iter().collect();
         let is_wrong = |row: &ComputeRow| {
             let mut files = row.artifacts.iter().map(|file| (file.graph_hash, file.served.sha256));
             files.find(|file| wrong.contains(file)).map(|(_, sha256)| WithheldReason::Mismatch(sha256))
         };
-        // Addresses stay good for ever, but not for what was found out to be wrong.
-        versions.retain(|version| !wrong.contains(&(version.graph_hash, version.blob.sha256)));
         let private_ids = store.private_ids().await?;
         // Nobody need know whose they are where nothing is private.
         let holders = if private_ids.is_empty() { HashMap::new() } else { store.version_computes().await? };
         let replaced: HashMap<_, _> =
             store.served_variants().await?.into_iter().map(|one| (one.id.clone(), one)).collect();
         let orders = store.ambiguous_orders().await?;
-        let mut presence = Presence { blobs, seen: HashMap::new() };
+        let rows = store.computes().await?;
+        // Asked for after the computes: what has ceased to be one's in between is there twice, and never not at all.
+        let mut versions = store.former_versions().await?;
+        versions.extend(rows.iter().flat_map(|row| &row.artifacts).map(|artifact| ArtifactVersion {
+            role: artifact.role,
+            graph_hash: artifact.graph_hash,
+            blob: artifact.served,
+        }));
+        // Addresses stay good for ever, but not for what was found out to be wrong.
+        versions.retain(|version| !wrong.contains(&(version.graph_hash, version.blob.sha256)));
+        let named = rows.iter().flat_map(|row| &row.artifacts).map(|artifact| artifact.served);
+        let wanted = versions.iter().map(|version| version.blob).chain(named);
+        let lost = lost(blobs, wanted.chain(replaced.values().map(|one| one.blob))).await?;
+        let is_lost = |row: &ComputeRow| {
+            let mut files = row.artifacts.iter().map(|artifact| artifact.served.sha256);
+            files.find(|file| lost.contains(file)).map(WithheldReason::Missing)
+        };
         let (mut served, mut withheld) = (Vec::new(), Vec::new());
-        for mut row in store.computes().await? {
+        for mut row in rows {
             if let Some(one) = replaced.get(&row.id)
-                && !presence.lacks(one.blob).await?
+                && !lost.contains(&one.blob.sha256)
             {
                 note::serve_instead(&mut row, one);
             }
             note::say_edge_order(&mut row, &orders);
-            let missing = presence.missing(&row).await?.map(WithheldReason::Missing);
-            match missing.or_else(|| is_wrong(&row)) {
+            match is_lost(&row).or_else(|| is_wrong(&row)) {
                 Some(reason) => withheld.push(Withheld { id: row.id, reason }),
                 None if row.artifacts.is_empty() => {}
                 None => served.push(row),
-            }
-        }
-        let mut lost = HashSet::new();
-        for version in &versions {
-            if presence.lacks(version.blob).await? {
-                lost.insert(version.blob.sha256);
             }
         }
         let found = Found { served, withheld, versions, lost, private_ids, holders, base: base.to_owned() };
@@ -264,40 +270,35 @@ struct Found {
     base: String,
 }
 
-/// Whether blobs are there; each is looked for once, however many computes share it.
-struct Presence<'a> {
-    blobs: &'a dyn BlobStore,
-    seen: HashMap<Sha256, Option<u64>>,
-}
-
-impl Presence<'_> {
-    /// The first file of a compute that is not there, or not whole.
-    async fn missing(&mut self, row: &ComputeRow) -> Result<Option<Sha256>, BlobError> {
-        for artifact in &row.artifacts {
-            if self.lacks(artifact.served).await? {
-                return Ok(Some(artifact.served.sha256));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether a blob is not there, or not whole.
-    async fn lacks(&mut self, StoredBlob { sha256, size_bytes }: StoredBlob) -> Result<bool, BlobError> {
-        let found = match self.seen.entry(sha256) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(unknown) => *unknown.insert(self.blobs.size_bytes(sha256).await?),
-        };
-        Ok(found != Some(size_bytes))
-    }
+/// Those of these blobs that are not there, or not whole; each is looked for once.
+async fn lost(
+    blobs: &dyn BlobStore,
+    wanted: impl Iterator<Item = StoredBlob>,
+) -> Result<HashSet<Sha256>, BlobError> {
+    let mut wanted: Vec<_> = wanted.collect();
+    wanted.sort_unstable_by_key(|blob| (blob.sha256, blob.size_bytes));
+    wanted.dedup();
+    let sizes = blobs.sizes_bytes(wanted.iter().map(|blob| blob.sha256).collect()).await?;
+    let lacking = wanted.iter().zip(sizes).filter(|(blob, size_bytes)| *size_bytes != Some(blob.size_bytes));
+    Ok(lacking.map(|(blob, _)| blob.sha256).collect())
 }
 
 impl Representation {
     fn of(text: String) -> Self {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        let gzip = encoder
-            .write_all(text.as_bytes())
-            .and_then(|()| encoder.finish())
-            .expect("writing to memory does not fail");
-        Self { sha256: Sha256::of(text.as_bytes()), plain: text.into(), gzip: gzip.into() }
+        Self { sha256: Sha256::of(text.as_bytes()), plain: text.into(), gzip: OnceLock::new() }
+    }
+
+    /// The text, compressed, if somebody has asked for that.
+    pub fn compressed(&self) -> Option<&Bytes> {
+        self.gzip.get()
+    }
+
+    /// The text, compressed. The first time that takes a second for ten thousand computes; whoever asks meanwhile waits.
+    pub fn gzip(&self) -> &Bytes {
+        self.gzip.get_or_init(|| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            let gzip = encoder.write_all(&self.plain).and_then(|()| encoder.finish());
+            gzip.expect("writing to memory does not fail").into()
+        })
     }
 }

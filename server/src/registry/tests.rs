@@ -174,7 +174,7 @@ async fn the_compressed_document_is_the_same_document() {
     let catalogue = load(&data).await;
     let document = catalogue.document(Paths::Absolute);
     let mut text = Vec::new();
-    flate2::read::GzDecoder::new(&document.gzip[..]).read_to_end(&mut text).unwrap();
+    flate2::read::GzDecoder::new(&document.gzip()[..]).read_to_end(&mut text).unwrap();
     assert_eq!(text, document.plain);
     assert_eq!(document.sha256, Sha256::of(&text));
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use futures_util::TryStreamExt as _;
 use phasic_hub_api::identifier::ComputeIdError;
 use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, RegistryEntry, Sha256};
 use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
@@ -148,48 +149,55 @@ impl Store {
     pub async fn computes(&self) -> Result<Vec<ComputeRow>, StoreError> {
         // One snapshot for both statements.
         let mut snapshot = self.readers.begin().await?;
+        // Rows are taken one at a time: a hundred thousand of them as SQLite gives them take a hundred megabytes.
         let sql = format!(
             "SELECT id, {ORIGIN} AS origin, entry FROM computes \
              ORDER BY CASE {ORIGIN} WHEN 'local' THEN 0 WHEN 'mirror' THEN 1 ELSE 2 END, place, id"
         );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut *snapshot).await?;
-        let mut computes: Vec<_> = rows.iter().map(compute_row).collect::<Result<_, _>>()?;
+        let mut computes = Vec::new();
+        let mut rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch(&mut *snapshot);
+        while let Some(row) = rows.try_next().await? {
+            computes.push(compute_row(&row)?);
+        }
+        drop(rows);
         let places: HashMap<String, usize> =
             computes.iter().enumerate().map(|(place, row)| (row.id.to_string(), place)).collect();
-        let rows = sqlx::query(
+        let mut rows = sqlx::query(
             "SELECT a.compute_id, a.role, a.graph_hash, a.original_sha256, o.size_bytes AS original_bytes, \
              a.served_sha256, s.size_bytes AS served_bytes FROM compute_artifacts a \
              JOIN blobs o ON o.sha256 = a.original_sha256 JOIN blobs s ON s.sha256 = a.served_sha256",
         )
-        .fetch_all(&mut *snapshot)
-        .await?;
-        for row in &rows {
-            let id: String = row.try_get("compute_id")?;
-            if let Some(&place) = places.get(&id) {
-                computes[place].artifacts.push(artifact_row(row, &id)?);
+        .fetch(&mut *snapshot);
+        while let Some(row) = rows.try_next().await? {
+            let id: &str = row.try_get("compute_id")?;
+            if let Some(&place) = places.get(id) {
+                computes[place].artifacts.push(artifact_row(&row, id)?);
             }
         }
+        drop(rows);
         Ok(computes)
     }
 
-    /// Every content every artifact name has stood for, the oldest first.
+    /// Every content an artifact name has stood for and stands for in no compute now, the oldest first.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
-    pub async fn artifact_versions(&self) -> Result<Vec<ArtifactVersion>, StoreError> {
-        let rows = sqlx::query(
+    pub async fn former_versions(&self) -> Result<Vec<ArtifactVersion>, StoreError> {
+        let mut rows = sqlx::query(
             "SELECT v.role, v.graph_hash, v.sha256, b.size_bytes FROM artifact_versions v \
-             JOIN blobs b ON b.sha256 = v.sha256 ORDER BY v.first_served_at, v.sha256",
+             JOIN blobs b ON b.sha256 = v.sha256 WHERE NOT EXISTS (SELECT 1 FROM compute_artifacts a WHERE \
+             a.graph_hash = v.graph_hash AND a.role = v.role AND a.served_sha256 = v.sha256) \
+             ORDER BY v.first_served_at, v.sha256",
         )
-        .fetch_all(&self.readers)
-        .await?;
-        let version = |row: &SqliteRow| {
+        .fetch(&self.readers);
+        let mut versions = Vec::new();
+        while let Some(row) = rows.try_next().await? {
             let place = "artifact_versions";
-            let graph_hash = GraphHash::from_bytes(digest(row, "graph_hash", place)?);
-            let blob = blob(row, "sha256", "size_bytes", place)?;
-            Ok(ArtifactVersion { role: role(row, place)?, graph_hash, blob })
-        };
-        rows.iter().map(version).collect()
+            let graph_hash = GraphHash::from_bytes(digest(&row, "graph_hash", place)?);
+            let blob = blob(&row, "sha256", "size_bytes", place)?;
+            versions.push(ArtifactVersion { role: role(&row, place)?, graph_hash, blob });
+        }
+        Ok(versions)
     }
 
     /// Publishes a compute of this hub, in place of whatever its id stood for, in one transaction.
