@@ -64,7 +64,7 @@ pub(super) async fn registry(
             move || drop(catalogue.document(paths).gzip().clone())
         };
         tokio::task::spawn_blocking(compress).await.map_err(failed)?;
-        return answer(document, &headers).ok_or_else(|| failed("it is not compressed"));
+        return answer(document, &headers).ok_or_else(not_compressed);
     }
     let render = move || {
         let document = catalogue.document_for(paths, &viewer)?;
@@ -72,7 +72,7 @@ pub(super) async fn registry(
         Ok::<_, serde_json::Error>(document)
     };
     let document = tokio::task::spawn_blocking(render).await.map_err(failed)?.map_err(failed)?;
-    answer(&document, &headers).ok_or_else(|| failed("it is not compressed"))
+    answer(&document, &headers).ok_or_else(not_compressed)
 }
 
 /// The same registry at the address it has on a raw file host, for clients that keep `{repo}` in their template.
@@ -99,6 +99,10 @@ pub(super) async fn raw_registry(
     headers: HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
     registry(hub, caller, query, headers).await
+}
+
+fn not_compressed() -> ApiError {
+    failed(std::io::Error::other("the registry document was not compressed"))
 }
 
 /// The answer, unless the document has to be compressed first.

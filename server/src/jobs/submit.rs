@@ -41,6 +41,13 @@ pub struct Ask {
     pub timeout_ms: Option<u64>,
 }
 
+impl Ask {
+    /// What the hub asks of itself: when nobody else wants anything.
+    pub fn of_the_hub() -> Self {
+        Self { asker: "hub".to_owned(), priority: Priority::Low, timeout_ms: None }
+    }
+}
+
 /// A graph that was taken.
 #[derive(Debug)]
 pub struct Submitted {

@@ -22,7 +22,7 @@ use self::choice::{Choice, Facts, choose};
 use crate::blobs::{BlobError, read_whole};
 use crate::config;
 use crate::hub::{DataDirectory, Hub};
-use crate::jobs::{Jobs, SubmitError, Submitted};
+use crate::jobs::{Ask, Jobs, SubmitError, Submitted};
 use crate::models::{Recipe, identify, reference_recipe};
 use crate::reference::known_graph;
 use crate::store::{Actor, ComputeRow, EliminationRow, GraphRow, Origin, Role, ServedVariant, StoreError};
@@ -206,7 +206,8 @@ impl Variants {
             return Ok(());
         }
         let Some(submitted) = self.submitted(state, graph).await? else { return Ok(()) };
-        match self.jobs.submit(&submitted, variant, &Audience::Everybody, &Actor::Hub).await {
+        let everybody = Audience::Everybody;
+        match self.jobs.submit(&submitted, variant, &everybody, Ask::of_the_hub(), &Actor::Hub).await {
             Ok(_) => Ok(()),
             Err(error @ SubmitError::TooLarge { .. }) => {
                 let (hash, variant) = (graph.graph_hash, variant.as_str());
