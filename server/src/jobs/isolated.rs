@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use phasic_hub_api::jobs::JobProgress;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use super::running::Running;
@@ -146,7 +146,7 @@ async fn converse(
     }
 }
 
-async fn hear(reader: &mut (impl AsyncRead + tokio::io::AsyncBufRead + Unpin)) -> Result<Said, String> {
+async fn hear(reader: &mut (impl AsyncBufRead + Unpin)) -> Result<Said, String> {
     let mut line = Vec::new();
     let read = reader.take(MOST_LINE_BYTES).read_until(b'\n', &mut line).await;
     if read.is_err() || line.last() != Some(&b'\n') {

@@ -32,6 +32,9 @@ pub use submit::{Ask, Outcome, SubmitError, Submitted};
 /// What makes results; part of what is said about each.
 const ENGINE: &str = concat!("phasic-engine ", env!("CARGO_PKG_VERSION"));
 
+/// How many queued jobs come before each, by their numbers.
+type Places = Arc<HashMap<i64, u64>>;
+
 /// The queue, and whoever works on it.
 pub struct Jobs {
     data: DataDirectory,
@@ -46,7 +49,7 @@ pub struct Jobs {
     running: Mutex<HashMap<i64, Arc<Running>>>,
     known: Cache<Known, NotKnown>,
     /// The order of the queue, and how many changes it is as old as.
-    order: tokio::sync::Mutex<Option<(u64, Arc<HashMap<i64, u64>>)>>,
+    order: tokio::sync::Mutex<Option<(u64, Places)>>,
     /// Rings when there may be something to do.
     wake: Notify,
     /// Counts changes of any job's state, for those who wait.

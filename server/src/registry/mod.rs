@@ -294,6 +294,7 @@ impl Representation {
     }
 
     /// The text, compressed. The first time that takes a second for ten thousand computes; whoever asks meanwhile waits.
+    #[expect(clippy::missing_panics_doc, reason = "writing to memory does not fail")]
     pub fn gzip(&self) -> &Bytes {
         self.gzip.get_or_init(|| {
             let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
