@@ -47,7 +47,7 @@ fn main() {
                 let at = plan.at(&rows[0]).unwrap();
                 vec![at.rewarded(&vec![1.0; at.vertex_count() as usize]).unwrap().moments(2)]
             } else {
-                let batch = plan.batch(&thetas).unwrap().moments(2).unwrap();
+                let batch = plan.batch(&thetas.view()).unwrap().moments(2).unwrap();
                 batch.rows().into_iter().map(|row| row.to_vec()).collect()
             };
             let ours = begun.elapsed();
@@ -76,8 +76,8 @@ fn main() {
 
 fn summary(seconds: &mut [f64]) -> Value {
     seconds.sort_unstable_by(f64::total_cmp);
-    let at = |part: f64| seconds[((seconds.len() - 1) as f64 * part).round() as usize];
-    json!({"median": at(0.5), "p99": at(0.99)})
+    let at = |percent: usize| seconds[(seconds.len() - 1) * percent / 100];
+    json!({"median": at(50), "p99": at(99)})
 }
 
 /// A connection that is kept.
