@@ -96,6 +96,14 @@ fn a_steady_state_ends_the_jumps_of_a_large_component() {
 }
 
 #[test]
+fn a_process_that_is_over_is_in_no_steady_state() {
+    let plan = plan(&graph(3, &[1], &[(1, 2, 1e3), (2, 1, 1e3), (1, 3, 1e3)]));
+    let curve = at_one(&plan).curve(&[1e6, 1e7]).unwrap();
+    assert!(curve.cdf.iter().all(|below| (below - 1.0).abs() < 1e-14), "{curve:?}");
+    assert_eq!((&curve.pdf[..], &curve.survival[..]), (&[0.0; 2][..], &[0.0; 2][..]));
+}
+
+#[test]
 fn what_no_method_reaches_is_refused_early() {
     let n = 1100;
     let mut edges: Vec<_> = (1..=n).map(|at| (at, at % n + 1, 1e9)).collect();

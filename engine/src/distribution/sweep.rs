@@ -342,6 +342,9 @@ impl Sweep {
     fn is_steady(&self, chain: &Chain<'_>, segment: &Segment, until: f64) -> bool {
         let rows = self.active.clone();
         let (alive, earlier) = (self.alive(), total(&self.before));
+        if alive <= 0.0 {
+            return false;
+        }
         let kept = alive / earlier;
         let differences = self.p.iter().zip(&self.before);
         let off = differences.fold(0.0, |sum, (now, before)| sum + (now - kept * before).abs());

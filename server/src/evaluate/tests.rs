@@ -215,7 +215,7 @@ async fn a_question_beyond_a_limit_is_refused_with_the_limit() {
 
 #[tokio::test]
 async fn a_sweep_through_time_has_its_share_of_the_work_and_no_more() {
-    let evaluator = evaluator("max_multiply_adds = 100000");
+    let evaluator = evaluator("max_multiply_adds = 20000");
     let prepared = prepared(&evaluator, json!({"builtin": "mm1k"})).await.unwrap();
     let request =
         json!({"model": {"builtin": "mm1k"}, "theta": [1000.0, 1000.0], "quantities": [{"cdf": [1e6]}]});
