@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use phasic_hub_api::Sha256;
@@ -19,6 +19,9 @@ use crate::store::{ChangeWatch, Store, StoreError};
 
 /// How often the database is asked whether another process has changed it.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
+
+/// How long nobody looks again for a blob that was not found.
+const LOOK_AGAIN: Duration = Duration::from_mins(10);
 
 /// The data directory of a hub: database and blobs.
 #[derive(Clone)]
@@ -93,6 +96,27 @@ impl ServeLock {
     }
 }
 
+/// Blobs somebody stumbled over.
+#[derive(Debug, Default)]
+struct Suspects {
+    /// Those nobody has looked for yet.
+    new: BTreeSet<Sha256>,
+    /// Since when those are looked for that were there lately.
+    looked_for: BTreeMap<Sha256, Instant>,
+}
+
+impl Suspects {
+    /// Says whether somebody is to look for the blob.
+    fn insert(&mut self, blob: Sha256, now: Instant) -> bool {
+        self.looked_for.retain(|_, since| now.duration_since(*since) < LOOK_AGAIN);
+        if self.looked_for.contains_key(&blob) {
+            return false;
+        }
+        self.looked_for.insert(blob, now);
+        self.new.insert(blob)
+    }
+}
+
 /// A hub that answers requests.
 pub struct Hub {
     /// Its data.
@@ -106,7 +130,7 @@ pub struct Hub {
     /// How often the catalogue has been rendered anew.
     renderings: watch::Sender<u64>,
     /// Blobs that could not be read when they were asked for.
-    suspects: Mutex<BTreeSet<Sha256>>,
+    suspects: Mutex<Suspects>,
     suspected: Notify,
 }
 
@@ -148,20 +172,27 @@ impl Hub {
         self.refresh_if(|_| true).await
     }
 
-    /// Withdraws a blob that could not be read, and has it healed: renders the registry anew, unless that has been
-    /// noticed. However many requests stumble over it, it is rendered once.
+    /// Withdraws a blob that could not be read, and has it healed: renders the registry anew if that promises it, and
+    /// has nobody look at the same blob twice in ten minutes, unless it was whole in between. However many requests
+    /// stumble over it, each is done once.
     ///
     /// # Errors
     /// When the present state cannot be read; what was served before is still served then.
     pub async fn withdraw(&self, blob: Sha256) -> Result<(), CatalogueError> {
-        self.suspects().insert(blob);
-        self.suspected.notify_one();
-        self.refresh_if(|catalogue| !catalogue.is_lost(blob)).await
+        if self.suspects().insert(blob, Instant::now()) {
+            self.suspected.notify_one();
+        }
+        self.refresh_if(|catalogue| catalogue.promises(blob)).await
+    }
+
+    /// Takes note that a blob is whole, or wanted no longer: whoever stumbles over it next is listened to at once.
+    pub fn trust(&self, blob: Sha256) {
+        self.suspects().looked_for.remove(&blob);
     }
 
     /// Blobs somebody stumbled over since the last call.
     pub fn take_suspects(&self) -> BTreeSet<Sha256> {
-        std::mem::take(&mut *self.suspects())
+        std::mem::take(&mut self.suspects().new)
     }
 
     /// Waits until somebody stumbles over a blob.
@@ -169,7 +200,7 @@ impl Hub {
         self.suspected.notified().await;
     }
 
-    fn suspects(&self) -> MutexGuard<'_, BTreeSet<Sha256>> {
+    fn suspects(&self) -> MutexGuard<'_, Suspects> {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -121,7 +121,7 @@ impl Tasks {
                 let report = upkeep::scrub(&self.data, &self.config, actor).await?;
                 Ok(json!({
                     "good": report.good, "good_bytes": report.good_bytes, "rotten": report.rotten,
-                    "lost": report.lost, "restored": report.restored, "missing": report.missing(),
+                    "lost": report.lost, "unreadable": report.unreadable, "restored": report.restored, "missing": report.missing(),
                 }))
             }
             TaskRequest::Gc(GcRequest { dry_run, grace_seconds }) => {

@@ -129,6 +129,76 @@ fn a_file_that_cannot_be_made_again_is_lost_and_said_to_be() {
 }
 
 #[test]
+fn one_file_that_cannot_be_read_keeps_no_other_from_being_healed_or_backed_up() {
+    let data = tempfile::tempdir().unwrap();
+    let hub = Hub::start_with(data.path(), &[], &SETTINGS);
+    let [unreadable, rotten] = ["coal_n5_theta1", "coal_n10_theta1"].map(model);
+    let [first, second] = [&unreadable, &rotten].map(|model| Sha256::of(&model.ptdprmc3).to_string());
+    wait_until("both are there", || [&first, &second].iter().all(|name| blob(data.path(), name).exists()));
+    fs::remove_file(blob(data.path(), &first)).unwrap();
+    fs::create_dir_all(blob(data.path(), &first).join("full")).unwrap();
+    for _ in 0..2 {
+        // Healed, and healed again: the round goes on whatever became of the other one.
+        fs::write(blob(data.path(), &second), b"rot").unwrap();
+        wait_until("the other is whole", || {
+            fs::read(blob(data.path(), &second)).is_ok_and(|found| found == rotten.ptdprmc3)
+        });
+    }
+    let token = admin(data.path());
+    let scrubbed = task(&hub, &token, "scrub", &json!({}));
+    assert_eq!(scrubbed["report"]["unreadable"], json!([first]), "{scrubbed}");
+    // Another process that was killed in the middle of a backup had the same id.
+    let backups = data.path().join("backups");
+    fs::create_dir_all(backups.join(format!(".phasic-hub-backup-{}", hub.process_id()))).unwrap();
+    let backed_up = task(&hub, &token, "backup", &json!({"name": "first.tar"}));
+    assert_eq!((&backed_up["state"], &backed_up["report"]["missing"]), (&json!("done"), &json!([first])));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(backups.join("first.tar")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    // As soon as it can be made again, it is.
+    fs::remove_dir_all(blob(data.path(), &first)).unwrap();
+    wait_until("it is whole", || {
+        fs::read(blob(data.path(), &first)).is_ok_and(|found| found == unreadable.ptdprmc3)
+    });
+}
+
+#[test]
+fn a_lost_result_of_a_job_is_looked_for_once_however_many_ask() {
+    let data = tempfile::tempdir().unwrap();
+    let hub = Hub::start_with(data.path(), &[], &[("access_anonymous", "compute")]);
+    let request = json!({"model": {"builtin": "kingman", "constants": {"n": 9}}, "variant": "plan"});
+    let headers = [("Prefer", "wait=25")];
+    let made =
+        http::send(hub.address(), "POST", "/v1/eliminations", &headers, request.to_string().as_bytes());
+    let plan = made.json()["artifact"]["sha256"].as_str().unwrap().to_owned();
+    // Neither the file nor what it could be made of: every recipe is gone.
+    for directory in fs::read_dir(data.path().join("blobs/sha256")).unwrap() {
+        for file in fs::read_dir(directory.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            let is_recipe = fs::read(&path).is_ok_and(|bytes| bytes.starts_with(b"{\"constants\""));
+            if is_recipe || path.ends_with(&plan) {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
+    let token = admin(data.path());
+    let heals = || {
+        let audit = ask(&hub, &token, "GET", "/v1/audit", "").text().to_owned();
+        audit.matches("\"blob.heal\"").count()
+    };
+    let address = format!("/v1/blobs/sha256/{plan}");
+    assert_eq!(hub.get(&address).status, 503);
+    wait_until("it is told", || heals() == 1);
+    for _ in 0..20 {
+        assert_eq!(hub.get(&address).status, 503);
+    }
+    assert_eq!(heals(), 1);
+}
+
+#[test]
 fn administrators_collect_garbage_pin_back_up_and_see_the_settings() {
     let (data, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let hub = Hub::start(data.path());

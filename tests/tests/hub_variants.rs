@@ -56,12 +56,15 @@ fn what_one_had_computed_everybody_pulls_unless_the_settings_say_otherwise() {
     let made = kingman(6);
     assert!(entry(&hub, &made.hash).is_none());
     let kingman = |n: i64| json!({"model": {"builtin": "kingman", "constants": {"n": n}}});
-    eliminate(&hub, &kingman(6));
+    let answer = eliminate(&hub, &kingman(6));
     wait_until("it has an entry", || entry(&hub, &made.hash).is_some());
     let (id, listed) = entry(&hub, &made.hash).unwrap();
-    assert!(id.starts_with(&format!("computed-{}-", &made.hash[..16])), "{id}");
+    let definition = answer["graph"]["definition"].as_str().unwrap();
+    assert_eq!(id, format!("computed-{}-{definition}", &made.hash[..16]), "no two definitions share an id");
     assert_eq!(file(&hub, &listed), made.ptdprmc3);
     let about = &listed["metadata"];
+    let description = about["description"].as_str().unwrap();
+    assert!(!description.contains("kingman"), "what the submitter's document says is his: {description}");
     assert_eq!((&about["hub"]["origin"], &about["hub"]["variant"]), (&json!("computed"), &json!("phasic")));
     assert_eq!(about["hub"]["edge_order_digest"], made.graph.edge_order_digest().to_string());
     let page = hub.get("/v1/computes?origin=computed").json();

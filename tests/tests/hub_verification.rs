@@ -8,7 +8,7 @@ use phasic_engine::plan::{self, lower};
 use phasic_engine::trace::{Limits, eliminate};
 use phasic_hub_api::Sha256;
 use phasic_hub_tests::http;
-use phasic_hub_tests::hub::{Hub, sync, wait_until};
+use phasic_hub_tests::hub::{Hub, run, sync, wait_until};
 use phasic_hub_tests::registry::{self, Model};
 use serde_json::Value;
 
@@ -141,28 +141,82 @@ fn a_file_for_another_order_of_edges_is_as_right_and_says_so() {
     assert!(is_served(&hub, "mine"));
 }
 
+/// Intact, for a graph of the same size as `pair`, and of another one: its cycle runs the other way around.
+fn foreign() -> Vec<u8> {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let states = [1, 2, 3].map(|state| builder.find_or_add_vertex(&[state]).unwrap());
+    let out = builder.find_or_add_vertex(&[0]).unwrap();
+    builder.add_edge(START, states[0], Rate::Scalar(1.0)).unwrap();
+    for (place, &state) in states.iter().enumerate() {
+        let next = states[(place + 2) % states.len()];
+        builder.add_edge(state, next, Rate::Coefficients(&[1.0, 0.0])).unwrap();
+        builder.add_edge(state, out, Rate::Coefficients(&[0.0, 1.0])).unwrap();
+    }
+    ptdprmc3(&builder.finish())
+}
+
 #[test]
-fn a_file_that_is_no_program_of_its_graph_is_withdrawn_with_an_alarm() {
+fn what_somebody_submits_never_withdraws_what_another_publishes_nor_takes_its_place() {
     let graph = pair(false, 1.0);
-    // Intact, for a graph of this size, and of another one: its cycle runs the other way around.
+    // A file we cannot make fit, and one that is right for another order of edges and that we do not recognise.
+    for bytes in [foreign(), fast(&pair(true, 1.0))] {
+        let (data, hash) = mirrored(&graph, &bytes);
+        let hub = Hub::start_with(data.path(), &[], &[EVERYBODY]);
+        let address = format!("/artifacts/{hash}.bin?sha256={}", Sha256::of(&bytes));
+        let document: Value = serde_json::from_str(&write_graph(&graph)).unwrap();
+        let eliminated = serde_json::json!({"model": {"document": document}});
+        let other = serde_json::json!({"model": {"builtin": "kingman", "constants": {"n": 6}}});
+        for asked in [&eliminated, &other] {
+            let headers = [("Prefer", "wait=25")];
+            let body = asked.to_string();
+            let answer = http::send(hub.address(), "POST", "/v1/eliminations", &headers, body.as_bytes());
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+        let found = wait_for(&hub, "mine", "mismatch");
+        assert!(found["files"][0]["difference"].as_str().is_some(), "{found}");
+        let hash_of = |n| registry::kingman(n).hash;
+        let entries = || hub.get("/registry.json").json()["computes"].as_object().unwrap().clone();
+        wait_until("the other one has an entry", || {
+            entries().values().any(|entry| entry["graph_hash"] == hash_of(6))
+        });
+        wait_until("it is said to be in doubt", || {
+            hub.get("/readyz").text().contains("1 compute is in doubt")
+        });
+        let of_hash: Vec<String> = entries()
+            .into_iter()
+            .filter(|(_, entry)| entry["graph_hash"] == hash)
+            .map(|(id, _)| id)
+            .collect();
+        assert_eq!(of_hash, ["mine"]);
+        assert_eq!(hub.get(&address).body, bytes);
+        assert_eq!(hub.get(&format!("/artifacts/{hash}.bin")).body, bytes);
+        assert!(hub.stop().log.contains("fits no graph that was submitted"));
+    }
+}
+
+#[test]
+fn a_file_that_is_no_program_of_a_graph_the_hub_knows_by_itself_is_withdrawn_with_an_alarm() {
+    let graph = registry::model("coal_n5_theta1").graph;
+    // The same graph with other rates.
     let foreign = {
-        let mut builder = GraphBuilder::new(1).unwrap();
-        let states = [1, 2, 3].map(|state| builder.find_or_add_vertex(&[state]).unwrap());
-        let out = builder.find_or_add_vertex(&[0]).unwrap();
-        builder.add_edge(START, states[0], Rate::Scalar(1.0)).unwrap();
-        for (place, &state) in states.iter().enumerate() {
-            let next = states[(place + 2) % states.len()];
-            builder.add_edge(state, next, Rate::Coefficients(&[1.0, 0.0])).unwrap();
-            builder.add_edge(state, out, Rate::Coefficients(&[0.0, 1.0])).unwrap();
+        let mut builder = GraphBuilder::new(graph.state_length()).unwrap();
+        for vertex in 1..graph.vertex_count() {
+            builder.find_or_add_vertex(graph.state(vertex)).unwrap();
+        }
+        for edge in graph.edges(START) {
+            builder.add_edge(START, edge.target, Rate::Coefficients(edge.coefficients)).unwrap();
+        }
+        for vertex in 1..graph.vertex_count() {
+            for edge in graph.edges(vertex) {
+                let twice: Vec<f64> = edge.coefficients.iter().map(|coefficient| 2.0 * coefficient).collect();
+                builder.add_edge(vertex, edge.target, Rate::Coefficients(&twice)).unwrap();
+            }
         }
         ptdprmc3(&builder.finish())
     };
     let (data, hash) = mirrored(&graph, &foreign);
     let hub = Hub::start_with(data.path(), &[], &[EVERYBODY]);
     let address = format!("/artifacts/{hash}.bin?sha256={}", Sha256::of(&foreign));
-    assert!(is_served(&hub, "mine"), "nobody knows better yet");
-    assert_eq!(hub.get(&address).status, 200);
-    submit(&hub, &graph);
     let found = wait_for(&hub, "mine", "mismatch");
     assert!(found["files"][0]["difference"].as_str().unwrap().contains("another program"), "{found}");
     wait_until("it is withdrawn", || !is_served(&hub, "mine"));
@@ -171,4 +225,35 @@ fn a_file_that_is_no_program_of_its_graph_is_withdrawn_with_an_alarm() {
     assert_eq!(compute["status"], "withheld", "{compute}");
     assert!(hub.get("/metrics").text().contains("phasic_hub_files_mismatched 1"));
     assert!(hub.stop().log.contains("is no program of its graph"));
+}
+
+#[test]
+fn nothing_private_has_a_say_about_what_is_public() {
+    let (open, secret) = (pair(false, 1.0), pair(true, 1.0));
+    let (data, _) = mirrored(&open, &ptdprmc3(&open));
+    let hub = Hub::start_with(data.path(), &[], &[EVERYBODY]);
+    let words = ["token", "create", "--name", "t", "--scope", "compute", "--ids", "lab-*"];
+    let made = run(&[&words[..], &["--data", data.path().to_str().unwrap()]].concat());
+    let token = format!("Bearer {}", String::from_utf8(made.stdout).unwrap().trim());
+    let document: Value = serde_json::from_str(&write_graph(&secret)).unwrap();
+    let body = serde_json::json!({"model": {"document": document}, "private": true}).to_string();
+    let headers = [("Authorization", token.as_str())];
+    let answer = http::send(hub.address(), "POST", "/v1/graphs", &headers, body.as_bytes());
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    wait_until("all are verified", || hub.get("/metrics").text().contains("files_reproduced 7"));
+    assert_eq!(verification(&hub, "mine")["verdict"], "graph_unknown");
+    submit(&hub, &open);
+    let found = wait_for(&hub, "mine", "reproduced");
+    assert_eq!((&found["definitions"], &found["files"][0]["again"]), (&1.into(), &false.into()));
+    // What says so is rendered together with what is listed next.
+    let answer = hub.post(
+        "/v1/eliminations",
+        &serde_json::json!({"model": {"builtin": "kingman", "constants": {"n": 6}}}),
+    );
+    assert!(answer.status < 300, "{}", answer.text());
+    wait_until("the next rendering", || {
+        hub.get("/registry.json").text().contains(&registry::kingman(6).hash)
+    });
+    let listed = hub.get("/registry.json").json()["computes"]["mine"].clone();
+    assert_eq!(listed["metadata"]["hub"]["edge_order_digest"], Value::Null, "{listed}");
 }

@@ -20,17 +20,19 @@ pub(super) async fn scrub(data: DataArgs) -> Outcome {
     let report = upkeep::scrub(&data, &config, &Actor::Operator).await?;
     data.store.close().await;
     let mut text = format!(
-        "{} blobs of {} bytes are good, {} rotten, {} lost, {} restored\n",
+        "{} blobs of {} bytes are good, {} rotten, {} lost, {} unreadable, {} restored\n",
         report.good,
         report.good_bytes,
         report.rotten.len(),
         report.lost.len(),
+        report.unreadable.len(),
         report.restored.len()
     );
     let missing = report.missing();
     for (word, names) in [
         ("rotten", &report.rotten),
         ("lost", &report.lost),
+        ("unreadable", &report.unreadable),
         ("restored", &report.restored),
         ("missing", &missing),
     ] {

@@ -49,16 +49,17 @@ pub(super) async fn ready(State(hub): State<Arc<Hub>>) -> Result<Json<Health>, A
     Err(ApiError::new(ProblemCode::NotReady, reasons.join(" ")))
 }
 
-/// What is not as it should be: counted, because anybody may read this.
+/// What is not as it should be: counted, and without private computes, because anybody may read this.
 pub(super) fn notes(hub: &Hub) -> Vec<String> {
     let catalogue = hub.catalogue();
     let (mut lost, mut wrong) = (0, 0);
-    for withheld in catalogue.withheld() {
+    for withheld in catalogue.withheld().iter().filter(|one| !catalogue.is_private(&one.id)) {
         match withheld.reason {
             WithheldReason::Missing(_) => lost += 1,
             WithheldReason::Mismatch(_) => wrong += 1,
         }
     }
+    let doubted = catalogue.doubts().iter().filter(|id| !catalogue.is_private(id)).count();
     let mut notes = Vec::new();
     for (count, what) in [
         (lost, "files of theirs are lost or damaged"),
@@ -68,6 +69,13 @@ pub(super) fn notes(hub: &Hub) -> Vec<String> {
             let computes = if count == 1 { "compute is" } else { "computes are" };
             notes.push(format!("{count} {computes} withheld: {what}."));
         }
+    }
+    if doubted > 0 {
+        let computes = if doubted == 1 { "compute is" } else { "computes are" };
+        notes.push(format!(
+            "{doubted} {computes} in doubt, and served: what was published fits no graph that was submitted under the \
+             same hash. /v1/computes/{{id}}/verification says more."
+        ));
     }
     notes
 }

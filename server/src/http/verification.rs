@@ -89,6 +89,9 @@ async fn describe(
 ) -> Result<ComputeVerification, ApiError> {
     let id: ComputeId = compute.row.id.clone();
     let graph_hash = compute.row.publication()?.entry.graph_hash;
+    let is_private = services.hub.catalogue().is_private(&id);
+    // What is public is held against what is public only, whoever asks.
+    let viewer = if is_private { viewer } else { &Viewer::Public };
     let mut files: Vec<FileVerification> = Vec::new();
     let instead = services.hub.data.store.served_variants().await?;
     let instead = instead.into_iter().find(|one| one.id == id && one.graph_hash == graph_hash);
@@ -96,7 +99,7 @@ async fn describe(
     let mut served = instead;
     for artifact in &compute.row.artifacts {
         let rows = services.hub.data.store.verifications_of(artifact.graph_hash).await?;
-        let definitions = definitions(services, artifact.graph_hash, viewer).await?;
+        let definitions = definitions(services, artifact.graph_hash, viewer, is_private).await?;
         let instead = instead.filter(|_| artifact.role == Role::Parent);
         let published = [artifact.served.sha256, artifact.original.sha256];
         for sha256 in instead.into_iter().chain(published) {
@@ -113,7 +116,7 @@ async fn describe(
     }
     let is_served = |file: &&FileVerification| Some(file.sha256) == served && file.graph_hash == graph_hash;
     let verdict = files.iter().find(is_served).map_or(Verdict::GraphUnknown, |file| file.verdict);
-    let definitions = definitions(services, graph_hash, viewer).await?.total();
+    let definitions = definitions(services, graph_hash, viewer, is_private).await?.total();
     Ok(ComputeVerification { id, graph_hash, definitions, verdict, files })
 }
 
@@ -122,6 +125,8 @@ async fn describe(
 struct Definitions {
     submitted: u64,
     built_in: u64,
+    /// Whether the viewer may not know all of them.
+    is_private: bool,
 }
 
 impl Definitions {
@@ -130,9 +135,14 @@ impl Definitions {
     }
 }
 
-async fn definitions(services: &Services, hash: GraphHash, viewer: &Viewer) -> Result<Definitions, ApiError> {
+async fn definitions(
+    services: &Services,
+    hash: GraphHash,
+    viewer: &Viewer,
+    is_private: bool,
+) -> Result<Definitions, ApiError> {
     let submitted = services.hub.data.store.graphs(hash, viewer).await?.len() as u64;
-    Ok(Definitions { submitted, built_in: u64::from(built_in().contains(&hash)) })
+    Ok(Definitions { submitted, built_in: u64::from(built_in().contains(&hash)), is_private })
 }
 
 fn file(
@@ -143,7 +153,10 @@ fn file(
 ) -> FileVerification {
     let unseen = if known.total() == 0 { Verdict::GraphUnknown } else { Verdict::Pending };
     let is_open = |row: &VerificationRow| {
-        matches!(row.verdict, Verdict::Mismatch | Verdict::TooLarge) && row.definitions != known.submitted
+        // Of a private file, definitions count that this viewer may not know of.
+        !known.is_private
+            && matches!(row.verdict, Verdict::Mismatch | Verdict::TooLarge)
+            && row.definitions != known.submitted
     };
     FileVerification {
         sha256,

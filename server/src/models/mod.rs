@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use phasic_engine::document::{Document, DocumentError, read_within};
-use phasic_engine::graph::{Graph, GraphLimits};
+use phasic_engine::graph::{Graph, GraphLimits, START};
 use phasic_engine::model::{self, Number};
 use phasic_engine::reference::{ReferenceCompute, computes};
 use phasic_hub_api::{GraphHash, ModelSource, Sha256};
@@ -68,6 +68,17 @@ pub enum ModelError {
         "constants have a meaning only with a phasic-model/1 document; this one describes a graph itself"
     )]
     NoConstants,
+    /// An initial probability that phasic's content hash cannot tell from the number of a vertex.
+    #[error(
+        "the initial probability {coefficient:e} of vertex {to} is too small: phasic's content hash cannot tell it from \
+         the number of a vertex, so that different graphs would share a hash; take 0 or at least 2.3e-308"
+    )]
+    AmbiguousStart {
+        /// Where the edge of the start leads.
+        to: u32,
+        /// The coefficient.
+        coefficient: f64,
+    },
     /// The document builds no graph.
     #[error("{0}")]
     Document(DocumentError),
@@ -219,17 +230,6 @@ impl Recipe {
         Sha256::of(text.as_bytes())
     }
 
-    /// What the document calls itself, if it does: up to 60 characters, without line breaks.
-    pub fn name(&self) -> Option<String> {
-        #[derive(Deserialize)]
-        struct Named {
-            name: String,
-        }
-        let Named { name } = serde_json::from_str(&self.document).ok()?;
-        let name: String = name.chars().filter(|character| !character.is_control()).take(60).collect();
-        (!name.is_empty()).then_some(name)
-    }
-
     /// Length of the document in bytes.
     pub fn document_bytes(&self) -> usize {
         self.document.len()
@@ -262,10 +262,24 @@ impl Recipe {
                 for (name, &value) in &self.constants {
                     document = document.with_constant(name, value)?;
                 }
-                Ok(document.build_watched(&bounds, limits.max_steps.get(), watch)?)
+                unambiguous(document.build_watched(&bounds, limits.max_steps.get(), watch)?)
             }
             _ if !self.constants.is_empty() => Err(ModelError::NoConstants),
-            other => Ok(other.into_graph(&bounds)?),
+            other => unambiguous(other.into_graph(&bounds)?),
         }
     }
+}
+
+/// A graph whose content hash no graph with other edges has.
+///
+/// phasic's hash puts targets and coefficients of a vertex in a row, without saying how many coefficients an edge has.
+/// All edges have equally many but those of the start, where one edge with three coefficients may be written as two with
+/// one each, if the second coefficient has the bits of a vertex number. As a number that is subnormal.
+fn unambiguous(graph: Graph) -> Result<Graph, ModelError> {
+    for edge in graph.edges(START) {
+        if let Some(&coefficient) = edge.coefficients.iter().find(|coefficient| coefficient.is_subnormal()) {
+            return Err(ModelError::AmbiguousStart { to: edge.target, coefficient });
+        }
+    }
+    Ok(graph)
 }

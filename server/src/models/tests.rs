@@ -58,6 +58,20 @@ fn what_cannot_be_built_says_why() {
 }
 
 #[test]
+fn a_start_that_another_graph_of_the_same_hash_could_have_is_refused() {
+    let graph = |start: &str| {
+        format!(
+            r#"{{"document": {{"vertices": [[0], [1], [2], [3]], "edges": [{start}, [1, 3, [1.0]], [2, 3, [1.0]]]}}}}"#
+        )
+    };
+    // The bits of 1e-323 are those of the number 2, the vertex the second edge leads to.
+    let (two, one) = (graph("[0, 1, [0.5]], [0, 2, [0.5]]"), graph("[0, 1, [0.5, 1e-323, 0.5]]"));
+    assert!(recipe(&two).build(&limits("")).is_ok());
+    let refused = recipe(&one).build(&limits("")).unwrap_err();
+    assert!(matches!(refused, ModelError::AmbiguousStart { to: 1, .. }), "{refused}");
+}
+
+#[test]
 fn a_recipe_is_read_back_as_it_was_written() {
     for text in [
         r#"{"builtin": "kingman", "constants": {"n": 7}}"#,

@@ -18,6 +18,7 @@ use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, Metadata, RegistryEntry
 
 use self::audiences::Private;
 use crate::blobs::{BlobError, BlobStore, StoredBlob};
+use crate::reference::known_graph;
 use crate::store::{ArtifactVersion, ComputeRow, Store, StoreError, VersionKey};
 use crate::visibility::{PrivateIds, Viewer};
 
@@ -34,6 +35,7 @@ pub struct Catalogue {
     private: Private,
     private_ids: PrivateIds,
     withheld: Vec<Withheld>,
+    doubts: Vec<ComputeId>,
     current: HashMap<ArtifactName, StoredBlob>,
     versions: HashMap<(ArtifactName, Sha256), Version>,
     /// Blobs that should be there and are not, or not whole.
@@ -85,7 +87,7 @@ pub enum WithheldReason {
     /// A file is lost or damaged.
     #[error("its file {0} is lost or damaged")]
     Missing(Sha256),
-    /// A file is no program of the graph, which is known, in any order of edges.
+    /// A file is no program of the graph in any order of edges; the hub knows the graph by itself.
     #[error("its file {0} is no program of its graph")]
     Mismatch(Sha256),
 }
@@ -126,7 +128,8 @@ impl Catalogue {
     /// # Errors
     /// When the database or the blob store fails.
     pub async fn load(store: &Store, blobs: &dyn BlobStore, base: &str) -> Result<Self, CatalogueError> {
-        let wrong: HashSet<_> = store.mismatches().await?.into_iter().collect();
+        let (wrong, doubted): (HashSet<_>, HashSet<_>) =
+            store.mismatches().await?.into_iter().partition(|&(hash, _)| known_graph(hash).is_some());
         let is_wrong = |row: &ComputeRow| {
             let mut files = row.artifacts.iter().map(|file| (file.graph_hash, file.served.sha256));
             files.find(|file| wrong.contains(file)).map(|(_, sha256)| WithheldReason::Mismatch(sha256))
@@ -154,7 +157,7 @@ impl Catalogue {
             let mut files = row.artifacts.iter().map(|artifact| artifact.served.sha256);
             files.find(|file| lost.contains(file)).map(WithheldReason::Missing)
         };
-        let (mut served, mut withheld) = (Vec::new(), Vec::new());
+        let (mut served, mut withheld, mut doubts) = (Vec::new(), Vec::new(), Vec::new());
         for mut row in rows {
             if let Some(one) = replaced.get(&row.id)
                 && !lost.contains(&one.blob.sha256)
@@ -165,16 +168,23 @@ impl Catalogue {
             match is_lost(&row).or_else(|| is_wrong(&row)) {
                 Some(reason) => withheld.push(Withheld { id: row.id, reason }),
                 None if row.artifacts.is_empty() => {}
-                None => served.push(row),
+                None => {
+                    let mut files = row.artifacts.iter().map(|file| (file.graph_hash, file.served.sha256));
+                    if files.any(|file| doubted.contains(&file)) {
+                        doubts.push(row.id.clone());
+                    }
+                    served.push(row);
+                }
             }
         }
-        let found = Found { served, withheld, versions, lost, private_ids, holders, base: base.to_owned() };
+        let base = base.to_owned();
+        let found = Found { served, withheld, doubts, versions, lost, private_ids, holders, base };
         // Parsing, rendering and compressing ten thousand entries takes longer than a request should wait.
         tokio::task::spawn_blocking(move || Self::render(found)).await?
     }
 
     fn render(found: Found) -> Result<Self, CatalogueError> {
-        let Found { served, withheld, versions, lost, private_ids, holders, base } = found;
+        let Found { served, withheld, doubts, versions, lost, private_ids, holders, base } = found;
         let (private, served): (Vec<_>, Vec<_>) =
             served.into_iter().partition(|row| private_ids.contains(&row.id));
         let (mut computes, mut current) = (Vec::new(), HashMap::new());
@@ -201,6 +211,7 @@ impl Catalogue {
             computes,
             private: Private::new(private)?,
             withheld,
+            doubts,
             current,
             versions: versions.into_iter().map(version).collect(),
             lost,
@@ -237,9 +248,23 @@ impl Catalogue {
         &self.withheld
     }
 
+    /// What is served although a file of it fits no graph that was submitted under its hash, private computes, too.
+    ///
+    /// Whoever submits a graph says which one *he* means. The publisher of a compute may have meant another that meets
+    /// the hash, or published our program of another order of edges; so what others submit is a reason to look, and
+    /// never to withdraw.
+    pub fn doubts(&self) -> &[ComputeId] {
+        &self.doubts
+    }
+
     /// Whether a blob that should be there was found to be lost.
     pub fn is_lost(&self, blob: Sha256) -> bool {
         self.lost.contains(&blob)
+    }
+
+    /// Whether an artifact has this content, as far as is known here. Looks at all of them.
+    pub fn promises(&self, blob: Sha256) -> bool {
+        !self.is_lost(blob) && self.versions.values().any(|version| version.blob.sha256 == blob)
     }
 
     /// The bytes a name stands for, to a viewer: today's, or those of a digest it has had at any time, even if they are
@@ -263,6 +288,7 @@ impl Catalogue {
 struct Found {
     served: Vec<ComputeRow>,
     withheld: Vec<Withheld>,
+    doubts: Vec<ComputeId>,
     versions: Vec<ArtifactVersion>,
     lost: HashSet<Sha256>,
     private_ids: PrivateIds,

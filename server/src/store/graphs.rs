@@ -69,7 +69,8 @@ impl Store {
         let identity = &graph.identity;
         let mut change = self.begin().await?;
         put_blob(&mut change, graph.recipe).await?;
-        // Where somebody else has the graph, the recipe that is kept is his, and builds the same.
+        // Where somebody else has the graph, the recipe that is kept is his, and builds the same; the first one for
+        // everybody takes the place of private ones.
         sqlx::query(
             "INSERT OR IGNORE INTO graphs (definition, graph_hash, edge_order_digest, vertices, edges, state_length, \
              param_length, discrete, parallel_edges, recipe_sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -86,6 +87,17 @@ impl Store {
         .bind(&graph.recipe.sha256.as_bytes()[..])
         .execute(&mut *change)
         .await?;
+        if audience.is_everybody() {
+            // What was written in confidence is not what others build from.
+            sqlx::query(
+                "UPDATE graphs SET recipe_sha256 = ?2 WHERE definition = ?1 AND NOT EXISTS \
+                 (SELECT 1 FROM graph_audiences a WHERE a.definition = ?1 AND a.audience = '')",
+            )
+            .bind(&identity.definition.as_bytes()[..])
+            .bind(&graph.recipe.sha256.as_bytes()[..])
+            .execute(&mut *change)
+            .await?;
+        }
         let known = sqlx::query(
             "INSERT INTO graph_audiences (definition, audience) SELECT ?1, ?2 WHERE NOT EXISTS \
              (SELECT 1 FROM graph_audiences WHERE definition = ?1 AND audience IN ('', ?2))",

@@ -1,10 +1,15 @@
-use phasic_hub_api::{ArtifactRef, Artifacts, GraphHash, IdPatterns, Metadata, RegistryEntry, Sha256};
+use phasic_hub_api::{
+    ArtifactRef, Artifacts, EdgeOrderDigest, GraphHash, GraphIdentity, IdPatterns, Metadata, RegistryEntry,
+    Sha256,
+};
 
 use super::{
-    Actor, ArtifactRow, FaultRow, MIGRATIONS, Origin, PassRecord, Publication, Role, Store, StoreError,
+    Actor, ArtifactRow, FaultRow, GraphRow, MIGRATIONS, Origin, PassRecord, Publication, Role, Store,
+    StoreError,
 };
 use crate::auth::{Scope, TokenSecret};
 use crate::blobs::StoredBlob;
+use crate::visibility::{Audience, Viewer};
 
 async fn fresh() -> (tempfile::TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
@@ -29,6 +34,29 @@ fn publication(id: &str, content: &str) -> Publication {
         id: id.parse().unwrap(),
         entry: RegistryEntry::new(graph_hash, 3, artifacts, Metadata::default()),
         artifacts: vec![ArtifactRow { role: Role::Parent, graph_hash, original: blob, served: blob }],
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_in_confidence_is_not_what_others_build_from() {
+    let (_directory, store) = fresh().await;
+    let identity = GraphIdentity {
+        graph_hash: GraphHash::from_bytes([1; 32]),
+        edge_order_digest: EdgeOrderDigest::from_bytes([2; 32]),
+        definition: Sha256::of(b"definition"),
+        vertices: 2,
+        edges: 1,
+        state_length: 1,
+        param_length: 1,
+        discrete: false,
+        parallel_edges: false,
+    };
+    let row = |recipe: &str| GraphRow { identity: identity.clone(), recipe: blob(recipe) };
+    assert!(store.put_graph(&row("secret"), &Audience::Holders, &Actor::Hub).await.unwrap());
+    for recipe in ["open", "later"] {
+        store.put_graph(&row(recipe), &Audience::Everybody, &Actor::Hub).await.unwrap();
+        let known = store.graphs(identity.graph_hash, &Viewer::Public).await.unwrap();
+        assert_eq!(known[0].recipe, blob("open"), "the first one for everybody");
     }
 }
 

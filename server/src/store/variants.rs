@@ -228,7 +228,7 @@ impl Store {
         Ok(change.commit().await?)
     }
 
-    /// Hashes that are known for graphs with several orders of edges, with the order each verified file is for.
+    /// Hashes that everybody may know for graphs with several orders of edges, with the order each verified file is for.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
@@ -237,7 +237,8 @@ impl Store {
     ) -> Result<HashMap<(GraphHash, Sha256), EdgeOrderDigest>, StoreError> {
         let rows = sqlx::query(
             "SELECT graph_hash, sha256, edge_order_digest FROM verifications WHERE edge_order_digest IS NOT NULL \
-             AND graph_hash IN (SELECT graph_hash FROM (SELECT graph_hash, edge_order_digest FROM graphs UNION \
+             AND graph_hash IN (SELECT graph_hash FROM (SELECT graph_hash, edge_order_digest FROM graphs g WHERE EXISTS \
+             (SELECT 1 FROM graph_audiences a WHERE a.definition = g.definition AND a.audience = '') UNION \
              SELECT graph_hash, edge_order_digest FROM verifications WHERE edge_order_digest IS NOT NULL) \
              GROUP BY graph_hash HAVING count(*) > 1)",
         )

@@ -18,6 +18,8 @@ pub struct VerificationWork {
     pub graph_hash: GraphHash,
     /// The file.
     pub blob: StoredBlob,
+    /// Whether everybody may have the file, so that what is found of it must come from what everybody may know.
+    pub is_public: bool,
 }
 
 /// What was found.
@@ -37,7 +39,7 @@ pub struct VerificationRow {
     pub difference: Option<String>,
     /// The engine that made the program anew.
     pub engine: String,
-    /// How many submitted definitions of the hash there were.
+    /// How many submitted definitions of the hash there were: for a file everybody may have, those for everybody.
     pub definitions: u64,
     /// How long it took.
     pub duration_ms: u64,
@@ -48,16 +50,26 @@ pub struct VerificationRow {
 }
 
 /// Every file of every hash: published and served files of computes, and results of jobs.
-const FILES: &str = "SELECT graph_hash, original_sha256 AS sha256 FROM compute_artifacts \
-     UNION SELECT graph_hash, served_sha256 FROM compute_artifacts \
-     UNION SELECT g.graph_hash, e.sha256 FROM eliminations e JOIN graphs g ON g.definition = e.definition";
+/// With it, whether everybody may have it.
+const FILES: &str = "SELECT graph_hash, sha256, max(is_public) AS is_public FROM ( \
+     SELECT graph_hash, original_sha256 AS sha256, NOT EXISTS (SELECT 1 FROM private_ids p \
+     WHERE compute_id GLOB p.pattern) AS is_public FROM compute_artifacts \
+     UNION SELECT graph_hash, served_sha256, NOT EXISTS (SELECT 1 FROM private_ids p \
+     WHERE compute_id GLOB p.pattern) FROM compute_artifacts \
+     UNION SELECT g.graph_hash, e.sha256, e.audience = '' FROM eliminations e \
+     JOIN graphs g ON g.definition = e.definition) GROUP BY graph_hash, sha256";
+
+/// How many submitted definitions a file `f` is to be held against: nothing private has a say about what is public.
+const DEFINITIONS: &str = "(SELECT count(*) FROM graphs g WHERE g.graph_hash = f.graph_hash AND (NOT f.is_public OR \
+     EXISTS (SELECT 1 FROM graph_audiences a WHERE a.definition = g.definition AND a.audience = '')))";
 
 const ROWS: &str = "SELECT graph_hash, sha256, verdict, edge_order_digest, definition, difference, engine, definitions, \
      duration_ms, checked_at, asked_at IS NOT NULL AS is_asked FROM verifications";
 
-/// A row that says nothing about today: `?1` is the engine, `v` the row, `f` the file.
+/// A row that may say nothing about today: `?1` is the engine, `v` the row. Of those that failed, the count of
+/// definitions decides.
 const STALE: &str = "(v.verdict IS NULL OR v.asked_at IS NOT NULL OR v.engine <> ?1 OR v.verdict IN ('mismatch', \
-     'too_large') AND v.definitions <> (SELECT count(*) FROM graphs g WHERE g.graph_hash = f.graph_hash))";
+     'too_large'))";
 
 impl Store {
     /// Files whose graph is known (it was submitted, or is one of `built_in`) and that were not compared yet by this
@@ -71,11 +83,13 @@ impl Store {
         built_in: &[GraphHash],
     ) -> Result<Vec<VerificationWork>, StoreError> {
         let sql = format!(
-            "SELECT f.graph_hash, f.sha256, b.size_bytes FROM ({FILES}) f JOIN blobs b ON b.sha256 = f.sha256 \
-             LEFT JOIN verifications v ON v.graph_hash = f.graph_hash AND v.sha256 = f.sha256 WHERE {STALE} \
-             AND (f.graph_hash IN (SELECT graph_hash FROM graphs) \
-             OR lower(hex(f.graph_hash)) IN (SELECT value FROM json_each(?2))) \
-             ORDER BY v.asked_at IS NULL, v.asked_at, f.graph_hash, f.sha256"
+            "SELECT graph_hash, sha256, size_bytes, is_public FROM ( \
+             SELECT f.*, b.size_bytes, v.verdict, v.asked_at, v.engine, v.definitions, {DEFINITIONS} AS known \
+             FROM ({FILES}) f JOIN blobs b ON b.sha256 = f.sha256 \
+             LEFT JOIN verifications v ON v.graph_hash = f.graph_hash AND v.sha256 = f.sha256 WHERE {STALE}) \
+             WHERE (verdict IS NULL OR asked_at IS NOT NULL OR engine <> ?1 OR definitions <> known) \
+             AND (known > 0 OR lower(hex(graph_hash)) IN (SELECT value FROM json_each(?2))) \
+             ORDER BY asked_at IS NULL, asked_at, graph_hash, sha256"
         );
         let built_in: Vec<String> = built_in.iter().map(ToString::to_string).collect();
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -85,7 +99,8 @@ impl Store {
             .await?;
         let work = |row: &SqliteRow| {
             let graph_hash = GraphHash::from_bytes(digest(row, "graph_hash", "verifications")?);
-            Ok(VerificationWork { graph_hash, blob: blob(row, "sha256", "verifications")? })
+            let is_public = row.try_get("is_public")?;
+            Ok(VerificationWork { graph_hash, blob: blob(row, "sha256", "verifications")?, is_public })
         };
         rows.iter().map(work).collect()
     }
@@ -190,7 +205,9 @@ impl Store {
         Ok(asked)
     }
 
-    /// Files that are no program of their graph, with the hash they were served for.
+    /// Files that fit no definition of their hash that is known here, with the hash they are for. That is proof only where
+    /// it is certain which graph was meant: a hash can be met by other graphs, and our own program of a graph in another
+    /// order of edges is not recognised.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.

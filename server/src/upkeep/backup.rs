@@ -29,7 +29,7 @@ pub struct Manifest {
     pub database_sha256: Sha256,
     /// Number of blobs that follow.
     pub blobs: u64,
-    /// Blobs the database knows, and that were lost or rotten when the backup was made.
+    /// Blobs the database knows, and that were lost, rotten or unreadable when the backup was made.
     pub missing: Vec<Sha256>,
 }
 
@@ -48,7 +48,7 @@ pub struct BackupReport {
 /// Writes a backup to `file`, which must not be there yet, and reads it again. Under its name it is whole or not there.
 ///
 /// # Errors
-/// When database or blob store fail, or the file cannot be written. A blob that is lost or rotten is no error: it is
+/// When database or blob store fail, or the file cannot be written. A blob that is lost, rotten or unreadable is no error: it is
 /// named in the report, and the others are kept.
 pub async fn backup(data: &DataDirectory, file: &Path, actor: &Actor) -> Result<BackupReport, UpkeepError> {
     if file.exists() {
@@ -61,6 +61,10 @@ pub async fn backup(data: &DataDirectory, file: &Path, actor: &Actor) -> Result<
         _ => Path::new("."),
     };
     let staging = directory.join(format!(".phasic-hub-backup-{}", std::process::id()));
+    // A process makes one backup at a time, so this is one of a process that was killed; in a container all have one id.
+    if staging.exists() {
+        fs::remove_dir_all(&staging).map_err(UpkeepError::file(&staging))?;
+    }
     fs::create_dir(&staging).map_err(UpkeepError::file(&staging))?;
     let made = make(data, &staging, file).await;
     let removed = fs::remove_dir_all(&staging).map_err(UpkeepError::file(&staging));
@@ -85,7 +89,11 @@ async fn make(data: &DataDirectory, staging: &Path, file: &Path) -> Result<Backu
         match data.blobs.check(blob.sha256).await {
             Ok(_) => whole.push(blob),
             Err(BlobError::NotFound(name) | BlobError::Damaged(name)) => missing.push(name),
-            Err(error) => return Err(error.into()),
+            // The other files are never more in need of a backup.
+            Err(error) => {
+                tracing::error!(blob = %blob.sha256, %error, "a stored file cannot be read");
+                missing.push(blob.sha256);
+            }
         }
     }
     let (data, staging, file) = (data.clone(), staging.to_owned(), file.to_owned());
@@ -114,7 +122,7 @@ fn write(
     file: &Path,
     handle: &Handle,
 ) -> io::Result<()> {
-    let mut tar = tar::Builder::new(File::create_new(file)?);
+    let mut tar = tar::Builder::new(create_private(file)?);
     let text = serde_json::to_vec(manifest)?;
     tar.append_data(&mut header(text.len() as u64), "manifest.json", &text[..])?;
     let database = File::open(database)?;
@@ -128,6 +136,15 @@ fn write(
         tar.append_data(&mut header(blob.size_bytes), format!("blobs/{}", blob.sha256), body)?;
     }
     tar.into_inner()?.sync_all()
+}
+
+/// A new file that nobody else reads: there are private computes in a backup, and digests of tokens.
+fn create_private(file: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)
 }
 
 fn header(size_bytes: u64) -> tar::Header {

@@ -18,18 +18,27 @@ use crate::models::{Recipe, reference_recipe};
 use crate::store::{Actor, Change};
 use crate::visibility::Viewer;
 
-/// Makes or fetches again what is damaged or lost, and tells what came of it. Gives the names that are whole again.
+/// Makes or fetches again what is damaged or lost, and tells what came of it: where nothing did, only if `is_news` says
+/// that it has not been told before. Gives the names that are whole again.
 ///
 /// # Errors
-/// When database or blob store fail. An upstream that cannot be asked is only logged.
+/// When the database fails. An upstream that cannot be asked, and a file that cannot be read or stored, are only logged.
 pub async fn heal(
     data: &DataDirectory,
     config: &Config,
     bad: &BTreeSet<Sha256>,
+    is_news: bool,
 ) -> Result<BTreeSet<Sha256>, UpkeepError> {
     let mut restored = remake(data, config, bad).await?;
     let missing: BTreeSet<_> = bad.difference(&restored).copied().collect();
-    restored.extend(scrub::fetch(data, config, &missing).await?);
+    match scrub::fetch(data, config, &missing).await {
+        Ok(fetched) => restored.extend(fetched),
+        // What was made again is whole all the same, and is told.
+        Err(error) => tracing::error!(%error, "could not fetch again what is damaged or lost"),
+    }
+    if restored.is_empty() && !is_news {
+        return Ok(restored);
+    }
     // Also when nothing was restored: what is gone is withdrawn.
     data.store.touch_catalogue().await?;
     let missing: Vec<_> = bad.difference(&restored).collect();
@@ -65,7 +74,10 @@ pub(super) async fn remake(
             let made = tokio::task::spawn_blocking(move || origin.files(&config, &missing)).await?;
             for bytes in made {
                 let terms = Terms { max_bytes: bytes.len() as u64, sha256: None };
-                restored.insert(data.blobs.put(in_memory(bytes), terms).await?.sha256);
+                match data.blobs.put(in_memory(bytes), terms).await {
+                    Ok(stored) => drop(restored.insert(stored.sha256)),
+                    Err(error) => tracing::error!(%error, "could not store a file that was made again"),
+                }
             }
         }
     }
@@ -124,7 +136,7 @@ async fn origins(
         match read_whole(&*data.blobs, blob).await {
             Ok(bytes) => origins.push(Origin::File(bytes)),
             Err(BlobError::NotFound(_) | BlobError::Damaged(_)) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => tracing::error!(blob = %blob.sha256, %error, "a stored file cannot be read"),
         }
     }
     origins.extend(reference_recipe(graph_hash).map(Origin::Graph));
@@ -135,7 +147,7 @@ async fn origins(
                 origins.extend(recipe.ok().map(Origin::Graph));
             }
             Err(BlobError::NotFound(_) | BlobError::Damaged(_)) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => tracing::error!(blob = %row.recipe.sha256, %error, "a stored file cannot be read"),
         }
     }
     Ok(origins)

@@ -24,14 +24,17 @@ pub struct ScrubReport {
     pub rotten: BTreeSet<Sha256>,
     /// Blobs the database knows and that have no file.
     pub lost: BTreeSet<Sha256>,
-    /// Those of both that are whole again.
+    /// Blobs whose files cannot be read.
+    pub unreadable: BTreeSet<Sha256>,
+    /// Those of all three that are whole again.
     pub restored: BTreeSet<Sha256>,
 }
 
 impl ScrubReport {
     /// Blobs that are still not there.
     pub fn missing(&self) -> BTreeSet<Sha256> {
-        let bad: BTreeSet<_> = self.rotten.union(&self.lost).copied().collect();
+        let bad: BTreeSet<_> =
+            self.rotten.iter().chain(&self.lost).chain(&self.unreadable).copied().collect();
         bad.difference(&self.restored).copied().collect()
     }
 }
@@ -57,7 +60,11 @@ pub async fn scrub(data: &DataDirectory, config: &Config, actor: &Actor) -> Resu
             // Garbage collection forgets a blob before it removes the file.
             Err(BlobError::NotFound(_)) if data.store.blob(name).await?.is_none() => {}
             Err(BlobError::NotFound(_)) => drop(report.lost.insert(name)),
-            Err(error) => return Err(error.into()),
+            // No reason not to look at the others: that is what a dying disk answers.
+            Err(error) => {
+                tracing::error!(blob = %name, %error, "a stored file cannot be read");
+                report.unreadable.insert(name);
+            }
         }
     }
     let names: Vec<_> = names.into_iter().collect();
@@ -71,7 +78,8 @@ pub async fn scrub(data: &DataDirectory, config: &Config, actor: &Actor) -> Resu
         data.store.touch_catalogue().await?;
     }
     let detail = json!({
-        "good": report.good, "rotten": report.rotten, "lost": report.lost, "restored": report.restored,
+        "good": report.good, "rotten": report.rotten, "lost": report.lost, "unreadable": report.unreadable,
+        "restored": report.restored,
     });
     let told = Change { action: "blob.scrub", subject: "blobs".to_owned(), detail };
     data.store.tell(actor, told).await?;

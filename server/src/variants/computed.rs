@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use phasic_hub_api::jobs::Variant;
-use phasic_hub_api::{ArtifactName, ComputeId, GraphIdentity, RegistryEntry};
+use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, GraphIdentity, RegistryEntry};
 use serde_json::json;
 
-use super::{State, Variants, VariantsError, listed_hashes};
+use super::{State, Variants, VariantsError};
 use crate::registry::FORMAT_REVISION;
 use crate::store::{ArtifactRow, ComputeRow, EliminationRow, Origin, Publication, Role, VariantReason};
 
@@ -24,28 +24,23 @@ impl Variants {
             .collect();
         let (mut keep, mut publications) = (HashSet::new(), Vec::new());
         if self.settings.computed {
-            let served = listed_hashes(state);
-            for row in state.graphs.values().flatten() {
+            let published = published_hashes(state);
+            // Never beside a compute with a name people know, whatever is thought of that one today: phasic looks up by
+            // hash alone, and what anybody submits must not take the place of what somebody stands for.
+            let free = state.graphs.iter().filter(|(hash, _)| !published.contains(hash));
+            for row in free.flat_map(|(_, rows)| rows) {
                 let graph = &row.identity;
-                // Not beside a compute that may be for the same order of edges: that one has a name people know.
-                let is_covered = served.get(&graph.graph_hash).is_some_and(|orders| {
-                    orders.contains(&None) || orders.contains(&Some(graph.edge_order_digest))
-                });
-                if is_covered {
-                    continue;
-                }
                 let id = id_of(graph);
                 let Some((made, reason)) = self.program(state, graph, &id).await? else { continue };
                 let is_there = listed
                     .get(&id)
                     .is_some_and(|compute| compute.artifacts.iter().any(|file| file.served == made.blob));
                 if !is_there {
-                    let name = self.recipe(state, graph).await?.and_then(|recipe| recipe.name());
                     let reason = match reason {
                         None if made.variant == Variant::Fast => self.why_fast(state, graph).await?,
                         reason => reason,
                     };
-                    publications.push(publication(id.clone(), graph, made, reason, name)?);
+                    publications.push(publication(id.clone(), graph, made, reason)?);
                 }
                 keep.insert(id);
             }
@@ -112,11 +107,19 @@ impl Variants {
     }
 }
 
-/// `computed-`, and the first digits of content hash and definition: the same on every hub.
+/// `computed-`, the first digits of the content hash, and the definition: the same on every hub. The whole definition,
+/// because definitions of one hash can be made at will until two of them share their first digits.
 fn id_of(graph: &GraphIdentity) -> ComputeId {
     let (hash, definition) = (graph.graph_hash.to_string(), graph.definition.to_string());
-    let id = format!("{COMPUTED_PREFIX}{}-{}", &hash[..16], &definition[..8]);
+    let id = format!("{COMPUTED_PREFIX}{}-{definition}", &hash[..16]);
     id.parse().expect("letters, digits and dashes, fewer than 128")
+}
+
+/// Hashes of computes with a name, private ones apart: nobody is to learn of those from what is not listed.
+fn published_hashes(state: &State) -> HashSet<GraphHash> {
+    let named = state.computes.iter().filter(|compute| compute.origin != Origin::Computed);
+    let public = named.filter(|compute| !state.private_ids.contains(&compute.id));
+    public.flat_map(|compute| &compute.artifacts).map(|file| file.graph_hash).collect()
 }
 
 fn publication(
@@ -124,9 +127,7 @@ fn publication(
     graph: &GraphIdentity,
     made: &EliminationRow,
     reason: Option<VariantReason>,
-    name: Option<String>,
 ) -> Result<Publication, VariantsError> {
-    let model = name.map_or_else(String::new, |name| format!(" of {name}"));
     let mut hub = json!({
         "origin": "computed",
         "variant": made.variant,
@@ -148,7 +149,8 @@ fn publication(
             "scc": [],
         },
         "metadata": {
-            "description": format!("Elimination{model}, computed on demand by this hub"),
+            // Nothing a submitter has written: he need not be allowed to publish, and may have told it in confidence.
+            "description": "An elimination that was computed on demand by this hub",
             "author": "Phasic Hub",
             "license": null,
             "vertices": graph.vertices,

@@ -8,7 +8,7 @@
 mod choice;
 mod computed;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use crate::jobs::{Ask, Jobs, SubmitError, Submitted};
 use crate::models::{Recipe, identify, reference_recipe};
 use crate::reference::known_graph;
 use crate::store::{Actor, ComputeRow, EliminationRow, GraphRow, Origin, Role, ServedVariant, StoreError};
-use crate::visibility::Audience;
+use crate::visibility::{Audience, PrivateIds};
 
 /// How long to let changes gather before looking.
 const GATHER: Duration = Duration::from_millis(100);
@@ -66,6 +66,7 @@ struct State {
     verified: HashMap<(GraphHash, Sha256), (String, Option<EdgeOrderDigest>)>,
     wanted: HashMap<String, Variant>,
     served: Vec<ServedVariant>,
+    private_ids: PrivateIds,
 }
 
 impl State {
@@ -86,6 +87,7 @@ impl State {
             verified: store.verified_files().await?,
             wanted: store.wanted_variants().await?,
             served: store.served_variants().await?,
+            private_ids: store.private_ids().await?,
         })
     }
 
@@ -243,21 +245,3 @@ impl Variants {
 
 /// What decisions were made from.
 type Version = (i64, i64, Option<String>);
-
-/// Hashes of submitted graphs that others serve, with the orders of edges these are for, as far as that is known.
-fn listed_hashes(state: &State) -> HashMap<GraphHash, BTreeSet<Option<EdgeOrderDigest>>> {
-    let mut listed: HashMap<GraphHash, BTreeSet<Option<EdgeOrderDigest>>> = HashMap::new();
-    for compute in state.computes.iter().filter(|compute| compute.origin != Origin::Computed) {
-        for file in compute.artifacts.iter().filter(|file| file.role == Role::Parent) {
-            let found = state.verified.get(&(file.graph_hash, file.served.sha256));
-            let is_withdrawn = found.is_some_and(|(verdict, _)| verdict == "mismatch");
-            // Entries are read only where it matters.
-            let is_retracted = || compute.publication().is_ok_and(|read| read.entry.retracted);
-            if is_withdrawn || !state.graphs.contains_key(&file.graph_hash) || is_retracted() {
-                continue;
-            }
-            listed.entry(file.graph_hash).or_default().insert(found.and_then(|(_, order)| *order));
-        }
-    }
-    listed
-}

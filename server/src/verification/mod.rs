@@ -3,7 +3,8 @@
 //!
 //! One file at a time, on a thread of its own that rests as long as it works and waits while jobs run. What was found is
 //! a row, so a new process goes on where the last one ended, and another engine begins anew. What is done about a file
-//! that fits no graph is the registry's business.
+//! that fits no graph is the registry's business. What everybody may have is held against what everybody may know only:
+//! a private definition has no say in it, and cannot be found out by it.
 
 mod judge;
 
@@ -26,6 +27,7 @@ use crate::config;
 use crate::hub::{DataDirectory, Hub};
 use crate::metrics;
 use crate::models::{ModelError, Recipe, reference_recipe};
+use crate::reference::known_graph;
 use crate::store::{JobFilter, StoreError, VerificationRow, VerificationWork};
 use crate::visibility::Viewer;
 use crate::workers::{BrokeOff, Workers};
@@ -167,9 +169,17 @@ impl Verifier {
     /// [`VerifyError`].
     pub async fn verify(&self, work: VerificationWork) -> Result<Option<VerificationRow>, VerifyError> {
         let begun = Instant::now();
-        let VerificationWork { graph_hash, blob } = work;
-        let definitions = self.data.store.graphs(graph_hash, &Viewer::All).await?;
+        let VerificationWork { graph_hash, blob, is_public } = work;
+        let viewer = if is_public { Viewer::Public } else { Viewer::All };
+        let mut definitions = self.data.store.graphs(graph_hash, &viewer).await?;
         let known = definitions.len() as u64;
+        // What it was made from comes first, however many others there are.
+        let made = self.data.store.eliminations(graph_hash, &viewer).await?;
+        let made_from = |definition| {
+            made.iter().any(|one| one.definition == definition && one.blob.sha256 == blob.sha256)
+        };
+        definitions.sort_by_key(|row| !made_from(row.identity.definition));
+        let untried = definitions.len().saturating_sub(MOST_DEFINITIONS);
         let mut recipes: Vec<_> =
             reference_recipe(graph_hash).into_iter().map(|recipe| (None, recipe)).collect();
         for row in definitions.into_iter().take(MOST_DEFINITIONS) {
@@ -220,7 +230,13 @@ impl Verifier {
             let difference = Some("no definition of the graph can be read any more".to_owned());
             (None, Judgement { verdict: Verdict::TooLarge, edge_order_digest: None, difference })
         };
-        let (definition, judgement) = found.unwrap_or_else(nothing);
+        let (definition, mut judgement) = found.unwrap_or_else(nothing);
+        if untried > 0 && judgement.verdict == Verdict::Mismatch {
+            judgement.verdict = Verdict::TooLarge;
+            judgement.difference = Some(format!(
+                "it fits none of {MOST_DEFINITIONS} definitions of the graph, and {untried} more were not tried"
+            ));
+        }
         Ok(Some(VerificationRow {
             graph_hash,
             sha256: blob.sha256,
@@ -248,10 +264,22 @@ fn report(row: &VerificationRow) {
     metrics::verified(row.verdict.as_str());
     if row.verdict == Verdict::Mismatch {
         let difference = row.difference.as_deref().unwrap_or_default();
-        tracing::error!(%sha256, %graph_hash, difference, "a file is no program of its graph, and is withdrawn");
+        if is_built_in(*graph_hash) {
+            tracing::error!(%sha256, %graph_hash, difference, "a file is no program of its graph, and is withdrawn");
+        } else {
+            tracing::error!(
+                %sha256, %graph_hash, difference,
+                "a file fits no graph that was submitted under its hash; it stays, because one of another publisher may"
+            );
+        }
     } else {
         tracing::info!(%sha256, %graph_hash, verdict = row.verdict.as_str(), duration_ms, "verified a file");
     }
+}
+
+/// Whether this hub knows by itself what the graph of a hash is, so that a file that does not fit is proven wrong.
+fn is_built_in(hash: GraphHash) -> bool {
+    known_graph(hash).is_some()
 }
 
 /// The hashes of the graphs this hub builds itself.
