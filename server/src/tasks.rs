@@ -15,6 +15,9 @@ use crate::hub::DataDirectory;
 use crate::store::{Actor, StoreError, TaskRow};
 use crate::upkeep::{self, UpkeepError, UpkeepLock};
 
+/// What may lie between storing a file and taking note of it in a running hub, with room to spare.
+const LEAST_GRACE_SECONDS: u64 = 3600;
+
 /// Begins tasks, and does them.
 pub struct Tasks {
     data: DataDirectory,
@@ -39,6 +42,12 @@ pub enum TaskError {
     /// The name of the file is none.
     #[error("a backup is called by 1 to 100 of A-Z, a-z, 0-9, '.', '_' and '-', the first no dot; not {0:?}")]
     Name(String),
+    /// The grace period is too short.
+    #[error(
+        "grace_seconds is {0}, and must be at least {LEAST_GRACE_SECONDS}: a file of a job or a mirror pass under way is \
+         stored before the database knows of it"
+    )]
+    Grace(u64),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -84,6 +93,11 @@ impl Tasks {
             && !is_file_name(name)
         {
             return Err(TaskError::Name(name.clone()));
+        }
+        if let TaskRequest::Gc(GcRequest { grace_seconds, .. }) = request
+            && grace_seconds < LEAST_GRACE_SECONDS
+        {
+            return Err(TaskError::Grace(grace_seconds));
         }
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(TaskError::NoRandomness)?;

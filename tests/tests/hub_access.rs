@@ -142,6 +142,16 @@ fn a_token_is_made_used_listed_and_revoked_at_once_over_http() {
     let data = directory.path();
     let hub = Hub::start_with(data, &[], &[("access_anonymous", "nothing")]);
     let admin = token(data, &["admin"], "1d");
+    wait_until("it has computes", || {
+        ask(&hub, "GET", "/registry.json", Some(&admin), b"").text().contains("coal_n5_theta1")
+    });
+    let page = hub.get("/");
+    assert_eq!(page.status, 200);
+    assert!(
+        !page.text().contains("coal_n5_theta1") && !page.text().contains("reproduced"),
+        "{}",
+        page.text()
+    );
     let body = json!({"name": "lab", "scopes": ["read"], "expires_in_seconds": 3600}).to_string();
     let made = ask(&hub, "POST", "/v1/tokens", Some(&admin), body.as_bytes());
     assert_eq!((made.status, made.header("cache-control")), (201, Some("no-store")), "{made:?}");

@@ -207,7 +207,16 @@ fn administrators_collect_garbage_pin_back_up_and_see_the_settings() {
     fs::create_dir_all(blob(data.path(), &stray).parent().unwrap()).unwrap();
     fs::write(blob(data.path(), &stray), b"stray").unwrap();
 
-    let looked = task(&hub, &token, "gc", &json!({"grace_seconds": 0}));
+    let hours_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
+    fs::File::options()
+        .write(true)
+        .open(blob(data.path(), &stray))
+        .and_then(|file| file.set_modified(hours_ago))
+        .unwrap();
+    // Not what a job may be about to take note of.
+    let hasty = ask(&hub, &token, "POST", "/v1/admin/gc", "{\"grace_seconds\": 0}");
+    assert_eq!(hasty.status, 400, "{}", hasty.text());
+    let looked = task(&hub, &token, "gc", &json!({"grace_seconds": 3600}));
     assert_eq!(looked["report"], json!({"dry_run": true, "blobs": [stray], "bytes": 5}), "{looked}");
     assert!(blob(data.path(), &stray).exists(), "only looked");
     assert_eq!(
@@ -215,7 +224,7 @@ fn administrators_collect_garbage_pin_back_up_and_see_the_settings() {
         404,
         "no blob of ours"
     );
-    let removed = task(&hub, &token, "gc", &json!({"grace_seconds": 0, "dry_run": false}));
+    let removed = task(&hub, &token, "gc", &json!({"grace_seconds": 3600, "dry_run": false}));
     assert_eq!(removed["report"]["blobs"], json!([stray]));
     assert!(!blob(data.path(), &stray).exists());
 

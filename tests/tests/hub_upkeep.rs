@@ -41,7 +41,7 @@ fn scrub_restores_by_elimination_by_conversion_and_from_upstream_and_names_what_
     let data = data.path();
     let clean = command(data, &["scrub"]);
     assert!(
-        clean.status.success() && text(&clean.stdout).contains(" 0 rotten, 0 lost, 0 restored"),
+        clean.status.success() && text(&clean.stdout).contains(" 0 rotten, 0 lost, 0 unreadable, 0 restored"),
         "{clean:?}"
     );
     let hub = Hub::start(data);

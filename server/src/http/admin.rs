@@ -91,7 +91,9 @@ async fn begin(
     caller: Caller,
 ) -> Result<Response<Body>, ApiError> {
     let (row, _) = services.tasks.begin(request, &actor(caller)).await.map_err(|error| match error {
-        TaskError::Name(_) => ApiError::new(ProblemCode::InvalidRequest, format!("{error}.")),
+        TaskError::Name(_) | TaskError::Grace(_) => {
+            ApiError::new(ProblemCode::InvalidRequest, format!("{error}."))
+        }
         error => failed(error),
     })?;
     let location = format!("{}/v1/admin/tasks/{}", services.hub.public_base(), row.id);

@@ -1,14 +1,14 @@
 //! The page a browser finds at `/`: what this is, what is here, how to use it. No scripts, nothing from elsewhere.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::response::{Html, IntoResponse};
 
-use super::health;
+use super::{Services, health};
+use crate::auth::Scope;
 use crate::hub::Hub;
 use crate::registry::Catalogue;
 
@@ -26,13 +26,23 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;mar
     tag = "operations",
     responses((status = 200, description = "HTML without scripts", content_type = "text/html", body = String))
 )]
-pub(super) async fn home(State(hub): State<Arc<Hub>>) -> impl IntoResponse {
+pub(super) async fn home(State(services): State<Services>) -> impl IntoResponse {
+    let hub = &services.hub;
+
     let headers = [
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'")),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ];
-    let facts = facts(&hub).await;
-    (headers, Html(page(hub.public_base(), &hub.catalogue(), &hub.readiness.reasons(), &facts)))
+    // The page shows no more than the routes it leads to: where those ask for a token, neither what is here nor its state.
+    let is_open = services.config.access.anonymous.scope().is_some_and(|open| open.includes(Scope::Read));
+    let facts = if is_open {
+        facts(hub).await
+    } else {
+        vec!["What is here is shown to holders of a token.".to_owned()]
+    };
+    let catalogue = hub.catalogue();
+    let listed = is_open.then_some(&*catalogue);
+    (headers, Html(page(hub.public_base(), listed, &hub.readiness.reasons(), &facts)))
 }
 
 /// What there is to say about the state of the hub, in sentences. Only what everybody may know.
@@ -42,8 +52,8 @@ async fn facts(hub: &Hub) -> Vec<String> {
         Ok(verdicts) => {
             let count = |word: &str| verdicts.iter().find(|(known, _)| known == word).map_or(0, |&(_, n)| n);
             facts.push(format!(
-                "Files held against programs made anew: {} reproduced, {} equivalent, {} that fit no graph and are \
-                 withdrawn.",
+                "Files held against programs made anew: {} reproduced, {} equivalent, {} that fit no graph known \
+                 under their hash.",
                 count("reproduced"),
                 count("equivalent"),
                 count("mismatch")
@@ -62,18 +72,12 @@ async fn facts(hub: &Hub) -> Vec<String> {
     facts
 }
 
-fn page(base: &str, catalogue: &Catalogue, waiting_for: &[String], facts: &[String]) -> String {
+fn page(base: &str, listed: Option<&Catalogue>, waiting_for: &[String], facts: &[String]) -> String {
     let facts: Vec<_> = facts.iter().map(|fact| escape(fact)).collect();
     let facts = facts.join("<li>");
     let base = escape(base);
     let state = if waiting_for.is_empty() { "Ready.".to_owned() } else { escape(&waiting_for.join(" ")) };
-    let count = catalogue.computes().len();
-    let mut rows = String::new();
-    for compute in catalogue.computes().iter().take(SHOWN) {
-        let description = compute.metadata.description.as_deref().unwrap_or_default();
-        // Writing to a string cannot fail.
-        let _ = writeln!(rows, "<tr><td><code>{}</code><td>{}", compute.id, escape(description));
-    }
+    let computes = listed.map(computes).unwrap_or_default();
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Phasic Hub</title>\n\
          <style>{STYLE}</style>\n\
@@ -91,8 +95,20 @@ fn page(base: &str, catalogue: &Catalogue, waiting_for: &[String], facts: &[Stri
          <pre>curl {base}/registry.json\ncurl {base}/readyz</pre>\n\
          <p><a href=\"/registry.json\">registry.json</a> · <a href=\"/openapi.json\">openapi.json</a> · \
          <a href=\"/readyz\">readyz</a>\n\
-         <h2>Computes: {count}</h2>\n<table>\n{rows}</table>\n</html>\n"
+         {computes}</html>\n"
     )
+}
+
+/// The list of what is served.
+fn computes(catalogue: &Catalogue) -> String {
+    let count = catalogue.computes().len();
+    let mut rows = String::new();
+    for compute in catalogue.computes().iter().take(SHOWN) {
+        let description = compute.metadata.description.as_deref().unwrap_or_default();
+        // Writing to a string cannot fail.
+        let _ = writeln!(rows, "<tr><td><code>{}</code><td>{}", compute.id, escape(description));
+    }
+    format!("<h2>Computes: {count}</h2>\n<table>\n{rows}</table>\n")
 }
 
 /// Text as HTML. Descriptions come from wherever a mirror found them.
