@@ -195,39 +195,6 @@ fn what_somebody_submits_never_withdraws_what_another_publishes_nor_takes_its_pl
 }
 
 #[test]
-fn a_file_that_is_no_program_of_a_graph_the_hub_knows_by_itself_is_withdrawn_with_an_alarm() {
-    let graph = registry::model("coal_n5_theta1").graph;
-    // The same graph with other rates.
-    let foreign = {
-        let mut builder = GraphBuilder::new(graph.state_length()).unwrap();
-        for vertex in 1..graph.vertex_count() {
-            builder.find_or_add_vertex(graph.state(vertex)).unwrap();
-        }
-        for edge in graph.edges(START) {
-            builder.add_edge(START, edge.target, Rate::Coefficients(edge.coefficients)).unwrap();
-        }
-        for vertex in 1..graph.vertex_count() {
-            for edge in graph.edges(vertex) {
-                let twice: Vec<f64> = edge.coefficients.iter().map(|coefficient| 2.0 * coefficient).collect();
-                builder.add_edge(vertex, edge.target, Rate::Coefficients(&twice)).unwrap();
-            }
-        }
-        ptdprmc3(&builder.finish())
-    };
-    let (data, hash) = mirrored(&graph, &foreign);
-    let hub = Hub::start_with(data.path(), &[], &[EVERYBODY]);
-    let address = format!("/artifacts/{hash}.bin?sha256={}", Sha256::of(&foreign));
-    let found = wait_for(&hub, "mine", "mismatch");
-    assert!(found["files"][0]["difference"].as_str().unwrap().contains("another program"), "{found}");
-    wait_until("it is withdrawn", || !is_served(&hub, "mine"));
-    assert_eq!(hub.get(&address).status, 404, "nor under its digest");
-    let compute = hub.get("/v1/computes/mine").json();
-    assert_eq!(compute["status"], "withheld", "{compute}");
-    assert!(hub.get("/metrics").text().contains("phasic_hub_files_mismatched 1"));
-    assert!(hub.stop().log.contains("is no program of its graph"));
-}
-
-#[test]
 fn nothing_private_has_a_say_about_what_is_public() {
     let (open, secret) = (pair(false, 1.0), pair(true, 1.0));
     let (data, _) = mirrored(&open, &ptdprmc3(&open));

@@ -1,14 +1,15 @@
 use std::sync::Arc;
 
+use phasic_hub_api::verification::Verdict;
 use phasic_hub_api::{
     ArtifactName, ArtifactRef, Artifacts, GraphHash, Metadata, ReadLimits, RegistryDocument, RegistryEntry,
     SccRef, Sha256,
 };
 
-use super::{Catalogue, Paths, Representation, WithheldReason};
+use super::{Catalogue, Paths, Representation, Withheld, WithheldReason};
 use crate::blobs::{LocalBlobs, StoredBlob, Terms, in_memory};
 use crate::hub::DataDirectory;
-use crate::store::{Actor, ArtifactRow, Publication, Role, Store};
+use crate::store::{Actor, ArtifactRow, Publication, Role, Store, VerificationRow};
 use crate::visibility::Viewer;
 
 const BASE: &str = "https://hub.example/phasic";
@@ -69,6 +70,37 @@ async fn entries_name_the_served_bytes_under_the_public_address() {
         assert_eq!(entry.artifacts.parent, ArtifactRef { cid_or_path: location, sha256, size_bytes: 6 });
         assert_eq!(entry.format_revision, Some(3));
     }
+}
+
+#[tokio::test]
+async fn a_file_that_fits_no_graph_is_withdrawn_only_where_the_hub_knows_the_graph_by_itself() {
+    let (_directory, data) = fresh().await;
+    let built_in = crate::verification::built_in()[0];
+    for (id, graph_hash) in [("known", built_in), ("others", hash("g"))] {
+        let mut publication = publication(&data, id, "g", id).await;
+        publication.entry.graph_hash = graph_hash;
+        publication.artifacts[0].graph_hash = graph_hash;
+        data.store.publish_local(&publication, None).await.unwrap();
+        let found = VerificationRow {
+            graph_hash,
+            sha256: Sha256::of(id.as_bytes()),
+            verdict: Verdict::Mismatch,
+            edge_order_digest: None,
+            definition: None,
+            difference: None,
+            engine: "test".to_owned(),
+            definitions: 1,
+            duration_ms: 0,
+            checked_at: String::new(),
+            is_asked: false,
+        };
+        data.store.put_verification(&found).await.unwrap();
+    }
+    let catalogue = load(&data).await;
+    let reason = WithheldReason::Mismatch(Sha256::of(b"known"));
+    assert_eq!(catalogue.withheld(), [Withheld { id: "known".parse().unwrap(), reason }]);
+    assert_eq!(catalogue.doubts(), ["others".parse().unwrap()]);
+    assert!(catalogue.promises(Sha256::of(b"others")) && !catalogue.promises(Sha256::of(b"known")));
 }
 
 #[tokio::test]
