@@ -85,7 +85,7 @@ impl Level {
         (
             Self::FilesMismatched,
             "phasic_hub_files_mismatched",
-            "Files that are no program of their graph, and are withdrawn",
+            "Files that are no program of any graph known under their hash",
         ),
         (Self::VerificationsPending, "phasic_hub_verifications_pending", "Files still to be compared"),
         (

@@ -207,7 +207,7 @@ fn administrators_collect_garbage_pin_back_up_and_see_the_settings() {
     fs::create_dir_all(blob(data.path(), &stray).parent().unwrap()).unwrap();
     fs::write(blob(data.path(), &stray), b"stray").unwrap();
 
-    let hours_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
+    let hours_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(2);
     fs::File::options()
         .write(true)
         .open(blob(data.path(), &stray))
