@@ -1,13 +1,19 @@
 //! What the library promises about memory, measured by an allocator that counts.
 //!
 //! One test, so that nothing else allocates meanwhile.
-#![allow(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "a test may fail loudly"
+)]
 
 use peak_alloc::PeakAlloc;
 use phasic_engine::artifact::{Checks, decode, encode_ptdprmc3};
 use phasic_engine::graph::{Graph, GraphBuilder, Rate, START};
 use phasic_engine::plan::{self, Plan};
 use phasic_engine::trace::{EliminationError, Limits, eliminate, forecast};
+use sha2::Digest;
 
 #[global_allocator]
 static COUNTING: PeakAlloc = PeakAlloc;
@@ -41,6 +47,7 @@ fn memory_stays_within_what_is_promised() {
     eliminations_stay_within_their_budget();
     decoding_allocates_at_most_twice_the_file();
     analyses_stay_within_their_budget();
+    hostile_plan_files_stay_within_their_budget();
     plans_take_the_memory_that_they_forecast();
     replays_of_a_plan_allocate_nothing();
 }
@@ -78,6 +85,63 @@ fn analyses_stay_within_their_budget() {
             assert!(matches!(made, Ok(()) | Err(plan::AnalysisError::Memory { .. })), "{made:?}");
             let (peak, _) = peak_bytes(|| Plan::decode(&file, &limits).map(drop));
             assert!(peak <= budget + 4096, "reading: budget {budget}, peak {peak}");
+        }
+    }
+}
+
+/// A plan file with a right checksum, of vertices that lead nowhere, in blocks of these lengths: twice the length, and one
+/// more for cycles.
+fn plan_file(vertices: u64, blocks: &[u64]) -> Vec<u8> {
+    let mut file = b"PHPLAN01".to_vec();
+    file.extend([7; 32]);
+    let mut put = |mut value: u64| {
+        while value >= 0x80 {
+            file.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        file.push(value as u8);
+    };
+    [vertices, 0, 0, vertices].into_iter().for_each(&mut put);
+    // Each by how much it exceeds the last but one: 0, 1, then twos; signs are in the lowest bit.
+    (0..vertices).for_each(|vertex| put(2 * vertex.min(2)));
+    [0, blocks.len() as u64].into_iter().for_each(&mut put);
+    blocks.iter().copied().for_each(&mut put);
+    // One form, which is 0; no further terms. Then no outer and no inner edge, and the exit: new, then the last.
+    [1, 1, 0, 1, 0].into_iter().for_each(&mut put);
+    (0..vertices).flat_map(|vertex| [0, 0, vertex.min(1)]).for_each(&mut put);
+    let checksum = sha2::Sha256::digest(&file);
+    file.extend(checksum);
+    file
+}
+
+fn hostile_plan_files_stay_within_their_budget() {
+    let count = 30_000;
+    let singles = plan_file(count, &[2 * count]);
+    assert!(Plan::decode(&singles, &plan::Limits::default()).is_ok(), "the file is as described");
+    let empty: Vec<u64> =
+        [2, 2 * count - 2].into_iter().chain((0..20 * count).map(|block| block % 2)).collect();
+    let refused = [
+        plan_file(count, &empty),
+        plan_file(count, &vec![2; count as usize]),
+        plan_file(count, &vec![3; count as usize]),
+        plan_file(count, &[4, 2, 2 * count - 6]),
+        plan_file(count, &[2 * count, 1]),
+        plan_file(count, &[2 * count + 1, 2]),
+    ];
+    for file in &refused {
+        let (peak, read) = peak_bytes(|| Plan::decode(file, &plan::Limits::default()).map(drop));
+        assert!(matches!(read, Err(plan::PlanFileError::OutOfRange { what: "block", .. })), "{read:?}");
+        assert!(peak <= 24 * file.len() as u64, "{peak} bytes for {} of a file", file.len());
+    }
+    // As many segments as there can be; nothing in a file says whether a component is strongly connected.
+    let alternating: Vec<u64> = (0..count / 3).flat_map(|_| [5, 2]).collect();
+    let pairs = vec![5; count as usize / 2];
+    for file in [singles, plan_file(count, &alternating), plan_file(count, &pairs)] {
+        for budget in [8, 16, 23, 25, 32].map(|bytes| bytes * file.len() as u64) {
+            let limits = plan::Limits::default().with_memory_bytes(budget);
+            let (peak, read) = peak_bytes(|| Plan::decode(&file, &limits).map(drop));
+            assert!(peak <= budget + 4096, "budget {budget}, peak {peak}");
+            assert_eq!(read.is_ok(), budget > 24 * file.len() as u64, "{read:?}");
         }
     }
 }

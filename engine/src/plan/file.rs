@@ -192,21 +192,34 @@ fn read_head(source: &mut Source<'_>, limits: &Limits, pace: &mut Pace<'_>) -> R
         return Err(PlanFileError::Inconsistent { detail: "the start is not among its vertices" });
     }
     let mut plan = Plan { vertex_count, param_length, discrete, vertices, absorbing, ..Plan::empty() };
-    let blocks = source.take_count("number of blocks")?;
-    let mut end = 0_u32;
-    for _ in 0..blocks {
-        let coded = source.take_below(2 * plan.vertices.len() as u64 + 2, "block")?;
-        let (length, cyclic) = (coded >> 1, coded & 1 == 1);
-        plan.component_count += if cyclic { 1 } else { length };
-        end = end.saturating_add(length);
-        plan.block_end.push((end, cyclic));
-    }
-    if end as usize != plan.vertices.len() {
-        return Err(PlanFileError::Inconsistent { detail: "its blocks do not cover its vertices" });
-    }
+    read_blocks(source, &mut plan)?;
     pace.set_vertices(plan.vertices.len());
     plan.forms = Forms::decode(source, param_length, pace)?;
     Ok(plan)
+}
+
+/// Blocks as an analysis leaves them: none is empty, cycles take two vertices, and single vertices in a row are one block.
+fn read_blocks(source: &mut Source<'_>, plan: &mut Plan) -> Result<(), PlanFileError> {
+    let blocks = source.take_count("number of blocks")?;
+    let positions = plan.vertices.len() as u32;
+    plan.block_end.reserve_exact(blocks.min(plan.vertices.len()));
+    let (mut end, mut after_cycle) = (0, true);
+    for _ in 0..blocks {
+        let offset = source.offset();
+        let coded = source.take_below(2 * u64::from(positions) + 2, "block")?;
+        let (length, cyclic) = (coded >> 1, coded & 1 == 1);
+        let least = if cyclic { 2 } else { 1 };
+        if length < least || length > positions - end || !(cyclic || after_cycle) {
+            return Err(PlanFileError::OutOfRange { offset, what: "block" });
+        }
+        plan.component_count += if cyclic { 1 } else { length };
+        (end, after_cycle) = (end + length, cyclic);
+        plan.block_end.push((end, cyclic));
+    }
+    if end != positions {
+        return Err(PlanFileError::Inconsistent { detail: "its blocks do not cover its vertices" });
+    }
+    Ok(())
 }
 
 /// Vertices read so far; none may come twice.
@@ -251,8 +264,9 @@ fn read_edges(source: &mut Source<'_>, plan: &mut Plan, pace: &mut Pace<'_>) -> 
     let mut forms = FormReader { next_new: 0, count: plan.forms.count() as u32 };
     let positions = plan.vertices.len();
     (plan.inner, plan.outer) = (Lists::with_room(positions), Lists::with_room(positions));
-    let blocks: Vec<_> = plan.blocks().collect();
-    for block in blocks {
+    plan.exit_forms.reserve_exact(positions);
+    for number in 0..plan.block_end.len() {
+        let block = plan.block(number);
         for at in block.range.clone() {
             // Outer edges lead to what is solved before: other blocks, or earlier single vertices.
             let solved = if block.cyclic { block.range.start } else { at };

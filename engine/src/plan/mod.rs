@@ -270,10 +270,13 @@ impl Plan {
 
     /// Positions in blocks, sinks first: components with cycles, and runs of single vertices between them.
     fn blocks(&self) -> impl DoubleEndedIterator<Item = Block> + '_ {
-        self.block_end.iter().enumerate().map(|(number, &(end, cyclic))| {
-            let start = if number == 0 { 0 } else { self.block_end[number - 1].0 };
-            Block { range: start as usize..end as usize, cyclic }
-        })
+        (0..self.block_end.len()).map(|number| self.block(number))
+    }
+
+    fn block(&self, number: usize) -> Block {
+        let start = if number == 0 { 0 } else { self.block_end[number - 1].0 };
+        let (end, cyclic) = self.block_end[number];
+        Block { range: start as usize..end as usize, cyclic }
     }
 
     /// The position of the start: somewhere in the last component.

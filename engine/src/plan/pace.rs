@@ -53,7 +53,9 @@ impl<'a> Pace<'a> {
     pub(super) fn for_file(limits: &Limits, observer: &'a mut dyn Observer, size_bytes: usize) -> Self {
         let mut pace = Self::new(limits, observer, 0, 0);
         pace.phase = Phase::Reading;
-        // Forms are the least that files write: 20 bytes from three, thrice while their lists grow.
+        // Forms are the least that files write: 20 bytes from three, thrice while their lists grow. A position is at least
+        // four bytes of a file and takes no more than 80, its share of blocks and segments with it: those are at most two
+        // for three positions, and their lists do not grow.
         pace.standing_bytes = 24 * size_bytes as u64;
         pace
     }

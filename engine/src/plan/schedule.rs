@@ -65,16 +65,29 @@ impl Schedule {
             zero_form: (0..plan.forms.count()).find(|&form| plan.forms.is_zero(form)).map(|form| form as u32),
             ..Self::default()
         };
-        let mut forms = FormCursor::default();
+        // Counted first: there may be nearly as many as positions, and each is larger than all else that a position takes.
+        let mut count = 0;
         for block in plan.blocks() {
             if block.cyclic {
-                let kind = kind_of_component(plan, block.range.clone());
-                schedule.push(plan, block.range, kind, &mut forms);
+                count += 1;
             } else {
-                schedule.push_singles(plan, block.range, &mut forms);
+                schedule.cut_singles(plan, block.range, |_, _| count += 1);
             }
         }
-        schedule.segments.shrink_to_fit();
+        let mut segments = Vec::with_capacity(count);
+        let mut forms = FormCursor::default();
+        let mut push = |range: Range<usize>, kind| {
+            let (forms, further) = forms.advance(plan, &range);
+            segments.push(Segment { range, kind, forms, further });
+        };
+        for block in plan.blocks() {
+            if block.cyclic {
+                push(block.range.clone(), kind_of_component(plan, block.range));
+            } else {
+                schedule.cut_singles(plan, block.range, &mut push);
+            }
+        }
+        schedule.segments = segments;
         schedule
     }
 
@@ -84,7 +97,7 @@ impl Schedule {
     }
 
     /// Cuts a run of single vertices where chains begin and end, and where it gets long.
-    fn push_singles(&mut self, plan: &Plan, range: Range<usize>, forms: &mut FormCursor) {
+    fn cut_singles(&self, plan: &Plan, range: Range<usize>, mut each: impl FnMut(Range<usize>, Kind)) {
         let mut begin = range.start;
         while begin < range.end {
             let limit = range.end.min(begin + LONGEST_RUN);
@@ -93,7 +106,7 @@ impl Schedule {
                 let first = plan.outer.start[begin] as usize;
                 let used = &plan.outer_forms[first..first + chain];
                 let forms_run_on = (used[0]..).zip(used).all(|(at, &form)| form == at);
-                self.push(plan, begin..begin + chain, Kind::Chain { forms_run_on }, forms);
+                each(begin..begin + chain, Kind::Chain { forms_run_on });
                 begin += chain;
                 continue;
             }
@@ -106,7 +119,7 @@ impl Schedule {
             if links == SHORTEST_CHAIN {
                 end -= links;
             }
-            self.push(plan, begin..end, Kind::Singles, forms);
+            each(begin..end, Kind::Singles);
             begin = end;
         }
     }
@@ -115,11 +128,6 @@ impl Schedule {
     fn is_link(&self, plan: &Plan, at: usize) -> bool {
         let outer = plan.outer.of(at);
         outer.len() == 1 && outer[0] as usize + 1 == at && Some(plan.exit_forms[at]) == self.zero_form
-    }
-
-    fn push(&mut self, plan: &Plan, range: Range<usize>, kind: Kind, cursor: &mut FormCursor) {
-        let (forms, further) = cursor.advance(plan, &range);
-        self.segments.push(Segment { range, kind, forms, further });
     }
 }
 
