@@ -302,12 +302,12 @@ impl<'p> At<'p> {
         }
     }
 
-    /// The derivatives of a covariance back through the elimination, in two parts: of `W(x₁∘R₂) − x₁x₂/2` at the start and
-    /// the like with both exchanged. Only in continuous time, and only where the usual way is unsure and these terms do
+    /// The derivatives of a covariance back through the elimination, in parts: of `W(x₁∘R₂) − x₁x₂/2` at the start, the
+    /// like with both exchanged, and in discrete time `−W(R₁∘R₂)`. Only where the usual way is unsure and these terms do
     /// not cancel.
-    fn reversed_covariance(&self, first: &[f64], second: &[f64]) -> Option<[WeightSlopes; 2]> {
+    fn reversed_covariance(&self, first: &[f64], second: &[f64]) -> Option<Vec<WeightSlopes>> {
         let unsure = |rewards| Chain::of_moment(self, rewards, 1).is_unsure(self);
-        if self.plan.discrete || !(unsure(first) || unsure(second)) {
+        if !(unsure(first) || unsure(second)) {
             return None;
         }
         self.reversed_covariance_anyway(first, second)
@@ -317,7 +317,7 @@ impl<'p> At<'p> {
         &self,
         first: &[f64],
         second: &[f64],
-    ) -> Option<[WeightSlopes; 2]> {
+    ) -> Option<Vec<WeightSlopes>> {
         let solve = |first, second| {
             let mut x = [Vec::new(), Vec::new()];
             chain::solve(self.plan, &self.factors, first, &mut x[..1]);
@@ -325,15 +325,28 @@ impl<'p> At<'p> {
             x
         };
         let (ahead, behind) = (solve(first, second), solve(second, first));
+        let products: Vec<f64> = first.iter().zip(second).map(|(a, b)| a * b).collect();
+        let mut jumps = [Vec::new()];
+        if self.plan.discrete {
+            chain::solve(self.plan, &self.factors, &products, &mut jumps);
+        }
         let (mean, other) = (ahead[0][self.start], behind[0][self.start]);
-        let cross = ahead[1][self.start] + behind[1][self.start];
-        if (cross - mean * other).abs() * 16.0 < cross.abs() + (mean * other).abs() {
+        let earned = jumps[0].get(self.start).copied().unwrap_or_default();
+        let cross = ahead[1][self.start] + behind[1][self.start] - earned;
+        if (cross - mean * other).abs() * 16.0 < cross.abs() + earned.abs() + (mean * other).abs() {
             return None;
         }
-        let back = |rewards: &[&[f64]], solutions: &[Vec<f64>], factor: f64| {
-            self.factors.reverse(self.plan, Seeded { rewards, solutions, seeds: &[-factor, 1.0] })
+        let back = |rewards: &[&[f64]], solutions: &[Vec<f64>], seeds: &[f64]| {
+            self.factors.reverse(self.plan, Seeded { rewards, solutions, seeds })
         };
-        Some([back(&[first, second], &ahead, other), back(&[second, first], &behind, mean)])
+        let mut parts = vec![
+            back(&[first, second], &ahead, &[-other, 1.0]),
+            back(&[second, first], &behind, &[-mean, 1.0]),
+        ];
+        if self.plan.discrete {
+            parts.push(back(&[&products], &jumps, &[-1.0]));
+        }
+        Some(parts)
     }
 
     pub(super) fn moment_by_parameter(&self, rewards: &[f64], power: usize) -> Vec<f64> {

@@ -1,6 +1,6 @@
 //! Gradients with respect to θ and to edge weights, against dual numbers and against finite differences.
 
-use super::graphs::{cases, plan, queue, rewards, small_library, with_weights};
+use super::graphs::{cases, jumps_of_queue, plan, queue, rewards, small_library, with_weights};
 use super::number::Dual;
 use super::solver::{Solver, weights_by_edge, weights_by_parameter};
 use phasic_engine::graph::{Graph, GraphBuilder, Rate, START};
@@ -161,6 +161,41 @@ fn gradients_of_the_library_are_those_of_dual_numbers() {
         }
     }
     assert!(worst.0 <= 1e-14, "{worst:?}");
+}
+
+#[test]
+fn gradients_of_overloaded_queues_are_those_of_dual_numbers_however_many_jumps_they_take() {
+    for places in [20, 60, 80, 86, 90, 100] {
+        let (graph, theta) = (jumps_of_queue(places), [1.5, 1.0]);
+        let plan = plan(&graph);
+        let at = plan.at(&theta).unwrap();
+        let [ones, first, second] = rewards(&graph);
+        let (a, b) = (at.rewarded(&first).unwrap(), at.rewarded(&second).unwrap());
+        let found = [at.variance_gradient(), a.variance_gradient(), a.covariance_gradient(&b)];
+        let by_edge = [
+            at.variance_weight_gradient(&graph).unwrap(),
+            a.variance_weight_gradient(&graph).unwrap(),
+            a.covariance_weight_gradient(&b, &graph).unwrap(),
+        ];
+        let exact = |weights: &[Dual]| {
+            let solver = Solver::new(&graph, weights);
+            [(&ones, &ones), (&first, &first), (&first, &second)]
+                .map(|(first, second)| solver.covariance(first, second).slope.high)
+        };
+        let close = |found: f64, exact: f64| (found - exact).abs() <= 1e-11 * exact.abs();
+        for parameter in 0..2 {
+            let exact = exact(&weights_by_parameter(&graph, &theta, parameter));
+            for (found, exact) in found.iter().map(|gradient| gradient[parameter]).zip(exact) {
+                assert!(close(found, exact), "{places} places, by {parameter}: {found:e} {exact:e}");
+            }
+        }
+        for edge in [1, places, graph.edge_count() - 2] {
+            let exact = exact(&weights_by_edge(&graph, &theta, edge));
+            for (found, exact) in by_edge.iter().map(|gradient| gradient[edge as usize]).zip(exact) {
+                assert!(close(found, exact), "{places} places, edge {edge}: {found:e} {exact:e}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -76,7 +76,17 @@ pub(crate) fn with_weights(graph: &Graph, weights: &[f64]) -> Graph {
 
 /// An M/M/1/K queue started with one customer: arrivals θ₀, services θ₁.
 pub(crate) fn queue(places: u32) -> Graph {
+    queue_in(places, false)
+}
+
+/// The same queue by its jumps: a step takes 1, whatever the rates.
+pub(crate) fn jumps_of_queue(places: u32) -> Graph {
+    queue_in(places, true)
+}
+
+fn queue_in(places: u32, discrete: bool) -> Graph {
     let mut builder = GraphBuilder::new(1).unwrap();
+    builder.set_was_dph(discrete);
     for k in 1..=places {
         builder.add_vertex(&[k.cast_signed()]).unwrap();
     }

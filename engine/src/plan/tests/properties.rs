@@ -155,19 +155,17 @@ proptest! {
                 prop_assert!((usual - back).abs() <= 1e-11 * (usual.abs() + scale), "{usual} {back} of {scale}");
             }
         }
-        if !discrete {
-            let ones = plan.rewards(None);
-            if let Some(parts) = at.reversed_covariance_anyway(&ones, &rewards) {
-                let joint = joint::Joint::new(&at, &ones, &rewards);
-                let adjoints = joint.adjoints(&at);
-                for position in 0..plan.vertices.len() {
-                    for (target, _) in plan.edges_of(position) {
-                        let target = Some(target as usize);
-                        let back: f64 = parts.iter().map(|slopes| slopes.slope(&plan, position, target)).sum();
-                        let usual = joint.slope(false, &adjoints, position, target);
-                        let scale = at.rewarded(&vec![5.0; graph.vertex_count() as usize]).unwrap().moments(2)[1];
-                        prop_assert!((usual - back).abs() <= 1e-10 * (usual.abs() + scale), "{usual} {back} of {scale}");
-                    }
+        let ones = plan.rewards(None);
+        if let Some(parts) = at.reversed_covariance_anyway(&ones, &rewards) {
+            let joint = joint::Joint::new(&at, &ones, &rewards);
+            let adjoints = joint.adjoints(&at);
+            for position in 0..plan.vertices.len() {
+                for (target, _) in plan.edges_of(position) {
+                    let target = Some(target as usize);
+                    let back: f64 = parts.iter().map(|slopes| slopes.slope(&plan, position, target)).sum();
+                    let usual = joint.slope(discrete, &adjoints, position, target);
+                    let scale = at.rewarded(&vec![5.0; graph.vertex_count() as usize]).unwrap().moments(2)[1];
+                    prop_assert!((usual - back).abs() <= 1e-10 * (usual.abs() + scale), "{usual} {back} of {scale}");
                 }
             }
         }
