@@ -98,6 +98,9 @@ pub enum EvaluationError {
         value: f64,
     },
     /// An edge has a negative or infinite weight at this θ.
+    ///
+    /// A plan knows sums only: of parallel edges, and of all edges of a vertex that lead to absorption. A negative weight
+    /// that the others in its sum outweigh is not noticed.
     #[error(
         "at these parameters an edge of vertex {vertex}{} has the weight {weight}; weights must be finite and not \
          negative",

@@ -19,8 +19,10 @@ use crate::trace::{Command, Input, Trace};
 /// Lowers our elimination of a graph to phasic's commands.
 ///
 /// The program replays to the same expected totals as a [`Plan`], from every vertex of the graph, also those the start
-/// does not reach. It reads each edge's weight for itself, so it is good for any weights, not only linear ones. Time and
-/// memory are those of an analysis plus 16 bytes a command.
+/// does not reach. With several parameters it reads each edge's weight for itself, so it is good for any weights, not
+/// only linear ones. With one parameter, edges of one coefficient share the input of the first of them: it is then good
+/// for weights that are equal where coefficients are, and for no others. Time and memory are those of an analysis plus 16
+/// bytes a command.
 ///
 /// # Errors
 /// As [`Plan::analyze`]; the memory limit holds for the analysis, and then for the program beside the plan.
