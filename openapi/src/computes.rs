@@ -43,6 +43,9 @@ pub struct Compute {
     pub id: ComputeId,
     /// Who published it.
     pub origin: ComputeOrigin,
+    /// The upstream it is mirrored from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
     /// Whether it can be pulled.
     pub status: ComputeStatus,
     /// The content hash of its graph.
@@ -130,6 +133,9 @@ pub struct Revision {
     pub recorded_at: String,
     /// Who published it.
     pub origin: ComputeOrigin,
+    /// The upstream it was mirrored from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
     /// The registry entry as its publisher wrote it; missing where the id was removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]

@@ -10,6 +10,7 @@ pub mod computes;
 pub mod evaluate;
 pub mod identifier;
 pub mod jobs;
+pub mod mirror;
 pub mod model;
 pub mod problem;
 pub mod registry;

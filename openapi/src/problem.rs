@@ -142,6 +142,16 @@ codes! {
     RangeNotSatisfiable = "range_not_satisfiable", 416, "The range cannot be satisfied";
     /// The client has asked for more than its share.
     RateLimited = "rate_limited", 429, "Too many requests";
+    /// The mirror has no upstream of this name.
+    UpstreamNotFound = "upstream_not_found", 404, "No such upstream";
+    /// The mirror has no pass of this number.
+    PassNotFound = "pass_not_found", 404, "No such pass";
+    /// Nothing in quarantine has this number.
+    QuarantineNotFound = "quarantine_not_found", 404, "No such line in quarantine";
+    /// Nobody can make the hub take this.
+    DecisionImpossible = "decision_impossible", 409, "This cannot be decided so";
+    /// The settings forbid to open connections.
+    HubOffline = "hub_offline", 409, "The hub is offline by its settings";
     /// A fault of the hub.
     Internal = "internal", 500, "The hub made a mistake";
     /// The hub took longer for an answer than it allows itself.

@@ -14,6 +14,7 @@
 
 pub mod auth;
 pub mod blobs;
+pub mod bundle;
 mod cache;
 pub mod command;
 pub mod config;

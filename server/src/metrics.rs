@@ -41,10 +41,6 @@ pub enum Level {
     Blobs,
     /// Their bytes.
     BlobBytes,
-    /// Seconds since the last mirror pass that was finished.
-    MirrorLagSeconds,
-    /// What that pass left out.
-    MirrorFaults,
     /// Files made anew and found equal to phasic's program.
     FilesReproduced,
     /// Files made anew and found equal to our own program or plan.
@@ -60,18 +56,12 @@ pub enum Level {
 }
 
 impl Level {
-    const ALL: [(Self, &'static str, &'static str); 13] = [
+    const ALL: [(Self, &'static str, &'static str); 11] = [
         (Self::Ready, "phasic_hub_ready", "1 when the hub is ready, 0 otherwise; /readyz says why"),
         (Self::Computes, "phasic_hub_computes", "Computes that are served"),
         (Self::Withheld, "phasic_hub_computes_withheld", "Computes not served because a file is missing"),
         (Self::Blobs, "phasic_hub_blobs", "Blobs the database knows"),
         (Self::BlobBytes, "phasic_hub_blob_bytes", "Bytes of these blobs"),
-        (
-            Self::MirrorLagSeconds,
-            "phasic_hub_mirror_lag_seconds",
-            "Seconds since the last finished mirror pass; absent before the first",
-        ),
-        (Self::MirrorFaults, "phasic_hub_mirror_faults", "Notes of the last finished mirror pass"),
         (
             Self::FilesReproduced,
             "phasic_hub_files_reproduced",
@@ -103,6 +93,46 @@ impl Level {
     /// Says what it is now.
     pub fn set(self, value: f64) {
         gauge!(self.name()).set(value);
+    }
+}
+
+/// What is known of one upstream at the moment of asking.
+#[derive(Clone, Copy, Debug)]
+pub struct UpstreamLevels {
+    /// Seconds since it was last seen that what is mirrored is what upstream has.
+    pub lag_seconds: Option<f64>,
+    /// Passes that have failed since.
+    pub failures: i64,
+    /// Alarms nobody has acknowledged.
+    pub alarms: i64,
+    /// Lines in quarantine nobody has decided upon.
+    pub quarantined: i64,
+    /// Computes that are mirrored.
+    pub computes: i64,
+}
+
+impl UpstreamLevels {
+    const ALL: [(&'static str, &'static str); 5] = [
+        (
+            "phasic_hub_mirror_lag_seconds",
+            "Seconds since an upstream was last seen to be as mirrored; absent before that",
+        ),
+        ("phasic_hub_mirror_failures", "Passes over an upstream that have failed in a row"),
+        ("phasic_hub_mirror_alarms", "Alarms of an upstream that nobody has acknowledged"),
+        ("phasic_hub_mirror_quarantined", "What of an upstream was refused, and nobody has decided upon"),
+        ("phasic_hub_mirror_computes", "Computes that are mirrored from an upstream"),
+    ];
+
+    /// Says what they are now. Names of upstreams are those the operator has given.
+    pub fn set(self, upstream: &str) {
+        let Self { lag_seconds, failures, alarms, quarantined, computes } = self;
+        let counts = [failures, alarms, quarantined, computes].map(|count| Some(count as f64));
+        let values = std::iter::once(lag_seconds).chain(counts);
+        for ((name, _), value) in Self::ALL.into_iter().zip(values) {
+            if let Some(value) = value {
+                gauge!(name, "upstream" => upstream.to_owned()).set(value);
+            }
+        }
     }
 }
 
@@ -153,6 +183,9 @@ fn describe() {
     describe_counter!(SCRUBBED, "Blobs hashed again by the scrub, by what was found");
     describe_gauge!("phasic_hub_build_info", "1; the version is a label");
     for (_, name, help) in Level::ALL {
+        describe_gauge!(name, help);
+    }
+    for (name, help) in UpstreamLevels::ALL {
         describe_gauge!(name, help);
     }
 }

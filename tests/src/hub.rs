@@ -30,7 +30,8 @@ pub struct Ended {
     pub log: String,
 }
 
-/// `phasic-hub` with these arguments, in the environment of the tests without any settings.
+/// `phasic-hub` with these arguments, in the environment of the tests without any settings, and without the public
+/// upstream: tests open no connection to the world.
 pub fn command(arguments: &[&str]) -> Command {
     within(&[], arguments)
 }
@@ -52,12 +53,20 @@ pub fn within(wrapper: &[&str], arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
+    command.env("PHASIC_HUB_MIRROR_UPSTREAMS", "");
     command
 }
 
 /// Runs `phasic-hub` to its end.
 pub fn run(arguments: &[&str]) -> Output {
     command(arguments).output().unwrap()
+}
+
+/// Makes a token of a scope for the hub of a data directory.
+pub fn token(data: &Path, scope: &str) -> String {
+    let output = run(&["token", "create", "--name", "t", "--scope", scope, "--data", data.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// Runs `phasic-hub mirror sync` on a data directory.
@@ -148,6 +157,18 @@ impl Hub {
     pub fn post(&self, target: &str, body: &serde_json::Value) -> Answer {
         let headers = [("Content-Type", "application/json")];
         http::send(self.address, "POST", target, &headers, body.to_string().as_bytes())
+    }
+
+    /// Sends JSON with the token of an administrator, and reads the answer.
+    pub fn administer(&self, token: &str, target: &str, body: &serde_json::Value) -> Answer {
+        let authorization = format!("Bearer {token}");
+        let headers = [("Authorization", authorization.as_str()), ("Prefer", "wait=25")];
+        http::send(self.address, "POST", target, &headers, body.to_string().as_bytes())
+    }
+
+    /// Sends a GET with a token.
+    pub fn get_as(&self, token: &str, target: &str) -> Answer {
+        http::request(self.address, "GET", target, &[("Authorization", &format!("Bearer {token}"))])
     }
 
     /// Sends a signal, by the name `kill` knows.

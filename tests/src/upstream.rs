@@ -45,6 +45,16 @@ impl Reply {
         Self { status, ..Self::ok("") }
     }
 
+    /// Whether a request is on condition that the entity tag of this answer is another one.
+    fn has_condition(&self, head: &str) -> bool {
+        let etag = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("etag"));
+        let known = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("if-none-match").then(|| value.trim())
+        });
+        self.status == 200 && known.is_some() && known == etag.map(|(_, value)| value.as_str())
+    }
+
     /// With a header field.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
@@ -70,6 +80,7 @@ pub struct Upstream {
 struct State {
     replies: Mutex<HashMap<String, Reply>>,
     asked: Mutex<Vec<String>>,
+    heads: Mutex<Vec<String>>,
     stopped: AtomicBool,
 }
 
@@ -108,6 +119,11 @@ impl Upstream {
         format!("http://{}{path}", self.address)
     }
 
+    /// The heads of all requests so far, and forgets them.
+    pub fn take_heads(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.heads.lock().unwrap())
+    }
+
     /// Every path asked for so far, and forgets them.
     pub fn take_asked(&self) -> Vec<String> {
         std::mem::take(&mut self.state.asked.lock().unwrap())
@@ -136,7 +152,12 @@ impl State {
         let head = String::from_utf8_lossy(&head).into_owned();
         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
         self.asked.lock().unwrap().push(path.clone());
-        let reply = self.replies.lock().unwrap().get(&path).cloned().unwrap_or_else(|| Reply::status(404));
+        self.heads.lock().unwrap().push(head.clone());
+        let mut reply =
+            self.replies.lock().unwrap().get(&path).cloned().unwrap_or_else(|| Reply::status(404));
+        if reply.has_condition(&head) {
+            reply = Reply { headers: reply.headers, ..Reply::status(304) };
+        }
         let announced = reply.announced_bytes.unwrap_or(reply.body.len());
         let mut text =
             format!("HTTP/1.1 {} X\r\nConnection: close\r\nContent-Length: {announced}\r\n", reply.status);

@@ -23,7 +23,11 @@ fn metrics_count_requests_bytes_openings_and_the_age_of_the_mirror() {
     assert_eq!(before.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     let before = before.text();
     assert_eq!(sample(before, "phasic_hub_ready"), Some(1.0));
-    assert_eq!(sample(before, "phasic_hub_mirror_lag_seconds"), None, "nothing was mirrored");
+    assert_eq!(
+        sample(before, "phasic_hub_mirror_lag_seconds{upstream=\"manual\"}"),
+        None,
+        "nothing was mirrored"
+    );
     let computes = sample(before, "phasic_hub_computes").unwrap();
     let blobs = sample(before, "phasic_hub_blobs").unwrap();
     assert!(computes >= 5.0 && blobs >= 5.0, "{computes} computes, {blobs} blobs");
@@ -35,8 +39,10 @@ fn metrics_count_requests_bytes_openings_and_the_age_of_the_mirror() {
     let after = hub.get("/metrics");
     let after = after.text();
     assert_eq!(sample(after, "phasic_hub_computes"), Some(computes + 1.0));
-    assert!((0.0..600.0).contains(&sample(after, "phasic_hub_mirror_lag_seconds").unwrap()));
-    assert_eq!(sample(after, "phasic_hub_mirror_faults"), Some(0.0));
+    assert!(
+        (0.0..600.0).contains(&sample(after, "phasic_hub_mirror_lag_seconds{upstream=\"manual\"}").unwrap())
+    );
+    assert_eq!(sample(after, "phasic_hub_mirror_quarantined{upstream=\"manual\"}"), Some(0.0));
     let route = "route=\"/artifacts/{name}\"";
     let answered = format!("phasic_hub_http_requests_total{{method=\"GET\",{route},status=\"200\"}}");
     assert_eq!(sample(after, &answered), Some(2.0), "{after}");

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
+use crate::Sha256;
+
 /// An entry of a registry document that cannot be used, and why. The rest of the document is not touched by it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{id:?}: {reason}")]
@@ -14,11 +16,13 @@ pub struct EntryFault {
     pub id: String,
     /// What is wrong with it.
     pub reason: FaultReason,
+    /// SHA-256 of the entry's text as it stands in the document.
+    pub sha256: Sha256,
 }
 
 impl EntryFault {
-    pub(super) fn new(id: &str, reason: FaultReason) -> Self {
-        Self { id: id.to_owned(), reason }
+    pub(super) fn new(id: &str, text: &str, reason: FaultReason) -> Self {
+        Self { id: id.to_owned(), reason, sha256: Sha256::of(text.as_bytes()) }
     }
 }
 

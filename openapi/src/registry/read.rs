@@ -155,8 +155,8 @@ fn read_entry(
     raw: &RawValue,
     limits: &ReadLimits,
 ) -> Result<(ComputeId, RegistryEntry), EntryFault> {
-    let fault = |reason| EntryFault::new(id, reason);
     let text = raw.get();
+    let fault = |reason| EntryFault::new(id, text, reason);
     let name = id.parse().map_err(|error| fault(FaultReason::Id(error)))?;
     if text.len() > limits.entry_bytes {
         let (size_bytes, limit_bytes) = (text.len(), limits.entry_bytes);

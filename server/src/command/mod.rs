@@ -4,6 +4,7 @@
 //! The work is done in the other rooms.
 
 mod audit;
+mod bundle;
 mod compute;
 mod keep;
 mod logs;
@@ -22,6 +23,7 @@ use clap::{Args, Parser, Subcommand};
 use phasic_hub_api::{ComputeId, IdPattern, Sha256};
 
 use crate::auth::{NoRandomness, Scope};
+use crate::bundle::BundleError;
 use crate::config::{Config, ConfigError, Flags};
 use crate::hub::DataError;
 use crate::jobs::SubmitError;
@@ -46,7 +48,10 @@ enum Command {
     Serve(ServeArgs),
     /// Copy an upstream registry
     #[command(subcommand)]
-    Mirror(MirrorCommand),
+    Mirror(mirror::MirrorCommand),
+    /// Take a registry to a place without any network, in one file
+    #[command(subcommand)]
+    Bundle(bundle::BundleCommand),
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Token(TokenCommand),
@@ -128,32 +133,6 @@ struct ServeArgs {
     /// Make each elimination of a job in a process of its own, with a limit on its memory
     #[arg(long)]
     isolated: bool,
-}
-
-#[derive(Debug, Subcommand)]
-enum MirrorCommand {
-    /// One pass: read the upstream registry, check its artifacts, take over what is good, remove what is gone
-    ///
-    /// Computes that were mirrored and are no longer in the registry are removed and listed; those whose entry or file
-    /// has become bad stay as they were. Addresses that carry a digest stay good in any case.
-    Sync {
-        /// A registry.json, or what it lies in: an http(s) URL or a directory
-        #[arg(long, value_name = "URL|DIR")]
-        from: String,
-        /// Mirror this upstream in place of the one mirrored so far, and remove whatever only that one has
-        #[arg(long)]
-        replace: bool,
-        /// Allow the pass to remove more than 30 % of the mirrored computes
-        #[arg(long)]
-        remove_many: bool,
-        #[command(flatten)]
-        data: DataArgs,
-    },
-    /// The last pass: its upstream, when it was, and what it left out
-    Status {
-        #[command(flatten)]
-        data: DataArgs,
-    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -265,6 +244,8 @@ pub(crate) enum CommandError {
     Nothing(String),
     #[error("the audit log is broken: {0}")]
     Audit(ChainFault),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     #[error("cannot do this: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -275,6 +256,7 @@ impl CommandError {
         match self {
             Self::Config(_) | Self::LogFilter { .. } | Self::AdminOfIds | Self::Nothing(_) => 2,
             Self::Audit(_) => 4,
+            Self::Bundle(error) => error.exit_status(),
             Self::Upkeep(error) => error.exit_status(),
             Self::Mirror(error) => error.exit_status(),
             _ => 3,
@@ -289,6 +271,7 @@ pub fn run() -> ExitCode {
         None => block_on(serve::serve(cli.serve)),
         Some(Command::Serve(args)) => block_on(serve::serve(args)),
         Some(Command::Mirror(command)) => block_on(mirror::run(command)),
+        Some(Command::Bundle(command)) => block_on(bundle::run(command)),
         Some(Command::Compute(command)) => block_on(compute::run(command)),
         Some(Command::Token(command)) => block_on(token::run(command)),
         Some(Command::Config(ConfigCommand::Check { data })) => upkeep::check(data),

@@ -11,6 +11,7 @@ use crate::auth::{Scope, TokenSecret};
 use crate::evaluate::Evaluator;
 use crate::hub::{DataDirectory, Hub, ServeLock};
 use crate::jobs::Jobs;
+use crate::mirror::Mirror;
 use crate::store::{ChangeWatch, Store};
 use crate::tasks::Tasks;
 use crate::variants::Variants;
@@ -56,8 +57,10 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     store.break_off_tasks().await?;
     let tasks = Arc::new(Tasks::new(hub.data.clone(), Arc::clone(&config)));
     let variants = Arc::new(Variants::new(hub.data.clone(), Arc::clone(&jobs), config.registry.clone()));
+    let mirror = Arc::new(Mirror::new(Arc::clone(&hub), Arc::clone(&config)));
     let background = [
         tokio::spawn(variants.run(Arc::clone(&hub))),
+        tokio::spawn(Arc::clone(&mirror).run()),
         tokio::spawn(upkeep::keep_whole(Arc::clone(&hub), Arc::clone(&config))),
         tokio::spawn(Arc::clone(&verifier).run(Arc::clone(&hub))),
         tokio::spawn(Arc::clone(&jobs).run()),
@@ -76,6 +79,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
         evaluator,
         jobs: Arc::clone(&jobs),
         verifier: Arc::clone(&verifier),
+        mirror,
         tasks,
         config: Arc::clone(&config),
         patience,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::Config;
+use super::{Config, Upstreams};
 
 /// Prefix of the variables that override settings.
 const PREFIX: &str = "PHASIC_HUB_";
@@ -139,6 +139,8 @@ fn parse_like(default: &Value, text: &str) -> Option<Value> {
     match default {
         Value::Integer(_) => text.parse().ok().map(Value::Integer),
         Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
+        // The one list there is.
+        Value::Array(_) => Upstreams::read_variable(text),
         _ => Some(Value::String(text.to_owned())),
     }
 }
@@ -147,6 +149,7 @@ fn describe(default: &Value) -> &'static str {
     match default {
         Value::Integer(_) => "a whole number",
         Value::Boolean(_) => "true or false",
+        Value::Array(_) => "name=address, several with blanks between, or a TOML array",
         _ => "a text",
     }
 }

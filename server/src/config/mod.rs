@@ -10,6 +10,7 @@ mod networks;
 mod number;
 #[cfg(test)]
 mod tests;
+mod upstreams;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,6 +24,9 @@ pub use ids::Ids;
 pub use layers::{ConfigError, Flags};
 pub use networks::Networks;
 pub use number::{Millis, Whole};
+pub use upstreams::{
+    COMMIT, TokenError, Trust, UpstreamName, UpstreamSettings, UpstreamToken, Upstreams, is_web,
+};
 
 /// The commented template, which is also the documentation of every option.
 pub const TEMPLATE: &str = include_str!("hub.toml");
@@ -168,7 +172,7 @@ pub struct Evaluate {
     pub max_answer_bytes: Whole<1, 1_073_741_824>,
 }
 
-/// Limits of what an upstream may do to us.
+/// What is mirrored, and limits of what an upstream may do to us.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "hub.toml explains every field, and a test keeps the two equal")]
@@ -180,6 +184,7 @@ pub struct Mirror {
     pub rate_window_ms: Millis,
     pub max_registry_bytes: Whole<1, 1_073_741_824>,
     pub max_artifact_bytes: Whole<1, 1_099_511_627_776>,
+    pub upstreams: Upstreams,
 }
 
 /// Limits of the comparison of files with programs made anew.
@@ -358,6 +363,7 @@ impl Default for Mirror {
             rate_window_ms: Millis::of::<20_000>(),
             max_registry_bytes: Whole::of::<{ 64 << 20 }>(),
             max_artifact_bytes: Whole::of::<{ 256 << 20 }>(),
+            upstreams: Upstreams::default(),
         }
     }
 }

@@ -18,7 +18,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{
-    ACCEPT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
+    ACCEPT_ENCODING, AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    LAST_MODIFIED, LOCATION,
 };
 use reqwest::{Client, Response, StatusCode, redirect};
 use url::{Host, Url};
@@ -61,6 +62,7 @@ pub struct Fetcher {
     guard: Guard,
     limits: Limits,
     requests: AtomicU64,
+    authorization: Option<HeaderValue>,
 }
 
 /// A file that has arrived.
@@ -119,7 +121,17 @@ impl Fetcher {
             builder = builder.tls_certs_only([]);
         }
         let client = builder.build().map_err(|error| describe(&error))?;
-        Ok(Self { client, guard: Guard::new(home), limits, requests: AtomicU64::new(0) })
+        Ok(Self { client, guard: Guard::new(home), limits, requests: AtomicU64::new(0), authorization: None })
+    }
+
+    /// The same fetcher, showing this value of `Authorization` to the named place, and to no other a redirect leads to.
+    ///
+    /// # Errors
+    /// When it is no header value.
+    pub fn with_authorization(self, value: &str) -> Result<Self, String> {
+        let mut value = HeaderValue::from_str(value).map_err(|error| error.to_string())?;
+        value.set_sensitive(true);
+        Ok(Self { authorization: Some(value), ..self })
     }
 
     /// The place the operator has named.
@@ -226,7 +238,12 @@ impl Fetcher {
             (count < self.limits.max_requests).then_some(count + 1)
         });
         counted.map_err(FetchError::Budget)?;
-        let request = self.client.get(url.clone()).headers(headers);
+        let mut request = self.client.get(url.clone()).headers(headers);
+        if let Some(authorization) = &self.authorization
+            && url.origin() == self.home().origin()
+        {
+            request = request.header(AUTHORIZATION, authorization);
+        }
         // Intermediaries are asked, too, to leave the bytes as they were hashed.
         let request = request.header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         match tokio::time::timeout(self.limits.idle_timeout, request.send()).await {

@@ -188,7 +188,8 @@ pub(super) async fn revisions(
         let entry = row.entry.as_deref().map(serde_json::from_str).transpose();
         let entry = entry.map_err(|error| unreadable("revisions", &id, &error))?;
         let origin = origin(row.origin);
-        revisions.push(Revision { number: row.number, recorded_at: row.recorded_at, origin, entry });
+        let (number, recorded_at, upstream) = (row.number, row.recorded_at, row.upstream);
+        revisions.push(Revision { number, recorded_at, origin, upstream, entry });
     }
     Ok(Json(RevisionPage { revisions, next }))
 }
@@ -260,6 +261,7 @@ fn describe(base: &str, catalogue: &Catalogue, found: &DatedCompute) -> Result<C
     Ok(Compute {
         id: row.id.clone(),
         origin: origin(row.origin),
+        upstream: row.upstream.clone(),
         status,
         graph_hash: entry.graph_hash,
         metadata: entry.metadata,

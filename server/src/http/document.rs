@@ -11,8 +11,8 @@ use utoipa::openapi::{Content, Ref, ResponseBuilder};
 
 use super::access::{Access, ROUTES};
 use super::{
-    admin, artifacts, audit, blobs, computes, evaluate, health, home, jobs, metrics, registry, submit,
-    tokens, variant, verification,
+    admin, artifacts, audit, blobs, computes, evaluate, health, home, jobs, metrics, mirror, registry,
+    submit, tokens, variant, verification,
 };
 
 #[derive(OpenApi)]
@@ -49,6 +49,12 @@ use super::{
         health::live,
         health::ready,
         metrics::metrics,
+        mirror::status,
+        mirror::sync,
+        mirror::passes,
+        mirror::pass,
+        mirror::quarantine,
+        mirror::decide,
         tokens::list,
         tokens::create,
         tokens::revoke,
@@ -70,6 +76,7 @@ use super::{
     tags(
         (name = "registry", description = "What phasic reads."),
         (name = "compute", description = "What the hub computes on demand."),
+        (name = "mirror", description = "What is copied from elsewhere: upstreams, passes, quarantine."),
         (name = "access", description = "What administrators do: tokens, and the log of all changes."),
         (name = "admin", description = "What keeps a hub in order: long actions, pins, quarantine, settings."),
         (name = "operations", description = "What operators and programs read.")

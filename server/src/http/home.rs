@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::response::{Html, IntoResponse};
+use phasic_hub_api::mirror::UpstreamStatus;
 
 use super::{Services, health};
 use crate::auth::Scope;
@@ -28,7 +29,6 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;mar
 )]
 pub(super) async fn home(State(services): State<Services>) -> impl IntoResponse {
     let hub = &services.hub;
-
     let headers = [
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'")),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -36,13 +36,34 @@ pub(super) async fn home(State(services): State<Services>) -> impl IntoResponse 
     // The page shows no more than the routes it leads to: where those ask for a token, neither what is here nor its state.
     let is_open = services.config.access.anonymous.scope().is_some_and(|open| open.includes(Scope::Read));
     let facts = if is_open {
-        facts(hub).await
+        let mut facts = facts(hub).await;
+        match services.mirror.status().await {
+            Ok(status) if status.upstreams.is_empty() => facts.push("Nothing is mirrored.".to_owned()),
+            Ok(status) => facts.extend(status.upstreams.iter().map(mirror_fact)),
+            Err(error) => tracing::warn!(%error, "could not look at the mirror"),
+        }
+        facts
     } else {
         vec!["What is here is shown to holders of a token.".to_owned()]
     };
     let catalogue = hub.catalogue();
     let listed = is_open.then_some(&*catalogue);
     (headers, Html(page(hub.public_base(), listed, &hub.readiness.reasons(), &facts)))
+}
+
+/// The state of an upstream in a sentence.
+fn mirror_fact(upstream: &UpstreamStatus) -> String {
+    let UpstreamStatus { name, computes, failures_in_a_row, .. } = upstream;
+    let state = match &upstream.checked_at {
+        Some(at) => format!("up to date at {at}"),
+        None => "never reached so far".to_owned(),
+    };
+    let failures = if *failures_in_a_row > 0 {
+        format!(", {failures_in_a_row} failed passes since")
+    } else {
+        String::new()
+    };
+    format!("Mirror of {name}: {computes} computes, {state}{failures}.")
 }
 
 /// What there is to say about the state of the hub, in sentences. Only what everybody may know.
@@ -60,14 +81,6 @@ async fn facts(hub: &Hub) -> Vec<String> {
             ));
         }
         Err(error) => tracing::warn!(%error, "could not count what was verified"),
-    }
-    match hub.data.store.last_pass().await {
-        Ok(Some(pass)) => facts.push(format!(
-            "Last mirror pass: {}, {} of {} entries.",
-            pass.finished_at, pass.mirrored, pass.entries
-        )),
-        Ok(None) => facts.push("Nothing is mirrored.".to_owned()),
-        Err(error) => tracing::warn!(%error, "could not look up the last mirror pass"),
     }
     facts
 }

@@ -9,10 +9,10 @@ use axum::response::IntoResponse;
 use phasic_hub_api::verification::Verdict;
 
 use crate::hub::Hub;
-use crate::metrics::{self, Level};
+use crate::metrics::{self, Level, UpstreamLevels};
 
 /// Numbers about this hub, in the text format of Prometheus: requests, times, bytes, connections, openings of stored
-/// files, computes, blobs, readiness and the age of the mirror.
+/// files, computes, blobs, readiness, and the state of the mirror by upstream.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -56,14 +56,25 @@ async fn measure(hub: &Hub) {
         }
         Err(error) => tracing::warn!(%error, "could not count what was verified"),
     }
+    match hub.data.store.upstreams().await {
+        Ok(upstreams) => {
+            for row in upstreams {
+                let levels = UpstreamLevels {
+                    lag_seconds: row.lag_seconds,
+                    failures: row.failures_in_a_row,
+                    alarms: row.alarms,
+                    quarantined: row.quarantined,
+                    computes: row.computes,
+                };
+                levels.set(&row.name);
+            }
+        }
+        Err(error) => tracing::warn!(%error, "could not look at the mirror"),
+    }
     match hub.data.store.totals().await {
         Ok(totals) => {
             Level::Blobs.set(totals.blobs as f64);
             Level::BlobBytes.set(totals.blob_bytes as f64);
-            if let Some(pass) = totals.last_pass {
-                Level::MirrorLagSeconds.set(pass.age_seconds);
-                Level::MirrorFaults.set(pass.faults as f64);
-            }
         }
         Err(error) => tracing::warn!(%error, "could not count what the database holds"),
     }

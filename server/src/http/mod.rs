@@ -20,6 +20,7 @@ mod health;
 mod home;
 mod jobs;
 mod metrics;
+mod mirror;
 mod model;
 mod page;
 mod range;
@@ -49,6 +50,7 @@ use crate::config;
 use crate::evaluate::Evaluator;
 use crate::hub::Hub;
 use crate::jobs::Jobs;
+use crate::mirror::Mirror;
 use crate::tasks::Tasks;
 use crate::verification::Verifier;
 
@@ -66,6 +68,8 @@ pub struct Services {
     pub jobs: Arc<Jobs>,
     /// Files held against programs made anew.
     pub verifier: Arc<Verifier>,
+    /// Passes over upstreams.
+    pub mirror: Arc<Mirror>,
     /// Long actions of administrators.
     pub tasks: Arc<Tasks>,
     /// The settings in force.
@@ -114,6 +118,12 @@ pub fn router(services: Services, config: &config::Config) -> Router {
         .route("/v1/computes/{id}/revisions", get(computes::revisions))
         .route("/v1/computes/{id}/verification", get(verification::verification).post(verification::verify))
         .route("/v1/graphs/{hash}", get(submit::graph))
+        .route("/v1/mirror", get(mirror::status))
+        .route("/v1/mirror/sync", post(mirror::sync))
+        .route("/v1/mirror/passes", get(mirror::passes))
+        .route("/v1/mirror/passes/{number}", get(mirror::pass))
+        .route("/v1/mirror/quarantine", get(mirror::quarantine))
+        .route("/v1/mirror/quarantine/{number}", post(mirror::decide))
         .route("/v1/jobs", get(jobs::jobs))
         .route("/v1/jobs/{id}", get(jobs::job).delete(jobs::cancel))
         .route("/v1/jobs/{id}/events", get(jobs::events))

@@ -250,7 +250,7 @@ pub(super) async fn submit_elimination(
 }
 
 /// The seconds of `Prefer: wait=N` (RFC 7240).
-fn wait(headers: &HeaderMap) -> Option<u64> {
+pub(super) fn wait(headers: &HeaderMap) -> Option<u64> {
     let values = headers.get_all("prefer").iter().filter_map(|value: &HeaderValue| value.to_str().ok());
     let mut preferences = values.flat_map(|value| value.split([',', ';'])).map(str::trim);
     preferences.find_map(|preference| preference.strip_prefix("wait=")?.trim_matches('"').parse().ok())

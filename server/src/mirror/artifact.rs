@@ -5,9 +5,13 @@ use phasic_engine::trace::Limits;
 use phasic_hub_api::{ArtifactName, GraphHash, Metadata, Sha256};
 
 use super::{Fault, FaultCode, Location, Upstream};
-use crate::blobs::{BlobError, BlobStore, StoredBlob, Terms, in_memory};
+use crate::blobs::{BlobError, BlobStore, StoredBlob, Terms, in_memory, read_whole};
+use crate::config;
+use crate::hub::DataDirectory;
+use crate::models::Recipe;
 use crate::reference::known_graph;
-use crate::store::{ArtifactRow, Role};
+use crate::store::{ArtifactRow, Role, StoreError};
+use crate::visibility::Viewer;
 
 /// What an entry says about a file.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +72,13 @@ impl<'a> Announced<'a> {
 pub(super) enum Stop {
     Fault(Fault),
     Blobs(BlobError),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl From<Fault> for Stop {
@@ -82,15 +93,47 @@ impl From<BlobError> for Stop {
     }
 }
 
+/// What a file is judged by.
+#[derive(Clone, Copy)]
+pub(super) struct Judge<'a> {
+    pub(super) data: &'a DataDirectory,
+    /// Limits of the graphs that are built to compare with.
+    pub(super) models: &'a config::Models,
+    /// Whether only the program this hub makes itself will do.
+    pub(super) must_be_known: bool,
+}
+
 /// Fetches a file, checks everything that can be checked, and keeps it: as it is, and as PTDPRMC3.
 pub(super) async fn take(
     announced: Announced<'_>,
     upstream: &Upstream,
-    blobs: &dyn BlobStore,
+    judge: Judge<'_>,
     max_bytes: u64,
 ) -> Result<ArtifactRow, Stop> {
+    // Before the bytes are fetched: they would be thrown away.
+    let known = judge.known(announced.graph_hash).await;
     let bytes = fetch(announced, upstream, max_bytes).await?;
-    let (served, bytes) = check(announced, bytes).await?;
+    keep_checked(announced, bytes, known, &*judge.data.blobs).await
+}
+
+/// Judges anew a file that is here already.
+pub(super) async fn judge_again(
+    announced: Announced<'_>,
+    row: ArtifactRow,
+    judge: Judge<'_>,
+) -> Result<ArtifactRow, Stop> {
+    let known = judge.known(announced.graph_hash).await;
+    let bytes = read_whole(&*judge.data.blobs, row.original).await?;
+    keep_checked(announced, bytes, known, &*judge.data.blobs).await
+}
+
+async fn keep_checked(
+    announced: Announced<'_>,
+    bytes: Vec<u8>,
+    known: Known,
+    blobs: &dyn BlobStore,
+) -> Result<ArtifactRow, Stop> {
+    let (served, bytes) = check(announced, bytes, known).await?;
     let original = keep(bytes, blobs).await?;
     let served = match served {
         Some(served) => keep(served, blobs).await?,
@@ -108,13 +151,16 @@ async fn fetch(announced: Announced<'_>, upstream: &Upstream, max_bytes: u64) ->
     }
     let location = Location::read(announced.location, upstream.url())
         .map_err(|error| Fault::new(FaultCode::LocationRefused, error))?;
-    let bytes = upstream.file(&location, size_bytes).await.map_err(|error| match error.passed_bytes() {
-        Some(limit_bytes) => {
+    let bytes = upstream.file(&location, size_bytes).await.map_err(|error| {
+        if let Some(limit_bytes) = error.passed_bytes() {
             let reason = format!("the file is longer than the {limit_bytes} bytes its entry says");
-            Fault::new(FaultCode::WrongSize, reason)
+            return Fault::new(FaultCode::WrongSize, reason);
         }
-        None if error.is_refusal() => Fault::new(FaultCode::LocationRefused, error),
-        None => Fault::new(FaultCode::FetchFailed, error),
+        if error.is_later() {
+            return Fault { wait_seconds: error.wait_seconds(), ..Fault::new(FaultCode::Deferred, error) };
+        }
+        let code = if error.is_refusal() { FaultCode::LocationRefused } else { FaultCode::FetchFailed };
+        Fault::new(code, error)
     })?;
     if bytes.len() as u64 != size_bytes {
         let reason = format!("the file has {} bytes, its entry says {size_bytes}", bytes.len());
@@ -123,8 +169,73 @@ async fn fetch(announced: Announced<'_>, upstream: &Upstream, max_bytes: u64) ->
     Ok(bytes)
 }
 
+/// What this hub can make itself of a graph.
+struct Known {
+    /// The recipes of the graphs that were submitted with this hash.
+    submitted: Vec<Recipe>,
+    models: config::Models,
+    /// Whether nothing else will do.
+    is_asked_for: bool,
+}
+
+impl Judge<'_> {
+    async fn known(&self, hash: GraphHash) -> Known {
+        let mut submitted = Vec::new();
+        // A graph that cannot be read makes nothing worse: the file is then not verified.
+        for row in self.data.store.graphs(hash, &Viewer::Public).await.unwrap_or_default() {
+            let bytes = read_whole(&*self.data.blobs, row.recipe).await.unwrap_or_default();
+            submitted.extend(String::from_utf8(bytes).ok().and_then(|text| Recipe::from_json(&text).ok()));
+        }
+        Known { submitted, models: self.models.clone(), is_asked_for: self.must_be_known }
+    }
+
+    /// Whether this hub can make the program of a graph itself.
+    pub(super) async fn is_known(&self, hash: GraphHash) -> Result<bool, StoreError> {
+        Ok(known_graph(hash).is_some() || !self.data.store.graphs(hash, &Viewer::Public).await?.is_empty())
+    }
+}
+
+impl Known {
+    /// Makes the program anew; for another order of edges, which the hash does not see, it is another one, and as right.
+    /// For a graph of this hub's own anything else is a fault. A graph that somebody has submitted can only speak for a
+    /// file: weights that no parameter changes are not in the hash, either.
+    fn verify(&self, bytes: &[u8], hash: GraphHash) -> Result<(), Fault> {
+        if let Some(graph) = known_graph(hash) {
+            return verify_in_any_order(bytes, graph, hash, &Limits::default(), &mut ())
+                .map(drop)
+                .map_err(|error| Fault::new(FaultCode::ArtifactInvalid, error));
+        }
+        if !self.is_asked_for {
+            return Ok(());
+        }
+        let is_it = |recipe: &Recipe| {
+            let graph = recipe.build(&self.models).ok()?;
+            (graph.content_hash() == hash).then_some(())?;
+            verify_in_any_order(bytes, &graph, hash, &Limits::default(), &mut ()).ok()
+        };
+        if self.submitted.iter().any(|recipe| is_it(recipe).is_some()) {
+            return Ok(());
+        }
+        Err(unverified(!self.submitted.is_empty()))
+    }
+}
+
+/// The fault of a file that only trust could let in.
+pub(super) fn unverified(is_graph_known: bool) -> Fault {
+    let reason = if is_graph_known {
+        "it is another program than this hub makes of the graphs it knows by this hash"
+    } else {
+        "this hub does not know the graph, so it cannot make the program itself; POST /v1/graphs makes it known"
+    };
+    Fault::new(FaultCode::Unverified, reason)
+}
+
 /// Hash, structure and header. Gives the bytes back, and those to serve instead if they are others.
-async fn check(announced: Announced<'_>, bytes: Vec<u8>) -> Result<(Option<Vec<u8>>, Vec<u8>), Fault> {
+async fn check(
+    announced: Announced<'_>,
+    bytes: Vec<u8>,
+    known: Known,
+) -> Result<(Option<Vec<u8>>, Vec<u8>), Fault> {
     let (expected, graph_hash, vertices) = (announced.sha256, announced.graph_hash, announced.vertices);
     let work = move || {
         let found = Sha256::of(&bytes);
@@ -138,12 +249,7 @@ async fn check(announced: Announced<'_>, bytes: Vec<u8>) -> Result<(Option<Vec<u
         checks.limits.vertices = vertices.unwrap_or(u64::MAX).min(checks.limits.vertices);
         let decoded = decode(&bytes, &checks).map_err(|error| invalid(&error))?;
         check_vertices(&decoded, vertices).map_err(|reason| invalid(&reason))?;
-        // Where the graph is known, the program is made anew and must be the same; for another order of edges, which the
-        // hash does not see, it is another one, and as right.
-        if let Some(graph) = known_graph(graph_hash) {
-            verify_in_any_order(&bytes, graph, graph_hash, &Limits::default(), &mut ())
-                .map_err(|error| invalid(&error))?;
-        }
+        known.verify(&bytes, graph_hash)?;
         if decoded.format == Format::Ptdprmc3 {
             return Ok((None, bytes));
         }

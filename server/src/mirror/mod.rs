@@ -6,21 +6,34 @@
 
 mod again;
 mod artifact;
+mod budget;
+mod fault;
+mod head;
 mod location;
 mod pass;
+mod run;
+mod schedule;
+mod service;
+mod status;
 mod upstream;
 mod web;
 
-use std::fmt;
+use std::path::PathBuf;
 
-use phasic_hub_api::RegistryError;
+use phasic_hub_api::{RegistryError, Sha256};
 
 pub use again::fetch_again;
+pub use budget::Requests;
+pub use fault::{Fault, FaultCode};
 pub use location::{Location, LocationError};
-pub use pass::{PassReport, Permissions, sync};
-pub use upstream::{FetchError, Upstream, UpstreamError};
+pub use run::{Ended, Errand, MirrorLock, Permissions, identity, run};
+pub use schedule::Timing;
+pub use service::Mirror;
+pub use status::status;
+pub use upstream::{FetchError, Fetched, Upstream, UpstreamError};
 
 use crate::blobs::BlobError;
+use crate::config::TokenError;
 use crate::store::{MOST_REMOVED_PERCENT, StoreError};
 
 /// A pass that failed as a whole. The mirror is what it was before.
@@ -46,12 +59,14 @@ pub enum MirrorError {
         /// Why.
         source: RegistryError,
     },
-    /// The mirror is of another upstream.
+    /// What is mirrored under this name is from another address.
     #[error(
-        "this hub mirrors {recorded}; to mirror {upstream} in its place, which removes whatever only the former has, \
-         say --replace"
+        "what this hub mirrors as {name} is from {recorded}; to mirror {upstream} in its place, which removes whatever \
+         only the former has, say --replace, or give it another name with --as"
     )]
     OtherUpstream {
+        /// The name.
+        name: String,
         /// The upstream of this pass.
         upstream: String,
         /// That of the last one.
@@ -60,15 +75,49 @@ pub enum MirrorError {
     /// Upstream has lost more than it may without somebody having looked.
     #[error(
         "{upstream} no longer has {removed} of the {mirrored} computes that are mirrored, more than \
-         {MOST_REMOVED_PERCENT} %; nothing was changed: if that is right, say --remove-many"
+         {MOST_REMOVED_PERCENT} %; nothing was changed: if that is right, say --remove-many, or accept it \
+         (phasic-hub mirror quarantine lists it)"
     )]
     TooManyRemovals {
         /// The upstream.
         upstream: String,
+        /// The document that would do it.
+        document: Sha256,
         /// Computes it has no more.
         removed: usize,
         /// Computes that are mirrored.
         mirrored: usize,
+    },
+    /// The document changes faster than its files can be read.
+    #[error(
+        "{upstream} has changed each time its files were read; nothing was changed, and it is tried again later"
+    )]
+    Restless {
+        /// The upstream.
+        upstream: String,
+    },
+    /// There is no upstream of this name.
+    #[error("the settings name no upstream {name}; phasic-hub mirror status lists those there are")]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// Somebody has dropped the upstream at this moment.
+    #[error("the upstream {name} has been dropped meanwhile")]
+    Dropped {
+        /// The name.
+        name: String,
+    },
+    /// The token of the upstream cannot be had.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The file that keeps other passes out cannot be used.
+    #[error("cannot lock {}: {source}", path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
     },
     /// The hub is offline by its settings.
     #[error(
@@ -90,73 +139,45 @@ impl MirrorError {
     /// 2 for unreadable input, 3 for the network and the hub itself.
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
+            Self::Upstream(UpstreamError::Bundle(error)) => error.exit_status(),
             Self::Upstream(_)
             | Self::Registry { .. }
             | Self::OtherUpstream { .. }
+            | Self::Unknown { .. }
+            | Self::Token(_)
             | Self::TooManyRemovals { .. } => 2,
             _ => 3,
         }
     }
-}
 
-/// Why an entry or one of its artifacts was left out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The kind, for programs.
-    pub code: FaultCode,
-    /// A sentence, for people.
-    pub reason: String,
-}
-
-impl Fault {
-    fn new(code: FaultCode, reason: impl fmt::Display) -> Self {
-        Self { code, reason: reason.to_string() }
-    }
-}
-
-/// The kinds of faults. The words are stored, and never change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FaultCode {
-    /// The entry is not what a registry entry must be.
-    EntryInvalid,
-    /// The entry is of a later revision of the format, whose files may mean something else.
-    RevisionUnknown,
-    /// This hub has published a compute of this id for the same graph itself. Nothing is wrong; the local one stays.
-    LocalSame,
-    /// This hub has published a compute of this id for another graph. The local one stays.
-    LocalConflict,
-    /// The location leads away from the upstream, or out of its directory.
-    LocationRefused,
-    /// The file could not be had.
-    FetchFailed,
-    /// The file is larger than this hub takes.
-    TooLarge,
-    /// The file has another size than the entry says.
-    WrongSize,
-    /// The file has another SHA-256 than the entry says.
-    WrongHash,
-    /// The bytes are as announced, and no artifact for this graph.
-    ArtifactInvalid,
-    /// The entry names two files for one component.
-    DuplicateScc,
-}
-
-impl FaultCode {
-    /// The word for it.
-    pub const fn as_str(self) -> &'static str {
+    /// The kind of failure for programs. The words are stored, and never change.
+    pub fn code(&self) -> &'static str {
         match self {
-            Self::EntryInvalid => "entry_invalid",
-            Self::RevisionUnknown => "revision_unknown",
-            Self::LocalSame => "local_same",
-            Self::LocalConflict => "local_conflict",
-            Self::LocationRefused => "location_refused",
-            Self::FetchFailed => "fetch_failed",
-            Self::TooLarge => "too_large",
-            Self::WrongSize => "wrong_size",
-            Self::WrongHash => "wrong_hash",
-            Self::ArtifactInvalid => "artifact_invalid",
-            Self::DuplicateScc => "duplicate_scc",
+            Self::Upstream(UpstreamError::Host { .. }) => "unreachable",
+            Self::Upstream(_) | Self::OtherUpstream { .. } | Self::Unknown { .. } => "upstream_invalid",
+            Self::Fetch { source, .. } if source.is_later() => "later",
+            Self::Fetch { source, .. } if source.is_unreachable() => "unreachable",
+            Self::Fetch { .. } => "document_unavailable",
+            Self::Registry { source: RegistryError::VersionOne { .. }, .. } => "registry_version_one",
+            Self::Registry { .. } => "registry_invalid",
+            Self::TooManyRemovals { .. } => "mass_deletion",
+            Self::Restless { .. } => "restless",
+            Self::Token(_) => "token_unavailable",
+            Self::Offline { .. } => "offline",
+            Self::Dropped { .. } | Self::Lock { .. } | Self::Store(_) | Self::Blobs(_) => "internal",
         }
+    }
+
+    /// Seconds that upstream wants us to wait.
+    pub(crate) fn wait_seconds(&self) -> Option<f64> {
+        match self {
+            Self::Fetch { source, .. } => source.wait_seconds(),
+            _ => None,
+        }
+    }
+
+    /// Whether it says no more than that upstream is not there, or not now.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self.code(), "unreachable" | "later" | "offline")
     }
 }

@@ -1,131 +1,101 @@
-//! One pass over an upstream, from the document to the transaction.
+//! One pass over the entries of a document: what is taken, what is left out and why.
 
 use std::collections::{HashMap, HashSet};
 
-use phasic_hub_api::{ComputeId, ReadLimits, RegistryDocument, RegistryEntry, RegistryReading};
+use phasic_hub_api::mirror::{PassFault, QuarantineDecision};
+use phasic_hub_api::{
+    ArtifactName, ComputeId, EntryFault, GraphHash, RegistryEntry, RegistryReading, Sha256,
+};
 
-use super::artifact::{Announced, FileKey, Stop, take};
+use super::artifact::{Announced, FileKey, Judge, Stop, judge_again, take, unverified};
 use super::{Fault, FaultCode, MirrorError, Upstream};
-use crate::blobs::{BlobError, Terms, in_memory};
-use crate::config;
+use crate::blobs::BlobError;
+use crate::config::Trust;
 use crate::hub::DataDirectory;
 use crate::registry::FORMAT_REVISION;
-use crate::store::{ArtifactRow, FaultRow, Origin, PassRecord, Publication, Reconciliation, Role};
-
-/// What a pass did.
-#[derive(Clone, Debug)]
-pub struct PassReport {
-    /// Where it read.
-    pub upstream: String,
-    /// Entries of the document.
-    pub entries: usize,
-    /// Computes the mirror has now.
-    pub mirrored: usize,
-    /// Computes it had before, and upstream has no more.
-    pub removed: Vec<String>,
-    /// What was left out.
-    pub faults: Vec<FaultRow>,
-}
-
-/// What the operator has allowed a pass to do.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Permissions {
-    /// Take this upstream in place of the one mirrored before, whatever that removes.
-    pub replace: bool,
-    /// Remove however many computes upstream has no more.
-    pub remove_many: bool,
-}
-
-/// Runs one pass and makes its outcome the state of the mirror.
-///
-/// Files the hub has already are not fetched again. A compute whose entry or parent file fails stays at the version
-/// that was mirrored last; component files that fail are left out of theirs.
-///
-/// # Errors
-/// When the document cannot be used, or the hub itself fails. Nothing is changed then.
-pub async fn sync(
-    data: &DataDirectory,
-    upstream: &Upstream,
-    limits: &config::Mirror,
-    permissions: Permissions,
-) -> Result<PassReport, MirrorError> {
-    let last = data.store.last_pass().await?;
-    if let Some(last) = last.filter(|last| last.upstream != upstream.to_string() && !permissions.replace) {
-        return Err(MirrorError::OtherUpstream { upstream: upstream.to_string(), recorded: last.upstream });
-    }
-    let (bytes, reading) = read_document(upstream, limits).await?;
-    let known = Known::load(data).await?;
-    let entries = reading.entries().len();
-    let mut pass = Pass { data, upstream, limits, known, computes: Vec::new(), faults: Vec::new() };
-    for entry in reading.entries() {
-        match entry {
-            Err(fault) => {
-                pass.leave_out(&fault.id, None, FaultCode::EntryInvalid, &fault.reason);
-                if let Ok(id) = fault.id.parse() {
-                    pass.keep(&id);
-                }
-            }
-            Ok((id, entry)) => pass.visit(id, entry).await?,
-        }
-    }
-    let Pass { computes, faults, .. } = pass;
-    let terms = Terms { max_bytes: bytes.len() as u64, sha256: None };
-    let document = data.blobs.put(in_memory(bytes), terms).await?;
-    let may_remove_many = permissions.replace || permissions.remove_many;
-    let upstream = upstream.to_string();
-    let record = PassRecord { upstream, document, entries, computes, faults, may_remove_many };
-    let outcome = data.store.reconcile(&record).await?;
-    let PassRecord { upstream, computes, faults, .. } = record;
-    match outcome {
-        Reconciliation::Done(removed) => {
-            Ok(PassReport { upstream, entries, mirrored: computes.len(), removed, faults })
-        }
-        Reconciliation::TooManyRemovals { removed, mirrored } => {
-            Err(MirrorError::TooManyRemovals { upstream, removed, mirrored })
-        }
-    }
-}
-
-async fn read_document(
-    upstream: &Upstream,
-    limits: &config::Mirror,
-) -> Result<(Vec<u8>, RegistryReading), MirrorError> {
-    let refused = |source| MirrorError::Registry { upstream: upstream.to_string(), source };
-    let bytes = match upstream.document(limits.max_registry_bytes.get()).await {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            return Err(match error.into_too_large() {
-                Ok(too_large) => refused(too_large),
-                Err(source) => MirrorError::Fetch { upstream: upstream.to_string(), source },
-            });
-        }
-    };
-    let mut read_limits = ReadLimits::default();
-    read_limits.document_bytes = limits.max_registry_bytes.count();
-    let reading = RegistryDocument::read(&bytes, &read_limits).map_err(refused)?;
-    Ok((bytes, reading))
-}
+use crate::store::{ArtifactRow, Finding, Origin, Publication, Role, UpstreamRow};
 
 /// What the hub has.
-#[derive(Default)]
-struct Known {
-    local: HashMap<ComputeId, RegistryEntry>,
-    mirrored: HashMap<ComputeId, Publication>,
+pub(super) struct Known {
+    local: HashMap<ComputeId, GraphHash>,
+    /// What upstreams offer that go first: by id the upstream and the graph.
+    before_us: HashMap<ComputeId, (String, GraphHash)>,
+    /// What is mirrored from this upstream.
+    pub(super) mirrored: HashMap<ComputeId, Publication>,
+    /// The contents each of its names has now.
+    names: HashMap<ArtifactName, HashSet<Sha256>>,
     /// Every file that has passed its checks, those of this pass included: entries share components.
     files: HashMap<FileKey, ArtifactRow>,
+    /// What was decided: by entry, artifact and digest.
+    decisions: HashMap<(String, String, Sha256), Decisions>,
+}
+
+/// What was decided about one thing; several lines may speak of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Decisions {
+    lines: Vec<i64>,
+    is_rejected: bool,
+    /// What was accepted, by the code of the line.
+    accepted: Vec<String>,
+}
+
+impl Decisions {
+    /// The lines of the quarantine that say so.
+    pub(super) fn lines(&self) -> &[i64] {
+        &self.lines
+    }
+
+    /// Whether somebody has accepted what a code speaks of, and nobody has rejected it.
+    pub(super) fn accepts(&self, code: &str) -> bool {
+        !self.is_rejected && self.accepted.iter().any(|accepted| accepted == code)
+    }
 }
 
 impl Known {
-    async fn load(data: &DataDirectory) -> Result<Self, MirrorError> {
-        let mut known = Self::default();
+    pub(super) async fn load(
+        data: &DataDirectory,
+        upstream: &UpstreamRow,
+        trust: Trust,
+    ) -> Result<Self, MirrorError> {
+        let mut known = Self {
+            local: HashMap::new(),
+            before_us: HashMap::new(),
+            mirrored: HashMap::new(),
+            names: HashMap::new(),
+            files: HashMap::new(),
+            decisions: HashMap::new(),
+        };
+        for line in data.store.decisions(&upstream.name).await? {
+            let Some(decision) = line.decision else { continue };
+            let key = (line.entry.unwrap_or_default(), line.artifact.unwrap_or_default(), line.sha256);
+            let decisions = known.decisions.entry(key).or_default();
+            decisions.lines.push(line.number);
+            match decision {
+                QuarantineDecision::Reject => decisions.is_rejected = true,
+                _ => decisions.accepted.push(line.code),
+            }
+        }
+        let places: HashMap<_, _> =
+            data.store.upstreams().await?.into_iter().map(|row| (row.name, row.place)).collect();
         for row in data.store.computes().await? {
             let publication = row.publication()?;
-            known.learn(&publication);
-            match row.origin {
-                Origin::Local | Origin::Computed => {
-                    drop(known.local.insert(publication.id, publication.entry));
+            let source = row.upstream.unwrap_or_default();
+            let is_ours = row.origin == Origin::Mirror && source == upstream.name;
+            // What others were trusted with proves nothing here.
+            if trust == Trust::Checked || is_ours {
+                known.learn(&publication);
+            }
+            let graph_hash = publication.entry.graph_hash;
+            if row.origin != Origin::Mirror {
+                known.local.insert(publication.id, graph_hash);
+            } else if is_ours {
+                for file in &publication.artifacts {
+                    let name = file.role.name(file.graph_hash);
+                    known.names.entry(name).or_default().insert(file.original.sha256);
                 }
-                Origin::Mirror => drop(known.mirrored.insert(publication.id.clone(), publication)),
+                known.mirrored.insert(publication.id.clone(), publication);
+            } else if places.get(&source).is_some_and(|&place| place <= upstream.place) {
+                known.before_us.insert(publication.id, (source, graph_hash));
             }
         }
         Ok(known)
@@ -141,26 +111,74 @@ impl Known {
             }
         }
     }
+
+    /// What was decided about something.
+    pub(super) fn decisions(&self, entry: &str, artifact: &str, sha256: Sha256) -> Decisions {
+        self.decisions.get(&(entry.to_owned(), artifact.to_owned(), sha256)).cloned().unwrap_or_default()
+    }
 }
 
-struct Pass<'a> {
-    data: &'a DataDirectory,
-    upstream: &'a Upstream,
-    limits: &'a config::Mirror,
-    known: Known,
-    computes: Vec<Publication>,
-    faults: Vec<FaultRow>,
+/// What a pass has found.
+#[derive(Default)]
+pub(super) struct Harvest {
+    pub(super) computes: Vec<Publication>,
+    pub(super) faults: Vec<PassFault>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) offered: Vec<i64>,
+    /// Seconds to wait, where somebody asks for it.
+    pub(super) wait_seconds: Option<f64>,
+    /// Something was left out that another pass over the same document may have.
+    pub(super) is_incomplete: bool,
+    /// A file was not what the document says: it may have changed meanwhile.
+    pub(super) may_have_moved: bool,
+}
+
+pub(super) struct Pass<'a> {
+    pub(super) judge: Judge<'a>,
+    pub(super) upstream: &'a Upstream,
+    pub(super) max_bytes: u64,
+    pub(super) trust: Trust,
+    /// Whether files that are here are to be judged anew.
+    pub(super) must_verify: bool,
+    pub(super) known: Known,
+    pub(super) harvest: Harvest,
+    /// Once somebody has asked us to wait, nothing more is asked for.
+    pub(super) later: Option<Fault>,
 }
 
 impl Pass<'_> {
-    async fn visit(&mut self, id: &ComputeId, entry: &RegistryEntry) -> Result<(), BlobError> {
-        if let Some(local) = self.known.local.get(id) {
-            let (code, reason) = if local.graph_hash == entry.graph_hash {
-                (FaultCode::LocalSame, "this hub has published this compute itself, for the same graph")
-            } else {
-                (FaultCode::LocalConflict, "this hub has published another graph under this id itself")
-            };
-            self.leave_out(id.as_str(), None, code, &reason);
+    /// Visits every entry.
+    pub(super) async fn run(&mut self, reading: &RegistryReading) -> Result<(), MirrorError> {
+        for entry in reading.entries() {
+            match entry {
+                Err(fault) => self.refuse(fault),
+                Ok((id, entry)) => self.visit(id, entry).await?,
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, fault: &EntryFault) {
+        if self.decided(&fault.id, "", fault.sha256).is_rejected {
+            self.note_rejected(&fault.id, None);
+        } else {
+            let code = FaultCode::EntryInvalid;
+            self.leave_out(&fault.id, None, fault.sha256, &Fault::new(code, &fault.reason));
+        }
+        if let Ok(id) = fault.id.parse() {
+            self.keep(&id);
+        }
+    }
+
+    async fn visit(&mut self, id: &ComputeId, entry: &RegistryEntry) -> Result<(), MirrorError> {
+        let text_sha256 = Sha256::of(entry.to_value().to_string().as_bytes());
+        if let Some(fault) = self.whose(id, entry) {
+            self.leave_out(id.as_str(), None, text_sha256, &fault);
+            return Ok(());
+        }
+        if self.decided(id.as_str(), "", text_sha256).is_rejected {
+            self.note_rejected(id.as_str(), None);
+            self.keep(id);
             return Ok(());
         }
         let artifacts = match entry.format_revision {
@@ -168,23 +186,50 @@ impl Pass<'_> {
             Some(revision) if revision > FORMAT_REVISION => {
                 let reason =
                     format!("format_revision is {revision}, and this hub knows up to {FORMAT_REVISION}");
-                self.leave_out(id.as_str(), None, FaultCode::RevisionUnknown, &reason);
+                let fault = Fault::new(FaultCode::RevisionUnknown, reason);
+                self.leave_out(id.as_str(), None, text_sha256, &fault);
                 None
             }
-            _ => self.files(id, entry).await?,
+            _ => match self.files(id, entry).await? {
+                Outcome::Taken(files) => Some(files),
+                Outcome::Failed => None,
+                Outcome::Withdrawn => return Ok(()),
+            },
         };
         match artifacts {
             Some(artifacts) => {
-                self.computes.push(Publication { id: id.clone(), entry: entry.clone(), artifacts });
+                let publication = Publication { id: id.clone(), entry: entry.clone(), artifacts };
+                self.harvest.computes.push(publication);
             }
             None => self.keep(id),
         }
         Ok(())
     }
 
+    /// The fault of an id that is somebody else's.
+    fn whose(&self, id: &ComputeId, entry: &RegistryEntry) -> Option<Fault> {
+        if let Some(local) = self.known.local.get(id) {
+            return Some(if *local == entry.graph_hash {
+                let reason = "this hub has published this compute itself, for the same graph";
+                Fault::new(FaultCode::LocalSame, reason)
+            } else {
+                let reason = "this hub has published another graph under this id itself";
+                Fault::new(FaultCode::LocalConflict, reason)
+            });
+        }
+        let (first, graph_hash) = self.known.before_us.get(id)?;
+        Some(if *graph_hash == entry.graph_hash {
+            let reason = format!("{first}, which goes first, offers this compute for the same graph");
+            Fault::new(FaultCode::ShadowedSame, reason)
+        } else {
+            let reason = format!("{first}, which goes first, offers another graph under this id");
+            Fault::new(FaultCode::ShadowedConflict, reason)
+        })
+    }
+
     /// Keeps the version that was mirrored last, if there is one.
     fn keep(&mut self, id: &ComputeId) {
-        self.computes.extend(self.known.mirrored.get(id).cloned());
+        self.harvest.computes.extend(self.known.mirrored.get(id).cloned());
     }
 
     /// The files of a retracted entry, if they were mirrored before; they are not fetched any more.
@@ -194,64 +239,164 @@ impl Pass<'_> {
     }
 
     /// All files of an entry, or nothing if its parent fails.
-    async fn files(
-        &mut self,
-        id: &ComputeId,
-        entry: &RegistryEntry,
-    ) -> Result<Option<Vec<ArtifactRow>>, BlobError> {
+    async fn files(&mut self, id: &ComputeId, entry: &RegistryEntry) -> Result<Outcome, MirrorError> {
         let mut rows: Vec<ArtifactRow> = Vec::new();
         let mut components = HashSet::new();
         for announced in Announced::all(entry) {
+            let name = announced.name().to_string();
             let outcome = if announced.role == Role::Scc && !components.insert(announced.graph_hash) {
-                Err(Stop::Fault(Fault::new(
-                    FaultCode::DuplicateScc,
-                    "the entry has named a file for it before",
-                )))
-            } else if let Some(row) = self.reuse(announced).await? {
-                Ok(row)
+                let reason = "the entry has named a file for it before";
+                Err(Stop::Fault(Fault::new(FaultCode::DuplicateScc, reason)))
             } else {
-                let max_bytes = self.limits.max_artifact_bytes.get();
-                take(announced, self.upstream, &*self.data.blobs, max_bytes).await
+                self.file(id, announced, &name).await
             };
             match outcome {
                 Ok(row) => {
+                    self.watch(id, row, &name);
                     self.known.files.insert(announced.key(), row);
                     rows.push(row);
                 }
-                Err(Stop::Blobs(error)) => return Err(error),
+                Err(Stop::Blobs(error)) => return Err(error.into()),
+                Err(Stop::Store(error)) => return Err(error.into()),
                 Err(Stop::Fault(fault)) => {
-                    let name = announced.name().to_string();
-                    self.leave_out(id.as_str(), Some(name), fault.code, &fault.reason);
+                    self.leave_out(id.as_str(), Some(name), announced.sha256, &fault);
                     if announced.role == Role::Parent {
-                        return Ok(None);
+                        return Ok(self.after(id, announced, &fault));
                     }
                 }
             }
         }
-        Ok(Some(rows))
+        Ok(Outcome::Taken(rows))
+    }
+
+    /// What becomes of an entry whose parent file is not taken: usually its last version stays.
+    fn after(&self, id: &ComputeId, announced: Announced<'_>, fault: &Fault) -> Outcome {
+        let before = self.known.mirrored.get(id);
+        let is_same = before.is_some_and(|before| before.entry.artifacts.parent.sha256 == announced.sha256);
+        let is_unwanted = match fault.code {
+            FaultCode::Rejected => is_same,
+            FaultCode::Unverified => is_same || self.must_verify,
+            _ => false,
+        };
+        if is_unwanted { Outcome::Withdrawn } else { Outcome::Failed }
+    }
+
+    async fn file(
+        &mut self,
+        id: &ComputeId,
+        announced: Announced<'_>,
+        name: &str,
+    ) -> Result<ArtifactRow, Stop> {
+        let decisions = self.decided(id.as_str(), name, announced.sha256);
+        if decisions.is_rejected {
+            let reason = "it was decided that these bytes are not taken";
+            return Err(Fault::new(FaultCode::Rejected, reason).into());
+        }
+        let is_accepted = decisions.accepts(FaultCode::Unverified.as_str());
+        let must_be_known = self.trust == Trust::VerifiedOnly && !is_accepted;
+        let judge = Judge { must_be_known, ..self.judge };
+        if must_be_known && !judge.is_known(announced.graph_hash).await? {
+            return Err(unverified(false).into());
+        }
+        if let Some(row) = self.reuse(announced).await? {
+            let is_judged = !(must_be_known && self.must_verify);
+            return if is_judged { Ok(row) } else { judge_again(announced, row, judge).await };
+        }
+        if let Some(later) = &self.later {
+            return Err(later.clone().into());
+        }
+        let taken = take(announced, self.upstream, judge, self.max_bytes).await;
+        if let Err(Stop::Fault(fault)) = &taken {
+            self.harvest.may_have_moved |= fault.code.may_be_a_race();
+            if fault.code == FaultCode::Deferred {
+                self.harvest.wait_seconds = fault.wait_seconds;
+                self.later = Some(fault.clone());
+            }
+        }
+        taken
     }
 
     /// A file that has passed the same checks before, and is still here in both forms.
     async fn reuse(&self, announced: Announced<'_>) -> Result<Option<ArtifactRow>, BlobError> {
         let Some(&row) = self.known.files.get(&announced.key()) else { return Ok(None) };
         for blob in [row.original, row.served] {
-            if self.data.blobs.size_bytes(blob.sha256).await? != Some(blob.size_bytes) {
+            if self.judge.data.blobs.size_bytes(blob.sha256).await? != Some(blob.size_bytes) {
                 return Ok(None);
             }
         }
         Ok(Some(row))
     }
 
-    fn leave_out(
-        &mut self,
-        entry: &str,
-        artifact: Option<String>,
-        code: FaultCode,
-        reason: &dyn std::fmt::Display,
-    ) {
-        let reason = reason.to_string();
-        tracing::debug!(?entry, artifact, code = code.as_str(), reason, "left out");
-        let code = code.as_str().to_owned();
-        self.faults.push(FaultRow { entry: entry.to_owned(), artifact, code, reason });
+    /// Raises the alarm when a name has other bytes than before.
+    fn watch(&mut self, id: &ComputeId, row: ArtifactRow, name: &str) {
+        let Some(contents) = self.known.names.get(&row.role.name(row.graph_hash)) else { return };
+        if contents.contains(&row.original.sha256) {
+            return;
+        }
+        let mut before: Vec<_> = contents.iter().map(Sha256::to_string).collect();
+        before.sort();
+        let is_same = self
+            .known
+            .mirrored
+            .values()
+            .flat_map(|publication| &publication.artifacts)
+            .any(|old| (old.role, old.graph_hash, old.served) == (row.role, row.graph_hash, row.served));
+        let remark = if is_same { "; the program in it is the same" } else { "" };
+        let reason = format!(
+            "upstream has put other bytes under this name: SHA-256 {}, formerly {}{remark}",
+            row.original.sha256,
+            before.join(" and ")
+        );
+        tracing::warn!(%id, artifact = name, reason, "upstream has put other bytes under a name");
+        self.harvest.findings.push(Finding {
+            entry: id.to_string(),
+            artifact: name.to_owned(),
+            sha256: row.original.sha256,
+            code: "bytes_changed",
+            reason,
+        });
     }
+
+    /// What was decided about something upstream offers. The decision stays as long as it is asked for.
+    fn decided(&mut self, entry: &str, artifact: &str, sha256: Sha256) -> Decisions {
+        let decisions = self.known.decisions(entry, artifact, sha256);
+        self.harvest.offered.extend(&decisions.lines);
+        decisions
+    }
+
+    fn note_rejected(&mut self, entry: &str, artifact: Option<String>) {
+        let (code, reason) =
+            (FaultCode::Rejected.as_str().to_owned(), "it was decided that this is not taken".to_owned());
+        self.harvest.faults.push(PassFault { entry: entry.to_owned(), artifact, code, reason });
+    }
+
+    fn leave_out(&mut self, entry: &str, artifact: Option<String>, sha256: Sha256, fault: &Fault) {
+        let Fault { code, reason, .. } = fault;
+        tracing::debug!(?entry, artifact, code = code.as_str(), reason, "left out");
+        self.harvest.is_incomplete |= code.may_pass();
+        let artifact_name = artifact.clone().unwrap_or_default();
+        // Components are useful beside their parent only, and are not decided upon one by one.
+        let is_bystander = *code == FaultCode::Unverified && artifact_name.starts_with("scc_");
+        if code.is_suspicious() && !is_bystander {
+            self.harvest.findings.push(Finding {
+                entry: entry.to_owned(),
+                artifact: artifact_name,
+                sha256,
+                code: code.as_str(),
+                reason: reason.clone(),
+            });
+        }
+        let (code, reason) = (code.as_str().to_owned(), reason.clone());
+        self.harvest.faults.push(PassFault { entry: entry.to_owned(), artifact, code, reason });
+    }
+}
+
+/// What became of the files of an entry.
+enum Outcome {
+    /// The parent and what components could be had.
+    Taken(Vec<ArtifactRow>),
+    /// The parent could not be had.
+    Failed,
+    /// Nor may the version stay that is mirrored.
+    Withdrawn,
 }

@@ -4,13 +4,18 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use phasic_hub_api::RegistryError;
+use phasic_hub_api::{RegistryError, Sha256};
 use url::Url;
 
+use super::budget::Requests;
 use super::location::Location;
 use super::web::Web;
-use crate::{config, fetch};
+use crate::bundle::{Bundle, BundleError};
+use crate::config::{self, UpstreamToken};
+use crate::fetch::{self, FailureClass};
+use crate::store::{StoreError, Validators};
 
 /// Name of the document within an upstream.
 const DOCUMENT: &str = "registry.json";
@@ -24,8 +29,23 @@ pub enum Upstream {
         /// Name of the document in it.
         document: PathBuf,
     },
+    /// A bundle on this machine.
+    Bundle(Bundle),
     /// A web server.
-    Web(Web),
+    Web {
+        /// How to speak to it.
+        web: Web,
+        /// How often.
+        requests: Arc<Requests>,
+    },
+}
+
+/// A document that was asked for on condition that it has changed.
+pub enum Fetched {
+    /// It has not.
+    Unmodified,
+    /// It has, to these bytes; and what to send the next time.
+    Changed(Vec<u8>, Validators),
 }
 
 /// What the operator gave is no upstream.
@@ -43,6 +63,9 @@ pub enum UpstreamError {
         /// Why.
         source: io::Error,
     },
+    /// A file that begins as a bundle and is none.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// The host name has no address, or the client cannot be made.
     #[error("{host} cannot be reached: {reason}")]
     Host {
@@ -60,6 +83,23 @@ pub enum FetchError {
     /// From the web.
     #[error(transparent)]
     Web(#[from] fetch::FetchError),
+    /// Our own count of requests says: not now.
+    #[error("the {per_hour} requests of this hour are used up")]
+    Spent {
+        /// Requests of an hour.
+        per_hour: u32,
+        /// Seconds until there is another one.
+        seconds: f64,
+    },
+    /// The count of requests could not be kept.
+    #[error("the requests cannot be counted: {0}")]
+    Uncounted(StoreError),
+    /// The answer to the question for a commit has none. The digest is that of the answer.
+    #[error("the answer of commit_url names no commit (its SHA-256 is {0})")]
+    NoCommit(Sha256),
+    /// The server says that nothing has changed since a commit this hub has forgotten.
+    #[error("the answer of commit_url is that nothing has changed, which this hub has not asked")]
+    NoChange,
     /// A file of a directory is longer than wanted.
     #[error("there are more than {limit_bytes} bytes")]
     TooLong {
@@ -93,6 +133,33 @@ impl FetchError {
         }
     }
 
+    /// Whether it says: not now.
+    pub(super) fn is_later(&self) -> bool {
+        match self {
+            Self::Spent { .. } => true,
+            Self::Web(error) => match error.class() {
+                FailureClass::TooMany => true,
+                FailureClass::TryLater => error.retry_after().is_some(),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// In how many seconds, where that is known.
+    pub(super) fn wait_seconds(&self) -> Option<f64> {
+        match self {
+            Self::Spent { seconds, .. } => Some(*seconds),
+            Self::Web(error) => error.retry_after().map(|wait| wait.as_secs_f64()),
+            _ => None,
+        }
+    }
+
+    /// Whether there was nobody to answer.
+    pub(super) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Web(error) if error.class() == FailureClass::Transfer)
+    }
+
     /// Whether the way led to a place that is not fetched from.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self, Self::Web(fetch::FetchError::Refused(_)))
@@ -105,44 +172,86 @@ impl FetchError {
     }
 }
 
-impl Upstream {
-    /// Reads what the operator gave: an http(s) URL of a document (`….json`) or of what it lies in, a directory, or
-    /// the path of a document. A host name is looked up here, once: all of a pass talks to these addresses.
-    ///
-    /// # Errors
-    /// When it is none of these, or the host has no address.
-    pub async fn open(from: &str, limits: &config::Mirror) -> Result<Self, UpstreamError> {
+/// What an operator's words point to.
+enum Place {
+    Path(PathBuf),
+    /// The document.
+    Web(Url),
+}
+
+impl Place {
+    fn read(from: &str) -> Result<Self, UpstreamError> {
+        let wrong = || UpstreamError::Url(from.to_owned());
         match Url::parse(from) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => Self::web(from, url, limits).await,
-            Ok(url) if url.scheme() == "file" => {
-                let path = url.to_file_path().map_err(|()| UpstreamError::Url(from.to_owned()))?;
-                Self::directory(&path)
-            }
-            _ if from.contains("://") => Err(UpstreamError::Url(from.to_owned())),
-            _ => Self::directory(Path::new(from)),
+            Ok(url) if matches!(url.scheme(), "http" | "https") => Self::web(url),
+            Ok(url) if url.scheme() == "file" => Ok(Self::Path(url.to_file_path().map_err(|()| wrong())?)),
+            _ if from.contains("://") => Err(wrong()),
+            _ => Ok(Self::Path(from.into())),
         }
     }
 
-    async fn web(from: &str, mut url: Url, limits: &config::Mirror) -> Result<Self, UpstreamError> {
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(UpstreamError::Url("a URL with user or password".to_owned()));
+    fn web(mut url: Url) -> Result<Self, UpstreamError> {
+        if !url.username().is_empty() || url.password().is_some() || url.host_str().is_none() {
+            return Err(UpstreamError::Url("a URL with user or password, or without a host".to_owned()));
         }
         let is_document = Path::new(url.path()).extension().is_some_and(|extension| extension == "json");
         if !is_document {
             let base = url.path().trim_end_matches('/').to_owned();
             url.set_path(&format!("{base}/{DOCUMENT}"));
         }
-        let Some(host) = url.host_str().map(str::to_owned) else {
-            return Err(UpstreamError::Url(from.to_owned()));
+        Ok(Self::Web(url))
+    }
+}
+
+impl Upstream {
+    /// Opens what the operator gave: an http(s) URL of a document (`….json`) or of what it lies in, a directory, or the
+    /// path of a document or bundle. A host name is looked up here, once: all of a pass talks to these addresses.
+    ///
+    /// # Errors
+    /// When it is none of these, or the host has no address.
+    pub async fn open(
+        from: &str,
+        token: Option<&UpstreamToken>,
+        limits: &config::Mirror,
+        requests: Arc<Requests>,
+    ) -> Result<Self, UpstreamError> {
+        let url = match Place::read(from)? {
+            Place::Path(path) => return Self::directory(&path),
+            Place::Web(url) => url,
         };
-        Web::open(url, limits).await.map(Self::Web).map_err(|reason| UpstreamError::Host { host, reason })
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let web = Web::open(url, limits, token).await;
+        let web = web.map_err(|reason| UpstreamError::Host { host, reason })?;
+        Ok(Self::Web { web, requests })
+    }
+
+    /// What the operator gave in the one form in which an upstream is recorded. Opens no connection.
+    ///
+    /// # Errors
+    /// When it is no upstream.
+    pub fn address(from: &str) -> Result<String, UpstreamError> {
+        match Place::read(from)? {
+            Place::Path(path) => Ok(Self::directory(&path)?.to_string()),
+            Place::Web(url) => Ok(url.to_string()),
+        }
     }
 
     fn directory(path: &Path) -> Result<Self, UpstreamError> {
         let unusable = |source| UpstreamError::Directory { path: path.to_owned(), source };
-        let path = path.canonicalize().map_err(unusable)?;
+        let path = match (path.canonicalize(), path.parent(), path.file_name()) {
+            (Ok(path), ..) => path,
+            // A document that is not there now: the place is known, and a pass over it fails.
+            (Err(error), Some(parent), Some(name)) if error.kind() == io::ErrorKind::NotFound => {
+                let root = parent.canonicalize().map_err(|_| unusable(error))?;
+                return Ok(Self::Directory { root, document: name.into() });
+            }
+            (Err(error), ..) => return Err(unusable(error)),
+        };
         if path.is_dir() {
             return Ok(Self::Directory { document: DOCUMENT.into(), root: path });
+        }
+        if Bundle::is_one(&path) {
+            return Ok(Self::Bundle(Bundle::open(&path)?));
         }
         match (path.parent(), path.file_name()) {
             (Some(root), Some(name)) => Ok(Self::Directory { root: root.to_owned(), document: name.into() }),
@@ -153,19 +262,30 @@ impl Upstream {
     /// The address of the document, for upstreams that have one.
     pub fn url(&self) -> Option<&Url> {
         match self {
-            Self::Directory { .. } => None,
-            Self::Web(web) => Some(web.document()),
+            Self::Directory { .. } | Self::Bundle(_) => None,
+            Self::Web { web, .. } => Some(web.document()),
         }
     }
 
-    /// The registry document, at most `max_bytes` of it.
+    /// The registry document, at most `max_bytes` of it, if it has changed since `known` was told. Without that, and in
+    /// a directory, it is always read.
     ///
     /// # Errors
     /// When it cannot be had or is longer.
-    pub async fn document(&self, max_bytes: u64) -> Result<Vec<u8>, FetchError> {
+    pub async fn document(&self, max_bytes: u64, known: &Validators) -> Result<Fetched, FetchError> {
         match self {
-            Self::Directory { root, document } => read_file(root, root.join(document), max_bytes).await,
-            Self::Web(web) => Ok(web.get(web.document(), max_bytes).await?),
+            Self::Directory { root, document } => {
+                let bytes = read_file(root, root.join(document), max_bytes).await?;
+                Ok(Fetched::Changed(bytes, Validators::default()))
+            }
+            Self::Bundle(bundle) => {
+                let bytes = read_bundle(bundle, move |bundle| bundle.document(max_bytes), max_bytes).await?;
+                Ok(Fetched::Changed(bytes, Validators::default()))
+            }
+            Self::Web { web, requests } => {
+                requests.take(false).await?;
+                Ok(web.get_if_changed(web.document(), max_bytes, known).await?)
+            }
         }
     }
 
@@ -183,13 +303,29 @@ impl Upstream {
                 )
                 .await
             }
-            (Self::Directory { root, .. }, Location::SameOrigin(_)) => {
-                Err(FetchError::Outside { path: root.clone() })
+            (Self::Bundle(bundle), Location::Relative(segments)) => {
+                let name = match segments.as_slice() {
+                    [directory, name] if directory == "blobs" => name.parse::<Sha256>().ok(),
+                    _ => None,
+                };
+                let outside = || FetchError::Outside { path: bundle.path().to_owned() };
+                let name = name.ok_or_else(outside)?;
+                read_bundle(bundle, move |bundle| bundle.blob(name, max_bytes), max_bytes).await
             }
-            (Self::Web(web), Location::Relative(segments)) => {
+            (Self::Directory { root: path, .. }, Location::SameOrigin(_)) => {
+                Err(FetchError::Outside { path: path.clone() })
+            }
+            (Self::Bundle(bundle), Location::SameOrigin(_)) => {
+                Err(FetchError::Outside { path: bundle.path().to_owned() })
+            }
+            (Self::Web { web, requests }, Location::Relative(segments)) => {
+                requests.take(true).await?;
                 Ok(web.get(&web.relative(segments), max_bytes).await?)
             }
-            (Self::Web(web), Location::SameOrigin(url)) => Ok(web.get(url, max_bytes).await?),
+            (Self::Web { web, requests }, Location::SameOrigin(url)) => {
+                requests.take(true).await?;
+                Ok(web.get(url, max_bytes).await?)
+            }
         }
     }
 }
@@ -198,8 +334,25 @@ impl fmt::Display for Upstream {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Directory { root, document } => root.join(document).display().fmt(out),
-            Self::Web(web) => web.document().fmt(out),
+            Self::Bundle(bundle) => bundle.path().display().fmt(out),
+            Self::Web { web, .. } => web.document().fmt(out),
         }
+    }
+}
+
+/// Reads a member of a bundle; `None` of the reading is that it is longer than wanted.
+async fn read_bundle(
+    bundle: &Bundle,
+    read: impl FnOnce(&Bundle) -> io::Result<Option<Vec<u8>>> + Send + 'static,
+    limit_bytes: u64,
+) -> Result<Vec<u8>, FetchError> {
+    let (bundle, path) = (bundle.clone(), bundle.path().to_owned());
+    let failed = |source| FetchError::File { path, source };
+    match tokio::task::spawn_blocking(move || read(&bundle)).await {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => Err(FetchError::TooLong { limit_bytes }),
+        Ok(Err(error)) => Err(failed(error)),
+        Err(stopped) => Err(failed(io::Error::other(stopped))),
     }
 }
 

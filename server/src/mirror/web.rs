@@ -4,8 +4,10 @@
 
 use url::Url;
 
-use crate::config;
-use crate::fetch::{FetchError, Fetcher, Limits};
+use super::upstream::Fetched;
+use crate::config::{self, UpstreamToken};
+use crate::fetch::{self, FetchError, Fetcher, Limits};
+use crate::store::Validators;
 
 /// A registry on a web server.
 pub struct Web {
@@ -13,7 +15,11 @@ pub struct Web {
 }
 
 impl Web {
-    pub(super) async fn open(document: Url, limits: &config::Mirror) -> Result<Self, String> {
+    pub(super) async fn open(
+        document: Url,
+        limits: &config::Mirror,
+        token: Option<&UpstreamToken>,
+    ) -> Result<Self, String> {
         let limits = Limits {
             connect_timeout: limits.connect_timeout_ms.duration(),
             idle_timeout: limits.idle_timeout_ms.duration(),
@@ -22,7 +28,13 @@ impl Web {
             rate_window: limits.rate_window_ms.duration(),
             max_requests: u64::MAX,
         };
-        Ok(Self { fetcher: Fetcher::open(document, limits).await? })
+        let fetcher = Fetcher::open(document, limits).await?;
+        Ok(Self {
+            fetcher: match token {
+                Some(token) => fetcher.with_authorization(&token.bearer())?,
+                None => fetcher,
+            },
+        })
     }
 
     pub(super) fn document(&self) -> &Url {
@@ -43,5 +55,24 @@ impl Web {
     /// The body at an address of this host.
     pub(super) async fn get(&self, url: &Url, max_bytes: u64) -> Result<Vec<u8>, FetchError> {
         Ok(self.fetcher.get(url, max_bytes).await?.bytes)
+    }
+
+    /// The same, if it has changed since `known` was told. Without anything known it has.
+    pub(super) async fn get_if_changed(
+        &self,
+        url: &Url,
+        max_bytes: u64,
+        known: &Validators,
+    ) -> Result<Fetched, FetchError> {
+        let found = if *known == Validators::default() {
+            Some(self.fetcher.get(url, max_bytes).await?)
+        } else {
+            let Validators { etag, last_modified } = known.clone();
+            self.fetcher.get_if_changed(url, max_bytes, &fetch::Validators { etag, last_modified }).await?
+        };
+        Ok(found.map_or(Fetched::Unmodified, |found| {
+            let fetch::Validators { etag, last_modified } = found.validators;
+            Fetched::Changed(found.bytes, Validators { etag, last_modified })
+        }))
     }
 }

@@ -99,6 +99,16 @@ pub enum Paths {
     Absolute,
     /// Relative to the registry, as they lie in a git repository.
     Relative,
+    /// Relative to the registry, by digest, as they lie in a bundle.
+    Blobs,
+}
+
+/// The registry document of a bundle: these computes in this order, with files as `blobs/<sha256>`.
+///
+/// # Errors
+/// When an entry cannot be written.
+pub fn bundle_document(rows: &[ComputeRow]) -> Result<String, serde_json::Error> {
+    render::document(rows, &HashMap::new(), Paths::Blobs, "")
 }
 
 /// The catalogue could not be put together.
@@ -224,7 +234,7 @@ impl Catalogue {
     pub fn document(&self, paths: Paths) -> &Representation {
         match paths {
             Paths::Absolute => &self.absolute,
-            Paths::Relative => &self.relative,
+            Paths::Relative | Paths::Blobs => &self.relative,
         }
     }
 

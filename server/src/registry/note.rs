@@ -62,7 +62,7 @@ mod tests {
         let (graph_hash, blob) = (GraphHash::from_bytes([1; 32]), blob("published"));
         let parent = ArtifactRow { role: Role::Parent, graph_hash, original: blob, served: blob };
         let (id, entry) = ("a".parse().unwrap(), entry.to_owned());
-        ComputeRow { id, origin: Origin::Mirror, entry, artifacts: vec![parent] }
+        ComputeRow { id, origin: Origin::Mirror, upstream: None, entry, artifacts: vec![parent] }
     }
 
     #[test]

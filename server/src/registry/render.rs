@@ -101,6 +101,7 @@ impl Document<'_> {
         let path = name.registry_path();
         match self.paths {
             Paths::Absolute => (format!("{}/{path}?sha256={}", self.base, row.served.sha256), row.served),
+            Paths::Blobs => (format!("blobs/{}", row.served.sha256), row.served),
             Paths::Relative => (path, self.current.get(&name).copied().unwrap_or(row.served)),
         }
     }

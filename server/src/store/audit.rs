@@ -24,7 +24,8 @@ pub enum Actor {
 }
 
 impl Actor {
-    fn text(&self) -> String {
+    /// The actor as a line names him.
+    pub(super) fn text(&self) -> String {
         match self {
             Self::Hub => "hub".to_owned(),
             Self::Anonymous => "anonymous".to_owned(),

@@ -47,6 +47,8 @@ pub struct RevisionRow {
     pub number: i64,
     /// Who published it.
     pub origin: Origin,
+    /// The upstream it was mirrored from.
+    pub upstream: Option<String>,
     /// The entry in JSON; `None` where the id was removed.
     pub entry: Option<String>,
     /// When, UTC.
@@ -61,7 +63,7 @@ impl Store {
     pub async fn browse(&self, filter: &BrowseFilter) -> Result<Vec<DatedCompute>, StoreError> {
         let mut snapshot = self.readers.begin().await?;
         let sql = format!(
-            "SELECT id, {ORIGIN} AS origin, entry, published_at, \
+            "SELECT id, {ORIGIN} AS origin, upstream, entry, published_at, \
              EXISTS (SELECT 1 FROM private_ids p WHERE id GLOB p.pattern) AS private FROM computes WHERE (?1 IS NULL OR id > ?1) \
              AND (?2 IS NULL OR {ORIGIN} = ?2) \
              AND (?3 IS NULL OR json_extract(entry, '$.metadata.domain') = ?3) \
@@ -114,7 +116,7 @@ impl Store {
     ) -> Result<Vec<RevisionRow>, StoreError> {
         let rows = sqlx::query(
             "SELECT number, CASE WHEN origin = 'local' AND substr(compute_id, 1, 9) = 'computed-' THEN 'computed' \
-             ELSE origin END AS origin, entry, recorded_at FROM revisions WHERE compute_id = ?1 \
+             ELSE origin END AS origin, upstream, entry, recorded_at FROM revisions WHERE compute_id = ?1 \
              AND (?2 IS NULL OR number < ?2) ORDER BY number DESC LIMIT ?3",
         )
         .bind(id.as_str())
@@ -130,6 +132,7 @@ fn revision_row(row: &SqliteRow) -> Result<RevisionRow, StoreError> {
     Ok(RevisionRow {
         number: row.try_get("number")?,
         origin: read_origin(row, "revisions")?,
+        upstream: row.try_get("upstream")?,
         entry: row.try_get("entry")?,
         recorded_at: row.try_get("recorded_at")?,
     })

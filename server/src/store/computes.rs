@@ -109,6 +109,8 @@ pub struct ComputeRow {
     pub id: ComputeId,
     /// Who published it.
     pub origin: Origin,
+    /// The upstream it is mirrored from.
+    pub upstream: Option<String>,
     /// The entry as its publisher wrote it, in JSON.
     pub entry: String,
     /// Its files.
@@ -142,7 +144,8 @@ pub struct ArtifactVersion {
 }
 
 impl Store {
-    /// All computes in the order of the registry document: local ones first, those computed on demand last.
+    /// All computes in the order of the registry document: local ones first, then upstream by upstream, those computed on
+    /// demand last.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
@@ -151,8 +154,10 @@ impl Store {
         let mut snapshot = self.readers.begin().await?;
         // Rows are taken one at a time: a hundred thousand of them as SQLite gives them take a hundred megabytes.
         let sql = format!(
-            "SELECT id, {ORIGIN} AS origin, entry FROM computes \
-             ORDER BY CASE {ORIGIN} WHEN 'local' THEN 0 WHEN 'mirror' THEN 1 ELSE 2 END, place, id"
+            "SELECT id, {ORIGIN} AS origin, upstream, entry FROM computes \
+             LEFT JOIN upstreams u ON u.name = computes.upstream \
+             ORDER BY CASE {ORIGIN} WHEN 'local' THEN 0 WHEN 'mirror' THEN 1 ELSE 2 END, u.place, computes.upstream, \
+             computes.place, id"
         );
         let mut computes = Vec::new();
         let mut rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch(&mut *snapshot);
@@ -217,7 +222,7 @@ impl Store {
         .bind(publication.id.as_str())
         .fetch_one(&mut *change)
         .await?;
-        if put(&mut change, Origin::Local, place, publication).await? {
+        if put(&mut change, None, place, publication).await? {
             let RegistryEntry { graph_hash, artifacts, .. } = &publication.entry;
             let detail = serde_json::json!({"graph_hash": graph_hash, "sha256": artifacts.parent.sha256});
             let subject = publication.id.to_string();
@@ -248,10 +253,10 @@ impl Store {
 }
 
 /// Puts a compute in place of whatever its id stood for. History is written only when something changes; says whether
-/// it did.
+/// it did. `upstream` is the one it is mirrored from; without, it is a compute of this hub.
 pub(super) async fn put(
     change: &mut Transaction<'static, Sqlite>,
-    origin: Origin,
+    upstream: Option<&str>,
     place: i64,
     publication: &Publication,
 ) -> Result<bool, StoreError> {
@@ -262,30 +267,33 @@ pub(super) async fn put(
             put_blob(change, blob).await?;
         }
     }
-    let before = sqlx::query("SELECT origin, entry FROM computes WHERE id = ?")
+    let origin = if upstream.is_some() { Origin::Mirror } else { Origin::Local };
+    let before = sqlx::query("SELECT upstream, entry FROM computes WHERE id = ?")
         .bind(id)
         .fetch_optional(&mut **change)
         .await?;
     let unchanged = match &before {
         Some(row) => {
-            row.try_get::<String, _>("origin")? == origin.stored()
+            row.try_get::<Option<String>, _>("upstream")?.as_deref() == upstream
                 && row.try_get::<String, _>("entry")? == entry
         }
         None => false,
     };
     sqlx::query(
-        "INSERT INTO computes (id, origin, place, entry) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO UPDATE SET \
+        "INSERT INTO computes (id, origin, place, entry, upstream) VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT (id) DO UPDATE SET \
          published_at = iif(origin = ?2 AND entry = ?4, published_at, excluded.published_at), \
-         origin = ?2, place = ?3, entry = ?4",
+         origin = ?2, place = ?3, entry = ?4, upstream = ?5",
     )
     .bind(id)
     .bind(origin.stored())
     .bind(place)
     .bind(&entry)
+    .bind(upstream)
     .execute(&mut **change)
     .await?;
     if !unchanged {
-        record(change, id, origin, Some(&entry)).await?;
+        record(change, id, origin, upstream, Some(&entry)).await?;
     }
     sqlx::query("DELETE FROM compute_artifacts WHERE compute_id = ?").bind(id).execute(&mut **change).await?;
     for artifact in &publication.artifacts {
@@ -347,11 +355,13 @@ pub(super) async fn record(
     change: &mut Transaction<'static, Sqlite>,
     id: &str,
     origin: Origin,
+    upstream: Option<&str>,
     entry: Option<&str>,
 ) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO revisions (compute_id, origin, entry) VALUES (?, ?, ?)")
+    sqlx::query("INSERT INTO revisions (compute_id, origin, upstream, entry) VALUES (?, ?, ?, ?)")
         .bind(id)
         .bind(origin.stored())
+        .bind(upstream)
         .bind(entry)
         .execute(&mut **change)
         .await?;
@@ -363,9 +373,9 @@ pub(super) fn compute_row(row: &SqliteRow) -> Result<ComputeRow, StoreError> {
     let place = || format!("computes, id {id:?}");
     let unreadable = |reason: String| StoreError::Row { place: place(), reason };
     let origin = read_origin(row, &place())?;
-    let entry = row.try_get("entry")?;
+    let (entry, upstream) = (row.try_get("entry")?, row.try_get("upstream")?);
     let id = id.parse().map_err(|error: ComputeIdError| unreadable(error.to_string()))?;
-    Ok(ComputeRow { id, origin, entry, artifacts: Vec::new() })
+    Ok(ComputeRow { id, origin, upstream, entry, artifacts: Vec::new() })
 }
 
 pub(super) fn read_origin(row: &SqliteRow, place: &str) -> Result<Origin, StoreError> {

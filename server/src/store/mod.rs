@@ -12,7 +12,7 @@ mod jobs;
 mod mirror;
 mod privacy;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tokens;
 mod totals;
 #[cfg(test)]
@@ -38,10 +38,13 @@ pub use graphs::{EliminationRow, GraphRow};
 pub use jobs::{
     Cancelled, JobFilter, JobRow, LEASE_SECONDS, MOST_ATTEMPTS, MOST_OVERTAKEN, NewJob, QueueLimits, Queued,
 };
-pub use mirror::{FaultRow, MOST_REMOVED_PERCENT, PassRecord, PassRow, Reconciliation};
+pub use mirror::{
+    Allowance, Decided, Finding, MOST_REMOVED_PERCENT, PassHead, PassRecord, Reconciliation,
+    UpstreamIdentity, UpstreamRow, Validators, is_mass_deletion,
+};
 pub use privacy::VersionKey;
 pub use tokens::{KnownToken, NewToken, TokenRow};
-pub use totals::{PassAge, Totals};
+pub use totals::Totals;
 pub use upkeep::{PinRow, TaskRow};
 pub use variants::{ServedVariant, VariantReason};
 pub use verifications::{VerificationRow, VerificationWork};
@@ -51,6 +54,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../../../migrations/0001_initial.sql")),
     (2, "access", include_str!("../../../migrations/0002_access.sql")),
     (3, "jobs", include_str!("../../../migrations/0003_jobs.sql")),
+    (4, "upstreams", include_str!("../../../migrations/0004_upstreams.sql")),
     (5, "publication", include_str!("../../../migrations/0005_publication.sql")),
     (6, "verification", include_str!("../../../migrations/0006_verification.sql")),
     (7, "jobs", include_str!("../../../migrations/0007_jobs.sql")),

@@ -3,25 +3,22 @@ use phasic_hub_api::{
     Sha256,
 };
 
-use super::{
-    Actor, ArtifactRow, FaultRow, GraphRow, MIGRATIONS, Origin, PassRecord, Publication, Role, Store,
-    StoreError,
-};
+use super::{Actor, ArtifactRow, GraphRow, MIGRATIONS, Origin, Publication, Role, Store, StoreError};
 use crate::auth::{Scope, TokenSecret};
 use crate::blobs::StoredBlob;
 use crate::visibility::{Audience, Viewer};
 
-async fn fresh() -> (tempfile::TempDir, Store) {
+pub(super) async fn fresh() -> (tempfile::TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path()).await.unwrap();
     (directory, store)
 }
 
-fn blob(seed: &str) -> StoredBlob {
+pub(super) fn blob(seed: &str) -> StoredBlob {
     StoredBlob { sha256: Sha256::of(seed.as_bytes()), size_bytes: seed.len() as u64 }
 }
 
-fn publication(id: &str, content: &str) -> Publication {
+pub(crate) fn publication(id: &str, content: &str) -> Publication {
     let graph_hash = GraphHash::from_bytes(*Sha256::of(id.as_bytes()).as_bytes());
     let blob = blob(content);
     let parent = ArtifactRef {
@@ -60,19 +57,8 @@ async fn what_was_written_in_confidence_is_not_what_others_build_from() {
     }
 }
 
-fn pass(computes: Vec<Publication>) -> PassRecord {
-    PassRecord {
-        upstream: "test".to_owned(),
-        document: blob("document"),
-        entries: computes.len(),
-        computes,
-        faults: Vec::new(),
-        may_remove_many: true,
-    }
-}
-
 /// The entries an id has had, the oldest first; `None` says that it was gone from then on.
-async fn history(store: &Store, id: &str) -> Vec<Option<String>> {
+pub(super) async fn history(store: &Store, id: &str) -> Vec<Option<String>> {
     sqlx::query_scalar("SELECT entry FROM revisions WHERE compute_id = ? ORDER BY number")
         .bind(id)
         .fetch_all(&store.readers)
@@ -80,7 +66,7 @@ async fn history(store: &Store, id: &str) -> Vec<Option<String>> {
         .unwrap()
 }
 
-async fn ids(store: &Store) -> Vec<String> {
+pub(super) async fn ids(store: &Store) -> Vec<String> {
     store.computes().await.unwrap().iter().map(|row| row.id.to_string()).collect()
 }
 
@@ -166,47 +152,6 @@ async fn a_name_keeps_its_history_and_its_former_contents() {
     let versions = store.former_versions().await.unwrap();
     let versions: Vec<_> = versions.iter().map(|version| version.blob.sha256).collect();
     assert_eq!(versions, [Sha256::of(b"one")], "what it stands for now is with the compute");
-}
-
-#[tokio::test]
-async fn a_pass_replaces_what_was_mirrored_and_never_what_is_local() {
-    let (_directory, store) = fresh().await;
-    store.publish_local(&publication("mine", "mine"), None).await.unwrap();
-    store
-        .reconcile(&pass(vec![publication("x", "1"), publication("y", "2"), publication("mine", "3")]))
-        .await
-        .unwrap();
-    assert_eq!(ids(&store).await, ["mine", "x", "y"]);
-    assert_eq!(
-        store.computes().await.unwrap()[0].publication().unwrap().entry,
-        publication("mine", "mine").entry
-    );
-    let mut second = pass(vec![publication("z", "4"), publication("y", "5")]);
-    second.faults = vec![FaultRow {
-        entry: "bad id".to_owned(),
-        artifact: None,
-        code: "entry_invalid".to_owned(),
-        reason: "no".to_owned(),
-    }];
-    store.reconcile(&second).await.unwrap();
-    assert_eq!(ids(&store).await, ["mine", "z", "y"], "in the order of the document");
-    assert_eq!(store.mirror_faults().await.unwrap(), second.faults);
-    let gone = history(&store, "x").await;
-    assert!(matches!(&gone[..], [Some(_), None]), "{gone:?}");
-}
-
-#[tokio::test]
-async fn a_pass_that_fails_half_way_changes_nothing() {
-    let (_directory, store) = fresh().await;
-    store.reconcile(&pass(vec![publication("x", "1")])).await.unwrap();
-    let mut broken = publication("y", "2");
-    // Two rows of one key: the transaction fails after "x" would have been removed and "y" inserted.
-    broken.artifacts.push(broken.artifacts[0]);
-    let error = store.reconcile(&pass(vec![broken])).await.unwrap_err();
-    assert!(matches!(error, StoreError::Sql(_)), "{error}");
-    assert_eq!(ids(&store).await, ["x"]);
-    assert_eq!(history(&store, "x").await.len(), 1);
-    assert_eq!(history(&store, "y").await.len(), 0);
 }
 
 #[tokio::test]

@@ -11,17 +11,6 @@ pub struct Totals {
     pub blobs: i64,
     /// Their bytes.
     pub blob_bytes: i64,
-    /// The last finished mirror pass, if there was any.
-    pub last_pass: Option<PassAge>,
-}
-
-/// How old the state of the mirror is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PassAge {
-    /// Seconds since the pass was finished.
-    pub age_seconds: f64,
-    /// What it left out.
-    pub faults: i64,
 }
 
 impl Store {
@@ -30,22 +19,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn totals(&self) -> Result<Totals, StoreError> {
-        let row = sqlx::query(
-            "SELECT (SELECT count(*) FROM blobs) AS blobs, \
-             (SELECT coalesce(sum(size_bytes), 0) FROM blobs) AS blob_bytes, \
-             (SELECT (julianday('now') - julianday(finished_at)) * 86400.0 FROM mirror_passes \
-              ORDER BY number DESC LIMIT 1) AS age_seconds, \
-             (SELECT count(*) FROM mirror_faults WHERE pass = (SELECT max(number) FROM mirror_passes)) AS faults",
-        )
-        .fetch_one(&self.readers)
-        .await?;
-        let age: Option<f64> = row.try_get("age_seconds")?;
-        let faults = row.try_get("faults")?;
-        Ok(Totals {
-            blobs: row.try_get("blobs")?,
-            blob_bytes: row.try_get("blob_bytes")?,
-            // A clock that was set back makes no pass younger than now.
-            last_pass: age.map(|age_seconds| PassAge { age_seconds: age_seconds.max(0.0), faults }),
-        })
+        let row =
+            sqlx::query("SELECT count(*) AS blobs, coalesce(sum(size_bytes), 0) AS blob_bytes FROM blobs")
+                .fetch_one(&self.readers)
+                .await?;
+        Ok(Totals { blobs: row.try_get("blobs")?, blob_bytes: row.try_get("blob_bytes")? })
     }
 }

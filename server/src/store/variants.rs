@@ -214,12 +214,12 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut change = self.begin().await?;
         for publication in publications {
-            put(&mut change, Origin::Computed, 0, publication).await?;
+            put(&mut change, None, 0, publication).await?;
         }
         for id in gone {
             let deleted = sqlx::query("DELETE FROM computes WHERE id = ?").bind(id.as_str());
             deleted.execute(&mut *change).await?;
-            record(&mut change, id.as_str(), Origin::Computed, None).await?;
+            record(&mut change, id.as_str(), Origin::Computed, None, None).await?;
         }
         let ids: Vec<_> = publications.iter().map(|publication| &publication.id).collect();
         let detail = serde_json::json!({"published": ids, "removed": gone});

@@ -10,7 +10,7 @@ use super::{UpkeepError, heal};
 use crate::blobs::BlobError;
 use crate::config::Config;
 use crate::hub::DataDirectory;
-use crate::mirror::{self, Upstream};
+use crate::mirror;
 use crate::store::{Actor, Change};
 
 /// What a scrub found.
@@ -40,7 +40,7 @@ impl ScrubReport {
 }
 
 /// Hashes every blob, and restores what can be restored: from the other form of the same artifact, by elimination of a
-/// graph that is known here, or from the upstream that was mirrored last, unless the settings say offline.
+/// graph that is known here, or from the upstream it was mirrored from, unless the settings say offline.
 ///
 /// Takes the time of reading all bytes once. May run beside a hub, which serves the restored blobs within a second.
 ///
@@ -86,27 +86,14 @@ pub async fn scrub(data: &DataDirectory, config: &Config, actor: &Actor) -> Resu
     Ok(report)
 }
 
-/// Asks the upstream for files. Gives the names that are there then.
+/// Asks the upstreams for files. Gives the names that are there then.
 pub(super) async fn fetch(
     data: &DataDirectory,
     config: &Config,
     missing: &BTreeSet<Sha256>,
 ) -> Result<BTreeSet<Sha256>, UpkeepError> {
+    mirror::fetch_again(data, config, missing).await?;
     let mut fetched = BTreeSet::new();
-    let Some(pass) = data.store.last_pass().await?.filter(|_| !missing.is_empty()) else {
-        return Ok(fetched);
-    };
-    if config.offline && pass.upstream.contains("://") && !pass.upstream.starts_with("file:") {
-        return Ok(fetched);
-    }
-    let upstream = match Upstream::open(&pass.upstream, &config.mirror).await {
-        Ok(upstream) => upstream,
-        Err(error) => {
-            tracing::warn!(upstream = pass.upstream, %error, "could not ask the upstream for what is missing");
-            return Ok(fetched);
-        }
-    };
-    mirror::fetch_again(data, &upstream, &config.mirror, missing).await?;
     for &name in missing {
         if data.blobs.size_bytes(name).await?.is_some() {
             fetched.insert(name);

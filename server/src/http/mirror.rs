@@ -1,0 +1,297 @@
+//! The mirror: its state, its passes, and decisions about what was refused.
+//!
+//! Addresses come from the settings only; a request names upstreams by their names.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Extension, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use phasic_hub_api::mirror::{
+    DecisionRequest, MirrorPass, MirrorPassDetail, MirrorPassPage, MirrorStatus, QuarantineItem,
+    QuarantinePage, SyncAnswer, SyncRequest,
+};
+use phasic_hub_api::{Problem, ProblemCode};
+
+use super::Services;
+use super::error::{ApiError, failed};
+use super::page::{PageQuery, next};
+use super::submit::wait;
+use super::tokens::actor;
+use crate::auth::Caller;
+use crate::config::is_web;
+use crate::mirror::MirrorError;
+use crate::store::Decided;
+
+/// Passes of a page unless told otherwise, and at most.
+const PAGE: (u32, u32) = (50, 500);
+
+/// What is mirrored from where, since when, what fails, and when the next passes are due.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/mirror
+/// ```
+#[utoipa::path(
+    get,
+    path = "/v1/mirror",
+    tag = "mirror",
+    responses((status = 200, description = "The state", body = MirrorStatus))
+)]
+pub(super) async fn status(State(services): State<Services>) -> Result<Json<MirrorStatus>, ApiError> {
+    let mut status = services.mirror.status().await?;
+    for upstream in &mut status.upstreams {
+        keep_web(&mut upstream.address);
+        if let Some(pass) = &mut upstream.last_pass {
+            tidy(pass);
+        }
+    }
+    Ok(Json(status))
+}
+
+/// Places on the hub's own machine are nobody else's business.
+fn keep_web(address: &mut Option<String>) {
+    address.take_if(|address| !is_web(address));
+}
+
+fn tidy(pass: &mut MirrorPass) {
+    let is_local = pass.address.as_deref().is_some_and(|address| !is_web(address));
+    keep_web(&mut pass.address);
+    if is_local && pass.error.is_some() {
+        pass.error = Some("the log of the hub, and `phasic-hub mirror status`, have the details".to_owned());
+    }
+}
+
+/// Asks for passes over upstreams of the settings, now. With `Prefer: wait=N` the answer waits for their end.
+///
+/// One pass runs at a time; asking again for one that has not ended joins it. The body may be empty.
+///
+/// ```text
+/// curl -s -X POST http://127.0.0.1:8787/v1/mirror/sync -H "Authorization: Bearer $ADMIN" -H 'Prefer: wait=30'
+/// ```
+#[utoipa::path(
+    post,
+    path = "/v1/mirror/sync",
+    tag = "mirror",
+    params(("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the passes")),
+    request_body(content = SyncRequest, description = "Which upstreams; all that are enabled, if it is empty"),
+    responses(
+        (status = 200, description = "All of them have ended, whatever became of them", body = SyncAnswer),
+        (status = 202, description = "Some of them have not", body = SyncAnswer),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`upstream_not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`hub_offline`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn sync(
+    State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<(StatusCode, Json<SyncAnswer>), ApiError> {
+    let SyncRequest { upstreams } = if body.is_empty() { SyncRequest::default() } else { json(&body)? };
+    let all = || services.mirror.scheduled().map(|settings| settings.name.to_string()).collect();
+    let actor = actor(caller);
+    let mut asked = Vec::new();
+    for name in upstreams.unwrap_or_else(all) {
+        let told = services.mirror.ask(&name, actor.clone())?;
+        asked.push((name, told));
+    }
+    let patience = services.patience.min(Duration::from_secs(wait(&headers).unwrap_or(0)));
+    let deadline = tokio::time::Instant::now() + patience;
+    let mut answer = SyncAnswer { passes: Vec::new(), waiting: Vec::new() };
+    for (name, told) in asked {
+        let number = tokio::time::timeout_at(deadline, told).await;
+        match number {
+            Ok(Ok(number)) => answer.passes.extend(detail(&services, number).await?),
+            // Not yet; or the hub itself failed, and its log says so.
+            _ => answer.waiting.push(name),
+        }
+    }
+    let status = if answer.waiting.is_empty() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Json(answer)))
+}
+
+fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|error| {
+        let detail = format!("The body is not what this route takes: {error}.");
+        ApiError::new(ProblemCode::InvalidRequest, detail)
+    })
+}
+
+impl From<MirrorError> for ApiError {
+    fn from(error: MirrorError) -> Self {
+        match error {
+            MirrorError::Unknown { name } => {
+                let detail =
+                    format!("The settings of this hub name no upstream {name:?}; GET /v1/mirror lists them.");
+                Self::new(ProblemCode::UpstreamNotFound, detail)
+            }
+            MirrorError::Offline { upstream } => {
+                let detail = format!("This hub is offline by its settings, so {upstream} is not asked.");
+                Self::new(ProblemCode::HubOffline, detail)
+            }
+            error => Self::internal(&error),
+        }
+    }
+}
+
+async fn detail(services: &Services, number: i64) -> Result<Option<MirrorPassDetail>, ApiError> {
+    let mut detail = services.hub.data.store.pass(number).await?;
+    if let Some(detail) = &mut detail {
+        tidy(&mut detail.pass);
+    }
+    Ok(detail)
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PassesQuery {
+    upstream: Option<String>,
+    cursor: Option<i64>,
+    limit: Option<u32>,
+}
+
+/// Passes over upstreams, the latest first. Of each upstream some two hundred are kept.
+///
+/// ```text
+/// curl -s 'http://127.0.0.1:8787/v1/mirror/passes?upstream=phasic-traces&limit=10'
+/// ```
+#[utoipa::path(
+    get,
+    path = "/v1/mirror/passes",
+    tag = "mirror",
+    params(
+        ("upstream" = Option<String>, Query, description = "Of this upstream only"),
+        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "Passes of a page, 1 to 500; 50 where it is missing"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = MirrorPassPage),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn passes(
+    State(services): State<Services>,
+    Query(query): Query<PassesQuery>,
+) -> Result<Json<MirrorPassPage>, ApiError> {
+    let limit = query.limit.unwrap_or(PAGE.0);
+    if !(1..=PAGE.1).contains(&limit) {
+        let detail = format!("limit is {limit}, and must be from 1 to {}.", PAGE.1);
+        return Err(ApiError::new(ProblemCode::InvalidRequest, detail));
+    }
+    let store = &services.hub.data.store;
+    let mut passes = store.passes(query.upstream.as_deref(), query.cursor, limit + 1).await?;
+    let more = passes.len() > limit as usize;
+    passes.truncate(limit as usize);
+    passes.iter_mut().for_each(tidy);
+    let next = passes.last().filter(|_| more).map(|pass| pass.number);
+    Ok(Json(MirrorPassPage { passes, next }))
+}
+
+/// A pass, with all it left out and changed.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/mirror/passes/12 -H "Authorization: Bearer $ADMIN"
+/// ```
+#[utoipa::path(
+    get,
+    path = "/v1/mirror/passes/{number}",
+    tag = "mirror",
+    params(("number" = i64, Path, description = "Its number")),
+    responses(
+        (status = 200, description = "The pass", body = MirrorPassDetail),
+        (status = 404, description = "`pass_not_found`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn pass(
+    State(services): State<Services>,
+    Path(number): Path<i64>,
+) -> Result<Json<MirrorPassDetail>, ApiError> {
+    let unknown = || {
+        let detail = format!("This hub knows no pass of number {number}, or no longer.");
+        ApiError::new(ProblemCode::PassNotFound, detail)
+    };
+    Ok(Json(detail(&services, number).await?.ok_or_else(unknown)?))
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct QuarantineQuery {
+    #[serde(default)]
+    all: bool,
+}
+
+/// What was refused or is suspicious, and alarms: lines nobody has decided upon, or all.
+///
+/// ```text
+/// curl -s 'http://127.0.0.1:8787/v1/mirror/quarantine?all=true' -H "Authorization: Bearer $ADMIN"
+/// ```
+#[utoipa::path(
+    get,
+    path = "/v1/mirror/quarantine",
+    tag = "mirror",
+    params(
+        ("all" = Option<bool>, Query, description = "Decided lines, too"),
+        ("after" = Option<i64>, Query, description = "`next` of the page before"),
+        ("limit" = Option<i64>, Query, description = "Lines on a page, from 1 to 1000; 100 if not given"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = QuarantinePage),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn quarantine(
+    State(services): State<Services>,
+    Query(query): Query<QuarantineQuery>,
+    page: Query<PageQuery>,
+) -> Result<Json<QuarantinePage>, ApiError> {
+    let (after, limit) = page.read()?;
+    let items = services.hub.data.store.quarantine(after, limit, query.all).await.map_err(failed)?;
+    let next = next(&items, limit, |item| item.number);
+    Ok(Json(QuarantinePage { items, next }))
+}
+
+/// Decides about a line of the quarantine. The decision holds until the bytes change, and is acted upon at once.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/mirror/quarantine/3 -H "Authorization: Bearer $ADMIN" -d '{"decision": "accept"}'
+/// ```
+#[utoipa::path(
+    post,
+    path = "/v1/mirror/quarantine/{number}",
+    tag = "mirror",
+    params(("number" = i64, Path, description = "The number of the line")),
+    request_body = DecisionRequest,
+    responses(
+        (status = 200, description = "The line as it is now; as it was, if it was forgotten", body = QuarantineItem),
+        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`quarantine_not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`decision_impossible`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn decide(
+    State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
+    Path(number): Path<i64>,
+    body: Bytes,
+) -> Result<Json<QuarantineItem>, ApiError> {
+    let DecisionRequest { decision } = json(&body)?;
+    match services.hub.data.store.decide(number, decision, &actor(caller)).await? {
+        Decided::Done(item) => {
+            services.mirror.wake();
+            services.hub.refresh().await.map_err(failed)?;
+            Ok(Json(*item))
+        }
+        Decided::Unknown => {
+            let detail = format!("Nothing in quarantine has the number {number}.");
+            Err(ApiError::new(ProblemCode::QuarantineNotFound, detail))
+        }
+        Decided::Impossible(item) => {
+            let detail = format!(
+                "{} cannot be accepted: the bytes are not what their entry says, or no artifact for its graph.",
+                item.code
+            );
+            Err(ApiError::new(ProblemCode::DecisionImpossible, detail))
+        }
+    }
+}

@@ -1,0 +1,437 @@
+//! One run over one upstream: from the question whether anything has changed to the record of what became of it.
+//!
+//! Whatever happens is recorded. A run that fails, or is broken off, changes nothing else.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use phasic_hub_api::{ReadLimits, RegistryDocument, RegistryReading, Sha256};
+
+use super::artifact::Judge;
+use super::budget::Requests;
+use super::head::{self, Head, HeadError};
+use super::pass::{Harvest, Known, Pass};
+use super::schedule::Timing;
+use super::upstream::Fetched;
+use super::{FetchError, MirrorError, Upstream};
+use crate::blobs::{Terms, in_memory};
+use crate::config::{self, COMMIT, Config, Trust, UpstreamSettings, is_web};
+use crate::hub::DataDirectory;
+use crate::store::{
+    Actor, Finding, PassHead, PassRecord, Reconciliation, UpstreamIdentity, UpstreamRow, Validators,
+    is_mass_deletion,
+};
+
+/// How often a document is read again that changes while its files are read.
+const MOST_READINGS: usize = 3;
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    /// The upstream.
+    pub upstream: UpstreamIdentity,
+    /// Where to ask for the commit; empty: nowhere.
+    pub commit_url: String,
+    /// The settings that name its token, if they do.
+    pub settings: Option<UpstreamSettings>,
+    /// How far it is trusted.
+    pub trust: Trust,
+    /// Requests of an hour; `None` is all that are needed.
+    pub max_requests_per_hour: Option<u64>,
+    /// When the next run is due; `None`: it is not run by itself.
+    pub timing: Option<Timing>,
+    /// What may be done.
+    pub permissions: Permissions,
+    /// Who asks.
+    pub actor: Actor,
+}
+
+/// What the operator has allowed a pass to do.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own at the command line")]
+pub struct Permissions {
+    /// Take another address under the name of this upstream, whatever that removes.
+    pub replace: bool,
+    /// Remove however many computes upstream has no more.
+    pub remove_many: bool,
+    /// Read everything again, even if nothing has changed.
+    pub read_again: bool,
+    /// Leave computes alone that are not in the document.
+    pub keep_others: bool,
+}
+
+/// A run that has ended, and was recorded.
+#[derive(Debug)]
+pub struct Ended {
+    /// The number of its record.
+    pub number: i64,
+    /// What became of it.
+    pub result: Result<(), MirrorError>,
+}
+
+/// Keeps other passes out of a data directory, those of other processes too.
+#[derive(Debug)]
+pub struct MirrorLock(#[expect(dead_code, reason = "held, never read")] File);
+
+impl MirrorLock {
+    /// Takes the lock as soon as it is free.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub async fn take(data_dir: &Path) -> Result<Self, MirrorError> {
+        let path = data_dir.join("mirror.lock");
+        let failed = |source| MirrorError::Lock { path: path.clone(), source };
+        let file = File::create(&path).map_err(failed)?;
+        let mut has_told = false;
+        // Asked for again and again: a thread that waits for a lock cannot be told to stop.
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
+                Err(fs::TryLockError::WouldBlock) if has_told => {}
+                Err(fs::TryLockError::WouldBlock) => {
+                    tracing::info!("waiting for the mirror pass that is under way");
+                    has_told = true;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// What upstream has.
+enum Look {
+    Unmodified,
+    Document(Box<Document>),
+}
+
+struct Document {
+    upstream: Upstream,
+    bytes: Vec<u8>,
+    sha256: Sha256,
+    reading: RegistryReading,
+    validators: Validators,
+    commit: Option<String>,
+}
+
+/// Runs one errand. Nothing but what upstream has changed is fetched; files the hub has already are not.
+///
+/// A compute whose entry or parent file fails stays at the version that was mirrored last; component files that fail are
+/// left out of theirs.
+///
+/// # Errors
+/// When not even the record can be written. What goes wrong with the upstream is in [`Ended`].
+pub async fn run(data: &DataDirectory, config: &Config, errand: &Errand) -> Result<Ended, MirrorError> {
+    let _lock = MirrorLock::take(&config.data_dir).await?;
+    let identity = &errand.upstream;
+    let row = known_row(data, errand).await?;
+    let requests = Arc::new(match errand.max_requests_per_hour {
+        Some(per_hour) => Requests::limited(data.store.clone(), identity.name.clone(), per_hour),
+        None => Requests::unlimited(),
+    });
+    let run = Run { data, config, errand, row: &row, requests, started_at: data.store.now().await? };
+    let result = run.attempt().await;
+    run.requests.settle().await?;
+    match result {
+        Ok(number) => Ok(Ended { number, result: Ok(()) }),
+        Err(error) => run.record_failure(error).await,
+    }
+}
+
+/// What is known of the upstream of an errand. Another address of an ad-hoc upstream becomes its own only with a pass
+/// that goes well.
+async fn known_row(data: &DataDirectory, errand: &Errand) -> Result<UpstreamRow, MirrorError> {
+    let identity = &errand.upstream;
+    // What only adds to it may come from anywhere.
+    let is_ad_hoc = errand.timing.is_none() && !errand.permissions.keep_others;
+    let moved = match data.store.upstream(&identity.name).await? {
+        Some(row) if is_ad_hoc && row.address != identity.address => Some(row),
+        _ => None,
+    };
+    let Some(row) = moved else {
+        data.store.name_upstream(identity).await?;
+        let row = data.store.upstream(&identity.name).await?;
+        return row.ok_or_else(|| MirrorError::Dropped { name: identity.name.clone() });
+    };
+    if !errand.permissions.replace {
+        let (name, upstream, recorded) = (row.name, identity.address.clone(), row.address);
+        return Err(MirrorError::OtherUpstream { name, upstream, recorded });
+    }
+    Ok(UpstreamRow { validators: Validators::default(), must_read: true, must_verify: true, ..row })
+}
+
+struct Run<'a> {
+    data: &'a DataDirectory,
+    config: &'a Config,
+    errand: &'a Errand,
+    row: &'a UpstreamRow,
+    requests: Arc<Requests>,
+    started_at: String,
+}
+
+impl Run<'_> {
+    async fn attempt(&self) -> Result<i64, MirrorError> {
+        let address = &self.errand.upstream.address;
+        if self.config.offline && is_web(address) {
+            return Err(MirrorError::Offline { upstream: address.clone() });
+        }
+        for _ in 0..MOST_READINGS {
+            let Look::Document(document) = self.look().await? else {
+                return Ok(self.data.store.unmodified(&self.head(self.usual())).await?);
+            };
+            let known = Known::load(self.data, self.row, self.errand.trust).await?;
+            let may_remove_many = self.guard(&document, &known)?;
+            let mut harvest = self.harvest(&document, known).await?;
+            if harvest.may_have_moved && document.commit.is_none() && self.has_moved(&document).await? {
+                tracing::debug!(upstream = self.row.name, "the document changed while its files were read");
+                continue;
+            }
+            // Two entries may have asked for one line.
+            harvest.offered.sort_unstable();
+            harvest.offered.dedup();
+            return self.reconcile(*document, harvest, may_remove_many).await;
+        }
+        Err(MirrorError::Restless { upstream: address.clone() })
+    }
+
+    /// Asks upstream what it has, in as few words as possible.
+    async fn look(&self) -> Result<Look, MirrorError> {
+        let Permissions { read_again, replace, .. } = self.errand.permissions;
+        let must_read = self.row.must_read || read_again || replace;
+        let told = &self.row.validators;
+        let Errand { commit_url, settings, upstream: identity, .. } = self.errand;
+        let token = settings.as_ref().map(UpstreamSettings::token).transpose()?.flatten();
+        let limits = &self.config.mirror;
+        let (mut address, mut commit, mut validators) = (identity.address.clone(), None, told.clone());
+        if !commit_url.is_empty() {
+            let asked = head::ask(commit_url, token.as_ref(), limits, told, &self.requests).await;
+            let found = match asked.map_err(|error| self.head_failed(error))? {
+                Head::Commit(found, now) => {
+                    validators = now;
+                    Some(found)
+                }
+                Head::Unmodified => self.row.commit.clone(),
+            };
+            let Some(found) = found else { return Err(self.fetch_failed(FetchError::NoChange)) };
+            if !must_read && self.row.commit.as_ref() == Some(&found) {
+                return Ok(Look::Unmodified);
+            }
+            address = address.replace(COMMIT, &found);
+            commit = Some(found);
+        }
+        let requests = Arc::clone(&self.requests);
+        let upstream = Upstream::open(&address, token.as_ref(), limits, requests).await?;
+        let is_conditional = commit.is_none() && !must_read;
+        let asked = if is_conditional { told.clone() } else { Validators::default() };
+        let fetched = upstream.document(limits.max_registry_bytes.get(), &asked).await;
+        let Fetched::Changed(bytes, now) = fetched.map_err(|error| self.fetch_failed(error))? else {
+            return Ok(Look::Unmodified);
+        };
+        if commit.is_none() {
+            validators = now;
+        }
+        let sha256 = Sha256::of(&bytes);
+        if is_conditional && self.row.document == Some(sha256) {
+            return Ok(Look::Unmodified);
+        }
+        let reading = self.read(&bytes)?;
+        Ok(Look::Document(Box::new(Document { upstream, bytes, sha256, reading, validators, commit })))
+    }
+
+    fn read(&self, bytes: &[u8]) -> Result<RegistryReading, MirrorError> {
+        let mut limits = ReadLimits::default();
+        limits.document_bytes = self.config.mirror.max_registry_bytes.count();
+        let upstream = self.errand.upstream.address.clone();
+        RegistryDocument::read(bytes, &limits).map_err(|source| MirrorError::Registry { upstream, source })
+    }
+
+    fn head_failed(&self, error: HeadError) -> MirrorError {
+        match error {
+            HeadError::Upstream(error) => error.into(),
+            HeadError::Fetch(error) => self.fetch_failed(error),
+        }
+    }
+
+    fn fetch_failed(&self, error: FetchError) -> MirrorError {
+        let upstream = self.errand.upstream.address.clone();
+        match error.into_too_large() {
+            Ok(source) => MirrorError::Registry { upstream, source },
+            Err(source) => MirrorError::Fetch { upstream, source },
+        }
+    }
+
+    /// Whether the pass may remove as much as it will, found out before any file is asked for.
+    fn guard(&self, document: &Document, known: &Known) -> Result<bool, MirrorError> {
+        let Permissions { replace, remove_many, keep_others, .. } = self.errand.permissions;
+        let decision = known.decisions("", "", document.sha256);
+        if replace || remove_many || keep_others || decision.accepts("mass_deletion") {
+            return Ok(true);
+        }
+        let (mut ids, mut files) = (std::collections::HashSet::new(), std::collections::HashSet::new());
+        for entry in document.reading.entries() {
+            match entry {
+                Ok((id, entry)) => {
+                    ids.insert(id.as_str());
+                    files.insert((entry.graph_hash, entry.artifacts.parent.sha256));
+                }
+                Err(fault) => drop(ids.insert(fault.id.as_str())),
+            }
+        }
+        let is_gone = |id: &str, entry: &phasic_hub_api::RegistryEntry| {
+            !ids.contains(id) && !files.contains(&(entry.graph_hash, entry.artifacts.parent.sha256))
+        };
+        let mirrored = known.mirrored.len();
+        let removed =
+            known.mirrored.iter().filter(|(id, before)| is_gone(id.as_str(), &before.entry)).count();
+        if is_mass_deletion(removed, mirrored) {
+            return Err(self.too_many(document.sha256, removed, mirrored));
+        }
+        Ok(false)
+    }
+
+    fn too_many(&self, document: Sha256, removed: usize, mirrored: usize) -> MirrorError {
+        let upstream = self.errand.upstream.address.clone();
+        MirrorError::TooManyRemovals { upstream, document, removed, mirrored }
+    }
+
+    async fn harvest(&self, document: &Document, known: Known) -> Result<Harvest, MirrorError> {
+        let judge = Judge { data: self.data, models: &self.config.models, must_be_known: false };
+        let offered = known.decisions("", "", document.sha256).lines().to_vec();
+        let mut pass = Pass {
+            judge,
+            upstream: &document.upstream,
+            max_bytes: self.config.mirror.max_artifact_bytes.get(),
+            trust: self.errand.trust,
+            must_verify: self.row.must_verify,
+            known,
+            harvest: Harvest { offered, ..Harvest::default() },
+            later: None,
+        };
+        pass.run(&document.reading).await?;
+        Ok(pass.harvest)
+    }
+
+    /// Whether upstream has another document by now, so that files that do not fit are those of another one.
+    async fn has_moved(&self, document: &Document) -> Result<bool, MirrorError> {
+        let max_bytes = self.config.mirror.max_registry_bytes.get();
+        match document.upstream.document(max_bytes, &document.validators).await {
+            Ok(Fetched::Unmodified) => Ok(false),
+            Ok(Fetched::Changed(bytes, _)) => Ok(Sha256::of(&bytes) != document.sha256),
+            // Then what there is will do.
+            Err(error) if error.is_later() => Ok(false),
+            Err(error) => Err(self.fetch_failed(error)),
+        }
+    }
+
+    async fn reconcile(
+        &self,
+        document: Document,
+        harvest: Harvest,
+        may_remove_many: bool,
+    ) -> Result<i64, MirrorError> {
+        let Document { bytes, sha256, reading, validators, commit, .. } = document;
+        let terms = Terms { max_bytes: bytes.len() as u64, sha256: Some(sha256) };
+        let blob = self.data.blobs.put(in_memory(bytes), terms).await?;
+        let next = match harvest.wait_seconds {
+            Some(seconds) => self.errand.timing.map(|_| Timing::asked(seconds)),
+            None => self.usual(),
+        };
+        let record = PassRecord {
+            head: self.head(next),
+            commit,
+            document: blob,
+            validators,
+            entries: reading.entries().len(),
+            computes: harvest.computes,
+            keeps_others: self.errand.permissions.keep_others,
+            faults: harvest.faults,
+            findings: harvest.findings,
+            offered: harvest.offered,
+            must_read: harvest.is_incomplete,
+            may_remove_many,
+        };
+        match self.data.store.reconcile(&record).await? {
+            Reconciliation::Done(number) => Ok(number),
+            Reconciliation::TooManyRemovals { removed, mirrored } => {
+                Err(self.too_many(sha256, removed, mirrored))
+            }
+        }
+    }
+
+    fn usual(&self) -> Option<f64> {
+        self.errand.timing.map(Timing::usual)
+    }
+
+    fn head(&self, next_seconds: Option<f64>) -> PassHead {
+        PassHead {
+            upstream: self.errand.upstream.name.clone(),
+            address: self.errand.upstream.address.clone(),
+            actor: self.errand.actor.clone(),
+            started_at: self.started_at.clone(),
+            requests: self.requests.sent(),
+            next_seconds,
+        }
+    }
+
+    async fn record_failure(&self, error: MirrorError) -> Result<Ended, MirrorError> {
+        let failures = u32::try_from(self.row.failures_in_a_row).unwrap_or(u32::MAX);
+        let next = self.errand.timing.map(|timing| match &error {
+            // Nothing fails here: somebody has to decide, and then it is run at once.
+            MirrorError::TooManyRemovals { .. } => timing.usual(),
+            error => timing.after_failure(failures, error.wait_seconds()),
+        });
+        let finding = match &error {
+            MirrorError::TooManyRemovals { document, removed, mirrored, .. } => Some(Finding {
+                entry: String::new(),
+                artifact: String::new(),
+                sha256: *document,
+                code: "mass_deletion",
+                reason: format!(
+                    "upstream no longer has {removed} of the {mirrored} computes that are mirrored"
+                ),
+            }),
+            _ => None,
+        };
+        let text = error.to_string();
+        let number = self.data.store.fail(&self.head(next), (error.code(), &text), finding.as_ref()).await?;
+        Ok(Ended { number, result: Err(error) })
+    }
+}
+
+impl Errand {
+    /// The errand of an upstream of the settings.
+    ///
+    /// # Errors
+    /// When the settings name none of this name.
+    pub fn configured(
+        config: &config::Mirror,
+        name: &str,
+        permissions: Permissions,
+        actor: Actor,
+    ) -> Result<Self, MirrorError> {
+        let unknown = || MirrorError::Unknown { name: name.to_owned() };
+        let (place, settings) = config.upstreams.find(name).ok_or_else(unknown)?;
+        Ok(Self {
+            upstream: identity(place, settings),
+            commit_url: settings.commit_url.clone(),
+            settings: Some(settings.clone()),
+            trust: settings.trust,
+            max_requests_per_hour: Some(settings.max_requests_per_hour.get()),
+            timing: Some(Timing::of(settings.interval_ms.duration())),
+            permissions,
+            actor,
+        })
+    }
+}
+
+/// What the settings call an upstream.
+pub fn identity(place: usize, settings: &config::UpstreamSettings) -> UpstreamIdentity {
+    UpstreamIdentity {
+        name: settings.name.to_string(),
+        address: settings.url.clone(),
+        trust: settings.trust.as_str(),
+        place: i64::try_from(place).unwrap_or(i64::MAX),
+    }
+}

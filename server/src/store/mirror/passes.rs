@@ -1,0 +1,119 @@
+//! The record of passes, for those who look at it.
+
+use phasic_hub_api::Sha256;
+use phasic_hub_api::mirror::{ChangeKind, MirrorPass, MirrorPassDetail, PassChange, PassFault, PassOutcome};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::super::computes::digest;
+use super::super::{Store, StoreError};
+
+const PASSES: &str = "SELECT number, upstream, address, outcome, actor, started_at, finished_at, requests, commit_id, \
+     document_sha256, entries, mirrored, error_code, error, \
+     (SELECT count(*) FROM pass_faults f WHERE f.pass = p.number) AS fault_count, \
+     (SELECT count(*) FROM pass_changes c WHERE c.pass = p.number) AS change_count FROM passes p";
+
+impl Store {
+    /// Passes, the latest first, before the one of a number; of one upstream, if it is named.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn passes(
+        &self,
+        upstream: Option<&str>,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<MirrorPass>, StoreError> {
+        let sql = format!(
+            "{PASSES} WHERE (?1 IS NULL OR upstream = ?1) AND (?2 IS NULL OR number < ?2) ORDER BY number DESC LIMIT ?3"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(upstream)
+            .bind(before)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(pass).collect()
+    }
+
+    /// A pass with all it left out and changed.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn pass(&self, number: i64) -> Result<Option<MirrorPassDetail>, StoreError> {
+        let mut snapshot = self.readers.begin().await?;
+        let sql = format!("{PASSES} WHERE number = ?");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(number).fetch_optional(&mut *snapshot).await?;
+        let Some(row) = row else { return Ok(None) };
+        let faults = sqlx::query(
+            "SELECT entry, artifact, code, reason FROM pass_faults WHERE pass = ? ORDER BY place",
+        )
+        .bind(number)
+        .fetch_all(&mut *snapshot)
+        .await?;
+        let fault = |row: &SqliteRow| {
+            Ok(PassFault {
+                entry: row.try_get("entry")?,
+                artifact: row.try_get("artifact")?,
+                code: row.try_get("code")?,
+                reason: row.try_get("reason")?,
+            })
+        };
+        let changes = sqlx::query(
+            "SELECT kind, compute_id, previous_id FROM pass_changes WHERE pass = ? ORDER BY place",
+        )
+        .bind(number)
+        .fetch_all(&mut *snapshot)
+        .await?;
+        Ok(Some(MirrorPassDetail {
+            pass: pass(&row)?,
+            faults: faults.iter().map(fault).collect::<Result<_, StoreError>>()?,
+            changes: changes.iter().map(|row| pass_change(row, number)).collect::<Result<_, _>>()?,
+        }))
+    }
+}
+
+fn pass_change(row: &SqliteRow, number: i64) -> Result<PassChange, StoreError> {
+    let word: String = row.try_get("kind")?;
+    let kind = ChangeKind::ALL.into_iter().find(|kind| kind.as_str() == word);
+    let unreadable = || StoreError::Row {
+        place: format!("pass_changes, pass {number}"),
+        reason: format!("kind {word:?}"),
+    };
+    Ok(PassChange {
+        kind: kind.ok_or_else(unreadable)?,
+        id: row.try_get("compute_id")?,
+        previous_id: row.try_get("previous_id")?,
+    })
+}
+
+fn pass(row: &SqliteRow) -> Result<MirrorPass, StoreError> {
+    let number: i64 = row.try_get("number")?;
+    let place = format!("passes, number {number}");
+    let word: String = row.try_get("outcome")?;
+    let outcome = PassOutcome::ALL.into_iter().find(|outcome| outcome.as_str() == word);
+    let unreadable = || StoreError::Row { place: place.clone(), reason: format!("outcome {word:?}") };
+    let document: Option<&[u8]> = row.try_get("document_sha256")?;
+    let document = document.map(|_| digest(row, "document_sha256", &place)).transpose()?;
+    let count = |column: &str| -> Result<Option<u64>, sqlx::Error> {
+        Ok(row.try_get::<Option<i64>, _>(column)?.map(i64::cast_unsigned))
+    };
+    Ok(MirrorPass {
+        number,
+        upstream: row.try_get("upstream")?,
+        address: Some(row.try_get("address")?),
+        outcome: outcome.ok_or_else(unreadable)?,
+        actor: row.try_get("actor")?,
+        started_at: row.try_get("started_at")?,
+        finished_at: row.try_get("finished_at")?,
+        requests: count("requests")?.unwrap_or(0),
+        commit: row.try_get("commit_id")?,
+        document_sha256: document.map(Sha256::from),
+        entries: count("entries")?,
+        mirrored: count("mirrored")?,
+        fault_count: count("fault_count")?.unwrap_or(0),
+        change_count: count("change_count")?.unwrap_or(0),
+        error_code: row.try_get("error_code")?,
+        error: row.try_get("error")?,
+    })
+}

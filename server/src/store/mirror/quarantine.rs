@@ -1,0 +1,232 @@
+//! The quarantine: what was refused or is suspicious, and what was decided about it.
+//!
+//! A decision is about bytes, named by a digest, and holds for them and no others.
+
+use phasic_hub_api::Sha256;
+use phasic_hub_api::mirror::{QuarantineDecision, QuarantineItem};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, Sqlite, Transaction};
+
+use super::super::audit::append;
+use super::super::computes::digest;
+use super::super::{Actor, Change, Store, StoreError};
+use super::upstreams::remove;
+
+/// Something to be quarantined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The entry; empty for the document.
+    pub entry: String,
+    /// The artifact; empty for the entry.
+    pub artifact: String,
+    /// What it is about.
+    pub sha256: Sha256,
+    /// The kind.
+    pub code: &'static str,
+    /// A sentence.
+    pub reason: String,
+}
+
+/// Codes of what was taken, or could be, and somebody should look at.
+const ALARMS: [&str; 2] = ["bytes_changed", "mass_deletion"];
+
+/// Codes of what can be accepted: nothing is wrong with the bytes.
+const ACCEPTABLE: [&str; 3] = ["unverified", "bytes_changed", "mass_deletion"];
+
+/// What became of a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decided {
+    /// It holds. The line as it is now; as it was, when it was forgotten.
+    Done(Box<QuarantineItem>),
+    /// There is no such line.
+    Unknown,
+    /// These bytes are not what their entry says: nobody can vouch for them.
+    Impossible(Box<QuarantineItem>),
+}
+
+const LINES: &str = "SELECT number, upstream, entry, artifact, sha256, code, reason, found_at, decision, decided_at, \
+     decided_by FROM quarantine";
+
+impl Store {
+    /// Lines behind the one of a number, in the order in which they were found: those nobody has decided upon, or all.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn quarantine(
+        &self,
+        after: i64,
+        limit: i64,
+        all: bool,
+    ) -> Result<Vec<QuarantineItem>, StoreError> {
+        let sql = format!("{LINES} WHERE number > ? AND (? OR decision IS NULL) ORDER BY number LIMIT ?");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(after)
+            .bind(all)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(item).collect()
+    }
+
+    /// All lines of an upstream that were decided upon.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn decisions(&self, upstream: &str) -> Result<Vec<QuarantineItem>, StoreError> {
+        let sql = format!("{LINES} WHERE upstream = ? AND decision IS NOT NULL ORDER BY number");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(upstream).fetch_all(&self.readers).await?;
+        rows.iter().map(item).collect()
+    }
+
+    /// Decides about a line. What is rejected and served is withdrawn in the same transaction; in any case the upstream
+    /// is read again at once.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub async fn decide(
+        &self,
+        number: i64,
+        decision: QuarantineDecision,
+        actor: &Actor,
+    ) -> Result<Decided, StoreError> {
+        let mut change = self.begin().await?;
+        let Some(line) = line(&mut change, number).await? else { return Ok(Decided::Unknown) };
+        if decision == QuarantineDecision::Accept && !line.can_accept {
+            return Ok(Decided::Impossible(Box::new(line)));
+        }
+        if decision == QuarantineDecision::Forget {
+            sqlx::query("DELETE FROM quarantine WHERE number = ?").bind(number).execute(&mut *change).await?;
+        } else {
+            sqlx::query(
+                "UPDATE quarantine SET decision = ?, decided_by = ?, \
+                 decided_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE number = ?",
+            )
+            .bind(decision.as_str())
+            .bind(actor.text())
+            .bind(number)
+            .execute(&mut *change)
+            .await?;
+        }
+        let withdrawn = match decision {
+            QuarantineDecision::Reject => withdraw(&mut change, &line).await?,
+            _ => Vec::new(),
+        };
+        sqlx::query("UPDATE upstreams SET must_read = 1, next_run_at = NULL WHERE name = ?")
+            .bind(&line.upstream)
+            .execute(&mut *change)
+            .await?;
+        let subject = format!("{} {}", line.upstream, line.entry.as_deref().unwrap_or("registry.json"));
+        let detail = serde_json::json!({
+            "decision": decision, "number": number, "artifact": line.artifact, "sha256": line.sha256,
+            "code": line.code, "withdrawn": withdrawn,
+        });
+        append(&mut change, actor, Change { action: "mirror.decide", subject, detail }).await?;
+        let now = if decision == QuarantineDecision::Forget {
+            line
+        } else {
+            self::line(&mut change, number).await?.unwrap_or(line)
+        };
+        change.commit().await?;
+        Ok(Decided::Done(Box::new(now)))
+    }
+}
+
+/// Removes the compute of a line, if these bytes are those it has.
+async fn withdraw(
+    change: &mut Transaction<'static, Sqlite>,
+    line: &QuarantineItem,
+) -> Result<Vec<String>, StoreError> {
+    let ids: Vec<String> = sqlx::query_scalar(
+        "SELECT DISTINCT c.id FROM computes c JOIN compute_artifacts a ON a.compute_id = c.id \
+         WHERE c.upstream = ?1 AND c.id = ?2 AND a.original_sha256 = ?3",
+    )
+    .bind(&line.upstream)
+    .bind(line.entry.as_deref().unwrap_or_default())
+    .bind(&line.sha256.as_bytes()[..])
+    .fetch_all(&mut **change)
+    .await?;
+    remove(change, &ids, &line.upstream).await?;
+    Ok(ids)
+}
+
+async fn line(
+    change: &mut Transaction<'static, Sqlite>,
+    number: i64,
+) -> Result<Option<QuarantineItem>, StoreError> {
+    let sql = format!("{LINES} WHERE number = ?");
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(number).fetch_optional(&mut **change).await?;
+    row.as_ref().map(item).transpose()
+}
+
+/// Makes the quarantine of an upstream what a pass has found: new lines are added, and lines go whose subject has
+/// changed. Alarms nobody has looked at stay in any case.
+///
+/// `offered` are the decided lines whose bytes upstream still has.
+pub(super) async fn settle(
+    change: &mut Transaction<'static, Sqlite>,
+    upstream: &str,
+    findings: &[Finding],
+    offered: &[i64],
+) -> Result<(), StoreError> {
+    let mut seen: Vec<i64> = offered.to_vec();
+    for finding in findings {
+        seen.push(put(change, upstream, finding).await?);
+    }
+    sqlx::query(
+        "DELETE FROM quarantine WHERE upstream = ?1 AND number NOT IN (SELECT value FROM json_each(?2)) \
+         AND NOT (code = 'bytes_changed' AND decision IS NULL)",
+    )
+    .bind(upstream)
+    .bind(serde_json::json!(seen).to_string())
+    .execute(&mut **change)
+    .await?;
+    Ok(())
+}
+
+/// Adds a line, or says the reason of one that is there anew. Gives its number.
+pub(super) async fn put(
+    change: &mut Transaction<'static, Sqlite>,
+    upstream: &str,
+    finding: &Finding,
+) -> Result<i64, StoreError> {
+    let number = sqlx::query_scalar(
+        "INSERT INTO quarantine (upstream, entry, artifact, sha256, code, reason) VALUES (?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (upstream, entry, artifact, sha256, code) DO UPDATE SET reason = excluded.reason \
+         RETURNING number",
+    )
+    .bind(upstream)
+    .bind(&finding.entry)
+    .bind(&finding.artifact)
+    .bind(&finding.sha256.as_bytes()[..])
+    .bind(finding.code)
+    .bind(&finding.reason)
+    .fetch_one(&mut **change)
+    .await?;
+    Ok(number)
+}
+
+fn item(row: &SqliteRow) -> Result<QuarantineItem, StoreError> {
+    let number: i64 = row.try_get("number")?;
+    let place = format!("quarantine, number {number}");
+    let text = |column: &str| -> Result<Option<String>, sqlx::Error> {
+        Ok(Some(row.try_get::<String, _>(column)?).filter(|text| !text.is_empty()))
+    };
+    let decision: Option<String> = row.try_get("decision")?;
+    let decision = decision.map(|word| word.parse()).transpose();
+    let code: String = row.try_get("code")?;
+    Ok(QuarantineItem {
+        number,
+        upstream: row.try_get("upstream")?,
+        entry: text("entry")?,
+        artifact: text("artifact")?,
+        sha256: Sha256::from(digest(row, "sha256", &place)?),
+        alarm: ALARMS.contains(&code.as_str()),
+        can_accept: ACCEPTABLE.contains(&code.as_str()),
+        code,
+        reason: row.try_get("reason")?,
+        found_at: row.try_get("found_at")?,
+        decision: decision.map_err(|reason| StoreError::Row { place, reason })?,
+        decided_at: row.try_get("decided_at")?,
+        decided_by: row.try_get("decided_by")?,
+    })
+}

@@ -1,0 +1,285 @@
+use phasic_hub_api::Sha256;
+use phasic_hub_api::mirror::{ChangeKind, PassFault, PassOutcome, QuarantineDecision};
+
+use super::super::tests::{blob, fresh, history, ids, publication};
+use super::super::{Actor, Origin, Publication, Store, StoreError};
+use super::{
+    Decided, Finding, PassHead, PassRecord, Reconciliation, UpstreamIdentity, Validators, is_mass_deletion,
+};
+
+fn named(name: &str, place: i64) -> UpstreamIdentity {
+    UpstreamIdentity { name: name.to_owned(), address: format!("http://{name}"), trust: "checked", place }
+}
+
+/// A database that knows these upstreams, the first to be believed first.
+async fn with_upstreams(names: &[&str]) -> (tempfile::TempDir, Store) {
+    let (directory, store) = fresh().await;
+    for (place, name) in (0..).zip(names) {
+        store.name_upstream(&named(name, place)).await.unwrap();
+    }
+    (directory, store)
+}
+
+fn head(upstream: &str) -> PassHead {
+    PassHead {
+        upstream: upstream.to_owned(),
+        address: format!("http://{upstream}"),
+        actor: Actor::Hub,
+        started_at: "2026-11-28T12:00:00.000Z".to_owned(),
+        requests: 1,
+        next_seconds: Some(3600.0),
+    }
+}
+
+fn pass_of(upstream: &str, computes: Vec<Publication>) -> PassRecord {
+    PassRecord {
+        head: head(upstream),
+        commit: None,
+        document: blob("document"),
+        validators: Validators::default(),
+        entries: computes.len(),
+        computes,
+        keeps_others: false,
+        faults: Vec::new(),
+        findings: Vec::new(),
+        offered: Vec::new(),
+        must_read: false,
+        may_remove_many: true,
+    }
+}
+
+fn pass(computes: Vec<Publication>) -> PassRecord {
+    pass_of("test", computes)
+}
+
+#[tokio::test]
+async fn a_pass_replaces_what_was_mirrored_and_never_what_is_local() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    store.publish_local(&publication("mine", "mine"), None).await.unwrap();
+    store
+        .reconcile(&pass(vec![publication("x", "1"), publication("y", "2"), publication("mine", "3")]))
+        .await
+        .unwrap();
+    assert_eq!(ids(&store).await, ["mine", "x", "y"]);
+    assert_eq!(
+        store.computes().await.unwrap()[0].publication().unwrap().entry,
+        publication("mine", "mine").entry
+    );
+    let mut second = pass(vec![publication("z", "4"), publication("y", "5")]);
+    second.faults = vec![PassFault {
+        entry: "bad id".to_owned(),
+        artifact: None,
+        code: "entry_invalid".to_owned(),
+        reason: "no".to_owned(),
+    }];
+    store.reconcile(&second).await.unwrap();
+    assert_eq!(ids(&store).await, ["mine", "z", "y"], "in the order of the document");
+    assert_eq!(store.pass(2).await.unwrap().unwrap().faults, second.faults);
+    let gone = history(&store, "x").await;
+    assert!(matches!(&gone[..], [Some(_), None]), "{gone:?}");
+}
+
+#[tokio::test]
+async fn a_pass_that_fails_half_way_changes_nothing() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    store.reconcile(&pass(vec![publication("x", "1")])).await.unwrap();
+    let mut broken = publication("y", "2");
+    // Two rows of one key: the transaction fails after "x" would have been removed and "y" inserted.
+    broken.artifacts.push(broken.artifacts[0]);
+    let error = store.reconcile(&pass(vec![broken])).await.unwrap_err();
+    assert!(matches!(error, StoreError::Sql(_)), "{error}");
+    assert_eq!(ids(&store).await, ["x"]);
+    assert_eq!(history(&store, "x").await.len(), 1);
+    assert_eq!(history(&store, "y").await.len(), 0);
+}
+
+async fn kinds(store: &Store, pass: &PassRecord) -> Vec<String> {
+    let Reconciliation::Done(number) = store.reconcile(pass).await.unwrap() else { panic!("held") };
+    let detail = store.pass(number).await.unwrap().unwrap();
+    let word =
+        |change: &phasic_hub_api::mirror::PassChange| format!("{} {}", change.kind.as_str(), change.id);
+    detail.changes.iter().map(word).collect()
+}
+
+#[tokio::test]
+async fn new_changed_renamed_retracted_restored_and_vanished_computes_are_told_apart() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let same_graph =
+        |id: &str, like: &str| Publication { id: id.parse().unwrap(), ..publication(like, like) };
+    let mut first = vec![publication("a", "a"), publication("b", "b"), publication("c", "c")];
+    first.push(publication("d", "d"));
+    assert_eq!(kinds(&store, &pass(first)).await, ["new a", "new b", "new c", "new d"]);
+    let mut retracted = publication("b", "b");
+    retracted.entry.retracted = true;
+    let second =
+        vec![same_graph("renamed", "a"), retracted, publication("c", "other"), publication("e", "e")];
+    let told = kinds(&store, &pass(second)).await;
+    assert_eq!(told, ["renamed renamed", "retracted b", "changed c", "new e", "vanished d"]);
+    assert!(matches!(&history(&store, "a").await[..], [Some(_), None]));
+    let third = vec![same_graph("renamed", "a"), publication("b", "b"), publication("c", "other")];
+    assert_eq!(kinds(&store, &pass(third)).await, ["restored b", "vanished e"]);
+    assert_eq!(ChangeKind::ALL.len(), 6);
+}
+
+#[tokio::test]
+async fn of_two_upstreams_the_first_wins_and_what_it_gives_up_is_looked_for_at_once() {
+    let (_directory, store) = with_upstreams(&["first", "second"]).await;
+    let second = pass_of("second", vec![publication("x", "theirs"), publication("y", "y")]);
+    store.reconcile(&second).await.unwrap();
+    let row = async |name: &str| store.upstream(name).await.unwrap().unwrap();
+    assert!(!row("second").await.must_read);
+    store.reconcile(&pass_of("first", vec![publication("x", "ours")])).await.unwrap();
+    let owners = async || -> Vec<_> {
+        let rows = store.computes().await.unwrap();
+        rows.iter().map(|row| format!("{} {}", row.id, row.upstream.as_deref().unwrap())).collect()
+    };
+    assert_eq!(owners().await, ["x first", "y second"]);
+    store.reconcile(&second).await.unwrap();
+    assert_eq!(owners().await, ["x first", "y second"], "the second may offer it as often as it likes");
+    assert!(store.computes().await.unwrap().iter().all(|row| row.origin == Origin::Mirror));
+    store.reconcile(&pass_of("first", vec![])).await.unwrap();
+    assert_eq!(owners().await, ["y second"]);
+    let waiting = row("second").await;
+    assert!(waiting.must_read && waiting.due_seconds.is_none(), "{waiting:?}");
+    assert!(!row("first").await.must_read);
+    store.publish_local(&publication("y", "mine"), None).await.unwrap();
+    assert_eq!(row("second").await.computes, 0, "a local compute takes the id");
+}
+
+#[tokio::test]
+async fn many_removals_need_a_word_and_renames_are_none() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    assert!(!is_mass_deletion(3, 10) && is_mass_deletion(4, 10) && is_mass_deletion(1, 3));
+    assert!(!is_mass_deletion(0, 0));
+    store.reconcile(&pass(vec![publication("a", "a"), publication("b", "b")])).await.unwrap();
+    let guarded = |computes| PassRecord { may_remove_many: false, ..pass(computes) };
+    let held = store.reconcile(&guarded(vec![publication("a", "a")])).await.unwrap();
+    assert_eq!(held, Reconciliation::TooManyRemovals { removed: 1, mirrored: 2 });
+    assert_eq!(ids(&store).await, ["a", "b"]);
+    let other = |id: &str, like: &str| Publication { id: id.parse().unwrap(), ..publication(like, like) };
+    let renamed = guarded(vec![other("c", "a"), other("d", "b")]);
+    assert!(matches!(store.reconcile(&renamed).await.unwrap(), Reconciliation::Done(_)));
+    let added = PassRecord { keeps_others: true, ..guarded(vec![publication("e", "e")]) };
+    assert!(matches!(store.reconcile(&added).await.unwrap(), Reconciliation::Done(_)));
+    assert_eq!(store.computes().await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_failure_is_recorded_and_changes_only_when_the_next_pass_is_due() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    store.reconcile(&pass(vec![publication("a", "a")])).await.unwrap();
+    let before = store.upstream("test").await.unwrap().unwrap();
+    let failed = PassHead { next_seconds: Some(60.0), ..head("test") };
+    let number = store.fail(&failed, ("unreachable", "no answer"), None).await.unwrap();
+    let pass = store.pass(number).await.unwrap().unwrap().pass;
+    assert_eq!((pass.outcome, pass.error_code.as_deref()), (PassOutcome::Failed, Some("unreachable")));
+    let after = store.upstream("test").await.unwrap().unwrap();
+    assert_eq!((after.failures_in_a_row, after.computes), (1, 1));
+    assert_eq!(after.checked_at, before.checked_at);
+    assert!(after.due_seconds.unwrap() < 61.0 && before.due_seconds.unwrap() > 3500.0);
+    store.unmodified(&head("test")).await.unwrap();
+    store.unmodified(&head("test")).await.unwrap();
+    let outcomes: Vec<_> =
+        store.passes(Some("test"), None, 9).await.unwrap().iter().map(|pass| pass.outcome).collect();
+    assert_eq!(outcomes, [PassOutcome::Unmodified, PassOutcome::Failed, PassOutcome::Done]);
+    assert_eq!(store.upstream("test").await.unwrap().unwrap().failures_in_a_row, 0);
+}
+
+fn finding(entry: &str, bytes: &str, code: &'static str) -> Finding {
+    let reason = "a reason".to_owned();
+    let (entry, artifact) = (entry.to_owned(), String::new());
+    Finding { entry, artifact, sha256: Sha256::of(bytes.as_bytes()), code, reason }
+}
+
+#[tokio::test]
+async fn decisions_hold_until_the_bytes_change_and_alarms_until_somebody_looks() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let with = |findings: Vec<Finding>, offered: Vec<i64>| PassRecord {
+        findings,
+        offered,
+        ..pass(vec![publication("x", "1")])
+    };
+    let found = vec![
+        finding("bad", "1", "wrong_hash"),
+        finding("new", "1", "unverified"),
+        finding("x", "1", "bytes_changed"),
+    ];
+    store.reconcile(&with(found.clone(), vec![])).await.unwrap();
+    store.reconcile(&with(found.clone(), vec![])).await.unwrap();
+    let lines = store.quarantine(0, 10, false).await.unwrap();
+    let codes: Vec<_> = lines.iter().map(|line| line.code.as_str()).collect();
+    assert_eq!(codes, ["wrong_hash", "unverified", "bytes_changed"], "once each");
+    let row = store.upstream("test").await.unwrap().unwrap();
+    assert_eq!((row.quarantined, row.alarms), (2, 1));
+
+    let decide = async |number, decision| store.decide(number, decision, &Actor::Operator).await.unwrap();
+    assert!(matches!(decide(lines[0].number, QuarantineDecision::Accept).await, Decided::Impossible(_)));
+    assert!(matches!(decide(99, QuarantineDecision::Forget).await, Decided::Unknown));
+    assert!(matches!(decide(lines[1].number, QuarantineDecision::Accept).await, Decided::Done(_)));
+    assert!(store.upstream("test").await.unwrap().unwrap().must_read, "it is acted upon at once");
+    store.reconcile(&with(vec![], vec![lines[1].number])).await.unwrap();
+    let left: Vec<_> = store.quarantine(0, 10, true).await.unwrap().iter().map(|line| line.number).collect();
+    assert_eq!(left, [lines[1].number, lines[2].number], "what is no longer found is gone, but for alarms");
+    store.reconcile(&with(vec![], vec![])).await.unwrap();
+    let left: Vec<_> = store.quarantine(0, 10, true).await.unwrap().iter().map(|line| line.number).collect();
+    assert_eq!(left, [lines[2].number], "upstream no longer offers what was accepted");
+    assert!(matches!(decide(lines[2].number, QuarantineDecision::Forget).await, Decided::Done(_)));
+    assert!(store.quarantine(0, 10, true).await.unwrap().is_empty());
+    let actions: Vec<_> = store.audit(0, 99).await.unwrap().into_iter().map(|line| line.action).collect();
+    assert_eq!(actions.iter().filter(|action| *action == "mirror.decide").count(), 2);
+}
+
+#[tokio::test]
+async fn what_is_rejected_is_withdrawn_in_the_same_moment() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let record = PassRecord {
+        findings: vec![finding("x", "1", "bytes_changed")],
+        ..pass(vec![publication("x", "1"), publication("y", "2")])
+    };
+    store.reconcile(&record).await.unwrap();
+    let line = store.quarantine(0, 1, false).await.unwrap().remove(0);
+    store.decide(line.number, QuarantineDecision::Reject, &Actor::Operator).await.unwrap();
+    assert_eq!(ids(&store).await, ["y"]);
+    assert!(matches!(&history(&store, "x").await[..], [Some(_), None]));
+    assert_eq!(store.decisions("test").await.unwrap().len(), 1);
+    assert_eq!(store.drop_upstream("test", &Actor::Operator).await.unwrap(), Some(1));
+    assert_eq!(store.drop_upstream("test", &Actor::Operator).await.unwrap(), None);
+    assert!(ids(&store).await.is_empty() && store.upstreams().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_budget_is_spent_and_given_back_and_fills_with_time() {
+    let (directory, store) = with_upstreams(&["test"]).await;
+    let spend = async |store: &Store, wanted| store.spend("test", wanted, 10).await.unwrap();
+    assert_eq!(spend(&store, 8).await.requests, 8);
+    assert_eq!(spend(&store, 8).await.requests, 2, "what there is");
+    store.give_back("test", 1).await.unwrap();
+    store.close().await;
+    let store = Store::open(directory.path()).await.unwrap();
+    assert_eq!(spend(&store, 1).await.requests, 1, "a restart neither takes nor gives");
+    let nothing = spend(&store, 1).await;
+    assert_eq!(nothing.requests, 0);
+    assert!(nothing.wait_seconds > 350.0 && nothing.wait_seconds <= 360.0, "{nothing:?}");
+    sqlx::query("UPDATE upstreams SET budget_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-30 minutes')")
+        .execute(&store.writer)
+        .await
+        .unwrap();
+    assert_eq!(spend(&store, 99).await.requests, 5, "half an hour, half of it");
+}
+
+#[tokio::test]
+async fn another_name_for_the_same_thing_has_it_read_again() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let told = Validators { etag: Some("e".to_owned()), last_modified: None };
+    store.reconcile(&PassRecord { validators: told.clone(), ..pass(vec![]) }).await.unwrap();
+    let row = async || store.upstream("test").await.unwrap().unwrap();
+    store.name_upstream(&named("test", 0)).await.unwrap();
+    assert!(!row().await.must_read && row().await.validators == told, "nothing new");
+    store.name_upstream(&UpstreamIdentity { trust: "verified-only", ..named("test", 0) }).await.unwrap();
+    assert!(row().await.must_read && row().await.must_verify && row().await.validators == told);
+    store.reconcile(&pass(vec![])).await.unwrap();
+    assert!(!row().await.must_verify);
+    let moved = UpstreamIdentity { address: "http://elsewhere".to_owned(), ..named("test", 0) };
+    store.name_upstream(&moved).await.unwrap();
+    assert!(row().await.must_read && row().await.validators == Validators::default());
+}

@@ -1,0 +1,293 @@
+//! The upstreams: what is known of each, when it is due, and how much may still be asked of it.
+
+use phasic_hub_api::Sha256;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, Sqlite, Transaction};
+
+use super::super::audit::append;
+use super::super::computes::record;
+use super::super::{Actor, Change, Origin, Store, StoreError};
+use crate::config::Trust;
+
+/// An upstream as the settings, or the words of a command, name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamIdentity {
+    /// Its name.
+    pub name: String,
+    /// Where it is read.
+    pub address: String,
+    /// How far it is trusted, as a word of the settings.
+    pub trust: &'static str,
+    /// Who wins an id: the lowest.
+    pub place: i64,
+}
+
+/// What is known of an upstream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpstreamRow {
+    /// Its name.
+    pub name: String,
+    /// Where it was read last.
+    pub address: String,
+    /// How far it is trusted.
+    pub trust: String,
+    /// Who wins an id: the lowest.
+    pub place: i64,
+    /// The commit that is mirrored.
+    pub commit: Option<String>,
+    /// Digest of the document that is mirrored.
+    pub document: Option<Sha256>,
+    /// What to send to learn whether it has changed.
+    pub validators: Validators,
+    /// Whether the document is to be read again, although it may not have changed.
+    pub must_read: bool,
+    /// Whether files that are here are to be judged anew, because the trust was lowered.
+    pub must_verify: bool,
+    /// When it was last seen that what is mirrored is what upstream has, UTC.
+    pub checked_at: Option<String>,
+    /// Seconds since then.
+    pub lag_seconds: Option<f64>,
+    /// Passes that have failed since.
+    pub failures_in_a_row: i64,
+    /// When the next pass is due, UTC.
+    pub next_run_at: Option<String>,
+    /// Seconds until then; negative when it is over. `None`: at once.
+    pub due_seconds: Option<f64>,
+    /// Requests that were left at some time, and the seconds since.
+    pub budget: Option<(f64, f64)>,
+    /// Computes that are mirrored from it.
+    pub computes: i64,
+    /// Lines in quarantine nobody has decided upon, without alarms.
+    pub quarantined: i64,
+    /// Alarms nobody has decided upon.
+    pub alarms: i64,
+}
+
+/// What a server has said about a document, for the question whether it has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Validators {
+    /// Its entity tag.
+    pub etag: Option<String>,
+    /// When it was changed last.
+    pub last_modified: Option<String>,
+}
+
+/// Requests that may be sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Allowance {
+    /// As many as this.
+    pub requests: u32,
+    /// Seconds until there is one, when there is none.
+    pub wait_seconds: f64,
+}
+
+const UPSTREAMS: &str = "SELECT name, address, trust, place, commit_id, document_sha256, etag, last_modified, \
+     must_read, must_verify, checked_at, (julianday('now') - julianday(checked_at)) * 86400.0 AS lag_seconds, failures_in_a_row, \
+     next_run_at, (julianday(next_run_at) - julianday('now')) * 86400.0 AS due_seconds, budget_left, \
+     (julianday('now') - julianday(budget_at)) * 86400.0 AS budget_age, \
+     (SELECT count(*) FROM computes c WHERE c.upstream = u.name) AS computes, \
+     (SELECT count(*) FROM quarantine q WHERE q.upstream = u.name AND q.decision IS NULL \
+      AND q.code NOT IN ('bytes_changed', 'mass_deletion')) AS quarantined, \
+     (SELECT count(*) FROM quarantine q WHERE q.upstream = u.name AND q.decision IS NULL \
+      AND q.code IN ('bytes_changed', 'mass_deletion')) AS alarms FROM upstreams u";
+
+impl Store {
+    /// All upstreams, those to be believed first at the front.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn upstreams(&self) -> Result<Vec<UpstreamRow>, StoreError> {
+        let sql = format!("{UPSTREAMS} ORDER BY place, name");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
+        rows.iter().map(upstream_row).collect()
+    }
+
+    /// What all upstreams are called, as they were named last.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn upstream_identities(&self) -> Result<Vec<UpstreamIdentity>, StoreError> {
+        let rows =
+            sqlx::query("SELECT name, address, trust, place FROM upstreams").fetch_all(&self.readers).await?;
+        let identity = |row: &SqliteRow| {
+            let (name, trust): (String, String) = (row.try_get("name")?, row.try_get("trust")?);
+            let unreadable = || StoreError::Row {
+                place: format!("upstreams, name {name:?}"),
+                reason: format!("trust {trust:?}"),
+            };
+            let trust = Trust::read(&trust).ok_or_else(unreadable)?.as_str();
+            Ok(UpstreamIdentity {
+                address: row.try_get("address")?,
+                place: row.try_get("place")?,
+                name,
+                trust,
+            })
+        };
+        rows.iter().map(identity).collect()
+    }
+
+    /// In how many seconds a pass over each upstream is due; `None` is at once. Cheap.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn due(&self) -> Result<Vec<(String, Option<f64>)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT name, (julianday(next_run_at) - julianday('now')) * 86400.0 AS due FROM upstreams \
+             ORDER BY place, name",
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(|row| Ok((row.try_get("name")?, row.try_get("due")?))).collect()
+    }
+
+    /// The upstream of a name.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn upstream(&self, name: &str) -> Result<Option<UpstreamRow>, StoreError> {
+        let sql = format!("{UPSTREAMS} WHERE name = ?");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(name).fetch_optional(&self.readers).await?;
+        row.as_ref().map(upstream_row).transpose()
+    }
+
+    /// Takes note of an upstream as it is named now. Where that is not as before, its document is to be read again at
+    /// once; at another address also what the former one said about its document is forgotten.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn name_upstream(&self, upstream: &UpstreamIdentity) -> Result<(), StoreError> {
+        let mut change = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO upstreams (name, address, trust, place) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (name) DO UPDATE SET must_read = 1, next_run_at = NULL, \
+             must_verify = max(must_verify, trust <> ?3 AND ?3 = 'verified-only'), \
+             etag = iif(address = ?2, etag, NULL), last_modified = iif(address = ?2, last_modified, NULL), \
+             address = ?2, trust = ?3, place = ?4 \
+             WHERE address <> ?2 OR trust <> ?3 OR place <> ?4",
+        )
+        .bind(&upstream.name)
+        .bind(&upstream.address)
+        .bind(upstream.trust)
+        .bind(upstream.place)
+        .execute(&mut *change)
+        .await?;
+        Ok(change.commit().await?)
+    }
+
+    /// Forgets an upstream with all that was mirrored from it. Says how many computes that were; `None` when there is
+    /// no such upstream.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub async fn drop_upstream(&self, name: &str, actor: &Actor) -> Result<Option<usize>, StoreError> {
+        let mut change = self.begin().await?;
+        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM computes WHERE upstream = ? ORDER BY id")
+            .bind(name)
+            .fetch_all(&mut *change)
+            .await?;
+        remove(&mut change, &ids, name).await?;
+        let gone =
+            sqlx::query("DELETE FROM upstreams WHERE name = ?").bind(name).execute(&mut *change).await?;
+        if gone.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let detail = serde_json::json!({"removed": ids});
+        append(&mut change, actor, Change { action: "mirror.drop", subject: name.to_owned(), detail })
+            .await?;
+        change.commit().await?;
+        Ok(Some(ids.len()))
+    }
+
+    /// Takes up to `wanted` requests out of what an upstream may still be asked. What is left grows by `per_hour` in an
+    /// hour, and never beyond it; it is written down before a request is sent, so that no restart gives it back.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn spend(&self, name: &str, wanted: u32, per_hour: u32) -> Result<Allowance, StoreError> {
+        let mut change = self.begin().await?;
+        let most = f64::from(per_hour);
+        let left: f64 = sqlx::query_scalar(
+            "SELECT min(?2, coalesce(budget_left + max(0.0, julianday('now') - julianday(budget_at)) * 24.0 * ?2, ?2)) \
+             FROM upstreams WHERE name = ?1",
+        )
+        .bind(name)
+        .bind(most)
+        .fetch_one(&mut *change)
+        .await?;
+        // A little less than one is one: times are in milliseconds.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to a million")]
+        let requests = ((left + 1e-3).floor().max(0.0) as u32).min(wanted);
+        sqlx::query(
+            "UPDATE upstreams SET budget_left = ?2, budget_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE name = ?1",
+        )
+        .bind(name)
+        .bind((left - f64::from(requests)).max(0.0))
+        .execute(&mut *change)
+        .await?;
+        change.commit().await?;
+        let wait_seconds = if requests > 0 { 0.0 } else { (1.0 - left).max(0.0) * 3600.0 / most };
+        Ok(Allowance { requests, wait_seconds })
+    }
+
+    /// Gives requests back that were not sent.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn give_back(&self, name: &str, requests: u32) -> Result<(), StoreError> {
+        let mut change = self.begin().await?;
+        sqlx::query("UPDATE upstreams SET budget_left = budget_left + ? WHERE name = ?")
+            .bind(f64::from(requests))
+            .bind(name)
+            .execute(&mut *change)
+            .await?;
+        Ok(change.commit().await?)
+    }
+}
+
+/// Removes computes, and has all other upstreams read again: one of them may offer what was hidden so far.
+pub(super) async fn remove(
+    change: &mut Transaction<'static, Sqlite>,
+    ids: &[String],
+    upstream: &str,
+) -> Result<(), StoreError> {
+    for id in ids {
+        sqlx::query("DELETE FROM computes WHERE id = ?").bind(id).execute(&mut **change).await?;
+        record(change, id, Origin::Mirror, Some(upstream), None).await?;
+    }
+    if !ids.is_empty() {
+        sqlx::query("UPDATE upstreams SET must_read = 1, next_run_at = NULL WHERE name <> ?")
+            .bind(upstream)
+            .execute(&mut **change)
+            .await?;
+    }
+    Ok(())
+}
+
+fn upstream_row(row: &SqliteRow) -> Result<UpstreamRow, StoreError> {
+    let document: Option<&[u8]> = row.try_get("document_sha256")?;
+    let document = document.map(|_| super::super::computes::digest(row, "document_sha256", "upstreams"));
+    let left: Option<f64> = row.try_get("budget_left")?;
+    let age: Option<f64> = row.try_get("budget_age")?;
+    let lag: Option<f64> = row.try_get("lag_seconds")?;
+    Ok(UpstreamRow {
+        name: row.try_get("name")?,
+        address: row.try_get("address")?,
+        trust: row.try_get("trust")?,
+        place: row.try_get("place")?,
+        commit: row.try_get("commit_id")?,
+        document: document.transpose()?.map(Sha256::from),
+        validators: Validators { etag: row.try_get("etag")?, last_modified: row.try_get("last_modified")? },
+        must_read: row.try_get("must_read")?,
+        must_verify: row.try_get("must_verify")?,
+        checked_at: row.try_get("checked_at")?,
+        // A clock that was set back makes nothing younger than now.
+        lag_seconds: lag.map(|lag| lag.max(0.0)),
+        failures_in_a_row: row.try_get("failures_in_a_row")?,
+        next_run_at: row.try_get("next_run_at")?,
+        due_seconds: row.try_get("due_seconds")?,
+        budget: left.zip(age),
+        computes: row.try_get("computes")?,
+        quarantined: row.try_get("quarantined")?,
+        alarms: row.try_get("alarms")?,
+    })
+}
