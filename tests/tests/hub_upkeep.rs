@@ -56,7 +56,9 @@ fn scrub_restores_by_elimination_by_conversion_and_from_upstream_and_names_what_
     let listing = text(&scrubbed.stdout);
     assert!(scrubbed.status.success(), "{listing}");
     assert!(
-        listing.contains(&format!("rotten {eliminated}")) && listing.contains(&format!("lost {converted}"))
+        // The service reads its files as well, and may have set the rotten one aside before.
+        [&eliminated, &converted].iter().all(|name| listing.contains(&format!("restored {name}"))),
+        "{listing}"
     );
     assert_eq!(fs::read(data.join("quarantine").join(&eliminated)).unwrap(), rotten);
     assert_eq!(digest(&fs::read(blob(data, &eliminated)).unwrap()), eliminated);
