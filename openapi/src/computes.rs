@@ -6,7 +6,7 @@ use phasic_engine::graph::{EdgeOrderDigest, GraphHash};
 use serde::{Deserialize, Serialize};
 
 use crate::jobs::{Elimination, Variant};
-use crate::{ComputeId, Metadata, Sha256};
+use crate::{ComputeId, Metadata, RegistryEntry, Sha256};
 
 /// Who published a compute to this hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +136,9 @@ pub struct Revision {
     /// The upstream it was mirrored from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
+    /// Why, where it was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The registry entry as its publisher wrote it; missing where the id was removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
@@ -151,4 +154,108 @@ pub struct RevisionPage {
     /// What to give as `cursor` for the next page; missing on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+/// What is to be published: an entry whose files were uploaded, or an elimination of the hub.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "describes bodies; nothing is made of it")]
+pub enum Publish {
+    /// What phasic's dry run prints: one entry by its id.
+    DryRun(std::collections::HashMap<String, RegistryEntry>),
+    /// An entry alone.
+    Alone(RegistryEntry),
+    /// An entry, and who sees it.
+    Entry(PublishEntry),
+    /// An elimination of the hub.
+    Elimination(PublishElimination),
+}
+
+/// An entry that is to be published, and who sees it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PublishEntry {
+    /// The entry.
+    pub entry: RegistryEntry,
+    /// Whether only holders of tokens for the id see it; as it is where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private: Option<bool>,
+}
+
+/// An elimination of the hub that is to be published.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PublishElimination {
+    /// The content hash of its graph.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub graph: GraphHash,
+    /// Which definition of the graph, where the hub has eliminations of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
+    pub definition: Option<Sha256>,
+    /// `phasic`, as where it is missing, or `fast`.
+    #[serde(default)]
+    pub variant: crate::jobs::Variant,
+    /// What people should know about it; a description at least. Vertices and parameters are filled in.
+    #[cfg_attr(feature = "schema", schema(value_type = Metadata))]
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// Whether only holders of tokens for the id see it; as it is where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private: Option<bool>,
+}
+
+/// A compute that was published, and what its program was found to be.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct PublishedCompute {
+    /// The compute.
+    #[serde(flatten)]
+    pub compute: Compute,
+    /// Whether the program was made anew from the graph, and is the same.
+    pub verdict: crate::verification::Verdict,
+}
+
+/// What is to change about a compute.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ChangeCompute {
+    /// Whether only holders of tokens for its id see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private: Option<bool>,
+    /// Whether it is retracted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retracted: Option<bool>,
+    /// Why it is retracted, or stands again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(max_length = 1000))]
+    pub reason: Option<String>,
+}
+
+/// A file that is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Uploaded {
+    /// SHA-256 of its bytes.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub sha256: Sha256,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Where it is, for those who may have it.
+    pub url: String,
+}
+
+/// How far an upload has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct UploadProgress {
+    /// Bytes that have arrived: where to go on.
+    pub offset_bytes: u64,
+    /// Bytes of the whole file.
+    pub total_bytes: u64,
+    /// Seconds until what has arrived is forgotten, if nothing more comes.
+    pub expires_in_seconds: u64,
 }

@@ -124,6 +124,30 @@ codes! {
     StorageFull = "storage_full", 507, "The hub has no room left";
     /// The graph the request names has several definitions here.
     GraphAmbiguous = "graph_ambiguous", 409, "The graph has several definitions";
+    /// The token is not for this id.
+    IdNotAllowed = "id_not_allowed", 403, "The token is not for this id";
+    /// The token has no unfinished upload of this blob.
+    UploadNotFound = "upload_not_found", 404, "No such unfinished upload";
+    /// The part does not continue the upload, or another request is at it.
+    UploadConflict = "upload_conflict", 409, "The upload goes on elsewhere";
+    /// The id stands for something else.
+    ComputeExists = "compute_exists", 409, "The id is taken";
+    /// The compute comes from an upstream.
+    ComputeMirrored = "compute_mirrored", 409, "The compute is an upstream's";
+    /// There is no elimination to publish.
+    EliminationMissing = "elimination_missing", 409, "There is no such elimination";
+    /// The present state is not the one the request is meant for.
+    PreconditionFailed = "precondition_failed", 412, "The condition of the request does not hold";
+    /// Files an entry names were not uploaded.
+    BlobMissing = "blob_missing", 422, "Files are missing";
+    /// A file is not what its entry says.
+    ArtifactInvalid = "artifact_invalid", 422, "The file is not what its entry says";
+    /// Metadata contradict the graph.
+    MetadataInvalid = "metadata_invalid", 422, "The metadata contradict the graph";
+    /// The bytes have another digest than their name.
+    DigestMismatch = "digest_mismatch", 422, "The bytes have another digest";
+    /// The token has stored as much as it may.
+    QuotaExceeded = "quota_exceeded", 507, "The token has stored as much as it may";
     /// The hub has no compute of this id.
     ComputeNotFound = "compute_not_found", 404, "No such compute";
     /// The hub does not have the graph the request names.

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use phasic_hub_api::Sha256;
 use tokio::sync::{Notify, watch};
 
-use crate::blobs::{BlobError, BlobStore, LocalBlobs};
+use crate::blobs::{BlobError, BlobStore, Bounded, LocalBlobs};
 use crate::registry::{Catalogue, CatalogueError};
 use crate::store::{ChangeWatch, Store, StoreError};
 
@@ -72,6 +72,15 @@ impl DataDirectory {
         let blobs = Arc::new(LocalBlobs::open(path)?);
         let store = Store::open(path).await?;
         Ok(Self { store, blobs })
+    }
+
+    /// The same, whose blobs take no more than so many bytes together; 0 is as many as the disk holds.
+    #[must_use]
+    pub fn within(self, max_bytes: u64) -> Self {
+        if max_bytes == 0 {
+            return self;
+        }
+        Self { blobs: Arc::new(Bounded::new(self.blobs, max_bytes)), ..self }
     }
 }
 

@@ -9,6 +9,8 @@
 //! data directory in order, by itself or as [`tasks`] of administrators; [`verification`] makes the programs of known graphs
 //! anew and compares; [`variants`] decides which program of a graph is served.
 //!
+//! [`uploads`] takes bytes from clients, and [`publication`] makes computes of them.
+//!
 //! What goes over the wire is typed in `phasic-hub-api`, and the mathematics is `phasic-engine`'s: neither is here.
 #![forbid(unsafe_code)]
 
@@ -27,11 +29,13 @@ pub mod listen;
 pub mod metrics;
 pub mod mirror;
 pub mod models;
+pub mod publication;
 pub mod reference;
 pub mod registry;
 pub mod store;
 pub mod tasks;
 pub mod upkeep;
+pub mod uploads;
 pub mod variants;
 pub mod verification;
 pub mod visibility;

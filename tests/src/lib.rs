@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a failing fixture is a failing test")]
 
+pub mod access;
 pub mod chaos;
 pub mod http;
 pub mod hub;

@@ -9,14 +9,15 @@ use phasic_hub_tests::hub::{Hub, run, wait_until};
 use serde_json::{Value, json};
 
 /// The committed document, which another test compares with the hub's.
-fn operations() -> Vec<(String, String, String)> {
+fn operations() -> Vec<(String, String, String, bool)> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi/openapi.json");
     let document: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let mut operations = Vec::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             let access = operation["x-access"].as_str().unwrap().to_owned();
-            operations.push((method.to_uppercase(), path.clone(), access));
+            let of_id = operation.get("x-access-of-id").is_some_and(|of_id| *of_id == true);
+            operations.push((method.to_uppercase(), path.clone(), access, of_id));
         }
     }
     assert!(operations.len() > 10, "{operations:?}");
@@ -61,7 +62,7 @@ fn concrete(path: &str) -> String {
 
 /// The refusal, if the guard of the hub refuses.
 fn refusal(answer: &Answer) -> Option<String> {
-    let refusals = ["token_required", "token_invalid", "scope_missing"];
+    let refusals = ["token_required", "token_invalid", "scope_missing", "id_not_allowed"];
     let code = serde_json::from_slice::<Value>(&answer.body).ok()?["code"].as_str()?.to_owned();
     refusals.contains(&code.as_str()).then_some(code)
 }
@@ -101,13 +102,27 @@ fn every_route_is_open_to_those_it_should_be_and_closed_to_all_others() {
     let mut mistyped = revoked.clone();
     let last = mistyped.pop().unwrap();
     mistyped.push(if last == '0' { '1' } else { '0' });
+    let prefix = valid[3].0.replacen("hub_", "ghp_", 1);
+    let upper = valid[3].0.to_uppercase();
+    let twice = format!("{0} {0}", valid[3].0);
+    let publishing = |ids: &str| {
+        phasic_hub_tests::access::token(
+            data,
+            &["--scope", "read", "--scope", "compute", "--scope", "publish", "--ids", ids],
+        )
+    };
+    let (elsewhere_only, here_only) = (publishing("some*"), publishing("non*"));
+    let trace = |data: &Path| {
+        let exported = run(&["audit", "export", "--data", data.to_str().unwrap()]).stdout;
+        String::from_utf8(exported).unwrap().lines().filter(|line| line.contains("\"token:")).count()
+    };
     // Made elsewhere: in our form, and unknown here.
     let elsewhere = tempfile::tempdir().unwrap();
     let unknown = token(elsewhere.path(), &["admin"], "1d");
     let settings = [("nothing", None), ("read", Some(Scope::Read)), ("compute", Some(Scope::Compute))];
     for (word, anonymous) in settings {
         let hub = Hub::start_with(data, &[], &[("access_anonymous", word), ("rate_per_second", "0")]);
-        for (method, path, access) in operations() {
+        for (method, path, access, of_id) in operations() {
             let at = concrete(&path);
             let check = |token: Option<&str>, expected: Option<&str>, kind: &str| {
                 let answer = ask(&hub, &method, &at, token, b"");
@@ -115,25 +130,44 @@ fn every_route_is_open_to_those_it_should_be_and_closed_to_all_others() {
                 assert_eq!(refusal(&answer).as_deref(), expected, "{about}");
                 assert!(answer.status < 500, "{about}");
                 let status = match expected {
-                    Some("scope_missing") => 403,
+                    Some("scope_missing" | "id_not_allowed") => 403,
                     Some(_) => 401,
                     None => return,
                 };
                 assert_eq!(answer.status, status, "{about}");
+                if expected == Some("id_not_allowed") {
+                    return;
+                }
                 assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer realm="), "{about}");
             };
             check(None, expected(&access, None, anonymous), "no token");
             for (token, scopes) in &valid {
                 check(Some(token), expected(&access, Some(scopes), anonymous), &format!("{scopes:?}"));
             }
+            // Right scopes, for other ids than the one in the path; and for this one.
+            let all = expected(&access, Some(&[Scope::Read, Scope::Compute, Scope::Publish]), anonymous);
+            check(Some(&elsewhere_only), all.or(of_id.then_some("id_not_allowed")), "for other ids");
+            check(Some(&here_only), all, "for this id");
+            // A token in the address is none.
+            let in_url = format!("{at}?token={}&access_token={}", valid[3].0, valid[3].0);
+            let answer = ask(&hub, &method, &in_url, None, b"");
+            assert_eq!(refusal(&answer).as_deref(), expected(&access, None, anonymous), "{method} {in_url}");
             let invalid = (access != "open").then_some("token_invalid");
-            for (token, kind) in
-                [(&revoked, "revoked"), (&expired, "expired"), (&mistyped, "mistyped"), (&unknown, "unknown")]
-            {
+            for (token, kind) in [
+                (&revoked, "revoked"),
+                (&expired, "expired"),
+                (&mistyped, "mistyped"),
+                (&unknown, "unknown"),
+                (&prefix, "of another prefix"),
+                (&upper, "in capitals"),
+                (&twice, "twice"),
+            ] {
                 check(Some(token), invalid, kind);
             }
         }
     }
+    // Nobody was let in to anything that is there, and whoever was refused has left nothing behind.
+    assert_eq!(trace(data), 0, "a line of the audit log for nothing");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! what is inside them is not known here.
 
 mod local;
+mod quota;
 mod stamp;
 mod temporary;
 
@@ -24,6 +25,7 @@ use futures_util::{Stream, StreamExt as _};
 use phasic_hub_api::Sha256;
 
 pub use local::LocalBlobs;
+pub use quota::Bounded;
 
 /// Bytes on their way, in pieces.
 pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -185,6 +187,17 @@ pub enum BlobError {
     #[error("there are more than the {limit_bytes} bytes allowed")]
     TooLarge {
         /// The limit in bytes.
+        limit_bytes: u64,
+    },
+    /// All blobs together take as much as they may.
+    #[error(
+        "the stored files take {used_bytes} bytes, and may take {limit_bytes} (storage.max_bytes); phasic-hub gc removes \
+         those that nothing refers to"
+    )]
+    Full {
+        /// Bytes taken.
+        used_bytes: u64,
+        /// Bytes allowed.
         limit_bytes: u64,
     },
     /// The stream of the body failed.

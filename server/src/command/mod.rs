@@ -233,6 +233,8 @@ pub(crate) enum CommandError {
     #[error("cannot listen on {address}: {source}; choose another --listen")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error(transparent)]
+    Uploads(#[from] crate::uploads::UploadError),
+    #[error(transparent)]
     Jobs(#[from] SubmitError),
     #[error("the elimination pool cannot be started: {0}")]
     Pool(#[from] rayon::ThreadPoolBuildError),

@@ -15,6 +15,7 @@ use crate::mirror::Mirror;
 use crate::store::{ChangeWatch, Store};
 use crate::tasks::Tasks;
 use crate::variants::Variants;
+use crate::uploads::Uploads;
 use crate::verification::Verifier;
 use crate::workers::Workers;
 use crate::{http, listen, metrics, reference, upkeep};
@@ -29,7 +30,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let threads = config.compute.threads.count();
     let eliminations = Workers::giving_way("eliminate", threads)?;
     let evaluations = Workers::new("evaluate", threads)?;
-    let data = DataDirectory::open(&config.data_dir).await?;
+    let data = DataDirectory::open(&config.data_dir).await?.within(config.storage.max_bytes.get());
     let store = data.store.clone();
     store.set_private_patterns(config.access.private_ids.patterns()).await?;
     let watch = store.watch().await?;
@@ -71,6 +72,8 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
             config.compute.max_memory_bytes.get(),
         )),
     ];
+    let uploads = Uploads::open(hub.data.clone(), &config.data_dir, config.uploads.clone())?;
+    let uploads = Arc::new(uploads);
     let evaluator = Arc::new(Evaluator::new(evaluations, config.models.clone(), config.evaluate.clone()));
     // A little less than the answer itself may take.
     let patience = config.http.request_timeout_ms.duration().mul_f64(0.9);
@@ -83,6 +86,8 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
         tasks,
         config: Arc::clone(&config),
         patience,
+        uploads,
+        publishing: Arc::default(),
     };
     let router = http::router(services, &config);
     let stop = {

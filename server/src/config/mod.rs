@@ -4,6 +4,7 @@
 //! environment; everybody else is handed typed values.
 
 mod compute;
+mod files;
 mod ids;
 mod layers;
 mod networks;
@@ -20,6 +21,7 @@ use phasic_hub_api::jobs::Variant;
 use serde::{Deserialize, Serialize};
 
 pub use compute::Compute;
+pub use files::{Storage, Uploads};
 pub use ids::Ids;
 pub use layers::{ConfigError, Flags};
 pub use networks::Networks;
@@ -50,6 +52,8 @@ pub struct Config {
     pub mirror: Mirror,
     pub verification: Verification,
     pub upkeep: Upkeep,
+    pub storage: Storage,
+    pub uploads: Uploads,
     pub log: Log,
 }
 
@@ -301,6 +305,8 @@ impl Default for Config {
             mirror: Mirror::default(),
             verification: Verification::default(),
             upkeep: Upkeep::default(),
+            storage: Storage::default(),
+            uploads: Uploads::default(),
             log: Log::default(),
         }
     }

@@ -12,6 +12,18 @@ pub enum Access {
     Open,
     /// A token of this scope, or nothing where `access.anonymous` lets everybody in.
     Scoped(Scope),
+    /// The same, and the token must be for the id in the path.
+    OfId(Scope),
+}
+
+impl Access {
+    /// The scope that is asked for, if any.
+    pub const fn scope(self) -> Option<Scope> {
+        match self {
+            Self::Open => None,
+            Self::Scoped(scope) | Self::OfId(scope) => Some(scope),
+        }
+    }
 }
 
 /// Method, path as the router has it, what it needs, and what it costs of the caller's rate. HEAD is as GET.
@@ -27,9 +39,12 @@ pub const ROUTES: &[(&str, &str, Access, u32)] = &[
     ("GET", "/{owner}/{repo}/{reference}/artifacts/{name}", Access::Scoped(Scope::Read), 1),
     ("GET", "/v1/computes", Access::Scoped(Scope::Read), 1),
     ("GET", "/v1/computes/{id}", Access::Scoped(Scope::Read), 1),
+    ("PUT", "/v1/computes/{id}", Access::OfId(Scope::Publish), PUBLISH),
+    ("PATCH", "/v1/computes/{id}", Access::OfId(Scope::Publish), CHANGE),
+    ("DELETE", "/v1/computes/{id}", Access::OfId(Scope::Publish), CHANGE),
     ("GET", "/v1/computes/{id}/revisions", Access::Scoped(Scope::Read), 1),
     ("GET", "/v1/computes/{id}/verification", Access::Scoped(Scope::Read), 1),
-    ("POST", "/v1/computes/{id}/verification", Access::Scoped(Scope::Compute), CHANGE),
+    ("POST", "/v1/computes/{id}/verification", Access::OfId(Scope::Compute), CHANGE),
     ("POST", "/v1/evaluate", Access::Scoped(Scope::Compute), COMPUTE),
     ("GET", "/v1/tokens", Access::Scoped(Scope::Admin), 1),
     ("POST", "/v1/tokens", Access::Scoped(Scope::Admin), CHANGE),
@@ -61,6 +76,9 @@ pub const ROUTES: &[(&str, &str, Access, u32)] = &[
     ("DELETE", "/v1/jobs/{id}", Access::Scoped(Scope::Compute), CHANGE),
     ("GET", "/v1/jobs/{id}/events", Access::Scoped(Scope::Read), 1),
     ("GET", "/v1/blobs/sha256/{digest}", Access::Scoped(Scope::Read), 1),
+    ("PUT", "/v1/blobs/sha256/{digest}", Access::Scoped(Scope::Publish), CHANGE),
+    ("GET", "/v1/blobs/sha256/{digest}/upload", Access::Scoped(Scope::Publish), 1),
+    ("DELETE", "/v1/blobs/sha256/{digest}/upload", Access::Scoped(Scope::Publish), CHANGE),
 ];
 
 /// What is asked by probes and must always be answered.
@@ -71,6 +89,12 @@ const COMPUTE: u32 = 10;
 
 /// What writes to the disk.
 const CHANGE: u32 = 10;
+
+/// What reads, decodes, makes anew and stores a file, and renders the registry.
+const PUBLISH: u32 = 50;
+
+/// Bytes of a body that cost one point more.
+pub(super) const BYTES_PER_POINT: u64 = 256 << 10;
 
 /// What a token costs that opens nothing: guessing is slow.
 pub(super) const REFUSED: u32 = 20;

@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Extension, Path, Query, State};
+use axum::http::header::ETAG;
+use axum::response::IntoResponse;
 use phasic_hub_api::computes::{
     Compute, ComputeArtifact, ComputeOrigin, ComputePage, ComputeStatus, Revision, RevisionPage,
     ServedProgram,
@@ -9,10 +11,11 @@ use phasic_hub_api::computes::{
 use phasic_hub_api::{ComputeId, Problem, ProblemCode, RegistryEntry};
 
 use super::error::ApiError;
+use super::jobs::header_value;
 use super::{Services, jobs};
 use crate::auth::Caller;
 use crate::registry::Catalogue;
-use crate::store::{BrowseFilter, DatedCompute, Origin, Role, ServedVariant, StoreError};
+use crate::store::{BrowseFilter, DatedCompute, Origin, Role, ServedVariant, StoreError, tag};
 use crate::visibility::Viewer;
 
 /// Items of a page unless told otherwise, and at most.
@@ -103,7 +106,7 @@ pub(super) async fn computes(
     Ok(Json(ComputePage { computes, next }))
 }
 
-/// A compute: its metadata, files and provenance.
+/// A compute: its metadata, files and provenance. Its `ETag` names the entry, for `If-Match` of a publication.
 ///
 /// ```text
 /// curl -s http://127.0.0.1:8787/v1/computes/coal_n5_theta1
@@ -122,7 +125,7 @@ pub(super) async fn compute(
     State(services): State<Services>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-) -> Result<Json<Compute>, ApiError> {
+) -> Result<impl IntoResponse, ApiError> {
     let hub = &services.hub;
     let viewer = caller.viewer();
     let row = found(&services, &id, &viewer).await?;
@@ -134,7 +137,8 @@ pub(super) async fn compute(
         .into_iter()
         .find(|one| one.id == compute.id && one.graph_hash == compute.graph_hash)
         .map(|one| program(hub.public_base(), &one));
-    Ok(Json(compute))
+    let tag = [(ETAG, header_value(&format!("\"{}\"", tag(&row.row.entry))))];
+    Ok((tag, Json(compute)))
 }
 
 /// A compute of this hub that a viewer sees.
@@ -189,7 +193,7 @@ pub(super) async fn revisions(
         let entry = entry.map_err(|error| unreadable("revisions", &id, &error))?;
         let origin = origin(row.origin);
         let (number, recorded_at, upstream) = (row.number, row.recorded_at, row.upstream);
-        revisions.push(Revision { number, recorded_at, origin, upstream, entry });
+        revisions.push(Revision { number, recorded_at, origin, upstream, reason: row.reason, entry });
     }
     Ok(Json(RevisionPage { revisions, next }))
 }
@@ -203,7 +207,7 @@ fn limit(asked: Option<u32>) -> Result<usize, ApiError> {
     Err(ApiError::new(ProblemCode::InvalidRequest, detail))
 }
 
-fn unknown(id: &str) -> ApiError {
+pub(super) fn unknown(id: &str) -> ApiError {
     let detail = format!("This hub has no compute {id:?}; GET /v1/computes lists those it has.");
     ApiError::new(ProblemCode::ComputeNotFound, detail)
 }
@@ -230,6 +234,11 @@ fn program(base: &str, one: &ServedVariant) -> ServedProgram {
         edge_order_digest: one.edge_order_digest,
         url: format!("{base}/artifacts/{name}?sha256={}", one.blob.sha256),
     }
+}
+
+/// A compute as clients see it.
+pub(super) fn compute_of(services: &Services, found: &DatedCompute) -> Result<Compute, StoreError> {
+    describe(services.hub.public_base(), &services.hub.catalogue(), found)
 }
 
 fn describe(base: &str, catalogue: &Catalogue, found: &DatedCompute) -> Result<Compute, StoreError> {

@@ -11,9 +11,10 @@ use utoipa::openapi::{Content, Ref, ResponseBuilder};
 
 use super::access::{Access, ROUTES};
 use super::{
-    admin, artifacts, audit, blobs, computes, evaluate, health, home, jobs, metrics, mirror, registry,
-    submit, tokens, variant, verification,
+    admin, artifacts, audit, blobs, computes, evaluate, health, home, jobs, metrics, mirror, publish, registry,
+    submit, tokens, uploads, variant, verification,
 };
+use crate::auth::Scope;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -23,7 +24,7 @@ use super::{
                        answers of all routes are RFC 9457 problems with a stable `code` and the id of the request. \
                        `x-access` of an \
                        operation is the scope of the token it asks for, or `open`; `read` asks for none where the \
-                       operator lets everybody read. Only what is no HTTP request, or has too large a head, is answered with a bare 400 or 431.",
+                       operator lets everybody read; `x-access-of-id` says that the token must be for the id in the path. Only what is no HTTP request, or has too large a head, is answered with a bare 400 or 431.",
         license(name = "MIT", identifier = "MIT")
     ),
     paths(
@@ -35,6 +36,9 @@ use super::{
         computes::computes,
         computes::compute,
         computes::revisions,
+        publish::publish,
+        publish::change,
+        publish::retract,
         verification::verification,
         verification::verify,
         evaluate::evaluate,
@@ -46,6 +50,9 @@ use super::{
         jobs::events,
         jobs::cancel,
         blobs::blob,
+        uploads::upload,
+        uploads::state,
+        uploads::discard,
         health::live,
         health::ready,
         metrics::metrics,
@@ -75,6 +82,7 @@ use super::{
     ),
     tags(
         (name = "registry", description = "What phasic reads."),
+        (name = "publication", description = "What holders of tokens publish here: files, and computes made of them."),
         (name = "compute", description = "What the hub computes on demand."),
         (name = "mirror", description = "What is copied from elsewhere: upstreams, passes, quarantine."),
         (name = "access", description = "What administrators do: tokens, and the log of all changes."),
@@ -96,6 +104,7 @@ pub fn api_document() -> utoipa::openapi::OpenApi {
             "GET" => &mut item.get,
             "POST" => &mut item.post,
             "PUT" => &mut item.put,
+            "PATCH" => &mut item.patch,
             "DELETE" => &mut item.delete,
             _ => continue,
         };
@@ -117,16 +126,17 @@ fn say_access(operation: &mut Operation, access: Access) {
         operation.responses.responses.insert(status.to_owned(), response.into());
     };
     refuse("429", "`rate_limited`; `Retry-After` says how many seconds to wait");
-    if let Access::Scoped(scope) = access {
+    if let Some(scope) = access.scope() {
         refuse("401", "`token_required` or `token_invalid`");
-        refuse("403", "`scope_missing`");
+        let of_id = matches!(access, Access::OfId(_));
+        refuse("403", if of_id { "`scope_missing` or `id_not_allowed`" } else { "`scope_missing`" });
         operation.security = Some(vec![SecurityRequirement::new("token", [scope.as_str()])]);
     }
-    let word = match access {
-        Access::Open => "open",
-        Access::Scoped(scope) => scope.as_str(),
-    };
-    operation.extensions.get_or_insert_default().insert("x-access".to_owned(), word.into());
+    let extensions = operation.extensions.get_or_insert_default();
+    extensions.insert("x-access".to_owned(), access.scope().map_or("open", Scope::as_str).into());
+    if let Access::OfId(_) = access {
+        extensions.insert("x-access-of-id".to_owned(), true.into());
+    }
 }
 
 /// The API document as it is served, printed by `phasic-hub openapi`, and committed.

@@ -6,13 +6,16 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::RequestExt as _;
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
+use axum::extract::{MatchedPath, RawPathParams, Request, State};
+use axum::http::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+};
 use axum::http::{HeaderMap, HeaderValue, Response};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
-use phasic_hub_api::ProblemCode;
+use phasic_hub_api::{ComputeId, ProblemCode};
 
 use super::access::{self, Access, REFUSED};
 use super::error::ApiError;
@@ -48,7 +51,7 @@ pub(super) async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, n
         Err(refusal) => return refusal.into_response(),
     };
     let mut response = next.run(request).await;
-    if let Access::Scoped(scope) = access {
+    if let Some(scope) = access.scope() {
         // Who sends a token may see more than who sends none.
         vary_by_token(response.headers_mut());
         if viewer != Viewer::Public || !gate.anonymous.is_some_and(|open| open.includes(scope)) {
@@ -71,7 +74,7 @@ async fn admit(gate: &Gate, request: &mut Request) -> Result<(Access, Viewer), A
         return Err(no_such_method(&path));
     };
     let caller = match (request.headers().get(AUTHORIZATION), access) {
-        (Some(authorization), Access::Scoped(_)) => {
+        (Some(authorization), Access::Scoped(_) | Access::OfId(_)) => {
             let authorization = authorization.as_bytes().to_owned();
             gate.recognise(&authorization, &address).await?
         }
@@ -81,11 +84,14 @@ async fn admit(gate: &Gate, request: &mut Request) -> Result<(Access, Viewer), A
         Caller::Token { id, .. } => Payer::Token(id.clone()),
         Caller::Anonymous => address,
     };
-    gate.pay(&payer, cost)?;
-    if let Access::Scoped(wanted) = access
+    gate.pay(&payer, cost.saturating_add(of_body(request.headers())))?;
+    if let Some(wanted) = access.scope()
         && !caller.may(wanted, gate.anonymous)
     {
         return Err(refuse(&caller, wanted));
+    }
+    if let Access::OfId(_) = access {
+        check_id(&caller, request).await?;
     }
     let viewer = caller.viewer();
     request.extensions_mut().insert(caller);
@@ -94,6 +100,30 @@ async fn admit(gate: &Gate, request: &mut Request) -> Result<(Access, Viewer), A
         request.extensions_mut().insert(payer);
     }
     Ok((access, viewer))
+}
+
+/// What the announced length of a body adds to the price: it is read, and computed with or stored.
+fn of_body(headers: &HeaderMap) -> u32 {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    u32::try_from(length.unwrap_or_default() / access::BYTES_PER_POINT).unwrap_or(u32::MAX)
+}
+
+/// Holds the id in the path against the ids the token is for, before anything is looked up.
+async fn check_id(caller: &Caller, request: &mut Request) -> Result<(), ApiError> {
+    let parameters = request.extract_parts::<RawPathParams>().await;
+    let id = parameters.ok().and_then(|parameters| {
+        let mut parameters = parameters.iter();
+        parameters.find_map(|(name, value)| (name == "id").then(|| value.to_owned()))
+    });
+    // What is no id is nobody's, and is refused by whoever reads it.
+    let Some(id) = id.and_then(|id| id.parse::<ComputeId>().ok()) else { return Ok(()) };
+    match caller {
+        Caller::Token { ids, .. } if !caller.acts_on(&id) => {
+            let detail = format!("The token is for the ids {ids}, and {:?} is none of them.", id.as_str());
+            Err(ApiError::new(ProblemCode::IdNotAllowed, detail))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Gate {

@@ -23,6 +23,7 @@ mod metrics;
 mod mirror;
 mod model;
 mod page;
+mod publish;
 mod range;
 mod rate;
 mod registry;
@@ -30,6 +31,7 @@ mod submit;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod uploads;
 mod variant;
 mod verification;
 
@@ -52,6 +54,7 @@ use crate::hub::Hub;
 use crate::jobs::Jobs;
 use crate::mirror::Mirror;
 use crate::tasks::Tasks;
+use crate::uploads::Uploads;
 use crate::verification::Verifier;
 
 pub use access::{Access, ROUTES, required};
@@ -76,6 +79,10 @@ pub struct Services {
     pub config: Arc<config::Config>,
     /// How long a request may wait for a job.
     pub patience: Duration,
+    /// Bytes from clients.
+    pub uploads: Arc<Uploads>,
+    /// Held by whoever publishes.
+    pub publishing: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// [`Services`], and what the handlers share among themselves.
@@ -114,7 +121,10 @@ pub fn router(services: Services, config: &config::Config) -> Router {
         .route("/v1/admin/computes/{id}/variant", put(variant::want_variant))
         .route("/v1/admin/settings", get(admin::settings))
         .route("/v1/computes", get(computes::computes))
-        .route("/v1/computes/{id}", get(computes::compute))
+        .route(
+            "/v1/computes/{id}",
+            get(computes::compute).put(publish::publish).patch(publish::change).delete(publish::retract),
+        )
         .route("/v1/computes/{id}/revisions", get(computes::revisions))
         .route("/v1/computes/{id}/verification", get(verification::verification).post(verification::verify))
         .route("/v1/graphs/{hash}", get(submit::graph))
@@ -127,25 +137,31 @@ pub fn router(services: Services, config: &config::Config) -> Router {
         .route("/v1/jobs", get(jobs::jobs))
         .route("/v1/jobs/{id}", get(jobs::job).delete(jobs::cancel))
         .route("/v1/jobs/{id}/events", get(jobs::events))
-        .route("/v1/blobs/sha256/{digest}", get(blobs::blob))
+        .route("/v1/blobs/sha256/{digest}/upload", get(uploads::state).delete(uploads::discard))
         .layer(RequestBodyLimitLayer::new(config.http.max_body_bytes.count()));
     // Their bodies are models and parameter vectors, and have limits of their own.
     let documents = Router::new()
         .route("/v1/evaluate", post(evaluate::evaluate))
         .route("/v1/graphs", post(submit::submit_graph))
         .route("/v1/eliminations", post(submit::submit_elimination));
+    // Files have limits of their own, and as much time as an upload may take.
+    let files = Router::new()
+        .route("/v1/blobs/sha256/{digest}", get(blobs::blob).put(uploads::upload))
+        .layer(axum::extract::DefaultBodyLimit::disable());
     let shared = Shared { services, bodies: Budget::new(&config.models) };
-    let routes = plain.merge(documents).with_state(shared);
-    guarded(routes.layer(axum::middleware::from_fn_with_state(gate, guard::guard)), &config.http)
+    let quick = plain.merge(documents).layer(in_time(config.http.request_timeout_ms));
+    let routes = quick.merge(files.layer(in_time(config.uploads.timeout_ms))).with_state(shared);
+    guarded(routes.layer(axum::middleware::from_fn_with_state(gate, guard::guard)))
 }
 
-/// What surrounds every route: limits, and one shape for whatever goes wrong.
-fn guarded(routes: Router, limits: &config::Http) -> Router {
-    let timeout = limits.request_timeout_ms.duration();
-    routes
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
-        .layer(CatchPanicLayer::custom(error::caught))
-        .layer(axum::middleware::from_fn(edge::edge))
+/// How long the head of an answer may take.
+fn in_time(limit: config::Millis) -> TimeoutLayer {
+    TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limit.duration())
+}
+
+/// What surrounds every route: one shape for whatever goes wrong.
+fn guarded(routes: Router) -> Router {
+    routes.layer(CatchPanicLayer::custom(error::caught)).layer(axum::middleware::from_fn(edge::edge))
 }
 
 impl FromRef<Shared> for Services {

@@ -6,7 +6,7 @@ use http_body_util::BodyExt as _;
 use phasic_hub_api::{Problem, ProblemCode};
 use tower::ServiceExt as _;
 
-use super::guarded;
+use super::{guarded, in_time};
 use crate::config;
 
 /// Routes that misbehave, with the layers every route has.
@@ -16,7 +16,7 @@ fn misbehaving() -> Router {
         .route("/panic", get(async || -> &str { panic!("secret {}", 42) }))
         .route("/literal", get(async || -> &str { panic!("a secret") }));
     let limits: config::Http = toml::from_str("request_timeout_ms = 50").unwrap();
-    guarded(routes, &limits)
+    guarded(routes.layer(in_time(limits.request_timeout_ms)))
 }
 
 async fn ask(path: &str) -> (Response<()>, String) {

@@ -15,12 +15,12 @@ use crate::visibility::Viewer;
 
 /// What an entry says about a file.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Announced<'a> {
-    pub(super) role: Role,
-    pub(super) graph_hash: GraphHash,
+pub(crate) struct Announced<'a> {
+    pub(crate) role: Role,
+    pub(crate) graph_hash: GraphHash,
     pub(super) location: &'a str,
-    pub(super) sha256: Sha256,
-    pub(super) size_bytes: u64,
+    pub(crate) sha256: Sha256,
+    pub(crate) size_bytes: u64,
     /// Vertices of the graph, when the entry says so.
     pub(super) vertices: Option<u64>,
 }
@@ -45,7 +45,7 @@ impl<'a> Announced<'a> {
     }
 
     /// All files of an entry, the parent first.
-    pub(super) fn all(entry: &'a phasic_hub_api::RegistryEntry) -> impl Iterator<Item = Self> {
+    pub(crate) fn all(entry: &'a phasic_hub_api::RegistryEntry) -> impl Iterator<Item = Self> {
         let parent = &entry.artifacts.parent;
         let Metadata { vertices, .. } = entry.metadata;
         let parent = Self {
@@ -260,6 +260,15 @@ async fn check(
     let stopped =
         |error| Fault::new(FaultCode::ArtifactInvalid, format!("the check of the file broke off: {error}"));
     tokio::task::spawn_blocking(work).await.map_err(stopped)?
+}
+
+/// [`check`] of a file that was sent here. Whoever takes it compares it with graphs that were submitted.
+pub(crate) async fn check_sent(
+    announced: Announced<'_>,
+    bytes: Vec<u8>,
+) -> Result<(Option<Vec<u8>>, Vec<u8>), Fault> {
+    let known = Known { submitted: Vec::new(), models: config::Models::default(), is_asked_for: false };
+    check(announced, bytes, known).await
 }
 
 /// Only PTDPRMC1 says how many vertices the graph has.

@@ -22,6 +22,8 @@ use std::path::PathBuf;
 
 use phasic_hub_api::{RegistryError, Sha256};
 
+pub(crate) use artifact::{Announced, check_sent};
+
 pub use again::fetch_again;
 pub use budget::Requests;
 pub use fault::{Fault, FaultCode};

@@ -53,6 +53,8 @@ pub struct RevisionRow {
     pub entry: Option<String>,
     /// When, UTC.
     pub recorded_at: String,
+    /// Why, where it was said.
+    pub reason: Option<String>,
 }
 
 impl Store {
@@ -116,7 +118,7 @@ impl Store {
     ) -> Result<Vec<RevisionRow>, StoreError> {
         let rows = sqlx::query(
             "SELECT number, CASE WHEN origin = 'local' AND substr(compute_id, 1, 9) = 'computed-' THEN 'computed' \
-             ELSE origin END AS origin, upstream, entry, recorded_at FROM revisions WHERE compute_id = ?1 \
+             ELSE origin END AS origin, upstream, entry, recorded_at, reason FROM revisions WHERE compute_id = ?1 \
              AND (?2 IS NULL OR number < ?2) ORDER BY number DESC LIMIT ?3",
         )
         .bind(id.as_str())
@@ -135,5 +137,6 @@ fn revision_row(row: &SqliteRow) -> Result<RevisionRow, StoreError> {
         upstream: row.try_get("upstream")?,
         entry: row.try_get("entry")?,
         recorded_at: row.try_get("recorded_at")?,
+        reason: row.try_get("reason")?,
     })
 }

@@ -11,6 +11,7 @@ mod graphs;
 mod jobs;
 mod mirror;
 mod privacy;
+mod publications;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tokens;
@@ -43,6 +44,7 @@ pub use mirror::{
     UpstreamIdentity, UpstreamRow, Validators, is_mass_deletion,
 };
 pub use privacy::VersionKey;
+pub use publications::{Condition, Published, Retraction, Standing, tag};
 pub use tokens::{KnownToken, NewToken, TokenRow};
 pub use totals::Totals;
 pub use upkeep::{PinRow, TaskRow};

@@ -187,7 +187,7 @@ fn configured(
 
 /// One pass each, in order. One that fails does not stop the others; the status is that of the last failure.
 pub(super) async fn sync(config: &Config, errands: &[Errand]) -> Outcome {
-    let data = DataDirectory::open(&config.data_dir).await?;
+    let data = DataDirectory::open(&config.data_dir).await?.within(config.storage.max_bytes.get());
     let mut failure: Option<MirrorError> = None;
     for errand in errands {
         let ended = mirror::run(&data, config, errand).await;

@@ -1,0 +1,244 @@
+//! Bytes on their way from clients: whole uploads, and ones that go on where they broke off.
+//!
+//! A whole upload goes straight into the blob store, hashed while it arrives. One that comes in parts is collected in a
+//! file below `partial/` first, which a new process finds again, and goes into the blob store when it is complete. What
+//! a token may store is counted here, what the hub may store in the blob store itself. Who may upload is decided
+//! elsewhere.
+
+mod partial;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use phasic_hub_api::Sha256;
+
+use self::partial::Partials;
+use crate::blobs::{BlobError, ByteStream, StoredBlob, Terms};
+use crate::config;
+use crate::hub::DataDirectory;
+use crate::store::StoreError;
+use crate::visibility::Audience;
+
+pub use partial::{Appended, Part, UploadState};
+
+/// Who uploads.
+#[derive(Clone, Debug)]
+pub struct Uploader {
+    /// The id of the token.
+    pub token: String,
+    /// Who may have the bytes before they are published.
+    pub audience: Audience,
+}
+
+/// Takes uploads into a data directory.
+pub struct Uploads {
+    data: DataDirectory,
+    settings: config::Uploads,
+    partials: Partials,
+    /// Bytes each token may be storing at this moment.
+    reserved: Arc<Mutex<HashMap<String, u64>>>,
+}
+
+/// Why bytes were not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UploadError {
+    /// The file is larger than any may be.
+    #[error("the file has {size_bytes} bytes, and this hub takes {limit_bytes} (uploads.max_blob_bytes)")]
+    TooLarge {
+        /// Its size, or what has arrived of it.
+        size_bytes: u64,
+        /// What is allowed.
+        limit_bytes: u64,
+    },
+    /// The token has stored as much as it may.
+    #[error(
+        "uploads with this token take {used_bytes} bytes, {size_bytes} more would come, and they may take {limit_bytes} \
+         (uploads.max_token_bytes); what nothing refers to is removed by phasic-hub gc"
+    )]
+    TokenFull {
+        /// Bytes taken or on their way.
+        used_bytes: u64,
+        /// Bytes that would come.
+        size_bytes: u64,
+        /// Bytes allowed.
+        limit_bytes: u64,
+    },
+    /// There are too many unfinished uploads.
+    #[error(
+        "{limit} uploads are unfinished already (uploads.max_partial); finish or delete one, or wait until one is \
+         forgotten"
+    )]
+    TooManyPartial {
+        /// How many there may be.
+        limit: u64,
+    },
+    /// The part is not the one that comes next.
+    #[error("the upload goes on at byte {expected}, and the part begins at {found}")]
+    Offset {
+        /// What has arrived.
+        expected: u64,
+        /// Where the part begins.
+        found: u64,
+    },
+    /// Another request is sending the same file.
+    #[error("another request is uploading this file at this moment")]
+    Busy,
+    /// The part is not as long as its `Content-Range` says.
+    #[error("the part has not the {expected} bytes its Content-Range says")]
+    PartLength {
+        /// What it says.
+        expected: u64,
+    },
+    /// The blob store refused it, or failed.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Uploads {
+    /// Uploads into a data directory. Unfinished ones that are too old are removed.
+    ///
+    /// # Errors
+    /// When the directory of unfinished uploads cannot be made or read.
+    pub fn open(
+        data: DataDirectory,
+        data_dir: &Path,
+        settings: config::Uploads,
+    ) -> Result<Self, UploadError> {
+        let partials = Partials::open(data_dir, &settings)?;
+        Ok(Self { data, settings, partials, reserved: Arc::default() })
+    }
+
+    /// Takes a whole file. `announced` is its size, if that is known beforehand. Says whether the uploader could not have
+    /// had these bytes before; whether somebody else has them makes no difference.
+    ///
+    /// # Errors
+    /// [`UploadError`]; nothing is kept then.
+    pub async fn whole(
+        &self,
+        who: &Uploader,
+        name: Sha256,
+        announced: Option<u64>,
+        body: ByteStream,
+    ) -> Result<StoredBlob, UploadError> {
+        let share = self.reserve(who, announced).await?;
+        let limit_bytes = self.settings.max_blob_bytes.get();
+        let terms = Terms { max_bytes: share.bytes, sha256: Some(name) };
+        let blob = self.data.blobs.put(body, terms).await.map_err(|error| match error {
+            BlobError::TooLarge { .. } if share.bytes < limit_bytes => UploadError::TokenFull {
+                used_bytes: share.used_bytes,
+                size_bytes: share.bytes + 1,
+                limit_bytes: self.settings.max_token_bytes.get(),
+            },
+            BlobError::TooLarge { .. } => UploadError::TooLarge { size_bytes: limit_bytes + 1, limit_bytes },
+            error => error.into(),
+        })?;
+        self.data.store.put_upload(blob, &who.token, &who.audience).await?;
+        Ok(blob)
+    }
+
+    /// Takes a part of a file. The last one makes it a blob.
+    ///
+    /// # Errors
+    /// [`UploadError`]. What has arrived stays, unless the whole has another digest than its name.
+    pub async fn part(
+        &self,
+        who: &Uploader,
+        name: Sha256,
+        part: Part,
+        body: ByteStream,
+    ) -> Result<Appended, UploadError> {
+        let share = self.reserve(who, Some(part.total_bytes)).await?;
+        let appended = self.partials.append(&who.token, name, part, body).await?;
+        let Appended::Complete(file) = appended else { return Ok(appended) };
+        let terms = Terms { max_bytes: part.total_bytes, sha256: Some(name) };
+        let stored = self.data.blobs.put(file.read().await?, terms).await;
+        if matches!(stored, Ok(_) | Err(BlobError::WrongHash { .. })) {
+            file.remove()?;
+        }
+        let blob = stored?;
+        self.data.store.put_upload(blob, &who.token, &who.audience).await?;
+        drop(share);
+        Ok(Appended::Stored(blob))
+    }
+
+    /// How far an upload in parts has come, if there is an unfinished one.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn state(&self, who: &Uploader, name: Sha256) -> Result<Option<UploadState>, UploadError> {
+        Ok(self.partials.state(&who.token, name)?)
+    }
+
+    /// Forgets an unfinished upload. Says whether there was one.
+    ///
+    /// # Errors
+    /// [`UploadError::Busy`], or when the file system fails.
+    pub fn discard(&self, who: &Uploader, name: Sha256) -> Result<bool, UploadError> {
+        self.partials.discard(&who.token, name)
+    }
+
+    /// Removes unfinished uploads that nobody has gone on with for too long.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn sweep(&self) -> Result<(), UploadError> {
+        Ok(self.partials.sweep()?)
+    }
+
+    /// How long a body may send nothing.
+    pub fn idle(&self) -> std::time::Duration {
+        self.settings.idle_timeout_ms.duration()
+    }
+
+    /// A share of what the token may store: what is announced, or as much as there is.
+    async fn reserve(&self, who: &Uploader, announced: Option<u64>) -> Result<Share, UploadError> {
+        let limit_bytes = self.settings.max_blob_bytes.get();
+        if let Some(size_bytes) = announced.filter(|&size_bytes| size_bytes > limit_bytes) {
+            return Err(UploadError::TooLarge { size_bytes, limit_bytes });
+        }
+        let stored = self.data.store.uploaded_bytes(&who.token).await?;
+        let mut reserved = self.lock();
+        let used_bytes = stored.saturating_add(reserved.get(&who.token).copied().unwrap_or_default());
+        let most = self.settings.max_token_bytes.get();
+        let left = most.saturating_sub(used_bytes);
+        let bytes = announced.unwrap_or_else(|| left.min(limit_bytes));
+        if bytes > left || left == 0 {
+            let size_bytes = bytes.max(1);
+            return Err(UploadError::TokenFull { used_bytes, size_bytes, limit_bytes: most });
+        }
+        *reserved.entry(who.token.clone()).or_default() += bytes;
+        Ok(Share { reserved: Arc::clone(&self.reserved), token: who.token.clone(), bytes, used_bytes })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes a token may be storing, until the value is dropped.
+struct Share {
+    reserved: Arc<Mutex<HashMap<String, u64>>>,
+    token: String,
+    bytes: u64,
+    /// What the token had taken before.
+    used_bytes: u64,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bytes) = reserved.get_mut(&self.token) {
+            *bytes -= self.bytes;
+            if *bytes == 0 {
+                reserved.remove(&self.token);
+            }
+        }
+    }
+}
