@@ -47,7 +47,9 @@ fn a_private_compute_cannot_be_found_out_by_those_it_is_not_for() {
     let metrics = |client: Client<'_>| -> Vec<String> {
         let text = client.get("/metrics").text().to_owned();
         let counts = |line: &&str| {
-            ["phasic_hub_computes", "phasic_hub_blob"].iter().any(|name| line.starts_with(name))
+            ["phasic_hub_computes", "phasic_hub_blob", "phasic_hub_files"]
+                .iter()
+                .any(|name| line.starts_with(name))
                 && !line.starts_with("phasic_hub_blob_openings")
         };
         text.lines().filter(counts).map(str::to_owned).collect()

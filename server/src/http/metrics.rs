@@ -2,30 +2,51 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use phasic_hub_api::verification::Verdict;
 
+use crate::auth::Caller;
 use crate::hub::Hub;
 use crate::metrics::{self, Level, UpstreamLevels};
 
 /// Numbers about this hub, in the text format of Prometheus: requests, times, bytes, connections, openings of stored
-/// files, computes, blobs, readiness, and the state of the mirror by upstream.
+/// files, computes, blobs, readiness, and the state of the mirror by upstream. Counts are of what everybody sees; holders
+/// of tokens for all ids get the number and the bytes of all blobs beside.
 #[utoipa::path(
     get,
     path = "/metrics",
     tag = "operations",
     responses((status = 200, description = "Text format 0.0.4", content_type = "text/plain", body = String))
 )]
-pub(super) async fn metrics(State(hub): State<Arc<Hub>>) -> impl IntoResponse {
+pub(super) async fn metrics(
+    State(hub): State<Arc<Hub>>,
+    Extension(caller): Extension<Caller>,
+) -> impl IntoResponse {
     measure(&hub).await;
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    (headers, metrics::render())
+    let more = if caller.viewer().sees_all() { all_blobs(&hub).await } else { String::new() };
+    (headers, metrics::render() + &more)
+}
+
+/// All blobs, in lines of their own: a gauge of the recorder would be shown to whoever asks next.
+async fn all_blobs(hub: &Hub) -> String {
+    match hub.data.store.stored().await {
+        Ok((blobs, bytes)) => format!(
+            "# HELP phasic_hub_stored_blobs All blobs the database knows\n# TYPE phasic_hub_stored_blobs gauge\n\
+             phasic_hub_stored_blobs {blobs}\n# HELP phasic_hub_stored_blob_bytes Bytes of these blobs\n\
+             # TYPE phasic_hub_stored_blob_bytes gauge\nphasic_hub_stored_blob_bytes {bytes}\n"
+        ),
+        Err(error) => {
+            tracing::warn!(%error, "could not count all blobs");
+            String::new()
+        }
+    }
 }
 
 /// Numbers are for looking at: one that cannot be had keeps its last value, and the others are told all the same.

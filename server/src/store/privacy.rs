@@ -138,6 +138,23 @@ impl Store {
     }
 }
 
+/// The blobs everybody may have, or has given: what is counted for everybody to see.
+pub(super) const EVERYBODYS: &str = "SELECT sha256 FROM eliminations WHERE audience = '' \
+     UNION SELECT v.sha256 FROM artifact_versions v WHERE NOT EXISTS (SELECT 1 FROM version_computes c \
+     WHERE c.role = v.role AND c.graph_hash = v.graph_hash AND c.sha256 = v.sha256) \
+     UNION SELECT c.sha256 FROM version_computes c \
+     WHERE NOT EXISTS (SELECT 1 FROM private_ids p WHERE c.compute_id GLOB p.pattern) \
+     UNION SELECT a.original_sha256 FROM compute_artifacts a \
+     WHERE NOT EXISTS (SELECT 1 FROM private_ids p WHERE a.compute_id GLOB p.pattern) \
+     UNION SELECT g.recipe_sha256 FROM graphs g JOIN graph_audiences a ON a.definition = g.definition \
+     WHERE a.audience = '' UNION SELECT document_sha256 FROM passes WHERE document_sha256 IS NOT NULL \
+     UNION SELECT document_sha256 FROM upstreams WHERE document_sha256 IS NOT NULL";
+
+/// Whether there is anything at all that is not for everybody.
+pub(super) const ANY_PRIVATE: &str = "EXISTS (SELECT 1 FROM private_ids) OR EXISTS (SELECT 1 FROM uploads) \
+     OR EXISTS (SELECT 1 FROM graph_audiences WHERE audience <> '') OR EXISTS (SELECT 1 FROM eliminations \
+     WHERE audience <> '')";
+
 /// Writes that an id is private, or no longer, within a change. Says whether it was otherwise.
 pub(super) async fn set_private(
     change: &mut sqlx::Transaction<'static, sqlx::Sqlite>,

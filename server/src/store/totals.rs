@@ -2,27 +2,44 @@
 
 use sqlx::Row as _;
 
+use super::privacy::{ANY_PRIVATE, EVERYBODYS};
 use super::{Store, StoreError};
 
 /// What the database holds, in numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Totals {
-    /// Blobs.
+    /// Blobs everybody may have.
     pub blobs: i64,
     /// Their bytes.
     pub blob_bytes: i64,
 }
 
 impl Store {
-    /// Sums over the tables. Reads the table of blobs once: a few milliseconds for 100,000 of them.
+    /// All blobs, and their bytes.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn stored(&self) -> Result<(i64, i64), StoreError> {
+        let sql = "SELECT count(*), coalesce(sum(size_bytes), 0) FROM blobs";
+        Ok(sqlx::query_as(sql).fetch_one(&self.readers).await?)
+    }
+
+    pub(super) async fn has_private(&self) -> Result<bool, StoreError> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {ANY_PRIVATE}"));
+        Ok(sqlx::query_scalar(sql).fetch_one(&self.readers).await?)
+    }
+
+    /// Sums over the tables, as everybody may know them. Reads the table of blobs once: a few milliseconds for 100,000 of them.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn totals(&self) -> Result<Totals, StoreError> {
-        let row =
-            sqlx::query("SELECT count(*) AS blobs, coalesce(sum(size_bytes), 0) AS blob_bytes FROM blobs")
-                .fetch_one(&self.readers)
-                .await?;
+        // Nobody is to learn from a number that somebody has something to himself.
+        let some =
+            if self.has_private().await? { format!("WHERE sha256 IN ({EVERYBODYS})") } else { String::new() };
+        let sql =
+            format!("SELECT count(*) AS blobs, coalesce(sum(size_bytes), 0) AS blob_bytes FROM blobs {some}");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_one(&self.readers).await?;
         Ok(Totals { blobs: row.try_get("blobs")?, blob_bytes: row.try_get("blob_bytes")? })
     }
 }

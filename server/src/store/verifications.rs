@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use super::audit::append;
 use super::computes::digest;
 use super::graphs::blob;
+use super::privacy::EVERYBODYS;
 use super::{Actor, Change, Store, StoreError};
 use crate::blobs::StoredBlob;
 
@@ -229,8 +230,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn verdicts(&self) -> Result<Vec<(String, i64)>, StoreError> {
-        let rows = sqlx::query("SELECT verdict, count(*) AS files FROM verifications GROUP BY verdict");
-        let rows = rows.fetch_all(&self.readers).await?;
+        let some =
+            if self.has_private().await? { format!("WHERE sha256 IN ({EVERYBODYS})") } else { String::new() };
+        let sql = format!("SELECT verdict, count(*) AS files FROM verifications {some} GROUP BY verdict");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((row.try_get("verdict")?, row.try_get("files")?))).collect()
     }
 }
