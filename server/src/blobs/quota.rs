@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use phasic_hub_api::Sha256;
 
-use super::{BlobError, BlobStore, ByteStream, OpenBlob, StoredBlob, Terms};
+use super::{BlobError, BlobStore, ByteStream, OpenBlob, Quarantined, StoredBlob, Terms};
 
 /// A blob store that takes no more than so many bytes: uploads, mirrored files and results alike.
 ///
@@ -145,6 +145,14 @@ impl BlobStore for Bounded {
 
     fn check(&self, name: Sha256) -> BoxFuture<'_, Result<u64, BlobError>> {
         self.inner.check(name)
+    }
+
+    fn quarantined(&self) -> BoxFuture<'_, Result<Vec<Quarantined>, BlobError>> {
+        self.inner.quarantined()
+    }
+
+    fn discard(&self, name: Sha256) -> BoxFuture<'_, Result<bool, BlobError>> {
+        self.inner.discard(name)
     }
 
     fn expire(
