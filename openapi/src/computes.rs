@@ -160,7 +160,6 @@ pub struct RevisionPage {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(untagged)]
-#[expect(clippy::large_enum_variant, reason = "describes bodies; nothing is made of it")]
 pub enum Publish {
     /// What phasic's dry run prints: one entry by its id.
     DryRun(std::collections::HashMap<String, RegistryEntry>),

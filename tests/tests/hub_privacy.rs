@@ -20,6 +20,7 @@ fn told(answer: &Answer, asked: &str) -> (u16, String, Vec<(String, String)>) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one hub with one secret, and every way to it")]
 fn a_private_compute_cannot_be_found_out_by_those_it_is_not_for() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path();

@@ -92,13 +92,13 @@ pub(super) async fn publish(
         Wanted::Entry(entry) => {
             publication::of_entry(hub, &services.verifier, id.clone(), *entry, &viewer).await?
         }
-        Wanted::Elimination(chosen) => publication::of_elimination(hub, id.clone(), chosen, &viewer).await?,
+        Wanted::Elimination(chosen) => publication::of_elimination(hub, id.clone(), *chosen, &viewer).await?,
     };
     let published = hub.data.store.publish(&publication, &condition, private, &actor(caller)).await?;
     let (status, tag) = match published {
         Published::New(tag) => (StatusCode::CREATED, tag),
         Published::Replaced(tag) | Published::Unchanged(tag) => (StatusCode::OK, tag),
-        Published::Refused(standing) => return Err(refused(&id, &condition, standing)),
+        Published::Refused(standing) => return Err(refused(&id, &condition, standing.as_ref())),
     };
     hub.refresh().await.map_err(failed)?;
     services.verifier.wake();
@@ -221,7 +221,7 @@ fn invalid(detail: String) -> ApiError {
 /// What a body asks for.
 enum Wanted {
     Entry(Box<RegistryEntry>),
-    Elimination(Chosen),
+    Elimination(Box<Chosen>),
 }
 
 fn read(id: &ComputeId, body: &[u8]) -> Result<(Wanted, Option<bool>), ApiError> {
@@ -237,7 +237,7 @@ fn read(id: &ComputeId, body: &[u8]) -> Result<(Wanted, Option<bool>), ApiError>
         let PublishElimination { graph, definition, variant, metadata, private } =
             serde_json::from_slice(body).map_err(wrong)?;
         let metadata = metadata_of(&metadata)?;
-        return Ok((Wanted::Elimination(Chosen { graph, definition, variant, metadata }), private));
+        return Ok((Wanted::Elimination(Box::new(Chosen { graph, definition, variant, metadata })), private));
     }
     if has("entry") {
         let PublishEntry { entry, private } = serde_json::from_slice(body).map_err(wrong)?;
@@ -291,7 +291,7 @@ fn condition(headers: &HeaderMap) -> Result<Condition, ApiError> {
     }
 }
 
-fn refused(id: &ComputeId, condition: &Condition, standing: Option<Standing>) -> ApiError {
+fn refused(id: &ComputeId, condition: &Condition, standing: Option<&Standing>) -> ApiError {
     let Some(Standing { tag, graph_hash, sha256 }) = standing else {
         let detail = format!("The id {:?} stands for nothing, so it does not match.", id.as_str());
         return ApiError::new(ProblemCode::PreconditionFailed, detail);

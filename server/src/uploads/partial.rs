@@ -130,10 +130,9 @@ impl Partials {
         for entry in self.entries("")?.iter().filter(|entry| entry.idle > self.age) {
             match lock(&entry.path, false) {
                 Ok(Some(_lock)) => remove(&entry.path)?,
-                // It is being gone on with, or somebody was faster.
-                Ok(None) | Err(UploadError::Busy) => {}
                 Err(UploadError::Blobs(error)) => return Err(error),
-                Err(_) => {}
+                // It is being gone on with, or somebody was faster.
+                Ok(None) | Err(_) => {}
             }
         }
         Ok(())
