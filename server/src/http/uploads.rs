@@ -110,7 +110,7 @@ pub(super) async fn state(
     Extension(caller): Extension<Caller>,
     Path(digest): Path<String>,
 ) -> Result<Response<Body>, ApiError> {
-    let name = name(&digest)?;
+    let name = digest.parse().map_err(|_| no_upload())?;
     match services.uploads.state(&uploader(&caller)?, name)? {
         Some(state) => Ok(progress(StatusCode::OK, state)),
         None => Err(no_upload()),
@@ -135,7 +135,7 @@ pub(super) async fn discard(
     Extension(caller): Extension<Caller>,
     Path(digest): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    let name = name(&digest)?;
+    let name = digest.parse().map_err(|_| no_upload())?;
     if services.uploads.discard(&uploader(&caller)?, name)? {
         return Ok(StatusCode::NO_CONTENT);
     }
