@@ -11,8 +11,8 @@ use utoipa::openapi::{Content, Ref, ResponseBuilder};
 
 use super::access::{Access, ROUTES};
 use super::{
-    admin, artifacts, audit, blobs, computes, evaluate, health, home, jobs, metrics, mirror, publish, registry,
-    submit, tokens, uploads, variant, verification,
+    admin, artifacts, audit, blobs, computes, evaluate, health, home, jobs, metrics, mirror, publish,
+    registry, submit, tokens, uploads, variant, verification,
 };
 use crate::auth::Scope;
 

@@ -180,8 +180,9 @@ async fn compare(
     graph_hash: GraphHash,
     blob: StoredBlob,
 ) -> Result<Verdict, PublishError> {
-    let found =
-        verifier.verify(VerificationWork { graph_hash, blob }).await?.ok_or(PublishError::Stopping)?;
+    // The publisher may know the graph by something private of his own.
+    let work = VerificationWork { graph_hash, blob, is_public: false };
+    let found = verifier.verify(work).await?.ok_or(PublishError::Stopping)?;
     if found.verdict == Verdict::Mismatch {
         let reason = found.difference.unwrap_or_else(|| "it is no program of its graph".to_owned());
         return Err(PublishError::File { sha256: blob.sha256, reason });
