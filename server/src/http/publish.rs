@@ -21,6 +21,9 @@ use crate::auth::Caller;
 use crate::publication::{self, Checked, Chosen, PublishError};
 use crate::store::{Condition, Published, Retraction, Standing};
 
+/// What the ids of computed entries begin with.
+const COMPUTED: &str = "computed-";
+
 /// Characters of a reason.
 const MAX_REASON: usize = 1000;
 
@@ -82,6 +85,9 @@ pub(super) async fn publish(
     body: Bytes,
 ) -> Result<Response<Body>, ApiError> {
     let id = id_of(&id)?;
+    if id.as_str().starts_with(COMPUTED) {
+        return Err(invalid(format!("Ids that begin with {COMPUTED} are for what the hub lists by itself.")));
+    }
     let condition = condition(&headers)?;
     let (wanted, private) = read(&id, &body)?;
     let private = query.private.or(private);

@@ -214,7 +214,7 @@ async fn row(
     change: &mut Transaction<'static, Sqlite>,
     id: &ComputeId,
 ) -> Result<Option<ComputeRow>, StoreError> {
-    let row = sqlx::query("SELECT id, origin, entry FROM computes WHERE id = ?")
+    let row = sqlx::query("SELECT id, origin, upstream, entry FROM computes WHERE id = ?")
         .bind(id.as_str())
         .fetch_optional(&mut **change)
         .await?;
