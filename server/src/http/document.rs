@@ -16,6 +16,9 @@ use super::{
 };
 use crate::auth::Scope;
 
+/// Says in an operation that the token must be for the id in the path.
+const OF_ID: &str = "x-access-of-id";
+
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -135,14 +138,27 @@ fn say_access(operation: &mut Operation, access: Access) {
     let extensions = operation.extensions.get_or_insert_default();
     extensions.insert("x-access".to_owned(), access.scope().map_or("open", Scope::as_str).into());
     if let Access::OfId(_) = access {
-        extensions.insert("x-access-of-id".to_owned(), true.into());
+        extensions.insert(OF_ID.to_owned(), true.into());
     }
 }
 
 /// The API document as it is served, printed by `phasic-hub openapi`, and committed.
 #[expect(clippy::missing_panics_doc, reason = "a document of texts always serialises")]
 pub fn api_document_json() -> String {
-    let mut text = api_document().to_pretty_json().expect("an API document is texts");
+    let mut document = serde_json::to_value(api_document()).expect("an API document is texts");
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    for (_, operations) in paths {
+        for (_, operation) in operations.as_object_mut().into_iter().flatten() {
+            // Extensions come out of a hash table, in another order each time.
+            let operation = operation.as_object_mut();
+            if let Some(operation) = operation
+                && let Some(of_id) = operation.shift_remove(OF_ID)
+            {
+                operation.insert(OF_ID.to_owned(), of_id);
+            }
+        }
+    }
+    let mut text = serde_json::to_string_pretty(&document).expect("an API document is texts");
     text.push('\n');
     text
 }
