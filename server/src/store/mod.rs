@@ -30,7 +30,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{SqlSafeStr as _, Sqlite, Transaction};
+use sqlx::{Connection as _, SqlSafeStr as _, Sqlite, Transaction};
 
 pub use audit::{Actor, Chain, ChainFault, Change};
 pub use browse::{BrowseFilter, DatedCompute, RevisionRow};
@@ -240,8 +240,15 @@ impl ChangeWatch {
 
 /// Connections to a file need not be renewed. The task with which the pool would look for old ones (sqlx 0.9) counts idle
 /// connections by a number that can be seen below zero for a moment, and then never ends and cannot be stopped.
+///
+/// A transaction that SQLite has ended by itself, as it may on a full disk, leaves a connection that sqlx takes to be within
+/// it for ever and that begins no other: such a connection is replaced.
 fn pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new().max_connections(connections).idle_timeout(None).max_lifetime(None)
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
 }
 
 fn migrator() -> Migrator {
