@@ -101,6 +101,35 @@ fn matrices_are_those_of_the_model_and_lead_back_to_it() {
 }
 
 #[test]
+fn atoms_and_defective_starts_survive_the_way_through_matrices() {
+    let scene = Scene::new();
+    // Half is absorbed at once, a quarter of the rest never starts.
+    scene.write(
+        "start.json",
+        r#"{"vertices": [[0], [1], [2]], "edges": [[0, 1, [0.25]], [0, 2, [0.5]], [1, 2, [2]]]}"#,
+    );
+    let printed = scene.output(&["transform", "matrices", "start.json"]);
+    let expected = json!({
+        "discrete": false, "initial": [0.25], "atom": 0.5, "deficit": "keep", "transient": [[-2.0]], "exit": [2.0],
+        "states": [[1]], "vertices": [1],
+    });
+    assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), expected);
+    scene.write("matrices.json", printed);
+    scene.output(&["transform", "from-matrices", "matrices.json", "-o", "back.json"]);
+    assert_close(&value(&scene, "back.json", "1", "cdf=0"), 0.5);
+    assert_close(&value(&scene, "back.json", "1", "cdf=1000"), 0.75);
+    // A flag goes before what the file says.
+    let all = ["transform", "from-matrices", "matrices.json", "--deficit", "atom", "-o", "back.json"];
+    scene.output(&all);
+    assert_close(&value(&scene, "back.json", "1", "cdf=0"), 0.75);
+    let refused = scene.run(&["transform", "from-matrices", "matrices.json", "--deficit", "refuse"]);
+    assert!(refused.err.contains("the initial probabilities sum to 0.75"), "{refused:?}");
+    let negative = r#"{"initial": [1], "atom": -0.5, "transient": [[-2]]}"#;
+    let refused = scene.run_with_input(&["transform", "from-matrices", "-"], negative);
+    assert!(refused.err.contains("the atom at 0 is -0.5"), "{refused:?}");
+}
+
+#[test]
 fn what_cannot_be_transformed_is_refused_with_its_place() {
     let scene = Scene::new();
     scene.write("ragged.json", r#"{"initial": [1, 0], "transient": [[-1, 1], [0]]}"#);

@@ -6,7 +6,7 @@ use crate::graph::{Graph, GraphBuilder, GraphLimits, Rate, START};
 /// How far sums that should be 0 or 1 may be off before they count as wrong: decimals in files are rounded.
 pub(in crate::distribution) const SUM_TOLERANCE: f64 = 1e-9;
 
-/// What becomes of initial probability that is missing to 1.
+/// What becomes of initial probability that is missing to 1, a [given atom](MatrixOptions::with_atom) included.
 ///
 /// There is no convention: phasic's moments are those under the condition of starting, its densities are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,7 +18,7 @@ pub enum Deficit {
     Refuse,
     /// It is absorbed at once: an atom at 0.
     Atom,
-    /// The distribution is that under the condition of starting: α is divided by its sum.
+    /// The distribution is that under the condition of starting: α and the atom are divided by their sum.
     Condition,
     /// α is kept as it is, and every question answers for itself.
     Keep,
@@ -30,6 +30,8 @@ pub enum Deficit {
 pub struct MatrixOptions<'a> {
     /// Whether the matrix is T of discrete time, not S.
     pub discrete: bool,
+    /// The probability to be absorbed at once.
+    pub atom: f64,
     /// What becomes of missing initial probability.
     pub deficit: Deficit,
     /// The states of the vertices one after the other, and integers per state; by default `[0]`, `[1]`, …
@@ -45,6 +47,7 @@ impl Default for MatrixOptions<'_> {
     fn default() -> Self {
         Self {
             discrete: false,
+            atom: 0.0,
             deficit: Deficit::Refuse,
             states: None,
             exit: None,
@@ -58,6 +61,13 @@ impl<'a> MatrixOptions<'a> {
     #[must_use]
     pub fn discrete(mut self) -> Self {
         self.discrete = true;
+        self
+    }
+
+    /// These options with a probability to be absorbed at once, beside those to start in a state.
+    #[must_use]
+    pub fn with_atom(mut self, atom: f64) -> Self {
+        self.atom = atom;
         self
     }
 
@@ -119,12 +129,9 @@ pub fn graph_from_matrices(
     transient: &SparseMatrix,
     options: &MatrixOptions<'_>,
 ) -> Result<Graph, MatrixError> {
-    let sum: f64 = initial.iter().sum();
-    let atom = match options.deficit {
-        Deficit::Atom => Some(1.0 - sum).filter(|&missing| missing > SUM_TOLERANCE),
-        _ => None,
-    };
-    build(&Form { initial, atom: atom.unwrap_or(0.0), transient, exit: options.exit, options: *options })
+    let missing = 1.0 - initial.iter().sum::<f64>() - options.atom;
+    let more = if options.deficit == Deficit::Atom && missing > SUM_TOLERANCE { missing } else { 0.0 };
+    build(&Form { initial, atom: options.atom + more, transient, exit: options.exit, options: *options })
 }
 
 /// Everything a graph is made of.
@@ -162,7 +169,7 @@ pub(super) fn build(form: &Form<'_>) -> Result<Graph, MatrixError> {
         builder.add_edge(START, vertex, Rate::Scalar(probability * scale))?;
     }
     if form.atom > 0.0 {
-        builder.add_edge(START, absorbing, Rate::Scalar(form.atom))?;
+        builder.add_edge(START, absorbing, Rate::Scalar(form.atom * scale))?;
     }
     for (row, &exit) in exits.iter().enumerate() {
         form.add_row(&mut builder, row, exit, absorbing)?;
@@ -181,6 +188,9 @@ impl Form<'_> {
         };
         length("initial probabilities", self.initial.len())?;
         check_vector("initial probability", self.initial)?;
+        if !(0.0..f64::INFINITY).contains(&self.atom) {
+            return Err(MatrixError::Atom { value: self.atom });
+        }
         if let Some(exit) = self.exit {
             length("exit rates", exit.len())?;
             check_vector("exit rate", exit)?;
@@ -204,19 +214,12 @@ impl Form<'_> {
 
     /// What α is multiplied with.
     fn initial_scale(&self) -> Result<f64, MatrixError> {
-        let sum = self.initial.iter().sum::<f64>();
-        let all = sum + self.atom;
-        if all == 0.0 || all > 1.0 + SUM_TOLERANCE {
+        let sum = self.initial.iter().sum::<f64>() + self.atom;
+        let refused = self.options.deficit == Deficit::Refuse && sum < 1.0 - SUM_TOLERANCE;
+        if sum == 0.0 || sum > 1.0 + SUM_TOLERANCE || refused {
             return Err(MatrixError::InitialSum { sum });
         }
-        let condition = self.options.deficit == Deficit::Condition;
-        if condition && sum == 0.0 {
-            return Err(MatrixError::InitialSum { sum });
-        }
-        if self.options.deficit == Deficit::Refuse && all < 1.0 - SUM_TOLERANCE {
-            return Err(MatrixError::InitialSum { sum });
-        }
-        Ok(if condition { 1.0 / sum } else { 1.0 })
+        Ok(if self.options.deficit == Deficit::Condition { 1.0 / sum } else { 1.0 })
     }
 
     /// What a row leaves for absorption.

@@ -86,6 +86,12 @@ pub enum MatrixError {
         /// Its value.
         value: f64,
     },
+    /// The probability to be absorbed at once is negative, infinite or not a number.
+    #[error("the atom at 0 is {value}; it must be finite and not negative")]
+    Atom {
+        /// Its value.
+        value: f64,
+    },
     /// The initial probabilities sum to more than 1, to nothing, or to less than 1 although nobody said what that means.
     #[error("the initial probabilities sum to {sum}; {}", advice(*sum))]
     InitialSum {

@@ -34,9 +34,10 @@ pub enum Listing {
 /// `exit = −S·1`. Discrete time: `T[i][j]` is the probability of a jump, `exit = 1 − T·1`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matrices {
-    /// α: the probability to start in each listed vertex, divided by [`initial_total`](Self::initial_total). What is
-    /// missing to 1 is absorbed at once.
+    /// α: the probability to start in each listed vertex, divided by [`initial_total`](Self::initial_total).
     pub initial: Vec<f64>,
+    /// The probability to be absorbed at once, divided like `initial`, which lacks it to 1.
+    pub atom: f64,
     /// The sum of the start's edges, 1 unless the start is defective.
     pub initial_total: f64,
     /// S, or T in discrete time.
@@ -100,9 +101,11 @@ pub fn matrices(graph: &Graph, theta: &[f64], listing: Listing) -> Result<Matric
         place[vertex as usize] = Some(at);
     }
     let mut initial = vec![0.0; vertices.len()];
+    let mut atom = 0.0;
     for &(target, weight) in rows.of_vertex(START) {
-        if let Some(at) = place[target as usize] {
-            initial[at as usize] = weight / initial_total;
+        match place[target as usize] {
+            Some(at) => initial[at as usize] = weight / initial_total,
+            None => atom += weight / initial_total,
         }
     }
     let mut transient = SparseMatrix::with_columns(vertices.len());
@@ -130,6 +133,7 @@ pub fn matrices(graph: &Graph, theta: &[f64], listing: Listing) -> Result<Matric
     }
     Ok(Matrices {
         initial,
+        atom,
         initial_total,
         transient,
         exit,
@@ -156,11 +160,9 @@ impl Matrices {
     /// [`MatrixError`] when fields were changed so that they no longer fit each other; as [`graph_from_matrices`].
     pub fn to_graph(&self) -> Result<Graph, MatrixError> {
         let initial: Vec<f64> = self.initial.iter().map(|p| p * self.initial_total).collect();
-        let missing = (1.0 - self.initial.iter().sum::<f64>()) * self.initial_total;
         build::build(&build::Form {
             initial: &initial,
-            // Rounding is no atom.
-            atom: if missing > build::SUM_TOLERANCE { missing } else { 0.0 },
+            atom: self.atom * self.initial_total,
             transient: &self.transient,
             exit: Some(&self.exit),
             options: MatrixOptions {

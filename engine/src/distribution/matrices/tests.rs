@@ -131,6 +131,29 @@ fn what_a_defective_start_means_is_for_the_caller_to_say() {
 }
 
 #[test]
+fn an_atom_however_small_comes_back_from_matrices() {
+    for atom in [0.5, 1e-12] {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        let (on, off) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
+        builder.add_edge(START, on, Rate::Scalar(0.25)).unwrap();
+        builder.add_edge(START, off, Rate::Scalar(atom)).unwrap();
+        builder.add_edge(on, off, Rate::Scalar(2.0)).unwrap();
+        let listed = matrices(&builder.finish(), &[], Listing::Index).unwrap();
+        assert_eq!(listed.initial_total, 0.25 + atom);
+        let again = listed.to_graph().unwrap();
+        for (found, wanted) in again.unit_weights().into_iter().zip([0.25, atom, 2.0]) {
+            assert!(close(found, wanted, 4.0 * f64::EPSILON), "{found} {wanted}");
+        }
+        let options = MatrixOptions::default().with_atom(atom).with_deficit(Deficit::Condition);
+        let conditional = graph_from_matrices(&[0.25], &listed.transient, &options).unwrap().unit_weights();
+        assert_eq!(conditional[..2], [0.25 / (0.25 + atom), atom / (0.25 + atom)]);
+    }
+    let options = MatrixOptions::default().with_atom(f64::NAN);
+    let refused = refused(&[0.25], &array![[-2.0]], &options);
+    assert_eq!(refused.to_string(), "the atom at 0 is NaN; it must be finite and not negative");
+}
+
+#[test]
 fn a_row_that_sums_to_zero_but_for_rounding_has_no_exit() {
     let (a, b) = (0.1, 0.2);
     let s = array![[-(a + b), a, b], [1.0, -1.0, 0.0], [0.0, 0.0, -1.0]];

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use phasic_engine::distribution;
+use serde::{Deserialize, Serialize};
 
 use super::ModelArguments;
 
@@ -24,8 +25,9 @@ const MATRICES_LONG: &str = "\
 Make the graph of a distribution given by its matrices.
 
 FILE is JSON: {\"initial\": [0.5, 0.5], \"transient\": [[-2, 1], [0, -3]]}, with the sub-intensity matrix as rows. Also known \
-are \"exit\" (rates into absorption, where they are known better than as what rows lack to 0), \"states\" (integers by vertex) \
-and \"discrete\": true, for a matrix of jump probabilities.";
+are \"atom\" (the probability to be absorbed at once), \"deficit\" (as --deficit, which goes first), \"exit\" (rates into \
+absorption, where they are known better than as what rows lack to 0), \"states\" (integers by vertex) and \"discrete\": true, \
+for a matrix of jump probabilities. What 'transform matrices' prints is read back as the same distribution.";
 
 #[derive(Args, Debug)]
 pub(crate) struct TransformArguments {
@@ -141,15 +143,16 @@ pub(crate) struct MatricesArguments {
 pub(crate) struct FromMatricesArguments {
     /// The JSON file; '-' for standard input
     pub(crate) file: PathBuf,
-    /// What initial probability that is missing to 1 means
-    #[arg(long, value_enum, default_value_t = DeficitChoice::Refuse)]
-    pub(crate) deficit: DeficitChoice,
+    /// What initial probability that is missing to 1 means [default: what the file says, or refuse]
+    #[arg(long, value_enum)]
+    pub(crate) deficit: Option<DeficitChoice>,
     #[command(flatten)]
     pub(crate) target: Target,
 }
 
 /// What missing initial probability means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum DeficitChoice {
     /// A mistake
     Refuse,

@@ -3,15 +3,20 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use phasic_engine::distribution::{Listing, MatrixOptions, SparseMatrix, graph_from_matrices, matrices};
+use phasic_engine::distribution::{
+    Deficit, Listing, MatrixOptions, SparseMatrix, graph_from_matrices, matrices,
+};
 use phasic_engine::document::write_graph;
 use phasic_engine::graph::GraphLimits;
 use serde::{Deserialize, Serialize};
 
 use super::{failed, theta};
 use crate::Context;
-use crate::arguments::transform::{FromMatricesArguments, MatricesArguments};
+use crate::arguments::transform::{DeficitChoice, FromMatricesArguments, MatricesArguments};
 use crate::failure::Failure;
+
+/// How far sums of probabilities may be off by rounding alone.
+const ROUNDING: f64 = 1e-9;
 
 /// What a file has: α, S or T by rows, and what else is known.
 #[derive(Debug, Deserialize, Serialize)]
@@ -20,6 +25,12 @@ struct Document {
     #[serde(default)]
     discrete: bool,
     initial: Vec<f64>,
+    /// What is absorbed at once.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    atom: f64,
+    /// What becomes of probability that is missing to 1, where somebody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deficit: Option<DeficitChoice>,
     transient: Vec<Vec<f64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     exit: Option<Vec<f64>>,
@@ -30,6 +41,11 @@ struct Document {
     vertices: Option<Vec<u32>>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
+}
+
 /// A model as matrices.
 pub(super) fn print(arguments: &MatricesArguments, context: &Context<'_>) -> Result<String, Failure> {
     let graph = context.graph(&arguments.model)?;
@@ -38,8 +54,11 @@ pub(super) fn print(arguments: &MatricesArguments, context: &Context<'_>) -> Res
     let listed = matrices(&graph, &theta, listing).map_err(|error| failed(&error))?;
     let dense = listed.transient.to_dense(context.limits.graph().memory_bytes / 4);
     let dense = dense.map_err(|error| Failure::input(format!("{error}\n--memory raises this limit")))?;
+    let defective = listed.initial_total < 1.0 - ROUNDING;
     let document = Document {
         discrete: listed.discrete,
+        atom: listed.atom * listed.initial_total,
+        deficit: defective.then_some(DeficitChoice::Keep),
         initial: listed.initial.iter().map(|p| p * listed.initial_total).collect(),
         transient: dense.rows().into_iter().map(|row| row.to_vec()).collect(),
         states: Some((0..listed.vertices.len()).map(|place| listed.state(place).to_vec()).collect()),
@@ -77,7 +96,9 @@ pub(super) fn read(arguments: &FromMatricesArguments, limits: GraphLimits) -> Re
     }
     let transient =
         SparseMatrix::from_entries(size, size, entries).map_err(|error| unusable(error.to_string()))?;
-    let mut options = MatrixOptions::default().with_deficit(arguments.deficit.into()).with_limits(limits);
+    let deficit = arguments.deficit.or(document.deficit).map_or(Deficit::Refuse, Deficit::from);
+    let mut options = MatrixOptions::default().with_deficit(deficit).with_limits(limits);
+    options = options.with_atom(document.atom);
     if document.discrete {
         options = options.discrete();
     }
