@@ -124,3 +124,38 @@ fn likelihoods_and_rewards_follow_the_steps() {
     more.extend(["--rewards".to_owned(), "1,1,1,1,1,1".to_owned()]);
     assert_as_phasic("rewards", &ask(&scene, &path, &[], &more)["pdf"], densities);
 }
+
+#[test]
+fn discrete_variances_and_covariances_are_phasic_s_with_a_warning() {
+    let scene = Scene::new();
+    for name in ["coal_n5_dph", "mm1k_3_dph", "const_dph"] {
+        let (path, golden) = golden(name);
+        for run in golden["runs"].as_array().unwrap() {
+            let rewards: Vec<String> =
+                run["rewards"].as_array().unwrap().iter().map(|rewards| listed(&rewards["r"])).collect();
+            let variance = ask(&scene, &path, &at(run), &["--quantity".to_owned(), "variance".to_owned()]);
+            assert_eq!(variance["variance"], run["dph"]["variance_as_returned"], "{name}");
+            let mut more = vec!["--quantity".to_owned(), "covariance".to_owned()];
+            more.extend(rewards.into_iter().flat_map(|rewards| ["--rewards".to_owned(), rewards]));
+            let covariance = ask(&scene, &path, &at(run), &more);
+            assert_eq!(covariance["covariance"], run["covariance"], "{name}");
+        }
+    }
+    let warned = scene.run(&["eval", "builtin:constant_chain_ticks", "--compat", "--quantity", "variance"]);
+    assert!(warned.err.contains("wrong in discrete time"), "{warned:?}");
+}
+
+#[test]
+fn what_phasic_has_no_number_for_is_refused_under_compat() {
+    let scene = Scene::new();
+    let rewards = ["--rewards", "0,1,1,1,1,1"].repeat(3);
+    for (model, quantity, rewards) in [
+        ("builtin:kingman", "laplace=1", &[][..]),
+        ("builtin:constant_chain_ticks", "correlation", &rewards[..4]),
+        ("builtin:constant_chain_ticks", "covariance", &rewards[..]),
+    ] {
+        let refused = scene.run(&[&["eval", model, "--compat", "--quantity", quantity], rewards].concat());
+        assert_eq!(refused.status, 2, "{refused:?}");
+        assert!(refused.err.contains("leave out --compat for the right numbers"), "{refused:?}");
+    }
+}

@@ -221,6 +221,35 @@ impl Replay {
         if self.discrete { Ok(covariance - self.squares(first, second)?) } else { Ok(covariance) }
     }
 
+    /// phasic's own variance, with its fault: in discrete time without rewards it is `m₂ − 2m₁`. Otherwise as
+    /// [`variance`](Self::variance).
+    ///
+    /// # Errors
+    /// As [`waiting_times`](Self::waiting_times).
+    pub fn phasic_variance(&self, rewards: Option<&[f64]>) -> Result<f64, ReplayError> {
+        if !self.discrete || rewards.is_some() {
+            return self.variance(rewards);
+        }
+        let moments = self.moments(2, None)?;
+        Ok(moments[1] - 2.0 * moments[0])
+    }
+
+    /// phasic's own covariance of two total rewards, with its fault: in discrete time it is
+    /// `W(x₁∘R₂)[0] + W(R₁∘R₂)[0] − x₁[0]·x₂[0]`, without the symmetric half. Otherwise as
+    /// [`covariance`](Self::covariance).
+    ///
+    /// # Errors
+    /// As [`waiting_times`](Self::waiting_times).
+    pub fn phasic_covariance(&self, first: &[f64], second: &[f64]) -> Result<f64, ReplayError> {
+        if !self.discrete {
+            return self.covariance(Some(first), Some(second));
+        }
+        let (x1, x2) = (self.waiting_times(Some(first))?, self.waiting_times(Some(second))?);
+        let product = x1[0] * x2[0];
+        let half = self.rows.apply(&times(x1, Some(second)))?[0];
+        Ok(half + self.squares(Some(first), Some(second))? - product)
+    }
+
     /// Expected time spent in each vertex, 0 for the start and for absorbing vertices.
     ///
     /// Bit-equal to phasic's compensated sum. Time is rows times vertices.

@@ -30,7 +30,8 @@ In discrete time T are numbers of jumps, pmf is another name for pdf, and sojour
 
 Numbers come from an elimination of our own and exact uniformization, and are right also where phasic's are not: parallel \
 edges, overloaded queues, variances in discrete time. With --compat phasic's own elimination and its fixed steps are run \
-instead and give phasic's numbers; quantile, laplace and sample stay exact. With --artifact that very file is used, after \
+instead and give phasic's numbers, in discrete time its wrong variance and covariance, too; quantile and sample, which \
+phasic has none or only random ones of, stay exact, and laplace is refused. With --artifact that very file is used, after \
 verification: a program is replayed and gives expected totals and moments, a plan is evaluated.
 
 Initial probabilities that do not sum to 1: moments, waiting times and samples are always those of a process that starts. \

@@ -62,6 +62,12 @@ pub(crate) fn run(arguments: &EvalArguments, context: &mut Context<'_>) -> Resul
             "note: phasic's moments of a model in discrete time are those of its jump chain with exponential steps",
         );
     }
+    if discrete && source == Source::Phasic && question.asks_for_faults() {
+        note(
+            "warning: phasic's variance without rewards and its covariance are wrong in discrete time; without --compat \
+             the numbers are right",
+        );
+    }
     let asked: Vec<_> = if thetas.is_empty() { vec![None] } else { thetas.iter().map(Some).collect() };
     let mut all = Vec::new();
     for theta in asked {

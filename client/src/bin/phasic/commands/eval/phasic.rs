@@ -7,7 +7,7 @@ use phasic_engine::trace::Replay;
 
 use super::continuous::Times;
 use super::discrete::Jumps;
-use super::law::{Found, Law, Treatment, joint, unanswered};
+use super::law::{Found, Law, Source, Treatment, joint, unanswered};
 use super::model::Subject;
 use super::no_number::NoNumber;
 use crate::points::Observations;
@@ -44,6 +44,21 @@ impl<'a> Phasic<'a> {
         Ok(self.steps.get_or_init(|| steps))
     }
 
+    /// phasic's own value, or the right one of a program.
+    fn variance(&self, rewards: Option<&[f64]>) -> Result<f64, NoNumber> {
+        let replay = self.replay()?;
+        let of_phasic = self.treatment.source == Source::Phasic;
+        Ok(if of_phasic { replay.phasic_variance(rewards)? } else { replay.variance(rewards)? })
+    }
+
+    fn covariance(&self, first: &[f64], second: &[f64]) -> Result<f64, NoNumber> {
+        let replay = self.replay()?;
+        if self.treatment.source == Source::Phasic {
+            return Ok(replay.phasic_covariance(first, second)?);
+        }
+        Ok(replay.covariance(Some(first), Some(second))?)
+    }
+
     fn is_discrete(&self) -> bool {
         self.subject.model.graph.was_dph()
     }
@@ -54,13 +69,13 @@ impl Law for Phasic<'_> {
         let (replay, first) = (self.replay()?, rewards.first().copied());
         Ok(match quantity {
             Quantity::Expectation => Found::One(replay.expectation(first)?),
-            Quantity::Variance => Found::One(replay.variance(first)?),
+            Quantity::Variance => Found::One(self.variance(first)?),
             Quantity::Moments(count) => Found::Many(replay.moments(*count as usize, first)?),
             Quantity::Covariance | Quantity::Correlation => joint(
                 quantity,
                 rewards,
-                |first, second| Ok(replay.covariance(Some(first), Some(second))?),
-                |rewards| Ok(replay.variance(Some(rewards))?),
+                |first, second| self.covariance(first, second),
+                |rewards| self.variance(Some(rewards)),
             )?,
             Quantity::WaitingTime => Found::Many(replay.waiting_times(first)?),
             Quantity::Sojourn => Found::Many(replay.sojourn_times()?),

@@ -110,6 +110,9 @@ impl Question {
                 "--compat takes initial probabilities as phasic does, as they are given; leave out --start conditional",
             ));
         }
+        if treatment.source == Source::Phasic {
+            self.check_phasic(graph)?;
+        }
         if treatment.source == Source::Program
             && let Some(quantity) = self.quantities.iter().find(|quantity| !quantity.is_total())
         {
@@ -128,6 +131,31 @@ impl Question {
             })?;
         }
         self.check_epochs(treatment, graph)
+    }
+
+    /// Refuses what phasic has no number of its own for, or one that is wrong in a way nobody could want.
+    fn check_phasic(&self, graph: &Graph) -> Result<(), Failure> {
+        let refuse =
+            |why: &str| Err(Failure::input(format!("{why}; leave out --compat for the right numbers")));
+        for quantity in &self.quantities {
+            match quantity {
+                Quantity::Function(Function::Laplace, _) => {
+                    return refuse(
+                        "laplace: phasic's transform takes all rates into absorption for 1 and one parameter at most",
+                    );
+                }
+                Quantity::Correlation if graph.was_dph() => {
+                    return refuse("correlation: phasic's covariances in discrete time lack a part");
+                }
+                Quantity::Covariance if graph.was_dph() && self.rewards.len() != 2 => {
+                    return refuse(
+                        "covariance: phasic's in discrete time lacks a part and is only of two --rewards",
+                    );
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn check_epochs(&self, treatment: &Treatment, graph: &Graph) -> Result<(), Failure> {
@@ -176,6 +204,15 @@ impl Question {
 
     pub(super) fn asks_for_higher_moments(&self) -> bool {
         self.quantities.iter().any(|quantity| matches!(quantity, Quantity::Moments(2..)))
+    }
+
+    /// Whether it is about what phasic computes wrongly in discrete time.
+    pub(super) fn asks_for_faults(&self) -> bool {
+        self.quantities.iter().any(|quantity| match quantity {
+            Quantity::Variance => self.rewards.is_empty(),
+            Quantity::Covariance => true,
+            _ => false,
+        })
     }
 }
 
