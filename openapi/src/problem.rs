@@ -120,6 +120,8 @@ codes! {
     BlobNotFound = "blob_not_found", 404, "No such blob";
     /// The hub has no task of this id.
     TaskNotFound = "task_not_found", 404, "No such task";
+    /// A task of the kind is running that was asked for differently.
+    TaskRunning = "task_running", 409, "Another task of the kind is running";
     /// There is no room for what was sent.
     StorageFull = "storage_full", 507, "The hub has no room left";
     /// The graph the request names has several definitions here.

@@ -4,7 +4,7 @@
 //! directory ([`store`] for SQL, [`blobs`] for bytes), and renders the [`registry`] once per change; [`listen`]
 //! accepts connections and hands them to [`http`]; [`reference`] eliminates the built-in models; [`models`] builds those
 //! that requests bring, [`evaluate`] computes their numbers and [`jobs`] their eliminations, on the threads of
-//! [`workers`]; [`mirror`] copies an upstream registry, trusting nothing, through [`fetch`], which goes nowhere it is led
+//! [`workers`], as far as [`admission`] lets them; [`mirror`] copies an upstream registry, trusting nothing, through [`fetch`], which goes nowhere it is led
 //! to; [`auth`] makes tokens, and [`visibility`] says who sees what is private; [`metrics`] counts; [`upkeep`] keeps the
 //! data directory in order, by itself or as [`tasks`] of administrators; [`verification`] makes the programs of known graphs
 //! anew and compares; [`variants`] decides which program of a graph is served.
@@ -14,6 +14,7 @@
 //! What goes over the wire is typed in `phasic-hub-api`, and the mathematics is `phasic-engine`'s: neither is here.
 #![forbid(unsafe_code)]
 
+pub mod admission;
 pub mod auth;
 pub mod blobs;
 pub mod bundle;

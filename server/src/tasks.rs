@@ -1,6 +1,6 @@
 //! Long actions of administrators: begun by a request, done in the background, and told about by a row.
 //!
-//! One of a kind at a time, however many ask. What each does is [`upkeep`](crate::upkeep)'s knowledge.
+//! One of a kind at a time, however many ask: who asks for the same joins, and who asks for something else is told so. What each does is [`upkeep`](crate::upkeep)'s knowledge.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use phasic_hub_api::admin::{BackupRequest, GcRequest, TaskKind};
 use serde_json::{Value, json};
 
+use crate::admission::Admission;
 use crate::config::Config;
 use crate::hub::DataDirectory;
 use crate::store::{Actor, StoreError, TaskRow};
@@ -22,6 +23,7 @@ const LEAST_GRACE_SECONDS: u64 = 3600;
 pub struct Tasks {
     data: DataDirectory,
     config: Arc<Config>,
+    admission: Admission,
 }
 
 /// What is asked for.
@@ -48,6 +50,15 @@ pub enum TaskError {
          stored before the database knows of it"
     )]
     Grace(u64),
+    /// Something else of the kind is being done.
+    #[error(
+        "the task {} is running, a {} that was asked for as {}; ask again when it has ended", running.id,
+        running.kind.as_str(), running.asked
+    )]
+    Running {
+        /// What is being done.
+        running: Box<TaskRow>,
+    },
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -76,11 +87,11 @@ impl TaskRequest {
 
 impl Tasks {
     /// The tasks of a data directory.
-    pub fn new(data: DataDirectory, config: Arc<Config>) -> Self {
-        Self { data, config }
+    pub fn new(data: DataDirectory, config: Arc<Config>, admission: Admission) -> Self {
+        Self { data, config, admission }
     }
 
-    /// Begins a task, or joins the one of its kind that is running; says whether it is new.
+    /// Begins a task, or joins the same one that is running; says whether it is new.
     ///
     /// # Errors
     /// [`TaskError`]; nothing is begun then.
@@ -102,7 +113,11 @@ impl Tasks {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(TaskError::NoRandomness)?;
         let id = random.iter().fold("task_".to_owned(), |id, byte| format!("{id}{byte:02x}"));
-        let (row, is_new) = self.data.store.begin_task(&id, request.kind(), &request.asked(), actor).await?;
+        let asked = request.asked();
+        let (row, is_new) = self.data.store.begin_task(&id, request.kind(), &asked, actor).await?;
+        if !is_new && row.asked != asked.to_string() {
+            return Err(TaskError::Running { running: Box::new(row) });
+        }
         if is_new {
             let (tasks, actor) = (Arc::clone(self), actor.clone());
             tokio::spawn(async move { tasks.work(&id, request, &actor).await });
@@ -132,7 +147,7 @@ impl Tasks {
         let _lock = UpkeepLock::take(&self.config.data_dir)?;
         match request {
             TaskRequest::Scrub => {
-                let report = upkeep::scrub(&self.data, &self.config, actor).await?;
+                let report = upkeep::scrub(&self.data, &self.config, &self.admission, actor).await?;
                 Ok(json!({
                     "good": report.good, "good_bytes": report.good_bytes, "rotten": report.rotten,
                     "lost": report.lost, "unreadable": report.unreadable, "restored": report.restored, "missing": report.missing(),
@@ -175,7 +190,38 @@ fn is_file_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_file_name;
+    use std::sync::Arc;
+
+    use phasic_hub_api::admin::{GcRequest, TaskKind};
+
+    use super::{TaskError, TaskRequest, Tasks, is_file_name};
+    use crate::admission::Admission;
+    use crate::config::Config;
+    use crate::hub::DataDirectory;
+    use crate::store::Actor;
+    use crate::workers::Workers;
+
+    #[tokio::test]
+    async fn who_asks_for_the_same_joins_and_who_asks_for_something_else_is_told_what_is_running() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open(directory.path()).await.unwrap();
+        let look = TaskRequest::Gc(GcRequest { dry_run: true, grace_seconds: 3600 });
+        data.store.begin_task("task_1", TaskKind::Gc, &look.asked(), &Actor::Hub).await.unwrap();
+        let config = Config { data_dir: directory.path().to_owned(), ..Config::default() };
+        let admission = Admission::new(Workers::new("test", 1).unwrap(), 1 << 20);
+        let tasks = Arc::new(Tasks::new(data, Arc::new(config), admission));
+        let (joined, is_new) = tasks.begin(look, &Actor::Hub).await.unwrap();
+        assert_eq!((joined.id.as_str(), is_new), ("task_1", false));
+        for (dry_run, grace_seconds) in [(false, 3600), (true, 7200)] {
+            let other = TaskRequest::Gc(GcRequest { dry_run, grace_seconds });
+            let refused = tasks.begin(other, &Actor::Hub).await.unwrap_err();
+            assert!(
+                matches!(&refused, TaskError::Running { running } if running.id == "task_1"),
+                "{refused}"
+            );
+            assert!(refused.to_string().contains("\"dry_run\":true"), "{refused}");
+        }
+    }
 
     #[test]
     fn a_backup_stays_in_its_directory() {

@@ -10,7 +10,7 @@ use phasic_hub_api::Sha256;
 use phasic_hub_tests::http;
 use phasic_hub_tests::hub::{Hub, run, sync, wait_until};
 use phasic_hub_tests::registry::{self, Model};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Lets everybody submit. Who else may is the matter of `hub_access`.
 const EVERYBODY: (&str, &str) = ("access_anonymous", "compute");
@@ -100,7 +100,16 @@ fn what_the_hub_publishes_itself_is_reproduced_and_again_when_somebody_asks_and_
         let file = &verification(&hub, "coal_n5_theta1")["files"][0];
         file["checked_at"] != first && file["again"] == false
     });
+    let waited = hub.request("POST", "/v1/computes/coal_n5_theta1/verification", &[("Prefer", "wait=25")]);
+    assert_eq!((waited.status, waited.header("preference-applied")), (200, Some("wait=25")));
+    let done = waited.json();
+    assert_eq!(
+        (&done["files"][0]["again"], &done["verdict"]),
+        (&json!(false), &json!("reproduced")),
+        "{done}"
+    );
     let second = verification(&hub, "coal_n5_theta1");
+    assert_eq!(second, done);
     wait_until("all are verified", || hub.get("/metrics").text().contains("verifications_pending 0"));
     assert!(
         hub.get("/metrics").text().contains("phasic_hub_files_reproduced 7"),

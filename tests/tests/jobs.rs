@@ -115,10 +115,17 @@ fn each_variant_is_made_verified_and_served_by_its_digest() {
 fn many_who_ask_for_one_new_graph_get_the_result_of_one_job() {
     let directory = tempfile::tempdir().unwrap();
     let hub = Hub::start_with(directory.path(), &[], &[EVERYBODY]);
-    let body = json!({"model": model(30)});
     let answers: Vec<Answer> = thread::scope(|scope| {
-        let ask = || eliminate(&hub, &body, true);
-        let asking: Vec<_> = (0..64).map(|_| scope.spawn(ask)).collect();
+        // How each of them asks differs; what they ask for does not.
+        let ask = |place: usize| {
+            let priority = ["low", "normal"][place % 2];
+            let mut body = json!({"model": model(30), "priority": priority});
+            if place % 3 > 0 {
+                body["timeout_seconds"] = (20 + place).into();
+            }
+            eliminate(&hub, &body, true)
+        };
+        let asking: Vec<_> = (0..64).map(|place| scope.spawn(move || ask(place))).collect();
         asking.into_iter().map(|one| one.join().unwrap()).collect()
     });
     let expected = Sha256::of(&kingman(30).ptdprmc3).to_string();
@@ -350,6 +357,39 @@ fn what_is_asked_of_a_job_is_kept_within_the_askers_right() {
     assert_eq!(normal["position"], 0, "before the one that has time");
     assert_eq!(job(&hub, low["id"].as_str().unwrap())["position"], 1);
     hold.release();
+}
+
+#[test]
+fn who_joins_a_running_job_waits_for_it_and_gives_it_as_long_as_he_would_have() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = Hub::start_with(directory.path(), &[], &[EVERYBODY, ("compute_threads", "1")]);
+    let hold = Hold::take(directory.path());
+    let ask = |options: Value| {
+        let mut body = held();
+        body.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        body
+    };
+    let first = eliminate(&hub, &ask(json!({"priority": "low", "timeout_seconds": 30})), false);
+    assert_eq!(first.status, 202, "{}", first.text());
+    let id = first.json()["job"]["id"].as_str().unwrap().to_owned();
+    wait_until("it runs", || job(&hub, &id)["state"] == "running");
+    for (options, seconds) in [(json!({"timeout_seconds": 40}), 40), (json!({"timeout_seconds": 5}), 40)] {
+        let joined = eliminate(&hub, &ask(options), false);
+        assert_eq!((joined.status, &joined.json()["job"]["id"]), (202, &json!(id)), "{}", joined.text());
+        assert_eq!(joined.json()["job"]["timeout_seconds"], seconds);
+        assert_eq!(joined.json()["job"]["priority"], "normal", "should it be tried again");
+    }
+    let other = eliminate(&hub, &ask(json!({"variant": "fast"})), false).json();
+    assert_ne!(other["job"]["id"], id.as_str(), "another variant is another elimination");
+    let waiting = thread::scope(|scope| {
+        let waiting = scope.spawn(|| eliminate(&hub, &ask(json!({"timeout_seconds": 7})), true));
+        thread::sleep(std::time::Duration::from_millis(200));
+        assert!(!waiting.is_finished(), "it is not done yet");
+        hold.release();
+        waiting.join().unwrap()
+    });
+    assert_eq!((waiting.status, &waiting.json()["job"]["state"]), (200, &json!("done")));
+    assert_eq!(waiting.json()["artifact"]["sha256"], Sha256::of(&kingman(5).ptdprmc3).to_string());
 }
 
 #[test]

@@ -7,6 +7,7 @@ use phasic_hub_api::IdPatterns;
 use tokio::net::TcpListener;
 
 use super::{CommandError, Outcome, ServeArgs, print};
+use crate::admission::Admission;
 use crate::auth::{Scope, TokenSecret};
 use crate::evaluate::Evaluator;
 use crate::hub::{DataDirectory, Hub, ServeLock};
@@ -29,6 +30,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     metrics::start();
     let threads = config.compute.threads.count();
     let eliminations = Workers::giving_way("eliminate", threads)?;
+    let eliminations = Admission::new(eliminations, config.compute.max_memory_bytes.get());
     let evaluations = Workers::new("evaluate", threads)?;
     let data = DataDirectory::open(&config.data_dir).await?.within(config.storage.max_bytes.get());
     let store = data.store.clone();
@@ -56,21 +58,17 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let verifier =
         Arc::new(Verifier::new(hub.data.clone(), config.models.clone(), config.verification.clone())?);
     store.break_off_tasks().await?;
-    let tasks = Arc::new(Tasks::new(hub.data.clone(), Arc::clone(&config)));
+    let tasks = Arc::new(Tasks::new(hub.data.clone(), Arc::clone(&config), eliminations.clone()));
     let variants = Arc::new(Variants::new(hub.data.clone(), Arc::clone(&jobs), config.registry.clone()));
     let mirror = Arc::new(Mirror::new(Arc::clone(&hub), Arc::clone(&config)));
     let background = [
         tokio::spawn(variants.run(Arc::clone(&hub))),
         tokio::spawn(Arc::clone(&mirror).run()),
-        tokio::spawn(upkeep::keep_whole(Arc::clone(&hub), Arc::clone(&config))),
+        tokio::spawn(upkeep::keep_whole(Arc::clone(&hub), Arc::clone(&config), eliminations.clone())),
         tokio::spawn(Arc::clone(&verifier).run(Arc::clone(&hub))),
         tokio::spawn(Arc::clone(&jobs).run()),
         tokio::spawn(follow(Arc::clone(&hub), watch)),
-        tokio::spawn(reference::maintain(
-            Arc::clone(&hub),
-            eliminations,
-            config.compute.max_memory_bytes.get(),
-        )),
+        tokio::spawn(reference::maintain(Arc::clone(&hub), eliminations)),
     ];
     let uploads = Uploads::open(hub.data.clone(), &config.data_dir, config.uploads.clone())?;
     let uploads = Arc::new(uploads);

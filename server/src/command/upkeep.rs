@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::{DataArgs, Outcome, print};
+use crate::admission::Admission;
 use crate::hub::DataDirectory;
 use crate::store::Actor;
 use crate::upkeep::{self, UpkeepLock};
+use crate::workers::Workers;
 
 /// Something stayed bad.
 const MISSING: u8 = 4;
@@ -17,7 +19,10 @@ pub(super) async fn scrub(data: DataArgs) -> Outcome {
     let config = data.load()?;
     let _lock = UpkeepLock::take(&config.data_dir)?;
     let data = DataDirectory::open(&config.data_dir).await?;
-    let report = upkeep::scrub(&data, &config, &Actor::Operator).await?;
+    // A process of its own: what a hub beside it has admitted is not known here.
+    let workers = Workers::giving_way("eliminate", config.compute.threads.count())?;
+    let admission = Admission::new(workers, config.compute.max_memory_bytes.get());
+    let report = upkeep::scrub(&data, &config, &admission, &Actor::Operator).await?;
     data.store.close().await;
     let mut text = format!(
         "{} blobs of {} bytes are good, {} rotten, {} lost, {} unreadable, {} restored\n",

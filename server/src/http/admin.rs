@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::header::LOCATION;
-use axum::http::{Response, StatusCode};
+use axum::http::{HeaderMap, Response, StatusCode};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use phasic_hub_api::admin::{
@@ -56,6 +56,8 @@ pub(super) async fn scrub(
     responses(
         (status = 202, description = "The task; its report says which blobs", body = Task),
         (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`task_running`: it was asked for differently; `Location` is that one",
+         body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn gc(
@@ -75,6 +77,8 @@ pub(super) async fn gc(
     responses(
         (status = 202, description = "The task; its report says where the file is", body = Task),
         (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`task_running`: it was asked for differently; `Location` is that one",
+         body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn backup(
@@ -90,14 +94,19 @@ async fn begin(
     request: TaskRequest,
     caller: Caller,
 ) -> Result<Response<Body>, ApiError> {
+    let base = services.hub.public_base();
+    let location = |row: &TaskRow| [(LOCATION, header_value(&format!("{base}/v1/admin/tasks/{}", row.id)))];
     let (row, _) = services.tasks.begin(request, &actor(caller)).await.map_err(|error| match error {
         TaskError::Name(_) | TaskError::Grace(_) => {
             ApiError::new(ProblemCode::InvalidRequest, format!("{error}."))
         }
+        TaskError::Running { ref running } => {
+            let headers = HeaderMap::from_iter(location(running));
+            ApiError::new(ProblemCode::TaskRunning, format!("{error}.")).with_headers(headers)
+        }
         error => failed(error),
     })?;
-    let location = format!("{}/v1/admin/tasks/{}", services.hub.public_base(), row.id);
-    let headers = [(LOCATION, header_value(&location))];
+    let headers = location(&row);
     Ok((StatusCode::ACCEPTED, headers, Json(task_of(row)?)).into_response())
 }
 

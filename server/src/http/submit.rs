@@ -163,7 +163,7 @@ pub(super) async fn graph(
     let filter = JobFilter { viewer, graph_hash: Some(hash), limit: JOBS_SHOWN, ..JobFilter::default() };
     let mut listed = Vec::new();
     for row in store.jobs(&filter).await? {
-        listed.push(jobs::describe(&services, &row).await?);
+        listed.push(jobs::describe(&services, &row, &filter.viewer).await?);
     }
     Ok(Json(GraphRecord { graph_hash: hash, definitions, computes, artifacts, jobs: listed }))
 }
@@ -224,7 +224,7 @@ pub(super) async fn submit_elimination(
         timeout_seconds.map(|seconds| services.jobs.timeout_ms(Some(seconds.saturating_mul(1000))));
     let audience = audience(&caller, private)?;
     let ask = Ask { asker: payer.to_string(), priority, timeout_ms };
-    let who = actor(caller.clone());
+    let (who, viewer) = (actor(caller.clone()), caller.viewer());
     let graph = submit(&services, &model, &audience, caller).await?;
     drop((model, share));
     let base = services.hub.public_base();
@@ -240,11 +240,11 @@ pub(super) async fn submit_elimination(
     if let Some(seconds) = wait {
         let most = services.patience.min(Duration::from_secs(seconds));
         row = jobs::wait_for(&services, row, changes, most).await?;
-        headers.insert(PREFERENCE_APPLIED, jobs::header_value(&format!("wait={seconds}")));
+        headers.extend(preference_applied(seconds));
     }
     headers.insert(LOCATION, jobs::header_value(&format!("{base}/v1/jobs/{}", row.id)));
     let status = if row.state.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    let job = jobs::describe(&services, &row).await?;
+    let job = jobs::describe(&services, &row, &viewer).await?;
     let answer = EliminationAnswer { graph: graph.identity, artifact: job.artifact.clone(), job: Some(job) };
     Ok((status, headers, Json(answer)).into_response())
 }
@@ -254,6 +254,11 @@ pub(super) fn wait(headers: &HeaderMap) -> Option<u64> {
     let values = headers.get_all("prefer").iter().filter_map(|value: &HeaderValue| value.to_str().ok());
     let mut preferences = values.flat_map(|value| value.split([',', ';'])).map(str::trim);
     preferences.find_map(|preference| preference.strip_prefix("wait=")?.trim_matches('"').parse().ok())
+}
+
+/// Says that it was waited.
+pub(super) fn preference_applied(seconds: u64) -> HeaderMap {
+    HeaderMap::from_iter([(PREFERENCE_APPLIED, jobs::header_value(&format!("wait={seconds}")))])
 }
 
 impl From<SubmitError> for ApiError {

@@ -1,15 +1,20 @@
 //! Whether the files of a compute are what the elimination of its graph gives.
 
+use std::time::Duration;
+
+use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, Response, StatusCode};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use phasic_hub_api::verification::{ComputeVerification, FileVerification, Verdict};
 use phasic_hub_api::{ComputeId, GraphHash, Problem, ProblemCode, Sha256};
+use tokio::sync::watch;
 
 use super::Services;
 use super::computes::found;
 use super::error::ApiError;
+use super::submit::{preference_applied, wait};
 use super::tokens::actor;
 use crate::auth::Caller;
 use crate::store::{DatedCompute, Role, VerificationRow};
@@ -46,15 +51,22 @@ pub(super) async fn verification(
 
 /// Compares the files of a compute again, soon. However many ask, it is done once.
 ///
+/// With `Prefer: wait=N` the answer comes when it is done, or after N seconds; 200 says that it is done.
+///
 /// ```text
-/// curl -s -X POST http://127.0.0.1:8787/v1/computes/coal_n5_theta1/verification -H "Authorization: Bearer $TOKEN"
+/// curl -s -X POST http://127.0.0.1:8787/v1/computes/coal_n5_theta1/verification -H 'Prefer: wait=10' \
+///   -H "Authorization: Bearer $TOKEN"
 /// ```
 #[utoipa::path(
     post,
     path = "/v1/computes/{id}/verification",
     tag = "registry",
-    params(("id" = String, Path, description = "Its id")),
+    params(
+        ("id" = String, Path, description = "Its id"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait for up to N seconds"),
+    ),
     responses(
+        (status = 200, description = "It was waited for, and is done", body = ComputeVerification),
         (status = 202, description = "It will be done; `again` says until when", body = ComputeVerification),
         (status = 404, description = "`compute_not_found`; `graph_not_found` when nobody has said what its graph is",
          body = Problem, content_type = "application/problem+json"),
@@ -64,7 +76,10 @@ pub(super) async fn verify(
     State(services): State<Services>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-) -> Result<impl IntoResponse, ApiError> {
+    headers: HeaderMap,
+) -> Result<Response<Body>, ApiError> {
+    // Subscribed before it is asked for, so that nothing is missed.
+    let compared = services.verifier.compared();
     let viewer = caller.viewer();
     let compute = found(&services, &id, &viewer).await?;
     let before = describe(&services, &compute, &viewer).await?;
@@ -79,7 +94,43 @@ pub(super) async fn verify(
     }
     services.hub.data.store.ask_verification(&compute.row.id, &actor(caller)).await?;
     services.verifier.wake();
-    Ok((StatusCode::ACCEPTED, Json(describe(&services, &compute, &viewer).await?)))
+    let Some(seconds) = wait(&headers) else {
+        return Ok(
+            (StatusCode::ACCEPTED, Json(describe(&services, &compute, &viewer).await?)).into_response()
+        );
+    };
+    let most = services.patience.min(Duration::from_secs(seconds));
+    let found = compared_again(&services, &compute, &viewer, compared, most).await?;
+    let status = if is_open(&found) { StatusCode::ACCEPTED } else { StatusCode::OK };
+    Ok((status, preference_applied(seconds), Json(found)).into_response())
+}
+
+/// Whether a file is still to be compared.
+fn is_open(found: &ComputeVerification) -> bool {
+    found.files.iter().any(|file| file.again)
+}
+
+/// Waits until all files were compared, for a time, or until the hub stops.
+async fn compared_again(
+    services: &Services,
+    compute: &DatedCompute,
+    viewer: &Viewer,
+    mut compared: watch::Receiver<u64>,
+    most: Duration,
+) -> Result<ComputeVerification, ApiError> {
+    let mut stopping = services.jobs.stopping();
+    let deadline = tokio::time::Instant::now() + most;
+    loop {
+        let found = describe(services, compute, viewer).await?;
+        if !is_open(&found) || *stopping.borrow_and_update() {
+            return Ok(found);
+        }
+        tokio::select! {
+            _ = compared.changed() => {}
+            _ = stopping.changed() => {}
+            () = tokio::time::sleep_until(deadline) => return Ok(found),
+        }
+    }
 }
 
 async fn describe(

@@ -70,6 +70,7 @@ pub(super) async fn perform(order: &Order, running: &Running) -> Result<Vec<u8>,
         move |error: std::io::Error| ChildError::Broke(format!("{what}: {error}"))
     };
     let text = serde_json::to_string(order).map_err(|error| ChildError::Failed(error.to_string()))?;
+    let begun = tokio::time::Instant::now();
     let mut child = start().map_err(broke("could not be started"))?;
     let taken = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (Some(mut stdin), Some(stdout), Some(stderr)) = taken else {
@@ -79,7 +80,7 @@ pub(super) async fn perform(order: &Order, running: &Running) -> Result<Vec<u8>,
     let heard = tokio::select! {
         heard = converse(&mut stdin, &text, stdout, running) => heard,
         () = running.cancelled.cancelled() => Err(ChildError::Cancelled),
-        () = tokio::time::sleep(running.limit) => Err(ChildError::TooLong),
+        () = running.overdue(begun) => Err(ChildError::TooLong),
     };
     if let Err(ChildError::Broke(said)) = heard {
         let ended = tokio::time::timeout(END_WITHIN, child.wait()).await;

@@ -19,15 +19,17 @@ use tokio::sync::{Notify, watch};
 
 use self::running::Running;
 use self::submit::{KNOWN_BYTES, Known, NotKnown};
+use crate::admission::Admission;
 use crate::cache::Cache;
 use crate::config;
 use crate::hub::DataDirectory;
 use crate::store::{Actor, Cancelled, JobRow, StoreError};
-use crate::visibility::Viewer;
+use crate::visibility::{Audience, Viewer};
 use crate::workers::Workers;
 
 pub use child::child;
 pub use submit::{Ask, Outcome, SubmitError, Submitted};
+pub(crate) use work::{forecast, memory_of_program};
 
 /// What makes results; part of what is said about each.
 const ENGINE: &str = concat!("phasic-engine ", env!("CARGO_PKG_VERSION"));
@@ -38,8 +40,8 @@ type Places = Arc<HashMap<i64, u64>>;
 /// The queue, and whoever works on it.
 pub struct Jobs {
     data: DataDirectory,
-    /// Threads of eliminations.
-    eliminations: Workers,
+    /// Threads and memory of eliminations.
+    eliminations: Admission,
     /// Threads of what must be quick: building graphs, forecasts.
     questions: Workers,
     compute: config::Compute,
@@ -48,8 +50,8 @@ pub struct Jobs {
     owner: String,
     running: Mutex<HashMap<i64, Arc<Running>>>,
     known: Cache<Known, NotKnown>,
-    /// The order of the queue, and how many changes it is as old as.
-    order: tokio::sync::Mutex<Option<(u64, Places)>>,
+    /// The order of the queue as each audience sees it, and how many changes it is as old as.
+    order: tokio::sync::Mutex<(u64, HashMap<Audience, Places>)>,
     /// Rings when there may be something to do.
     wake: Notify,
     /// Counts changes of any job's state, for those who wait.
@@ -64,7 +66,7 @@ impl Jobs {
     /// [`SubmitError::NoRandomness`].
     pub fn new(
         data: DataDirectory,
-        eliminations: Workers,
+        eliminations: Admission,
         questions: Workers,
         compute: config::Compute,
         models: config::Models,
@@ -112,23 +114,24 @@ impl Jobs {
         Ok(found)
     }
 
-    /// How many queued jobs come before one, as far as that is known now. The order is asked for once a change, however
-    /// many look at it.
+    /// How many queued jobs come before one, as far as that is known now, of those the viewer sees: from the others' number
+    /// he would learn that they are there. The order is asked for once a change, however many look at it.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn position(&self, number: i64) -> Result<Option<u64>, StoreError> {
+    pub async fn position(&self, number: i64, viewer: &Viewer) -> Result<Option<u64>, StoreError> {
         let changes = *self.changes.borrow();
         let mut order = self.order.lock().await;
-        let places = match &*order {
-            Some((known, places)) if *known == changes => Arc::clone(places),
-            _ => {
-                let numbers = self.data.store.queue_order().await?;
-                let places: HashMap<_, _> = numbers.into_iter().zip(0..).collect();
-                let places = Arc::new(places);
-                *order = Some((changes, Arc::clone(&places)));
-                places
-            }
+        if order.0 != changes {
+            *order = (changes, HashMap::new());
+        }
+        let places = if let Some(places) = order.1.get(&viewer.audience()) {
+            Arc::clone(places)
+        } else {
+            let numbers = self.data.store.queue_order(viewer).await?;
+            let places: Places = Arc::new(numbers.into_iter().zip(0..).collect());
+            order.1.insert(viewer.audience(), Arc::clone(&places));
+            places
         };
         drop(order);
         Ok(places.get(&number).copied())

@@ -48,6 +48,26 @@ impl JobError {
     fn is_breakdown(&self) -> bool {
         matches!(self, Self::BrokeOff(_) | Self::Child(ChildError::Broke(_)))
     }
+
+    /// What is said of it to everybody who sees the job. Files and the database are places of the hub, which nobody else
+    /// needs to know; the log of the hub has the whole of it.
+    fn told(&self) -> String {
+        match self {
+            Self::Blobs(BlobError::Full { .. }) => "there is no room left for its result".to_owned(),
+            Self::Blobs(_) | Self::Store(_) => {
+                "something went wrong inside the hub; its log has the details, under the id of this job"
+                    .to_owned()
+            }
+            Self::Child(ChildError::Broke(_)) => without_places(&self.to_string()),
+            error => error.to_string(),
+        }
+    }
+}
+
+/// What a dying process has said, without the paths in it.
+fn without_places(text: &str) -> String {
+    let words = text.split(' ').map(|word| if word.contains(['/', '\\']) { "…" } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 impl Jobs {
@@ -81,6 +101,7 @@ impl Jobs {
             }
             tokio::select! {
                 () = self.wake.notified() => {}
+                () = self.eliminations.freed() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             if !self.lock().is_empty()
@@ -114,22 +135,23 @@ impl Jobs {
 
     async fn begin_what_fits(self: &Arc<Self>) -> Result<(), StoreError> {
         loop {
-            let (count, taken) = {
-                let running = self.lock();
-                (running.len(), running.values().map(|running| running.memory_bytes).sum())
-            };
-            let most = self.compute.max_memory_bytes.get().saturating_sub(taken);
-            if count >= self.eliminations.count() || most == 0 {
+            if self.lock().len() >= self.eliminations.workers().count() {
                 return Ok(());
             }
-            let Some(job) = self.data.store.begin_job(&self.owner, most).await? else { return Ok(()) };
-            let running = Arc::new(Running::new(job.memory_bytes, self.limit(&job)));
+            // All of it while the queue is asked, so that nobody else takes what a job is begun with.
+            let Some(mut share) = self.eliminations.take_free() else { return Ok(()) };
+            let Some(job) = self.data.store.begin_job(&self.owner, share.bytes()).await? else {
+                return Ok(());
+            };
+            share.keep(job.memory_bytes);
+            let running = Arc::new(Running::new(job.memory_bytes, self.timeout_ms(job.timeout_ms)));
             self.lock().insert(job.number, Arc::clone(&running));
             self.changed();
             let jobs = Arc::clone(self);
             tokio::spawn(async move {
                 jobs.work_on(&job, running).await;
                 jobs.lock().remove(&job.number);
+                drop(share);
                 jobs.changed();
                 jobs.wake.notify_one();
             });
@@ -147,10 +169,11 @@ impl Jobs {
             }
             Err(error) if error.is_breakdown() => {
                 tracing::warn!(id = job.id, attempt = job.attempts, %error, "an attempt at a job broke down");
-                self.data.store.break_job(job, &self.owner, &error.to_string()).await
+                self.data.store.break_job(job, &self.owner, &error.told()).await
             }
             Err(error) => {
-                let wanted = self.data.store.fail_job(job, &self.owner, &error.to_string()).await;
+                tracing::warn!(id = job.id, %error, "a job has no result");
+                let wanted = self.data.store.fail_job(job, &self.owner, &error.told()).await;
                 wanted.map(|wanted| wanted.then_some(JobState::Failed))
             }
         };
@@ -169,6 +192,10 @@ impl Jobs {
     }
 
     async fn result(&self, job: &JobRow, running: Arc<Running>) -> Result<StoredBlob, JobError> {
+        // Somebody may have joined after the row was read, and before anybody could be told.
+        if let Some(now) = self.data.store.job(&job.id, &Viewer::All).await? {
+            self.extend(&now);
+        }
         let graph = self.data.store.graph(job.definition, &Viewer::All).await?.ok_or(JobError::NoGraph)?;
         let recipe = read_whole(&*self.data.blobs, graph.recipe).await?;
         let task = Task {
@@ -178,14 +205,15 @@ impl Jobs {
             compute: self.compute.clone(),
             models: self.models.clone(),
         };
-        let limit = running.limit;
         let made = if self.compute.isolated {
             self.made_elsewhere(task, &running).await
         } else {
-            self.made_here(task, running).await
+            self.made_here(task, Arc::clone(&running)).await
         };
         let bytes = match made {
-            Err(JobError::Child(ChildError::TooLong)) => return Err(JobError::TooLong(limit.as_secs_f64())),
+            Err(JobError::Child(ChildError::TooLong)) => {
+                return Err(JobError::TooLong(running.limit().as_secs_f64()));
+            }
             made => made?,
         };
         let terms = Terms { max_bytes: bytes.len() as u64, sha256: None };
@@ -197,12 +225,12 @@ impl Jobs {
         let work = move || {
             let begun = Instant::now();
             let made = task.perform(|progress| running.note(progress, begun));
-            if made.is_err() && begun.elapsed() > running.limit {
-                return Err(JobError::TooLong(running.limit.as_secs_f64()));
+            if made.is_err() && begun.elapsed() > running.limit() {
+                return Err(JobError::TooLong(running.limit().as_secs_f64()));
             }
             Ok(made?)
         };
-        self.eliminations.run(work).await?
+        self.eliminations.workers().run(work).await?
     }
 
     /// The result of a task, made and verified by a process of its own, and its file verified once more here.
@@ -216,11 +244,35 @@ impl Jobs {
             work::check(&bytes, &identity, variant, &compute)?;
             Ok(bytes)
         };
-        self.eliminations.run(work).await?
+        self.eliminations.workers().run(work).await?
     }
 
-    /// How long a job may take: as its submitter said, and never longer than the hub allows.
-    fn limit(&self, job: &JobRow) -> Duration {
-        Duration::from_millis(self.timeout_ms(job.timeout_ms))
+    /// Gives a job that this process works on as long as its row says by now.
+    pub(super) fn extend(&self, job: &JobRow) {
+        if let Some(running) = self.lock().get(&job.number) {
+            running.extend(self.timeout_ms(job.timeout_ms));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ChildError, JobError};
+    use crate::blobs::BlobError;
+
+    #[test]
+    fn nobody_learns_from_a_job_where_the_hub_keeps_its_files() {
+        let path = "/srv/hub/blobs/sha256/aa".into();
+        let source = std::io::Error::other("Input/output error");
+        let errors = [
+            JobError::Blobs(BlobError::File { path, source }),
+            JobError::Child(ChildError::Broke(
+                "ended with signal: 6: thread 'main' panicked at /srv/src/hub.rs:3:1: C:\\hub".to_owned(),
+            )),
+        ];
+        for error in errors {
+            assert!(error.to_string().contains("/srv"), "{error}");
+            assert!(!error.told().contains(['/', '\\']), "{}", error.told());
+        }
     }
 }

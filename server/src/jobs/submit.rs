@@ -237,7 +237,8 @@ impl Jobs {
             Queued::Full => Err(SubmitError::QueueFull { limit: total }),
             Queued::FullForOne => Err(SubmitError::TooManyJobs { limit: of_one }),
             Queued::Joined(row) => {
-                // It may have another place now.
+                // It may have another place now, or longer to run.
+                self.extend(&row);
                 self.changed();
                 Ok(Outcome::Job(row, false))
             }

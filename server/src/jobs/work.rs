@@ -40,7 +40,7 @@ pub(super) enum WorkError {
 }
 
 /// What eliminating a graph would take, by the same steps that would make it.
-pub(super) fn forecast(graph: &Graph, identity: &GraphIdentity, limits: &config::Compute) -> Forecast {
+pub(crate) fn forecast(graph: &Graph, identity: &GraphIdentity, limits: &config::Compute) -> Forecast {
     let (phasic, (fast, plan)) = (forecast_phasic(graph, limits), forecast_plan(graph, identity, limits));
     Forecast { phasic, fast, plan }
 }
@@ -58,6 +58,13 @@ fn forecast_phasic(graph: &Graph, limits: &config::Compute) -> VariantForecast {
         }
         Err(error) => VariantForecast { refused: Some(error.to_string()), ..VariantForecast::default() },
     }
+}
+
+/// Memory to make and verify phasic's own program of a graph, if that is not more than `most`.
+pub(crate) fn memory_of_program(graph: &Graph, most: u64) -> Result<u64, EliminationError> {
+    let bounds = trace::Limits::default().with_memory_bytes(most);
+    let found = trace::forecast(graph, &bounds, &mut ())?;
+    Ok(standing_bytes(graph) + COMMAND_BYTES * found.commands)
 }
 
 /// Our own two forms: exact for the plan, upper bounds for the program made from it.

@@ -19,11 +19,13 @@ use phasic_hub_api::{
     ArtifactName, ArtifactRef, Artifacts, ComputeId, GraphHash, Metadata, RegistryEntry, Sha256,
 };
 
+use crate::admission::{Admission, TooLarge};
 use crate::blobs::{BlobError, Terms, in_memory};
 use crate::hub::{DataDirectory, Hub};
+use crate::jobs::memory_of_program;
 use crate::registry::FORMAT_REVISION;
 use crate::store::{ArtifactRow, Publication, Role, StoreError};
-use crate::workers::{BrokeOff, Workers};
+use crate::workers::BrokeOff;
 
 /// What readiness waits for.
 const READINESS: &str = "reference computes";
@@ -44,6 +46,9 @@ pub enum ReferenceError {
     /// Its elimination did not finish.
     #[error(transparent)]
     Elimination(#[from] EliminationError),
+    /// It needs more memory than there may be.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
     /// The elimination panicked.
     #[error(transparent)]
     BrokeOff(#[from] BrokeOff),
@@ -58,10 +63,10 @@ pub enum ReferenceError {
 /// Publishes every reference compute that is not published yet, and tells the hub's readiness about it.
 ///
 /// A compute that fails is logged and keeps the hub from being ready; the others are published all the same.
-pub async fn publish(hub: Arc<Hub>, workers: Workers, max_memory_bytes: u64) {
+pub async fn publish(hub: Arc<Hub>, admission: Admission) {
     let (mut changed, mut failed) = (false, Vec::new());
     for compute in computes() {
-        match publish_one(&hub, &workers, compute, max_memory_bytes).await {
+        match publish_one(&hub, &admission, compute).await {
             Ok(published) => changed |= published,
             Err(error) => {
                 tracing::error!(id = compute.id, %error, "could not publish a reference compute");
@@ -83,11 +88,11 @@ pub async fn publish(hub: Arc<Hub>, workers: Workers, max_memory_bytes: u64) {
 }
 
 /// Publishes the reference computes, and again whichever of them loses a file. Never ends.
-pub async fn maintain(hub: Arc<Hub>, workers: Workers, max_memory_bytes: u64) {
+pub async fn maintain(hub: Arc<Hub>, admission: Admission) {
     let mut renderings = hub.renderings();
     loop {
         renderings.mark_unchanged();
-        publish(Arc::clone(&hub), workers.clone(), max_memory_bytes).await;
+        publish(Arc::clone(&hub), admission.clone()).await;
         // What could not be published is tried again after the next change, not at once.
         let lost = loop {
             // An error would say that the hub is gone, which we hold ourselves.
@@ -128,9 +133,8 @@ pub fn announce(hub: &Hub) {
 /// Says whether there was anything to do.
 async fn publish_one(
     hub: &Hub,
-    workers: &Workers,
+    admission: &Admission,
     compute: &'static ReferenceCompute,
-    max_memory_bytes: u64,
 ) -> Result<bool, ReferenceError> {
     let id: ComputeId = compute.id.parse()?;
     let definition = definition(compute)?;
@@ -138,7 +142,10 @@ async fn publish_one(
     if !withheld && hub.data.store.reference_definition(&id).await? == Some(definition) {
         return Ok(false);
     }
-    let made = workers.run(move || make(compute, max_memory_bytes)).await??;
+    let max_memory_bytes = admission.max_bytes();
+    let needed = admission.workers().run(move || needed_bytes(compute, max_memory_bytes)).await??;
+    let _share = admission.take(needed).await?;
+    let made = admission.workers().run(move || make(compute, max_memory_bytes)).await??;
     store(&hub.data, id, compute, definition, made).await?;
     Ok(true)
 }
@@ -169,6 +176,12 @@ struct Made {
     vertices: u64,
     param_length: u64,
     artifact: Vec<u8>,
+}
+
+/// What making it takes, by the same steps.
+fn needed_bytes(compute: &ReferenceCompute, max_memory_bytes: u64) -> Result<u64, ReferenceError> {
+    let graph = compute.build(&GraphLimits::default())?;
+    Ok(memory_of_program(&graph, max_memory_bytes)?)
 }
 
 fn make(compute: &ReferenceCompute, max_memory_bytes: u64) -> Result<Made, ReferenceError> {

@@ -6,14 +6,15 @@ use phasic_engine::graph::GraphLimits;
 use phasic_engine::reference::computes;
 
 use super::{announce, definition, maintain, make, publish};
+use crate::admission::Admission;
 use crate::hub::{DataDirectory, Hub};
 use crate::registry::Paths;
 use crate::workers::Workers;
 
 const MEMORY_BYTES: u64 = 1 << 30;
 
-fn workers() -> Workers {
-    Workers::new("test", 1).unwrap()
+fn admission(memory_bytes: u64) -> Admission {
+    Admission::new(Workers::new("test", 1).unwrap(), memory_bytes)
 }
 
 async fn hub(directory: &tempfile::TempDir) -> Arc<Hub> {
@@ -28,7 +29,7 @@ async fn a_hub_publishes_every_reference_compute_and_is_ready_then() {
     let directory = tempfile::tempdir().unwrap();
     let hub = hub(&directory).await;
     assert_eq!(hub.readiness.reasons().len(), 1);
-    publish(Arc::clone(&hub), workers(), MEMORY_BYTES).await;
+    publish(Arc::clone(&hub), admission(MEMORY_BYTES)).await;
     assert_eq!(hub.readiness.reasons(), [""; 0]);
     let listed: Vec<_> = hub.catalogue().computes().iter().map(|compute| compute.id.to_string()).collect();
     let expected: Vec<_> = computes().iter().map(|compute| compute.id).collect();
@@ -39,7 +40,7 @@ async fn a_hub_publishes_every_reference_compute_and_is_ready_then() {
 async fn a_later_start_eliminates_only_what_is_missing() {
     let directory = tempfile::tempdir().unwrap();
     let first = hub(&directory).await;
-    publish(Arc::clone(&first), workers(), MEMORY_BYTES).await;
+    publish(Arc::clone(&first), admission(MEMORY_BYTES)).await;
     let document = first.catalogue().document(Paths::Absolute).plain.clone();
     let lost = make(&computes()[2], MEMORY_BYTES).unwrap().artifact;
     let digits = phasic_hub_api::Sha256::of(&lost).to_string();
@@ -49,10 +50,10 @@ async fn a_later_start_eliminates_only_what_is_missing() {
     let again = hub(&directory).await;
     assert_eq!(again.catalogue().computes().len(), computes().len() - 1, "what lost its file is withheld");
     // With no memory allowed only the one that is missing could fail, and does.
-    publish(Arc::clone(&again), workers(), 0).await;
+    publish(Arc::clone(&again), admission(0)).await;
     let reasons = again.readiness.reasons();
     assert!(reasons[0].contains("published: coal_n20_theta1 (see"), "{reasons:?}");
-    publish(Arc::clone(&again), workers(), MEMORY_BYTES).await;
+    publish(Arc::clone(&again), admission(MEMORY_BYTES)).await;
     assert_eq!(again.readiness.reasons(), [""; 0]);
     assert_eq!(std::fs::read(&path).unwrap(), lost);
     assert_eq!(again.catalogue().document(Paths::Absolute).plain, document);
@@ -74,14 +75,14 @@ async fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
 async fn a_running_hub_makes_anew_what_it_loses_and_is_not_ready_until_then() {
     let directory = tempfile::tempdir().unwrap();
     let hub = hub(&directory).await;
-    publish(Arc::clone(&hub), workers(), MEMORY_BYTES).await;
+    publish(Arc::clone(&hub), admission(MEMORY_BYTES)).await;
     let lost = make(&computes()[2], MEMORY_BYTES).unwrap().artifact;
     let sha256 = phasic_hub_api::Sha256::of(&lost);
     let digits = sha256.to_string();
     let path = directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits);
     // Without memory nothing can be made, and the hub stays as unready as it is.
     for memory_bytes in [0, MEMORY_BYTES] {
-        let keeper = tokio::spawn(maintain(Arc::clone(&hub), workers(), memory_bytes));
+        let keeper = tokio::spawn(maintain(Arc::clone(&hub), admission(memory_bytes)));
         wait_until("ready", || hub.readiness.reasons().is_empty()).await;
         std::fs::remove_file(&path).unwrap();
         let before = *hub.renderings().borrow();
@@ -92,7 +93,7 @@ async fn a_running_hub_makes_anew_what_it_loses_and_is_not_ready_until_then() {
         if memory_bytes == 0 {
             wait_until("not ready", || hub.readiness.reasons().join(" ").contains("coal_n20_theta1")).await;
             keeper.abort();
-            publish(Arc::clone(&hub), workers(), MEMORY_BYTES).await;
+            publish(Arc::clone(&hub), admission(MEMORY_BYTES)).await;
         } else {
             wait_until("made anew", || hub.catalogue().withheld().is_empty()).await;
             wait_until("ready again", || hub.readiness.reasons().is_empty()).await;

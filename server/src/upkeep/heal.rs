@@ -7,16 +7,20 @@ use phasic_engine::artifact::{Checks, decode, encode_ptdprmc1, encode_ptdprmc3};
 use phasic_engine::graph::Graph;
 use phasic_engine::plan::{self, Plan, lower};
 use phasic_engine::trace::{Limits, Trace, eliminate};
+use phasic_hub_api::jobs::{Forecast, Variant};
 use phasic_hub_api::{GraphHash, Sha256};
 use serde_json::json;
 
 use super::{UpkeepError, scrub};
+use crate::admission::{Admission, Share};
 use crate::blobs::{BlobError, Terms, in_memory, read_whole};
 use crate::config::Config;
 use crate::hub::DataDirectory;
-use crate::models::{Recipe, reference_recipe};
+use crate::jobs::forecast;
+use crate::models::{Recipe, identify, reference_recipe};
 use crate::store::{Actor, Change};
 use crate::visibility::Viewer;
+use crate::workers::BrokeOff;
 
 /// Makes or fetches again what is damaged or lost, and tells what came of it: where nothing did, only if `is_news` says
 /// that it has not been told before. Gives the names that are whole again.
@@ -26,10 +30,11 @@ use crate::visibility::Viewer;
 pub async fn heal(
     data: &DataDirectory,
     config: &Config,
+    admission: &Admission,
     bad: &BTreeSet<Sha256>,
     is_news: bool,
 ) -> Result<BTreeSet<Sha256>, UpkeepError> {
-    let mut restored = remake(data, config, bad).await?;
+    let mut restored = remake(data, config, admission, bad).await?;
     let missing: BTreeSet<_> = bad.difference(&restored).copied().collect();
     match scrub::fetch(data, config, &missing).await {
         Ok(fetched) => restored.extend(fetched),
@@ -54,10 +59,11 @@ pub async fn heal(
     Ok(restored)
 }
 
-/// Makes files again from what is here. Gives the names that are whole again.
+/// Makes files again from what is here, with threads and memory of eliminations. Gives the names that are whole again.
 pub(super) async fn remake(
     data: &DataDirectory,
     config: &Config,
+    admission: &Admission,
     bad: &BTreeSet<Sha256>,
 ) -> Result<BTreeSet<Sha256>, UpkeepError> {
     let mut restored = BTreeSet::new();
@@ -70,8 +76,7 @@ pub(super) async fn remake(
             if missing.is_empty() {
                 break;
             }
-            let config = config.clone();
-            let made = tokio::task::spawn_blocking(move || origin.files(&config, &missing)).await?;
+            let made = origin.files(config, admission, missing).await?;
             for bytes in made {
                 let terms = Terms { max_bytes: bytes.len() as u64, sha256: None };
                 match data.blobs.put(in_memory(bytes), terms).await {
@@ -153,61 +158,154 @@ async fn origins(
     Ok(origins)
 }
 
+/// Memory to read a file and write its program in another form, for each byte of the file.
+const CONVERTED: u64 = 4;
+
 impl Origin {
-    /// Those of the missing files that can be made from here.
-    fn files(&self, config: &Config, missing: &BTreeSet<Sha256>) -> Vec<Vec<u8>> {
-        let mut files = Vec::new();
+    /// Those of the missing files that can be made from here, once there is memory for it.
+    async fn files(
+        self,
+        config: &Config,
+        admission: &Admission,
+        missing: BTreeSet<Sha256>,
+    ) -> Result<Vec<Vec<u8>>, BrokeOff> {
+        let workers = admission.workers();
         match self {
             Self::File(bytes) => {
-                if let Ok(decoded) = decode(bytes, &Checks::default()) {
-                    files.extend(ptdprmc3(&decoded.trace));
-                }
+                let Some(_share) = admitted(admission, CONVERTED * bytes.len() as u64).await else {
+                    return Ok(Vec::new());
+                };
+                let convert = move || {
+                    let mut wanted = Missing { names: missing, files: Vec::new() };
+                    if let Ok(decoded) = decode(&bytes, &Checks::default()) {
+                        wanted.offer(ptdprmc3(&decoded.trace));
+                    }
+                    wanted.files
+                };
+                workers.run(convert).await
             }
             Self::Graph(recipe) => {
-                if let Ok(graph) = recipe.build(&config.models) {
-                    made_anew(&graph, config.compute.max_memory_bytes.get(), missing, &mut files);
-                }
+                let (models, compute) = (config.models.clone(), config.compute.clone());
+                let build = move || {
+                    let graph = recipe.build(&models).ok()?;
+                    let forecast = forecast(&graph, &identify(&graph), &compute);
+                    Some((graph, forecast))
+                };
+                let Some((graph, forecast)) = workers.run(build).await? else { return Ok(Vec::new()) };
+                let Some(_share) = admitted(admission, most_bytes(&forecast)).await else {
+                    return Ok(Vec::new());
+                };
+                let limit = config.compute.max_memory_bytes.get();
+                workers.run(move || made_anew(&graph, &forecast, limit, missing)).await
             }
         }
-        files.retain(|bytes| missing.contains(&Sha256::of(bytes)));
-        files
     }
 }
 
-/// Every file this hub knows how to make of a graph, until nothing is missing.
-fn made_anew(graph: &Graph, memory_bytes: u64, missing: &BTreeSet<Sha256>, files: &mut Vec<Vec<u8>>) {
+/// Memory for something, when there is so much. What needs more than there may be is not made.
+async fn admitted(admission: &Admission, bytes: u64) -> Option<Share> {
+    let share = admission.take(bytes).await;
+    share.inspect_err(|error| tracing::warn!(%error, "a lost file is not made again from this graph")).ok()
+}
+
+/// What the largest of those takes that are made: one at a time.
+fn most_bytes(forecast: &Forecast) -> u64 {
+    let made =
+        Variant::ALL.map(|variant| forecast.of(variant)).into_iter().filter(|one| one.refused.is_none());
+    // The memory contents of phasic's other form, and what was made before.
+    made.map(|one| one.memory_bytes.unwrap_or_default() + one.artifact_bytes.unwrap_or_default())
+        .max()
+        .unwrap_or_default()
+}
+
+/// Files that are missing, and those of them that were made.
+struct Missing {
+    names: BTreeSet<Sha256>,
+    files: Vec<Vec<u8>>,
+}
+
+impl Missing {
+    /// Keeps what is missing, and nothing else.
+    fn offer(&mut self, bytes: Option<Vec<u8>>) {
+        self.files.extend(bytes.filter(|bytes| self.names.remove(&Sha256::of(bytes))));
+    }
+
+    fn is_done(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
+/// Every file this hub knows how to make of a graph within its memory, until nothing is missing.
+fn made_anew(graph: &Graph, forecast: &Forecast, limit: u64, names: BTreeSet<Sha256>) -> Vec<Vec<u8>> {
     let hash = graph.content_hash();
-    let plan_limits = plan::Limits::default().with_memory_bytes(memory_bytes);
-    let is_done = |files: &[Vec<u8>]| {
-        let made: BTreeSet<_> = files.iter().map(|bytes| Sha256::of(bytes)).collect();
-        missing.is_subset(&made)
-    };
-    if let Ok(trace) = eliminate(graph, &Limits::default().with_memory_bytes(memory_bytes), &mut ()) {
-        files.extend(ptdprmc3(&trace));
-        if is_done(files) {
-            return;
-        }
+    let plan_limits = plan::Limits::default().with_memory_bytes(limit);
+    let mut missing = Missing { names, files: Vec::new() };
+    let fits = |variant, missing: &Missing| !missing.is_done() && forecast.of(variant).refused.is_none();
+    if fits(Variant::Phasic, &missing)
+        && let Ok(trace) = eliminate(graph, &Limits::default().with_memory_bytes(limit), &mut ())
+    {
+        missing.offer(ptdprmc3(&trace));
         // The memory contents of this format depend on θ; these are phasic's where nobody has set one.
-        if let Ok(memory) = trace.final_memory(graph, &graph.unit_weights()) {
+        if !missing.is_done()
+            && let Ok(memory) = trace.final_memory(graph, &graph.unit_weights())
+        {
             let mut bytes = Vec::new();
-            files.extend(encode_ptdprmc1(&trace, &hash, &memory, &mut bytes).ok().map(|()| bytes));
+            missing.offer(encode_ptdprmc1(&trace, &hash, &memory, &mut bytes).ok().map(|()| bytes));
         }
     }
-    if is_done(files) {
-        return;
+    if fits(Variant::Fast, &missing)
+        && let Ok(trace) = lower(graph, &plan_limits)
+    {
+        missing.offer(ptdprmc3(&trace));
     }
-    if let Ok(trace) = lower(graph, &plan_limits) {
-        files.extend(ptdprmc3(&trace));
-    }
-    if !is_done(files)
+    if fits(Variant::Plan, &missing)
         && let Ok(plan) = Plan::analyze(graph, &plan_limits)
     {
-        files.push(plan.encode(&hash));
+        missing.offer(Some(plan.encode(&hash)));
     }
+    missing.files
 }
 
 fn ptdprmc3(trace: &Trace) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     encode_ptdprmc3(trace, &mut bytes).ok()?;
     Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::heal;
+    use crate::admission::Admission;
+    use crate::config::Config;
+    use crate::hub::{DataDirectory, Hub};
+    use crate::reference;
+    use crate::workers::Workers;
+
+    #[tokio::test]
+    async fn a_lost_file_is_made_again_once_there_is_memory_for_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open(directory.path()).await.unwrap();
+        let hub = Arc::new(Hub::new(data, "http://hub.example".to_owned()).await.unwrap());
+        let admission = Admission::new(Workers::new("test", 1).unwrap(), 1 << 30);
+        reference::publish(Arc::clone(&hub), admission.clone()).await;
+        let row = hub.data.store.computes().await.unwrap().remove(0);
+        let name = row.artifacts[0].served.sha256;
+        let digits = name.to_string();
+        let path = directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let config = Config { offline: true, ..Config::default() };
+        let bad = BTreeSet::from([name]);
+        let jobs = admission.take_free().unwrap();
+        let mut healing = std::pin::pin!(heal(&hub.data, &config, &admission, &bad, true));
+        let waiting = tokio::time::timeout(Duration::from_millis(300), &mut healing).await;
+        assert!(waiting.is_err() && !path.exists(), "jobs have all the memory");
+        drop(jobs);
+        assert_eq!(healing.await.unwrap(), bad);
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    }
 }

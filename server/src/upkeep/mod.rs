@@ -24,6 +24,7 @@ use crate::blobs::BlobError;
 use crate::hub::DataError;
 use crate::mirror::MirrorError;
 use crate::store::StoreError;
+use crate::workers::BrokeOff;
 
 /// Why upkeep was not done.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,12 @@ pub enum UpkeepError {
     /// The work was cut short.
     #[error("the work broke off: {0}")]
     Broken(#[from] tokio::task::JoinError),
+    /// A computation was cut short.
+    #[error(transparent)]
+    BrokeOff(#[from] BrokeOff),
+    /// There are no threads to compute with.
+    #[error(transparent)]
+    Threads(#[from] rayon::ThreadPoolBuildError),
     /// The data directory cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),

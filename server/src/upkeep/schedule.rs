@@ -8,6 +8,7 @@ use std::time::Duration;
 use phasic_hub_api::Sha256;
 
 use super::{UpkeepError, heal};
+use crate::admission::Admission;
 use crate::blobs::{BlobError, StoredBlob};
 use crate::config::Config;
 use crate::hub::Hub;
@@ -49,10 +50,10 @@ impl Unhealed {
 /// Keeps stored files whole. Never ends.
 ///
 /// Which blob was hashed when is a row, so a restart does not begin anew.
-pub async fn keep_whole(hub: Arc<Hub>, config: Arc<Config>) {
+pub async fn keep_whole(hub: Arc<Hub>, config: Arc<Config>, admission: Admission) {
     let mut unhealed = Unhealed::default();
     loop {
-        let wait = match round(&hub, &config, &mut unhealed).await {
+        let wait = match round(&hub, &config, &admission, &mut unhealed).await {
             Ok(wait) => wait,
             Err(error) => {
                 tracing::error!(%error, "the scrub was interrupted; it goes on in a moment");
@@ -67,7 +68,12 @@ pub async fn keep_whole(hub: Arc<Hub>, config: Arc<Config>) {
 }
 
 /// Heals what is known to be bad, and hashes a batch of what is due. Says how long there is nothing to do.
-async fn round(hub: &Hub, config: &Config, unhealed: &mut Unhealed) -> Result<Duration, UpkeepError> {
+async fn round(
+    hub: &Hub,
+    config: &Config,
+    admission: &Admission,
+    unhealed: &mut Unhealed,
+) -> Result<Duration, UpkeepError> {
     let mut bad = hub.take_suspects();
     unhealed.names.extend(&bad);
     let interval = config.upkeep.scrub_interval_seconds.get();
@@ -97,7 +103,7 @@ async fn round(hub: &Hub, config: &Config, unhealed: &mut Unhealed) -> Result<Du
         unhealed.forget(hub, bad.difference(&confirmed));
         if !confirmed.is_empty() {
             let is_news = !confirmed.is_subset(&unhealed.told);
-            let restored = heal(&hub.data, config, &confirmed, is_news).await?;
+            let restored = heal(&hub.data, config, admission, &confirmed, is_news).await?;
             unhealed.told.extend(confirmed.difference(&restored));
             unhealed.forget(hub, &restored);
         }

@@ -7,6 +7,7 @@ use phasic_hub_api::Sha256;
 use serde_json::json;
 
 use super::{UpkeepError, heal};
+use crate::admission::Admission;
 use crate::blobs::BlobError;
 use crate::config::Config;
 use crate::hub::DataDirectory;
@@ -46,7 +47,12 @@ impl ScrubReport {
 ///
 /// # Errors
 /// When database or blob store fail. An upstream that cannot be asked is only logged.
-pub async fn scrub(data: &DataDirectory, config: &Config, actor: &Actor) -> Result<ScrubReport, UpkeepError> {
+pub async fn scrub(
+    data: &DataDirectory,
+    config: &Config,
+    admission: &Admission,
+    actor: &Actor,
+) -> Result<ScrubReport, UpkeepError> {
     let mut report = ScrubReport::default();
     let mut names: BTreeSet<Sha256> = data.store.blobs().await?.iter().map(|blob| blob.sha256).collect();
     names.extend(data.blobs.names().await?);
@@ -72,7 +78,7 @@ pub async fn scrub(data: &DataDirectory, config: &Config, actor: &Actor) -> Resu
         data.store.note_checks(names).await?;
     }
     if !report.missing().is_empty() {
-        report.restored = heal::remake(data, config, &report.missing()).await?;
+        report.restored = heal::remake(data, config, admission, &report.missing()).await?;
         let fetched = fetch(data, config, &report.missing()).await?;
         report.restored.extend(fetched);
         data.store.touch_catalogue().await?;

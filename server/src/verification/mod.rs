@@ -19,7 +19,7 @@ use phasic_engine::trace::Progress;
 use phasic_hub_api::GraphHash;
 use phasic_hub_api::jobs::JobState;
 use phasic_hub_api::verification::Verdict;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use self::judge::{Judgement, judge};
 use crate::blobs::{BlobError, read_whole};
@@ -52,6 +52,8 @@ pub struct Verifier {
     settings: config::Verification,
     /// Rings when there may be something to do.
     wake: Notify,
+    /// Counts files that were compared, for those who wait.
+    compared: watch::Sender<u64>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -90,6 +92,7 @@ impl Verifier {
             models,
             settings,
             wake: Notify::new(),
+            compared: watch::Sender::new(0),
             stopping: Arc::new(AtomicBool::new(false)),
         })
     }
@@ -97,6 +100,11 @@ impl Verifier {
     /// Says that there may be something to do: a graph was submitted, or somebody asks.
     pub fn wake(&self) {
         self.wake.notify_one();
+    }
+
+    /// Counts files that were compared.
+    pub fn compared(&self) -> watch::Receiver<u64> {
+        self.compared.subscribe()
     }
 
     /// Stops what is being compared, when the hub stops; it is begun anew the next time.
@@ -122,7 +130,7 @@ impl Verifier {
 
     async fn pass(&self) -> Result<(), StoreError> {
         let work = self.data.store.verification_work(ENGINE, &built_in()).await?;
-        metrics::Level::VerificationsPending.set(work.len() as f64);
+        pending(&work);
         for (done, one) in work.iter().enumerate() {
             self.wait_for_jobs().await?;
             let begun = Instant::now();
@@ -135,6 +143,7 @@ impl Verifier {
                     }
                     report(&row);
                     self.data.store.put_verification(&row).await?;
+                    self.compared.send_modify(|count| *count += 1);
                 }
                 // The hub is stopping.
                 Ok(None) => return Ok(()),
@@ -142,7 +151,7 @@ impl Verifier {
                 // Lost and rotten files are the scrub's business.
                 Err(error) => tracing::warn!(sha256 = %one.blob.sha256, %error, "could not verify a file"),
             }
-            metrics::Level::VerificationsPending.set((work.len() - done - 1) as f64);
+            pending(&work[done + 1..]);
             let rest = begun.elapsed().mul_f64(self.settings.rest()).min(LONGEST_REST);
             tokio::time::sleep(rest).await;
         }
@@ -251,6 +260,11 @@ impl Verifier {
             is_asked: false,
         }))
     }
+}
+
+/// Says how much of what everybody may have is still to be compared.
+fn pending(work: &[VerificationWork]) {
+    metrics::Level::VerificationsPending.set(work.iter().filter(|one| one.is_public).count() as f64);
 }
 
 /// A definition that builds no graph within today's limits.

@@ -8,8 +8,10 @@ use phasic_hub_api::jobs::{JobState, Priority};
 use sqlx::{Row as _, Sqlite, Transaction};
 
 use super::super::audit::append;
+use super::super::privacy::own;
 use super::super::{Actor, Change, Store, StoreError};
 use super::{JOBS, JobRow, LEASE_SECONDS, MOST_ATTEMPTS, NOW, NewJob, find, job_row, log, lost, set_state};
+use crate::visibility::Viewer;
 
 /// How many later jobs of the same priority are begun at most while one waits for memory.
 pub const MOST_OVERTAKEN: u32 = 8;
@@ -39,7 +41,7 @@ pub enum Queued {
 }
 
 /// All queued jobs in order, once for each asker; their first places count.
-const IN_ORDER: &str = "WITH asked AS (SELECT j.number, j.priority, j.overtaken, j.forecast_memory_bytes AS memory, \
+const IN_ORDER: &str = "WITH asked AS (SELECT j.number, j.priority, j.overtaken, j.forecast_memory_bytes AS memory, j.audience, \
      a.asker, coalesce(t.turn, 0) AS turn, \
      row_number() OVER (PARTITION BY j.priority, a.asker ORDER BY j.number) AS round \
      FROM jobs j LEFT JOIN job_askers a ON a.job = j.number LEFT JOIN job_turns t ON t.asker = a.asker \
@@ -167,14 +169,21 @@ impl Store {
         Ok(Some(row))
     }
 
-    /// The numbers of all queued jobs in the order in which they are begun, as far as that is known now.
+    /// The numbers of the queued jobs a viewer sees in the order in which they are begun, as far as that is known now.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn queue_order(&self) -> Result<Vec<i64>, StoreError> {
-        let sql = format!("{IN_ORDER} {}", order(&format!("overtaken >= {MOST_OVERTAKEN}")));
+    pub async fn queue_order(&self, viewer: &Viewer) -> Result<Vec<i64>, StoreError> {
+        let sql = format!(
+            "{IN_ORDER} WHERE ?1 OR audience IN ('', ?2) {}",
+            order(&format!("overtaken >= {MOST_OVERTAKEN}"))
+        );
         let mut seen = std::collections::HashSet::new();
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(viewer.sees_all())
+            .bind(own(viewer))
+            .fetch_all(&self.readers)
+            .await?;
         let numbers = rows.iter().map(|row| row.try_get("number")).collect::<Result<Vec<i64>, _>>()?;
         Ok(numbers.into_iter().filter(|&number| seen.insert(number)).collect())
     }
@@ -243,10 +252,11 @@ async fn join(
         return Ok(());
     }
     ask(change, row.number, &job.asker).await?;
-    // One that leaves its time to the settings has the longest there is.
+    // One that leaves its time to the settings has the longest there is. One that is running keeps both, too: whoever
+    // runs it gives it longer, and a later attempt waits by them.
     sqlx::query(
         "UPDATE jobs SET priority = max(priority, ?1), timeout_ms = max(timeout_ms, ?2) \
-         WHERE number = ?3 AND state = 'queued'",
+         WHERE number = ?3",
     )
     .bind(number(job.priority))
     .bind(job.timeout_ms.map(u64::cast_signed))

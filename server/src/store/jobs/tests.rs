@@ -101,7 +101,7 @@ async fn jobs_are_begun_in_order_as_far_as_they_fit() {
     }
     let position = async |id: &str| {
         let number = store.job(id, &Viewer::Public).await.unwrap().unwrap().number;
-        store.queue_order().await.unwrap().iter().position(|&other| other == number).unwrap()
+        store.queue_order(&Viewer::Public).await.unwrap().iter().position(|&other| other == number).unwrap()
     };
     assert_eq!((position("large").await, position("first").await, position("second").await), (0, 1, 2));
     let begin = async |most| store.begin_job("me", most).await.unwrap().map(|row| row.id);
@@ -213,7 +213,7 @@ async fn askers_take_turns_within_a_priority() {
     queue(&store, of("c", "c1")).await;
     queue(&store, NewJob { priority: Priority::Low, ..of("d", "low") }).await;
     queue(&store, NewJob { priority: Priority::High, ..of("a", "high") }).await;
-    let order = store.queue_order().await.unwrap();
+    let order = store.queue_order(&Viewer::Public).await.unwrap();
     let expected = ["high", "b1", "c1", "a2", "b2", "a3", "a4", "low"];
     assert_eq!(begun(&store, 100).await, expected);
     assert_eq!(order.len(), 8);
@@ -277,12 +277,12 @@ async fn who_joins_brings_his_turn_his_priority_and_his_time() {
     let last = |job: NewJob| NewJob { subject: Sha256::of(b"4"), ..job };
     let row = join(last(NewJob { timeout_ms: Some(500), ..of("b", "x") })).await;
     assert_eq!((row.id.as_str(), row.timeout_ms, row.priority), ("4", Some(1000), Priority::Normal));
-    assert_eq!(store.queue_order().await.unwrap(), [2, 4, 3], "b has no other");
+    assert_eq!(store.queue_order(&Viewer::Public).await.unwrap(), [2, 4, 3], "b has no other");
     let cancel =
         async |asker: &str| store.cancel_job("4", Some(asker), &Actor::Hub).await.unwrap().unwrap().1;
     assert_eq!(cancel("c").await, Cancelled::NotAsked);
     assert_eq!(cancel("b").await, Cancelled::Withdrawn);
-    assert_eq!(store.queue_order().await.unwrap(), [2, 3, 4]);
+    assert_eq!(store.queue_order(&Viewer::Public).await.unwrap(), [2, 3, 4]);
     let row = join(last(NewJob { priority: Priority::High, ..of("b", "x") })).await;
     assert_eq!((row.timeout_ms, row.priority), (None, Priority::High), "no limit of his own is the longest");
     assert_eq!((cancel("a").await, cancel("b").await), (Cancelled::Withdrawn, Cancelled::Now));
@@ -343,4 +343,25 @@ async fn old_jobs_are_forgotten_and_results_and_quarantine_are_not() {
         .await
         .unwrap();
     assert_eq!(turns, ["bad", "waits"]);
+}
+
+#[tokio::test]
+async fn a_place_in_the_queue_counts_what_the_viewer_sees() {
+    let (_directory, store) = fresh().await;
+    let ids = "ourlab-*".parse().unwrap();
+    let ours = Viewer::holder(&ids);
+    let hidden = |id: &str| NewJob { audience: ours.audience(), ..new(id, id, 10) };
+    queue(&store, hidden("a")).await;
+    queue(&store, new("b", "b", 10)).await;
+    queue(&store, hidden("c")).await;
+    let last = queue(&store, new("d", "d", 10)).await;
+    for (viewer, before) in [
+        (Viewer::Public, 1),
+        (Viewer::holder(&"theirlab-*".parse().unwrap()), 1),
+        (ours, 3),
+        (Viewer::All, 3),
+    ] {
+        let order = store.queue_order(&viewer).await.unwrap();
+        assert_eq!(order.iter().position(|&number| number == last.number), Some(before), "{viewer:?}");
+    }
 }
