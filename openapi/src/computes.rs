@@ -127,7 +127,7 @@ pub struct ComputePage {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Revision {
-    /// Its place in the history of the hub.
+    /// Its place in the history of the id, from 1 on.
     pub number: i64,
     /// From when on.
     pub recorded_at: String,

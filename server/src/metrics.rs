@@ -104,11 +104,11 @@ pub struct UpstreamLevels {
     /// Passes that have failed since.
     pub failures: i64,
     /// Alarms nobody has acknowledged.
-    pub alarms: i64,
+    pub alarms: u64,
     /// Lines in quarantine nobody has decided upon.
-    pub quarantined: i64,
+    pub quarantined: u64,
     /// Computes that are mirrored.
-    pub computes: i64,
+    pub computes: u64,
 }
 
 impl UpstreamLevels {
@@ -126,7 +126,7 @@ impl UpstreamLevels {
     /// Says what they are now. Names of upstreams are those the operator has given.
     pub fn set(self, upstream: &str) {
         let Self { lag_seconds, failures, alarms, quarantined, computes } = self;
-        let counts = [failures, alarms, quarantined, computes].map(|count| Some(count as f64));
+        let counts = [failures as f64, alarms as f64, quarantined as f64, computes as f64].map(Some);
         let values = std::iter::once(lag_seconds).chain(counts);
         for ((name, _), value) in Self::ALL.into_iter().zip(values) {
             if let Some(value) = value {
@@ -195,6 +195,19 @@ pub fn render() -> String {
     HANDLE.get().map(PrometheusHandle::render).unwrap_or_default()
 }
 
+/// What counts private things with the others, so that its growth would tell of them.
+const NOT_FOR_EVERYBODY: [&str; 4] = [VERIFICATIONS, SCRUBBED, BLOB_OPENINGS, "phasic_hub_blobs_quarantined"];
+
+/// What was rendered, without the numbers that are not for everybody.
+pub fn public(rendered: &str) -> String {
+    let name = |line: &str| {
+        let line = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE ")).unwrap_or(line);
+        line.split([' ', '{']).next().unwrap_or_default().to_owned()
+    };
+    let kept = rendered.lines().filter(|line| !NOT_FOR_EVERYBODY.contains(&name(line).as_str()));
+    kept.flat_map(|line| [line, "\n"]).collect()
+}
+
 /// One more or fewer, for as long as the value lives.
 #[derive(Debug)]
 pub struct Present(&'static str);
@@ -252,7 +265,15 @@ pub fn scrubbed(found: &'static str) {
 
 #[cfg(test)]
 mod tests {
-    use super::Level;
+    use super::{Level, public};
+
+    #[test]
+    fn everybody_is_shown_all_lines_but_those_of_what_counts_private_things() {
+        let kept = "# HELP phasic_hub_blobs Blobs the database knows\n# TYPE phasic_hub_blobs gauge\nphasic_hub_blobs 3\n\n";
+        let hidden = "# TYPE phasic_hub_verifications_total counter\n\
+                      phasic_hub_verifications_total{verdict=\"reproduced\"} 3\nphasic_hub_blobs_quarantined 1\n";
+        assert_eq!(public(&format!("{kept}{hidden}")), kept);
+    }
 
     #[test]
     fn every_level_has_its_own_name() {

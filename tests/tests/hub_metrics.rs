@@ -1,7 +1,7 @@
 //! What a real hub tells Prometheus, and its readers of logs.
 #![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
 
-use phasic_hub_tests::hub::{Hub, sync};
+use phasic_hub_tests::hub::{Hub, sync, token};
 use phasic_hub_tests::registry;
 use serde_json::Value;
 
@@ -51,7 +51,10 @@ fn metrics_count_requests_bytes_openings_and_the_age_of_the_mirror() {
     let lost = "phasic_hub_http_requests_total{method=\"other\",route=\"none\",status=\"404\"}";
     assert_eq!(sample(after, lost), Some(1.0), "methods and paths of clients are no labels");
     assert_eq!(sample(after, "phasic_hub_http_requests_in_flight"), Some(1.0), "this one");
-    assert!(sample(after, "phasic_hub_blob_openings_total{digest=\"hashed\"}").unwrap() >= 1.0);
+    let openings = "phasic_hub_blob_openings_total{digest=\"hashed\"}";
+    assert_eq!(sample(after, openings), None, "they count what is private, too");
+    let all = hub.get_as(&token(data.path(), "read"), "/metrics");
+    assert!(sample(all.text(), openings).unwrap() >= 1.0);
     assert!(after.contains("phasic_hub_http_request_seconds_bucket{route=\"/readyz\",le=\"0.001\"}"));
 }
 

@@ -1,11 +1,14 @@
 //! Private computes, graphs, jobs and uploads: whoever holds no token for them cannot tell that they are there.
 #![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
 
+use std::io::Read as _;
+use std::time::{Duration, Instant};
+
 use phasic_hub_api::Sha256;
 use phasic_hub_tests::access::{Client, refusal, token};
-use phasic_hub_tests::http::Answer;
-use phasic_hub_tests::hub::{Hub, run, wait_until};
-use phasic_hub_tests::registry::{entry, kingman};
+use phasic_hub_tests::http::{Answer, begin};
+use phasic_hub_tests::hub::{Hub, run, sync, wait_until};
+use phasic_hub_tests::registry::{document, entry, kingman, write_directory};
 use serde_json::{Value, json};
 
 /// An answer without what differs between any two: the id of the request, and the thing that was asked for.
@@ -241,4 +244,130 @@ fn ids_are_private_by_a_setting_and_nobody_without_a_token_keeps_anything_to_him
     drop(hub);
     let hub = Hub::start(data);
     assert_eq!(hub.get("/v1/computes/coal_n5_theta1").status, 200, "the setting has gone");
+}
+
+#[test]
+fn neither_queue_nor_pages_nor_histories_count_what_is_private() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let settings = [("access_anonymous", "compute"), ("compute_threads", "1"), ("rate_per_second", "0")];
+    let hub = Hub::start_with(data, &[], &settings);
+    let ours = token(data, &["--scope", "compute", "--scope", "publish", "--ids", "ourlab-*"]);
+    let (anybody, ours) = (Client { hub: &hub, token: None }, Client { hub: &hub, token: Some(&ours) });
+    // The bytes of this one's result are here, so it waits for the lock of the blob store, and others for it.
+    let lock = std::fs::File::create(data.join("blobs/lock")).unwrap();
+    lock.lock().unwrap();
+    let ask = |client: Client<'_>, n: i64, private: bool| -> Value {
+        let model = json!({"builtin": "kingman", "constants": {"n": n}});
+        client.json("POST", "/v1/eliminations", &json!({"model": model, "private": private})).json()["job"]
+            .clone()
+    };
+    let first = ask(anybody, 5, false)["id"].as_str().unwrap().to_owned();
+    wait_until("it runs", || anybody.get(&format!("/v1/jobs/{first}")).json()["state"] == "running");
+    let mut public = Vec::new();
+    let mut secret = Vec::new();
+    for n in 12..15 {
+        secret.push(ask(ours, n, true)["id"].as_str().unwrap().to_owned());
+        let job = ask(anybody, n + 10, false);
+        assert_eq!(job["position"], n - 12, "only what everybody sees comes before: {job}");
+        public.push(job["id"].as_str().unwrap().to_owned());
+    }
+    let page = anybody.get("/v1/jobs?limit=2").json();
+    let next = page["next"].as_str().unwrap();
+    assert_eq!(next, public[1], "a cursor says nothing the page did not");
+    let rest = anybody.get(&format!("/v1/jobs?limit=2&cursor={next}")).json();
+    let listed: Vec<_> = rest["jobs"].as_array().unwrap().iter().map(|job| job["id"].clone()).collect();
+    assert_eq!(listed, [public[0].as_str(), first.as_str()]);
+    let (known, unknown) = (secret[0].as_str(), "job_0123456789abcdef");
+    let from = |id: &str| told(&anybody.get(&format!("/v1/jobs?cursor={id}")), id);
+    assert_eq!(from(known), from(unknown));
+    assert_eq!(anybody.get(&format!("/v1/jobs?cursor={unknown}")).status, 400);
+    assert_eq!(ours.get(&format!("/v1/jobs?cursor={known}")).status, 200);
+    lock.unlock().unwrap();
+
+    let numbers = |id: &str| -> Value {
+        anybody.get(&format!("/v1/computes/{id}/revisions")).json()["revisions"][0]["number"].clone()
+    };
+    let document = anybody.get("/registry.json").json();
+    for id in document["computes"].as_object().unwrap().keys().filter(|id| !id.starts_with("computed-")) {
+        assert_eq!(numbers(id), 1, "{id}: the history of the hub has others");
+    }
+}
+
+#[test]
+fn the_events_of_a_job_end_when_the_token_is_revoked() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let hub = Hub::start_with(data, &[], &[("compute_threads", "1")]);
+    let lock = std::fs::File::create(data.join("blobs/lock")).unwrap();
+    lock.lock().unwrap();
+    let secret = token(data, &["--scope", "compute", "--ids", "ourlab-*"]);
+    let ours = Client { hub: &hub, token: Some(&secret) };
+    let ask = |n: i64| -> String {
+        let model = json!({"builtin": "kingman", "constants": {"n": n}});
+        let answer = ours.json("POST", "/v1/eliminations", &json!({"model": model, "private": true})).json();
+        answer["job"]["id"].as_str().unwrap().to_owned()
+    };
+    // One of them runs, and one waits.
+    let jobs = [ask(5), ask(12)];
+    wait_until("it runs", || ours.get(&format!("/v1/jobs/{}", jobs[0])).json()["state"] == "running");
+    let mut streams = jobs.map(|id| {
+        let authorization = format!("Bearer {secret}");
+        let path = format!("/v1/jobs/{id}/events");
+        let mut stream = begin(hub.address(), "GET", &path, &[("Authorization", &authorization)], b"");
+        let mut head = [0; 15];
+        stream.read_exact(&mut head).unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200 OK");
+        stream
+    });
+    let listed = run(&["token", "list", "--data", data.to_str().unwrap()]);
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let id = listed.lines().find(|line| line.contains("ourlab-")).unwrap().split_whitespace().next().unwrap();
+    let revoked = run(&["token", "revoke", id, "--data", data.to_str().unwrap()]);
+    assert!(revoked.status.success(), "{}", String::from_utf8_lossy(&revoked.stderr));
+    let begun = Instant::now();
+    for stream in &mut streams {
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).unwrap();
+        let rest = String::from_utf8_lossy(&rest);
+        assert!(rest.contains("event: job") && !rest.contains("cancelled"), "{rest}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    lock.unlock().unwrap();
+}
+
+#[test]
+fn the_state_of_the_mirror_counts_what_everybody_sees() {
+    let (directory, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let data = directory.path();
+    let (one, other) = (kingman(6), kingman(7));
+    let files = [&one, &other].map(|model| (format!("artifacts/{}.bin", model.hash), &model.ptdprmc3[..]));
+    let listed = [("ourlab-secret", entry(&one, &one.ptdprmc3)), ("open", entry(&other, &other.ptdprmc3))];
+    write_directory(place.path(), &document(&listed), &files);
+    let settings = [("access_private_ids", "ourlab-*")];
+    let hub = Hub::start_with(data, &[], &settings);
+    assert!(sync(data, place.path().to_str().unwrap(), &settings).status.success());
+    let (holder, theirs) =
+        (token(data, &["--scope", "read"]), token(data, &["--scope", "read", "--ids", "theirlab-*"]));
+    let anybody = Client { hub: &hub, token: None };
+    for (client, seen) in [
+        (anybody, 1),
+        (Client { token: Some(&theirs), ..anybody }, 1),
+        (Client { token: Some(&holder), ..anybody }, 2),
+    ] {
+        let upstream = client.get("/v1/mirror").json()["upstreams"][0].clone();
+        assert_eq!(upstream["computes"], seen, "{upstream}");
+        let pass = &upstream["last_pass"];
+        assert_eq!(
+            (&pass["change_count"], pass.get("entries").is_some()),
+            (&json!(seen), seen == 2),
+            "{pass}"
+        );
+        wait_until("it is served", || client.get("/registry.json").text().contains("\"open\""));
+        let metrics = client.get("/metrics");
+        let line = "phasic_hub_mirror_computes{upstream=\"manual\"} 1\n";
+        assert!(metrics.text().contains(line), "{}", metrics.text());
+        assert!(!metrics.text().contains("scrubbed") || seen == 2, "{}", metrics.text());
+    }
+    assert!(anybody.get("/").text().contains("Mirror of manual: 1 computes"), "{}", anybody.get("/").text());
 }

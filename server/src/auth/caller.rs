@@ -71,6 +71,19 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// Whether the token, if there is one, still opens anything: for answers that go on for long.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_still_valid(&self, store: &Store) -> Result<bool, StoreError> {
+        match self {
+            Self::Anonymous => Ok(true),
+            Self::Token { id, .. } => store.is_token_valid(id).await,
+        }
+    }
+}
+
 /// The caller behind the value of an `Authorization` header. The database is asked each time, so that a revoked token
 /// opens nothing from the next request on, whichever process revoked it.
 ///

@@ -76,30 +76,25 @@ pub(super) async fn computes(
         ComputeOrigin::Mirror => Origin::Mirror,
         ComputeOrigin::Computed => Origin::Computed,
     });
-    let mut filter = BrowseFilter {
+    let (hub, catalogue) = (&services.hub, services.hub.catalogue());
+    let withheld = query.status.map(|_| catalogue.withheld().iter().map(|withheld| withheld.id.clone()));
+    let filter = BrowseFilter {
+        viewer,
         domain: query.domain,
         model_type: query.model_type,
         tag: query.tag,
         search: query.search,
         origin,
+        status: query.status,
+        withheld: withheld.map(Iterator::collect).unwrap_or_default(),
         id: None,
         after: query.cursor,
-        limit: PAGE.1,
+        // One more than asked for tells whether there is another page.
+        limit: u32::try_from(limit + 1).unwrap_or(u32::MAX),
     };
-    let (hub, catalogue) = (&services.hub, services.hub.catalogue());
-    let mut computes: Vec<Compute> = Vec::new();
-    // Status, and who sees what, are known only here, so rows are read until the page, and one more, is full.
-    while computes.len() <= limit {
-        let rows = hub.data.store.browse(&filter).await?;
-        let Some(last) = rows.last() else { break };
-        filter.after = Some(last.row.id.to_string());
-        for row in rows.iter().filter(|found| viewer.sees_id(&found.row.id, found.private)) {
-            let compute = describe(hub.public_base(), &catalogue, row)?;
-            if query.status.is_none_or(|status| status == compute.status) {
-                computes.push(compute);
-            }
-        }
-    }
+    let rows = hub.data.store.browse(&filter).await?;
+    let describe = |row| describe(hub.public_base(), &catalogue, row);
+    let mut computes: Vec<Compute> = rows.iter().map(describe).collect::<Result<_, _>>()?;
     let more = computes.len() > limit;
     computes.truncate(limit);
     let next = computes.last().filter(|_| more).map(|compute| compute.id.to_string());
@@ -143,9 +138,9 @@ pub(super) async fn compute(
 
 /// A compute of this hub that a viewer sees.
 pub(super) async fn found(services: &Services, id: &str, viewer: &Viewer) -> Result<DatedCompute, ApiError> {
-    let filter = BrowseFilter { id: Some(id.to_owned()), limit: 1, ..BrowseFilter::default() };
-    let found = services.hub.data.store.browse(&filter).await?.pop();
-    found.filter(|found| viewer.sees_id(&found.row.id, found.private)).ok_or_else(|| unknown(id))
+    let viewer = viewer.clone();
+    let filter = BrowseFilter { viewer, id: Some(id.to_owned()), limit: 1, ..BrowseFilter::default() };
+    services.hub.data.store.browse(&filter).await?.pop().ok_or_else(|| unknown(id))
 }
 
 /// What an id has stood for, the latest first. An id that was removed has a last revision without an entry.

@@ -12,6 +12,7 @@ use super::{Services, health};
 use crate::auth::Scope;
 use crate::hub::Hub;
 use crate::registry::Catalogue;
+use crate::visibility::Viewer;
 
 /// Computes shown; the registry has the others.
 const SHOWN: usize = 100;
@@ -37,10 +38,10 @@ pub(super) async fn home(State(services): State<Services>) -> impl IntoResponse 
     let is_open = services.config.access.anonymous.scope().is_some_and(|open| open.includes(Scope::Read));
     let facts = if is_open {
         let mut facts = facts(hub).await;
-        match services.mirror.status().await {
+        match super::mirror::seen_by(&services, &Viewer::Public).await {
             Ok(status) if status.upstreams.is_empty() => facts.push("Nothing is mirrored.".to_owned()),
             Ok(status) => facts.extend(status.upstreams.iter().map(mirror_fact)),
-            Err(error) => tracing::warn!(%error, "could not look at the mirror"),
+            Err(error) => tracing::warn!(?error, "could not look at the mirror"),
         }
         facts
     } else {

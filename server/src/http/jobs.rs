@@ -33,7 +33,7 @@ const EVENT_EVERY: Duration = Duration::from_millis(250);
 pub(super) struct JobsQuery {
     state: Option<JobState>,
     graph: Option<GraphHash>,
-    cursor: Option<i64>,
+    cursor: Option<String>,
     limit: Option<u32>,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct JobsQuery {
     params(
         ("state" = Option<JobState>, Query, description = "Only jobs in this state"),
         ("graph" = Option<String>, Query, description = "Only jobs of graphs with this content hash"),
-        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before: the id of its last job"),
         ("limit" = Option<u32>, Query, description = "Jobs of a page, 1 to 500; 50 where it is missing"),
     ),
     responses(
@@ -68,15 +68,22 @@ pub(super) async fn jobs(
         return Err(ApiError::new(ProblemCode::InvalidRequest, detail));
     }
     // One more than asked for tells whether there is another page.
-    let JobsQuery { state, graph: graph_hash, cursor: before, .. } = query;
-    let filter = JobFilter { viewer: caller.viewer(), state, before, graph_hash, limit: limit + 1 };
+    let JobsQuery { state, graph: graph_hash, cursor, .. } = query;
+    let viewer = caller.viewer();
+    let before = match cursor {
+        None => None,
+        Some(id) => {
+            Some(services.hub.data.store.job(&id, &viewer).await?.ok_or_else(|| no_cursor(&id))?.number)
+        }
+    };
+    let filter = JobFilter { viewer: viewer.clone(), state, before, graph_hash, limit: limit + 1 };
     let mut rows = services.hub.data.store.jobs(&filter).await?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| more).map(|row| row.number.to_string());
+    let next = rows.last().filter(|_| more).map(|row| row.id.clone());
     let mut jobs = Vec::new();
     for row in &rows {
-        jobs.push(describe(&services, row).await?);
+        jobs.push(describe(&services, row, &viewer).await?);
     }
     Ok(Json(JobPage { jobs, next }))
 }
@@ -101,12 +108,14 @@ pub(super) async fn job(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Job>, ApiError> {
-    let row = services.hub.data.store.job(&id, &caller.viewer()).await?.ok_or_else(|| unknown(&id))?;
-    Ok(Json(with_log(&services, &row).await?))
+    let viewer = caller.viewer();
+    let row = services.hub.data.store.job(&id, &viewer).await?.ok_or_else(|| unknown(&id))?;
+    Ok(Json(with_log(&services, &row, &viewer).await?))
 }
 
 /// The states of a job, as server-sent events: one `job` event at once, then one after each change and, while it runs,
-/// up to four a second with its progress. The stream ends when the job has ended.
+/// up to four a second with its progress. The stream ends when the job has ended, and when the token it was asked for with
+/// is revoked or has expired.
 ///
 /// ```text
 /// curl -sN http://127.0.0.1:8787/v1/jobs/job_0123456789abcdef/events
@@ -127,42 +136,69 @@ pub(super) async fn events(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Response<Body>, ApiError> {
-    let changes = services.jobs.changes();
-    let row = services.hub.data.store.job(&id, &caller.viewer()).await?.ok_or_else(|| unknown(&id))?;
-    let events = stream(services, row, changes);
+    let watching = Watching { changes: services.jobs.changes(), viewer: caller.viewer(), caller };
+    let row = services.hub.data.store.job(&id, &watching.viewer).await?.ok_or_else(|| unknown(&id))?;
+    let events = stream(services, row, watching);
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// Who watches a job, and what wakes him.
+struct Watching {
+    changes: watch::Receiver<u64>,
+    viewer: Viewer,
+    caller: Caller,
+}
+
+impl Watching {
+    /// Waits until there may be news of a job. `None` when there will not be any: the hub stops.
+    async fn news(&mut self, is_running: bool, stopping: &mut watch::Receiver<bool>) -> Option<()> {
+        // Between two looks at least this long, however often something changes.
+        tokio::time::sleep(EVENT_EVERY).await;
+        // Whoever shows a token is let go soon after it was revoked, whatever becomes of the job.
+        let look_at_token = async {
+            match self.caller {
+                Caller::Token { .. } => tokio::time::sleep(EVENT_EVERY).await,
+                Caller::Anonymous => std::future::pending().await,
+            }
+        };
+        if is_running {
+            return Some(());
+        }
+        tokio::select! {
+            changed = self.changes.changed() => changed.ok(),
+            _ = stopping.changed() => None,
+            () = look_at_token => Some(()),
+        }
+    }
 }
 
 fn stream(
     services: Services,
     row: JobRow,
-    changes: watch::Receiver<u64>,
+    watching: Watching,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
-    let begin = (services, Some(row), changes, None::<Job>);
-    futures_util::stream::unfold(begin, async |(services, row, mut changes, mut told)| {
+    let begin = (services, Some(row), watching, None::<Job>);
+    futures_util::stream::unfold(begin, async |(services, row, mut watching, mut told)| {
         let mut row = row?;
         let mut stopping = services.jobs.stopping();
         loop {
             // A hub that cannot read its database, or is stopping, ends the stream; the client asks again.
-            let job = describe(&services, &row).await.ok()?;
+            let job = describe(&services, &row, &watching.viewer).await.ok()?;
             if told.as_ref() != Some(&job) {
                 let event = Event::default().event("job").json_data(&job).ok()?;
                 let next = (!job.state.is_final()).then_some(row);
                 told = Some(job);
-                return Some((Ok(event), (services, next, changes, told)));
+                return Some((Ok(event), (services, next, watching, told)));
             }
             if *stopping.borrow_and_update() {
                 return None;
             }
-            // Between two looks at least this long, however often something changes.
-            tokio::time::sleep(EVENT_EVERY).await;
-            if row.state != JobState::Running {
-                tokio::select! {
-                    changed = changes.changed() => changed.ok()?,
-                    _ = stopping.changed() => return None,
-                }
+            watching.news(row.state == JobState::Running, &mut stopping).await?;
+            let store = &services.hub.data.store;
+            if !watching.caller.is_still_valid(store).await.ok()? {
+                return None;
             }
-            row = services.hub.data.store.job(&row.id, &Viewer::All).await.ok()??;
+            row = store.job(&row.id, &watching.viewer).await.ok()??;
         }
     })
 }
@@ -210,7 +246,13 @@ pub(super) async fn cancel(
         }
         _ => {}
     }
-    Ok(Json(with_log(&services, &row).await?))
+    Ok(Json(with_log(&services, &row, &viewer).await?))
+}
+
+fn no_cursor(id: &str) -> ApiError {
+    let detail =
+        format!("The cursor {id:?} is no job of this hub, or none any more; begin again without one.");
+    ApiError::new(ProblemCode::InvalidRequest, detail)
 }
 
 fn unknown(id: &str) -> ApiError {
@@ -220,9 +262,9 @@ fn unknown(id: &str) -> ApiError {
     )
 }
 
-async fn with_log(services: &Services, row: &JobRow) -> Result<Job, StoreError> {
+async fn with_log(services: &Services, row: &JobRow, viewer: &Viewer) -> Result<Job, StoreError> {
     let log = services.hub.data.store.job_log(row.number).await?;
-    Ok(Job { log, ..describe(services, row).await? })
+    Ok(Job { log, ..describe(services, row, viewer).await? })
 }
 
 /// Waits until a job has ended, for a time, or until the hub stops.
@@ -247,15 +289,15 @@ pub(super) async fn wait_for(
     Ok(row)
 }
 
-/// A job as clients see it, without its log.
-pub(super) async fn describe(services: &Services, row: &JobRow) -> Result<Job, StoreError> {
+/// A job as a viewer sees it, without its log.
+pub(super) async fn describe(services: &Services, row: &JobRow, viewer: &Viewer) -> Result<Job, StoreError> {
     let store = &services.hub.data.store;
     let artifact = match row.state {
         JobState::Done => store.elimination(row.subject, row.variant).await?,
         _ => None,
     };
     let position = match row.state {
-        JobState::Queued => services.jobs.position(row.number).await?,
+        JobState::Queued => services.jobs.position(row.number, viewer).await?,
         _ => None,
     };
     let graph = store.graph(row.definition, &Viewer::All).await?.map(|row| row.identity);

@@ -11,10 +11,12 @@ use phasic_hub_api::verification::Verdict;
 use crate::auth::Caller;
 use crate::hub::Hub;
 use crate::metrics::{self, Level, UpstreamLevels};
+use crate::store::StoreError;
 
 /// Numbers about this hub, in the text format of Prometheus: requests, times, bytes, connections, openings of stored
 /// files, computes, blobs, readiness, and the state of the mirror by upstream. Counts are of what everybody sees; holders
-/// of tokens for all ids get the number and the bytes of all blobs beside.
+/// of tokens for all ids get the number and the bytes of all blobs beside, what the scrub and the verification have
+/// looked at, and what is in quarantine.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -30,8 +32,9 @@ pub(super) async fn metrics(
         (CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    let more = if caller.viewer().sees_all() { all_blobs(&hub).await } else { String::new() };
-    (headers, metrics::render() + &more)
+    let all = metrics::render();
+    let text = if caller.viewer().sees_all() { all + &all_blobs(&hub).await } else { metrics::public(&all) };
+    (headers, text)
 }
 
 /// All blobs, in lines of their own: a gauge of the recorder would be shown to whoever asks next.
@@ -77,20 +80,8 @@ async fn measure(hub: &Hub) {
         }
         Err(error) => tracing::warn!(%error, "could not count what was verified"),
     }
-    match hub.data.store.upstreams().await {
-        Ok(upstreams) => {
-            for row in upstreams {
-                let levels = UpstreamLevels {
-                    lag_seconds: row.lag_seconds,
-                    failures: row.failures_in_a_row,
-                    alarms: row.alarms,
-                    quarantined: row.quarantined,
-                    computes: row.computes,
-                };
-                levels.set(&row.name);
-            }
-        }
-        Err(error) => tracing::warn!(%error, "could not look at the mirror"),
+    if let Err(error) = measure_upstreams(hub).await {
+        tracing::warn!(%error, "could not look at the mirror");
     }
     match hub.data.store.totals().await {
         Ok(totals) => {
@@ -99,4 +90,21 @@ async fn measure(hub: &Hub) {
         }
         Err(error) => tracing::warn!(%error, "could not count what the database holds"),
     }
+}
+
+/// The state of each upstream, in counts of what everybody sees.
+async fn measure_upstreams(hub: &Hub) -> Result<(), StoreError> {
+    let public = hub.data.store.public_counts().await?;
+    for row in hub.data.store.upstreams().await? {
+        let counts = public.get(&row.name).copied().unwrap_or_default();
+        let levels = UpstreamLevels {
+            lag_seconds: row.lag_seconds,
+            failures: row.failures_in_a_row,
+            alarms: counts.alarms,
+            quarantined: counts.quarantined,
+            computes: counts.computes,
+        };
+        levels.set(&row.name);
+    }
+    Ok(())
 }

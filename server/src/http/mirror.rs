@@ -9,8 +9,8 @@ use axum::body::Bytes;
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use phasic_hub_api::mirror::{
-    DecisionRequest, MirrorPass, MirrorPassDetail, MirrorPassPage, MirrorStatus, QuarantineItem,
-    QuarantinePage, SyncAnswer, SyncRequest,
+    DecisionRequest, MirrorPass, MirrorPassDetail, MirrorPassPage, MirrorStatus, PassOutcome, QuarantineItem,
+    QuarantinePage, SyncAnswer, SyncRequest, UpstreamStatus,
 };
 use phasic_hub_api::{Problem, ProblemCode};
 
@@ -22,12 +22,14 @@ use super::tokens::actor;
 use crate::auth::Caller;
 use crate::config::is_web;
 use crate::mirror::MirrorError;
-use crate::store::Decided;
+use crate::store::{Decided, PublicCounts};
+use crate::visibility::Viewer;
 
 /// Passes of a page unless told otherwise, and at most.
 const PAGE: (u32, u32) = (50, 500);
 
-/// What is mirrored from where, since when, what fails, and when the next passes are due.
+/// What is mirrored from where, since when, what fails, and when the next passes are due. Counts are of what everybody
+/// sees; holders of tokens for all ids see those of everything, and how many entries a document has.
 ///
 /// ```text
 /// curl -s http://127.0.0.1:8787/v1/mirror
@@ -38,15 +40,45 @@ const PAGE: (u32, u32) = (50, 500);
     tag = "mirror",
     responses((status = 200, description = "The state", body = MirrorStatus))
 )]
-pub(super) async fn status(State(services): State<Services>) -> Result<Json<MirrorStatus>, ApiError> {
+pub(super) async fn status(
+    State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<MirrorStatus>, ApiError> {
+    Ok(Json(seen_by(&services, &caller.viewer()).await?))
+}
+
+/// The state of the mirror as a viewer sees it.
+pub(super) async fn seen_by(services: &Services, viewer: &Viewer) -> Result<MirrorStatus, ApiError> {
     let mut status = services.mirror.status().await?;
+    let public = if viewer.sees_all() { None } else { Some(services.hub.data.store.public_counts().await?) };
     for upstream in &mut status.upstreams {
+        if let Some(public) = &public {
+            let counts = public.get(&upstream.name).copied().unwrap_or_default();
+            keep_public(upstream, counts);
+        }
         keep_web(&mut upstream.address);
         if let Some(pass) = &mut upstream.last_pass {
             tidy(pass);
         }
     }
-    Ok(Json(status))
+    Ok(status)
+}
+
+/// Leaves only what is for everybody to know.
+fn keep_public(upstream: &mut UpstreamStatus, counts: PublicCounts) {
+    upstream.computes = counts.computes;
+    upstream.quarantined = counts.quarantined;
+    upstream.alarms = counts.alarms;
+    if let Some(pass) = &mut upstream.last_pass {
+        pass.entries = None;
+        pass.mirrored = None;
+        pass.fault_count = counts.faults;
+        pass.change_count = counts.changes;
+        if pass.outcome == PassOutcome::Held && pass.error.is_some() {
+            // The sentence counts what is mirrored.
+            pass.error = Some("the document has lost too many entries; an administrator decides".to_owned());
+        }
+    }
 }
 
 /// Places on the hub's own machine are nobody else's business.

@@ -4,13 +4,18 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use phasic_hub_api::ComputeId;
+use phasic_hub_api::computes::ComputeStatus;
 
 use super::computes::{ORIGIN, artifact_row, compute_row, read_origin};
+use super::privacy::patterns;
 use super::{ComputeRow, Origin, Store, StoreError};
+use crate::visibility::Viewer;
 
 /// Which computes to list. Texts are compared as they stand; `search` in lower case with id, description and tags.
 #[derive(Clone, Debug, Default)]
 pub struct BrowseFilter {
+    /// That this viewer sees.
+    pub viewer: Viewer,
     /// Of this domain.
     pub domain: Option<String>,
     /// Of this model type.
@@ -21,6 +26,10 @@ pub struct BrowseFilter {
     pub search: Option<String>,
     /// Of this origin.
     pub origin: Option<Origin>,
+    /// In this state only.
+    pub status: Option<ComputeStatus>,
+    /// The ids whose state is withheld, where states matter: files are looked for elsewhere.
+    pub withheld: Vec<ComputeId>,
     /// With exactly this id.
     pub id: Option<String>,
     /// Behind this id.
@@ -43,7 +52,7 @@ pub struct DatedCompute {
 /// What an id stood for from some time on.
 #[derive(Clone, Debug)]
 pub struct RevisionRow {
-    /// Its place in the history of the hub.
+    /// Its place in the history of the id, from 1 on. Numbers of the hub's whole history would count what is private.
     pub number: i64,
     /// Who published it.
     pub origin: Origin,
@@ -57,8 +66,20 @@ pub struct RevisionRow {
     pub reason: Option<String>,
 }
 
+/// Whether the id of a row is private.
+const PRIVATE: &str = "EXISTS (SELECT 1 FROM private_ids p WHERE id GLOB p.pattern)";
+
+/// Whether the entry of a row is retracted: whatever a Python program would take for true.
+const RETRACTED: &str = "CASE json_type(entry, '$.retracted') WHEN 'true' THEN 1 \
+     WHEN 'integer' THEN json_extract(entry, '$.retracted') <> 0 WHEN 'real' THEN json_extract(entry, '$.retracted') <> 0 \
+     WHEN 'text' THEN json_extract(entry, '$.retracted') <> '' WHEN 'array' THEN json_extract(entry, '$.retracted') <> '[]' \
+     WHEN 'object' THEN json_extract(entry, '$.retracted') <> '{}' ELSE 0 END";
+
 impl Store {
     /// Computes in the order of their ids, with their files.
+    ///
+    /// What the viewer does not see is passed over before anything else is looked at, so that neither an answer nor the
+    /// time it takes depends on what is in it.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
@@ -66,15 +87,23 @@ impl Store {
         let mut snapshot = self.readers.begin().await?;
         let sql = format!(
             "SELECT id, {ORIGIN} AS origin, upstream, entry, published_at, \
-             EXISTS (SELECT 1 FROM private_ids p WHERE id GLOB p.pattern) AS private FROM computes WHERE (?1 IS NULL OR id > ?1) \
-             AND (?2 IS NULL OR {ORIGIN} = ?2) \
+             {PRIVATE} AS private FROM computes WHERE (?1 IS NULL OR id > ?1) AND (?7 IS NULL OR id = ?7) \
+             AND CASE WHEN ?9 OR NOT {PRIVATE} OR EXISTS (SELECT 1 FROM json_each(?10) WHERE computes.id GLOB value) THEN \
+             (?2 IS NULL OR {ORIGIN} = ?2) \
              AND (?3 IS NULL OR json_extract(entry, '$.metadata.domain') = ?3) \
              AND (?4 IS NULL OR json_extract(entry, '$.metadata.model_type') = ?4) \
              AND (?5 IS NULL OR EXISTS (SELECT 1 FROM json_each(entry, '$.metadata.tags') WHERE value = ?5)) \
              AND (?6 IS NULL OR instr(lower(id || ' ' || coalesce(json_extract(entry, '$.metadata.description'), '') \
              || ' ' || coalesce(json_extract(entry, '$.metadata.tags'), '')), lower(?6)) > 0) \
-             AND (?7 IS NULL OR id = ?7) ORDER BY id LIMIT ?8",
+             AND (?11 IS NULL OR ?11 = CASE WHEN {RETRACTED} THEN 'retracted' \
+             WHEN id IN (SELECT value FROM json_each(?12)) THEN 'withheld' ELSE 'served' END) \
+             ELSE 0 END ORDER BY id LIMIT ?8",
         );
+        let status = filter.status.map(|status| match status {
+            ComputeStatus::Served => "served",
+            ComputeStatus::Withheld => "withheld",
+            ComputeStatus::Retracted => "retracted",
+        });
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(&filter.after)
             .bind(filter.origin.map(Origin::as_str))
@@ -84,6 +113,10 @@ impl Store {
             .bind(&filter.search)
             .bind(&filter.id)
             .bind(filter.limit)
+            .bind(filter.viewer.sees_all())
+            .bind(patterns(&filter.viewer))
+            .bind(status)
+            .bind(serde_json::json!(filter.withheld).to_string())
             .fetch_all(&mut *snapshot)
             .await?;
         let mut found = Vec::new();
@@ -117,9 +150,10 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<RevisionRow>, StoreError> {
         let rows = sqlx::query(
-            "SELECT number, CASE WHEN origin = 'local' AND substr(compute_id, 1, 9) = 'computed-' THEN 'computed' \
-             ELSE origin END AS origin, upstream, entry, recorded_at, reason FROM revisions WHERE compute_id = ?1 \
-             AND (?2 IS NULL OR number < ?2) ORDER BY number DESC LIMIT ?3",
+            "SELECT * FROM (SELECT row_number() OVER (ORDER BY number) AS number, \
+             CASE WHEN origin = 'local' AND substr(compute_id, 1, 9) = 'computed-' THEN 'computed' \
+             ELSE origin END AS origin, upstream, entry, recorded_at, reason FROM revisions WHERE compute_id = ?1) \
+             WHERE (?2 IS NULL OR number < ?2) ORDER BY number DESC LIMIT ?3",
         )
         .bind(id.as_str())
         .bind(before)

@@ -40,7 +40,7 @@ pub use jobs::{
     Cancelled, JobFilter, JobRow, LEASE_SECONDS, MOST_ATTEMPTS, MOST_OVERTAKEN, NewJob, QueueLimits, Queued,
 };
 pub use mirror::{
-    Allowance, Decided, Finding, MOST_REMOVED_PERCENT, PassHead, PassRecord, Reconciliation,
+    Allowance, Decided, Finding, MOST_REMOVED_PERCENT, PassHead, PassRecord, PublicCounts, Reconciliation,
     UpstreamIdentity, UpstreamRow, Validators, is_mass_deletion,
 };
 pub use privacy::VersionKey;

@@ -174,6 +174,15 @@ pub(super) fn own(viewer: &Viewer) -> Option<String> {
     Some(viewer.audience()).filter(|audience| !audience.is_everybody()).map(|audience| audience.text())
 }
 
+/// The patterns of the private ids a viewer sees beside those for all, as a JSON list.
+pub(super) fn patterns(viewer: &Viewer) -> String {
+    match viewer {
+        Viewer::Ids(ids) => serde_json::json!(ids.iter().map(IdPattern::as_str).collect::<Vec<_>>()),
+        Viewer::Public | Viewer::All => serde_json::json!([]),
+    }
+    .to_string()
+}
+
 /// The audience of a row.
 pub(super) fn audience(row: &SqliteRow, place: &str) -> Result<Audience, StoreError> {
     let text: String = row.try_get("audience")?;

@@ -145,6 +145,16 @@ impl Store {
         }))
     }
 
+    /// Whether the token of an id is neither revoked nor expired.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_token_valid(&self, id: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM tokens WHERE id = ? AND revoked_at IS NULL \
+             AND coalesce(expires_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), 1))";
+        Ok(sqlx::query_scalar(sql).bind(id).fetch_one(&self.readers).await?)
+    }
+
     /// Notes that a token is being used.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use super::{Actor, Change, Publication, Store, StoreError};
 use crate::blobs::StoredBlob;
 
 pub use quarantine::{Decided, Finding};
-pub use upstreams::{Allowance, UpstreamIdentity, UpstreamRow, Validators};
+pub use upstreams::{Allowance, PublicCounts, UpstreamIdentity, UpstreamRow, Validators};
 
 /// What every record of a pass says.
 #[derive(Clone, Debug)]

@@ -1,5 +1,7 @@
 //! The upstreams: what is known of each, when it is due, and how much may still be asked of it.
 
+use std::collections::HashMap;
+
 use phasic_hub_api::Sha256;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, Transaction};
@@ -91,6 +93,32 @@ const UPSTREAMS: &str = "SELECT name, address, trust, place, commit_id, document
      (SELECT count(*) FROM quarantine q WHERE q.upstream = u.name AND q.decision IS NULL \
       AND q.code IN ('bytes_changed', 'mass_deletion')) AS alarms FROM upstreams u";
 
+/// What of an upstream is for everybody to know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PublicCounts {
+    /// Computes that are mirrored.
+    pub computes: u64,
+    /// Lines in quarantine nobody has decided upon, without alarms.
+    pub quarantined: u64,
+    /// Alarms nobody has decided upon.
+    pub alarms: u64,
+    /// What the last pass left out.
+    pub faults: u64,
+    /// What it changed.
+    pub changes: u64,
+}
+
+const PUBLIC_COUNTS: &str = "WITH open AS (SELECT upstream, code IN ('bytes_changed', 'mass_deletion') AS is_alarm \
+     FROM quarantine WHERE decision IS NULL AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE entry GLOB p.pattern)) \
+     SELECT name, (SELECT count(*) FROM computes c WHERE c.upstream = u.name \
+     AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE c.id GLOB p.pattern)) AS computes, \
+     (SELECT count(*) FROM open WHERE upstream = u.name AND NOT is_alarm) AS quarantined, \
+     (SELECT count(*) FROM open WHERE upstream = u.name AND is_alarm) AS alarms, \
+     (SELECT count(*) FROM pass_faults f WHERE f.pass = (SELECT max(number) FROM passes WHERE upstream = u.name) \
+     AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE f.entry GLOB p.pattern)) AS faults, \
+     (SELECT count(*) FROM pass_changes c WHERE c.pass = (SELECT max(number) FROM passes WHERE upstream = u.name) \
+     AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE c.compute_id GLOB p.pattern)) AS changes FROM upstreams u";
+
 impl Store {
     /// All upstreams, those to be believed first at the front.
     ///
@@ -100,6 +128,27 @@ impl Store {
         let sql = format!("{UPSTREAMS} ORDER BY place, name");
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
         rows.iter().map(upstream_row).collect()
+    }
+
+    /// What of each upstream is for everybody to know: computes, lines in quarantine and alarms whose ids are not
+    /// private, and the same of the last pass.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn public_counts(&self) -> Result<HashMap<String, PublicCounts>, StoreError> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(PUBLIC_COUNTS)).fetch_all(&self.readers).await?;
+        let count = |row: &SqliteRow, column| row.try_get::<i64, _>(column).map(i64::cast_unsigned);
+        let counts = |row: &SqliteRow| {
+            let counts = PublicCounts {
+                computes: count(row, "computes")?,
+                quarantined: count(row, "quarantined")?,
+                alarms: count(row, "alarms")?,
+                faults: count(row, "faults")?,
+                changes: count(row, "changes")?,
+            };
+            Ok((row.try_get("name")?, counts))
+        };
+        rows.iter().map(counts).collect()
     }
 
     /// What all upstreams are called, as they were named last.
