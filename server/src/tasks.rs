@@ -115,7 +115,7 @@ impl Tasks {
         let id = random.iter().fold("task_".to_owned(), |id, byte| format!("{id}{byte:02x}"));
         let asked = request.asked();
         let (row, is_new) = self.data.store.begin_task(&id, request.kind(), &asked, actor).await?;
-        if !is_new && row.asked != asked.to_string() {
+        if !is_new && serde_json::from_str::<Value>(&row.asked).ok() != Some(asked) {
             return Err(TaskError::Running { running: Box::new(row) });
         }
         if is_new {

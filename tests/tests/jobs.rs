@@ -120,7 +120,7 @@ fn many_who_ask_for_one_new_graph_get_the_result_of_one_job() {
         let ask = |place: usize| {
             let priority = ["low", "normal"][place % 2];
             let mut body = json!({"model": model(30), "priority": priority});
-            if place % 3 > 0 {
+            if !place.is_multiple_of(3) {
                 body["timeout_seconds"] = (20 + place).into();
             }
             eliminate(&hub, &body, true)

@@ -265,7 +265,7 @@ mod tests {
         let path = "/srv/hub/blobs/sha256/aa".into();
         let source = std::io::Error::other("Input/output error");
         let errors = [
-            JobError::Blobs(BlobError::File { path, source }),
+            JobError::Blobs(BlobError::File { action: "write", path, source }),
             JobError::Child(ChildError::Broke(
                 "ended with signal: 6: thread 'main' panicked at /srv/src/hub.rs:3:1: C:\\hub".to_owned(),
             )),
