@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use phasic_hub_api::Sha256;
 use sqlx::error::DatabaseError;
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction};
 
 use super::computes::digest;
 use super::{Store, StoreError};
@@ -55,23 +55,22 @@ impl Store {
         rows.iter().map(|row| Ok(digest(row, "sha256", "blobs")?.into())).collect()
     }
 
-    /// Forgets a blob, unless somebody refers to it by now.
+    /// Forgets a blob, unless somebody refers to it by now, or its bytes were stored again: `is_old` says whether they
+    /// were not. It is asked while nobody else can write, so that whoever has just stored them either was seen, or takes
+    /// note of them afterwards.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn forget_blob(&self, name: Sha256) -> Result<(), StoreError> {
-        let mut change = self.begin().await?;
-        let deleted = sqlx::query("DELETE FROM blobs WHERE sha256 = ?")
-            .bind(&name.as_bytes()[..])
-            .execute(&mut *change)
-            .await;
-        match deleted {
-            Err(error) if error.as_database_error().is_some_and(DatabaseError::is_foreign_key_violation) => {
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-            Ok(_) => Ok(change.commit().await?),
+    /// When the database fails, or the question does.
+    pub async fn forget_blob<E: From<StoreError>>(
+        &self,
+        name: Sha256,
+        is_old: impl Future<Output = Result<bool, E>>,
+    ) -> Result<(), E> {
+        let change = self.begin().await?;
+        if is_old.await? {
+            forget(change, name).await?;
         }
+        Ok(())
     }
 
     /// Lets every running hub render its registry anew: files have come or gone.
@@ -102,5 +101,19 @@ impl Store {
             sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&self.readers).await?;
         found.retain(|line| line != "ok");
         Ok(found)
+    }
+}
+
+async fn forget(mut change: Transaction<'static, Sqlite>, name: Sha256) -> Result<(), StoreError> {
+    let deleted = sqlx::query("DELETE FROM blobs WHERE sha256 = ?")
+        .bind(&name.as_bytes()[..])
+        .execute(&mut *change)
+        .await;
+    match deleted {
+        Err(error) if error.as_database_error().is_some_and(DatabaseError::is_foreign_key_violation) => {
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+        Ok(_) => Ok(change.commit().await?),
     }
 }

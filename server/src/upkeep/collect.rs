@@ -37,9 +37,9 @@ pub async fn collect(
     if !dry_run {
         // Rows first: a file without a row is garbage the next time, a row without a file would be a lost blob.
         for &name in &unwanted {
-            if data.blobs.expire(name, grace, false).await?.is_some() {
-                data.store.forget_blob(name).await?;
-            }
+            let is_old =
+                async { Ok::<_, UpkeepError>(data.blobs.expire(name, grace, false).await?.is_some()) };
+            data.store.forget_blob(name, is_old).await?;
         }
         known = data.store.blobs().await?;
     }
@@ -61,4 +61,110 @@ pub async fn collect(
         data.store.tell(actor, told).await?;
     }
     Ok(collection)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+    use std::sync::Arc;
+    use std::time::{Duration, SystemTime};
+
+    use futures_util::future::BoxFuture;
+    use phasic_hub_api::Sha256;
+
+    use super::collect;
+    use crate::blobs::{
+        BlobError, BlobStore, ByteStream, OpenBlob, Quarantined, StoredBlob, Terms, in_memory,
+    };
+    use crate::hub::DataDirectory;
+    use crate::store::{Actor, Store};
+    use crate::visibility::{Audience, Viewer};
+
+    const BYTES: &[u8] = b"garbage, and then somebody wants it";
+    const TOKEN: &str = "0123456789ab";
+
+    /// Blobs of which somebody stores the same bytes again right after they were found to be old.
+    struct Contended {
+        inner: Arc<dyn BlobStore>,
+        store: Store,
+    }
+
+    /// As an upload does.
+    async fn upload(blobs: &dyn BlobStore, store: &Store) -> StoredBlob {
+        let terms = Terms { max_bytes: 1000, sha256: None };
+        let blob = blobs.put(in_memory(BYTES.to_vec()), terms).await.unwrap();
+        store.put_upload(blob, TOKEN, &Audience::Everybody).await.unwrap();
+        blob
+    }
+
+    impl BlobStore for Contended {
+        fn put(&self, body: ByteStream, terms: Terms) -> BoxFuture<'_, Result<StoredBlob, BlobError>> {
+            self.inner.put(body, terms)
+        }
+
+        fn open(
+            &self,
+            name: Sha256,
+            range: Option<Range<u64>>,
+        ) -> BoxFuture<'_, Result<OpenBlob, BlobError>> {
+            self.inner.open(name, range)
+        }
+
+        fn size_bytes(&self, name: Sha256) -> BoxFuture<'_, Result<Option<u64>, BlobError>> {
+            self.inner.size_bytes(name)
+        }
+
+        fn names(&self) -> BoxFuture<'_, Result<Vec<Sha256>, BlobError>> {
+            self.inner.names()
+        }
+
+        fn check(&self, name: Sha256) -> BoxFuture<'_, Result<u64, BlobError>> {
+            self.inner.check(name)
+        }
+
+        fn expire(
+            &self,
+            name: Sha256,
+            age: Duration,
+            remove: bool,
+        ) -> BoxFuture<'_, Result<Option<u64>, BlobError>> {
+            Box::pin(async move {
+                let found = self.inner.expire(name, age, remove).await;
+                if !remove {
+                    let (inner, store) = (Arc::clone(&self.inner), self.store.clone());
+                    let uploading = tokio::spawn(async move { upload(&*inner, &store).await });
+                    // Done now, if nobody keeps it from writing; otherwise afterwards.
+                    let _ = tokio::time::timeout(Duration::from_millis(300), uploading).await;
+                }
+                found
+            })
+        }
+
+        fn quarantined(&self) -> BoxFuture<'_, Result<Vec<Quarantined>, BlobError>> {
+            self.inner.quarantined()
+        }
+
+        fn discard(&self, name: Sha256) -> BoxFuture<'_, Result<bool, BlobError>> {
+            self.inner.discard(name)
+        }
+    }
+
+    #[tokio::test]
+    async fn an_upload_at_the_moment_its_bytes_are_collected_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open(directory.path()).await.unwrap();
+        let blob = upload(&*data.blobs, &data.store).await;
+        let digits = blob.sha256.to_string();
+        let path = directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits);
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_hours(2)).unwrap();
+        let contended = Contended { inner: Arc::clone(&data.blobs), store: data.store.clone() };
+        let contended = DataDirectory { store: data.store.clone(), blobs: Arc::new(contended) };
+        let found = collect(&contended, Duration::from_hours(1), false, &Actor::Hub).await.unwrap();
+        assert!(found.removed.is_empty(), "{found:?}");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(path.exists());
+        assert_eq!(data.store.uploaded_bytes(TOKEN).await.unwrap(), BYTES.len() as u64);
+        assert_eq!(data.store.visible_blob(blob.sha256, &Viewer::All).await.unwrap(), Some(blob));
+    }
 }
