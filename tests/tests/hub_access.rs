@@ -189,6 +189,8 @@ fn a_token_is_made_used_listed_and_revoked_at_once_over_http() {
         "{}",
         page.text()
     );
+    assert!(page.text().contains("Authorization: Bearer") && page.text().contains("token create"));
+    assert!(!page.text().contains("Ready") && !page.text().contains("Mirror of"), "{}", page.text());
     let body = json!({"name": "lab", "scopes": ["read"], "expires_in_seconds": 3600}).to_string();
     let made = ask(&hub, "POST", "/v1/tokens", Some(&admin), body.as_bytes());
     assert_eq!((made.status, made.header("cache-control")), (201, Some("no-store")), "{made:?}");

@@ -36,20 +36,35 @@ pub(super) async fn home(State(services): State<Services>) -> impl IntoResponse 
     ];
     // The page shows no more than the routes it leads to: where those ask for a token, neither what is here nor its state.
     let is_open = services.config.access.anonymous.scope().is_some_and(|open| open.includes(Scope::Read));
-    let facts = if is_open {
-        let mut facts = facts(hub).await;
-        match super::mirror::seen_by(&services, &Viewer::Public).await {
-            Ok(status) if status.upstreams.is_empty() => facts.push("Nothing is mirrored.".to_owned()),
-            Ok(status) => facts.extend(status.upstreams.iter().map(mirror_fact)),
-            Err(error) => tracing::warn!(?error, "could not look at the mirror"),
-        }
-        facts
-    } else {
-        vec!["What is here is shown to holders of a token.".to_owned()]
-    };
-    let catalogue = hub.catalogue();
-    let listed = is_open.then_some(&*catalogue);
-    (headers, Html(page(hub.public_base(), listed, &hub.readiness.reasons(), &facts)))
+    if !is_open {
+        return (headers, Html(closed(hub.public_base())));
+    }
+    let mut facts = facts(hub).await;
+    match super::mirror::seen_by(&services, &Viewer::Public).await {
+        Ok(status) if status.upstreams.is_empty() => facts.push("Nothing is mirrored.".to_owned()),
+        Ok(status) => facts.extend(status.upstreams.iter().map(mirror_fact)),
+        Err(error) => tracing::warn!(?error, "could not look at the mirror"),
+    }
+    (headers, Html(page(hub.public_base(), &hub.catalogue(), &hub.readiness.reasons(), &facts)))
+}
+
+/// The page for those who are not let in yet: nothing of what is here, nor of its state, and how to get in.
+fn closed(base: &str) -> String {
+    let base = escape(base);
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Phasic Hub</title>\n\
+         <style>{STYLE}</style>\n\
+         <h1>Phasic Hub</h1>\n\
+         <p>This server keeps eliminations of phase-type graphs, verified, so that each is computed once and \
+         everybody reuses it. What is here is shown to holders of a token.\n\
+         <h2>How to get in</h2>\n\
+         <p>An administrator of this hub makes a token for you, with <code>phasic-hub token create --name you --scope \
+         read</code> or <code>POST /v1/tokens</code>. Send it with each request:\n\
+         <pre>curl -H \"Authorization: Bearer $TOKEN\" {base}/registry.json</pre>\n\
+         <p>The unmodified <code>phasic</code> sends no token. Run a hub of your own beside it that mirrors this one: its \
+         settings name this address and the token (<code>[[mirror.upstreams]]</code>).\n\
+         <p><a href=\"/openapi.json\">openapi.json</a> · <a href=\"/healthz\">healthz</a>\n</html>\n"
+    )
 }
 
 /// The state of an upstream in a sentence.
@@ -86,12 +101,12 @@ async fn facts(hub: &Hub) -> Vec<String> {
     facts
 }
 
-fn page(base: &str, listed: Option<&Catalogue>, waiting_for: &[String], facts: &[String]) -> String {
+fn page(base: &str, listed: &Catalogue, waiting_for: &[String], facts: &[String]) -> String {
     let facts: Vec<_> = facts.iter().map(|fact| escape(fact)).collect();
     let facts = facts.join("<li>");
     let base = escape(base);
     let state = if waiting_for.is_empty() { "Ready.".to_owned() } else { escape(&waiting_for.join(" ")) };
-    let computes = listed.map(computes).unwrap_or_default();
+    let computes = computes(listed);
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Phasic Hub</title>\n\
          <style>{STYLE}</style>\n\
