@@ -1,6 +1,6 @@
 //! A web server that answers what it was told to, faults included, and remembers what it was asked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -79,6 +79,8 @@ pub struct Upstream {
 #[derive(Default)]
 struct State {
     replies: Mutex<HashMap<String, Reply>>,
+    /// Answers that come before those, once each.
+    first: Mutex<HashMap<String, VecDeque<Reply>>>,
     asked: Mutex<Vec<String>>,
     heads: Mutex<Vec<String>>,
     stopped: AtomicBool,
@@ -107,6 +109,11 @@ impl Upstream {
     /// Sets the answer for a path.
     pub fn set(&self, path: &str, reply: Reply) {
         self.state.replies.lock().unwrap().insert(path.to_owned(), reply);
+    }
+
+    /// Adds an answer for a path that is given once, before the one that was set.
+    pub fn once(&self, path: &str, reply: Reply) {
+        self.state.first.lock().unwrap().entry(path.to_owned()).or_default().push_back(reply);
     }
 
     /// Where it listens.
@@ -153,8 +160,9 @@ impl State {
         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
         self.asked.lock().unwrap().push(path.clone());
         self.heads.lock().unwrap().push(head.clone());
-        let mut reply =
-            self.replies.lock().unwrap().get(&path).cloned().unwrap_or_else(|| Reply::status(404));
+        let first = self.first.lock().unwrap().get_mut(&path).and_then(VecDeque::pop_front);
+        let usual = || self.replies.lock().unwrap().get(&path).cloned();
+        let mut reply = first.or_else(usual).unwrap_or_else(|| Reply::status(404));
         if reply.has_condition(&head) {
             reply = Reply { headers: reply.headers, ..Reply::status(304) };
         }

@@ -258,3 +258,121 @@ fn an_older_document_and_a_broken_one_are_told_apart() {
     let hostile = hub.administer(&admin, "/v1/mirror/sync", &json!({"url": "file:///etc/passwd"}));
     assert_eq!((hostile.status, &hostile.json()["code"]), (400, &"invalid_request".into()));
 }
+
+#[test]
+fn redirects_are_requests_of_the_budget() {
+    let place = Place::new();
+    let models = [kingman(4), kingman(5)];
+    place.offer("", &[("a", &models[0]), ("b", &models[1])]);
+    for model in &models {
+        let elsewhere = format!("/elsewhere{}", path(model));
+        place.upstream.set(&elsewhere, Reply::ok(&model.ptdprmc1[..]));
+        let location = place.upstream.url(&elsewhere);
+        place.upstream.set(&path(model), Reply::status(302).with_header("Location", &location));
+    }
+    let hub = place.hub(", max_requests_per_hour = 4");
+    has_run(&hub, 1);
+    let state = state(&hub);
+    assert_eq!((&state["computes"], &state["requests_left"]), (&1.into(), &0.into()), "{state}");
+    assert_eq!(state["last_pass"]["requests"], 4, "{state}");
+    let asked = place.upstream.take_asked();
+    let expected =
+        ["/registry.json", &path(&models[0]), &format!("/elsewhere{}", path(&models[0])), &path(&models[1])];
+    assert_eq!(asked, expected, "the second redirect leads to a request that is not left");
+}
+
+#[test]
+fn a_server_whose_validators_flap_is_asked_once_a_pass_and_no_file_twice() {
+    let place = Place::new();
+    let model = kingman(4);
+    place.offer("", &[("a", &model)]);
+    let hub = place.hub("");
+    has_run(&hub, 1);
+    let first = place.upstream.take_asked();
+    assert_eq!(first, ["/registry.json", &path(&model)]);
+    let admin = token(&place.data(), "admin");
+    let body = document(&[("a", entry(&model, &model.ptdprmc1))]);
+    place.upstream.take_heads();
+    // The same bytes under one tag and another, as from two servers behind one name; and now and then a 304.
+    for round in 0..6 {
+        let tag = ["\"one\"", "\"two\""][round / 2 % 2];
+        place.upstream.set("/registry.json", Reply::ok(&body[..]).with_header("ETag", tag));
+        let pass = sync(&hub, &admin);
+        assert_eq!((&pass["outcome"], &pass["requests"]), (&"unmodified".into(), &1.into()), "{pass}");
+        assert_eq!(place.upstream.take_asked(), ["/registry.json"]);
+        let head = place.upstream.take_heads().remove(0).to_lowercase();
+        if round % 2 == 1 {
+            assert!(
+                head.contains(&format!("if-none-match: {tag}")),
+                "what was said last is asked with: {head}"
+            );
+        }
+    }
+    // A 304 of a server that was told of no version says nothing.
+    let other = Place::new();
+    other.upstream.set("/registry.json", Reply::status(304));
+    let hub = other.hub("");
+    has_run(&hub, 1);
+    assert_eq!(state(&hub)["last_pass"]["outcome"], "failed");
+}
+
+#[test]
+fn files_a_server_asks_to_wait_for_are_left_until_then_and_nothing_else_is_asked_for_again() {
+    let place = Place::new();
+    let models = [kingman(4), kingman(5), kingman(6)];
+    place.offer("", &[("a", &models[0]), ("b", &models[1]), ("c", &models[2])]);
+    place.upstream.once(&path(&models[1]), Reply::status(429).with_header("Retry-After", "3600"));
+    let hub = place.hub("");
+    has_run(&hub, 1);
+    let first = state(&hub);
+    assert_eq!(first["computes"], 1, "{first}");
+    assert_eq!(
+        place.upstream.take_asked(),
+        ["/registry.json", &path(&models[0]), &path(&models[1])],
+        "after that nothing is asked for"
+    );
+    drop(hub);
+    let hub = place.hub("");
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    assert_eq!(state(&hub)["next_run_at"], first["next_run_at"]);
+    assert!(place.upstream.take_asked().is_empty(), "the hour is not over");
+    let admin = token(&place.data(), "admin");
+    let pass = sync(&hub, &admin);
+    assert_eq!((&pass["mirrored"], &pass["requests"]), (&3.into(), &3.into()), "{pass}");
+    assert_eq!(place.upstream.take_asked(), ["/registry.json", &path(&models[1]), &path(&models[2])]);
+}
+
+#[test]
+fn a_plain_registry_that_changes_while_it_is_read_is_read_again() {
+    let place = Place::new();
+    let model = kingman(4);
+    let file = |bytes: &[u8]| Reply::ok(bytes);
+    let offer = |bytes: &[u8], tag: &str| {
+        Reply::ok(document(&[("a", entry(&model, bytes))])).with_header("ETag", tag)
+    };
+    // The document is that of the old file, which has made room for the new one when it is asked for.
+    place.upstream.once("/registry.json", offer(&model.ptdprmc1, "\"old\""));
+    place.upstream.set("/registry.json", offer(&model.ptdprmc3, "\"new\""));
+    place.upstream.set(&path(&model), file(&model.ptdprmc3));
+    let hub = place.hub("");
+    has_run(&hub, 1);
+    let state = state(&hub);
+    assert_eq!((&state["computes"], &state["last_pass"]["outcome"]), (&1.into(), &"done".into()), "{state}");
+    assert_eq!(state["last_pass"]["fault_count"], 0, "{state}");
+    let asked = place.upstream.take_asked();
+    let documents = asked.iter().filter(|path| *path == "/registry.json").count();
+    assert!((2..=3).contains(&documents) && asked.len() <= 5, "{asked:?}");
+    wait_until("it is served", || hub.get(&path(&model)).body == model.ptdprmc3);
+    // One that changes each time is given up, and nothing is changed.
+    let admin = token(&place.data(), "admin");
+    for round in 0..12 {
+        let other = kingman(5 + i64::from(round));
+        let body = document(&[("a", entry(&other, &other.ptdprmc1))]);
+        place.upstream.once("/registry.json", Reply::ok(body).with_header("ETag", &format!("\"{round}\"")));
+        place.upstream.set(&path(&other), file(&model.ptdprmc3));
+    }
+    let failed = sync(&hub, &admin);
+    assert_eq!(failed["outcome"], "failed", "{failed}");
+    assert!(failed["requests"].as_u64().unwrap() <= 9, "{failed}");
+    assert!(hub.get(&path(&model)).body == model.ptdprmc3);
+}

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
+use super::Unpaid;
 use super::guard::Refusal;
 
 /// No server may send us away for longer.
@@ -56,6 +57,9 @@ pub enum FetchError {
     /// As many requests as were allowed have been made.
     #[error("the {0} requests that were allowed have been made")]
     Budget(u64),
+    /// Whoever counts requests has not let this one be sent.
+    #[error("{0}")]
+    Unpaid(Unpaid),
 }
 
 /// What a failure means, and so what to do about it.
@@ -94,7 +98,7 @@ impl FetchError {
             Self::Connection(_) | Self::Silent(_) | Self::TooSlow { .. } | Self::Deadline(_) => {
                 FailureClass::Transfer
             }
-            Self::Budget(_) => FailureClass::Budget,
+            Self::Budget(_) | Self::Unpaid(_) => FailureClass::Budget,
         }
     }
 

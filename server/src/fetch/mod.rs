@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use reqwest::header::{
     ACCEPT_ENCODING, AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
     LAST_MODIFIED, LOCATION,
@@ -56,6 +57,18 @@ pub struct Limits {
     pub max_requests: u64,
 }
 
+/// Who is asked before each request that is sent, redirects and resumptions included.
+pub trait Toll: Send + Sync {
+    /// One more request is about to be sent.
+    ///
+    /// # Errors
+    /// Why it must not be.
+    fn pay(&self) -> BoxFuture<'_, Result<(), Unpaid>>;
+}
+
+/// Why a [`Toll`] keeps a request from being sent.
+pub type Unpaid = Box<dyn std::error::Error + Send + Sync>;
+
 /// Fetches from one place.
 pub struct Fetcher {
     client: Client,
@@ -63,6 +76,7 @@ pub struct Fetcher {
     limits: Limits,
     requests: AtomicU64,
     authorization: Option<HeaderValue>,
+    toll: Option<Arc<dyn Toll>>,
 }
 
 /// A file that has arrived.
@@ -121,7 +135,14 @@ impl Fetcher {
             builder = builder.tls_certs_only([]);
         }
         let client = builder.build().map_err(|error| describe(&error))?;
-        Ok(Self { client, guard: Guard::new(home), limits, requests: AtomicU64::new(0), authorization: None })
+        let (guard, requests) = (Guard::new(home), AtomicU64::new(0));
+        Ok(Self { client, guard, limits, requests, authorization: None, toll: None })
+    }
+
+    /// The same fetcher, asking before each request it sends.
+    #[must_use]
+    pub fn with_toll(self, toll: Arc<dyn Toll>) -> Self {
+        Self { toll: Some(toll), ..self }
     }
 
     /// The same fetcher, showing this value of `Authorization` to the named place, and to no other a redirect leads to.
@@ -238,6 +259,9 @@ impl Fetcher {
             (count < self.limits.max_requests).then_some(count + 1)
         });
         counted.map_err(FetchError::Budget)?;
+        if let Some(toll) = &self.toll {
+            toll.pay().await.map_err(FetchError::Unpaid)?;
+        }
         let mut request = self.client.get(url.clone()).headers(headers);
         if let Some(authorization) = &self.authorization
             && url.origin() == self.home().origin()

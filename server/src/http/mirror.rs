@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use phasic_hub_api::mirror::{
-    DecisionRequest, MirrorPass, MirrorPassDetail, MirrorPassPage, MirrorStatus, PassOutcome, QuarantineItem,
+    DecisionRequest, MirrorPass, MirrorPassDetail, MirrorPassPage, MirrorStatus, QuarantineItem,
     QuarantinePage, SyncAnswer, SyncRequest, UpstreamStatus,
 };
 use phasic_hub_api::{Problem, ProblemCode};
@@ -49,7 +49,7 @@ pub(super) async fn status(
 
 /// The state of the mirror as a viewer sees it.
 pub(super) async fn seen_by(services: &Services, viewer: &Viewer) -> Result<MirrorStatus, ApiError> {
-    let mut status = services.mirror.status().await?;
+    let mut status = services.mirror.status(viewer).await?;
     let public = if viewer.sees_all() { None } else { Some(services.hub.data.store.public_counts().await?) };
     for upstream in &mut status.upstreams {
         if let Some(public) = &public {
@@ -69,16 +69,6 @@ fn keep_public(upstream: &mut UpstreamStatus, counts: PublicCounts) {
     upstream.computes = counts.computes;
     upstream.quarantined = counts.quarantined;
     upstream.alarms = counts.alarms;
-    if let Some(pass) = &mut upstream.last_pass {
-        pass.entries = None;
-        pass.mirrored = None;
-        pass.fault_count = counts.faults;
-        pass.change_count = counts.changes;
-        if pass.outcome == PassOutcome::Held && pass.error.is_some() {
-            // The sentence counts what is mirrored.
-            pass.error = Some("the document has lost too many entries; an administrator decides".to_owned());
-        }
-    }
 }
 
 /// Places on the hub's own machine are nobody else's business.
@@ -205,6 +195,7 @@ pub(super) struct PassesQuery {
 )]
 pub(super) async fn passes(
     State(services): State<Services>,
+    Extension(caller): Extension<Caller>,
     Query(query): Query<PassesQuery>,
 ) -> Result<Json<MirrorPassPage>, ApiError> {
     let limit = query.limit.unwrap_or(PAGE.0);
@@ -213,7 +204,8 @@ pub(super) async fn passes(
         return Err(ApiError::new(ProblemCode::InvalidRequest, detail));
     }
     let store = &services.hub.data.store;
-    let mut passes = store.passes(query.upstream.as_deref(), query.cursor, limit + 1).await?;
+    let mut passes =
+        store.passes(query.upstream.as_deref(), query.cursor, limit + 1, &caller.viewer()).await?;
     let more = passes.len() > limit as usize;
     passes.truncate(limit as usize);
     passes.iter_mut().for_each(tidy);

@@ -3,11 +3,13 @@
 //! The count is in the database, and is taken before a request is sent, so that neither a restart nor a crash gives it
 //! back. To write less, several are taken at a time.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use futures_util::future::BoxFuture;
 
 use super::upstream::FetchError;
+use crate::fetch::{Toll, Unpaid};
 use crate::store::{Store, StoreError};
 
 /// Requests that are taken out of the database at a time.
@@ -20,6 +22,8 @@ pub struct Requests {
     /// Taken, and not sent yet.
     reserved: Mutex<u32>,
     sent: AtomicU64,
+    /// Whether files are asked for by now, of which there are many.
+    expects_more: AtomicBool,
 }
 
 struct Limit {
@@ -31,7 +35,12 @@ struct Limit {
 impl Requests {
     /// As many as anybody likes, counted.
     pub fn unlimited() -> Self {
-        Self { limit: None, reserved: Mutex::default(), sent: AtomicU64::new(0) }
+        Self {
+            limit: None,
+            reserved: Mutex::default(),
+            sent: AtomicU64::new(0),
+            expects_more: AtomicBool::new(false),
+        }
     }
 
     /// At most so many an hour, all passes together.
@@ -41,15 +50,20 @@ impl Requests {
         Self { limit, ..Self::unlimited() }
     }
 
+    /// Files are asked for from now on.
+    pub(super) fn expect_more(&self) {
+        self.expects_more.store(true, Ordering::Relaxed);
+    }
+
     /// One more request is about to be sent.
     ///
     /// # Errors
     /// [`FetchError::Spent`] when there is none left.
-    pub(super) async fn take(&self, expects_more: bool) -> Result<(), FetchError> {
+    async fn take(&self) -> Result<(), FetchError> {
         if let Some(limit) = &self.limit
             && !self.take_reserved()
         {
-            let wanted = if expects_more { AT_A_TIME } else { 1 };
+            let wanted = if self.expects_more.load(Ordering::Relaxed) { AT_A_TIME } else { 1 };
             let allowance = limit
                 .store
                 .spend(&limit.upstream, wanted, limit.per_hour)
@@ -87,5 +101,11 @@ impl Requests {
             Some(limit) if rest > 0 => limit.store.give_back(&limit.upstream, rest).await,
             _ => Ok(()),
         }
+    }
+}
+
+impl Toll for Requests {
+    fn pay(&self) -> BoxFuture<'_, Result<(), Unpaid>> {
+        Box::pin(async { Ok(self.take().await?) })
     }
 }

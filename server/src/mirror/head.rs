@@ -1,5 +1,7 @@
 //! Which commit a branch is at, asked once a pass, so that all of the pass reads one commit.
 
+use std::sync::Arc;
+
 use phasic_hub_api::Sha256;
 use serde_json::Value;
 use url::Url;
@@ -30,15 +32,14 @@ pub(super) async fn ask(
     token: Option<&UpstreamToken>,
     limits: &config::Mirror,
     validators: &Validators,
-    requests: &Requests,
+    requests: &Arc<Requests>,
 ) -> Result<Head, HeadError> {
     let wrong = || UpstreamError::Url(address.to_owned());
     let url = Url::parse(address).map_err(|_| wrong())?;
     let host = url.host_str().ok_or_else(wrong)?.to_owned();
-    let web =
-        Web::open(url.clone(), limits, token).await.map_err(|reason| UpstreamError::Host { host, reason })?;
-    requests.take(false).await?;
-    match web.get_if_changed(&url, MAX_BYTES, validators).await.map_err(FetchError::Web)? {
+    let web = Web::open(url.clone(), limits, token, Arc::clone(requests)).await;
+    let web = web.map_err(|reason| UpstreamError::Host { host, reason })?;
+    match web.get_if_changed(&url, MAX_BYTES, validators).await.map_err(FetchError::from)? {
         Fetched::Unmodified => Ok(Head::Unmodified),
         Fetched::Changed(bytes, validators) => {
             let commit = commit(&bytes).ok_or_else(|| FetchError::NoCommit(Sha256::of(&bytes)))?;

@@ -7,9 +7,12 @@
 mod again;
 mod artifact;
 mod budget;
+mod errand;
 mod fault;
 mod head;
+mod known;
 mod location;
+mod lock;
 mod pass;
 mod run;
 mod schedule;
@@ -26,9 +29,11 @@ pub(crate) use artifact::{Announced, check_sent};
 
 pub use again::fetch_again;
 pub use budget::Requests;
+pub use errand::{Errand, Permissions, identity};
 pub use fault::{Fault, FaultCode};
 pub use location::{Location, LocationError};
-pub use run::{Ended, Errand, MirrorLock, Permissions, identity, run};
+pub use lock::MirrorLock;
+pub use run::{Ended, run};
 pub use schedule::Timing;
 pub use service::Mirror;
 pub use status::status;

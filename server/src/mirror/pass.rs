@@ -1,122 +1,17 @@
 //! One pass over the entries of a document: what is taken, what is left out and why.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use phasic_hub_api::mirror::{PassFault, QuarantineDecision};
-use phasic_hub_api::{
-    ArtifactName, ComputeId, EntryFault, GraphHash, RegistryEntry, RegistryReading, Sha256,
-};
+use phasic_hub_api::mirror::PassFault;
+use phasic_hub_api::{ComputeId, EntryFault, RegistryEntry, RegistryReading, Sha256};
 
-use super::artifact::{Announced, FileKey, Judge, Stop, judge_again, take, unverified};
+use super::artifact::{Announced, Judge, Stop, judge_again, take, unverified};
+use super::known::{Decisions, Known};
 use super::{Fault, FaultCode, MirrorError, Upstream};
 use crate::blobs::BlobError;
 use crate::config::Trust;
-use crate::hub::DataDirectory;
 use crate::registry::FORMAT_REVISION;
-use crate::store::{ArtifactRow, Finding, Origin, Publication, Role, UpstreamRow};
-
-/// What the hub has.
-pub(super) struct Known {
-    local: HashMap<ComputeId, GraphHash>,
-    /// What upstreams offer that go first: by id the upstream and the graph.
-    before_us: HashMap<ComputeId, (String, GraphHash)>,
-    /// What is mirrored from this upstream.
-    pub(super) mirrored: HashMap<ComputeId, Publication>,
-    /// The contents each of its names has now.
-    names: HashMap<ArtifactName, HashSet<Sha256>>,
-    /// Every file that has passed its checks, those of this pass included: entries share components.
-    files: HashMap<FileKey, ArtifactRow>,
-    /// What was decided: by entry, artifact and digest.
-    decisions: HashMap<(String, String, Sha256), Decisions>,
-}
-
-/// What was decided about one thing; several lines may speak of it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Decisions {
-    lines: Vec<i64>,
-    is_rejected: bool,
-    /// What was accepted, by the code of the line.
-    accepted: Vec<String>,
-}
-
-impl Decisions {
-    /// The lines of the quarantine that say so.
-    pub(super) fn lines(&self) -> &[i64] {
-        &self.lines
-    }
-
-    /// Whether somebody has accepted what a code speaks of, and nobody has rejected it.
-    pub(super) fn accepts(&self, code: &str) -> bool {
-        !self.is_rejected && self.accepted.iter().any(|accepted| accepted == code)
-    }
-}
-
-impl Known {
-    pub(super) async fn load(
-        data: &DataDirectory,
-        upstream: &UpstreamRow,
-        trust: Trust,
-    ) -> Result<Self, MirrorError> {
-        let mut known = Self {
-            local: HashMap::new(),
-            before_us: HashMap::new(),
-            mirrored: HashMap::new(),
-            names: HashMap::new(),
-            files: HashMap::new(),
-            decisions: HashMap::new(),
-        };
-        for line in data.store.decisions(&upstream.name).await? {
-            let Some(decision) = line.decision else { continue };
-            let key = (line.entry.unwrap_or_default(), line.artifact.unwrap_or_default(), line.sha256);
-            let decisions = known.decisions.entry(key).or_default();
-            decisions.lines.push(line.number);
-            match decision {
-                QuarantineDecision::Reject => decisions.is_rejected = true,
-                _ => decisions.accepted.push(line.code),
-            }
-        }
-        let places: HashMap<_, _> =
-            data.store.upstreams().await?.into_iter().map(|row| (row.name, row.place)).collect();
-        for row in data.store.computes().await? {
-            let publication = row.publication()?;
-            let source = row.upstream.unwrap_or_default();
-            let is_ours = row.origin == Origin::Mirror && source == upstream.name;
-            // What others were trusted with proves nothing here.
-            if trust == Trust::Checked || is_ours {
-                known.learn(&publication);
-            }
-            let graph_hash = publication.entry.graph_hash;
-            if row.origin != Origin::Mirror {
-                known.local.insert(publication.id, graph_hash);
-            } else if is_ours {
-                for file in &publication.artifacts {
-                    let name = file.role.name(file.graph_hash);
-                    known.names.entry(name).or_default().insert(file.original.sha256);
-                }
-                known.mirrored.insert(publication.id.clone(), publication);
-            } else if places.get(&source).is_some_and(|&place| place <= upstream.place) {
-                known.before_us.insert(publication.id, (source, graph_hash));
-            }
-        }
-        Ok(known)
-    }
-
-    fn learn(&mut self, publication: &Publication) {
-        for announced in Announced::all(&publication.entry) {
-            let is_it = |row: &&ArtifactRow| {
-                row.role.name(row.graph_hash) == announced.name() && row.original.sha256 == announced.sha256
-            };
-            if let Some(&row) = publication.artifacts.iter().find(is_it) {
-                self.files.insert(announced.key(), row);
-            }
-        }
-    }
-
-    /// What was decided about something.
-    pub(super) fn decisions(&self, entry: &str, artifact: &str, sha256: Sha256) -> Decisions {
-        self.decisions.get(&(entry.to_owned(), artifact.to_owned(), sha256)).cloned().unwrap_or_default()
-    }
-}
+use crate::store::{ArtifactRow, Finding, Publication, Role};
 
 /// What a pass has found.
 #[derive(Default)]
@@ -360,7 +255,7 @@ impl Pass<'_> {
     /// What was decided about something upstream offers. The decision stays as long as it is asked for.
     fn decided(&mut self, entry: &str, artifact: &str, sha256: Sha256) -> Decisions {
         let decisions = self.known.decisions(entry, artifact, sha256);
-        self.harvest.offered.extend(&decisions.lines);
+        self.harvest.offered.extend(decisions.lines());
         decisions
     }
 

@@ -2,65 +2,29 @@
 //!
 //! Whatever happens is recorded. A run that fails, or is broken off, changes nothing else.
 
-use std::fs::{self, File};
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use phasic_hub_api::{ReadLimits, RegistryDocument, RegistryReading, Sha256};
 
 use super::artifact::Judge;
 use super::budget::Requests;
+use super::errand::{Errand, Permissions};
 use super::head::{self, Head, HeadError};
-use super::pass::{Harvest, Known, Pass};
+use super::known::Known;
+use super::lock::MirrorLock;
+use super::pass::{Harvest, Pass};
 use super::schedule::Timing;
 use super::upstream::Fetched;
 use super::{FetchError, MirrorError, Upstream};
 use crate::blobs::{Terms, in_memory};
-use crate::config::{self, COMMIT, Config, Trust, UpstreamSettings, is_web};
+use crate::config::{COMMIT, Config, UpstreamSettings, is_web};
 use crate::hub::DataDirectory;
 use crate::store::{
-    Actor, Finding, PassHead, PassRecord, Reconciliation, UpstreamIdentity, UpstreamRow, Validators,
-    is_mass_deletion,
+    Finding, PassHead, PassRecord, Reconciliation, UpstreamRow, Validators, is_mass_deletion,
 };
 
 /// How often a document is read again that changes while its files are read.
 const MOST_READINGS: usize = 3;
-
-/// What was asked for.
-#[derive(Clone, Debug)]
-pub struct Errand {
-    /// The upstream.
-    pub upstream: UpstreamIdentity,
-    /// Where to ask for the commit; empty: nowhere.
-    pub commit_url: String,
-    /// The settings that name its token, if they do.
-    pub settings: Option<UpstreamSettings>,
-    /// How far it is trusted.
-    pub trust: Trust,
-    /// Requests of an hour; `None` is all that are needed.
-    pub max_requests_per_hour: Option<u64>,
-    /// When the next run is due; `None`: it is not run by itself.
-    pub timing: Option<Timing>,
-    /// What may be done.
-    pub permissions: Permissions,
-    /// Who asks.
-    pub actor: Actor,
-}
-
-/// What the operator has allowed a pass to do.
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own at the command line")]
-pub struct Permissions {
-    /// Take another address under the name of this upstream, whatever that removes.
-    pub replace: bool,
-    /// Remove however many computes upstream has no more.
-    pub remove_many: bool,
-    /// Read everything again, even if nothing has changed.
-    pub read_again: bool,
-    /// Leave computes alone that are not in the document.
-    pub keep_others: bool,
-}
 
 /// A run that has ended, and was recorded.
 #[derive(Debug)]
@@ -71,39 +35,10 @@ pub struct Ended {
     pub result: Result<(), MirrorError>,
 }
 
-/// Keeps other passes out of a data directory, those of other processes too.
-#[derive(Debug)]
-pub struct MirrorLock(#[expect(dead_code, reason = "held, never read")] File);
-
-impl MirrorLock {
-    /// Takes the lock as soon as it is free.
-    ///
-    /// # Errors
-    /// When the file cannot be made.
-    pub async fn take(data_dir: &Path) -> Result<Self, MirrorError> {
-        let path = data_dir.join("mirror.lock");
-        let failed = |source| MirrorError::Lock { path: path.clone(), source };
-        let file = File::create(&path).map_err(failed)?;
-        let mut has_told = false;
-        // Asked for again and again: a thread that waits for a lock cannot be told to stop.
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self(file)),
-                Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
-                Err(fs::TryLockError::WouldBlock) if has_told => {}
-                Err(fs::TryLockError::WouldBlock) => {
-                    tracing::info!("waiting for the mirror pass that is under way");
-                    has_told = true;
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-}
-
 /// What upstream has.
 enum Look {
-    Unmodified,
+    /// What is mirrored; with what to send the next time, where upstream has said something new.
+    Unmodified(Option<Validators>),
     Document(Box<Document>),
 }
 
@@ -178,8 +113,11 @@ impl Run<'_> {
             return Err(MirrorError::Offline { upstream: address.clone() });
         }
         for _ in 0..MOST_READINGS {
-            let Look::Document(document) = self.look().await? else {
-                return Ok(self.data.store.unmodified(&self.head(self.usual())).await?);
+            let document = match self.look().await? {
+                Look::Document(document) => document,
+                Look::Unmodified(told) => {
+                    return Ok(self.data.store.unmodified(&self.head(self.usual()), told.as_ref()).await?);
+                }
             };
             let known = Known::load(self.data, self.row, self.errand.trust).await?;
             let may_remove_many = self.guard(&document, &known)?;
@@ -216,7 +154,8 @@ impl Run<'_> {
             };
             let Some(found) = found else { return Err(self.fetch_failed(FetchError::NoChange)) };
             if !must_read && self.row.commit.as_ref() == Some(&found) {
-                return Ok(Look::Unmodified);
+                // A server that names the same commit by another tag is asked by that one.
+                return Ok(Look::Unmodified(Some(validators)));
             }
             address = address.replace(COMMIT, &found);
             commit = Some(found);
@@ -227,14 +166,14 @@ impl Run<'_> {
         let asked = if is_conditional { told.clone() } else { Validators::default() };
         let fetched = upstream.document(limits.max_registry_bytes.get(), &asked).await;
         let Fetched::Changed(bytes, now) = fetched.map_err(|error| self.fetch_failed(error))? else {
-            return Ok(Look::Unmodified);
+            return Ok(Look::Unmodified(None));
         };
         if commit.is_none() {
             validators = now;
         }
         let sha256 = Sha256::of(&bytes);
         if is_conditional && self.row.document == Some(sha256) {
-            return Ok(Look::Unmodified);
+            return Ok(Look::Unmodified(Some(validators)));
         }
         let reading = self.read(&bytes)?;
         Ok(Look::Document(Box::new(Document { upstream, bytes, sha256, reading, validators, commit })))
@@ -397,41 +336,5 @@ impl Run<'_> {
         let text = error.to_string();
         let number = self.data.store.fail(&self.head(next), (error.code(), &text), finding.as_ref()).await?;
         Ok(Ended { number, result: Err(error) })
-    }
-}
-
-impl Errand {
-    /// The errand of an upstream of the settings.
-    ///
-    /// # Errors
-    /// When the settings name none of this name.
-    pub fn configured(
-        config: &config::Mirror,
-        name: &str,
-        permissions: Permissions,
-        actor: Actor,
-    ) -> Result<Self, MirrorError> {
-        let unknown = || MirrorError::Unknown { name: name.to_owned() };
-        let (place, settings) = config.upstreams.find(name).ok_or_else(unknown)?;
-        Ok(Self {
-            upstream: identity(place, settings),
-            commit_url: settings.commit_url.clone(),
-            settings: Some(settings.clone()),
-            trust: settings.trust,
-            max_requests_per_hour: Some(settings.max_requests_per_hour.get()),
-            timing: Some(Timing::of(settings.interval_ms.duration())),
-            permissions,
-            actor,
-        })
-    }
-}
-
-/// What the settings call an upstream.
-pub fn identity(place: usize, settings: &config::UpstreamSettings) -> UpstreamIdentity {
-    UpstreamIdentity {
-        name: settings.name.to_string(),
-        address: settings.url.clone(),
-        trust: settings.trust.as_str(),
-        place: i64::try_from(place).unwrap_or(i64::MAX),
     }
 }

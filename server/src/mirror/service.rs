@@ -10,11 +10,13 @@ use phasic_hub_api::mirror::{MirrorStatus, PassOutcome};
 use tokio::sync::{Notify, oneshot};
 
 use super::MirrorError;
-use super::run::{Ended, Errand, Permissions, identity, run};
+use super::errand::{Errand, Permissions, identity};
+use super::run::{Ended, run};
 use super::status::status;
 use crate::config::{Config, UpstreamSettings};
 use crate::hub::Hub;
 use crate::store::{Actor, StoreError};
+use crate::visibility::Viewer;
 
 /// How often it is looked whether another process has made a pass due.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -55,13 +57,13 @@ impl Mirror {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn status(&self) -> Result<MirrorStatus, StoreError> {
+    pub async fn status(&self, viewer: &Viewer) -> Result<MirrorStatus, StoreError> {
         let is_running = |name: &str| {
             let state = self.state();
             state.running.as_ref().is_some_and(|(running, _)| running == name)
                 || state.asked.contains_key(name)
         };
-        status(&self.hub.data.store, &self.config, &is_running).await
+        status(&self.hub.data.store, &self.config, viewer, &is_running).await
     }
 
     /// The upstreams of the settings that are mirrored by themselves.

@@ -2,18 +2,20 @@
 
 use phasic_hub_api::mirror::{MirrorStatus, UpstreamStatus};
 
-use super::run::identity;
+use super::errand::identity;
 use crate::config::{Config, UpstreamSettings};
 use crate::store::{Store, StoreError, UpstreamIdentity, UpstreamRow};
+use crate::visibility::Viewer;
 
 /// Every upstream: those of the settings in their order, then others that were mirrored. `is_running` says of which one
-/// a pass is under way.
+/// a pass is under way. Of the last passes the viewer is told what he may know.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn status(
     store: &Store,
     config: &Config,
+    viewer: &Viewer,
     is_running: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<MirrorStatus, StoreError> {
     let mut rows = store.upstreams().await?;
@@ -24,7 +26,7 @@ pub async fn status(
         let scheduled = settings.enabled && !(config.offline && settings.is_web());
         let requests_left = Some(requests_left(settings, row.as_ref()));
         let status = match row {
-            Some(row) => describe(store, row).await?,
+            Some(row) => describe(store, row, viewer).await?,
             None => unknown(),
         };
         let UpstreamIdentity { name, address, trust, place } = identity;
@@ -42,7 +44,7 @@ pub async fn status(
         });
     }
     for row in rows {
-        upstreams.push(describe(store, row).await?);
+        upstreams.push(describe(store, row, viewer).await?);
     }
     for upstream in &mut upstreams {
         upstream.running = is_running(&upstream.name);
@@ -74,8 +76,8 @@ fn unknown() -> UpstreamStatus {
     }
 }
 
-async fn describe(store: &Store, row: UpstreamRow) -> Result<UpstreamStatus, StoreError> {
-    let last_pass = store.passes(Some(&row.name), None, 1).await?.pop();
+async fn describe(store: &Store, row: UpstreamRow, viewer: &Viewer) -> Result<UpstreamStatus, StoreError> {
+    let last_pass = store.passes(Some(&row.name), None, 1, viewer).await?.pop();
     Ok(UpstreamStatus {
         place: row.place,
         address: Some(row.address),

@@ -82,7 +82,7 @@ pub enum UpstreamError {
 pub enum FetchError {
     /// From the web.
     #[error(transparent)]
-    Web(#[from] fetch::FetchError),
+    Web(fetch::FetchError),
     /// Our own count of requests says: not now.
     #[error("the {per_hour} requests of this hour are used up")]
     Spent {
@@ -120,6 +120,19 @@ pub enum FetchError {
         /// The file.
         path: PathBuf,
     },
+}
+
+impl From<fetch::FetchError> for FetchError {
+    fn from(error: fetch::FetchError) -> Self {
+        match error {
+            // What our own count has said comes back as it was.
+            fetch::FetchError::Unpaid(reason) => match reason.downcast() {
+                Ok(ours) => *ours,
+                Err(reason) => Self::Web(fetch::FetchError::Unpaid(reason)),
+            },
+            error => Self::Web(error),
+        }
+    }
 }
 
 impl FetchError {
@@ -220,7 +233,7 @@ impl Upstream {
             Place::Web(url) => url,
         };
         let host = url.host_str().unwrap_or_default().to_owned();
-        let web = Web::open(url, limits, token).await;
+        let web = Web::open(url, limits, token, Arc::clone(&requests)).await;
         let web = web.map_err(|reason| UpstreamError::Host { host, reason })?;
         Ok(Self::Web { web, requests })
     }
@@ -282,10 +295,7 @@ impl Upstream {
                 let bytes = read_bundle(bundle, move |bundle| bundle.document(max_bytes), max_bytes).await?;
                 Ok(Fetched::Changed(bytes, Validators::default()))
             }
-            Self::Web { web, requests } => {
-                requests.take(false).await?;
-                Ok(web.get_if_changed(web.document(), max_bytes, known).await?)
-            }
+            Self::Web { web, .. } => Ok(web.get_if_changed(web.document(), max_bytes, known).await?),
         }
     }
 
@@ -319,11 +329,11 @@ impl Upstream {
                 Err(FetchError::Outside { path: bundle.path().to_owned() })
             }
             (Self::Web { web, requests }, Location::Relative(segments)) => {
-                requests.take(true).await?;
+                requests.expect_more();
                 Ok(web.get(&web.relative(segments), max_bytes).await?)
             }
             (Self::Web { web, requests }, Location::SameOrigin(url)) => {
-                requests.take(true).await?;
+                requests.expect_more();
                 Ok(web.get(url, max_bytes).await?)
             }
         }

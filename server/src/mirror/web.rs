@@ -2,8 +2,11 @@
 //!
 //! Where a fetch may lead, and what is done about broken transfers, is [`crate::fetch`]'s.
 
+use std::sync::Arc;
+
 use url::Url;
 
+use super::budget::Requests;
 use super::upstream::Fetched;
 use crate::config::{self, UpstreamToken};
 use crate::fetch::{self, FetchError, Fetcher, Limits};
@@ -19,6 +22,7 @@ impl Web {
         document: Url,
         limits: &config::Mirror,
         token: Option<&UpstreamToken>,
+        requests: Arc<Requests>,
     ) -> Result<Self, String> {
         let limits = Limits {
             connect_timeout: limits.connect_timeout_ms.duration(),
@@ -28,7 +32,7 @@ impl Web {
             rate_window: limits.rate_window_ms.duration(),
             max_requests: u64::MAX,
         };
-        let fetcher = Fetcher::open(document, limits).await?;
+        let fetcher = Fetcher::open(document, limits).await?.with_toll(requests);
         Ok(Self {
             fetcher: match token {
                 Some(token) => fetcher.with_authorization(&token.bearer())?,

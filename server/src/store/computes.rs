@@ -1,6 +1,6 @@
 //! Computes, their artifacts, and the history of both.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::TryStreamExt as _;
 use phasic_hub_api::identifier::ComputeIdError;
@@ -262,13 +262,8 @@ pub(super) async fn put(
 ) -> Result<bool, StoreError> {
     let id = publication.id.as_str();
     let entry = publication.entry.to_value().to_string();
-    for artifact in &publication.artifacts {
-        for blob in [artifact.original, artifact.served] {
-            put_blob(change, blob).await?;
-        }
-    }
     let origin = if upstream.is_some() { Origin::Mirror } else { Origin::Local };
-    let before = sqlx::query("SELECT upstream, entry FROM computes WHERE id = ?")
+    let before = sqlx::query("SELECT upstream, entry, place FROM computes WHERE id = ?")
         .bind(id)
         .fetch_optional(&mut **change)
         .await?;
@@ -279,6 +274,18 @@ pub(super) async fn put(
         }
         None => false,
     };
+    if let Some(row) = &before
+        && unchanged
+        && row.try_get::<i64, _>("place")? == place
+        && has_artifacts(change, id, &publication.artifacts).await?
+    {
+        return Ok(false);
+    }
+    for artifact in &publication.artifacts {
+        for blob in [artifact.original, artifact.served] {
+            put_blob(change, blob).await?;
+        }
+    }
     sqlx::query(
         "INSERT INTO computes (id, origin, place, entry, upstream) VALUES (?1, ?2, ?3, ?4, ?5) \
          ON CONFLICT (id) DO UPDATE SET \
@@ -300,6 +307,31 @@ pub(super) async fn put(
         put_artifact(change, id, artifact).await?;
     }
     Ok(!unchanged)
+}
+
+/// Whether a compute has these files, and no others.
+async fn has_artifacts(
+    change: &mut Transaction<'static, Sqlite>,
+    id: &str,
+    wanted: &[ArtifactRow],
+) -> Result<bool, StoreError> {
+    let rows = sqlx::query(
+        "SELECT role, graph_hash, original_sha256, served_sha256 FROM compute_artifacts WHERE compute_id = ?",
+    )
+    .bind(id)
+    .fetch_all(&mut **change)
+    .await?;
+    let mut found = HashSet::new();
+    for row in &rows {
+        let hash: [u8; 32] = digest(row, "graph_hash", id)?;
+        let forms: [[u8; 32]; 2] = [digest(row, "original_sha256", id)?, digest(row, "served_sha256", id)?];
+        found.insert((role(row, id)?.as_str(), hash, forms));
+    }
+    let wanted = wanted.iter().map(|artifact| {
+        let forms = [artifact.original, artifact.served].map(|blob| *blob.sha256.as_bytes());
+        (artifact.role.as_str(), *GraphHash::as_bytes(&artifact.graph_hash), forms)
+    });
+    Ok(found == wanted.collect())
 }
 
 async fn put_artifact(

@@ -116,7 +116,7 @@ async fn every_earlier_database_is_brought_to_this_version_with_all_it_held() {
         assert_eq!(history[0].entry.as_deref(), Some("{\"v\":1}"), "{count}");
         let definition = store.reference_definition(&"ours".parse().unwrap()).await.unwrap();
         assert_eq!(definition, Some(bytes(7).into()), "{count}");
-        let pass = store.passes(None, None, 1).await.unwrap().remove(0);
+        let pass = store.passes(None, None, 1, &crate::visibility::Viewer::All).await.unwrap().remove(0);
         assert_eq!(
             (pass.address.as_deref(), pass.entries),
             (Some("https://upstream.example"), Some(5)),

@@ -13,6 +13,7 @@ use crate::config::{Config, Trust, UpstreamName, is_web};
 use crate::hub::DataDirectory;
 use crate::mirror::{self, Errand, MirrorError, Permissions, Upstream};
 use crate::store::{Actor, Decided, UpstreamIdentity};
+use crate::visibility::Viewer;
 
 /// Upstreams that are named at the command line come after those of the settings.
 const AD_HOC_PLACE: i64 = 1_000_000;
@@ -215,7 +216,7 @@ pub(super) async fn sync(config: &Config, errands: &[Errand]) -> Outcome {
 async fn status(json: bool, data: DataArgs) -> Outcome {
     let config = data.load()?;
     let data = DataDirectory::open(&config.data_dir).await?;
-    let status = mirror::status(&data.store, &config, &|_| false).await?;
+    let status = mirror::status(&data.store, &config, &Viewer::All, &|_| false).await?;
     data.store.close().await;
     if json {
         let text = serde_json::to_string_pretty(&status).map_err(std::io::Error::other)?;
@@ -233,7 +234,7 @@ async fn passes(number: Option<i64>, upstream: Option<&str>, limit: u32, data: D
             let pass = data.store.pass(number).await?;
             pass.as_ref().map(report::pass)
         }
-        None => Some(report::passes(&data.store.passes(upstream, None, limit).await?)),
+        None => Some(report::passes(&data.store.passes(upstream, None, limit, &Viewer::All).await?)),
     };
     data.store.close().await;
     let Some(text) = text else {

@@ -150,11 +150,11 @@ impl Store {
         Ok(Reconciliation::Done(number))
     }
 
-    /// Records that upstream has not changed.
+    /// Records that upstream has not changed; `told` is what to send the next time, where it has said something new.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn unmodified(&self, head: &PassHead) -> Result<i64, StoreError> {
+    pub async fn unmodified(&self, head: &PassHead, told: Option<&Validators>) -> Result<i64, StoreError> {
         let mut change = self.begin().await?;
         let number = insert_pass(&mut change, head, PassOutcome::Unmodified, None).await?;
         // One line says as much as many.
@@ -172,6 +172,14 @@ impl Store {
         .bind(number)
         .execute(&mut *change)
         .await?;
+        if let Some(Validators { etag, last_modified }) = told {
+            sqlx::query("UPDATE upstreams SET etag = ?, last_modified = ? WHERE name = ?")
+                .bind(etag)
+                .bind(last_modified)
+                .bind(&head.upstream)
+                .execute(&mut *change)
+                .await?;
+        }
         succeed(&mut change, head).await?;
         change.commit().await?;
         Ok(number)

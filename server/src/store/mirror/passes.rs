@@ -7,14 +7,19 @@ use sqlx::sqlite::SqliteRow;
 
 use super::super::computes::digest;
 use super::super::{Store, StoreError};
+use crate::visibility::Viewer;
 
 const PASSES: &str = "SELECT number, upstream, address, outcome, actor, started_at, finished_at, requests, commit_id, \
      document_sha256, entries, mirrored, error_code, error, \
-     (SELECT count(*) FROM pass_faults f WHERE f.pass = p.number) AS fault_count, \
-     (SELECT count(*) FROM pass_changes c WHERE c.pass = p.number) AS change_count FROM passes p";
+     (SELECT count(*) FROM pass_faults f WHERE f.pass = p.number \
+     AND (?1 OR NOT EXISTS (SELECT 1 FROM private_ids i WHERE f.entry GLOB i.pattern))) AS fault_count, \
+     (SELECT count(*) FROM pass_changes c WHERE c.pass = p.number \
+     AND (?1 OR NOT EXISTS (SELECT 1 FROM private_ids i WHERE c.compute_id GLOB i.pattern))) AS change_count \
+     FROM passes p";
 
 impl Store {
-    /// Passes, the latest first, before the one of a number; of one upstream, if it is named.
+    /// Passes, the latest first, before the one of a number; of one upstream, if it is named. Who does not see all is told
+    /// only what everybody may know: whatever counts private computes with the others is left out.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
@@ -23,17 +28,23 @@ impl Store {
         upstream: Option<&str>,
         before: Option<i64>,
         limit: u32,
+        viewer: &Viewer,
     ) -> Result<Vec<MirrorPass>, StoreError> {
         let sql = format!(
-            "{PASSES} WHERE (?1 IS NULL OR upstream = ?1) AND (?2 IS NULL OR number < ?2) ORDER BY number DESC LIMIT ?3"
+            "{PASSES} WHERE (?2 IS NULL OR upstream = ?2) AND (?3 IS NULL OR number < ?3) ORDER BY number DESC LIMIT ?4"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(viewer.sees_all())
             .bind(upstream)
             .bind(before)
             .bind(limit)
             .fetch_all(&self.readers)
             .await?;
-        rows.iter().map(pass).collect()
+        let mut passes: Vec<_> = rows.iter().map(pass).collect::<Result<_, _>>()?;
+        if !viewer.sees_all() {
+            passes.iter_mut().for_each(keep_public);
+        }
+        Ok(passes)
     }
 
     /// A pass with all it left out and changed.
@@ -42,8 +53,9 @@ impl Store {
     /// When the database fails or holds what no hub writes.
     pub async fn pass(&self, number: i64) -> Result<Option<MirrorPassDetail>, StoreError> {
         let mut snapshot = self.readers.begin().await?;
-        let sql = format!("{PASSES} WHERE number = ?");
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(number).fetch_optional(&mut *snapshot).await?;
+        let sql = format!("{PASSES} WHERE number = ?2");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(true).bind(number);
+        let row = row.fetch_optional(&mut *snapshot).await?;
         let Some(row) = row else { return Ok(None) };
         let faults = sqlx::query(
             "SELECT entry, artifact, code, reason FROM pass_faults WHERE pass = ? ORDER BY place",
@@ -70,6 +82,15 @@ impl Store {
             faults: faults.iter().map(fault).collect::<Result<_, StoreError>>()?,
             changes: changes.iter().map(|row| pass_change(row, number)).collect::<Result<_, _>>()?,
         }))
+    }
+}
+
+/// Leaves out the numbers, and the sentence with numbers, of all computes together.
+fn keep_public(pass: &mut MirrorPass) {
+    pass.entries = None;
+    pass.mirrored = None;
+    if pass.outcome == PassOutcome::Held && pass.error.is_some() {
+        pass.error = Some("upstream has lost too many entries; an administrator decides".to_owned());
     }
 }
 

@@ -177,10 +177,15 @@ async fn a_failure_is_recorded_and_changes_only_when_the_next_pass_is_due() {
     assert_eq!((after.failures_in_a_row, after.computes), (1, 1));
     assert_eq!(after.checked_at, before.checked_at);
     assert!(after.due_seconds.unwrap() < 61.0 && before.due_seconds.unwrap() > 3500.0);
-    store.unmodified(&head("test")).await.unwrap();
-    store.unmodified(&head("test")).await.unwrap();
-    let outcomes: Vec<_> =
-        store.passes(Some("test"), None, 9).await.unwrap().iter().map(|pass| pass.outcome).collect();
+    store.unmodified(&head("test"), None).await.unwrap();
+    store.unmodified(&head("test"), None).await.unwrap();
+    let outcomes: Vec<_> = store
+        .passes(Some("test"), None, 9, &crate::visibility::Viewer::All)
+        .await
+        .unwrap()
+        .iter()
+        .map(|pass| pass.outcome)
+        .collect();
     assert_eq!(outcomes, [PassOutcome::Unmodified, PassOutcome::Failed, PassOutcome::Done]);
     assert_eq!(store.upstream("test").await.unwrap().unwrap().failures_in_a_row, 0);
 }
@@ -282,4 +287,31 @@ async fn another_name_for_the_same_thing_has_it_read_again() {
     let moved = UpstreamIdentity { address: "http://elsewhere".to_owned(), ..named("test", 0) };
     store.name_upstream(&moved).await.unwrap();
     assert!(row().await.must_read && row().await.validators == Validators::default());
+}
+
+#[tokio::test]
+async fn a_pass_that_changes_nothing_writes_nothing_of_what_is_mirrored() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let computes = || vec![publication("x", "1"), publication("y", "2")];
+    store.reconcile(&pass(computes())).await.unwrap();
+    let mut change = store.begin().await.unwrap();
+    sqlx::query("CREATE TABLE written (what TEXT NOT NULL) STRICT").execute(&mut *change).await.unwrap();
+    for table in ["computes", "compute_artifacts", "artifact_versions", "blobs", "revisions"] {
+        for action in ["INSERT", "UPDATE", "DELETE"] {
+            let sql = format!(
+                "CREATE TRIGGER t_{table}_{action} AFTER {action} ON {table} BEGIN \
+                 INSERT INTO written (what) VALUES ('{action} {table}'); END"
+            );
+            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *change).await.unwrap();
+        }
+    }
+    change.commit().await.unwrap();
+    let written = async || -> Vec<String> {
+        sqlx::query_scalar("SELECT what FROM written").fetch_all(&store.readers).await.unwrap()
+    };
+    store.reconcile(&pass(computes())).await.unwrap();
+    assert_eq!(written().await, [""; 0]);
+    store.reconcile(&pass(vec![publication("y", "2"), publication("x", "1")])).await.unwrap();
+    assert!(written().await.contains(&"UPDATE computes".to_owned()), "their order has changed");
+    assert_eq!(ids(&store).await, ["y", "x"]);
 }

@@ -102,10 +102,6 @@ pub struct PublicCounts {
     pub quarantined: u64,
     /// Alarms nobody has decided upon.
     pub alarms: u64,
-    /// What the last pass left out.
-    pub faults: u64,
-    /// What it changed.
-    pub changes: u64,
 }
 
 const PUBLIC_COUNTS: &str = "WITH open AS (SELECT upstream, code IN ('bytes_changed', 'mass_deletion') AS is_alarm \
@@ -113,11 +109,7 @@ const PUBLIC_COUNTS: &str = "WITH open AS (SELECT upstream, code IN ('bytes_chan
      SELECT name, (SELECT count(*) FROM computes c WHERE c.upstream = u.name \
      AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE c.id GLOB p.pattern)) AS computes, \
      (SELECT count(*) FROM open WHERE upstream = u.name AND NOT is_alarm) AS quarantined, \
-     (SELECT count(*) FROM open WHERE upstream = u.name AND is_alarm) AS alarms, \
-     (SELECT count(*) FROM pass_faults f WHERE f.pass = (SELECT max(number) FROM passes WHERE upstream = u.name) \
-     AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE f.entry GLOB p.pattern)) AS faults, \
-     (SELECT count(*) FROM pass_changes c WHERE c.pass = (SELECT max(number) FROM passes WHERE upstream = u.name) \
-     AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE c.compute_id GLOB p.pattern)) AS changes FROM upstreams u";
+     (SELECT count(*) FROM open WHERE upstream = u.name AND is_alarm) AS alarms FROM upstreams u";
 
 impl Store {
     /// All upstreams, those to be believed first at the front.
@@ -131,7 +123,7 @@ impl Store {
     }
 
     /// What of each upstream is for everybody to know: computes, lines in quarantine and alarms whose ids are not
-    /// private, and the same of the last pass.
+    /// private.
     ///
     /// # Errors
     /// When the database fails.
@@ -143,8 +135,6 @@ impl Store {
                 computes: count(row, "computes")?,
                 quarantined: count(row, "quarantined")?,
                 alarms: count(row, "alarms")?,
-                faults: count(row, "faults")?,
-                changes: count(row, "changes")?,
             };
             Ok((row.try_get("name")?, counts))
         };
