@@ -139,7 +139,7 @@ pub(crate) fn visit_components<V: Visitor>(
 ) -> Result<Numbers, V::Stop> {
     let Graph { edge_start, targets, .. } = graph;
     let mut numbers = Numbers(vec![0; graph.vertex_count() as usize]);
-    let room = numbers.0.len().min(64);
+    let room = numbers.0.len().min(1024);
     let (mut stack, mut calls): (Vec<u32>, Vec<Call>) = (Vec::with_capacity(room), Vec::with_capacity(room));
     let mut places = 0;
     for root in roots.filter(|&root| edge_start.len() > root as usize + 1) {

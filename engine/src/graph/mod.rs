@@ -195,7 +195,7 @@ impl Graph {
         }
     }
 
-    fn coefficients_of(&self, edge: usize) -> &[f64] {
+    pub(crate) fn coefficients_of(&self, edge: usize) -> &[f64] {
         &self.coefficients[self.coefficient_start[edge] as usize..self.coefficient_start[edge + 1] as usize]
     }
 }

@@ -55,21 +55,61 @@ impl Draft {
 }
 
 /// Finds equal forms while a plan is made.
-#[derive(Default)]
 pub(super) struct Interner {
     forms: Forms,
+    /// Forms of one term that were seen not long ago, each where its term says: most edges have the form of an edge near
+    /// them.
+    recent: [Recent; RECENT],
     /// Numbers of forms from 1 on, each where its hash says or in one of the places after; 0 where there is none. A power
     /// of two in length.
     places: Vec<u32>,
 }
+
+/// A form without a constant: the bits of its coefficient, its parameter, its number.
+#[derive(Clone, Copy)]
+struct Recent {
+    coefficient: u64,
+    parameter: u32,
+    number: u32,
+}
+
+/// A power of two.
+const RECENT: usize = 128;
+
+impl Default for Interner {
+    fn default() -> Self {
+        // No form has that parameter.
+        let none = Recent { coefficient: 0, parameter: u32::MAX, number: 0 };
+        Self { forms: Forms::default(), recent: [none; RECENT], places: Vec::new() }
+    }
+}
+
+/// Enough for a few hundred forms, which is more than most models have; 4 KiB.
+const FEWEST_PLACES: usize = 1024;
 
 /// Places looked at for a form. One that finds no room there gets a number each time: that costs little, and coefficients
 /// chosen to collide cannot make a search long.
 const MOST_PLACES: usize = 32;
 
 impl Interner {
+    /// The number of the form `coefficient · θ[parameter]`; a new one if it was never seen.
+    #[inline(always)]
+    pub(super) fn term(&mut self, parameter: u32, coefficient: f64) -> u32 {
+        let bits = coefficient.to_bits();
+        // The highest bits of a product depend on all bits; small whole numbers have only high ones.
+        let hash = (bits ^ u64::from(parameter)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let at = (hash >> (u64::BITS - RECENT.trailing_zeros())) as usize;
+        let found = self.recent[at];
+        if found.coefficient == bits && found.parameter == parameter {
+            return found.number;
+        }
+        let number = self.single(0.0, parameter, coefficient);
+        self.recent[at] = Recent { coefficient: bits, parameter, number };
+        number
+    }
+
     /// The number of a form of at most one term, coefficient 0 if none; a new one if it was never seen.
-    #[inline]
+    #[inline(never)]
     pub(super) fn single(&mut self, constant: f64, parameter: u32, coefficient: f64) -> u32 {
         self.intern((constant, parameter, coefficient), &[])
     }
@@ -85,7 +125,7 @@ impl Interner {
         if self.places.len() <= 4 * self.forms.count() {
             self.grow();
         }
-        let Self { forms, places } = self;
+        let Self { forms, places, .. } = self;
         let number = forms.count() as u32;
         let first = place(hash_of(head, further.iter().copied()), places.len());
         for step in 0..MOST_PLACES {
@@ -108,8 +148,8 @@ impl Interner {
 
     #[cold]
     fn grow(&mut self) {
-        let Self { forms, places } = self;
-        let length = (2 * places.len()).max(64);
+        let Self { forms, places, .. } = self;
+        let length = (2 * places.len()).max(FEWEST_PLACES);
         // The old places are freed before the new ones are asked for.
         *places = Vec::new();
         *places = vec![0; length];

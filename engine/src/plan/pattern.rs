@@ -109,18 +109,16 @@ impl Rows {
     /// Adds the row at a position of the block that begins at `first`; its edges come in order. How many entries were
     /// looked at for it.
     fn add(&mut self, at: usize, first: usize, edges: &[u32]) -> usize {
-        let (below, above) = edges.split_at(edges.partition_point(|&column| (column as usize) < at));
-        // Rows that lead nowhere but here, as all do in a tree, fill nothing in.
-        if below.iter().all(|&row| self.upper.of(row as usize) == [at as u32]) {
-            self.lower.items.extend_from_slice(below);
-            self.upper.items.extend_from_slice(above);
+        let (from_lower, from_upper) = (self.lower.items.len(), self.upper.items.len());
+        if self.add_without_fill(at as u32, edges) {
             self.lower.close();
             self.upper.close();
             self.follow.push(self.upper.items.len() as u32);
-            self.multiply_adds += below.len() as u64;
+            self.multiply_adds += (self.lower.items.len() - from_lower) as u64;
             return 1 + edges.len();
         }
-        let (from_lower, from_upper) = (self.lower.items.len(), self.upper.items.len());
+        self.lower.items.truncate(from_lower);
+        self.upper.items.truncate(from_upper);
         let stamp = (at - first) as u32 + 1;
         self.mark[at - first] = stamp;
         for &column in edges {
@@ -152,6 +150,23 @@ impl Rows {
             }
         }
         steps
+    }
+
+    /// Adds the edges themselves as long as rows lead nowhere but here, as all do in a tree: they fill nothing in. Whether
+    /// that is so of all.
+    #[inline(always)]
+    fn add_without_fill(&mut self, at: u32, edges: &[u32]) -> bool {
+        for &column in edges {
+            if column > at {
+                self.upper.items.push(column);
+                continue;
+            }
+            if *self.upper.of(column as usize) != [at] {
+                return false;
+            }
+            self.lower.items.push(column);
+        }
+        true
     }
 
     #[inline(always)]

@@ -59,36 +59,58 @@ pub(super) struct Schedule {
 impl Schedule {
     /// Time is linear in the plan's edges and factors.
     pub(super) fn new(plan: &Plan) -> Self {
-        let mut schedule = Self {
-            tails: contiguous_tails(&plan.upper),
-            supernode_end: supernodes(&plan.upper),
-            zero_form: (0..plan.forms.count()).find(|&form| plan.forms.is_zero(form)).map(|form| form as u32),
-            ..Self::default()
-        };
-        // Counted first: there may be nearly as many as positions, and each is larger than all else that a position takes.
-        let mut count = 0;
+        let zero_form = (0..plan.forms.count()).find(|&form| plan.forms.is_zero(form));
+        let mut schedule = Self { zero_form: zero_form.map(|form| form as u32), ..Self::default() };
+        schedule.find_dense_parts(plan);
+        // Cut first: there may be nearly as many segments as positions, and each is larger than all else that a position
+        // takes.
+        let mut cuts = Vec::new();
         for block in plan.blocks() {
             if block.cyclic {
-                count += 1;
+                let kind = kind_of_component(plan, block.range.clone());
+                cuts.push((block.range.end as u32, kind));
             } else {
-                schedule.cut_singles(plan, block.range, |_, _| count += 1);
+                schedule.cut_singles(plan, block.range, &mut cuts);
             }
         }
-        let mut segments = Vec::with_capacity(count);
+        schedule.segments.reserve_exact(cuts.len());
         let mut forms = FormCursor::default();
-        let mut push = |range: Range<usize>, kind| {
+        let mut begin = 0;
+        for (end, kind) in cuts {
+            let range = begin..end as usize;
             let (forms, further) = forms.advance(plan, &range);
-            segments.push(Segment { range, kind, forms, further });
-        };
+            begin = range.end;
+            schedule.segments.push(Segment { range, kind, forms, further });
+        }
+        schedule
+    }
+
+    /// Finds tails without a gap, and supernodes; single vertices have neither.
+    fn find_dense_parts(&mut self, plan: &Plan) {
+        let upper = &plan.upper;
+        let positions = plan.vertices.len();
+        self.tails.reserve_exact(positions);
+        self.supernode_end.reserve_exact(positions);
         for block in plan.blocks() {
-            if block.cyclic {
-                push(block.range.clone(), kind_of_component(plan, block.range));
-            } else {
-                schedule.cut_singles(plan, block.range, &mut push);
+            let range = block.range;
+            if !block.cyclic {
+                self.tails.resize(range.end, upper.start[range.end]);
+                self.supernode_end.extend(range.start as u32 + 1..=range.end as u32);
+                continue;
+            }
+            self.tails.extend(range.clone().map(|at| upper.start[at + 1] - contiguous_tail(upper.of(at))));
+            self.supernode_end.extend(range.start as u32 + 1..=range.end as u32);
+            for at in range.rev().skip(1) {
+                let own = upper.of(at);
+                // The cheapest comparison first.
+                if own.len() == upper.range(at + 1).len() + 1
+                    && own[0] as usize == at + 1
+                    && own[1..] == *upper.of(at + 1)
+                {
+                    self.supernode_end[at] = self.supernode_end[at + 1];
+                }
             }
         }
-        schedule.segments = segments;
-        schedule
     }
 
     /// Bytes on the heap.
@@ -97,7 +119,7 @@ impl Schedule {
     }
 
     /// Cuts a run of single vertices where chains begin and end, and where it gets long.
-    fn cut_singles(&self, plan: &Plan, range: Range<usize>, mut each: impl FnMut(Range<usize>, Kind)) {
+    fn cut_singles(&self, plan: &Plan, range: Range<usize>, cuts: &mut Vec<(u32, Kind)>) {
         let mut begin = range.start;
         while begin < range.end {
             let limit = range.end.min(begin + LONGEST_RUN);
@@ -106,8 +128,8 @@ impl Schedule {
                 let first = plan.outer.start[begin] as usize;
                 let used = &plan.outer_forms[first..first + chain];
                 let forms_run_on = (used[0]..).zip(used).all(|(at, &form)| form == at);
-                each(begin..begin + chain, Kind::Chain { forms_run_on });
                 begin += chain;
+                cuts.push((begin as u32, Kind::Chain { forms_run_on }));
                 continue;
             }
             let mut links = 0;
@@ -119,7 +141,7 @@ impl Schedule {
             if links == SHORTEST_CHAIN {
                 end -= links;
             }
-            each(begin..end, Kind::Singles);
+            cuts.push((end as u32, Kind::Singles));
             begin = end;
         }
     }
@@ -154,11 +176,15 @@ struct FormCursor {
 impl FormCursor {
     fn advance(&mut self, plan: &Plan, range: &Range<usize>) -> (Range<usize>, Range<usize>) {
         let of = |lists: &Lists| lists.start[range.start] as usize..lists.start[range.end] as usize;
-        let used = plan.exit_forms[range.clone()]
-            .iter()
-            .chain(&plan.outer_forms[of(&plan.outer)])
-            .chain(&plan.inner_forms[of(&plan.inner)]);
-        let forms = self.forms..used.fold(self.forms, |end, &form| end.max(form as usize + 1));
+        let used = [
+            &plan.exit_forms[range.clone()],
+            &plan.outer_forms[of(&plan.outer)],
+            &plan.inner_forms[of(&plan.inner)],
+        ];
+        let last = |forms: &[u32]| forms.iter().fold(0, |last, &form| last.max(form)) as usize;
+        // Each position has an exit's form at least, and so the first form is used by the first segment.
+        let end = used.into_iter().map(last).fold(0, usize::max) + 1;
+        let forms = self.forms..end.max(self.forms);
         let terms = &plan.forms.further()[self.further..];
         let further = self.further
             ..self.further + terms.iter().take_while(|&&(form, ..)| (form as usize) < forms.end).count();
@@ -167,27 +193,9 @@ impl FormCursor {
     }
 }
 
-/// Where, in each list, the columns begin that run on without a gap to the end. Dense parts need no column numbers.
-fn contiguous_tails(upper: &Lists) -> Vec<u32> {
-    (0..upper.start.len() - 1)
-        .map(|at| {
-            let columns = upper.of(at);
-            let run = columns.windows(2).rev().take_while(|pair| pair[0] + 1 == pair[1]).count();
-            upper.start[at + 1] - if columns.is_empty() { 0 } else { run as u32 + 1 }
-        })
-        .collect()
-}
-
-fn supernodes(upper: &Lists) -> Vec<u32> {
-    let positions = upper.start.len() - 1;
-    let mut end: Vec<u32> = (1..=positions as u32).collect();
-    for at in (0..positions.saturating_sub(1)).rev() {
-        if let Some((&first, rest)) = upper.of(at).split_first()
-            && first as usize == at + 1
-            && rest == upper.of(at + 1)
-        {
-            end[at] = end[at + 1];
-        }
-    }
-    end
+/// How many of the last columns run on without a gap. Dense parts need no column numbers.
+fn contiguous_tail(columns: &[u32]) -> u32 {
+    let Some((&last, before)) = columns.split_last() else { return 0 };
+    let run = before.iter().rev().zip(1..).take_while(|&(&column, back)| column + back == last).count();
+    run as u32 + 1
 }

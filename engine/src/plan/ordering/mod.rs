@@ -74,15 +74,20 @@ impl Ordering {
     ) -> Result<bool, AnalysisError> {
         self.later.clear();
         self.later.resize(members.len(), NONE);
+        let Self { later, .. } = self;
         for (&vertex, from) in members.iter().zip(0_u32..) {
-            for to in component.edges(vertex) {
-                let later = &mut self.later[from.min(to) as usize];
-                if *later != NONE && *later != from.max(to) {
-                    return Ok(false);
+            let targets = component.graph.targets(vertex);
+            pace.step(1 + targets.len(), component.first as usize)?;
+            for to in component.places(targets) {
+                let (earlier, next) = (from.min(to), from.max(to));
+                let later = &mut later[earlier as usize];
+                if *later != next {
+                    if *later != NONE {
+                        return Ok(false);
+                    }
+                    *later = next;
                 }
-                *later = from.max(to);
             }
-            pace.step(1 + component.graph.edge_range(vertex).len(), component.first as usize)?;
         }
         Ok(true)
     }
@@ -163,7 +168,12 @@ struct Component<'a> {
 impl Component<'_> {
     /// Where the edges of a member lead inside the component, as places from 0 on.
     fn edges(&self, vertex: u32) -> impl Iterator<Item = u32> + '_ {
+        self.places(self.graph.targets(vertex))
+    }
+
+    #[inline(always)]
+    fn places<'t>(&'t self, targets: &'t [u32]) -> impl Iterator<Item = u32> + 't {
         let place = |&to: &u32| self.numbers.get(to).map_or(NONE, |number| number.wrapping_sub(self.first));
-        self.graph.targets(vertex).iter().map(place).filter(|&place| place < self.count)
+        targets.iter().map(place).filter(|&place| place < self.count)
     }
 }
