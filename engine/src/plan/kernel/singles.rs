@@ -64,13 +64,17 @@ impl<L: Lane> Factors<L> {
     pub(super) fn eliminate_singles(&mut self, plan: &Plan, range: Range<usize>) {
         self.add_totals(plan, range.clone());
         let mut pivots_seen = self.pivots_seen;
-        let (values, exit_forms) = (&self.values[..], &plan.exit_forms[range.clone()]);
-        let mut outer = plan.outer.rows(range.start, &plan.outer_forms);
+        let values = &self.values[..];
         let base = self.base(plan, range.start).position;
         let inverses = &mut self.inverse[range.start - base..range.end - base];
-        for (inverse, &form) in inverses.iter_mut().zip(exit_forms) {
-            let forms = outer.advance().1.iter();
-            let rate = forms.fold(values[form as usize], |sum, &form| sum + values[form as usize]);
+        let ends = &plan.outer.start[range.start + 1..=range.end];
+        let mut from = plan.outer.start[range.start] as usize;
+        for ((inverse, &form), &end) in inverses.iter_mut().zip(&plan.exit_forms[range]).zip(ends) {
+            let mut rate = values[form as usize];
+            for entry in from..end as usize {
+                rate = rate + values[plan.outer_forms[entry] as usize];
+            }
+            from = end as usize;
             pivots_seen.see(rate);
             *inverse = rate.reciprocal_or_zero();
         }
@@ -88,28 +92,31 @@ impl<L: Lane> Factors<L> {
         x: &mut [[L; N]],
     ) {
         let base = self.base(plan, range.start).position;
-        let mut outer = plan.outer.rows(range.start, &plan.outer_forms);
+        let inverses = &self.inverse[range.start - base..range.end - base];
+        let ends = &plan.outer.start[range.start + 1..=range.end];
+        let (values, columns, forms) = (&self.values[..], &plan.outer.items[..], &plan.outer_forms[..]);
+        let mut from = plan.outer.start[range.start] as usize;
         let zero = [L::splat(0.0); N];
         // Kept at hand: reading back together what was written one by one would wait for all of it to arrive.
         let mut before = range.start.checked_sub(1).map_or(zero, |before| x[before]);
-        for at in range {
-            let inverse = self.inverse[at - base];
-            let (columns, forms) = outer.advance();
+        for ((at, &inverse), &end) in range.zip(inverses).zip(ends) {
+            let end = end as usize;
             let mut later = zero;
-            if let (Some((&last, columns)), Some((&form, forms))) = (columns.split_last(), forms.split_last())
-            {
-                for (&column, &form) in columns.iter().zip(forms) {
-                    let weight = self.values[form as usize];
-                    for (sum, &x) in later.iter_mut().zip(&x[column as usize]) {
+            if from < end {
+                for entry in from..end - 1 {
+                    let weight = values[forms[entry] as usize];
+                    for (sum, &x) in later.iter_mut().zip(&x[columns[entry] as usize]) {
                         *sum = *sum + weight * x;
                     }
                 }
-                let probability = self.values[form as usize] * inverse;
-                let last = if last as usize + 1 == at { before } else { x[last as usize] };
+                let probability = values[forms[end - 1] as usize] * inverse;
+                let last = columns[end - 1] as usize;
+                let last = if last + 1 == at { before } else { x[last] };
                 for (sum, x) in later.iter_mut().zip(last) {
                     *sum = *sum * inverse + probability * x;
                 }
             }
+            from = end;
             let time = self.reward(at, source.rewards) * inverse;
             let mut earlier = source.of.map(|of| of[at][N - 1]);
             for (number, (x, later)) in before.iter_mut().zip(later).enumerate() {
