@@ -14,7 +14,9 @@ impl Distribution<'_> {
     /// 0 where `q` is at most the atom at 0; infinity where `F` never gets to `q`: for `q = 1`, and above the sum of initial
     /// probabilities under [`Start::AsGiven`](super::Start). One sweep until the largest `q` is passed, whose segments bracket
     /// every quantile; inside its segment each is found by Newton's method, safeguarded by bisection, to
-    /// `|F(t) − q| ≤ 4·10⁻¹⁶` of the smaller of `F` and `1 − F`, or to neighbouring floating-point numbers.
+    /// `|F(t) − q| ≤ 4·10⁻¹⁶` of the smaller of `F` and `1 − F`, or to neighbouring floating-point numbers. Where jumps would
+    /// be too many, up to 1,024 vertices leap by powers of a dense matrix, as for [`pdf`](Self::pdf), which halve the time
+    /// a quantile lies in until it is less than that of a jump; the powers' rounding moves `F` by about 1e-12 of itself.
     ///
     /// # Errors
     /// [`DistributionError::Probability`] for a `q` outside `[0, 1]`; [`DistributionError::Evaluation`] when absorption is not
@@ -39,6 +41,17 @@ impl Distribution<'_> {
         let above = |at: usize| if lossy { f64::INFINITY } else { most - probabilities[at] };
         let mut step = 16.0 / sweep.fastest_rate();
         while wanted.peek().is_some() {
+            if let Some(mut leaps) = sweep.quantile_leaps(&self.chain, step) {
+                for at in wanted {
+                    let (below, above) = (probabilities[at], above(at));
+                    let reached = |absorbed: f64, alive: f64| is_reached([absorbed, alive], below, above);
+                    if !reached(sweep.absorbed, sweep.alive()) {
+                        sweep.leap_until(&self.chain, &mut leaps, reached, &mut segment)?;
+                    }
+                    found[at] = root.find(&segment, below, above);
+                }
+                break;
+            }
             let until = sweep.now + step;
             step *= 2.0;
             sweep.advance(&self.chain, until, None, &mut segment, |segment| {
@@ -61,6 +74,11 @@ impl Distribution<'_> {
     }
 }
 
+/// Whether `F` has got to `below`, or what is left to `above`, whichever of the two is smaller.
+fn is_reached([absorbed, alive]: [f64; 2], below: f64, above: f64) -> bool {
+    if below <= above { absorbed >= below } else { alive <= above }
+}
+
 /// Roots within a segment.
 #[derive(Debug, Default)]
 struct Root {
@@ -80,7 +98,7 @@ impl Root {
     /// Whether `F` gets to `below`, and what is left to `above`, by the end of a segment.
     fn lies_in(&mut self, segment: &Segment, below: f64, above: f64) -> bool {
         let [_, absorbed, alive] = self.values(segment, segment.end);
-        if below <= above { absorbed >= below } else { alive <= above }
+        is_reached([absorbed, alive], below, above)
     }
 
     /// Where `F` is `below` and what is left to absorb is `above`, whichever of the two is smaller.

@@ -65,22 +65,33 @@ impl Distribution<'_> {
             if time.is_finite() {
                 sweep.advance(&self.chain, time, visits.then_some(&mut visited[..]), &mut segment, |_| ())?;
             } else {
-                let mut step = sweep.now.max(1.0 / sweep.fastest_rate());
-                while sweep.alive() > FINISHED {
-                    let until = sweep.now + step;
-                    sweep.advance(
-                        &self.chain,
-                        until,
-                        visits.then_some(&mut visited[..]),
-                        &mut segment,
-                        |_| (),
-                    )?;
-                    step *= 2.0;
-                }
-                sweep.p.fill(0.0);
+                self.finish(&mut sweep, &mut visited)?;
             }
             show(at as usize, &sweep.p, &visited);
         }
+        Ok(())
+    }
+
+    /// Goes on to infinity: nothing is left, and what was visited are the sojourn times.
+    fn finish(&self, sweep: &mut Sweep, visited: &mut [f64]) -> Result<(), DistributionError> {
+        let chain = &self.chain;
+        let whole = !self.defect() && chain.surplus() <= 1.0 + 1e-14;
+        if visited.is_empty() || whole || chain.pattern().back_forms.is_empty() {
+            let sojourn = self.at()?.sojourn_times();
+            for (slot, &vertex) in visited.iter_mut().zip(&chain.pattern().vertices) {
+                *slot = chain.mass() * sojourn[vertex as usize];
+            }
+            sweep.p.fill(0.0);
+            return Ok(());
+        }
+        // On a way back through the start some is lost, which sojourn times know nothing of.
+        let (mut step, mut segment) = (sweep.now.max(1.0 / sweep.fastest_rate()), Segment::default());
+        while sweep.alive() > FINISHED {
+            let until = sweep.now + step;
+            sweep.advance(chain, until, Some(&mut *visited), &mut segment, |_| ())?;
+            step *= 2.0;
+        }
+        sweep.p.fill(0.0);
         Ok(())
     }
 }

@@ -82,6 +82,76 @@ fn star(leaves: u32) -> (Plan, [(u32, u32, f64); 3]) {
     (plan(&graph(last, &[hub], &edges)), [(1, 2, 1e6), (2, 1, 1e3 * f64::from(leaves)), (2, 3, 0.5)])
 }
 
+/// A pair of vertices that mass goes back and forth between at the rates 3e11 and 7e11, and is absorbed from at `exit`.
+fn pair(exit: f64) -> (Plan, [(u32, u32, f64); 3]) {
+    let edges = [(1, 2, 3e11), (2, 1, 7e11), (2, 3, exit)];
+    (plan(&graph(3, &[1], &edges)), edges)
+}
+
+#[test]
+fn quantiles_of_stiff_models_are_found_by_leaps() {
+    let (plan, edges) = pair(0.7);
+    let distribution = at_one(&plan).with_jump_limit(1_000_000);
+    // Far out on both sides, twice, and one that jumps find.
+    let asked = [0.5, 1e-9, 0.99, 1.0 - 1e-13, 0.5, 1e-14, 0.25];
+    let found = distribution.quantile(&asked).unwrap();
+    for (&q, &time) in asked.iter().zip(&found) {
+        let (state, _) = exact(3, 1, &edges, time);
+        let (wrong, scale) = ((state[2] - q).abs(), q.min(1.0 - q));
+        // Entries of 42 doublings, and what is asked and the time are rounded to f64.
+        assert!(wrong <= 1e-12 * scale + f64::EPSILON * f64::EPSILON, "{q}: {time:e} {wrong:e}");
+    }
+    assert!(found[5] < found[1] && found[1] < found[6] && found[0] == found[4] && found[2] < found[3]);
+    assert_eq!(distribution.quantile(&[0.0, 1.0]).unwrap(), [0.0, f64::INFINITY]);
+}
+
+#[test]
+fn visiting_times_of_stiff_models_are_counted_by_leaps() {
+    let (plan, edges) = pair(0.7);
+    let times = [1e-3, 5.0, 1.0, f64::INFINITY];
+    let distribution = at_one(&plan).with_jump_limit(1_000_000);
+    let visited = distribution.accumulated_visiting_time(&times).unwrap();
+    for (at, &time) in times.iter().enumerate().take(3) {
+        let found = [1, 2].map(|vertex| integrated(&edges, vertex, time));
+        for (vertex, wanted) in (1..).zip(found) {
+            let got = visited[[at, vertex]];
+            assert!((got / wanted - 1.0).abs() < 1e-12, "{time} {vertex}: {got:e} {wanted:e}");
+        }
+    }
+    let sojourn = distribution.sojourn_times().unwrap();
+    assert_eq!(visited.row(3).to_vec(), sojourn);
+    // A steady state of a large process counts, too.
+    let (plan, lumped) = star(1100);
+    let distribution = at_one(&plan).with_jump_limit(1_000_000);
+    let visited = distribution.accumulated_visiting_time(&[4.0]).unwrap();
+    let (state, _) = exact(3, 2, &lumped, 4.0);
+    // What is absorbed came from the hub.
+    assert!((0.5 * visited[[0, 1101]] - state[2]).abs() < 1e-10, "{} {}", visited[[0, 1101]], state[2]);
+}
+
+/// The time spent in a vertex until `time`: absorption at rate 1 of a copy of its mass.
+fn integrated(edges: &[(u32, u32, f64); 3], vertex: u32, time: f64) -> f64 {
+    let mut matrix = vec![vec![Dd::ZERO; 4]; 4];
+    for &(from, to, rate) in edges {
+        let row = &mut matrix[from as usize - 1];
+        row[to as usize - 1] = row[to as usize - 1] + Dd::from(rate);
+        row[from as usize - 1] = row[from as usize - 1] - Dd::from(rate);
+    }
+    matrix[vertex as usize - 1][3] = Dd::from(1.0);
+    exponential(&matrix, Dd::from(time))[0][3].0
+}
+
+#[test]
+fn survivors_of_stiff_models_are_drawn_where_leaps_lead() {
+    // After the pair, a slow exponential time; at 200 nothing that matters is left in the pair.
+    let plan = plan(&graph(4, &[1], &[(1, 2, 3e11), (2, 1, 7e11), (2, 3, 0.7), (3, 4, 1e-3)]));
+    let survivors = at_one(&plan).with_jump_limit(1_000_000).survivors(200.0).unwrap();
+    let count = 10_000_u32;
+    let mean = survivors.times(1, count as usize).unwrap().iter().sum::<f64>() / f64::from(count);
+    // Five standard errors.
+    assert!((mean - 1000.0).abs() < 5.0 * 1000.0 / f64::from(count).sqrt(), "{mean}");
+}
+
 #[test]
 fn a_steady_state_ends_the_jumps_of_a_large_component() {
     let (plan, lumped) = star(1100);

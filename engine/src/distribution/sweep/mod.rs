@@ -9,10 +9,9 @@
 //! Moorsel and Sanders, Communications in Statistics 10, 1994): a coalescent of 500 lineages begins at 125,000 jumps per
 //! unit of time and is soon down to a few.
 //!
-//! Where that does not help, two other ways may. Once a jump changes the state by a factor alone, up to a difference whose
-//! effect on all later times is bounded and small enough, the rest is exponential (steady-state detection, as Muppala and
-//! Trivedi, 1992, but for the state that is approached before absorption). And powers of a dense matrix take a process of
-//! up to a thousand vertices through any time; see `leaps`.
+//! Where that does not help, there are `shortcuts`.
+
+mod shortcuts;
 
 use std::ops::Range;
 
@@ -35,12 +34,8 @@ const DRIFTS: f64 = 4096.0;
 const LONG: f64 = 16384.0;
 /// The share of all jumps allowed after which a steady state is hoped for no longer.
 const HOPES: f64 = 1.0 / 64.0;
-/// A dense matrix is tried after this share of its cost was spent on jumps.
-const TRIED: f64 = 0.125;
 /// Where ends must be exact, segments are so short that weights of survivors are above e^−600: twice this.
 const DEEPEST: f64 = 300.0;
-/// Densities below this share of what the fastest exit could let out are too rare for leaps to know all their paths.
-const RARE: f64 = 1e-27;
 /// Numbers below this are about to lose digits.
 const DENORMAL: f64 = 1e-290;
 /// Less than this is nothing even relative to itself: denormal numbers are near.
@@ -236,10 +231,10 @@ impl Sweep {
             before = rate;
             let may_fall = chain.pattern().cut_below[self.active.end] > 0;
             let left = rate * (until - self.now);
-            let shortcuts = self.stops.is_some() && self.trail.is_none() && visited.is_none() && !self.lossy;
+            let shortcuts = self.stops.is_some() && self.trail.is_none() && !self.lossy;
             let looks = shortcuts && !may_fall && !self.precision.relative && left > LONG;
-            if shortcuts && self.leaps_pay(chain, left, may_fall || looks) {
-                return self.leap(chain, until, rate, segment, &mut show);
+            if shortcuts && self.leaps_pay(chain, left, may_fall || looks, visited.is_some()) {
+                return self.leap(chain, until, rate, visited, segment, &mut show);
             }
             let mut mean = match may_fall {
                 true => self.stride,
@@ -269,7 +264,7 @@ impl Sweep {
             self.peak = segment.flows.iter().fold(self.peak, |most, &flow| most.max(flow));
             show(segment);
             if looks && self.now < until && self.is_steady(chain, segment, until) {
-                self.decay(chain, segment, until);
+                self.decay(chain, segment, until, visited.as_deref_mut());
                 show(segment);
             }
         }
@@ -281,100 +276,6 @@ impl Sweep {
     fn least_kept(&self, chain: &Chain<'_>, rate: f64) -> f64 {
         let exits = &chain.exits()[..self.active.end];
         (1.0 - exits.iter().fold(0.0_f64, |most, &exit| most.max(exit)) / rate).max(0.0)
-    }
-
-    /// Whether powers of a matrix are cheaper than the jumps that are left. With `hopes`, jumps may lead to slower
-    /// vertices, or to a steady state, and are tried first.
-    fn leaps_pay(&self, chain: &Chain<'_>, left: f64, hopes: bool) -> bool {
-        if self.leaps.is_some() || left <= LONG {
-            return self.leaps.is_some();
-        }
-        let edges = chain.rates().len() + chain.len();
-        let count = self.stops.as_ref().map_or(1, Vec::len).max(1);
-        let cost = Leaps::cost(self.active.end, edges, left, count);
-        let (jump, limit) = (edges as f64, chain.jump_limit() as f64);
-        cost < left.min(limit) * jump && (!hopes || cost * TRIED <= self.jumps * jump)
-    }
-
-    /// Goes to `until` by leaps from one stop to the next.
-    fn leap(
-        &mut self,
-        chain: &Chain<'_>,
-        until: f64,
-        rate: f64,
-        segment: &mut Segment,
-        show: &mut impl FnMut(&Segment),
-    ) -> Result<(), DistributionError> {
-        let leaps = self.leaps.take();
-        let leaps = leaps.unwrap_or_else(|| Leaps::new(chain, self.active.end, until - self.now));
-        let end = leaps.positions();
-        let exits = &chain.exits()[..end];
-        let fastest = exits.iter().fold(0.0_f64, |most, &exit| most.max(exit));
-        let stops = self.stops.take();
-        let ahead = stops.iter().flatten().copied().filter(|&stop| stop > self.now && stop < until);
-        let ahead: Vec<f64> = ahead.chain([until]).collect();
-        for stop in ahead {
-            let (done, absorbed) = leaps.advance(&mut self.p[..end], stop - self.now);
-            self.absorbed += absorbed;
-            self.now += done;
-            (self.active, self.reach) = (0..end, 0);
-            if self.now < stop {
-                // Less than a jump, on average.
-                (segment.begin, segment.end, segment.rate) = (self.now, stop, rate);
-                self.run(chain, segment, None);
-            }
-            self.now = stop;
-            self.rest(segment, stop);
-            segment.flows = vec![dot(&exits[self.active.start..], &self.p[self.active.start..end])];
-            if self.precision.relative && segment.flows[0] < RARE * fastest * segment.alive[0] {
-                return Err(DistributionError::Jumps { time: self.now, rate, limit: chain.jump_limit() });
-            }
-            show(segment);
-        }
-        (self.leaps, self.stops) = (Some(leaps), stops);
-        Ok(())
-    }
-
-    /// Whether from now on the state changes by a factor alone, by what it was when the last segment began.
-    ///
-    /// With `Q` what a segment does to a state and `Q p = γ p + r`, the state `m` such segments on is
-    /// `γᵐ p + Σ γᵐ⁻¹⁻ⁱ Qⁱ r`, so it is off by no more than `|r|` times the lesser of `m` and `1/(1 − γ)`.
-    fn is_steady(&self, chain: &Chain<'_>, segment: &Segment, until: f64) -> bool {
-        let rows = self.active.clone();
-        let (alive, earlier) = (self.alive(), total(&self.before));
-        if alive <= 0.0 {
-            return false;
-        }
-        let kept = alive / earlier;
-        let differences = self.p.iter().zip(&self.before);
-        let off = differences.fold(0.0, |sum, (now, before)| sum + (now - kept * before).abs());
-        let count = (until - segment.end) / (segment.end - segment.begin);
-        let off = off * count.min(1.0 / (1.0 - kept));
-        let fastest = chain.exits()[rows].iter().fold(0.0_f64, |most, &exit| most.max(exit));
-        off <= self.precision.tolerance * self.started
-            && off * fastest <= self.precision.tolerance * self.peak
-    }
-
-    /// The rest of a steady state: one exponential time, written as a segment of a single jump.
-    fn decay(&mut self, chain: &Chain<'_>, segment: &mut Segment, until: f64) {
-        let (alive, rows) = (self.alive(), self.active.clone());
-        let flow = dot(&chain.exits()[rows.clone()], &self.p[rows.clone()]);
-        (segment.begin, segment.end, segment.rate) = (self.now, until, flow / alive);
-        segment.flows = vec![flow, 0.0];
-        segment.absorbed = vec![self.absorbed, self.absorbed + alive];
-        segment.alive = vec![alive, 0.0];
-        let gone = -(-segment.rate * (until - self.now)).exp_m1();
-        self.absorbed += alive * gone;
-        self.p[rows].iter_mut().for_each(|mass| *mass *= 1.0 - gone);
-        self.now = until;
-    }
-
-    /// A segment without jumps.
-    fn rest(&mut self, segment: &mut Segment, until: f64) {
-        (segment.begin, segment.end, segment.rate) = (self.now, until, 0.0);
-        (segment.flows, segment.absorbed, segment.alive) =
-            (vec![0.0], vec![self.absorbed], vec![self.alive()]);
-        self.now = until;
     }
 
     /// One segment. Every jump costs a multiply-add for each edge between active positions.

@@ -1,0 +1,193 @@
+//! Other ways through time than jump by jump, where jumps are too many.
+//!
+//! Once a jump changes the state by a factor alone, up to a difference whose effect on all later times is bounded and small
+//! enough, the rest is exponential (steady-state detection, as Muppala and Trivedi, 1992, but for the state that is
+//! approached before absorption). And powers of a dense matrix take a process of up to a thousand vertices through any
+//! time; see `leaps`.
+
+use super::super::DistributionError;
+use super::super::chain::Chain;
+use super::super::kernel::{add_scaled, dot, total};
+use super::super::leaps::Leaps;
+use super::{LONG, Segment, Sweep};
+
+/// A dense matrix is tried after this share of its cost was spent on jumps.
+const TRIED: f64 = 0.125;
+/// Densities below this share of what the fastest exit could let out are too rare for leaps to know all their paths.
+const RARE: f64 = 1e-27;
+
+/// Processes that leap to where enough has been absorbed.
+impl Sweep {
+    /// The powers that quantiles are found with, for a first time of `time`, once they cost no more than the jumps that the
+    /// next such time takes together with those before; none if there are too many positions, or something is lost on a
+    /// way back through the start.
+    pub(in super::super) fn quantile_leaps(&self, chain: &Chain<'_>, time: f64) -> Option<Leaps> {
+        let (jumps, edges) = (self.fastest_rate() * time, chain.rates().len() + chain.len());
+        let cost = Leaps::cost(self.active.end, edges, jumps, 1, false);
+        let pays = !self.lossy && jumps > LONG && cost <= (self.jumps + jumps) * edges as f64;
+        pays.then(|| Leaps::new(chain, self.active.end, time, false))
+    }
+
+    /// Goes on by leaps, the powers growing as they must, to less than a jump before `reached` (of what is absorbed and
+    /// alive) becomes true, and by jumps over that time, which is the segment. `reached` must be true once all is absorbed,
+    /// and is not asked whether it is true already.
+    ///
+    /// # Errors
+    /// [`DistributionError::Jumps`] when time passes the range of f64.
+    pub(in super::super) fn leap_until(
+        &mut self,
+        chain: &Chain<'_>,
+        leaps: &mut Leaps,
+        reached: impl Fn(f64, f64) -> bool,
+        segment: &mut Segment,
+    ) -> Result<(), DistributionError> {
+        let end = leaps.positions();
+        let mut power = leaps.last();
+        let (mut growing, mut state) = (true, self.p[..end].to_vec());
+        loop {
+            let (length, absorbed) = leaps.apply(power, &mut state);
+            if reached(self.absorbed + absorbed, total(&state)) {
+                state.copy_from_slice(&self.p[..end]);
+            } else {
+                self.p[..end].copy_from_slice(&state);
+                self.absorbed += absorbed;
+                self.now += length;
+                if growing {
+                    if !(length * 2.0).is_finite() {
+                        let (time, rate) = (self.now, self.fastest_rate());
+                        return Err(DistributionError::Jumps { time, rate, limit: chain.jump_limit() });
+                    }
+                    leaps.grow();
+                    power += 1;
+                    continue;
+                }
+            }
+            growing = false;
+            if power == 0 {
+                break;
+            }
+            power -= 1;
+        }
+        (self.active, self.reach) = (0..end, 0);
+        // The segment begins here, and so does the next search.
+        let before = (self.p.clone(), self.now, self.absorbed);
+        let rate = self.fastest_rate() * (1.0 + 4.0 * f64::EPSILON);
+        (segment.begin, segment.end, segment.rate) = (self.now, self.now + leaps.shortest(), rate);
+        self.run(chain, segment, None);
+        (self.p, self.now, self.absorbed) = before;
+        (self.active, self.reach) = (0..end, 0);
+        Ok(())
+    }
+}
+
+/// Sweeps to given times.
+impl Sweep {
+    /// Whether powers of a matrix are cheaper than the jumps that are left. With `hopes`, jumps may lead to slower
+    /// vertices, or to a steady state, and are tried first.
+    pub(super) fn leaps_pay(&self, chain: &Chain<'_>, left: f64, hopes: bool, visits: bool) -> bool {
+        if self.leaps.is_some() || left <= LONG {
+            return self.leaps.is_some();
+        }
+        let edges = chain.rates().len() + chain.len();
+        let count = self.stops.as_ref().map_or(1, Vec::len).max(1);
+        let cost = Leaps::cost(self.active.end, edges, left, count, visits);
+        let (jump, limit) = (edges as f64, chain.jump_limit() as f64);
+        cost < left.min(limit) * jump && (!hopes || cost * TRIED <= self.jumps * jump)
+    }
+
+    /// Goes to `until` by leaps from one stop to the next.
+    pub(super) fn leap(
+        &mut self,
+        chain: &Chain<'_>,
+        until: f64,
+        rate: f64,
+        mut visited: Option<&mut [f64]>,
+        segment: &mut Segment,
+        show: &mut impl FnMut(&Segment),
+    ) -> Result<(), DistributionError> {
+        let leaps = self.leaps.take().filter(|leaps| visited.is_none() || leaps.count_visits());
+        let leaps =
+            leaps.unwrap_or_else(|| Leaps::new(chain, self.active.end, until - self.now, visited.is_some()));
+        let end = leaps.positions();
+        let exits = &chain.exits()[..end];
+        let fastest = exits.iter().fold(0.0_f64, |most, &exit| most.max(exit));
+        let stops = self.stops.take();
+        // Whether densities will be asked for.
+        let densities = stops.iter().flatten().next().is_some();
+        let ahead = stops.iter().flatten().copied().filter(|&stop| stop > self.now && stop < until);
+        let ahead: Vec<f64> = ahead.chain([until]).collect();
+        for stop in ahead {
+            let (done, absorbed) = leaps.advance(&mut self.p[..end], stop - self.now, visited.as_deref_mut());
+            self.absorbed += absorbed;
+            self.now += done;
+            (self.active, self.reach) = (0..end, 0);
+            if self.now < stop {
+                // Less than a jump, on average.
+                (segment.begin, segment.end, segment.rate) = (self.now, stop, rate);
+                self.run(chain, segment, visited.as_deref_mut());
+            }
+            self.now = stop;
+            self.rest(segment, stop);
+            segment.flows = vec![dot(&exits[self.active.start..], &self.p[self.active.start..end])];
+            if densities && self.precision.relative && segment.flows[0] < RARE * fastest * segment.alive[0] {
+                return Err(DistributionError::Jumps { time: self.now, rate, limit: chain.jump_limit() });
+            }
+            show(segment);
+        }
+        (self.leaps, self.stops) = (Some(leaps), stops);
+        Ok(())
+    }
+
+    /// Whether from now on the state changes by a factor alone, by what it was when the last segment began.
+    ///
+    /// With `Q` what a segment does to a state and `Q p = γ p + r`, the state `m` such segments on is
+    /// `γᵐ p + Σ γᵐ⁻¹⁻ⁱ Qⁱ r`, so it is off by no more than `|r|` times the lesser of `m` and `1/(1 − γ)`.
+    pub(super) fn is_steady(&self, chain: &Chain<'_>, segment: &Segment, until: f64) -> bool {
+        let rows = self.active.clone();
+        let (alive, earlier) = (self.alive(), total(&self.before));
+        if alive <= 0.0 {
+            return false;
+        }
+        let kept = alive / earlier;
+        let differences = self.p.iter().zip(&self.before);
+        let off = differences.fold(0.0, |sum, (now, before)| sum + (now - kept * before).abs());
+        let count = (until - segment.end) / (segment.end - segment.begin);
+        let off = off * count.min(1.0 / (1.0 - kept));
+        let fastest = chain.exits()[rows].iter().fold(0.0_f64, |most, &exit| most.max(exit));
+        off <= self.precision.tolerance * self.started
+            && off * fastest <= self.precision.tolerance * self.peak
+    }
+
+    /// The rest of a steady state: one exponential time, written as a segment of a single jump.
+    pub(super) fn decay(
+        &mut self,
+        chain: &Chain<'_>,
+        segment: &mut Segment,
+        until: f64,
+        visited: Option<&mut [f64]>,
+    ) {
+        let (alive, rows) = (self.alive(), self.active.clone());
+        let flow = dot(&chain.exits()[rows.clone()], &self.p[rows.clone()]);
+        (segment.begin, segment.end, segment.rate) = (self.now, until, flow / alive);
+        segment.flows = vec![flow, 0.0];
+        segment.absorbed = vec![self.absorbed, self.absorbed + alive];
+        segment.alive = vec![alive, 0.0];
+        let gone = -(-segment.rate * (until - self.now)).exp_m1();
+        if let Some(visited) = visited {
+            let duration = until - self.now;
+            let stayed = if segment.rate > 0.0 { gone / segment.rate } else { duration };
+            add_scaled(&mut visited[rows.clone()], stayed, &self.p[rows.clone()]);
+        }
+        self.absorbed += alive * gone;
+        self.p[rows].iter_mut().for_each(|mass| *mass *= 1.0 - gone);
+        self.now = until;
+    }
+
+    /// A segment without jumps.
+    pub(super) fn rest(&mut self, segment: &mut Segment, until: f64) {
+        (segment.begin, segment.end, segment.rate) = (self.now, until, 0.0);
+        (segment.flows, segment.absorbed, segment.alive) =
+            (vec![0.0], vec![self.absorbed], vec![self.alive()]);
+        self.now = until;
+    }
+}
