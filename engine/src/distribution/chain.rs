@@ -54,7 +54,8 @@ impl Plan {
     /// The process at θ. One pass over the edges.
     ///
     /// # Errors
-    /// [`EvaluationError`] when θ does not fit, a weight is negative or infinite, or no initial probability is positive.
+    /// [`EvaluationError`] when θ does not fit, a weight is negative or infinite, the weights of a vertex sum to more than f64
+    /// holds, or no initial probability is positive.
     pub(crate) fn chain(&self, theta: &[f64]) -> Result<Chain<'_>, EvaluationError> {
         let mut padded = vec![0.0; self.param_length().max(1)];
         let mut values = vec![0.0; self.form_count()];
@@ -126,7 +127,7 @@ impl<'p> Chain<'p> {
         for back in &pattern.exit_returns {
             self.exits[back.at as usize] += scale * back.probability * value(back.form);
         }
-        self.sum_rows(&pattern, scale);
+        self.sum_rows(&pattern, scale)?;
         pattern.slices.fill(&self.rates, &self.totals, &self.exits, &mut self.slice_rates);
         Ok(())
     }
@@ -153,7 +154,7 @@ impl<'p> Chain<'p> {
 
     /// Totals; in discrete time rows become probabilities first. What α lacks on the way through the start is lost, and
     /// leaving all the same.
-    fn sum_rows(&mut self, pattern: &Pattern, scale: f64) {
+    fn sum_rows(&mut self, pattern: &Pattern, scale: f64) -> Result<(), EvaluationError> {
         for at in 0..self.totals.len() {
             let row = &self.rates[pattern.out.range(at)];
             self.totals[at] = row.iter().fold(self.exits[at], |sum, rate| sum + rate);
@@ -164,8 +165,11 @@ impl<'p> Chain<'p> {
                 self.totals[at as usize] += loss * self.values[form as usize];
             }
         }
+        if let Some(at) = self.totals.iter().position(|total| !total.is_finite()) {
+            return Err(EvaluationError::OutOfRange { vertex: pattern.vertices[at], state: None });
+        }
         if !self.plan.is_discrete() {
-            return;
+            return Ok(());
         }
         self.divisors.copy_from_slice(&self.totals);
         for back in &pattern.stays {
@@ -181,6 +185,7 @@ impl<'p> Chain<'p> {
                 self.totals[at] /= divisor;
             }
         }
+        Ok(())
     }
 
     /// Whether a position can be absorbed from at some θ.

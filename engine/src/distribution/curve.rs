@@ -142,9 +142,11 @@ impl Values {
 
     pub(super) fn at_zero(&mut self, chain: &Chain<'_>, times: &[f64]) {
         let zeros = times.partition_point(|&time| time <= 0.0);
+        // The sum of no numbers is −0 in Rust.
+        let start = chain.start().iter();
         let flow =
-            chain.start().iter().map(|&(at, probability)| probability * chain.exits()[at as usize]).sum();
-        let alive = chain.start().iter().map(|&(_, probability)| probability).sum();
+            start.clone().fold(0.0, |sum, &(at, probability)| sum + probability * chain.exits()[at as usize]);
+        let alive = start.fold(0.0, |sum, &(_, probability)| sum + probability);
         self.found[..zeros].fill([flow, chain.atom(), alive]);
         self.done = zeros;
     }

@@ -4,6 +4,8 @@ use ndarray::{Array2, Array3};
 
 use super::chain::Chain;
 use super::curve::{Accuracy, Curve, Values, ascending, check_finite, precision};
+use super::error::of_epoch;
+use super::gradient::check_gradient;
 use super::observations::Observations;
 use super::run::Run;
 use super::sweep::{Segment, Sweep};
@@ -49,7 +51,7 @@ impl Plan {
     /// The distribution of the time to absorption with another θ from each breakpoint on; one more θ than breakpoints.
     ///
     /// # Errors
-    /// [`DistributionError::EpochCount`], [`DistributionError::Breakpoint`] unless breakpoints are positive, finite and
+    /// [`DistributionError::Epoch`] for a θ that does not fit; [`DistributionError::EpochCount`],     [`DistributionError::Breakpoint`] unless breakpoints are positive, finite and
     /// ascending, [`DistributionError::DiscreteTime`], and what [`Plan::distribution`] says of each θ.
     pub fn epochs<T: AsRef<[f64]>>(
         &self,
@@ -72,9 +74,9 @@ impl Plan {
             }
             before = value;
         }
-        let mut chain = self.chain(thetas[0].as_ref())?;
-        for theta in &thetas[1..] {
-            chain.set(theta.as_ref())?;
+        let mut chain = self.chain(thetas[0].as_ref()).map_err(of_epoch(0))?;
+        for (theta, epoch) in thetas[1..].iter().zip(1..) {
+            chain.set(theta.as_ref()).map_err(of_epoch(epoch))?;
         }
         Ok(Epochs {
             plan: self,
@@ -273,7 +275,13 @@ impl<'p> Epochs<'p> {
         let mut gradient = Array2::zeros((self.thetas.len(), self.plan.param_length()));
         let found = run.log_likelihood_gradient(&observations);
         gradient.iter_mut().zip(found.iter().flatten()).for_each(|(slot, &slope)| *slot = slope);
-        Ok((run.log_likelihood(&observations), gradient))
+        let value = run.log_likelihood(&observations);
+        for (row, epoch) in gradient.rows().into_iter().zip(0..) {
+            if value > f64::NEG_INFINITY {
+                check_gradient(&row).map_err(of_epoch(epoch))?;
+            }
+        }
+        Ok((value, gradient))
     }
 
     fn run(&self, times: &[f64], trail: bool) -> Result<Run<'p>, DistributionError> {
@@ -318,12 +326,12 @@ impl<'p> Epochs<'p> {
     ) -> Result<(), DistributionError> {
         let mut epoch = self.breakpoints.partition_point(|&breakpoint| breakpoint <= sweep.now);
         while let Some(&breakpoint) = self.breakpoints.get(epoch).filter(|&&breakpoint| breakpoint < until) {
-            sweep.advance(chain, breakpoint, None, segment, &mut show)?;
+            sweep.advance(chain, breakpoint, None, segment, &mut show).map_err(of_epoch(epoch))?;
             epoch += 1;
             chain.set(&self.thetas[epoch])?;
             sweep.next_epoch(chain);
         }
-        sweep.advance(chain, until, None, segment, &mut show)?;
+        sweep.advance(chain, until, None, segment, &mut show).map_err(of_epoch(epoch))?;
         // Exactly at a breakpoint the next epoch begins.
         if self.breakpoints.get(epoch) == Some(&until) {
             chain.set(&self.thetas[epoch + 1])?;

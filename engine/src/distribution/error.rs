@@ -2,6 +2,11 @@
 
 use crate::plan::EvaluationError;
 
+/// Wraps an error in the epoch it is of.
+pub(super) fn of_epoch<E: Into<DistributionError>>(epoch: usize) -> impl Fn(E) -> DistributionError {
+    move |error| DistributionError::Epoch { epoch, error: Box::new(error.into()) }
+}
+
 /// Why a distribution has no answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -130,13 +135,31 @@ pub enum DistributionError {
         /// Its value.
         value: f64,
     },
-    /// A moment is beyond the range of f64.
+    /// A moment is beyond the range of f64: too large, or not 0 and yet so small that it would be.
     #[error(
         "moment {order} is beyond the range of floating-point numbers; scale the rates or ask for fewer moments"
     )]
     MomentRange {
         /// Its order, from 1.
         order: usize,
+    },
+    /// A slope is beyond the range of f64.
+    #[error(
+        "the slope with respect to parameter {parameter} (counted from 0) is beyond the range of floating-point numbers; \
+         scale the rates or leave out what is next to impossible at these parameters"
+    )]
+    GradientRange {
+        /// Which parameter, counted from 0.
+        parameter: usize,
+    },
+    /// The numbers of an epoch have no answer.
+    #[error("in epoch {epoch} (counted from 0): {error}")]
+    Epoch {
+        /// Which epoch, counted from 0.
+        epoch: usize,
+        /// Why not.
+        #[source]
+        error: Box<DistributionError>,
     },
     /// A total reward does not vary, so it has no correlations.
     #[error("total reward {index} (counted from 0) has no variance, so its correlations are undefined")]

@@ -1,6 +1,6 @@
 //! Gradients of densities and distribution functions with respect to θ.
 
-use ndarray::{Array2, Array3, Axis};
+use ndarray::{Array2, Array3, ArrayView1, Axis};
 
 use super::curve::{ascending, check_finite};
 use super::run::Run;
@@ -14,7 +14,7 @@ impl Distribution<'_> {
     /// [`Likelihood::value_and_gradient`](super::Likelihood::value_and_gradient) for their cost.
     ///
     /// # Errors
-    /// As [`pdf`](Self::pdf), with infinite times refused.
+    /// As [`pdf`](Self::pdf), with infinite times refused; [`DistributionError::GradientRange`] for a slope beyond f64.
     pub fn pdf_gradient(&self, times: &[f64]) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
         self.gradients(times, 0)
     }
@@ -35,6 +35,14 @@ impl Distribution<'_> {
     }
 }
 
+/// Refuses slopes beyond the range of f64.
+pub(super) fn check_gradient(slopes: &ArrayView1<'_, f64>) -> Result<(), DistributionError> {
+    match slopes.iter().position(|slope| !slope.is_finite()) {
+        Some(parameter) => Err(DistributionError::GradientRange { parameter }),
+        None => Ok(()),
+    }
+}
+
 /// Values and gradients at times in any order: of density (0), distribution function (1) or survival (2).
 pub(super) fn in_order<'p>(
     times: &[f64],
@@ -45,6 +53,7 @@ pub(super) fn in_order<'p>(
     let order = ascending(times);
     let sorted: Vec<f64> = order.iter().map(|&at| times[at as usize]).collect();
     let (found, slopes) = run(&sorted)?.gradients(&sorted, which);
+    slopes.rows().into_iter().try_for_each(|slopes| check_gradient(&slopes))?;
     let mut values = vec![0.0; times.len()];
     let mut gradients = Array3::zeros(slopes.raw_dim());
     for (from, &at) in order.iter().enumerate() {

@@ -1,8 +1,9 @@
 //! Likelihoods of observed times, as functions of θ.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 use rayon::prelude::*;
 
+use super::gradient::check_gradient;
 use super::observations::Observations;
 use super::run::Run;
 use super::trail::KEPT;
@@ -108,11 +109,15 @@ impl<'p> Likelihood<'p> {
     /// every million jumps at most, unless blocks as long as the square root of the jumps need more.
     ///
     /// # Errors
-    /// As [`value`](Self::value).
+    /// As [`value`](Self::value), and [`DistributionError::GradientRange`] for a slope beyond f64.
     pub fn value_and_gradient(&self, theta: &[f64]) -> Result<(f64, Vec<f64>), DistributionError> {
         let mut run = self.run(theta, true)?;
         let value = run.log_likelihood(&self.observations);
-        Ok((value, run.log_likelihood_gradient(&self.observations).swap_remove(0)))
+        let gradient = run.log_likelihood_gradient(&self.observations).swap_remove(0);
+        if value > f64::NEG_INFINITY {
+            check_gradient(&ArrayView1::from(&gradient))?;
+        }
+        Ok((value, gradient))
     }
 
     /// Log-likelihoods and gradients at many θ, one a row; on the threads of the current rayon pool.

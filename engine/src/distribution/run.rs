@@ -6,13 +6,14 @@ use super::DistributionError;
 use super::adjoint::Functional;
 use super::chain::Chain;
 use super::curve::{Accuracy, precision};
+use super::error::of_epoch;
 use super::observations::Observations;
 use super::poisson::{Reach, Reciprocals, mix};
 use super::sweep::{Segment, Sweep};
 use super::trail::Trail;
 
 /// Densities below this are zero: nearer to the end of f64 nothing is accurate.
-const NOTHING: f64 = 1e-250;
+pub(super) const NOTHING: f64 = 1e-250;
 
 /// A forward sweep and what it found.
 pub(super) struct Run<'p> {
@@ -38,8 +39,10 @@ impl<'p> Run<'p> {
         sweep.trail = room.map(Trail::within);
         sweep.stops = Some(times.to_vec());
         let start = first.start().iter();
-        let flow = start.clone().map(|&(at, probability)| probability * first.exits()[at as usize]).sum();
-        let alive = start.map(|&(_, probability)| probability).sum();
+        // The sum of no numbers is −0 in Rust.
+        let flow =
+            start.clone().fold(0.0, |sum, &(at, probability)| sum + probability * first.exits()[at as usize]);
+        let alive = start.fold(0.0, |sum, &(_, probability)| sum + probability);
         let mut found = vec![[flow, first.atom(), alive]; times.len()];
         let mut done = times.partition_point(|&time| time <= 0.0);
         let (mut reciprocals, mut segment) = (Reciprocals::default(), Segment::default());
@@ -58,7 +61,8 @@ impl<'p> Run<'p> {
                 sweep.next_epoch(chain);
             }
             let until = breakpoints.get(epoch).map_or(horizon, |&breakpoint| breakpoint.min(horizon));
-            sweep.advance(chain, until, None, &mut segment, &mut read)?;
+            let advanced = sweep.advance(chain, until, None, &mut segment, &mut read);
+            advanced.map_err(|error| if chains.len() > 1 { of_epoch(epoch)(error) } else { error })?;
             if until >= horizon {
                 break;
             }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::graph::{Graph, GraphBuilder, Rate, START};
-use crate::plan::{Limits, Plan};
+use crate::plan::{EvaluationError, Limits, Plan};
 
 pub(super) fn plan(graph: &Graph) -> Plan {
     Plan::analyze(graph, &Limits::default()).unwrap()
@@ -43,6 +43,86 @@ fn a_covariance_matrix_has_variances_on_its_diagonal() {
     );
     let error = distribution.correlation(&rewards[0], &[0.0; 5]).unwrap_err();
     assert_eq!(error, DistributionError::NoVariance { index: 1 });
+}
+
+#[test]
+fn what_leaves_the_range_of_f64_is_an_error_and_no_number() {
+    let plan_ = plan(&erlang(1));
+    // The second moment is 2e-400.
+    let short = plan_.distribution(&[1e200]).unwrap();
+    assert_eq!(short.moments(2).unwrap_err(), DistributionError::MomentRange { order: 2 });
+    let distribution = plan_.distribution(&[1.0]).unwrap();
+    let large = [0.0, 1e200, 0.0];
+    assert_eq!(
+        distribution.covariance(&large, &large).unwrap_err(),
+        DistributionError::MomentRange { order: 2 }
+    );
+    let matrix = distribution.covariance_matrix(&[large, large]).unwrap_err();
+    assert_eq!(matrix, DistributionError::MomentRange { order: 2 });
+    assert!((distribution.correlation(&large, &[0.0, 1e-200, 0.0]).unwrap() - 1.0).abs() < 1e-15);
+    // A rate of 1 whose slope is 2.5e307 for each unit of time.
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let (on, off) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
+    builder.add_edge(START, on, Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(on, off, Rate::Coefficients(&[2.5e307])).unwrap();
+    let steep = plan(&builder.finish());
+    let refused = steep.likelihood(&[20.0; 100]).unwrap().value_and_gradient(&[4e-308]).unwrap_err();
+    assert_eq!(refused, DistributionError::GradientRange { parameter: 0 });
+    // Rates that are numbers, but not their sum.
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let v: Vec<u32> = (1..=3).map(|state| builder.add_vertex(&[state]).unwrap()).collect();
+    builder.add_edge(START, v[0], Rate::Scalar(1.0)).unwrap();
+    for (from, to) in [(v[0], v[1]), (v[0], v[2]), (v[1], v[2])] {
+        builder.add_edge(from, to, Rate::Coefficients(&[1.0])).unwrap();
+    }
+    let refused = plan(&builder.finish()).distribution(&[1e308]).unwrap_err();
+    let of_sum = EvaluationError::OutOfRange { vertex: v[0], state: None };
+    assert_eq!(refused, DistributionError::Evaluation(of_sum));
+}
+
+#[test]
+fn the_slowest_rates_and_the_latest_times_have_densities() {
+    let plan = plan(&erlang(1));
+    for rate in [1e-305, 1e-310] {
+        let curve = plan.distribution(&[rate]).unwrap().curve(&[1.0, 1e300]).unwrap();
+        let near = |found: f64, wanted: f64| (found - wanted).abs() <= 1e-12 * wanted;
+        assert!(
+            near(curve.pdf[0], rate) && near(curve.cdf[0], rate) && curve.survival[0] == 1.0,
+            "{curve:?}"
+        );
+        assert!(near(curve.pdf[1], rate * (-rate * 1e300).exp()), "{curve:?}");
+        assert!(near(curve.cdf[1], -(-rate * 1e300).exp_m1()), "{curve:?}");
+    }
+    let curve = plan.distribution(&[2.0]).unwrap().curve(&[1e300, f64::MAX]).unwrap();
+    assert_eq!((&curve.pdf[..], &curve.survival[..]), (&[0.0; 2][..], &[0.0; 2][..]));
+    assert!(curve.cdf.iter().all(|below| (below - 1.0).abs() < 1e-15), "{:?}", curve.cdf);
+}
+
+#[test]
+fn no_zero_is_negative() {
+    let positive = |numbers: &[f64]| numbers.iter().all(|number| number.is_sign_positive());
+    // All is absorbed at once.
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let off = builder.add_vertex(&[0]).unwrap();
+    builder.add_edge(START, off, Rate::Scalar(1.0)).unwrap();
+    let atom = plan(&builder.finish());
+    let distribution = atom.distribution(&[]).unwrap();
+    let curve = distribution.curve(&[-0.0, 0.0, 1.0]).unwrap();
+    assert_eq!((&curve.pdf[..], &curve.cdf[..]), (&[0.0; 3][..], &[1.0; 3][..]));
+    assert!(positive(&curve.pdf) && positive(&curve.survival), "{curve:?}");
+    let plan = plan(&erlang(2));
+    let distribution = plan.distribution(&[1.0]).unwrap();
+    assert_eq!(distribution.curve(&[-0.0]).unwrap(), distribution.curve(&[0.0]).unwrap());
+    assert!(positive(&distribution.quantile(&[-0.0]).unwrap()));
+    assert_eq!(distribution.laplace(&[-0.0]).unwrap(), [1.0]);
+}
+
+#[test]
+fn what_an_epoch_lacks_is_told_with_its_number() {
+    let plan = plan(&erlang(1));
+    let refused = plan.epochs(&[1.0], &[[1.0], [-1.0]]).unwrap_err();
+    assert!(matches!(refused, DistributionError::Epoch { epoch: 1, .. }), "{refused:?}");
+    assert!(refused.to_string().starts_with("in epoch 1 (counted from 0): "), "{refused}");
 }
 
 /// Density, distribution function and survival of an Erlang time by their series.

@@ -58,13 +58,13 @@ impl<'p> Distribution<'p> {
     /// Covariance of two total rewards. An empty vector is one of ones, so that its total is the time.
     ///
     /// # Errors
-    /// As [`reward_moments`](Self::reward_moments).
+    /// As [`reward_moments`](Self::reward_moments), with [`DistributionError::MomentRange`] for a covariance beyond f64.
     pub fn covariance(&self, first: &[f64], second: &[f64]) -> Result<f64, DistributionError> {
         let at = self.at()?;
         let ones = vec![1.0; at.vertex_count() as usize];
         let [first, second] =
             [first, second].map(|rewards| if rewards.is_empty() { &ones[..] } else { rewards });
-        Ok(at.rewarded(first)?.covariance(&at.rewarded(second)?))
+        in_range(at.rewarded(first)?.covariance(&at.rewarded(second)?))
     }
 
     /// Correlation of two total rewards.
@@ -101,7 +101,7 @@ impl<'p> Distribution<'p> {
                 let (r, s) = (rewards[first].as_ref(), rewards[second].as_ref());
                 let visited = (0..sojourn.len()).filter(|&vertex| sojourn[vertex] > 0.0);
                 let cross = visited.map(|v| sojourn[v] * (x[v] * s[v] + y[v] * r[v])).sum::<f64>();
-                matrix[[first, second]] = cross - mean_x * mean_y;
+                matrix[[first, second]] = in_range(cross - mean_x * mean_y)?;
                 matrix[[second, first]] = matrix[[first, second]];
             }
         }
@@ -116,7 +116,9 @@ impl<'p> Distribution<'p> {
         &self,
         rewards: &[R],
     ) -> Result<Array2<f64>, DistributionError> {
-        let mut matrix = self.covariance_matrix(rewards)?;
+        // Correlations do not depend on units, and in units of the largest reward no product leaves f64.
+        let in_units: Vec<Vec<f64>> = rewards.iter().map(|rewards| scaled_to_one(rewards.as_ref())).collect();
+        let mut matrix = self.covariance_matrix(&in_units)?;
         let deviations: Vec<f64> = matrix.diag().iter().map(|variance| variance.sqrt()).collect();
         if let Some(index) = deviations.iter().position(|deviation| deviation.is_nan() || *deviation <= 0.0) {
             return Err(DistributionError::NoVariance { index });
@@ -161,6 +163,11 @@ impl<'p> Distribution<'p> {
     }
 }
 
+/// A second moment that is a number.
+fn in_range(moment: f64) -> Result<f64, DistributionError> {
+    if moment.is_finite() { Ok(moment) } else { Err(DistributionError::MomentRange { order: 2 }) }
+}
+
 /// `y₁ = W(R)`, `y_{k+1} = (k+1)·W(y_k ∘ R)`: no factorial is ever formed, and a power of two is kept apart.
 fn raw_moments(at: &At<'_>, rewards: &[f64], count: usize) -> Result<Vec<f64>, DistributionError> {
     let mut moments = Vec::with_capacity(count);
@@ -170,7 +177,7 @@ fn raw_moments(at: &At<'_>, rewards: &[f64], count: usize) -> Result<Vec<f64>, D
         let rewarded = at.rewarded(&earned)?;
         let mean = rewarded.expectation() * order as f64;
         let moment = scaled(mean, exponent);
-        if !moment.is_finite() {
+        if !moment.is_finite() || mean != 0.0 && moment.abs() < f64::MIN_POSITIVE {
             return Err(DistributionError::MomentRange { order });
         }
         moments.push(moment);
@@ -186,6 +193,13 @@ fn raw_moments(at: &At<'_>, rewards: &[f64], count: usize) -> Result<Vec<f64>, D
         }
     }
     Ok(moments)
+}
+
+/// Rewards divided by the power of two next to the largest.
+fn scaled_to_one(rewards: &[f64]) -> Vec<f64> {
+    let largest = rewards.iter().fold(0.0_f64, |most, reward| most.max(reward.abs()));
+    let shift = if largest.is_normal() { -(largest.log2() as i32) } else { 0 };
+    rewards.iter().map(|&reward| scaled(reward, shift)).collect()
 }
 
 /// `value · 2^exponent`, in two steps so that neither factor leaves f64 before the product does.

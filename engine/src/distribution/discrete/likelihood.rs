@@ -6,13 +6,14 @@ use super::reverse::Functional;
 use super::{JUMP_LIMIT, JumpDistribution};
 use crate::distribution::DistributionError;
 use crate::distribution::likelihood::batch;
+use crate::distribution::run::NOTHING;
 use crate::plan::Plan;
 
 /// The log-likelihood of independent observations of the number of jumps to absorption, as a function of θ.
 ///
 /// An absorption seen with jump `j` counts with the logarithm of its probability, `j` after which the process was still
-/// alive (right-censored) with `ln P(N > j)`. Where a probability is 0 the log-likelihood is `−∞`, its gradient not a number;
-/// that is no error, so that a sampler can move on.
+/// alive (right-censored) with `ln P(N > j)`. Where a probability is 0 (or below 1e-250) the log-likelihood is `−∞`, its
+/// gradient not a number; that is no error, so that a sampler can move on.
 ///
 /// ```
 /// use phasic_engine::graph::{GraphBuilder, Rate, START};
@@ -128,7 +129,9 @@ impl JumpLikelihood<'_> {
         let found = law.probabilities(&self.jumps)?;
         let coefficients = self.counts.iter().zip(found).map(|(&[seen, alive], known)| {
             for (count, value) in [(seen, known.pmf), (alive, known.survival)] {
-                sum += if count > 0.0 { count * value.ln() } else { 0.0 };
+                if count > 0.0 {
+                    sum += if value < NOTHING { f64::NEG_INFINITY } else { count * value.ln() };
+                }
             }
             [share(seen, known.pmf), 0.0, share(alive, known.survival)]
         });

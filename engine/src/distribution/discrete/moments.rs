@@ -33,7 +33,8 @@ impl<'p> JumpDistribution<'p> {
     /// As [`expectation`](Self::expectation), and for rewards of the wrong length or that are not finite.
     pub fn covariance(&self, first: &[f64], second: &[f64]) -> Result<f64, DistributionError> {
         let at = self.at()?;
-        Ok(at.rewarded(first)?.covariance(&at.rewarded(second)?))
+        let covariance = at.rewarded(first)?.covariance(&at.rewarded(second)?);
+        if covariance.is_finite() { Ok(covariance) } else { Err(DistributionError::MomentRange { order: 2 }) }
     }
 
     /// Totals under a reward vector: expectation, variance, gradients. Its `moments` are the continuous ones; those of the

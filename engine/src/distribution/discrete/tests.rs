@@ -136,6 +136,25 @@ fn questions_that_have_no_answer_are_refused() {
 }
 
 #[test]
+fn probabilities_next_to_nothing_have_no_likelihood_and_no_zero_is_negative() {
+    // One jump more divides the probability by 1e5; 63 are beyond what f64 holds with all digits.
+    let plan_ = plan(&negative_binomial(1, 1.0 - 1e-5));
+    let (value, gradient) = plan_.jump_likelihood(&[63], &[]).unwrap().value_and_gradient(&[1.0]).unwrap();
+    assert_eq!(value, f64::NEG_INFINITY);
+    assert!(gradient.iter().all(|slope| slope.is_nan()));
+    let large = [0.0, 1e200, 1e200, 0.0];
+    let refused = plan_.jumps(&[1.0]).unwrap().covariance(&large, &large).unwrap_err();
+    assert_eq!(refused, DistributionError::MomentRange { order: 2 });
+    let mut builder = GraphBuilder::new(1).unwrap();
+    builder.set_was_dph(true);
+    let off = builder.add_vertex(&[0]).unwrap();
+    builder.add_edge(START, off, Rate::Scalar(1.0)).unwrap();
+    let atom = plan(&builder.finish());
+    let survival = atom.jumps(&[]).unwrap().survival(&[0, 1]).unwrap();
+    assert!(survival.iter().all(|alive| *alive == 0.0 && alive.is_sign_positive()), "{survival:?}");
+}
+
+#[test]
 fn a_trap_keeps_its_mass_and_has_no_quantiles() {
     let mut builder = GraphBuilder::new(1).unwrap();
     let v: Vec<u32> = (0..3).map(|state| builder.add_vertex(&[state]).unwrap()).collect();

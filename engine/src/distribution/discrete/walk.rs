@@ -24,7 +24,8 @@ impl<'c, 'p> Walk<'c, 'p> {
         for &(at, probability) in chain.start() {
             state[at as usize] = probability;
         }
-        let alive = state.iter().sum();
+        // The sum of no numbers is −0 in Rust.
+        let alive = state.iter().fold(0.0, |sum, mass| sum + mass);
         let next = vec![0.0; chain.len()];
         Self { chain, stays, jumps: 0, state, next, now: chain.atom(), absorbed: chain.atom(), alive }
     }
@@ -61,7 +62,7 @@ impl<'c, 'p> Walk<'c, 'p> {
         std::mem::swap(&mut self.state, &mut self.next);
         self.now = now;
         self.absorbed += now;
-        self.alive = self.state.iter().sum();
+        self.alive = self.state.iter().fold(0.0, |sum, mass| sum + mass);
         if self.alive < f64::MIN_POSITIVE {
             // Nothing is left, or less than can be told from nothing; numbers below are slow to compute with.
             self.alive = 0.0;

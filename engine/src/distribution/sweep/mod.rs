@@ -38,6 +38,8 @@ const HOPES: f64 = 1.0 / 64.0;
 const DEEPEST: f64 = 300.0;
 /// Numbers below this are about to lose digits.
 const DENORMAL: f64 = 1e-290;
+/// Jumps are no rarer than this, however slow the vertices are.
+const SLOWEST: f64 = 1e-307;
 /// Less than this is nothing even relative to itself: denormal numbers are near.
 const EXTINCT: f64 = 1e-260;
 
@@ -210,6 +212,10 @@ impl Sweep {
         while self.now < until {
             self.drop_left(chain);
             let mut rate = self.fastest[self.active.end] * (1.0 + 4.0 * f64::EPSILON);
+            if rate > 0.0 {
+                // The time of a jump is a number, too.
+                rate = rate.max(SLOWEST);
+            }
             if rate <= 0.0 && self.trail.is_some() && !self.active.is_empty() {
                 // Rates of 0 have slopes.
                 rate = 1.0 / (until - self.now);
