@@ -24,6 +24,7 @@ mod leaps;
 mod likelihood;
 mod matrices;
 mod observations;
+mod order;
 mod pattern;
 mod poisson;
 mod quantile;

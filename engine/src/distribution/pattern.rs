@@ -1,11 +1,11 @@
 //! The shape of a plan's process without its start: what does not depend on θ.
 //!
 //! Positions are ordered sinks first, like the plan's, but for memory and not for elimination: stretches keep their
-//! place, and vertices inside them follow their level and then their number, so that neighbours have neighbouring
-//! targets.
+//! place, and inside them neighbours have neighbouring targets; see `order`.
 
 use std::sync::OnceLock;
 
+use super::order::ordered;
 use super::slices::Slices;
 use crate::plan::Plan;
 
@@ -184,27 +184,4 @@ impl Pattern {
         self.into = Rows { start, items };
         self.entry = entry;
     }
-}
-
-/// Plan positions in the order of the pattern, and where it may be cut.
-fn ordered(plan: &Plan, start: usize) -> (Vec<u32>, Vec<u32>) {
-    let mut order: Vec<u32> = Vec::with_capacity(plan.transient().len());
-    let mut cut_below = vec![0];
-    let mut level = vec![0_u32; plan.transient().len()];
-    for stretch in plan.stretches() {
-        let first = order.len();
-        if !stretch.cyclic {
-            // Sinks first: targets have their level already.
-            for at in stretch.range.clone() {
-                let inside =
-                    plan.edges_of(at).filter(|&(target, _)| stretch.range.contains(&(target as usize)));
-                level[at] = inside.map(|(target, _)| level[target as usize] + 1).max().unwrap_or(0);
-            }
-        }
-        order.extend(stretch.range.filter(|&at| at != start).map(|at| at as u32));
-        order[first..].sort_unstable_by_key(|&at| (level[at as usize], plan.transient()[at as usize]));
-        let below = |at: usize| if stretch.cyclic { first } else { at };
-        cut_below.extend((first..order.len()).map(|at| below(at) as u32));
-    }
-    (order, cut_below)
 }

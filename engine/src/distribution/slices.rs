@@ -11,7 +11,7 @@ use super::pattern::Rows;
 /// Positions in a slice.
 pub(super) const WIDTH: usize = 8;
 /// Edges that make a band.
-const BAND: usize = 3;
+pub(super) const BAND: usize = 3;
 /// Where a slot has no edge.
 const NONE: u32 = u32::MAX;
 
