@@ -217,7 +217,11 @@ impl Jobs {
             made => made?,
         };
         let terms = Terms { max_bytes: bytes.len() as u64, sha256: None };
-        Ok(self.data.blobs.put(in_memory(bytes), terms).await?)
+        // A slow disk keeps nobody waiting either.
+        tokio::select! {
+            stored = self.data.blobs.put(in_memory(bytes), terms) => Ok(stored?),
+            () = running.cancelled.cancelled() => Err(ChildError::Cancelled.into()),
+        }
     }
 
     /// The result of a task, made and verified on the threads of this process.

@@ -56,7 +56,6 @@ impl Task {
         if watch(None).is_break() {
             return Err(TaskError::Cancelled);
         }
-        let told = |progress| watch(Some(progress));
-        Ok(work::make(&graph, &identity, self.variant, &self.compute, told)?)
+        Ok(work::make(&graph, &identity, self.variant, &self.compute, watch)?)
     }
 }

@@ -1,8 +1,11 @@
 //! One elimination: forecast, made, and verified before anybody sees it. Synchronous; runs on the workers' threads.
 
+use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 
-use phasic_engine::artifact::{ArtifactError, Checks, decode, encode_ptdprmc3, ptdprmc3_size_bytes};
+use phasic_engine::artifact::{
+    ArtifactError, Checks, StreamError, decode, decode_stream, encode_ptdprmc3, ptdprmc3_size_bytes,
+};
 use phasic_engine::graph::Graph;
 use phasic_engine::plan::{self, AnalysisError, Plan, PlanFileError, lower_watched};
 use phasic_engine::trace::{self, EliminationError, Progress, Trace, eliminate};
@@ -34,6 +37,9 @@ pub(super) enum WorkError {
     /// The file that was made does not pass the checks every file must pass.
     #[error("the file that was made is faulty, and is withheld: {0}")]
     Faulty(#[from] ArtifactError),
+    /// Nobody wants it any more.
+    #[error("it was cancelled")]
+    Stopped,
     /// The file that was made holds something else than what was put into it.
     #[error("the file that was made does not read back as what was written, and is withheld")]
     Differs,
@@ -125,16 +131,21 @@ pub(super) fn make(
     identity: &GraphIdentity,
     variant: Variant,
     limits: &config::Compute,
-    mut watch: impl FnMut(Progress) -> ControlFlow<()>,
+    mut watch: impl FnMut(Option<Progress>) -> ControlFlow<()>,
 ) -> Result<Vec<u8>, WorkError> {
     match variant {
         Variant::Phasic => {
             let bounds = trace::Limits::default().with_memory_bytes(limits.max_memory_bytes.get());
-            program(&eliminate(graph, &bounds, &mut watch)?, graph, identity)
+            let trace = eliminate(graph, &bounds, &mut |progress| watch(Some(progress)))?;
+            program(&trace, graph, identity, &mut || watch(None))
         }
-        Variant::Fast => program(&lower_watched(graph, &plan_limits(limits), &mut watch)?, graph, identity),
+        Variant::Fast => {
+            let trace = lower_watched(graph, &plan_limits(limits), &mut |progress| watch(Some(progress)))?;
+            program(&trace, graph, identity, &mut || watch(None))
+        }
         Variant::Plan => {
             let bounds = plan_limits(limits);
+            let mut watch = |progress| watch(Some(progress));
             let bytes = Plan::analyze_watched(graph, &bounds, &mut watch)?.encode(&identity.graph_hash);
             match Plan::decode_watched(&bytes, &bounds, &mut watch) {
                 Err(PlanFileError::Limits(stopped)) => Err(stopped.into()),
@@ -164,9 +175,97 @@ pub(super) fn check(
     if u64::from(trace.vertex_count()) == identity.vertices { Ok(()) } else { Err(WorkError::Differs) }
 }
 
-fn program(trace: &Trace, graph: &Graph, identity: &GraphIdentity) -> Result<Vec<u8>, WorkError> {
+/// The file of a program, written and read back. A large one takes seconds, so it is watched, too.
+fn program(
+    trace: &Trace,
+    graph: &Graph,
+    identity: &GraphIdentity,
+    watch: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<Vec<u8>, WorkError> {
     let mut bytes = Vec::new();
-    encode_ptdprmc3(trace, &mut bytes).expect("writing to memory does not fail");
+    encode_ptdprmc3(trace, &mut Watched { inner: &mut bytes, passed: 0, watch })
+        .map_err(|_| WorkError::Stopped)?;
     let checks = Checks { graph: Some(graph), hash: Some(identity.graph_hash), ..Checks::default() };
-    if decode(&bytes, &checks)?.trace == *trace { Ok(bytes) } else { Err(WorkError::Differs) }
+    let source = Watched { inner: &bytes[..], passed: 0, watch };
+    let read = decode_stream(source, bytes.len() as u64, &checks).map_err(|error| match error {
+        StreamError::Artifact(error) => WorkError::Faulty(error),
+        // Memory does not fail to be read.
+        _ => WorkError::Stopped,
+    })?;
+    if read.trace == *trace { Ok(bytes) } else { Err(WorkError::Differs) }
+}
+
+/// Bytes on their way, and somebody who is asked now and then whether to go on.
+struct Watched<'a, T> {
+    inner: T,
+    passed: usize,
+    watch: &'a mut dyn FnMut() -> ControlFlow<()>,
+}
+
+/// Bytes that pass between two questions: some milliseconds.
+const ASK_EVERY: usize = 1 << 20;
+
+impl<T> Watched<'_, T> {
+    fn pass(&mut self, bytes: usize) -> io::Result<()> {
+        self.passed += bytes;
+        if self.passed >= ASK_EVERY {
+            self.passed = 0;
+            if (self.watch)().is_break() {
+                return Err(io::Error::other("it is not wanted any more"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T: Write> Write for Watched<'_, T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.pass(bytes.len())?;
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<T: Read> Read for Watched<'_, T> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(bytes)?;
+        self.pass(count)?;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use phasic_engine::graph::GraphLimits;
+    use phasic_engine::trace::{Limits, eliminate};
+
+    use super::{ASK_EVERY, WorkError, program};
+    use crate::models::identify;
+
+    #[test]
+    fn writing_and_reading_back_a_large_file_stops_when_nobody_wants_it_any_more() {
+        let rabbits = phasic_engine::model::find("rabbits").unwrap().read().unwrap();
+        let graph = rabbits.with_constant("n", 30).unwrap().build(&GraphLimits::default()).unwrap();
+        let trace = eliminate(&graph, &Limits::default(), &mut ()).unwrap();
+        let (identity, mut asked) = (identify(&graph), 0);
+        let bytes = program(&trace, &graph, &identity, &mut || {
+            asked += 1;
+            ControlFlow::Continue(())
+        });
+        let expected = 2 * (bytes.unwrap().len() / ASK_EVERY);
+        assert!(expected >= 4 && asked >= expected / 2, "{asked} questions, {expected} expected");
+        for stop_at in [1, asked] {
+            let mut left = stop_at;
+            let stopped = program(&trace, &graph, &identity, &mut || {
+                left -= 1;
+                if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            assert!(matches!(stopped, Err(WorkError::Stopped)), "at {stop_at}: {stopped:?}");
+        }
+    }
 }
