@@ -1,23 +1,91 @@
-//! `phasic-hub compute`.
+//! `phasic-hub compute`: what the operator decides about single computes. A running hub follows within a second.
 
 use std::process::ExitCode;
 
+use clap::{Subcommand, ValueEnum};
 use phasic_hub_api::ComputeId;
+use phasic_hub_api::jobs::Variant;
 
-use super::{ComputeCommand, DataArgs, Outcome, print};
+use super::{CommandError, DataArgs, Outcome, print};
 use crate::hub::DataDirectory;
-use crate::store::Actor;
+use crate::store::{Actor, BrowseFilter, Retraction, Store};
+use crate::visibility::Viewer;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ComputeCommand {
+    /// Make an id private: what it stands for, and its history, are there only for holders of tokens for it
+    Hide {
+        /// The id; nothing need be published under it yet
+        id: ComputeId,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Show a private id to everybody
+    Show {
+        /// The id
+        id: ComputeId,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Choose which program of its graph is served of a compute
+    Variant {
+        /// The id
+        id: ComputeId,
+        /// Which: phasic's own, ours in phasic's commands, or what the settings say
+        variant: Wanted,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Retire a compute of this hub: it is served no more, its id stays taken, and its history tells why
+    Retire {
+        /// The id
+        id: ComputeId,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Let a retired compute stand again
+    Restore {
+        /// The id
+        id: ComputeId,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+/// A program phasic can read.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Wanted {
+    Phasic,
+    Fast,
+    Settings,
+}
 
 pub(super) async fn run(command: ComputeCommand) -> Outcome {
     match command {
         ComputeCommand::Hide { id, data } => set_private(&id, true, data).await,
         ComputeCommand::Show { id, data } => set_private(&id, false, data).await,
+        ComputeCommand::Variant { id, variant, data } => want(&id, variant, data).await,
+        ComputeCommand::Retire { id, reason, data } => retract(&id, true, reason.as_deref(), data).await,
+        ComputeCommand::Restore { id, reason, data } => retract(&id, false, reason.as_deref(), data).await,
     }
 }
 
-/// A running hub follows within a second.
+async fn open(data: DataArgs) -> Result<Store, CommandError> {
+    Ok(DataDirectory::open(&data.load()?.data_dir).await?.store)
+}
+
+fn unknown(id: &ComputeId) -> CommandError {
+    CommandError::Nothing(format!("there is no compute {id}"))
+}
+
 async fn set_private(id: &ComputeId, private: bool, data: DataArgs) -> Outcome {
-    let store = DataDirectory::open(&data.load()?.data_dir).await?.store;
+    let store = open(data).await?;
     let changed = store.set_private(id, private, &Actor::Operator).await?;
     let by_setting = !private && store.private_ids().await?.contains(id);
     let text = match (private, changed) {
@@ -33,4 +101,40 @@ async fn set_private(id: &ComputeId, private: bool, data: DataArgs) -> Outcome {
     };
     print(&text)?;
     Ok(if by_setting { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+async fn want(id: &ComputeId, wanted: Wanted, data: DataArgs) -> Outcome {
+    let store = open(data).await?;
+    let filter =
+        BrowseFilter { viewer: Viewer::All, id: Some(id.to_string()), limit: 1, ..BrowseFilter::default() };
+    if store.browse(&filter).await?.is_empty() {
+        return Err(unknown(id));
+    }
+    let (variant, text) = match wanted {
+        Wanted::Phasic => (Some(Variant::Phasic), "phasic's own program is served"),
+        Wanted::Fast => (Some(Variant::Fast), "our program is served"),
+        Wanted::Settings => (None, "the settings decide what is served"),
+    };
+    store.want_variant(id, variant, &Actor::Operator).await?;
+    print(&format!("{id}: {text}. A program that is not there yet is made first.\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn retract(id: &ComputeId, retracted: bool, reason: Option<&str>, data: DataArgs) -> Outcome {
+    let store = open(data).await?;
+    let text = match store.retract(id, retracted, reason, &Actor::Operator).await? {
+        Retraction::Done if retracted => format!("{id} is retired.\n"),
+        Retraction::Done => format!("{id} stands again.\n"),
+        Retraction::Unchanged if retracted => format!("{id} was retired already.\n"),
+        Retraction::Unchanged => format!("{id} was not retired.\n"),
+        Retraction::Unknown => return Err(unknown(id)),
+        Retraction::Mirrored => {
+            let text = format!(
+                "{id} comes from an upstream, which alone can retire it; phasic-hub compute hide {id}"
+            );
+            return Err(CommandError::Nothing(text));
+        }
+    };
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use phasic_hub_api::{ComputeId, IdPattern, Sha256};
+use phasic_hub_api::{IdPattern, Sha256};
 
 use crate::auth::{NoRandomness, Scope};
 use crate::bundle::BundleError;
@@ -55,9 +55,9 @@ enum Command {
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Keep computes from those who hold no token for them, or show them to everybody
+    /// Hide computes, retire them, and choose which program of theirs is served
     #[command(subcommand)]
-    Compute(ComputeCommand),
+    Compute(compute::ComputeCommand),
     /// Export and check the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -165,24 +165,6 @@ enum TokenCommand {
     Revoke {
         /// Its id, as `token list` shows it
         id: String,
-        #[command(flatten)]
-        data: DataArgs,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum ComputeCommand {
-    /// Make an id private: what it stands for, and its history, are there only for holders of tokens for it
-    Hide {
-        /// The id; nothing need be published under it yet
-        id: ComputeId,
-        #[command(flatten)]
-        data: DataArgs,
-    },
-    /// Show a private id to everybody
-    Show {
-        /// The id
-        id: ComputeId,
         #[command(flatten)]
         data: DataArgs,
     },
