@@ -11,7 +11,7 @@ use axum::{Extension, Json};
 use phasic_hub_api::admin::{
     BackupRequest, GcRequest, Pin, PinList, PinRequest, Quarantine, QuarantinedBlob, Task, TaskPage,
 };
-use phasic_hub_api::{Problem, ProblemCode, Sha256};
+use phasic_hub_api::{ProblemCode, Sha256};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -55,9 +55,8 @@ pub(super) async fn scrub(
     request_body(content = GcRequest, description = "May be empty: a dry run with a day of grace"),
     responses(
         (status = 202, description = "The task; its report says which blobs", body = Task),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`task_running`: it was asked for differently; `Location` is that one",
-         body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
+        (status = 409, description = "`task_running`: it was asked for differently; `Location` is that one"),
     )
 )]
 pub(super) async fn gc(
@@ -76,9 +75,8 @@ pub(super) async fn gc(
     request_body(content = BackupRequest, description = "May be empty"),
     responses(
         (status = 202, description = "The task; its report says where the file is", body = Task),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`task_running`: it was asked for differently; `Location` is that one",
-         body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
+        (status = 409, description = "`task_running`: it was asked for differently; `Location` is that one"),
     )
 )]
 pub(super) async fn backup(
@@ -121,7 +119,7 @@ async fn begin(
     ),
     responses(
         (status = 200, description = "A page", body = TaskPage),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
     )
 )]
 pub(super) async fn tasks(
@@ -142,7 +140,7 @@ pub(super) async fn tasks(
     params(("id" = String, Path, description = "Its id")),
     responses(
         (status = 200, description = "The task", body = Task),
-        (status = 404, description = "`task_not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`task_not_found`"),
     )
 )]
 pub(super) async fn task(
@@ -187,8 +185,8 @@ pub(super) async fn pins(State(hub): State<Arc<Hub>>) -> Result<Json<PinList>, A
     request_body(content = PinRequest, description = "May be empty"),
     responses(
         (status = 204, description = "It is pinned"),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`blob_not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
+        (status = 404, description = "`blob_not_found`"),
     )
 )]
 pub(super) async fn pin(
@@ -217,7 +215,7 @@ pub(super) async fn pin(
     params(("digest" = String, Path, description = "SHA-256 of the blob, 64 lower-case hexadecimal digits")),
     responses(
         (status = 204, description = "It is not pinned any more"),
-        (status = 404, description = "`blob_not_found`: it is not pinned", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`blob_not_found`: it is not pinned"),
     )
 )]
 pub(super) async fn unpin(
@@ -262,7 +260,7 @@ pub(super) async fn quarantine(State(hub): State<Arc<Hub>>) -> Result<Json<Quara
     params(("digest" = String, Path, description = "The name it had, 64 lower-case hexadecimal digits")),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 404, description = "`blob_not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`blob_not_found`"),
     )
 )]
 pub(super) async fn discard(

@@ -10,7 +10,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use axum::response::IntoResponse;
 use base64::Engine as _;
-use phasic_hub_api::{ArtifactName, Problem, ProblemCode, Sha256};
+use phasic_hub_api::{ArtifactName, ProblemCode, Sha256};
 
 use super::conditional;
 use super::error::ApiError;
@@ -54,10 +54,10 @@ pub(super) struct ArtifactQuery {
         (status = 200, description = "The whole file", content_type = "application/octet-stream", body = Vec<u8>),
         (status = 206, description = "The range", content_type = "application/octet-stream", body = Vec<u8>),
         (status = 304, description = "The client has it"),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`artifact_not_found`", body = Problem, content_type = "application/problem+json"),
-        (status = 416, description = "`range_not_satisfiable`", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`artifact_unavailable`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
+        (status = 404, description = "`artifact_not_found`"),
+        (status = 416, description = "`range_not_satisfiable`"),
+        (status = 503, description = "`artifact_unavailable`"),
     )
 )]
 pub(super) async fn artifact(
@@ -88,10 +88,10 @@ pub(super) async fn artifact(
         (status = 200, description = "As `/artifacts/{name}`", content_type = "application/octet-stream", body = Vec<u8>),
         (status = 206, description = "The range", content_type = "application/octet-stream", body = Vec<u8>),
         (status = 304, description = "The client has it"),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`artifact_not_found`", body = Problem, content_type = "application/problem+json"),
-        (status = 416, description = "`range_not_satisfiable`", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`artifact_unavailable`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
+        (status = 404, description = "`artifact_not_found`"),
+        (status = 416, description = "`range_not_satisfiable`"),
+        (status = 503, description = "`artifact_unavailable`"),
     )
 )]
 pub(super) async fn raw_artifact(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Query, State};
-use phasic_hub_api::{AuditPage, Problem};
+use phasic_hub_api::AuditPage;
 
 use super::error::{ApiError, failed};
 use super::page::{PageQuery, next};
@@ -24,7 +24,7 @@ use crate::hub::Hub;
     ),
     responses(
         (status = 200, description = "A page", body = AuditPage),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
     )
 )]
 pub(super) async fn audit(

@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, Response};
-use phasic_hub_api::{Problem, ProblemCode, Sha256};
+use phasic_hub_api::{ProblemCode, Sha256};
 
 use super::artifacts;
 use super::error::ApiError;
@@ -32,9 +32,9 @@ use crate::hub::Hub;
         (status = 200, description = "The whole file", content_type = "application/octet-stream", body = Vec<u8>),
         (status = 206, description = "The range", content_type = "application/octet-stream", body = Vec<u8>),
         (status = 304, description = "The client has it"),
-        (status = 404, description = "`blob_not_found`", body = Problem, content_type = "application/problem+json"),
-        (status = 416, description = "`range_not_satisfiable`", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`artifact_unavailable`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`blob_not_found`"),
+        (status = 416, description = "`range_not_satisfiable`"),
+        (status = 503, description = "`artifact_unavailable`"),
     )
 )]
 pub(super) async fn blob(

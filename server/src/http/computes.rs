@@ -8,7 +8,7 @@ use phasic_hub_api::computes::{
     Compute, ComputeArtifact, ComputeOrigin, ComputePage, ComputeStatus, Revision, RevisionPage,
     ServedProgram,
 };
-use phasic_hub_api::{ComputeId, Problem, ProblemCode, RegistryEntry};
+use phasic_hub_api::{ComputeId, ProblemCode, RegistryEntry};
 
 use super::error::ApiError;
 use super::jobs::header_value;
@@ -62,7 +62,7 @@ pub(super) struct PageQuery {
     ),
     responses(
         (status = 200, description = "A page", body = ComputePage),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
     )
 )]
 pub(super) async fn computes(
@@ -113,7 +113,7 @@ pub(super) async fn computes(
     params(("id" = String, Path, description = "Its id")),
     responses(
         (status = 200, description = "The compute", body = Compute),
-        (status = 404, description = "`compute_not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`compute_not_found`"),
     )
 )]
 pub(super) async fn compute(
@@ -159,9 +159,8 @@ pub(super) async fn found(services: &Services, id: &str, viewer: &Viewer) -> Res
     ),
     responses(
         (status = 200, description = "A page", body = RevisionPage),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`compute_not_found`: the id never stood for anything", body = Problem,
-         content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
+        (status = 404, description = "`compute_not_found`: the id never stood for anything"),
     )
 )]
 pub(super) async fn revisions(

@@ -7,7 +7,7 @@ use phasic_hub_api::Problem;
 use utoipa::OpenApi;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Content, Ref, ResponseBuilder};
+use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 
 use super::access::{Access, ROUTES};
 use super::{
@@ -113,19 +113,35 @@ pub fn api_document() -> utoipa::openapi::OpenApi {
         };
         if let Some(operation) = operation {
             say_access(operation, access);
+            say_problems(operation);
         }
     }
     document
 }
 
-/// Says in an operation what it asks for, and how it refuses.
+/// Gives every error answer of an operation the body all of them have.
+fn say_problems(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        if status.as_str() >= "4"
+            && let RefOr::T(response) = response
+        {
+            response.content.entry("application/problem+json".to_owned()).or_insert_with(|| problem().into());
+        }
+    }
+}
+
+fn problem() -> Content {
+    Content::new(Some(Ref::from_schema_name("Problem")))
+}
+
+/// Says in an operation what it asks for, and how it refuses, beside what the operation says of the same status itself.
 fn say_access(operation: &mut Operation, access: Access) {
     let mut refuse = |status: &str, description: &str| {
-        let content = Content::new(Some(Ref::from_schema_name("Problem")));
-        let response = ResponseBuilder::new()
-            .description(description)
-            .content("application/problem+json", content)
-            .build();
+        let own = match operation.responses.responses.get(status) {
+            Some(RefOr::T(own)) => format!("{}; {description}", own.description),
+            _ => description.to_owned(),
+        };
+        let response = ResponseBuilder::new().description(own).build();
         operation.responses.responses.insert(status.to_owned(), response.into());
     };
     refuse("429", "`rate_limited`; `Retry-After` says how many seconds to wait");

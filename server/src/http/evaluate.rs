@@ -9,7 +9,7 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Request, Response};
 use axum::response::IntoResponse;
 use phasic_hub_api::evaluate::NDJSON_MEDIA_TYPE;
-use phasic_hub_api::{EvaluateRequest, EvaluateResponse, EvaluateResult, Problem, ProblemCode};
+use phasic_hub_api::{EvaluateRequest, EvaluateResponse, EvaluateResult, ProblemCode};
 
 use super::Services;
 use super::body::Budget;
@@ -45,14 +45,12 @@ use crate::workers::BrokeOff;
             (EvaluateResponse = "application/json"),
             (EvaluateResult = "application/x-ndjson"),
         )),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`compute_not_found`, `graph_not_found`", body = Problem,
-         content_type = "application/problem+json"),
-        (status = 409, description = "`graph_ambiguous`", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "`body_too_large`", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "`model_invalid`, `question_invalid`, `too_large`, `no_number`", body = Problem,
-         content_type = "application/problem+json"),
-        (status = 503, description = "`timeout`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
+        (status = 404, description = "`compute_not_found`, `graph_not_found`"),
+        (status = 409, description = "`graph_ambiguous`"),
+        (status = 413, description = "`body_too_large`"),
+        (status = 422, description = "`model_invalid`, `question_invalid`, `too_large`, `no_number`"),
+        (status = 503, description = "`timeout`"),
     )
 )]
 pub(super) async fn evaluate(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use phasic_hub_api::{Problem, ProblemCode};
+use phasic_hub_api::ProblemCode;
 
 use super::error::ApiError;
 use crate::hub::Hub;
@@ -38,7 +38,7 @@ pub(super) async fn live() -> Json<Health> {
     tag = "operations",
     responses(
         (status = 200, description = "It has", body = Health),
-        (status = 503, description = "`not_ready`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`not_ready`"),
     )
 )]
 pub(super) async fn ready(State(hub): State<Arc<Hub>>) -> Result<Json<Health>, ApiError> {

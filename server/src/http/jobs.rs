@@ -11,7 +11,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::{Extension, Json};
 use futures_util::Stream;
 use phasic_hub_api::jobs::{Elimination, Job, JobPage, JobState};
-use phasic_hub_api::{EdgeOrderDigest, GraphHash, Problem, ProblemCode};
+use phasic_hub_api::{EdgeOrderDigest, GraphHash, ProblemCode};
 use tokio::sync::watch;
 
 use super::Services;
@@ -54,7 +54,7 @@ pub(super) struct JobsQuery {
     ),
     responses(
         (status = 200, description = "A page", body = JobPage),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
     )
 )]
 pub(super) async fn jobs(
@@ -100,7 +100,7 @@ pub(super) async fn jobs(
     params(("id" = String, Path, description = "Its id")),
     responses(
         (status = 200, description = "The job", body = Job),
-        (status = 404, description = "`job_not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`job_not_found`"),
     )
 )]
 pub(super) async fn job(
@@ -128,7 +128,7 @@ pub(super) async fn job(
     responses(
         (status = 200, description = "Events named `job`, whose data is the job", content_type = "text/event-stream",
          body = Job),
-        (status = 404, description = "`job_not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`job_not_found`"),
     )
 )]
 pub(super) async fn events(
@@ -218,9 +218,9 @@ fn stream(
     params(("id" = String, Path, description = "Its id")),
     responses(
         (status = 200, description = "The job, cancelled; or going on for others", body = Job),
-        (status = 403, description = "`job_of_others`", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`job_not_found`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`job_ended`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`job_of_others`"),
+        (status = 404, description = "`job_not_found`"),
+        (status = 409, description = "`job_ended`"),
     )
 )]
 pub(super) async fn cancel(

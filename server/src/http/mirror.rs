@@ -8,11 +8,11 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
+use phasic_hub_api::ProblemCode;
 use phasic_hub_api::mirror::{
     DecisionRequest, MirrorPass, MirrorPassDetail, MirrorPassPage, MirrorStatus, QuarantineItem,
     QuarantinePage, SyncAnswer, SyncRequest, UpstreamStatus,
 };
-use phasic_hub_api::{Problem, ProblemCode};
 
 use super::Services;
 use super::error::{ApiError, failed};
@@ -100,9 +100,9 @@ fn tidy(pass: &mut MirrorPass) {
     responses(
         (status = 200, description = "All of them have ended, whatever became of them", body = SyncAnswer),
         (status = 202, description = "Some of them have not", body = SyncAnswer),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`upstream_not_found`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`hub_offline`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
+        (status = 404, description = "`upstream_not_found`"),
+        (status = 409, description = "`hub_offline`"),
     )
 )]
 pub(super) async fn sync(
@@ -190,7 +190,7 @@ pub(super) struct PassesQuery {
     ),
     responses(
         (status = 200, description = "A page", body = MirrorPassPage),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
     )
 )]
 pub(super) async fn passes(
@@ -225,7 +225,7 @@ pub(super) async fn passes(
     params(("number" = i64, Path, description = "Its number")),
     responses(
         (status = 200, description = "The pass", body = MirrorPassDetail),
-        (status = 404, description = "`pass_not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`pass_not_found`"),
     )
 )]
 pub(super) async fn pass(
@@ -261,7 +261,7 @@ pub(super) struct QuarantineQuery {
     ),
     responses(
         (status = 200, description = "A page", body = QuarantinePage),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
     )
 )]
 pub(super) async fn quarantine(
@@ -288,9 +288,9 @@ pub(super) async fn quarantine(
     request_body = DecisionRequest,
     responses(
         (status = 200, description = "The line as it is now; as it was, if it was forgotten", body = QuarantineItem),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`quarantine_not_found`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`decision_impossible`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
+        (status = 404, description = "`quarantine_not_found`"),
+        (status = 409, description = "`decision_impossible`"),
     )
 )]
 pub(super) async fn decide(

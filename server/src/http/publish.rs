@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use phasic_hub_api::computes::{
     ChangeCompute, Compute, Publish, PublishElimination, PublishEntry, PublishedCompute,
 };
-use phasic_hub_api::{ComputeId, Metadata, Problem, ProblemCode, RegistryEntry, Sha256};
+use phasic_hub_api::{ComputeId, Metadata, ProblemCode, RegistryEntry, Sha256};
 use serde_json::Value;
 
 use super::Services;
@@ -67,13 +67,12 @@ pub(super) struct RetractQuery {
     responses(
         (status = 200, description = "It is published; or it was, and nothing has changed", body = PublishedCompute),
         (status = 201, description = "It is published under a new id", body = PublishedCompute),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
         (status = 409, description = "`compute_exists`: the id stands for something else; `elimination_missing`; \
-         `graph_ambiguous`", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "`precondition_failed`", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "`blob_missing`, `artifact_invalid`, `metadata_invalid`", body = Problem,
-         content_type = "application/problem+json"),
-        (status = 507, description = "`storage_full`", body = Problem, content_type = "application/problem+json"),
+         `graph_ambiguous`"),
+        (status = 412, description = "`precondition_failed`"),
+        (status = 422, description = "`blob_missing`, `artifact_invalid`, `metadata_invalid`"),
+        (status = 507, description = "`storage_full`"),
     )
 )]
 pub(super) async fn publish(
@@ -131,9 +130,8 @@ pub(super) async fn publish(
     ),
     responses(
         (status = 200, description = "It is retracted", body = Compute),
-        (status = 404, description = "`compute_not_found`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`compute_mirrored`: only its upstream can", body = Problem,
-         content_type = "application/problem+json"),
+        (status = 404, description = "`compute_not_found`"),
+        (status = 409, description = "`compute_mirrored`: only its upstream can"),
     )
 )]
 pub(super) async fn retract(
@@ -160,10 +158,9 @@ pub(super) async fn retract(
     request_body = ChangeCompute,
     responses(
         (status = 200, description = "As it is now", body = Compute),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`compute_not_found`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`compute_mirrored`: only its upstream can retract it", body = Problem,
-         content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
+        (status = 404, description = "`compute_not_found`"),
+        (status = 409, description = "`compute_mirrored`: only its upstream can retract it"),
     )
 )]
 pub(super) async fn change(

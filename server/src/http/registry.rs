@@ -7,7 +7,7 @@ use axum::extract::{Extension, Query, State};
 use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
-use phasic_hub_api::{Problem, ProblemCode, RegistryDocument};
+use phasic_hub_api::{ProblemCode, RegistryDocument};
 
 use super::conditional;
 use super::error::{ApiError, failed};
@@ -36,7 +36,7 @@ pub(super) struct RegistryQuery {
     responses(
         (status = 200, description = "The document", body = RegistryDocument, content_type = "application/json"),
         (status = 304, description = "The client has it"),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
     )
 )]
 pub(super) async fn registry(
@@ -89,7 +89,7 @@ pub(super) async fn registry(
     responses(
         (status = 200, description = "As `/registry.json`", body = RegistryDocument, content_type = "application/json"),
         (status = 304, description = "The client has it"),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
     )
 )]
 pub(super) async fn raw_registry(

@@ -12,7 +12,7 @@ use phasic_hub_api::jobs::{
     EliminationAnswer, GraphRecord, GraphSubmission, Priority, SubmitElimination, SubmitGraph,
     VariantForecast,
 };
-use phasic_hub_api::{GraphHash, ModelSource, Problem, ProblemCode};
+use phasic_hub_api::{GraphHash, ModelSource, ProblemCode};
 
 use super::Services;
 use super::body::{Budget, Received};
@@ -55,14 +55,12 @@ pub(super) struct GraphQuery {
     responses(
         (status = 200, description = "It was here already", body = GraphSubmission),
         (status = 201, description = "It is stored", body = GraphSubmission),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`compute_not_found`, `graph_not_found`", body = Problem,
-         content_type = "application/problem+json"),
-        (status = 409, description = "`graph_ambiguous`", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "`body_too_large`", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "`model_invalid`, `too_large`", body = Problem,
-         content_type = "application/problem+json"),
-        (status = 507, description = "`storage_full`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
+        (status = 404, description = "`compute_not_found`, `graph_not_found`"),
+        (status = 409, description = "`graph_ambiguous`"),
+        (status = 413, description = "`body_too_large`"),
+        (status = 422, description = "`model_invalid`, `too_large`"),
+        (status = 507, description = "`storage_full`"),
     )
 )]
 pub(super) async fn submit_graph(
@@ -131,9 +129,8 @@ async fn submit(
     params(("hash" = String, Path, description = "The content hash, 64 lower-case hexadecimal digits")),
     responses(
         (status = 200, description = "What there is", body = GraphRecord),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`graph_not_found`; the detail says how to submit", body = Problem,
-         content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
+        (status = 404, description = "`graph_not_found`; the detail says how to submit"),
     )
 )]
 pub(super) async fn graph(
@@ -187,18 +184,15 @@ pub(super) async fn graph(
     responses(
         (status = 200, description = "The artifact, or a job that has ended without one", body = EliminationAnswer),
         (status = 202, description = "A job that has not ended", body = EliminationAnswer),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`scope_missing`: for the priority `high`", body = Problem,
-         content_type = "application/problem+json"),
-        (status = 404, description = "`compute_not_found`, `graph_not_found`", body = Problem,
-         content_type = "application/problem+json"),
-        (status = 409, description = "`graph_ambiguous`", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "`body_too_large`", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "`model_invalid`, `too_large`", body = Problem,
-         content_type = "application/problem+json"),
-        (status = 429, description = "`too_many_jobs`", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`queue_full`", body = Problem, content_type = "application/problem+json"),
-        (status = 507, description = "`storage_full`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
+        (status = 403, description = "`scope_missing`: for the priority `high`"),
+        (status = 404, description = "`compute_not_found`, `graph_not_found`"),
+        (status = 409, description = "`graph_ambiguous`"),
+        (status = 413, description = "`body_too_large`"),
+        (status = 422, description = "`model_invalid`, `too_large`"),
+        (status = 429, description = "`too_many_jobs`"),
+        (status = 503, description = "`queue_full`"),
+        (status = 507, description = "`storage_full`"),
     )
 )]
 pub(super) async fn submit_elimination(

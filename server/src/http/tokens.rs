@@ -8,7 +8,7 @@ use axum::extract::{Extension, Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::IntoResponse;
-use phasic_hub_api::{NewToken, Problem, ProblemCode, TokenInfo, TokenPage, TokenRequest};
+use phasic_hub_api::{NewToken, ProblemCode, TokenInfo, TokenPage, TokenRequest};
 
 use super::error::{ApiError, failed};
 use super::page::{PageQuery, next};
@@ -33,7 +33,7 @@ const MAX_SECONDS: u64 = 3_153_600_000;
     ),
     responses(
         (status = 200, description = "A page", body = TokenPage),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
     )
 )]
 pub(super) async fn list(
@@ -59,7 +59,7 @@ fn info(row: TokenRow) -> TokenInfo {
     request_body = TokenRequest,
     responses(
         (status = 201, description = "It is made", body = NewToken),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
     )
 )]
 pub(super) async fn create(
@@ -103,7 +103,7 @@ pub(super) async fn create(
     params(("id" = String, Path, description = "Its public id")),
     responses(
         (status = 204, description = "It is revoked"),
-        (status = 404, description = "`token_not_found`: there is none, or it was revoked before", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`token_not_found`: there is none, or it was revoked before"),
     )
 )]
 pub(super) async fn revoke(

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCo
 use axum::response::IntoResponse;
 use futures_util::StreamExt as _;
 use phasic_hub_api::computes::{UploadProgress, Uploaded};
-use phasic_hub_api::{Problem, ProblemCode, Sha256};
+use phasic_hub_api::{ProblemCode, Sha256};
 
 use super::Services;
 use super::error::ApiError;
@@ -45,15 +45,12 @@ const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
         (status = 200, description = "It was here already, and the sender could see it", body = Uploaded),
         (status = 201, description = "It is stored", body = Uploaded),
         (status = 202, description = "The part is kept; more is to come", body = UploadProgress),
-        (status = 400, description = "`invalid_request`: no digest, or a Content-Range that is none", body = Problem,
-         content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`: no digest, or a Content-Range that is none"),
         (status = 409, description = "`upload_conflict`: the part is not the next one (`Upload-Offset` says which is), or \
-         another request is sending it", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "`body_too_large`", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "`digest_mismatch`: the bytes have another digest, and nothing is kept",
-         body = Problem, content_type = "application/problem+json"),
-        (status = 507, description = "`quota_exceeded`, `storage_full`", body = Problem,
-         content_type = "application/problem+json"),
+         another request is sending it"),
+        (status = 413, description = "`body_too_large`"),
+        (status = 422, description = "`digest_mismatch`: the bytes have another digest, and nothing is kept"),
+        (status = 507, description = "`quota_exceeded`, `storage_full`"),
     )
 )]
 pub(super) async fn upload(
@@ -101,8 +98,7 @@ pub(super) async fn upload(
     params(("digest" = String, Path, description = "64 lower-case hexadecimal digits")),
     responses(
         (status = 200, description = "It is unfinished", body = UploadProgress),
-        (status = 404, description = "`upload_not_found`: this token has no unfinished upload of it; begin at 0",
-         body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`upload_not_found`: this token has no unfinished upload of it; begin at 0"),
     )
 )]
 pub(super) async fn state(
@@ -125,9 +121,8 @@ pub(super) async fn state(
     params(("digest" = String, Path, description = "64 lower-case hexadecimal digits")),
     responses(
         (status = 204, description = "It is forgotten"),
-        (status = 404, description = "`upload_not_found`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`upload_conflict`: a request is sending it", body = Problem,
-         content_type = "application/problem+json"),
+        (status = 404, description = "`upload_not_found`"),
+        (status = 409, description = "`upload_conflict`: a request is sending it"),
     )
 )]
 pub(super) async fn discard(

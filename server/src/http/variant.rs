@@ -4,9 +4,9 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use phasic_hub_api::ProblemCode;
 use phasic_hub_api::admin::WantVariant;
 use phasic_hub_api::jobs::Variant;
-use phasic_hub_api::{Problem, ProblemCode};
 
 use super::error::ApiError;
 use super::tokens::actor;
@@ -28,8 +28,8 @@ use crate::auth::Caller;
     request_body = WantVariant,
     responses(
         (status = 204, description = "So it shall be"),
-        (status = 400, description = "`invalid_request`", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`compute_not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`"),
+        (status = 404, description = "`compute_not_found`"),
     )
 )]
 pub(super) async fn want_variant(

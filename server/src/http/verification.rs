@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use phasic_hub_api::verification::{ComputeVerification, FileVerification, Verdict};
-use phasic_hub_api::{ComputeId, GraphHash, Problem, ProblemCode, Sha256};
+use phasic_hub_api::{ComputeId, GraphHash, ProblemCode, Sha256};
 use tokio::sync::watch;
 
 use super::Services;
@@ -36,7 +36,7 @@ use crate::visibility::Viewer;
     params(("id" = String, Path, description = "Its id")),
     responses(
         (status = 200, description = "What is known", body = ComputeVerification),
-        (status = 404, description = "`compute_not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`compute_not_found`"),
     )
 )]
 pub(super) async fn verification(
@@ -68,8 +68,7 @@ pub(super) async fn verification(
     responses(
         (status = 200, description = "It was waited for, and is done", body = ComputeVerification),
         (status = 202, description = "It will be done; `again` says until when", body = ComputeVerification),
-        (status = 404, description = "`compute_not_found`; `graph_not_found` when nobody has said what its graph is",
-         body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`compute_not_found`; `graph_not_found` when nobody has said what its graph is"),
     )
 )]
 pub(super) async fn verify(
