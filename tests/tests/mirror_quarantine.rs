@@ -176,6 +176,34 @@ fn other_bytes_under_a_name_are_an_alarm_that_stays_until_somebody_looks() {
 }
 
 #[test]
+fn what_was_rejected_is_not_taken_either_after_upstream_has_hidden_it_for_a_while() {
+    let place = Place::new();
+    let model = kingman(4);
+    place.offer("lab", &[("x", &model, &model.ptdprmc1)]);
+    let hub = place.hub(&[("lab", "checked")]);
+    wait_until("it is mirrored", || served(&hub) == ["x"]);
+    let admin = token(&place.data(), "admin");
+    place.offer("lab", &[("x", &model, &model.ptdprmc3)]);
+    sync(&hub, &admin, "lab");
+    let alarm = lines(&hub, &admin).remove(0);
+    assert_eq!(decide(&hub, &admin, &alarm, "reject").0, 200);
+    assert!(served(&hub).is_empty());
+    let with = |field: &str, value: Value| {
+        let mut entry = entry(&model, &model.ptdprmc3);
+        entry[field] = value;
+        let files = [(format!("artifacts/{}.bin", model.hash), &model.ptdprmc3[..])];
+        write_directory(&place.checkout("lab"), &document(&[("x", entry)]), &files);
+    };
+    with("retracted", true.into());
+    assert_eq!(sync(&hub, &admin, "lab")["outcome"], "done");
+    with("format_revision", 9.into());
+    assert_eq!(codes(&sync(&hub, &admin, "lab")), ["revision_unknown"]);
+    place.offer("lab", &[("x", &model, &model.ptdprmc3)]);
+    assert_eq!(codes(&sync(&hub, &admin, "lab")), ["rejected"]);
+    assert!(served(&hub).is_empty());
+}
+
+#[test]
 fn what_is_not_what_its_entry_says_cannot_be_accepted_by_anybody() {
     let place = Place::new();
     let (good, bad) = (kingman(4), kingman(7));

@@ -29,18 +29,12 @@ pub(super) struct Known {
 /// What was decided about one thing; several lines may speak of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Decisions {
-    lines: Vec<i64>,
     pub(super) is_rejected: bool,
     /// What was accepted, by the code of the line.
     accepted: Vec<String>,
 }
 
 impl Decisions {
-    /// The lines of the quarantine that say so.
-    pub(super) fn lines(&self) -> &[i64] {
-        &self.lines
-    }
-
     /// Whether somebody has accepted what a code speaks of, and nobody has rejected it.
     pub(super) fn accepts(&self, code: &str) -> bool {
         !self.is_rejected && self.accepted.iter().any(|accepted| accepted == code)
@@ -65,7 +59,6 @@ impl Known {
             let Some(decision) = line.decision else { continue };
             let key = (line.entry.unwrap_or_default(), line.artifact.unwrap_or_default(), line.sha256);
             let decisions = known.decisions.entry(key).or_default();
-            decisions.lines.push(line.number);
             match decision {
                 QuarantineDecision::Reject => decisions.is_rejected = true,
                 _ => decisions.accepted.push(line.code),

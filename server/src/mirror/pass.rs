@@ -6,7 +6,7 @@ use phasic_hub_api::mirror::PassFault;
 use phasic_hub_api::{ComputeId, EntryFault, RegistryEntry, RegistryReading, Sha256};
 
 use super::artifact::{Announced, Judge, Stop, judge_again, take, unverified};
-use super::known::{Decisions, Known};
+use super::known::Known;
 use super::{Fault, FaultCode, MirrorError, Upstream};
 use crate::blobs::BlobError;
 use crate::config::Trust;
@@ -19,7 +19,6 @@ pub(super) struct Harvest {
     pub(super) computes: Vec<Publication>,
     pub(super) faults: Vec<PassFault>,
     pub(super) findings: Vec<Finding>,
-    pub(super) offered: Vec<i64>,
     /// Seconds to wait, where somebody asks for it.
     pub(super) wait_seconds: Option<f64>,
     /// Something was left out that another pass over the same document may have.
@@ -54,7 +53,7 @@ impl Pass<'_> {
     }
 
     fn refuse(&mut self, fault: &EntryFault) {
-        if self.decided(&fault.id, "", fault.sha256).is_rejected {
+        if self.known.decisions(&fault.id, "", fault.sha256).is_rejected {
             self.note_rejected(&fault.id, None);
         } else {
             let code = FaultCode::EntryInvalid;
@@ -71,7 +70,7 @@ impl Pass<'_> {
             self.leave_out(id.as_str(), None, text_sha256, &fault);
             return Ok(());
         }
-        if self.decided(id.as_str(), "", text_sha256).is_rejected {
+        if self.known.decisions(id.as_str(), "", text_sha256).is_rejected {
             self.note_rejected(id.as_str(), None);
             self.keep(id);
             return Ok(());
@@ -182,7 +181,7 @@ impl Pass<'_> {
         announced: Announced<'_>,
         name: &str,
     ) -> Result<ArtifactRow, Stop> {
-        let decisions = self.decided(id.as_str(), name, announced.sha256);
+        let decisions = self.known.decisions(id.as_str(), name, announced.sha256);
         if decisions.is_rejected {
             let reason = "it was decided that these bytes are not taken";
             return Err(Fault::new(FaultCode::Rejected, reason).into());
@@ -250,13 +249,6 @@ impl Pass<'_> {
             code: "bytes_changed",
             reason,
         });
-    }
-
-    /// What was decided about something upstream offers. The decision stays as long as it is asked for.
-    fn decided(&mut self, entry: &str, artifact: &str, sha256: Sha256) -> Decisions {
-        let decisions = self.known.decisions(entry, artifact, sha256);
-        self.harvest.offered.extend(decisions.lines());
-        decisions
     }
 
     fn note_rejected(&mut self, entry: &str, artifact: Option<String>) {

@@ -127,8 +127,6 @@ impl Run<'_> {
                 continue;
             }
             // Two entries may have asked for one line.
-            harvest.offered.sort_unstable();
-            harvest.offered.dedup();
             return self.reconcile(*document, harvest, may_remove_many).await;
         }
         Err(MirrorError::Restless { upstream: address.clone() })
@@ -237,7 +235,6 @@ impl Run<'_> {
 
     async fn harvest(&self, document: &Document, known: Known) -> Result<Harvest, MirrorError> {
         let judge = Judge { data: self.data, models: &self.config.models, must_be_known: false };
-        let offered = known.decisions("", "", document.sha256).lines().to_vec();
         let mut pass = Pass {
             judge,
             upstream: &document.upstream,
@@ -245,7 +242,7 @@ impl Run<'_> {
             trust: self.errand.trust,
             must_verify: self.row.must_verify,
             known,
-            harvest: Harvest { offered, ..Harvest::default() },
+            harvest: Harvest::default(),
             later: None,
         };
         pass.run(&document.reading).await?;
@@ -287,7 +284,6 @@ impl Run<'_> {
             keeps_others: self.errand.permissions.keep_others,
             faults: harvest.faults,
             findings: harvest.findings,
-            offered: harvest.offered,
             must_read: harvest.is_incomplete,
             may_remove_many,
         };

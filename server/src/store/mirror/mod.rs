@@ -59,8 +59,6 @@ pub struct PassRecord {
     pub faults: Vec<PassFault>,
     /// What goes to quarantine.
     pub findings: Vec<Finding>,
-    /// Decided lines of the quarantine whose bytes upstream still has.
-    pub offered: Vec<i64>,
     /// Whether the document is to be read again though it may not change: something may be had later.
     pub must_read: bool,
     /// Whether more than [`MOST_REMOVED_PERCENT`] of its computes may disappear.
@@ -144,7 +142,7 @@ impl Store {
         }
         upstreams::remove(&mut change, &vanished, upstream).await?;
         let number = record_pass(&mut change, pass, &changes).await?;
-        quarantine::settle(&mut change, upstream, &pass.findings, &pass.offered).await?;
+        quarantine::settle(&mut change, upstream, &pass.findings, pass.document.sha256).await?;
         tell(&mut change, pass, &changes).await?;
         change.commit().await?;
         Ok(Reconciliation::Done(number))

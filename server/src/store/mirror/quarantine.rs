@@ -158,26 +158,27 @@ async fn line(
     row.as_ref().map(item).transpose()
 }
 
-/// Makes the quarantine of an upstream what a pass has found: new lines are added, and lines go whose subject has
-/// changed. Alarms nobody has looked at stay in any case.
-///
-/// `offered` are the decided lines whose bytes upstream still has.
+/// Makes the quarantine of an upstream what a pass has found: new lines are added, and lines go that it has not found
+/// again. Alarms nobody has looked at stay, and so do decisions: what a pass did not come across, be it for a failed
+/// request or because upstream has taken it away for a while, may be offered again by the next. Only what was said about
+/// a document that would remove much ends with that document.
 pub(super) async fn settle(
     change: &mut Transaction<'static, Sqlite>,
     upstream: &str,
     findings: &[Finding],
-    offered: &[i64],
+    document: Sha256,
 ) -> Result<(), StoreError> {
-    let mut seen: Vec<i64> = offered.to_vec();
+    let mut seen = Vec::with_capacity(findings.len());
     for finding in findings {
         seen.push(put(change, upstream, finding).await?);
     }
     sqlx::query(
         "DELETE FROM quarantine WHERE upstream = ?1 AND number NOT IN (SELECT value FROM json_each(?2)) \
-         AND NOT (code = 'bytes_changed' AND decision IS NULL)",
+         AND iif(decision IS NULL, code <> 'bytes_changed', code = 'mass_deletion' AND sha256 <> ?3)",
     )
     .bind(upstream)
     .bind(serde_json::json!(seen).to_string())
+    .bind(&document.as_bytes()[..])
     .execute(&mut **change)
     .await?;
     Ok(())

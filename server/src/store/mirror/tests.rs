@@ -42,7 +42,6 @@ fn pass_of(upstream: &str, computes: Vec<Publication>) -> PassRecord {
         keeps_others: false,
         faults: Vec::new(),
         findings: Vec::new(),
-        offered: Vec::new(),
         must_read: false,
         may_remove_many: true,
     }
@@ -197,20 +196,16 @@ fn finding(entry: &str, bytes: &str, code: &'static str) -> Finding {
 }
 
 #[tokio::test]
-async fn decisions_hold_until_the_bytes_change_and_alarms_until_somebody_looks() {
+async fn decisions_and_alarms_hold_until_somebody_says_otherwise() {
     let (_directory, store) = with_upstreams(&["test"]).await;
-    let with = |findings: Vec<Finding>, offered: Vec<i64>| PassRecord {
-        findings,
-        offered,
-        ..pass(vec![publication("x", "1")])
-    };
+    let with = |findings: Vec<Finding>| PassRecord { findings, ..pass(vec![publication("x", "1")]) };
     let found = vec![
         finding("bad", "1", "wrong_hash"),
         finding("new", "1", "unverified"),
         finding("x", "1", "bytes_changed"),
     ];
-    store.reconcile(&with(found.clone(), vec![])).await.unwrap();
-    store.reconcile(&with(found.clone(), vec![])).await.unwrap();
+    store.reconcile(&with(found.clone())).await.unwrap();
+    store.reconcile(&with(found.clone())).await.unwrap();
     let lines = store.quarantine(0, 10, false).await.unwrap();
     let codes: Vec<_> = lines.iter().map(|line| line.code.as_str()).collect();
     assert_eq!(codes, ["wrong_hash", "unverified", "bytes_changed"], "once each");
@@ -222,16 +217,36 @@ async fn decisions_hold_until_the_bytes_change_and_alarms_until_somebody_looks()
     assert!(matches!(decide(99, QuarantineDecision::Forget).await, Decided::Unknown));
     assert!(matches!(decide(lines[1].number, QuarantineDecision::Accept).await, Decided::Done(_)));
     assert!(store.upstream("test").await.unwrap().unwrap().must_read, "it is acted upon at once");
-    store.reconcile(&with(vec![], vec![lines[1].number])).await.unwrap();
-    let left: Vec<_> = store.quarantine(0, 10, true).await.unwrap().iter().map(|line| line.number).collect();
-    assert_eq!(left, [lines[1].number, lines[2].number], "what is no longer found is gone, but for alarms");
-    store.reconcile(&with(vec![], vec![])).await.unwrap();
-    let left: Vec<_> = store.quarantine(0, 10, true).await.unwrap().iter().map(|line| line.number).collect();
-    assert_eq!(left, [lines[2].number], "upstream no longer offers what was accepted");
+    for _ in 0..2 {
+        store.reconcile(&with(vec![])).await.unwrap();
+        let left = store.quarantine(0, 10, true).await.unwrap();
+        let left: Vec<_> = left.iter().map(|line| line.number).collect();
+        assert_eq!(
+            left,
+            [lines[1].number, lines[2].number],
+            "only what nobody has decided upon goes by itself"
+        );
+    }
+    assert!(matches!(decide(lines[1].number, QuarantineDecision::Forget).await, Decided::Done(_)));
     assert!(matches!(decide(lines[2].number, QuarantineDecision::Forget).await, Decided::Done(_)));
     assert!(store.quarantine(0, 10, true).await.unwrap().is_empty());
     let actions: Vec<_> = store.audit(0, 99).await.unwrap().into_iter().map(|line| line.action).collect();
-    assert_eq!(actions.iter().filter(|action| *action == "mirror.decide").count(), 2);
+    assert_eq!(actions.iter().filter(|action| *action == "mirror.decide").count(), 3);
+}
+
+#[tokio::test]
+async fn that_much_may_be_removed_is_said_of_one_document_and_ends_with_it() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    store.reconcile(&pass(vec![publication("x", "1")])).await.unwrap();
+    let empty = |document| PassRecord { document: blob(document), ..pass(vec![]) };
+    let held = finding("", "empty", "mass_deletion");
+    store.fail(&head("test"), ("mass_deletion", "held"), Some(&held)).await.unwrap();
+    let line = store.quarantine(0, 1, false).await.unwrap().remove(0);
+    store.decide(line.number, QuarantineDecision::Accept, &Actor::Operator).await.unwrap();
+    store.reconcile(&empty("empty")).await.unwrap();
+    assert_eq!(store.decisions("test").await.unwrap().len(), 1);
+    store.reconcile(&empty("another")).await.unwrap();
+    assert!(store.decisions("test").await.unwrap().is_empty());
 }
 
 #[tokio::test]
