@@ -83,6 +83,23 @@ fn scrub_restores_by_elimination_by_conversion_and_from_upstream_and_names_what_
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_not_said_to_be_whole_again() {
+    let checkout = tempfile::tempdir().unwrap();
+    let (data, mirrored) = filled(checkout.path());
+    let data = data.path();
+    fs::remove_file(checkout.path().join(format!("artifacts/{}.bin", mirrored.hash))).unwrap();
+    let original = Sha256::of(&mirrored.ptdprmc1).to_string();
+    // Reads of a directory fail for everybody, administrators of the machine included.
+    fs::remove_file(blob(data, &original)).unwrap();
+    fs::create_dir(blob(data, &original)).unwrap();
+    let scrubbed = command(data, &["scrub"]);
+    let listing = text(&scrubbed.stdout);
+    assert_eq!(scrubbed.status.code(), Some(4), "{listing}");
+    assert!(listing.contains(&format!("missing {original}")), "{listing}");
+    assert!(!listing.contains(&format!("restored {original}")), "{listing}");
+}
+
+#[test]
 fn garbage_is_what_nobody_refers_to_and_is_old_and_a_dry_run_only_looks() {
     let checkout = tempfile::tempdir().unwrap();
     let (data, mirrored) = filled(checkout.path());

@@ -92,7 +92,8 @@ pub async fn scrub(
     Ok(report)
 }
 
-/// Asks the upstreams for files. Gives the names that are there then.
+/// Asks the upstreams for files. Gives the names that are whole then: read to the end, because an unreadable file still
+/// has its size.
 pub(super) async fn fetch(
     data: &DataDirectory,
     config: &Config,
@@ -101,7 +102,7 @@ pub(super) async fn fetch(
     mirror::fetch_again(data, config, missing).await?;
     let mut fetched = BTreeSet::new();
     for &name in missing {
-        if data.blobs.size_bytes(name).await?.is_some() {
+        if data.blobs.check(name).await.is_ok() {
             fetched.insert(name);
         }
     }
