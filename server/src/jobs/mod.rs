@@ -9,6 +9,8 @@ mod runner;
 mod running;
 mod submit;
 mod task;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::collections::HashMap;

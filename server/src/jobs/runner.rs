@@ -19,6 +19,9 @@ use crate::workers::BrokeOff;
 /// How often the queue is looked at when nobody rings, and leases are renewed.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// How long to wait before it is tried again to record how a job ended: at first, and at most.
+const RECORD_AGAIN: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(10)];
+
 /// How often old jobs are forgotten.
 const TIDY_EVERY: Duration = Duration::from_hours(1);
 
@@ -73,16 +76,8 @@ fn without_places(text: &str) -> String {
 impl Jobs {
     /// Works on the queue. Never ends.
     ///
-    /// Only one process may do so for a data directory: it begins by taking back what others have left.
+    /// Only one process may do so for a data directory: it takes back what others have left.
     pub async fn run(self: Arc<Self>) {
-        match self.data.store.take_back_jobs(&self.owner).await {
-            Ok(taken) => {
-                for (id, state) in taken {
-                    tracing::warn!(id, state = state.as_str(), "took back a job: the hub ended while it ran");
-                }
-            }
-            Err(error) => tracing::error!(%error, "could not take back the jobs of the last process"),
-        }
         match self.data.store.refuse_larger_jobs(self.compute.max_memory_bytes.get()).await {
             Ok(refused) if refused.is_empty() => {}
             Ok(refused) => {
@@ -95,6 +90,9 @@ impl Jobs {
             if tidied.is_none_or(|tidied| tidied.elapsed() > TIDY_EVERY) {
                 tidied = Some(Instant::now());
                 self.tidy().await;
+            }
+            if let Err(error) = self.take_back().await {
+                tracing::error!(%error, "could not take back jobs that nobody works on");
             }
             if let Err(error) = self.begin_what_fits().await {
                 tracing::error!(%error, "could not look at the queue of jobs");
@@ -110,6 +108,17 @@ impl Jobs {
                 tracing::error!(%error, "could not renew the leases of jobs");
             }
         }
+    }
+
+    /// Takes back jobs that are said to be running and that nobody works on.
+    async fn take_back(&self) -> Result<(), StoreError> {
+        // Nothing is begun meanwhile, and what ends is taken off this list only once that is recorded.
+        let running: Vec<i64> = self.lock().keys().copied().collect();
+        for (id, state) in self.data.store.take_back_jobs(&self.owner, &running).await? {
+            tracing::warn!(id, state = state.as_str(), "took back a job that nobody worked on any more");
+            self.changed();
+        }
+        Ok(())
     }
 
     async fn tidy(&self) {
@@ -162,32 +171,48 @@ impl Jobs {
     async fn work_on(&self, job: &JobRow, running: Arc<Running>) {
         tracing::info!(id = job.id, variant = job.variant.as_str(), attempt = job.attempts, "began a job");
         let begun = Instant::now();
-        let recorded = match self.result(job, running).await {
-            Ok(blob) => {
-                let wanted = self.data.store.finish_job(job, &self.owner, blob, ENGINE).await;
-                wanted.map(|wanted| wanted.then_some(JobState::Done))
-            }
+        let result = self.result(job, running).await;
+        let elapsed_ms = begun.elapsed().as_millis();
+        if let Some(state) = self.record(job, result).await {
+            tracing::info!(id = job.id, state = state.as_str(), elapsed_ms, "worked on a job");
+        } else {
+            tracing::info!(id = job.id, elapsed_ms, "dropped the result of a job that nobody wants any more");
+        }
+    }
+
+    /// Records how a job ended, however long the database cannot take it: what was made is not lost to a full disk, and
+    /// who waits does not wait for ever. Gives the state it is in then, if it was still wanted.
+    async fn record(&self, job: &JobRow, result: Result<StoredBlob, JobError>) -> Option<JobState> {
+        let [mut pause, longest] = RECORD_AGAIN;
+        match &result {
+            Ok(_) => {}
             Err(error) if error.is_breakdown() => {
                 tracing::warn!(id = job.id, attempt = job.attempts, %error, "an attempt at a job broke down");
-                self.data.store.break_job(job, &self.owner, &error.told()).await
             }
-            Err(error) => {
-                tracing::warn!(id = job.id, %error, "a job has no result");
-                let wanted = self.data.store.fail_job(job, &self.owner, &error.told()).await;
-                wanted.map(|wanted| wanted.then_some(JobState::Failed))
+            Err(error) => tracing::warn!(id = job.id, %error, "a job has no result"),
+        }
+        loop {
+            let recorded = match &result {
+                Ok(blob) => {
+                    let wanted = self.data.store.finish_job(job, &self.owner, *blob, ENGINE).await;
+                    wanted.map(|wanted| wanted.then_some(JobState::Done))
+                }
+                Err(error) if error.is_breakdown() => {
+                    self.data.store.break_job(job, &self.owner, &error.told()).await
+                }
+                Err(error) => {
+                    let wanted = self.data.store.fail_job(job, &self.owner, &error.told()).await;
+                    wanted.map(|wanted| wanted.then_some(JobState::Failed))
+                }
+            };
+            match recorded {
+                Ok(state) => return state,
+                Err(error) => {
+                    tracing::error!(id = job.id, %error, "could not record how a job ended; it is tried again");
+                }
             }
-        };
-        let elapsed_ms = begun.elapsed().as_millis();
-        match recorded {
-            Ok(Some(state)) => {
-                tracing::info!(id = job.id, state = state.as_str(), elapsed_ms, "worked on a job");
-            }
-            Ok(None) => tracing::info!(
-                id = job.id,
-                elapsed_ms,
-                "dropped the result of a job that nobody wants any more"
-            ),
-            Err(error) => tracing::error!(id = job.id, %error, "could not record how a job ended"),
+            tokio::time::sleep(pause).await;
+            pause = longest.min(pause * 2);
         }
     }
 

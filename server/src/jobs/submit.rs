@@ -10,7 +10,7 @@ use crate::blobs::{BlobError, Terms, in_memory};
 use crate::cache::Weighed;
 use crate::models::{ModelError, Recipe, identify};
 use crate::store::{Actor, EliminationRow, GraphRow, JobRow, NewJob, QueueLimits, Queued, StoreError};
-use crate::visibility::Audience;
+use crate::visibility::{Audience, Viewer};
 use crate::workers::BrokeOff;
 
 /// A graph that was built once, and what eliminating it would take.
@@ -150,6 +150,7 @@ impl Jobs {
         let known = self.known(&recipe, audience).await?;
         let Known { identity, forecast } = &*known;
         let is_new = self.keep(identity, &recipe, audience, actor).await?;
+        self.mend(identity.definition, &recipe, audience).await?;
         Ok(Submitted { identity: identity.clone(), is_new, forecast: forecast.clone() })
     }
 
@@ -192,6 +193,40 @@ impl Jobs {
         Ok(self.data.store.put_graph(&row, audience, actor).await?)
     }
 
+    /// Puts the text that was just sent in the place of a recipe that is lost or damaged. It builds the same graph; but
+    /// what somebody has sent in confidence is not what everybody builds from, unless it is the same text.
+    async fn mend(
+        &self,
+        definition: Sha256,
+        recipe: &Recipe,
+        audience: &Audience,
+    ) -> Result<(), SubmitError> {
+        let Some(graph) = self.data.store.graph(definition, &Viewer::All).await? else { return Ok(()) };
+        match self.data.blobs.open(graph.recipe.sha256, None).await {
+            Ok(_) => return Ok(()),
+            Err(error) => {
+                tracing::warn!(%definition, %error, "the recipe of a graph is gone, and sent again");
+            }
+        }
+        let text = recipe.to_json()?;
+        let is_same = Sha256::of(text.as_bytes()) == graph.recipe.sha256;
+        let is_everybodys = self.data.store.graph(definition, &Viewer::Public).await?.is_some();
+        if is_same || audience.is_everybody() || !is_everybodys {
+            let terms = Terms { max_bytes: text.len() as u64, sha256: None };
+            let blob = self.data.blobs.put(in_memory(text), terms).await?;
+            self.data.store.replace_recipe(definition, blob).await?;
+        }
+        Ok(())
+    }
+
+    /// An elimination that is there, with its file as far as a cheap look tells; and the file of one that has lost it.
+    async fn made(&self, subject: Sha256, variant: Variant) -> Result<Made, SubmitError> {
+        let Some(row) = self.data.store.elimination(subject, variant).await? else { return Ok(Made::Never) };
+        let size_bytes = self.data.blobs.size_bytes(row.blob.sha256).await?;
+        let is_there = size_bytes == Some(row.blob.size_bytes);
+        Ok(if is_there { Made::There(row) } else { Made::Lost(row.blob.sha256) })
+    }
+
     /// Asks for an elimination of a graph that was submitted: its result, or the one job that will make it. What is not
     /// for everybody is made for its audience alone, unless everybody has it already.
     ///
@@ -206,13 +241,15 @@ impl Jobs {
         actor: &Actor,
     ) -> Result<Outcome, SubmitError> {
         let everybodys = subject(&graph.identity, variant);
-        if let Some(made) = self.data.store.elimination(everybodys, variant).await? {
-            return Ok(Outcome::Made(made));
+        if let Made::There(row) = self.made(everybodys, variant).await? {
+            return Ok(Outcome::Made(row));
         }
         let subject = subject_for(everybodys, audience);
-        if let Some(made) = self.data.store.elimination(subject, variant).await? {
-            return Ok(Outcome::Made(made));
-        }
+        let lost = match self.made(subject, variant).await? {
+            Made::There(row) => return Ok(Outcome::Made(row)),
+            Made::Lost(file) => Some(file),
+            Made::Never => None,
+        };
         let forecast = graph.forecast.of(variant);
         if let Some(reason) = &forecast.refused {
             return Err(SubmitError::TooLarge {
@@ -231,6 +268,7 @@ impl Jobs {
             asker: ask.asker,
             priority: ask.priority,
             timeout_ms: ask.timeout_ms,
+            lost,
         };
         let (total, of_one) = (self.compute.max_queued.get(), self.compute.max_queued_per_client.get());
         match self.data.store.queue(&job, QueueLimits { total, of_one }, actor).await? {
@@ -255,6 +293,14 @@ impl Jobs {
             }
         }
     }
+}
+
+/// What is known of an elimination before anything is queued.
+enum Made {
+    There(EliminationRow),
+    /// It was made, and this file of it is gone.
+    Lost(Sha256),
+    Never,
 }
 
 /// What decides the result of an elimination: for phasic's own program the order of edges, for the others all numbers.

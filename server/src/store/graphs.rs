@@ -120,6 +120,21 @@ impl Store {
         Ok(true)
     }
 
+    /// Has a graph built from another text from now on, one that builds the same and is in the blob store.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub async fn replace_recipe(&self, definition: Sha256, recipe: StoredBlob) -> Result<(), StoreError> {
+        let mut change = self.begin().await?;
+        put_blob(&mut change, recipe).await?;
+        sqlx::query("UPDATE graphs SET recipe_sha256 = ?2 WHERE definition = ?1")
+            .bind(&definition.as_bytes()[..])
+            .bind(&recipe.sha256.as_bytes()[..])
+            .execute(&mut *change)
+            .await?;
+        Ok(change.commit().await?)
+    }
+
     /// Whether a graph is known to those who see what is for this audience, or to everybody.
     ///
     /// # Errors

@@ -53,6 +53,8 @@ pub struct NewJob {
     pub priority: Priority,
     /// How long it may run; `None` leaves that to the settings.
     pub timeout_ms: Option<u64>,
+    /// The file of an earlier result that is gone: a result with this file is none.
+    pub lost: Option<Sha256>,
 }
 
 /// A job as it is stored.
@@ -125,25 +127,39 @@ impl Store {
         Ok(change.commit().await?)
     }
 
-    /// Takes back the jobs of runners that are gone: queued again, or in quarantine after the last attempt. Gives their
-    /// ids with their new states.
+    /// Takes back running jobs nobody works on: those of runners that are gone, and those of this one that are not among
+    /// `running`. They are queued again, or in quarantine after the last attempt. Gives their ids with their new states.
     ///
     /// Only the one process that holds the data directory may call this: every other runner is dead then.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
-    pub async fn take_back_jobs(&self, owner: &str) -> Result<Vec<(String, JobState)>, StoreError> {
+    pub async fn take_back_jobs(
+        &self,
+        owner: &str,
+        running: &[i64],
+    ) -> Result<Vec<(String, JobState)>, StoreError> {
+        let running = serde_json::json!(running).to_string();
+        let left = "FROM jobs WHERE state = 'running' AND (lease_owner <> ?1 OR number NOT IN (SELECT value FROM json_each(?2)))";
+        // Looked for in every turn, so without a change unless there is one.
+        let sql = format!("SELECT EXISTS (SELECT 1 {left})");
+        let look = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(owner).bind(&running);
+        if !look.fetch_one(&self.readers).await? {
+            return Ok(Vec::new());
+        }
         let mut change = self.begin().await?;
-        let rows = sqlx::query(
-            "SELECT number, id, attempts FROM jobs WHERE state = 'running' AND lease_owner <> ? ORDER BY number",
-        )
-        .bind(owner)
-        .fetch_all(&mut *change)
-        .await?;
+        let sql = format!("SELECT number, id, attempts, lease_owner <> ?1 AS ended {left} ORDER BY number");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(owner).bind(&running);
+        let rows = rows.fetch_all(&mut *change).await?;
         let mut taken = Vec::new();
         for row in rows {
             let (number, attempts): (i64, u32) = (row.try_get("number")?, row.try_get("attempts")?);
-            let state = broken(&mut change, number, attempts, "the hub ended while it ran").await?;
+            let reason = if row.try_get("ended")? {
+                "the hub ended while it ran"
+            } else {
+                "nobody works on it any more"
+            };
+            let state = broken(&mut change, number, attempts, reason).await?;
             taken.push((row.try_get("id")?, state));
         }
         change.commit().await?;

@@ -48,7 +48,7 @@ const IN_ORDER: &str = "WITH asked AS (SELECT j.number, j.priority, j.overtaken,
      WHERE j.state = 'queued') SELECT number, asker, memory FROM asked";
 
 impl Store {
-    /// Queues a job, unless there is a result or a job for the same, which is joined then: it gets the higher of the two
+    /// Queues a job, unless there is a result whose file is not lost, or a job for the same, which is joined then: it gets the higher of the two
     /// priorities and the longer of the two times.
     ///
     /// # Errors
@@ -61,10 +61,11 @@ impl Store {
     ) -> Result<Queued, StoreError> {
         let mut change = self.begin().await?;
         let made: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM eliminations WHERE subject = ? AND variant = ?)",
+            "SELECT EXISTS (SELECT 1 FROM eliminations WHERE subject = ? AND variant = ? AND sha256 IS NOT ?)",
         )
         .bind(&job.subject.as_bytes()[..])
         .bind(job.variant.as_str())
+        .bind(job.lost.as_ref().map(|file| &file.as_bytes()[..]))
         .fetch_one(&mut *change)
         .await?;
         if made {

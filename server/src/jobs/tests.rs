@@ -1,0 +1,132 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use phasic_engine::reference::computes;
+use phasic_hub_api::Sha256;
+use phasic_hub_api::jobs::{JobState, Variant};
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
+
+use super::{Ask, Jobs, Outcome, Submitted};
+use crate::admission::Admission;
+use crate::config::Config;
+use crate::hub::DataDirectory;
+use crate::models::Recipe;
+use crate::store::{Actor, EliminationRow};
+use crate::visibility::{Audience, Viewer};
+use crate::workers::Workers;
+
+struct Place {
+    directory: tempfile::TempDir,
+    jobs: Arc<Jobs>,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open(directory.path()).await.unwrap();
+        let workers = || Workers::new("test", 1).unwrap();
+        let Config { compute, models, .. } = Config::default();
+        let admission = Admission::new(workers(), compute.max_memory_bytes.get());
+        let jobs = Arc::new(Jobs::new(data, admission, workers(), compute, models).unwrap());
+        tokio::spawn(Arc::clone(&jobs).run());
+        Self { directory, jobs }
+    }
+
+    /// Takes the smallest reference model as if somebody had sent it.
+    async fn send(&self) -> Submitted {
+        let recipe = Recipe::of_reference(&computes()[0]);
+        self.jobs.submit_graph(recipe, &Audience::Everybody, &Actor::Hub).await.unwrap()
+    }
+
+    async fn ask(&self, graph: &Submitted) -> Outcome {
+        let ask = Ask::of_the_hub();
+        self.jobs.submit(graph, Variant::Plan, &Audience::Everybody, ask, &Actor::Hub).await.unwrap()
+    }
+
+    async fn state(&self, id: &str) -> JobState {
+        self.jobs.data.store.job(id, &Viewer::All).await.unwrap().unwrap().state
+    }
+
+    /// The result, once a job has made it.
+    async fn result(&self, graph: &Submitted) -> EliminationRow {
+        let waiting = async {
+            loop {
+                match self.ask(graph).await {
+                    Outcome::Made(row) => return row,
+                    Outcome::Job(job, _) => assert!(
+                        matches!(job.state, JobState::Queued | JobState::Running | JobState::Done),
+                        "{:?}: {:?}",
+                        job.state,
+                        job.error
+                    ),
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), waiting).await.expect("a result in time")
+    }
+
+    fn file(&self, name: Sha256) -> PathBuf {
+        let digits = name.to_string();
+        self.directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits)
+    }
+}
+
+#[tokio::test]
+async fn a_recipe_that_is_lost_is_put_back_by_whoever_sends_the_document_again() {
+    let place = Place::new().await;
+    let graph = place.send().await;
+    let definition = graph.identity.definition;
+    let row = place.jobs.data.store.graph(definition, &Viewer::Public).await.unwrap().unwrap();
+    std::fs::write(place.file(row.recipe.sha256), b"rotten").unwrap();
+    let again = place.send().await;
+    assert!(!again.is_new);
+    assert_eq!(place.result(&again).await.definition, definition);
+    let kept = std::fs::read(place.file(row.recipe.sha256)).unwrap();
+    assert_eq!(Sha256::of(&kept), row.recipe.sha256);
+}
+
+#[tokio::test]
+async fn a_result_that_is_lost_is_made_again_for_whoever_asks() {
+    let place = Place::new().await;
+    let graph = place.send().await;
+    let made = place.result(&graph).await;
+    std::fs::remove_file(place.file(made.blob.sha256)).unwrap();
+    let Outcome::Job(_, is_new) = place.ask(&graph).await else { panic!("it has no file") };
+    assert!(is_new);
+    assert_eq!(place.result(&graph).await.blob, made.blob);
+    assert!(place.file(made.blob.sha256).exists());
+}
+
+#[tokio::test]
+async fn the_end_of_a_job_is_recorded_once_the_database_takes_it_and_nothing_is_done_again() {
+    let place = Place::new().await;
+    let database = format!("sqlite://{}", place.directory.path().join("hub.db").display());
+    let mut database = SqliteConnection::connect(&database).await.unwrap();
+    let refuse =
+        "CREATE TRIGGER refuse BEFORE INSERT ON eliminations BEGIN SELECT RAISE(ABORT, 'disk full'); END";
+    database.execute(refuse).await.unwrap();
+    let graph = place.send().await;
+    let Outcome::Job(job, _) = place.ask(&graph).await else { panic!("nothing was made yet") };
+    let files = || walk(&place.directory.path().join("blobs/sha256"));
+    let recipe = files();
+    let waiting = async {
+        while files() == recipe {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), waiting).await.expect("a file in time");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(place.state(&job.id).await, JobState::Running, "its result is there and not written down");
+    database.execute("DROP TRIGGER refuse").await.unwrap();
+    place.result(&graph).await;
+    let job = place.jobs.data.store.job(&job.id, &Viewer::All).await.unwrap().unwrap();
+    assert_eq!((job.state, job.attempts), (JobState::Done, 1));
+}
+
+/// How many files there are.
+fn walk(root: &std::path::Path) -> usize {
+    let entries = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { walk(&path) } else { 1 }).sum()
+}
