@@ -130,7 +130,7 @@ pub fn announce(hub: &Hub) {
     hub.readiness.wait_for(READINESS, "The reference computes are being eliminated.");
 }
 
-/// Says whether there was anything to do.
+/// Says whether there was anything to do. What somebody has published under the id, and his retraction, stay.
 async fn publish_one(
     hub: &Hub,
     admission: &Admission,
@@ -138,6 +138,9 @@ async fn publish_one(
 ) -> Result<bool, ReferenceError> {
     let id: ComputeId = compute.id.parse()?;
     let definition = definition(compute)?;
+    if hub.data.store.is_by_somebody(&id).await? {
+        return Ok(false);
+    }
     let withheld = hub.catalogue().withheld().iter().any(|withheld| withheld.id == id);
     if !withheld && hub.data.store.reference_definition(&id).await? == Some(definition) {
         return Ok(false);

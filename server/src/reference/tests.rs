@@ -9,6 +9,7 @@ use super::{announce, definition, maintain, make, publish};
 use crate::admission::Admission;
 use crate::hub::{DataDirectory, Hub};
 use crate::registry::Paths;
+use crate::store::{Actor, Condition};
 use crate::workers::Workers;
 
 const MEMORY_BYTES: u64 = 1 << 30;
@@ -102,6 +103,34 @@ async fn a_running_hub_makes_anew_what_it_loses_and_is_not_ready_until_then() {
             keeper.abort();
         }
     }
+}
+
+#[tokio::test]
+async fn what_people_publish_under_the_id_of_a_reference_or_take_back_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = hub(&directory).await;
+    publish(Arc::clone(&hub), admission(MEMORY_BYTES)).await;
+    let ids = [0, 1].map(|place| computes()[place].id.parse().unwrap());
+    let reason = Some("wrong rates");
+    hub.data.store.retract(&ids[0], true, reason, &Actor::Operator).await.unwrap();
+    let row = hub.data.store.computes().await.unwrap().into_iter().find(|row| row.id == ids[1]).unwrap();
+    let mut theirs = row.publication().unwrap();
+    theirs.entry.metadata.description = Some("ours is better".to_owned());
+    hub.data.store.publish(&theirs, &Condition::Present, None, &Actor::Operator).await.unwrap();
+    let entries = async || -> Vec<String> {
+        let rows = hub.data.store.computes().await.unwrap();
+        rows.into_iter().filter(|row| ids.contains(&row.id)).map(|row| row.entry).collect()
+    };
+    let before = entries().await;
+    // Their files are lost, and by another release their definitions are other ones.
+    for file in row.artifacts.iter().map(|file| file.served.sha256.to_string()) {
+        std::fs::remove_file(directory.path().join("blobs/sha256").join(&file[..2]).join(&file)).unwrap();
+    }
+    hub.refresh().await.unwrap();
+    assert_eq!(hub.catalogue().withheld().len(), 1);
+    publish(Arc::clone(&hub), admission(MEMORY_BYTES)).await;
+    assert_eq!(entries().await, before);
+    assert_eq!(hub.readiness.reasons(), [""; 0]);
 }
 
 #[test]

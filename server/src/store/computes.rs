@@ -239,6 +239,16 @@ impl Store {
         Ok(change.commit().await?)
     }
 
+    /// Whether somebody, and not the hub itself, has published, retracted or restored last what an id stands for here.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_by_somebody(&self, id: &ComputeId) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM computes WHERE id = ?1 AND origin = 'local') AND coalesce(\
+             (SELECT actor IS NOT NULL FROM revisions WHERE compute_id = ?1 ORDER BY number DESC LIMIT 1), 0)";
+        Ok(sqlx::query_scalar(sql).bind(id.as_str()).fetch_one(&self.readers).await?)
+    }
+
     /// The definition a reference compute was made from, if it is published.
     ///
     /// # Errors
