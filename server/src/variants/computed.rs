@@ -85,7 +85,7 @@ impl Variants {
             // Nobody has asked for anything that phasic can use.
             (_, None, None) => None,
             (Variant::Fast, Some(_), None) => {
-                self.ask(state, graph, Variant::Fast).await?;
+                self.ask(state, graph, Variant::Fast).await;
                 // Rather nothing than wrong numbers.
                 None
             }

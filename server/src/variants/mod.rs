@@ -7,9 +7,12 @@
 
 mod choice;
 mod computed;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use phasic_hub_api::jobs::Variant;
@@ -31,6 +34,9 @@ use crate::visibility::{Audience, PrivateIds};
 /// How long to let changes gather before looking.
 const GATHER: Duration = Duration::from_millis(100);
 
+/// How long to wait before what failed, or what the queue had no room for, is looked at again.
+const LATER: Duration = Duration::from_secs(5);
+
 /// Decides what is served.
 pub struct Variants {
     data: DataDirectory,
@@ -38,6 +44,8 @@ pub struct Variants {
     settings: config::Registry,
     /// Programs that were asked for by this process: a job that failed is not asked for again and again.
     asked: Mutex<HashSet<(Sha256, &'static str)>>,
+    /// Whether nothing more could be asked for in this pass.
+    is_full: AtomicBool,
 }
 
 /// Why nothing was decided.
@@ -96,23 +104,25 @@ impl State {
         self.eliminations.get(&definition)?.iter().find(|row| row.variant == variant)
     }
 
-    /// The graph a file is for, if exactly one definition fits what was found of the file. Definitions with the same order
-    /// of edges differ in weights no parameter changes, and our programs may depend on those.
-    fn graph_of(&self, hash: GraphHash, file: Sha256) -> Option<GraphIdentity> {
+    /// The graph a file is for, and whether it is the only one: a definition that fits what was found of the file.
+    /// Definitions with the same order of edges differ in weights no parameter changes, and our programs may depend on
+    /// those; which edges are parallel is the same for all.
+    fn graph_of(&self, hash: GraphHash, file: Sha256) -> Option<(GraphIdentity, bool)> {
         let order = self.verified.get(&(hash, file))?.1?;
         let built_in = known_graph(hash).map(identify);
         let submitted = self.graphs.get(&hash).into_iter().flatten().map(|row| row.identity.clone());
         let fitting = built_in.into_iter().chain(submitted).filter(|graph| graph.edge_order_digest == order);
-        let mut found: Vec<GraphIdentity> = fitting.collect();
-        found.dedup_by_key(|graph| graph.definition);
-        if found.len() == 1 { found.pop() } else { None }
+        let mut fitting = fitting.peekable();
+        let first = fitting.next()?;
+        let is_only_one = fitting.all(|other| other.definition == first.definition);
+        Some((first, is_only_one))
     }
 }
 
 impl Variants {
     /// Decisions for a data directory. Nothing is decided until [`run`](Self::run).
     pub fn new(data: DataDirectory, jobs: Arc<Jobs>, settings: config::Registry) -> Self {
-        Self { data, jobs, settings, asked: Mutex::default() }
+        Self { data, jobs, settings, asked: Mutex::default(), is_full: AtomicBool::new(false) }
     }
 
     /// Decides now, and whenever a job has ended or the registry has changed. Never ends.
@@ -123,7 +133,7 @@ impl Variants {
             jobs.mark_unchanged();
             renderings.mark_unchanged();
             match self.pass(last.as_ref()).await {
-                Ok(version) => last = Some(version),
+                Ok(version) => last = Some(version).filter(|_| !self.is_full.load(Ordering::Relaxed)),
                 Err(error) => {
                     last = None;
                     tracing::error!(%error, "could not decide which programs are served");
@@ -133,8 +143,9 @@ impl Variants {
             tokio::select! {
                 _ = jobs.changed() => {}
                 _ = renderings.changed() => {}
+                () = tokio::time::sleep(LATER), if last.is_none() => {}
             }
-            tokio::time::sleep(GATHER).await;
+            tokio::time::sleep(if last.is_none() { LATER } else { GATHER }).await;
         }
     }
 
@@ -152,11 +163,12 @@ impl Variants {
 
     async fn choose_all(&self, state: &State) -> Result<(), VariantsError> {
         let (mut serve, mut back) = (Vec::new(), Vec::new());
+        self.is_full.store(false, Ordering::Relaxed);
         let mut now: HashMap<&ComputeId, &ServedVariant> =
             state.served.iter().map(|one| (&one.id, one)).collect();
         for compute in state.computes.iter().filter(|compute| compute.origin != Origin::Computed) {
-            let chosen = self.chosen(state, compute).await?;
-            match (now.remove(&compute.id), chosen) {
+            let before = now.remove(&compute.id);
+            match (before, self.chosen(state, compute, before).await) {
                 (Some(one), None) => back.push(one.id.clone()),
                 (Some(one), Some(other)) if *one == other => {}
                 (_, Some(other)) => serve.push(other),
@@ -169,17 +181,17 @@ impl Variants {
         Ok(())
     }
 
-    /// What is to be served of a compute in place of what was published, if anything.
+    /// What is to be served of a compute in place of what was published, if anything. What is served so now stays where
+    /// nothing better can be had yet, or ever: when somebody has submitted another definition of the same hash meanwhile.
     async fn chosen(
         &self,
         state: &State,
         compute: &ComputeRow,
-    ) -> Result<Option<ServedVariant>, VariantsError> {
-        let Some(parent) = compute.artifacts.iter().find(|file| file.role == Role::Parent) else {
-            return Ok(None);
-        };
+        before: Option<&ServedVariant>,
+    ) -> Option<ServedVariant> {
+        let parent = compute.artifacts.iter().find(|file| file.role == Role::Parent)?;
         let hash = parent.graph_hash;
-        let Some(graph) = state.graph_of(hash, parent.served.sha256) else { return Ok(None) };
+        let (graph, is_only_one) = state.graph_of(hash, parent.served.sha256)?;
         let verdict = state.verified.get(&(hash, parent.served.sha256)).map(|(word, _)| word.as_str());
         let facts = Facts {
             explicit: state.wanted.get(compute.id.as_str()).copied(),
@@ -187,37 +199,60 @@ impl Variants {
             parallel_edges: graph.parallel_edges,
             published: if verdict == Some("equivalent") { Variant::Fast } else { Variant::Phasic },
         };
-        let Choice::Other(variant, reason) = choose(facts) else { return Ok(None) };
-        let Some(made) = state.made(graph.definition, variant) else {
-            self.ask(state, &graph, variant).await?;
-            return Ok(None);
+        let Choice::Other(variant, reason) = choose(facts) else { return None };
+        let made = if is_only_one { state.made(graph.definition, variant) } else { None };
+        let Some(made) = made else {
+            if is_only_one {
+                self.ask(state, &graph, variant).await;
+            }
+            let fits = |one: &&ServedVariant| {
+                (one.graph_hash, one.edge_order_digest, one.variant)
+                    == (hash, graph.edge_order_digest, variant)
+            };
+            return before.filter(fits).cloned();
         };
-        Ok(Some(ServedVariant {
+        Some(ServedVariant {
             id: compute.id.clone(),
             graph_hash: hash,
             edge_order_digest: graph.edge_order_digest,
             variant,
             blob: made.blob,
             reason,
-        }))
+        })
     }
 
-    /// Has a program made, once in the life of this process.
-    async fn ask(&self, state: &State, graph: &GraphIdentity, variant: Variant) -> Result<(), VariantsError> {
-        if !self.asked.lock().await.insert((graph.definition, variant.as_str())) {
-            return Ok(());
+    /// Has a program made, once in the life of this process. What cannot be asked for now, as when the queue is full, is
+    /// asked for later, and keeps nothing else from being decided.
+    async fn ask(&self, state: &State, graph: &GraphIdentity, variant: Variant) {
+        let key = (graph.definition, variant.as_str());
+        if self.is_full.load(Ordering::Relaxed) || self.asked.lock().await.contains(&key) {
+            return;
         }
+        let hash = graph.graph_hash;
+        match self.submit(state, graph, variant).await {
+            Ok(()) => {}
+            Err(VariantsError::Jobs(error @ (SubmitError::TooLarge { .. } | SubmitError::Model(_)))) => {
+                tracing::warn!(%hash, variant = variant.as_str(), %error, "a program that is to be served cannot be made");
+            }
+            Err(error) => {
+                tracing::warn!(%hash, variant = variant.as_str(), %error, "a program that is to be served is asked for later");
+                self.is_full.store(true, Ordering::Relaxed);
+                return;
+            }
+        }
+        self.asked.lock().await.insert(key);
+    }
+
+    async fn submit(
+        &self,
+        state: &State,
+        graph: &GraphIdentity,
+        variant: Variant,
+    ) -> Result<(), VariantsError> {
         let Some(submitted) = self.submitted(state, graph).await? else { return Ok(()) };
         let everybody = Audience::Everybody;
-        match self.jobs.submit(&submitted, variant, &everybody, Ask::of_the_hub(), &Actor::Hub).await {
-            Ok(_) => Ok(()),
-            Err(error @ SubmitError::TooLarge { .. }) => {
-                let (hash, variant) = (graph.graph_hash, variant.as_str());
-                tracing::warn!(%hash, variant, %error, "a program that is to be served is too large");
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
+        self.jobs.submit(&submitted, variant, &everybody, Ask::of_the_hub(), &Actor::Hub).await?;
+        Ok(())
     }
 
     /// A graph with its forecast; `None` when its recipe is lost.
