@@ -19,7 +19,7 @@ use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, Metadata, RegistryEntry
 use self::audiences::Private;
 use crate::blobs::{BlobError, BlobStore, StoredBlob};
 use crate::reference::known_graph;
-use crate::store::{ArtifactVersion, ComputeRow, Store, StoreError, VersionKey};
+use crate::store::{ArtifactVersion, ComputeRow, Store, StoreError, VariantReason, VersionKey};
 use crate::visibility::{PrivateIds, Viewer};
 
 /// What phasic calls the revision of entries whose files are PTDPRMC3. It refuses to pull later ones, and so do we.
@@ -169,8 +169,9 @@ impl Catalogue {
         };
         let (mut served, mut withheld, mut doubts) = (Vec::new(), Vec::new(), Vec::new());
         for mut row in rows {
+            // Where phasic's own program was replaced because it is wrong, it is none to fall back upon.
             if let Some(one) = replaced.get(&row.id)
-                && !lost.contains(&one.blob.sha256)
+                && (one.reason != VariantReason::Requested || !lost.contains(&one.blob.sha256))
             {
                 note::serve_instead(&mut row, one);
             }

@@ -1,15 +1,18 @@
 use std::sync::Arc;
 
+use phasic_hub_api::jobs::Variant;
 use phasic_hub_api::verification::Verdict;
 use phasic_hub_api::{
-    ArtifactName, ArtifactRef, Artifacts, GraphHash, Metadata, ReadLimits, RegistryDocument, RegistryEntry,
-    SccRef, Sha256,
+    ArtifactName, ArtifactRef, Artifacts, EdgeOrderDigest, GraphHash, Metadata, ReadLimits, RegistryDocument,
+    RegistryEntry, SccRef, Sha256,
 };
 
 use super::{Catalogue, Paths, Representation, Withheld, WithheldReason};
 use crate::blobs::{LocalBlobs, StoredBlob, Terms, in_memory};
 use crate::hub::DataDirectory;
-use crate::store::{Actor, ArtifactRow, Publication, Role, Store, VerificationRow};
+use crate::store::{
+    Actor, ArtifactRow, Publication, Role, ServedVariant, Store, VariantReason, VerificationRow,
+};
 use crate::visibility::Viewer;
 
 const BASE: &str = "https://hub.example/phasic";
@@ -196,6 +199,34 @@ async fn a_compute_whose_file_is_missing_or_cut_is_withheld() {
         assert_eq!(catalogue.withheld()[0].reason, WithheldReason::Missing(Sha256::of(b"gone")));
         assert_eq!(catalogue.artifact(ArtifactName::Parent(hash("g")), None, &Viewer::Public), None);
     }
+}
+
+#[tokio::test]
+async fn a_lost_replacement_of_a_wrong_program_is_withheld_and_of_another_is_the_published_one() {
+    let (directory, data) = fresh().await;
+    data.store.publish_local(&publication(&data, "a", "g", "wrong").await, None).await.unwrap();
+    data.store.publish_local(&publication(&data, "b", "h", "slow").await, None).await.unwrap();
+    data.store.publish_local(&publication(&data, "c", "i", "ours").await, None).await.unwrap();
+    let blob = keep(&data, "ours").await;
+    let one = |id: &str, graph: &str, reason| ServedVariant {
+        id: id.parse().unwrap(),
+        graph_hash: hash(graph),
+        edge_order_digest: EdgeOrderDigest::from_bytes([1; 32]),
+        variant: Variant::Fast,
+        blob,
+        reason,
+    };
+    let served = [one("a", "g", VariantReason::ParallelEdges), one("b", "h", VariantReason::Requested)];
+    data.store.serve_variants(&served, &[]).await.unwrap();
+    assert_eq!(load(&data).await.withheld(), []);
+    let digits = blob.sha256.to_string();
+    std::fs::remove_file(directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits)).unwrap();
+    let catalogue = load(&data).await;
+    let reason = WithheldReason::Missing(blob.sha256);
+    let withheld = ["a", "c"].map(|id| Withheld { id: id.parse().unwrap(), reason });
+    assert_eq!(catalogue.withheld(), withheld);
+    let document = read(&catalogue, Paths::Absolute);
+    assert_eq!(document.get("b").unwrap().artifacts.parent.sha256, Sha256::of(b"slow"));
 }
 
 #[tokio::test]
