@@ -81,7 +81,7 @@ pub enum MirrorError {
     },
     /// Upstream has lost more than it may without somebody having looked.
     #[error(
-        "{upstream} no longer has {removed} of the {mirrored} computes that are mirrored, more than \
+        "{upstream} has removed or retracted {removed} of the {mirrored} computes that are mirrored, more than \
          {MOST_REMOVED_PERCENT} %; nothing was changed: if that is right, say --remove-many, or accept it \
          (phasic-hub mirror quarantine lists it)"
     )]

@@ -1,6 +1,6 @@
 //! One pass over the entries of a document: what is taken, what is left out and why.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use phasic_hub_api::mirror::PassFault;
 use phasic_hub_api::{ComputeId, EntryFault, RegistryEntry, RegistryReading, Sha256};
@@ -19,6 +19,8 @@ pub(super) struct Harvest {
     pub(super) computes: Vec<Publication>,
     pub(super) faults: Vec<PassFault>,
     pub(super) findings: Vec<Finding>,
+    /// What upstream has and this hub does not take any more.
+    pub(super) withdrawn: BTreeSet<ComputeId>,
     /// Seconds to wait, where somebody asks for it.
     pub(super) wait_seconds: Option<f64>,
     /// Something was left out that another pass over the same document may have.
@@ -30,6 +32,8 @@ pub(super) struct Harvest {
 pub(super) struct Pass<'a> {
     pub(super) judge: Judge<'a>,
     pub(super) upstream: &'a Upstream,
+    /// What it is called.
+    pub(super) name: &'a str,
     pub(super) max_bytes: u64,
     pub(super) trust: Trust,
     /// Whether files that are here are to be judged anew.
@@ -87,7 +91,10 @@ impl Pass<'_> {
             _ => match self.files(id, entry).await? {
                 Outcome::Taken(files) => Some(files),
                 Outcome::Failed => None,
-                Outcome::Withdrawn => return Ok(()),
+                Outcome::Withdrawn => {
+                    self.harvest.withdrawn.insert(id.clone());
+                    return Ok(());
+                }
             },
         };
         match artifacts {
@@ -207,7 +214,9 @@ impl Pass<'_> {
                 self.later = Some(fault.clone());
             }
         }
-        taken
+        let row = taken?;
+        self.judge.data.store.hold(self.name, &[row.original, row.served]).await?;
+        Ok(row)
     }
 
     /// A file that has passed the same checks before, and is still here in both forms.

@@ -121,12 +121,11 @@ impl Run<'_> {
             };
             let known = Known::load(self.data, self.row, self.errand.trust).await?;
             let may_remove_many = self.guard(&document, &known)?;
-            let mut harvest = self.harvest(&document, known).await?;
+            let harvest = self.harvest(&document, known).await?;
             if harvest.may_have_moved && document.commit.is_none() && self.has_moved(&document).await? {
                 tracing::debug!(upstream = self.row.name, "the document changed while its files were read");
                 continue;
             }
-            // Two entries may have asked for one line.
             return self.reconcile(*document, harvest, may_remove_many).await;
         }
         Err(MirrorError::Restless { upstream: address.clone() })
@@ -207,17 +206,20 @@ impl Run<'_> {
             return Ok(true);
         }
         let (mut ids, mut files) = (std::collections::HashSet::new(), std::collections::HashSet::new());
+        let mut retracted = std::collections::HashSet::new();
         for entry in document.reading.entries() {
             match entry {
                 Ok((id, entry)) => {
                     ids.insert(id.as_str());
+                    retracted.extend(Some(id.as_str()).filter(|_| entry.retracted));
                     files.insert((entry.graph_hash, entry.artifacts.parent.sha256));
                 }
                 Err(fault) => drop(ids.insert(fault.id.as_str())),
             }
         }
         let is_gone = |id: &str, entry: &phasic_hub_api::RegistryEntry| {
-            !ids.contains(id) && !files.contains(&(entry.graph_hash, entry.artifacts.parent.sha256))
+            let is_moved = files.contains(&(entry.graph_hash, entry.artifacts.parent.sha256));
+            !ids.contains(id) && !is_moved || !entry.retracted && retracted.contains(id)
         };
         let mirrored = known.mirrored.len();
         let removed =
@@ -238,6 +240,7 @@ impl Run<'_> {
         let mut pass = Pass {
             judge,
             upstream: &document.upstream,
+            name: &self.errand.upstream.name,
             max_bytes: self.config.mirror.max_artifact_bytes.get(),
             trust: self.errand.trust,
             must_verify: self.row.must_verify,
@@ -284,6 +287,7 @@ impl Run<'_> {
             keeps_others: self.errand.permissions.keep_others,
             faults: harvest.faults,
             findings: harvest.findings,
+            withdrawn: harvest.withdrawn,
             must_read: harvest.is_incomplete,
             may_remove_many,
         };
@@ -324,7 +328,7 @@ impl Run<'_> {
                 sha256: *document,
                 code: "mass_deletion",
                 reason: format!(
-                    "upstream no longer has {removed} of the {mirrored} computes that are mirrored"
+                    "upstream has removed or retracted {removed} of the {mirrored} computes that are mirrored"
                 ),
             }),
             _ => None,

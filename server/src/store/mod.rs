@@ -60,6 +60,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "publication", include_str!("../../../migrations/0005_publication.sql")),
     (6, "verification", include_str!("../../../migrations/0006_verification.sql")),
     (7, "jobs", include_str!("../../../migrations/0007_jobs.sql")),
+    (8, "held_files", include_str!("../../../migrations/0008_held_files.sql")),
 ];
 
 /// How long a statement waits for another process that is writing.

@@ -44,7 +44,7 @@ pub(super) enum MirrorCommand {
         /// Mirror that upstream in place of the one of the same name, and remove whatever only the former has
         #[arg(long, requires = "from")]
         replace: bool,
-        /// Allow a pass to remove more than 30 % of what it has mirrored
+        /// Allow an upstream to have removed or retracted more than 30 % of what is mirrored from it
         #[arg(long)]
         remove_many: bool,
         /// Read the documents again, even if they have not changed

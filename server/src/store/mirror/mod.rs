@@ -9,8 +9,8 @@ mod upstreams;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use phasic_hub_api::Sha256;
 use phasic_hub_api::mirror::{ChangeKind, PassChange, PassFault, PassOutcome};
+use phasic_hub_api::{ComputeId, Sha256};
 use sqlx::{Row as _, Sqlite, Transaction};
 
 use super::audit::append;
@@ -59,13 +59,15 @@ pub struct PassRecord {
     pub faults: Vec<PassFault>,
     /// What goes to quarantine.
     pub findings: Vec<Finding>,
+    /// Computes upstream still has, which this hub does not take any more by its own rules and decisions.
+    pub withdrawn: BTreeSet<ComputeId>,
     /// Whether the document is to be read again though it may not change: something may be had later.
     pub must_read: bool,
-    /// Whether more than [`MOST_REMOVED_PERCENT`] of its computes may disappear.
+    /// Whether upstream may remove or retract more than [`MOST_REMOVED_PERCENT`] of its computes.
     pub may_remove_many: bool,
 }
 
-/// How many of a hundred computes of an upstream may disappear in a pass that nobody has allowed to remove more.
+/// How many of a hundred computes an upstream may remove or retract in a pass that nobody has allowed to remove more.
 pub const MOST_REMOVED_PERCENT: usize = 30;
 
 /// Passes of an upstream that are kept.
@@ -133,7 +135,12 @@ impl Store {
                 _ => change.previous_id.clone(),
             })
             .collect();
-        let removed = changes.iter().filter(|change| change.kind == ChangeKind::Vanished).count();
+        // Hidden is as good as gone; but what this hub takes out by itself is no deed of upstream's.
+        let is_removed = |change: &&PassChange| match change.kind {
+            ChangeKind::Vanished => !pass.withdrawn.iter().any(|id| id.as_str() == change.id),
+            kind => kind == ChangeKind::Retracted,
+        };
+        let removed = changes.iter().filter(is_removed).count();
         if is_mass_deletion(removed, mirrored) && !pass.may_remove_many {
             return Ok(Reconciliation::TooManyRemovals { removed, mirrored });
         }
@@ -142,10 +149,29 @@ impl Store {
         }
         upstreams::remove(&mut change, &vanished, upstream).await?;
         let number = record_pass(&mut change, pass, &changes).await?;
+        sqlx::query("DELETE FROM held_files WHERE upstream = ?").bind(upstream).execute(&mut *change).await?;
         quarantine::settle(&mut change, upstream, &pass.findings, pass.document.sha256).await?;
         tell(&mut change, pass, &changes).await?;
         change.commit().await?;
         Ok(Reconciliation::Done(number))
+    }
+
+    /// Keeps files that have arrived for a pass until it ends, or a later one does: garbage collection sees that they are
+    /// wanted, however long that takes.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub async fn hold(&self, upstream: &str, files: &[StoredBlob]) -> Result<(), StoreError> {
+        let mut change = self.begin().await?;
+        for &file in files {
+            put_blob(&mut change, file).await?;
+            sqlx::query("INSERT OR IGNORE INTO held_files (upstream, sha256) VALUES (?, ?)")
+                .bind(upstream)
+                .bind(&file.sha256.as_bytes()[..])
+                .execute(&mut *change)
+                .await?;
+        }
+        Ok(change.commit().await?)
     }
 
     /// Records that upstream has not changed; `told` is what to send the next time, where it has said something new.

@@ -131,7 +131,7 @@ impl Store {
     }
 }
 
-/// Removes the compute of a line, if these bytes are those it has.
+/// Removes the compute of a line, if these bytes are those it has, and the addresses of the bytes.
 async fn withdraw(
     change: &mut Transaction<'static, Sqlite>,
     line: &QuarantineItem,
@@ -145,7 +145,35 @@ async fn withdraw(
     .bind(&line.sha256.as_bytes()[..])
     .fetch_all(&mut **change)
     .await?;
+    let entry = line.entry.as_deref().unwrap_or_default();
+    let bytes = &line.sha256.as_bytes()[..];
+    let served: Vec<Vec<u8>> = sqlx::query_scalar(
+        "SELECT served_sha256 FROM compute_artifacts WHERE compute_id = ?1 AND original_sha256 = ?2 UNION SELECT ?2",
+    )
+    .bind(entry)
+    .bind(bytes)
+    .fetch_all(&mut **change)
+    .await?;
     remove(change, &ids, &line.upstream).await?;
+    for file in served {
+        // Addresses stay good for ever, but not for what is rejected; unless the file is another compute's as well.
+        sqlx::query(
+            "DELETE FROM version_computes WHERE compute_id = ?1 AND sha256 = ?2 AND NOT EXISTS \
+             (SELECT 1 FROM compute_artifacts WHERE compute_id = ?1 AND served_sha256 = ?2)",
+        )
+        .bind(entry)
+        .bind(&file)
+        .execute(&mut **change)
+        .await?;
+        sqlx::query(
+            "DELETE FROM artifact_versions WHERE sha256 = ?1 AND NOT EXISTS \
+             (SELECT 1 FROM version_computes v WHERE v.sha256 = ?1) AND NOT EXISTS \
+             (SELECT 1 FROM compute_artifacts a WHERE a.served_sha256 = ?1)",
+        )
+        .bind(&file)
+        .execute(&mut **change)
+        .await?;
+    }
     Ok(ids)
 }
 

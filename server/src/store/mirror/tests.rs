@@ -6,6 +6,7 @@ use super::super::{Actor, Origin, Publication, Store, StoreError};
 use super::{
     Decided, Finding, PassHead, PassRecord, Reconciliation, UpstreamIdentity, Validators, is_mass_deletion,
 };
+use crate::visibility::Viewer;
 
 fn named(name: &str, place: i64) -> UpstreamIdentity {
     UpstreamIdentity { name: name.to_owned(), address: format!("http://{name}"), trust: "checked", place }
@@ -42,6 +43,7 @@ fn pass_of(upstream: &str, computes: Vec<Publication>) -> PassRecord {
         keeps_others: false,
         faults: Vec::new(),
         findings: Vec::new(),
+        withdrawn: std::collections::BTreeSet::new(),
         must_read: false,
         may_remove_many: true,
     }
@@ -164,6 +166,50 @@ async fn many_removals_need_a_word_and_renames_are_none() {
 }
 
 #[tokio::test]
+async fn a_mass_retraction_is_a_mass_deletion_and_what_the_hub_itself_takes_out_is_none() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    store.reconcile(&pass(vec![publication("a", "a"), publication("b", "b")])).await.unwrap();
+    let guarded = |computes| PassRecord { may_remove_many: false, ..pass(computes) };
+    let mut hidden = publication("b", "b");
+    hidden.entry.retracted = true;
+    let held = store.reconcile(&guarded(vec![publication("a", "a"), hidden])).await.unwrap();
+    assert_eq!(held, Reconciliation::TooManyRemovals { removed: 1, mirrored: 2 });
+    let withdrawn = ["a", "b"].map(|id| id.parse().unwrap()).into();
+    let ours = PassRecord { withdrawn, ..guarded(vec![]) };
+    assert!(matches!(store.reconcile(&ours).await.unwrap(), Reconciliation::Done(_)));
+    assert!(ids(&store).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_has_arrived_for_a_pass_is_no_garbage_before_the_pass_has_ended() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let files = [blob("wanted"), blob("of another version")];
+    store.hold("test", &files).await.unwrap();
+    assert_eq!(store.unreferenced_blobs().await.unwrap(), []);
+    let is_old = std::future::ready(Ok::<_, StoreError>(true));
+    store.forget_blob(files[0].sha256, is_old).await.unwrap();
+    assert!(store.blob(files[0].sha256).await.unwrap().is_some());
+    store.fail(&head("test"), ("unreachable", "no answer"), None).await.unwrap();
+    assert_eq!(store.unreferenced_blobs().await.unwrap(), [], "the next pass goes on with them");
+    store.reconcile(&pass(vec![publication("x", "wanted")])).await.unwrap();
+    assert!(store.unreferenced_blobs().await.unwrap().contains(&files[1].sha256));
+}
+
+#[tokio::test]
+async fn no_number_of_the_quarantine_is_given_twice() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let with = |findings| PassRecord { findings, ..pass(vec![]) };
+    store.reconcile(&with(vec![finding("x", "1", "unverified")])).await.unwrap();
+    let seen = store.quarantine(0, 1, false).await.unwrap().remove(0);
+    store.reconcile(&with(vec![])).await.unwrap();
+    store.reconcile(&with(vec![finding("x", "2", "unverified")])).await.unwrap();
+    let other = store.quarantine(0, 1, false).await.unwrap().remove(0);
+    assert_ne!(other.sha256, seen.sha256);
+    let decided = store.decide(seen.number, QuarantineDecision::Accept, &Actor::Operator).await.unwrap();
+    assert!(matches!(decided, Decided::Unknown), "{decided:?}");
+}
+
+#[tokio::test]
 async fn a_failure_is_recorded_and_changes_only_when_the_next_pass_is_due() {
     let (_directory, store) = with_upstreams(&["test"]).await;
     store.reconcile(&pass(vec![publication("a", "a")])).await.unwrap();
@@ -261,6 +307,13 @@ async fn what_is_rejected_is_withdrawn_in_the_same_moment() {
     store.decide(line.number, QuarantineDecision::Reject, &Actor::Operator).await.unwrap();
     assert_eq!(ids(&store).await, ["y"]);
     assert!(matches!(&history(&store, "x").await[..], [Some(_), None]));
+    let (rejected, other) = (blob("1").sha256, blob("2").sha256);
+    let versions: Vec<_> =
+        store.former_versions().await.unwrap().iter().map(|version| version.blob.sha256).collect();
+    assert!(!versions.contains(&rejected), "nor under its digest");
+    let visible = async |name| store.visible_blob(name, &Viewer::Public).await.unwrap().is_some();
+    assert_eq!((visible(rejected).await, visible(other).await), (false, true));
+    assert!(store.unreferenced_blobs().await.unwrap().contains(&rejected), "garbage in the end");
     assert_eq!(store.decisions("test").await.unwrap().len(), 1);
     assert_eq!(store.drop_upstream("test", &Actor::Operator).await.unwrap(), Some(1));
     assert_eq!(store.drop_upstream("test", &Actor::Operator).await.unwrap(), None);
