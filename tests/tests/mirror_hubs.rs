@@ -67,6 +67,38 @@ fn hubs_are_chained_and_a_hub_that_asks_for_a_token_is_shown_it() {
     assert!(!log.contains(&secret), "{log}");
 }
 
+#[test]
+fn what_is_private_there_is_private_here_over_the_network_and_in_a_bundle() {
+    let place = Place { directory: tempfile::tempdir().unwrap() };
+    let names = ["first", "second", "third"];
+    let [first_data, second_data, third_data] = names.map(|name| place.path(name));
+    fill(&first_data, &place.path("checkout"), &[("x", &kingman(6)), ("open", &kingman(7))]);
+    let settings = [("access_anonymous", "nothing"), ("access_private_ids", "x")];
+    let first = Hub::start_with(&first_data, &[], &settings);
+    fs::write(place.path("token"), token(&first_data, "read")).unwrap();
+    let upstreams = format!(
+        r#"[{{name = "first", url = "http://{}", token_file = "{}", interval_ms = 200}}]"#,
+        first.address(),
+        place.text("token")
+    );
+    let second = Hub::start_with(&second_data, &[], &[("mirror_upstreams", &upstreams)]);
+    let reader = token(&second_data, "read");
+    let ids = |registry: Value| -> Vec<String> {
+        let ids = registry["computes"].as_object().unwrap().keys();
+        ids.filter(|id| ["x", "open"].contains(&id.as_str())).cloned().collect()
+    };
+    wait_until("it is mirrored", || ids(second.get_as(&reader, "/registry.json").json()).len() == 2);
+    assert_eq!(ids(second.get("/registry.json").json()), ["open"]);
+    assert_eq!(second.get(&format!("/artifacts/{}.bin", kingman(6).hash)).status, 404);
+    assert_eq!(second.get("/v1/computes/x").status, 404);
+
+    assert_eq!(bundle(&first_data, &["export", &place.text("x.bundle"), "--id", "x"]).0, Some(0));
+    assert_eq!(bundle(&third_data, &["import", &place.text("x.bundle")]).0, Some(0));
+    let third = Hub::start_with(&third_data, &["--offline"], &[]);
+    assert_eq!(ids(third.get("/registry.json").json()), [""; 0]);
+    assert_eq!(ids(third.get_as(&token(&third_data, "read"), "/registry.json").json()), ["x"]);
+}
+
 fn bundle(data: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let output = run(&[&["bundle"], arguments, &["--offline", "--data", data.to_str().unwrap()]].concat());
     (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())

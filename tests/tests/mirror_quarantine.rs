@@ -176,6 +176,47 @@ fn other_bytes_under_a_name_are_an_alarm_that_stays_until_somebody_looks() {
 }
 
 #[test]
+fn other_bytes_are_an_alarm_also_when_the_entry_was_away_or_retracted_meanwhile() {
+    let place = Place::new();
+    let (model, other) = (kingman(4), kingman(5));
+    let with = |bytes: &[u8], retracted: bool| {
+        let mut entry = entry(&model, bytes);
+        entry["retracted"] = retracted.into();
+        let files = [(format!("artifacts/{}.bin", model.hash), bytes)];
+        write_directory(&place.checkout("lab"), &document(&[("x", entry)]), &files);
+    };
+    let hub = place.hub(&[("lab", "checked")]);
+    let admin = token(&place.data(), "admin");
+    let alarms = || {
+        let found = lines(&hub, &admin);
+        found.iter().filter(|line| line["code"] == "bytes_changed").count()
+    };
+    let many = || {
+        if let Some(held) = lines(&hub, &admin).iter().find(|line| line["code"] == "mass_deletion") {
+            assert_eq!(decide(&hub, &admin, held, "accept").0, 200);
+            sync(&hub, &admin, "lab");
+        }
+    };
+    with(&model.ptdprmc1, false);
+    sync(&hub, &admin, "lab");
+    assert_eq!((served(&hub), alarms()), (vec!["x".to_owned()], 0));
+    with(&model.ptdprmc3, true);
+    sync(&hub, &admin, "lab");
+    many();
+    with(&model.ptdprmc3, false);
+    sync(&hub, &admin, "lab");
+    wait_until("an alarm for what was retracted and changed in one pass", || alarms() == 1);
+    place.offer("lab", &[("y", &other, &other.ptdprmc3)]);
+    sync(&hub, &admin, "lab");
+    many();
+    wait_until("it is away", || served(&hub) == ["y"]);
+    with(&model.ptdprmc1, false);
+    sync(&hub, &admin, "lab");
+    many();
+    wait_until("an alarm for what was away", || alarms() == 2);
+}
+
+#[test]
 fn what_was_rejected_is_not_taken_either_after_upstream_has_hidden_it_for_a_while() {
     let place = Place::new();
     let model = kingman(4);

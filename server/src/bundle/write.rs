@@ -12,7 +12,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::{BLOBS, BundleError, FORMAT, MANIFEST, Manifest, REGISTRY, header};
 use crate::hub::DataDirectory;
-use crate::registry::{Catalogue, bundle_document};
+use crate::registry::{Catalogue, bundle_document, say_privacy};
 use crate::store::ComputeRow;
 
 /// What was exported.
@@ -70,6 +70,10 @@ async fn chosen(data: &DataDirectory, ids: &[ComputeId]) -> Result<Vec<ComputeRo
     // A file that is carried around is no place for what is private, unless it was named.
     let private = data.store.private_ids().await?;
     rows.retain(|row| if ids.is_empty() { !private.contains(&row.id) } else { ids.contains(&row.id) });
+    for row in &mut rows {
+        let is_private = private.contains(&row.id);
+        say_privacy(row, is_private);
+    }
     rows.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
     Ok(rows)
 }

@@ -18,7 +18,7 @@ pub(super) struct Known {
     pub(super) before_us: HashMap<ComputeId, (String, GraphHash)>,
     /// What is mirrored from this upstream.
     pub(super) mirrored: HashMap<ComputeId, Publication>,
-    /// The contents each of its names has now.
+    /// The contents each of its names has now, or had last.
     pub(super) names: HashMap<ArtifactName, HashSet<Sha256>>,
     /// Every file that has passed its checks, those of this pass included: entries share components.
     pub(super) files: HashMap<FileKey, ArtifactRow>,
@@ -87,7 +87,22 @@ impl Known {
                 known.before_us.insert(publication.id, (source, graph_hash));
             }
         }
+        known.remember(data, &upstream.name).await?;
         Ok(known)
+    }
+
+    /// What names stood for that stand for nothing today: upstream had retracted or removed their entries.
+    async fn remember(&mut self, data: &DataDirectory, upstream: &str) -> Result<(), MirrorError> {
+        let mut former: HashMap<ArtifactName, HashSet<Sha256>> = HashMap::new();
+        for row in data.store.former_entries(upstream).await? {
+            for file in Announced::all(&row.publication()?.entry) {
+                former.entry(file.name()).or_default().insert(file.sha256);
+            }
+        }
+        for (name, contents) in former {
+            self.names.entry(name).or_insert(contents);
+        }
+        Ok(())
     }
 
     fn learn(&mut self, publication: &Publication) {

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, Metadata, RegistryEntry, Sha256};
 
 use self::audiences::Private;
+pub(crate) use self::note::{is_private, say_privacy};
 use crate::blobs::{BlobError, BlobStore, StoredBlob};
 use crate::reference::known_graph;
 use crate::store::{ArtifactVersion, ComputeRow, Store, StoreError, VariantReason, VersionKey};
@@ -196,8 +197,14 @@ impl Catalogue {
 
     fn render(found: Found) -> Result<Self, CatalogueError> {
         let Found { served, withheld, doubts, versions, lost, private_ids, holders, base } = found;
-        let (private, served): (Vec<_>, Vec<_>) =
+        let (mut private, mut served): (Vec<_>, Vec<_>) =
             served.into_iter().partition(|row| private_ids.contains(&row.id));
+        for row in &mut private {
+            say_privacy(row, true);
+        }
+        for row in &mut served {
+            say_privacy(row, false);
+        }
         let (mut computes, mut current) = (Vec::new(), HashMap::new());
         for row in &served {
             let RegistryEntry { retracted, graph_hash, metadata, .. } = row.publication()?.entry;

@@ -3,10 +3,13 @@
 
 use std::collections::HashMap;
 
-use phasic_hub_api::{EdgeOrderDigest, GraphHash, Sha256};
+use phasic_hub_api::{EdgeOrderDigest, GraphHash, RegistryEntry, Sha256};
 use serde_json::Value;
 
 use crate::store::{ArtifactRow, ComputeRow, Role, ServedVariant};
+
+/// The field that says that a compute is not for everybody.
+const PRIVATE: &str = "private";
 
 /// Serves another program of the same graph than the published one, and says so.
 pub(super) fn serve_instead(row: &mut ComputeRow, one: &ServedVariant) {
@@ -30,6 +33,31 @@ pub(super) fn say_edge_order(row: &mut ComputeRow, orders: &HashMap<(GraphHash, 
     if let Some(order) = order {
         say(row, &[("edge_order_digest", &order.to_string())]);
     }
+}
+
+/// Says that a compute is not for everybody, so that a hub that mirrors it, with the rights of a token, does not make it
+/// so; and does not say it any longer of one that is.
+pub(crate) fn say_privacy(row: &mut ComputeRow, is_private: bool) {
+    // Few entries say anything of the kind, and most are not read for it.
+    if !is_private && !row.entry.contains(PRIVATE) {
+        return;
+    }
+    let Ok(mut entry) = serde_json::from_str::<Value>(&row.entry) else { return };
+    let Some(metadata) = entry.get_mut("metadata").filter(|metadata| metadata.is_object()) else { return };
+    if is_private {
+        if !metadata["hub"].is_object() {
+            metadata["hub"] = Value::Object(serde_json::Map::new());
+        }
+        metadata["hub"][PRIVATE] = true.into();
+    } else if let Some(hub) = metadata["hub"].as_object_mut() {
+        hub.remove(PRIVATE);
+    }
+    row.entry = entry.to_string();
+}
+
+/// Whether an entry says that it is not for everybody.
+pub(crate) fn is_private(entry: &RegistryEntry) -> bool {
+    entry.to_value()["metadata"]["hub"][PRIVATE] == true
 }
 
 fn say(row: &mut ComputeRow, facts: &[(&str, &str)]) {

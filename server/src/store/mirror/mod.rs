@@ -14,9 +14,11 @@ use phasic_hub_api::{ComputeId, Sha256};
 use sqlx::{Row as _, Sqlite, Transaction};
 
 use super::audit::append;
-use super::computes::{put, put_blob};
-use super::{Actor, Change, Publication, Store, StoreError};
+use super::computes::{compute_row, put, put_blob};
+use super::privacy::set_private;
+use super::{Actor, Change, ComputeRow, Publication, Store, StoreError};
 use crate::blobs::StoredBlob;
+use crate::registry::is_private;
 
 pub use quarantine::{Decided, Finding};
 pub use upstreams::{Allowance, PublicCounts, UpstreamIdentity, UpstreamRow, Validators};
@@ -145,7 +147,11 @@ impl Store {
             return Ok(Reconciliation::TooManyRemovals { removed, mirrored });
         }
         for (place, publication) in (0_i64..).zip(mine()) {
-            put(&mut change, Some(upstream), place, publication).await?;
+            let is_news = put(&mut change, Some(upstream), place, publication).await?;
+            // With a token one sees more than everybody; that makes nothing everybody's.
+            if is_news && is_private(&publication.entry) {
+                set_private(&mut change, &publication.id, true).await?;
+            }
         }
         upstreams::remove(&mut change, &vanished, upstream).await?;
         let number = record_pass(&mut change, pass, &changes).await?;
@@ -154,6 +160,23 @@ impl Store {
         tell(&mut change, pass, &changes).await?;
         change.commit().await?;
         Ok(Reconciliation::Done(number))
+    }
+
+    /// The last entries that were no retractions of ids an upstream has no parent file under today.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn former_entries(&self, upstream: &str) -> Result<Vec<ComputeRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT r.compute_id AS id, 'mirror' AS origin, r.entry, r.upstream, max(r.number) FROM revisions r \
+             WHERE r.upstream = ?1 AND r.entry IS NOT NULL AND NOT coalesce(json_extract(r.entry, '$.retracted'), 0) \
+             AND NOT EXISTS (SELECT 1 FROM computes c JOIN compute_artifacts a ON a.compute_id = c.id \
+             WHERE c.id = r.compute_id AND c.upstream = ?1 AND a.role = 'parent') GROUP BY r.compute_id",
+        )
+        .bind(upstream)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(compute_row).collect()
     }
 
     /// Keeps files that have arrived for a pass until it ends, or a later one does: garbage collection sees that they are
