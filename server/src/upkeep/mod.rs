@@ -9,6 +9,8 @@ mod heal;
 mod restore;
 mod schedule;
 mod scrub;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

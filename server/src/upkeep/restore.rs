@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use super::backup::{FORMAT, Manifest, digest_of};
 use super::{UpkeepError, UpkeepLock};
 use crate::blobs::{BlobStore, LocalBlobs, Terms};
-use crate::hub::{DataDirectory, ServeLock};
-use crate::store::{Actor, Change};
+use crate::hub::ServeLock;
+use crate::store::{Actor, Change, Store};
 
 /// The manifest is small: what follows it is not read before it is understood.
 const MAX_MANIFEST_BYTES: u64 = 64 << 20;
@@ -32,7 +32,14 @@ pub async fn restore(file: &Path, data_dir: &Path) -> Result<Manifest, UpkeepErr
         return Err(UpkeepError::Occupied { path: data_dir.to_owned() });
     }
     let blobs = LocalBlobs::open(data_dir)?;
-    let staged = data_dir.join("hub.db.restoring");
+    // Opened and examined in a directory of its own: until it is moved there is nothing that could be started, and nothing
+    // that keeps the next restore from beginning anew.
+    let staging = data_dir.join("restoring");
+    if staging.exists() {
+        fs::remove_dir_all(&staging).map_err(UpkeepError::file(&staging))?;
+    }
+    fs::create_dir(&staging).map_err(UpkeepError::file(&staging))?;
+    let staged = staging.join("hub.db");
     let handle = Handle::current();
     let (tar, target) = (file.to_owned(), staged.clone());
     let manifest = tokio::task::spawn_blocking(move || {
@@ -49,25 +56,39 @@ pub async fn restore(file: &Path, data_dir: &Path) -> Result<Manifest, UpkeepErr
         Ok(manifest)
     })
     .await??;
+    let store = Store::open(&staging).await?;
+    let examined = examine(&store, file, data_dir, &manifest).await;
+    // Closing moves what was written into the file.
+    store.close().await;
+    examined?;
+    File::open(&staged).and_then(|file| file.sync_all()).map_err(UpkeepError::file(&staged))?;
     fs::rename(&staged, &database).map_err(UpkeepError::file(&database))?;
-    let data = DataDirectory::open(data_dir).await?;
-    let mut faults = data.store.faults().await?;
-    for blob in data.store.blobs().await? {
-        let found = data.blobs.size_bytes(blob.sha256).await?;
+    fs::remove_dir_all(&staging).map_err(UpkeepError::file(&staging))?;
+    File::open(data_dir).and_then(|directory| directory.sync_all()).map_err(UpkeepError::file(data_dir))?;
+    Ok(manifest)
+}
+
+/// Compares the database with the blobs beside it, and tells in it that it was restored.
+async fn examine(
+    store: &Store,
+    file: &Path,
+    data_dir: &Path,
+    manifest: &Manifest,
+) -> Result<(), UpkeepError> {
+    let mut faults = store.faults().await?;
+    let blobs = LocalBlobs::open(data_dir)?;
+    for blob in store.blobs().await? {
+        let found = blobs.size_bytes(blob.sha256).await?;
         if found != Some(blob.size_bytes) && !manifest.missing.contains(&blob.sha256) {
             faults.push(format!("blob {} is not in it", blob.sha256));
         }
     }
     if let Some(fault) = faults.first() {
-        data.store.close().await;
-        fs::rename(&database, &staged).map_err(UpkeepError::file(&database))?;
         return Err(no_backup(file, fault));
     }
     let detail = serde_json::json!({"database_sha256": manifest.database_sha256, "blobs": manifest.blobs});
     let told = Change { action: "hub.restore", subject: file.display().to_string(), detail };
-    data.store.tell(&Actor::Operator, told).await?;
-    data.store.close().await;
-    Ok(manifest)
+    Ok(store.tell(&Actor::Operator, told).await?)
 }
 
 /// Reads a whole backup and compares every digest; nothing is written.
