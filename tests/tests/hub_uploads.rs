@@ -175,6 +175,31 @@ fn quotas_are_kept_and_say_their_numbers() {
 }
 
 #[test]
+fn what_is_unfinished_counts_as_a_whole_and_one_token_does_not_take_all_places() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let settings = [("uploads_max_token_bytes", "10000"), ("uploads_max_partial", "4")];
+    let hub = Hub::start_with(data, &[], &settings);
+    let (one, two) = (token(data, &["--scope", "publish"]), token(data, &["--scope", "publish"]));
+    let (one, two) = (Client { hub: &hub, token: Some(&one) }, Client { hub: &hub, token: Some(&two) });
+    let part = |client: &Client<'_>, file: &[u8], from: usize, to: usize| {
+        let range = format!("bytes {from}-{}/{}", to - 1, file.len());
+        client.send("PUT", &path(file), &[("Content-Range", &range)], &file[from..to])
+    };
+    let large = bytes(1, 6000);
+    assert_eq!(part(&one, &large, 0, 10).status, 202);
+    assert_eq!(refusal(&one.upload(&bytes(2, 5000))), (507, "quota_exceeded".to_owned()));
+    assert_eq!(refusal(&part(&one, &bytes(3, 5000), 0, 10)), (507, "quota_exceeded".to_owned()));
+    assert_eq!(part(&one, &large, 10, 6000).status, 201, "its own does not count against it");
+    let small = |seed: u8| bytes(seed, 100);
+    for seed in 10..13 {
+        assert_eq!(part(&one, &small(seed), 0, 10).status, 202);
+    }
+    assert_eq!(refusal(&part(&one, &small(13), 0, 10)), (507, "quota_exceeded".to_owned()));
+    assert_eq!(part(&two, &small(13), 0, 10).status, 202, "the last place is for somebody else");
+}
+
+#[test]
 fn many_who_upload_one_file_at_a_time_store_it_once() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path();

@@ -39,7 +39,9 @@ pub struct Uploads {
     settings: config::Uploads,
     partials: Partials,
     /// Bytes each token may be storing at this moment.
-    reserved: Arc<Mutex<HashMap<String, u64>>>,
+    reserved: Arc<Mutex<HashMap<String, OnTheirWay>>>,
+    /// Held while shares are counted.
+    counting: tokio::sync::Mutex<()>,
 }
 
 /// Why bytes were not taken.
@@ -112,7 +114,13 @@ impl Uploads {
         settings: config::Uploads,
     ) -> Result<Self, UploadError> {
         let partials = Partials::open(data_dir, &settings)?;
-        Ok(Self { data, settings, partials, reserved: Arc::default() })
+        Ok(Self {
+            data,
+            settings,
+            partials,
+            reserved: Arc::default(),
+            counting: tokio::sync::Mutex::default(),
+        })
     }
 
     /// Takes a whole file. `announced` is its size, if that is known beforehand. Says whether the uploader could not have
@@ -127,7 +135,7 @@ impl Uploads {
         announced: Option<u64>,
         body: ByteStream,
     ) -> Result<StoredBlob, UploadError> {
-        let share = self.reserve(who, announced).await?;
+        let share = self.reserve(who, None, announced).await?;
         let limit_bytes = self.settings.max_blob_bytes.get();
         let terms = Terms { max_bytes: share.bytes, sha256: Some(name) };
         let blob = self.data.blobs.put(body, terms).await.map_err(|error| match error {
@@ -154,7 +162,7 @@ impl Uploads {
         part: Part,
         body: ByteStream,
     ) -> Result<Appended, UploadError> {
-        let share = self.reserve(who, Some(part.total_bytes)).await?;
+        let share = self.reserve(who, Some(name), Some(part.total_bytes)).await?;
         let appended = self.partials.append(&who.token, name, part, body).await?;
         let Appended::Complete(file) = appended else { return Ok(appended) };
         let terms = Terms { max_bytes: part.total_bytes, sha256: Some(name) };
@@ -197,15 +205,26 @@ impl Uploads {
         self.settings.idle_timeout_ms.duration()
     }
 
-    /// A share of what the token may store: what is announced, or as much as there is.
-    async fn reserve(&self, who: &Uploader, announced: Option<u64>) -> Result<Share, UploadError> {
+    /// A share of what the token may store: what is announced, or as much as there is. What it has begun in parts counts
+    /// as a whole, but for the part that is being gone on with.
+    async fn reserve(
+        &self,
+        who: &Uploader,
+        goes_on: Option<Sha256>,
+        announced: Option<u64>,
+    ) -> Result<Share, UploadError> {
         let limit_bytes = self.settings.max_blob_bytes.get();
         if let Some(size_bytes) = announced.filter(|&size_bytes| size_bytes > limit_bytes) {
             return Err(UploadError::TooLarge { size_bytes, limit_bytes });
         }
+        // One after the other, and what is on its way before what is stored: what is stored in between counts twice then,
+        // and never not at all.
+        let _counting = self.counting.lock().await;
+        let on_their_way = self.lock().get(&who.token).cloned().unwrap_or_default();
+        let parts: Vec<_> = on_their_way.parts.iter().copied().chain(goes_on).collect();
+        let unfinished = self.partials.announced_bytes(&who.token, &parts)?;
         let stored = self.data.store.uploaded_bytes(&who.token).await?;
-        let mut reserved = self.lock();
-        let used_bytes = stored.saturating_add(reserved.get(&who.token).copied().unwrap_or_default());
+        let used_bytes = stored.saturating_add(on_their_way.bytes).saturating_add(unfinished);
         let most = self.settings.max_token_bytes.get();
         let left = most.saturating_sub(used_bytes);
         let bytes = announced.unwrap_or_else(|| left.min(limit_bytes));
@@ -213,20 +232,35 @@ impl Uploads {
             let size_bytes = bytes.max(1);
             return Err(UploadError::TokenFull { used_bytes, size_bytes, limit_bytes: most });
         }
-        *reserved.entry(who.token.clone()).or_default() += bytes;
-        Ok(Share { reserved: Arc::clone(&self.reserved), token: who.token.clone(), bytes, used_bytes })
+        let mut reserved = self.lock();
+        let mine = reserved.entry(who.token.clone()).or_default();
+        mine.bytes += bytes;
+        mine.parts.extend(goes_on);
+        let reserved = Arc::clone(&self.reserved);
+        Ok(Share { reserved, token: who.token.clone(), bytes, part: goes_on, used_bytes })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, OnTheirWay>> {
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// What requests of one token are sending at this moment.
+#[derive(Clone, Debug, Default)]
+struct OnTheirWay {
+    /// Bytes of the whole files.
+    bytes: u64,
+    /// Those of them that come in parts, whose unfinished files are not to be counted as well.
+    parts: Vec<Sha256>,
+}
+
 /// Bytes a token may be storing, until the value is dropped.
 struct Share {
-    reserved: Arc<Mutex<HashMap<String, u64>>>,
+    reserved: Arc<Mutex<HashMap<String, OnTheirWay>>>,
     token: String,
     bytes: u64,
+    /// The file, where this is a part of it.
+    part: Option<Sha256>,
     /// What the token had taken before.
     used_bytes: u64,
 }
@@ -234,9 +268,12 @@ struct Share {
 impl Drop for Share {
     fn drop(&mut self) {
         let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bytes) = reserved.get_mut(&self.token) {
-            *bytes -= self.bytes;
-            if *bytes == 0 {
+        if let Some(mine) = reserved.get_mut(&self.token) {
+            mine.bytes -= self.bytes;
+            if let Some(place) = mine.parts.iter().position(|&name| Some(name) == self.part) {
+                mine.parts.swap_remove(place);
+            }
+            if mine.bytes == 0 && mine.parts.is_empty() {
                 reserved.remove(&self.token);
             }
         }

@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
@@ -61,6 +62,8 @@ pub(super) struct Partials {
     directory: PathBuf,
     most: u64,
     age: Duration,
+    /// Held while it is counted whether there is room for another.
+    placing: Mutex<()>,
 }
 
 /// One of them.
@@ -71,12 +74,18 @@ struct Entry {
     idle: Duration,
 }
 
+impl Entry {
+    fn file(&self) -> std::borrow::Cow<'_, str> {
+        self.path.file_name().unwrap_or_default().to_string_lossy()
+    }
+}
+
 impl Partials {
     pub(super) fn open(data_dir: &Path, settings: &config::Uploads) -> Result<Self, BlobError> {
         let directory = data_dir.join("partial");
         fs::create_dir_all(&directory).map_err(BlobError::file("create", &directory))?;
         let (most, age) = (settings.max_partial.get(), settings.partial_age_ms.duration());
-        let partials = Self { directory, most, age };
+        let partials = Self { directory, most, age, placing: Mutex::default() };
         partials.sweep()?;
         Ok(partials)
     }
@@ -84,6 +93,25 @@ impl Partials {
     /// Names of files begin so: the digest, and whose it is. The id of a token is hexadecimal.
     fn prefix(token: &str, name: Sha256) -> String {
         format!("{name}-{token}-")
+    }
+
+    /// Bytes all unfinished uploads of a token will have, but for those of these names.
+    pub(super) fn announced_bytes(&self, token: &str, but: &[Sha256]) -> Result<u64, BlobError> {
+        let of_token = format!("-{token}-");
+        let but: Vec<String> = but.iter().map(|&name| Self::prefix(token, name)).collect();
+        let others = self.entries("")?.into_iter().filter(|entry| {
+            let file = entry.file();
+            file.contains(&of_token) && !but.iter().any(|name| file.starts_with(name))
+        });
+        Ok(others.fold(0, |sum: u64, entry| sum.saturating_add(entry.total_bytes)))
+    }
+
+    /// Whether there is room for another one of a token: none may take the last quarter of all places.
+    fn has_room(&self, token: &str) -> Result<bool, BlobError> {
+        let of_token = format!("-{token}-");
+        let all = self.entries("")?;
+        let mine = all.iter().filter(|entry| entry.file().contains(&of_token)).count() as u64;
+        Ok((all.len() as u64) < self.most && mine < self.most - self.most / 4)
     }
 
     fn entries(&self, prefix: &str) -> Result<Vec<Entry>, BlobError> {
@@ -177,9 +205,11 @@ impl Partials {
         let found = part.offset_bytes;
         if found == 0 {
             self.sweep()?;
+            // The file is there before the next one counts.
+            let _placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
             let mine = self.entries(&Self::prefix(token, name))?;
             let is_new = mine.iter().all(|entry| entry.path != path);
-            if is_new && self.entries("")?.len() as u64 >= self.most {
+            if is_new && !self.has_room(token)? {
                 return Err(UploadError::TooManyPartial { limit: self.most });
             }
             // Of another length: one of the two was a mistake, and this one is the later.
@@ -187,6 +217,9 @@ impl Partials {
                 if let Some(_lock) = lock(&entry.path, false)? {
                     remove(&entry.path)?;
                 }
+            }
+            if is_new {
+                drop(lock(path, true)?);
             }
         }
         let Some(file) = lock(path, found == 0)? else {
