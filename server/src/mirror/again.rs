@@ -7,7 +7,7 @@ use phasic_hub_api::Sha256;
 
 use super::artifact::{Announced, Judge, Stop, take};
 use super::budget::Requests;
-use super::{MirrorError, Upstream};
+use super::{FaultCode, MirrorError, Upstream};
 use crate::config::{COMMIT, Config, UpstreamSettings, is_web};
 use crate::hub::DataDirectory;
 use crate::store::{Publication, UpstreamRow};
@@ -42,8 +42,21 @@ pub async fn fetch_again(
         if lost.is_empty() || (config.offline && is_web(&row.address)) {
             continue;
         }
-        match open(data, config, &row).await {
-            Ok(upstream) => fetch_from(data, config, &upstream, &lost, missing).await?,
+        if row.due_seconds.is_some_and(|seconds| seconds > 0.0) && row.failures_in_a_row > 0 {
+            // It has failed or asked for time, and healing is no reason to come back sooner.
+            tracing::info!(
+                upstream = row.name,
+                "the upstream is not asked for what is missing before its next pass is due"
+            );
+            continue;
+        }
+        let requests = Arc::new(requests(data, config, &row));
+        match open(config, &row, Arc::clone(&requests)).await {
+            Ok(upstream) => {
+                let fetched = fetch_from(data, config, &upstream, &lost, missing).await;
+                requests.settle().await?;
+                fetched?;
+            }
             Err(error) => {
                 tracing::warn!(upstream = row.name, %error, "could not ask the upstream for what is missing");
             }
@@ -52,19 +65,23 @@ pub async fn fetch_again(
     Ok(())
 }
 
-async fn open(data: &DataDirectory, config: &Config, row: &UpstreamRow) -> Result<Upstream, MirrorError> {
-    let settings = config.mirror.upstreams.find(&row.name).map(|(_, settings)| settings);
-    let token = settings.map(UpstreamSettings::token).transpose()?.flatten();
-    let requests = match settings {
-        Some(settings) => {
+/// The same budget its passes have.
+fn requests(data: &DataDirectory, config: &Config, row: &UpstreamRow) -> Requests {
+    match config.mirror.upstreams.find(&row.name) {
+        Some((_, settings)) => {
             let per_hour = settings.max_requests_per_hour.get();
             Requests::limited(data.store.clone(), row.name.clone(), per_hour)
         }
         None => Requests::unlimited(),
-    };
+    }
+}
+
+async fn open(config: &Config, row: &UpstreamRow, requests: Arc<Requests>) -> Result<Upstream, MirrorError> {
+    let settings = config.mirror.upstreams.find(&row.name).map(|(_, settings)| settings);
+    let token = settings.map(UpstreamSettings::token).transpose()?.flatten();
     // The commit that is mirrored, which has the files as they were.
     let address = row.address.replace(COMMIT, row.commit.as_deref().unwrap_or_default());
-    Ok(Upstream::open(&address, token.as_ref(), &config.mirror, Arc::new(requests)).await?)
+    Ok(Upstream::open(&address, token.as_ref(), &config.mirror, requests).await?)
 }
 
 async fn fetch_from(
@@ -88,6 +105,10 @@ async fn fetch_from(
                 Ok(_) => {}
                 Err(Stop::Blobs(error)) => return Err(error.into()),
                 Err(Stop::Store(error)) => return Err(error.into()),
+                Err(Stop::Fault(fault)) if fault.code == FaultCode::Deferred => {
+                    tracing::warn!(reason = fault.reason, "the upstream is to be asked for lost files later");
+                    return Ok(());
+                }
                 Err(Stop::Fault(fault)) => {
                     tracing::warn!(id = %publication.id, reason = fault.reason, "could not fetch a lost file again");
                 }
