@@ -16,7 +16,7 @@ use crate::hub::Hub;
 use crate::mirror::{Announced, Fault, check_sent};
 use crate::reference::known_graph;
 use crate::registry::FORMAT_REVISION;
-use crate::store::{ArtifactRow, EliminationRow, Publication, Role, StoreError, VerificationWork};
+use crate::store::{ArtifactRow, EliminationRow, Publication, Role, StoreError};
 use crate::verification::{Verifier, VerifyError};
 use crate::visibility::Viewer;
 
@@ -144,7 +144,7 @@ pub async fn of_entry(
     let parent = artifacts.first().map(|artifact| artifact.served);
     let is_known = !identities.is_empty() || known_graph(entry.graph_hash).is_some();
     let verdict = match parent.filter(|_| is_known) {
-        Some(blob) => compare(verifier, entry.graph_hash, blob).await?,
+        Some(blob) => compare(verifier, entry.graph_hash, blob, viewer).await?,
         None => Verdict::GraphUnknown,
     };
     Ok(Checked { publication: Publication { id, entry, artifacts }, verdict })
@@ -174,15 +174,14 @@ async fn take(hub: &Hub, file: Announced<'_>, blob: StoredBlob) -> Result<Artifa
     Ok(ArtifactRow { role: file.role, graph_hash: file.graph_hash, original, served })
 }
 
-/// Makes the program anew from every definition of the graph that is known, and compares.
+/// Makes the program anew from every definition of the graph that the publisher sees, and compares.
 async fn compare(
     verifier: &Arc<Verifier>,
     graph_hash: GraphHash,
     blob: StoredBlob,
+    viewer: &Viewer,
 ) -> Result<Verdict, PublishError> {
-    // The publisher may know the graph by something private of his own.
-    let work = VerificationWork { graph_hash, blob, is_public: false };
-    let found = verifier.verify(work).await?.ok_or(PublishError::Stopping)?;
+    let found = verifier.verify(graph_hash, blob, viewer).await?.ok_or(PublishError::Stopping)?;
     if found.verdict == Verdict::Mismatch {
         let reason = found.difference.unwrap_or_else(|| "it is no program of its graph".to_owned());
         return Err(PublishError::File { sha256: blob.sha256, reason });

@@ -22,7 +22,7 @@ use phasic_hub_api::verification::Verdict;
 use tokio::sync::{Notify, watch};
 
 use self::judge::{Judgement, judge};
-use crate::blobs::{BlobError, read_whole};
+use crate::blobs::{BlobError, StoredBlob, read_whole};
 use crate::config;
 use crate::hub::{DataDirectory, Hub};
 use crate::metrics;
@@ -37,6 +37,9 @@ pub const ENGINE: &str = concat!("phasic-engine ", env!("CARGO_PKG_VERSION"));
 
 /// The longest rest between two files.
 const LONGEST_REST: Duration = Duration::from_mins(1);
+
+/// How long to wait after a failure of the database.
+const AFTER_A_FAILURE: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether jobs have ended.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -117,10 +120,12 @@ impl Verifier {
         let mut renderings = hub.renderings();
         loop {
             renderings.mark_unchanged();
-            if let Err(error) = self.pass().await {
-                tracing::error!(%error, "could not look for files to verify");
+            let passed = self.pass().await;
+            if let Err(error) = &passed {
+                tracing::error!(%error, "could not look for files to verify; it is tried again");
             }
             tokio::select! {
+                () = tokio::time::sleep(AFTER_A_FAILURE), if passed.is_err() => {}
                 () = self.wake.notified() => {}
                 // An error would say that the hub is gone, which we hold ourselves.
                 _ = renderings.changed() => {}
@@ -134,7 +139,8 @@ impl Verifier {
         for (done, one) in work.iter().enumerate() {
             self.wait_for_jobs().await?;
             let begun = Instant::now();
-            match self.verify(*one).await {
+            let viewer = if one.is_public { Viewer::Public } else { Viewer::All };
+            match self.verify(one.graph_hash, one.blob, &viewer).await {
                 Ok(Some(row)) => {
                     if row.verdict == Verdict::Mismatch
                         && self.data.store.retire_eliminations(row.sha256, ENGINE).await? > 0
@@ -172,18 +178,22 @@ impl Verifier {
         Ok(())
     }
 
-    /// Holds one file against the definitions of its hash, until one fits. `None` when the hub is stopping.
+    /// Holds one file against the definitions of its hash that a viewer sees, until one fits: the verdict tells him
+    /// nothing of the others. `None` when the hub is stopping.
     ///
     /// # Errors
     /// [`VerifyError`].
-    pub async fn verify(&self, work: VerificationWork) -> Result<Option<VerificationRow>, VerifyError> {
+    pub async fn verify(
+        &self,
+        graph_hash: GraphHash,
+        blob: StoredBlob,
+        viewer: &Viewer,
+    ) -> Result<Option<VerificationRow>, VerifyError> {
         let begun = Instant::now();
-        let VerificationWork { graph_hash, blob, is_public } = work;
-        let viewer = if is_public { Viewer::Public } else { Viewer::All };
-        let mut definitions = self.data.store.graphs(graph_hash, &viewer).await?;
+        let mut definitions = self.data.store.graphs(graph_hash, viewer).await?;
         let known = definitions.len() as u64;
         // What it was made from comes first, however many others there are.
-        let made = self.data.store.eliminations(graph_hash, &viewer).await?;
+        let made = self.data.store.eliminations(graph_hash, viewer).await?;
         let made_from = |definition| {
             made.iter().any(|one| one.definition == definition && one.blob.sha256 == blob.sha256)
         };
