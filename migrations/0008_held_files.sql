@@ -35,6 +35,9 @@ SELECT number, upstream, entry, artifact, sha256, code, reason, found_at, decisi
 DROP TABLE quarantine;
 ALTER TABLE quarantine_new RENAME TO quarantine;
 
+-- Which commit of an upstream has changed what an id stands for. Passes say so, too, but old ones are forgotten.
+ALTER TABLE revisions ADD COLUMN commit_id TEXT;
+
 -- Who has uploaded bytes that are gone has no right to them when somebody else brings them again.
 DROP TRIGGER blobs_forgotten;
 CREATE TRIGGER blobs_forgotten AFTER DELETE ON blobs BEGIN

@@ -7,6 +7,7 @@ use phasic_engine::graph::{Graph, GraphBuilder, Rate, START};
 use phasic_engine::plan::{self, lower};
 use phasic_engine::trace::{Limits, eliminate};
 use phasic_hub_api::Sha256;
+use phasic_hub_tests::access::{Client, refusal, token};
 use phasic_hub_tests::http;
 use phasic_hub_tests::hub::{Hub, run, sync, wait_until};
 use phasic_hub_tests::registry::{self, Model};
@@ -120,6 +121,30 @@ fn what_the_hub_publishes_itself_is_reproduced_and_again_when_somebody_asks_and_
     let hub = Hub::start_with(data.path(), &[], &[EVERYBODY]);
     assert_eq!(verification(&hub, "coal_n5_theta1"), second);
     assert_eq!(hub.get("/v1/computes/nobody/verification").status, 404);
+}
+
+#[test]
+fn a_publication_is_not_compared_with_graphs_its_publisher_does_not_see() {
+    let data = tempfile::tempdir().unwrap();
+    let hub = Hub::start_with(data.path(), &[], &[EVERYBODY]);
+    let (known, secret) = (pair(false, 1.0), pair(true, 1.0));
+    submit(&hub, &known);
+    let [ours, theirs] = ["ourlab-*", "theirlab-*"]
+        .map(|ids| token(data.path(), &["--scope", "publish", "--scope", "compute", "--ids", ids]));
+    let [ours, theirs] = [&ours, &theirs].map(|token| Client { hub: &hub, token: Some(token) });
+    let file = ptdprmc3(&secret);
+    assert_eq!(ours.upload(&file).status, 201);
+    let hash = secret.content_hash().to_string();
+    let model = Model { graph: secret.clone(), hash, ptdprmc1: Vec::new(), ptdprmc3: file.clone() };
+    let publish = || refusal(&ours.json("PUT", "/v1/computes/ourlab-x", &registry::entry(&model, &file)));
+    let before = publish();
+    assert_eq!(before, (422, "artifact_invalid".to_owned()));
+    let document: Value = serde_json::from_str(&write_graph(&secret)).unwrap();
+    let body = serde_json::json!({"model": {"document": document}, "private": true});
+    let headers = [("Prefer", "wait=25")];
+    let made = theirs.send("POST", "/v1/eliminations", &headers, body.to_string().as_bytes());
+    assert_eq!(made.status, 200, "{}", made.text());
+    assert_eq!(publish(), before, "it tells nothing of what others have in private");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use phasic_hub_tests::hub::{Hub, sync, sync_with};
+use phasic_hub_tests::hub::{Hub, command, sync, sync_with};
 use phasic_hub_tests::registry::{Model, document, entry, file, kingman};
 use phasic_hub_tests::upstream::{Cut, Reply, Upstream};
 use serde_json::{Value, json};
@@ -304,6 +304,37 @@ fn redirects_are_followed_within_the_upstream_and_nowhere_else() {
         let (_, report) = sync_from(hub.path(), &place.upstream.url("/"), SETTINGS);
         assert!(report.contains("2 mirrored, 0 notes"), "{report}");
     }
+}
+
+#[test]
+fn healing_gives_back_requests_it_does_not_send_and_stops_where_it_is_told_to_wait() {
+    let place = Place::new();
+    let models = [kingman(4), kingman(5)];
+    place.offer(&[("a", &models[0]), ("b", &models[1])]);
+    let upstreams = format!(
+        r#"[{{name = "web", url = "{}", max_requests_per_hour = 50}}]"#,
+        place.upstream.url("/registry.json")
+    );
+    let run = |words: &[&str]| {
+        let mut command = command(words);
+        command.env("PHASIC_HUB_MIRROR_UPSTREAMS", &upstreams).arg("--data").arg(place.data());
+        let output = command.output().unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    assert!(run(&["mirror", "sync"]).contains("2 mirrored"));
+    for model in &models {
+        let digest = phasic_hub_api::Sha256::of(&model.ptdprmc1).to_string();
+        std::fs::remove_file(place.data().join("blobs/sha256").join(&digest[..2]).join(&digest)).unwrap();
+        place.upstream.set(&path(model), Reply::status(429).with_header("Retry-After", "3600"));
+    }
+    place.upstream.take_asked();
+    let said = run(&["scrub"]);
+    assert!(said.contains("2 lost") && said.contains("0 restored"), "{said}");
+    assert_eq!(place.upstream.take_asked().len(), 1);
+    let status: Value = serde_json::from_str(&run(&["mirror", "status", "--json"])).unwrap();
+    let left = status["upstreams"][0]["requests_left"].as_u64().unwrap();
+    // The document, two files, and one more.
+    assert!((45..=47).contains(&left), "{status}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::jobs::header_value;
 use super::{Services, jobs};
 use crate::auth::Caller;
 use crate::registry::Catalogue;
-use crate::store::{BrowseFilter, DatedCompute, Origin, Role, ServedVariant, StoreError, tag};
+use crate::store::{BrowseFilter, DatedCompute, Origin, RevisionRow, Role, ServedVariant, StoreError, tag};
 use crate::visibility::Viewer;
 
 /// Items of a page unless told otherwise, and at most.
@@ -186,8 +186,8 @@ pub(super) async fn revisions(
         let entry = row.entry.as_deref().map(serde_json::from_str).transpose();
         let entry = entry.map_err(|error| unreadable("revisions", &id, &error))?;
         let origin = origin(row.origin);
-        let (number, recorded_at, upstream) = (row.number, row.recorded_at, row.upstream);
-        revisions.push(Revision { number, recorded_at, origin, upstream, reason: row.reason, entry });
+        let RevisionRow { number, recorded_at, upstream, commit, reason, .. } = row;
+        revisions.push(Revision { number, recorded_at, origin, upstream, commit, reason, entry });
     }
     Ok(Json(RevisionPage { revisions, next }))
 }

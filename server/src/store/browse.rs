@@ -58,6 +58,8 @@ pub struct RevisionRow {
     pub origin: Origin,
     /// The upstream it was mirrored from.
     pub upstream: Option<String>,
+    /// The commit of the upstream that was read.
+    pub commit: Option<String>,
     /// The entry in JSON; `None` where the id was removed.
     pub entry: Option<String>,
     /// When, UTC.
@@ -70,7 +72,7 @@ pub struct RevisionRow {
 const PRIVATE: &str = "EXISTS (SELECT 1 FROM private_ids p WHERE id GLOB p.pattern)";
 
 /// Whether the entry of a row is retracted: whatever a Python program would take for true.
-const RETRACTED: &str = "CASE json_type(entry, '$.retracted') WHEN 'true' THEN 1 \
+pub(super) const RETRACTED: &str = "CASE json_type(entry, '$.retracted') WHEN 'true' THEN 1 \
      WHEN 'integer' THEN json_extract(entry, '$.retracted') <> 0 WHEN 'real' THEN json_extract(entry, '$.retracted') <> 0 \
      WHEN 'text' THEN json_extract(entry, '$.retracted') <> '' WHEN 'array' THEN json_extract(entry, '$.retracted') <> '[]' \
      WHEN 'object' THEN json_extract(entry, '$.retracted') <> '{}' ELSE 0 END";
@@ -152,7 +154,7 @@ impl Store {
         let rows = sqlx::query(
             "SELECT * FROM (SELECT row_number() OVER (ORDER BY number) AS number, \
              CASE WHEN origin = 'local' AND substr(compute_id, 1, 9) = 'computed-' THEN 'computed' \
-             ELSE origin END AS origin, upstream, entry, recorded_at, reason FROM revisions WHERE compute_id = ?1) \
+             ELSE origin END AS origin, upstream, commit_id, entry, recorded_at, reason FROM revisions WHERE compute_id = ?1) \
              WHERE (?2 IS NULL OR number < ?2) ORDER BY number DESC LIMIT ?3",
         )
         .bind(id.as_str())
@@ -169,6 +171,7 @@ fn revision_row(row: &SqliteRow) -> Result<RevisionRow, StoreError> {
         number: row.try_get("number")?,
         origin: read_origin(row, "revisions")?,
         upstream: row.try_get("upstream")?,
+        commit: row.try_get("commit_id")?,
         entry: row.try_get("entry")?,
         recorded_at: row.try_get("recorded_at")?,
         reason: row.try_get("reason")?,

@@ -14,6 +14,7 @@ use phasic_hub_api::{ComputeId, Sha256};
 use sqlx::{Row as _, Sqlite, Transaction};
 
 use super::audit::append;
+use super::browse::RETRACTED;
 use super::computes::{compute_row, put, put_blob};
 use super::privacy::set_private;
 use super::{Actor, Change, ComputeRow, Publication, Store, StoreError};
@@ -124,6 +125,8 @@ impl Store {
         let upstream = pass.head.upstream.as_str();
         let before = before(&mut change, upstream).await?;
         let mirrored = before.own.len();
+        let last_revision: Option<i64> =
+            sqlx::query_scalar("SELECT max(number) FROM revisions").fetch_one(&mut *change).await?;
         let mine =
             || pass.computes.iter().filter(|publication| !before.taken.contains(publication.id.as_str()));
         let mut changes = changes::compare(&before.own, mine());
@@ -154,6 +157,12 @@ impl Store {
             }
         }
         upstreams::remove(&mut change, &vanished, upstream).await?;
+        sqlx::query("UPDATE revisions SET commit_id = ?, actor = ? WHERE number > ?")
+            .bind(&pass.commit)
+            .bind(pass.head.actor.text())
+            .bind(last_revision.unwrap_or_default())
+            .execute(&mut *change)
+            .await?;
         let number = record_pass(&mut change, pass, &changes).await?;
         sqlx::query("DELETE FROM held_files WHERE upstream = ?").bind(upstream).execute(&mut *change).await?;
         quarantine::settle(&mut change, upstream, &pass.findings, pass.document.sha256).await?;
@@ -167,15 +176,13 @@ impl Store {
     /// # Errors
     /// When the database fails or holds what no hub writes.
     pub async fn former_entries(&self, upstream: &str) -> Result<Vec<ComputeRow>, StoreError> {
-        let rows = sqlx::query(
+        let sql = format!(
             "SELECT r.compute_id AS id, 'mirror' AS origin, r.entry, r.upstream, max(r.number) FROM revisions r \
-             WHERE r.upstream = ?1 AND r.entry IS NOT NULL AND NOT coalesce(json_extract(r.entry, '$.retracted'), 0) \
+             WHERE r.upstream = ?1 AND r.entry IS NOT NULL AND NOT {RETRACTED} \
              AND NOT EXISTS (SELECT 1 FROM computes c JOIN compute_artifacts a ON a.compute_id = c.id \
              WHERE c.id = r.compute_id AND c.upstream = ?1 AND a.role = 'parent') GROUP BY r.compute_id",
-        )
-        .bind(upstream)
-        .fetch_all(&self.readers)
-        .await?;
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(upstream).fetch_all(&self.readers).await?;
         rows.iter().map(compute_row).collect()
     }
 

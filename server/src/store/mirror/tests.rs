@@ -196,6 +196,19 @@ async fn what_has_arrived_for_a_pass_is_no_garbage_before_the_pass_has_ended() {
 }
 
 #[tokio::test]
+async fn the_history_of_an_id_says_which_commit_changed_it() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let of = |commit: &str, computes| PassRecord { commit: Some(commit.to_owned()), ..pass(computes) };
+    store.reconcile(&of("c1", vec![publication("x", "1")])).await.unwrap();
+    store.reconcile(&of("c2", vec![publication("x", "1")])).await.unwrap();
+    store.reconcile(&of("c3", vec![publication("x", "2")])).await.unwrap();
+    store.reconcile(&of("c4", vec![])).await.unwrap();
+    let history = store.revisions(&"x".parse().unwrap(), None, 10).await.unwrap();
+    let commits: Vec<_> = history.iter().map(|revision| revision.commit.as_deref().unwrap()).collect();
+    assert_eq!(commits, ["c4", "c3", "c1"]);
+}
+
+#[tokio::test]
 async fn no_number_of_the_quarantine_is_given_twice() {
     let (_directory, store) = with_upstreams(&["test"]).await;
     let with = |findings| PassRecord { findings, ..pass(vec![]) };
