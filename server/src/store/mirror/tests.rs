@@ -345,7 +345,8 @@ async fn the_budget_is_spent_and_given_back_and_fills_with_time() {
     assert_eq!(spend(&store, 1).await.requests, 1, "a restart neither takes nor gives");
     let nothing = spend(&store, 1).await;
     assert_eq!(nothing.requests, 0);
-    assert!(nothing.wait_seconds > 350.0 && nothing.wait_seconds <= 360.0, "{nothing:?}");
+    // Four of ten an hour. A pass that comes as soon as there is one spends it on the document, again and again.
+    assert!(nothing.wait_seconds > 1430.0 && nothing.wait_seconds <= 1440.0, "{nothing:?}");
     sqlx::query("UPDATE upstreams SET budget_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-30 minutes')")
         .execute(&store.writer)
         .await

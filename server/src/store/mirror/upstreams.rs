@@ -79,9 +79,13 @@ pub struct Validators {
 pub struct Allowance {
     /// As many as this.
     pub requests: u32,
-    /// Seconds until there is one, when there is none.
+    /// When there is none, seconds until there are so many that a pass gets further than to the document: a quarter of
+    /// what an hour allows.
     pub wait_seconds: f64,
 }
+
+/// How many requests are waited for at least once there is none: what a pass asks for before any file, and some files.
+const WORTHWHILE: u32 = 4;
 
 const UPSTREAMS: &str = "SELECT name, address, trust, place, commit_id, document_sha256, etag, last_modified, \
      must_read, must_verify, checked_at, (julianday('now') - julianday(checked_at)) * 86400.0 AS lag_seconds, failures_in_a_row, \
@@ -264,7 +268,9 @@ impl Store {
         .execute(&mut *change)
         .await?;
         change.commit().await?;
-        let wait_seconds = if requests > 0 { 0.0 } else { (1.0 - left).max(0.0) * 3600.0 / most };
+        let worthwhile = (per_hour / 4).max(WORTHWHILE).min(per_hour);
+        let wait_seconds =
+            if requests > 0 { 0.0 } else { (f64::from(worthwhile) - left).max(0.0) * 3600.0 / most };
         Ok(Allowance { requests, wait_seconds })
     }
 
