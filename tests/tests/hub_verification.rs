@@ -132,7 +132,8 @@ fn a_publication_is_not_compared_with_graphs_its_publisher_does_not_see() {
     let [ours, theirs] = ["ourlab-*", "theirlab-*"]
         .map(|ids| token(data.path(), &["--scope", "publish", "--scope", "compute", "--ids", ids]));
     let [ours, theirs] = [&ours, &theirs].map(|token| Client { hub: &hub, token: Some(token) });
-    let file = ptdprmc3(&secret);
+    // Right for another order of edges, and not recognised by whoever does not know that one.
+    let file = fast(&secret);
     assert_eq!(ours.upload(&file).status, 201);
     let hash = secret.content_hash().to_string();
     let model = Model { graph: secret.clone(), hash, ptdprmc1: Vec::new(), ptdprmc3: file.clone() };

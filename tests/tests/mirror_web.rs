@@ -309,7 +309,7 @@ fn redirects_are_followed_within_the_upstream_and_nowhere_else() {
 #[test]
 fn healing_gives_back_requests_it_does_not_send_and_stops_where_it_is_told_to_wait() {
     let place = Place::new();
-    let models = [kingman(4), kingman(5)];
+    let models = [kingman(4), kingman(6)];
     place.offer(&[("a", &models[0]), ("b", &models[1])]);
     let upstreams = format!(
         r#"[{{name = "web", url = "{}", max_requests_per_hour = 50}}]"#,
