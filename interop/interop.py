@@ -102,11 +102,12 @@ def check_hub(program, folder, report):
 
 
 def check_entries(program, command, folder, report):
-    """phasic pulls mirrored entries, what was computed on demand, and our program where its own would be wrong."""
+    """phasic pulls mirrored and published entries, what was computed on demand, and our program where its own is wrong."""
     before = report.differences
     mirrored = lowered_case(command, folder, "kingman", {"n": 30}, 1, True)
     computed = lowered_case(command, folder, "rabbits", {"n": 6}, 3, True)
     parallel = lowered_case(command, folder, "stepping_stone_parallel", {"demes": 4}, 2, False)
+    published = lowered_case(command, folder, "sfs", {"n": 8}, 1, True)
     upstream = folder / "upstream"
     write_upstream(command, mirrored, upstream)
     run(program, "mirror", "sync", "--from", upstream, "--data", folder / "entries", home=folder)
@@ -114,9 +115,12 @@ def check_entries(program, command, folder, report):
         for case in (computed, parallel):
             document = json.loads(pathlib.Path(case["document"]).read_text())
             ask(url, "/v1/eliminations", {"model": {"document": document}, "variant": "phasic"})
-        # Seven reference computes, one that was mirrored, two that were computed.
-        wait_for_entries(url, 10)
-        cases = [mirrored, computed, parallel]
+        words = ("--name", "publisher", "--scope", "publish", "--data", folder / "entries")
+        token = run(program, "token", "create", *words, home=folder).strip()
+        publish(command, published, folder, url, token)
+        # Seven reference computes, one that was mirrored, two that were computed, one that was published.
+        wait_for_entries(url, 11)
+        cases = [mirrored, computed, parallel, published]
         work = folder / "entries.json"
         work.write_text(json.dumps(cases))
         results, log = peer(folder / "taker", "take", url, work)
@@ -129,18 +133,29 @@ def check_entries(program, command, folder, report):
             for number, (one, wanted) in enumerate(zip(found, ours, strict=True)):
                 report.near(f"{case['name']} from the hub at {theta}, number {number}", one, wanted)
     said = [(about.get("origin"), about.get("variant"), about.get("variant_reason")) for about in origins]
-    wanted = [(None, None, None), ("computed", "phasic", None), ("computed", "fast", "parallel_edges")]
+    nothing = (None, None, None)
+    wanted = [nothing, ("computed", "phasic", None), ("computed", "fast", "parallel_edges"), nothing]
     report.equal("what the entries say", said, wanted)
-    report.done("phasic pulls mirrored and computed entries, and our program where its own is wrong", before)
+    report.done("phasic pulls mirrored, published and computed entries, and our program where its own is wrong", before)
 
 
 def write_upstream(command, case, folder):
     """A registry in a directory, with the file phasic would publish of a model."""
     (folder / "artifacts").mkdir(parents=True)
+    entry, content = entry_of(command, case, folder)
+    (folder / entry["artifacts"]["parent"]["cid_or_path"]).write_bytes(content)
+    document = {"version": "2.0", "format": "ptd_pcg", "computes": {"mirrored": entry}}
+    (folder / "registry.json").write_text(json.dumps(document))
+
+
+def entry_of(command, case, folder):
+    """The entry phasic would publish of a model, and its file."""
     graph_hash = hash_of(command, case["document"])
+    made = folder / "made.bin"
+    run(command, "eliminate", case["document"], "-o", made, "--format", "ptdprmc1", "--theta", "1.0")
+    content = made.read_bytes()
+    made.unlink()
     path = f"artifacts/{graph_hash}.bin"
-    run(command, "eliminate", case["document"], "-o", folder / path, "--format", "ptdprmc1", "--theta", "1.0")
-    content = (folder / path).read_bytes()
     parent = {"cid_or_path": path, "sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
     entry = {
         "graph_hash": graph_hash,
@@ -148,8 +163,22 @@ def write_upstream(command, case, folder):
         "artifacts": {"parent": parent, "scc": []},
         "metadata": {"description": "interoperability", "author": "nobody", "license": "MIT"},
     }
-    document = {"version": "2.0", "format": "ptd_pcg", "computes": {"mirrored": entry}}
-    (folder / "registry.json").write_text(json.dumps(document))
+    return entry, content
+
+
+def publish(command, case, folder, url, token):
+    """Uploads the file phasic would publish of a model, and makes a compute of it."""
+    entry, content = entry_of(command, case, folder)
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    digest = entry["artifacts"]["parent"]["sha256"]
+    for path, body in (
+        (f"/v1/blobs/sha256/{digest}", content),
+        ("/v1/computes/ourlab-published", json.dumps(entry).encode()),
+    ):
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/octet-stream"}
+        request = urllib.request.Request(url + path, body, headers, method="PUT")
+        with direct.open(request, timeout=PEER_SECONDS) as response:
+            response.read()
 
 
 def ask(url, path, body):
