@@ -83,7 +83,7 @@ fn belongs(bytes: &[u8], decoded: &Decoded, graph: &Graph, checks: &Checks<'_>) 
     );
 }
 
-/// A file as a plan, whatever its checksum says: what is accepted is written back the same and runs.
+/// A file as a plan, whatever its checksum says: what is accepted is written back byte for byte and runs.
 pub(crate) fn plan_read(bytes: &[u8]) {
     use sha2::{Digest, Sha256};
     let limits = plan::Limits::default().with_memory_bytes(1 << 20).with_multiply_adds(1 << 20);
@@ -91,8 +91,7 @@ pub(crate) fn plan_read(bytes: &[u8]) {
     summed.extend(Sha256::digest(bytes));
     for file in [bytes, &summed] {
         let Ok((hash, plan)) = Plan::decode(file, &limits) else { continue };
-        let (same, again) = Plan::decode(&plan.encode(&hash), &limits).expect("we wrote it");
-        assert!(same == hash && again == plan, "a plan changed on its way through a file");
+        assert!(plan.encode(&hash) == file, "a plan has two forms");
         if let Ok(at) = plan.at(&vec![0.7; plan.param_length()]) {
             let _ = (at.moments(3), at.variance_gradient(), at.waiting_times(), at.sojourn_times());
         }

@@ -3,6 +3,9 @@
 //! No network, clock, environment, global state or files: what goes in are values and byte slices, what comes out
 //! are values and byte streams. The hub and the client run this very crate.
 
+mod double_double;
+mod limits;
+
 pub mod artifact;
 pub mod distribution;
 pub mod document;

@@ -50,6 +50,7 @@ fn memory_stays_within_what_is_promised() {
     hostile_plan_files_stay_within_their_budget();
     plans_take_the_memory_that_they_forecast();
     replays_of_a_plan_allocate_nothing();
+    batches_that_share_workspaces_allocate_their_results_only();
 }
 
 /// Vertices in a row that lead to their neighbours, with a different rate each, and every hundredth to all in reach.
@@ -92,7 +93,7 @@ fn analyses_stay_within_their_budget() {
 /// A plan file with a right checksum, of vertices that lead nowhere, in blocks of these lengths: twice the length, and one
 /// more for cycles.
 fn plan_file(vertices: u64, blocks: &[u64]) -> Vec<u8> {
-    let mut file = b"PHPLAN01".to_vec();
+    let mut file = b"PHPLAN02".to_vec();
     file.extend([7; 32]);
     let mut put = |mut value: u64| {
         while value >= 0x80 {
@@ -109,6 +110,8 @@ fn plan_file(vertices: u64, blocks: &[u64]) -> Vec<u8> {
     // One form, which is 0; no further terms. Then no outer and no inner edge, and the exit: new, then the last.
     [1, 1, 0, 1, 0].into_iter().for_each(&mut put);
     (0..vertices).flat_map(|vertex| [0, 0, vertex.min(1)]).for_each(&mut put);
+    // No watched forms.
+    put(0);
     let checksum = sha2::Sha256::digest(&file);
     file.extend(checksum);
     file
@@ -216,6 +219,23 @@ fn replays_allocate_nothing(graph: &Graph) {
     let total = at.rewarded(&rewards).unwrap();
     let (peak, ()) = peak_bytes(|| total.moments_into(&mut moments));
     assert_eq!(peak, 0);
+}
+
+fn batches_that_share_workspaces_allocate_their_results_only() {
+    let plan = Plan::analyze(&dense(40), &plan::Limits::default()).unwrap();
+    let thetas = ndarray::Array2::from_shape_fn((100, plan.param_length()), |(row, _)| 1.0 + row as f64);
+    let thetas = thetas.view();
+    let (own, alone) = peak_bytes(|| plan.batch(&thetas).unwrap().parallel(false).moments(2).unwrap());
+    let batches = plan.batches();
+    let ask = |count: usize| batches.batch(&thetas).unwrap().parallel(false).moments(count).unwrap();
+    let results = |count: u64| 100 * count * 8;
+    assert_eq!(ask(2), alone);
+    assert_eq!(ask(1).column(0), alone.column(0));
+    for count in [2, 1, 2] {
+        let (peak, _) = peak_bytes(|| ask(count as usize));
+        assert_eq!(peak, results(count));
+    }
+    assert!(own > 10 * results(2), "a batch by itself takes {own} bytes");
 }
 
 fn a_million_edges_take_at_most_64_mb_beyond_their_coefficients() {

@@ -7,6 +7,7 @@ use super::forms::{Draft, Interner};
 use super::ordering::Ordering;
 use super::pace::Pace;
 use super::pattern::{Tails, factor_pattern};
+use super::watched::Watchers;
 use super::{AnalysisError, Plan};
 use crate::graph::{Graph, Numbers, START, Visitor, visit_components};
 use crate::progress::Phase;
@@ -200,7 +201,7 @@ fn collect_edges(
         for (&vertex, position) in plan.vertices[at..end as usize].iter().zip(at..) {
             let targets = graph.targets(vertex);
             pace.step(targets.len() * (1 + graph.param_length()), position)?;
-            pace.check_memory(collector.weigher.interner.memory_bytes(), position)?;
+            pace.check_memory(collector.weigher.memory_bytes(), position)?;
             let distinct = bundle_up(targets, graph.edge_range(vertex).start, numbers, &mut bundle);
             if distinct && vertex != START {
                 collector.add(vertex, first, &bundle)?;
@@ -277,6 +278,7 @@ impl<'a> Collector<'a> {
                 unit,
                 draft: Draft::default(),
                 interner: Interner::default(),
+                watchers: Watchers::default(),
                 nothing: None,
             },
             inner: lists(),
@@ -307,6 +309,9 @@ impl<'a> Collector<'a> {
     fn add_sums(&mut self, vertex: u32, first: u32, bundle: &[u64]) -> Result<(), AnalysisError> {
         for group in bundle.chunk_by(|a, b| a >> 32 == b >> 32) {
             let form = self.weigher.sum(vertex, group)?;
+            if group.len() > 1 {
+                self.weigher.watch(self.exit_forms.len(), vertex, group)?;
+            }
             self.put((group[0] >> 32) as u32, first, form);
         }
         Ok(())
@@ -335,7 +340,9 @@ impl<'a> Collector<'a> {
     }
 
     fn finish(self, plan: &mut Plan) {
-        plan.forms = self.weigher.interner.finish();
+        let Weigher { mut interner, watchers, .. } = self.weigher;
+        plan.watched = watchers.finish(&mut interner);
+        plan.forms = interner.finish();
         (plan.inner, plan.inner_forms) = (self.inner, self.inner_forms);
         (plan.outer, plan.outer_forms) = (self.outer, self.outer_forms);
         plan.exit_forms = self.exit_forms;
@@ -354,6 +361,7 @@ struct Weigher<'a> {
     unit: Vec<f64>,
     draft: Draft,
     interner: Interner,
+    watchers: Watchers,
     /// The form that is 0, once it was needed.
     nothing: Option<u32>,
 }
@@ -387,6 +395,38 @@ impl Weigher<'_> {
             return Err(AnalysisError::CoefficientSum { from: vertex, to });
         }
         Ok(self.interner.number(&self.draft))
+    }
+
+    /// Has the edges of a sum looked at one by one, if the sum does not tell of them.
+    fn watch(&mut self, position: usize, vertex: u32, edges: &[u64]) -> Result<(), AnalysisError> {
+        if self.sum_tells(vertex, edges) {
+            return Ok(());
+        }
+        for &edge in edges {
+            self.draft.clear();
+            self.add(vertex, edge as u32)?;
+            self.watchers.see(position as u32, &self.draft);
+        }
+        Ok(())
+    }
+
+    /// Whether some edges are positive multiples of one another, so that none is negative unless their sum is.
+    fn sum_tells(&self, vertex: u32, edges: &[u64]) -> bool {
+        let sole = |list: &[f64]| {
+            let mut terms = list.iter().enumerate().filter(|&(_, &coefficient)| coefficient != 0.0);
+            let (first, second) = (terms.next(), terms.next());
+            first.filter(|_| second.is_none()).map(|(parameter, &coefficient)| (parameter, coefficient > 0.0))
+        };
+        let mut lists = edges.iter().map(|&edge| self.graph.edge(edge as u32).coefficients);
+        let Some(first) = lists.next() else { return true };
+        let of_first = sole(first);
+        // Those of the start are probabilities, which no graph has below 0.
+        vertex == START || lists.all(|list| list == first || of_first.is_some() && sole(list) == of_first)
+    }
+
+    /// Bytes held at most.
+    fn memory_bytes(&self) -> u64 {
+        self.interner.memory_bytes() + self.watchers.memory_bytes()
     }
 
     /// The form of no edges.

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 
 use super::chain::{self, Chain};
 use super::diagnosis::Traps;
-use super::joint::Joint;
-use super::kernel::{Factors, Outcome, Powers, Seeded, Spread, WeightSlopes};
+use super::kernel::{Factors, Outcome, Powers, Spread};
+use super::underflow::{Depth, bounds};
 use super::{EvaluationError, Plan};
 use crate::graph::Graph;
 
@@ -28,6 +28,10 @@ pub struct At<'p> {
     spread: Option<Spread>,
     /// Traps that do no harm, if there are any at this θ.
     traps: Option<Traps>,
+    /// How small numbers may become on the way.
+    depth: Depth,
+    /// The expectation, where it had to be found to be sure of the factors.
+    known_mean: Option<f64>,
     /// Storage of solutions between questions.
     scratch: RefCell<Powers<f64>>,
 }
@@ -45,6 +49,8 @@ impl Plan {
             start: self.start(),
             spread: Spread::new(self),
             traps: None,
+            depth: Depth::new(self),
+            known_mean: None,
             scratch: RefCell::new(Powers::new()),
         };
         at.set(theta)?;
@@ -73,7 +79,7 @@ impl Plan {
     }
 }
 
-impl<'p> At<'p> {
+impl At<'_> {
     /// Moves to another θ: one elimination, no allocation (unless a pivot is zero, which takes a closer look, or it is
     /// spread over more threads than before).
     ///
@@ -93,6 +99,28 @@ impl<'p> At<'p> {
             Outcome::InvalidWeight => return Err(plan.invalid_weight(&factors.values)),
             Outcome::Stuck => *traps = Some(plan.diagnose(factors)?),
         }
+        self.check_depth()
+    }
+
+    /// Sees to it that nothing was lost on the way that matters, where weights are so far apart that it might have been.
+    fn check_depth(&mut self) -> Result<(), EvaluationError> {
+        let Self { plan, factors, unit, start, depth, known_mean, scratch, .. } = self;
+        *known_mean = None;
+        if !depth.has_cycles() {
+            return Ok(());
+        }
+        let (low, high) = bounds(&factors.values);
+        if !depth.is_doubtful(low, high) {
+            return Ok(());
+        }
+        let powers = scratch.get_mut();
+        powers.resize(1, plan.vertices.len());
+        factors.solve_all_powers(plan, unit, powers);
+        if depth.is_out_of_range(high, powers.firsts().fold(0.0, f64::max)) {
+            let times: Vec<f64> = powers.firsts().collect();
+            plan.check_range(factors, &times)?;
+        }
+        *known_mean = powers.at(*start).next().filter(|mean| !mean.is_nan());
         Ok(())
     }
 
@@ -103,7 +131,7 @@ impl<'p> At<'p> {
 
     /// Expected time to absorption.
     pub fn expectation(&self) -> f64 {
-        self.mean(&self.unit)
+        self.known_mean.unwrap_or_else(|| self.mean(&self.unit))
     }
 
     /// The first `count` raw moments of the time to absorption, from the first on; a moment beyond the range of f64 is
@@ -241,118 +269,19 @@ impl<'p> At<'p> {
         }
     }
 
-    /// Covariance of two totals: `W(x₁∘R₂) + W(x₂∘R₁) − x₁x₂` at the start, in discrete time less `W(R₁∘R₂)`; see
-    /// [`joint`](super::joint) for when that cancels.
-    pub(super) fn covariance(&self, first: &[f64], second: &[f64]) -> f64 {
-        let end = |first: &[f64], second: &[f64]| {
-            let mut x = [Vec::new(), Vec::new()];
-            chain::solve(self.plan, &self.factors, first, &mut x[..1]);
-            chain::solve_last(self.plan, &self.factors, second, &mut x);
-            if x[1][self.start].is_nan() {
-                x = self.extended_pair(first, second);
-            }
-            (x[0][self.start], x[1][self.start])
-        };
-        let (mean, ahead) = end(first, second);
-        let (other, behind) = if first == second { (mean, ahead) } else { end(second, first) };
-        let mut cross = ahead + behind;
-        if self.plan.discrete && cross.is_finite() {
-            let products: Vec<f64> = first.iter().zip(second).map(|(a, b)| a * b).collect();
-            cross -= self.mean(&products);
-        }
-        let covariance = cross - mean * other;
-        // Beyond the range of f64 there is nothing left to subtract from.
-        if cross.is_infinite() {
-            cross
-        } else if covariance.abs() * 16.0 >= cross.abs() + (mean * other).abs() {
-            covariance
-        } else {
-            Joint::new(self, first, second).better(self.start, cross, mean * other)
-        }
-    }
-
     /// The derivative of a raw moment with respect to any weight.
     pub(super) fn moment_slope(&self, rewards: &[f64], power: usize) -> impl Fn(usize, Option<usize>) -> f64 {
         let chain = Chain::of_moment(self, rewards, power);
-        let reversed = chain.is_unsure(self).then(|| chain.reverse(self));
+        let reversed = chain.back(self);
         move |at, target| match &reversed {
             Some(slopes) => slopes.slope(self.plan, at, target),
             None => chain.slope(self.plan, at, target),
         }
     }
 
-    /// The derivative of a covariance with respect to any weight.
-    pub(super) fn joint_slope<'a>(
-        &'a self,
-        first: &'a [f64],
-        second: &'a [f64],
-    ) -> impl Fn(usize, Option<usize>) -> f64 + use<'a, 'p> {
-        let reversed = self.reversed_covariance(first, second);
-        let joint = reversed.is_none().then(|| {
-            let joint = Joint::new(self, first, second);
-            let adjoints = joint.adjoints(self);
-            (joint, adjoints)
-        });
-        move |at, target| {
-            let usual =
-                joint.as_ref().map(|(joint, adjoints)| joint.slope(self.plan.discrete, adjoints, at, target));
-            let back =
-                reversed.iter().flatten().map(|slopes| slopes.slope(self.plan, at, target)).sum::<f64>();
-            usual.unwrap_or(back)
-        }
-    }
-
-    /// The derivatives of a covariance back through the elimination, in parts: of `W(x₁∘R₂) − x₁x₂/2` at the start, the
-    /// like with both exchanged, and in discrete time `−W(R₁∘R₂)`. Only where the usual way is unsure and these terms do
-    /// not cancel.
-    fn reversed_covariance(&self, first: &[f64], second: &[f64]) -> Option<Vec<WeightSlopes>> {
-        let unsure = |rewards| Chain::of_moment(self, rewards, 1).is_unsure(self);
-        if !(unsure(first) || unsure(second)) {
-            return None;
-        }
-        self.reversed_covariance_anyway(first, second)
-    }
-
-    pub(super) fn reversed_covariance_anyway(
-        &self,
-        first: &[f64],
-        second: &[f64],
-    ) -> Option<Vec<WeightSlopes>> {
-        let solve = |first, second| {
-            let mut x = [Vec::new(), Vec::new()];
-            chain::solve(self.plan, &self.factors, first, &mut x[..1]);
-            chain::solve_last(self.plan, &self.factors, second, &mut x);
-            x
-        };
-        let (ahead, behind) = (solve(first, second), solve(second, first));
-        let products: Vec<f64> = first.iter().zip(second).map(|(a, b)| a * b).collect();
-        let mut jumps = [Vec::new()];
-        if self.plan.discrete {
-            chain::solve(self.plan, &self.factors, &products, &mut jumps);
-        }
-        let (mean, other) = (ahead[0][self.start], behind[0][self.start]);
-        let earned = jumps[0].get(self.start).copied().unwrap_or_default();
-        let cross = ahead[1][self.start] + behind[1][self.start] - earned;
-        if (cross - mean * other).abs() * 16.0 < cross.abs() + earned.abs() + (mean * other).abs() {
-            return None;
-        }
-        let back = |rewards: &[&[f64]], solutions: &[Vec<f64>], seeds: &[f64]| {
-            self.factors.reverse(self.plan, Seeded { rewards, solutions, seeds })
-        };
-        let mut parts = vec![
-            back(&[first, second], &ahead, &[-other, 1.0]),
-            back(&[second, first], &behind, &[-mean, 1.0]),
-        ];
-        if self.plan.discrete {
-            parts.push(back(&[&products], &jumps, &[-1.0]));
-        }
-        Some(parts)
-    }
-
     pub(super) fn moment_by_parameter(&self, rewards: &[f64], power: usize) -> Vec<f64> {
         let chain = Chain::of_moment(self, rewards, power);
-        if chain.is_unsure(self) {
-            let slopes = chain.reverse(self);
+        if let Some(slopes) = chain.back(self) {
             return self.gradient(|at, target| slopes.slope(self.plan, at, target));
         }
         match (chain.as_single(self.plan), &self.traps) {

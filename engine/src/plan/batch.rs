@@ -5,11 +5,13 @@
 use ndarray::{Array2, ArrayView2, Axis};
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::iter;
 use std::sync::{Mutex, PoisonError};
 
 use super::kernel::{Factors, Outcome, Powers};
-use super::lane::Lanes;
+use super::lane::{Lane, Lanes};
+use super::underflow::{Depth, bounds};
 use super::{BatchError, EvaluationError, Plan};
 
 /// How many θ one pass over a plan evaluates. Twice the widest registers: most components are small, and their
@@ -21,8 +23,48 @@ const WIDTH: usize = 16;
 pub struct Batch<'p, 't> {
     plan: &'p Plan,
     thetas: ArrayView2<'t, f64>,
-    rewards: Vec<f64>,
+    rewards: Cow<'p, [f64]>,
+    rewarded: bool,
     parallel: bool,
+    kept: Option<&'p Kept>,
+}
+
+/// Workspaces that are not in use.
+type Kept = Mutex<Vec<Workspace>>;
+
+/// Batches of one plan after the other, which share their workspaces: each thread's is made once.
+///
+/// ```
+/// use ndarray::array;
+/// use phasic_engine::graph::GraphLimits;
+/// use phasic_engine::plan::{Limits, Plan};
+///
+/// let graph = phasic_engine::reference::computes()[0].build(&GraphLimits::default())?;
+/// let plan = Plan::analyze(&graph, &Limits::default())?;
+/// let batches = plan.batches();
+/// for rate in [1.0, 2.0, 4.0] {
+///     assert_eq!(batches.batch(&array![[rate]].view())?.expectation()?, [1.6 / rate]);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Batches<'p> {
+    plan: &'p Plan,
+    /// Ones by position, 0 at the start.
+    unit: Vec<f64>,
+    kept: Kept,
+}
+
+impl Batches<'_> {
+    /// As [`Plan::batch`]. Beside its result and what failing θ take, a batch allocates nothing that one before it with as
+    /// many threads and moments had.
+    ///
+    /// # Errors
+    /// As [`Plan::batch`].
+    pub fn batch<'t>(&self, thetas: &ArrayView2<'t, f64>) -> Result<Batch<'_, 't>, EvaluationError> {
+        let batch = Batch::new(self.plan, thetas, Cow::Borrowed(&self.unit[..]))?;
+        Ok(Batch { kept: Some(&self.kept), ..batch })
+    }
 }
 
 impl Plan {
@@ -49,24 +91,54 @@ impl Plan {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn batch<'t>(&self, thetas: &ArrayView2<'t, f64>) -> Result<Batch<'_, 't>, EvaluationError> {
-        if thetas.ncols() != self.param_length() {
-            return Err(EvaluationError::ThetaLength {
-                expected: self.param_length(),
-                found: thetas.ncols(),
-            });
-        }
-        Ok(Batch { plan: self, thetas: *thetas, rewards: self.rewards(None), parallel: true })
+        Batch::new(self, thetas, Cow::Owned(self.rewards(None)))
+    }
+
+    /// Many batches one after the other, without workspaces anew for each.
+    pub fn batches(&self) -> Batches<'_> {
+        Batches { plan: self, unit: self.rewards(None), kept: Mutex::default() }
     }
 }
 
-impl Batch<'_, '_> {
+impl<'p, 't> Batch<'p, 't> {
+    fn new(
+        plan: &'p Plan,
+        thetas: &ArrayView2<'t, f64>,
+        rewards: Cow<'p, [f64]>,
+    ) -> Result<Self, EvaluationError> {
+        let (expected, found) = (plan.param_length(), thetas.ncols());
+        if found != expected {
+            return Err(EvaluationError::ThetaLength { expected, found });
+        }
+        Ok(Self { plan, thetas: *thetas, rewards, rewarded: false, parallel: true, kept: None })
+    }
+
+    /// A workspace that is free, or a new one.
+    fn take(&self, count: usize) -> Workspace {
+        let kept = self.kept.and_then(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner).pop());
+        match kept {
+            Some(mut workspace) => {
+                workspace.powers.resize(count, self.plan.vertices.len());
+                workspace
+            }
+            None => Workspace::new(self.plan, count),
+        }
+    }
+
+    fn give_back(&self, workspace: Workspace) {
+        if let Some(kept) = self.kept {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+        }
+    }
+
     /// Asks for totals under a reward vector instead of times.
     ///
     /// # Errors
     /// [`EvaluationError::RewardLength`], [`EvaluationError::RewardNotFinite`].
     pub fn rewarded(mut self, rewards: &[f64]) -> Result<Self, EvaluationError> {
         self.plan.check_rewards(rewards)?;
-        self.rewards = self.plan.rewards(Some(rewards));
+        self.rewards = Cow::Owned(self.plan.rewards(Some(rewards)));
+        self.rewarded = true;
         Ok(self)
     }
 
@@ -102,7 +174,6 @@ impl Batch<'_, '_> {
         let block = |workspace: &mut Workspace, (number, out): (usize, &mut [f64])| {
             Arch::new().dispatch(Pass { batch: self, space: workspace, first: number * WIDTH, count, out })
         };
-        let fresh = || Workspace::new(self.plan, count);
         // Errors are few and told apart by index: collect the first of each block, keep the lowest.
         let failed = if self.parallel {
             // A queue rather than rayon's own splitting, which would make a workspace for every part.
@@ -110,15 +181,19 @@ impl Batch<'_, '_> {
             let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
             let threads = rayon::current_num_threads().min(self.thetas.nrows().div_ceil(WIDTH));
             let work = |_| {
-                let mut workspace = fresh();
+                let mut workspace = self.take(count);
                 let errors = iter::from_fn(next).filter_map(|part| block(&mut workspace, part).err());
-                errors.min_by_key(|error| error.index)
+                let first = errors.min_by_key(|error| error.index);
+                self.give_back(workspace);
+                first
             };
             (0..threads).into_par_iter().with_max_len(1).filter_map(work).min_by_key(|error| error.index)
         } else {
-            let mut workspace = fresh();
-            let blocks = numbers.chunks_mut(WIDTH * count).enumerate();
-            blocks.map(|part| block(&mut workspace, part)).find_map(Result::err)
+            let mut workspace = self.take(count);
+            let mut blocks = numbers.chunks_mut(WIDTH * count).enumerate();
+            let first = blocks.find_map(|part| block(&mut workspace, part).err());
+            self.give_back(workspace);
+            first
         };
         failed.map_or(Ok(moments), Err)
     }
@@ -175,6 +250,9 @@ impl NullaryFnOnce for Pass<'_, '_, '_> {
         if space.factors.outcome() != Outcome::Good {
             return batch.one_by_one(first, count, out);
         }
+        if space.may_have_lost(batch) {
+            return batch.one_by_one(first, count, out);
+        }
         for (number, x) in space.powers.at(space.start).enumerate() {
             for lane in 0..rows {
                 out[lane * count + number] = x.0[lane];
@@ -188,16 +266,60 @@ impl NullaryFnOnce for Pass<'_, '_, '_> {
 }
 
 /// What one thread works in.
+#[derive(Debug)]
 struct Workspace {
     factors: Factors<Lanes<WIDTH>>,
     powers: Powers<Lanes<WIDTH>>,
     start: usize,
+    depth: Depth,
+    /// Unit rewards and times under them, where they were needed beside others.
+    unit: Vec<f64>,
+    times: Powers<Lanes<WIDTH>>,
 }
 
 impl Workspace {
     fn new(plan: &Plan, count: usize) -> Self {
         let mut powers = Powers::new();
         powers.resize(count, plan.vertices.len());
-        Self { factors: Factors::new(plan, false), powers, start: plan.start() }
+        Self {
+            factors: Factors::new(plan, false),
+            powers,
+            start: plan.start(),
+            depth: Depth::new(plan),
+            unit: Vec::new(),
+            times: Powers::new(),
+        }
+    }
+
+    /// Whether something that matters may have been too small for f64, as it may be where weights are far apart.
+    #[inline(always)]
+    fn may_have_lost(&mut self, batch: &Batch<'_, '_>) -> bool {
+        if !self.depth.has_cycles() {
+            return false;
+        }
+        let (low, high) = bounds(&self.factors.values);
+        if !self.depth.is_doubtful(low, high) {
+            return false;
+        }
+        if batch.rewarded {
+            self.solve_for_times(batch.plan);
+        }
+        let times = if batch.rewarded { &self.times } else { &self.powers };
+        let longest = times.firsts().fold(Lanes::splat(0.0), Lane::higher_bits);
+        self.depth.is_out_of_range(high, longest.highest())
+    }
+
+    /// Once more from the start: of the factors only those of the last segment are left.
+    #[inline(always)]
+    fn solve_for_times(&mut self, plan: &Plan) {
+        let Self { factors, times, unit, .. } = self;
+        if unit.is_empty() {
+            *unit = plan.rewards(None);
+        }
+        times.resize(1, plan.vertices.len());
+        for segment in &plan.schedule.segments {
+            factors.eliminate(plan, segment);
+            factors.solve_powers(plan, segment, unit, times);
+        }
     }
 }

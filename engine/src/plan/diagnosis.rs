@@ -11,6 +11,14 @@ impl Plan {
         let is_invalid = |value: &f64| !(0.0..f64::INFINITY).contains(value);
         let form = values.iter().position(is_invalid).unwrap_or(0);
         let weight = values.get(form).copied().unwrap_or_default();
+        if let Some(watched) = (form + self.watched.len()).checked_sub(values.len()) {
+            let at = self.watched.get(watched).map_or(0, |&at| at as usize);
+            return EvaluationError::InvalidWeight {
+                vertex: self.vertices[at],
+                state: self.state(at),
+                weight,
+            };
+        }
         let form = form as u32;
         let has_form = |at: &usize| {
             self.exit_forms[*at] == form
@@ -19,6 +27,12 @@ impl Plan {
         };
         let at = (0..self.vertices.len()).find(has_form).unwrap_or(0);
         EvaluationError::InvalidWeight { vertex: self.vertices[at], state: self.state(at), weight }
+    }
+
+    /// Positions that the start reaches with positive probability.
+    pub(super) fn reached(&self, factors: &Factors<f64>) -> Vec<bool> {
+        let flow = Flow::new(self, factors);
+        closure(self.vertices.len(), [self.start()], |at| flow.targets(at))
     }
 
     /// What a pivot that cannot be divided by means: an error, or traps that the start reaches with probability zero.

@@ -43,6 +43,19 @@ pub enum AnalysisError {
         /// Vertices in all.
         vertices: usize,
     },
+    /// Some list has more entries than can be numbered, whatever memory there is.
+    #[error(
+        "analysing this graph takes lists of more than the {limit} entries that can be numbered ({done} of {vertices} \
+         vertices done); use a smaller model"
+    )]
+    Entries {
+        /// The limit.
+        limit: u64,
+        /// Vertices done when it was passed.
+        done: usize,
+        /// Vertices in all.
+        vertices: usize,
+    },
     /// The observer cancelled.
     #[error("the analysis was cancelled ({done} of {vertices} vertices done)")]
     Cancelled {
@@ -97,10 +110,7 @@ pub enum EvaluationError {
         /// Its value.
         value: f64,
     },
-    /// An edge has a negative or infinite weight at this θ.
-    ///
-    /// A plan knows sums only: of parallel edges, and of all edges of a vertex that lead to absorption. A negative weight
-    /// that the others in its sum outweigh is not noticed.
+    /// An edge has a negative or infinite weight at this θ, also where others that lead to the same vertex outweigh it.
     #[error(
         "at these parameters an edge of vertex {vertex}{} has the weight {weight}; weights must be finite and not \
          negative",
@@ -179,6 +189,56 @@ pub struct BatchError {
     pub index: usize,
     /// What is wrong with it.
     pub source: EvaluationError,
+}
+
+/// Why a file is no plan that may be used.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanFileError {
+    /// It does not begin as plan files do, or is too short to be one.
+    #[error("this is not a plan file; one begins with PHPLAN02")]
+    NotAPlan,
+    /// It is a plan file of another version.
+    #[error(
+        "this is a plan file of version {found}, and version 02 is read here; make the plan anew from its graph \
+         (`phasic eliminate --format plan`)"
+    )]
+    OtherVersion {
+        /// The version it names: what follows PHPLAN.
+        found: String,
+    },
+    /// Its bytes are not those its checksum was made of.
+    #[error("the plan file is damaged: its checksum does not match")]
+    Checksum,
+    /// It ends in the middle of a number.
+    #[error("the plan file ends within the number at byte {offset}")]
+    Truncated {
+        /// Where the number begins.
+        offset: u64,
+    },
+    /// A number is longer than 64 bits, or than it need be.
+    #[error("the number at byte {offset} of the plan file is too long")]
+    Number {
+        /// Where the number begins.
+        offset: u64,
+    },
+    /// A number is out of its range, or breaks an order that must hold.
+    #[error("the {what} at byte {offset} of the plan file is out of range")]
+    OutOfRange {
+        /// Where the number begins.
+        offset: u64,
+        /// What it stands for.
+        what: &'static str,
+    },
+    /// The plan contradicts itself.
+    #[error("the plan file contradicts itself: {detail}")]
+    Inconsistent {
+        /// What does not fit.
+        detail: &'static str,
+    },
+    /// Its elimination is larger than allowed.
+    #[error(transparent)]
+    Limits(#[from] AnalysisError),
 }
 
 fn of_state(state: Option<&[i32]>) -> String {

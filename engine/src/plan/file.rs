@@ -1,11 +1,15 @@
 //! Plans as files: the pattern, the order and the coefficients, and nothing that can be worked out from them.
 //!
-//! A plan file is `PHPLAN01`, the content hash of the graph (32 bytes), a body of variable-length integers, and the
+//! A plan file is `PHPLAN02`, the content hash of the graph (32 bytes), a body of variable-length integers, and the
 //! SHA-256 of all before it. The body holds, in this order: vertices, parameters, a flag for discrete time; the vertices
 //! by position and the absorbing ones, as differences; the blocks; the linear forms; and for each position its outer and
-//! inner edges and its exit form, columns as differences and forms by how long ago they were new. Columns of the factors
-//! are not stored: reading works out the pattern again. Files come from strangers: everything is checked, and nothing is
-//! allocated that the file's own size does not pay for, but a bit for each vertex it says the graph has.
+//! inner edges and its exit form, columns as differences and forms by how long ago they were new; last the positions of
+//! watched forms, which are the last ones and no edge's, as differences. Columns of the factors are not stored: reading
+//! works out the pattern again. Files come from strangers: everything is checked, and nothing is allocated that the file's
+//! own size does not pay for, but a bit for each vertex it says the graph has.
+//!
+//! A plan has one form only: numbers that could be written shorter are refused, and all else that is written is kept.
+//! Version 01 had no watched forms, so that its plans may overlook a negative weight; it is refused.
 
 use sha2::{Digest, Sha256};
 
@@ -14,56 +18,17 @@ use super::forms::Forms;
 use super::pace::Pace;
 use super::pattern::{Tails, factor_pattern};
 use super::varint::{Source, put, put_float, put_signed};
-use super::{AnalysisError, Limits, Plan};
+use super::{Limits, Plan, PlanFileError};
 use crate::graph::{GraphHash, START};
 use crate::progress::Observer;
 
-const MAGIC: &[u8; 8] = b"PHPLAN01";
+const MAGIC: &[u8; 8] = b"PHPLAN02";
+/// What files of every version begin with.
+const FAMILY: &[u8] = b"PHPLAN";
 const BODY: usize = 40;
 const CHECKSUM: usize = 32;
 /// Bytes of a checksum between looks at whether to go on.
 const CHECKED_AT_ONCE: usize = 1 << 16;
-
-/// Why a file is no plan that may be used.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PlanFileError {
-    /// It does not begin as plan files do, or is too short to be one.
-    #[error("this is not a plan file; one begins with PHPLAN01")]
-    NotAPlan,
-    /// Its bytes are not those its checksum was made of.
-    #[error("the plan file is damaged: its checksum does not match")]
-    Checksum,
-    /// It ends in the middle of a number.
-    #[error("the plan file ends within the number at byte {offset}")]
-    Truncated {
-        /// Where the number begins.
-        offset: u64,
-    },
-    /// A number is longer than 64 bits.
-    #[error("the number at byte {offset} of the plan file is too long")]
-    Number {
-        /// Where the number begins.
-        offset: u64,
-    },
-    /// A number is out of its range, or breaks an order that must hold.
-    #[error("the {what} at byte {offset} of the plan file is out of range")]
-    OutOfRange {
-        /// Where the number begins.
-        offset: u64,
-        /// What it stands for.
-        what: &'static str,
-    },
-    /// The plan contradicts itself.
-    #[error("the plan file contradicts itself: {detail}")]
-    Inconsistent {
-        /// What does not fit.
-        detail: &'static str,
-    },
-    /// Its elimination is larger than allowed.
-    #[error(transparent)]
-    Limits(#[from] AnalysisError),
-}
 
 impl Plan {
     /// The plan as a file for the graph with this content hash. Deterministic; linear in the plan.
@@ -93,6 +58,12 @@ impl Plan {
             // Last, as when the forms were numbered.
             put_form(&mut out, &mut next_new, self.exit_forms[at]);
         }
+        put(&mut out, self.watched.len() as u64);
+        let mut before = 0;
+        for &at in &self.watched {
+            put(&mut out, u64::from(at - before));
+            before = at;
+        }
         let checksum = Sha256::digest(&out);
         out.extend(checksum);
         out
@@ -112,7 +83,7 @@ impl Plan {
     /// As [`decode`](Self::decode), for an observer that may stop it.
     ///
     /// # Errors
-    /// As [`decode`](Self::decode), and [`AnalysisError::Cancelled`] as [`PlanFileError::Limits`].
+    /// As [`decode`](Self::decode), and [`AnalysisError::Cancelled`](super::AnalysisError::Cancelled) as [`PlanFileError::Limits`].
     pub fn decode_watched(
         bytes: &[u8],
         limits: &Limits,
@@ -133,8 +104,12 @@ impl Plan {
 
 /// The hash a file says it is for, and all of it before the checksum, which is right.
 pub(super) fn open<'b>(bytes: &'b [u8], pace: &mut Pace<'_>) -> Result<(GraphHash, &'b [u8]), PlanFileError> {
-    if bytes.len() < BODY + CHECKSUM || bytes[..8] != *MAGIC {
+    if bytes.len() < BODY + CHECKSUM || !bytes.starts_with(FAMILY) {
         return Err(PlanFileError::NotAPlan);
+    }
+    if !bytes.starts_with(MAGIC) {
+        let found = bytes[FAMILY.len()..MAGIC.len()].escape_ascii().to_string();
+        return Err(PlanFileError::OtherVersion { found });
     }
     let (content, checksum) = bytes.split_at(bytes.len() - CHECKSUM);
     let mut found = Sha256::new();
@@ -148,6 +123,11 @@ pub(super) fn open<'b>(bytes: &'b [u8], pace: &mut Pace<'_>) -> Result<(GraphHas
     let mut hash = [0; 32];
     hash.copy_from_slice(&content[8..BODY]);
     Ok((GraphHash::from_bytes(hash), content))
+}
+
+/// Vertices of the graph that a file says it is for, given what [`open`] gives.
+pub(super) fn vertex_count(content: &[u8]) -> Result<u64, PlanFileError> {
+    Source::new(content, BODY).take()
 }
 
 /// Each number by how much it exceeds the last but one: chains are eliminated from both ends by turns.
@@ -192,19 +172,20 @@ fn read_head(source: &mut Source<'_>, limits: &Limits, pace: &mut Pace<'_>) -> R
         return Err(PlanFileError::Inconsistent { detail: "the start is not among its vertices" });
     }
     let mut plan = Plan { vertex_count, param_length, discrete, vertices, absorbing, ..Plan::empty() };
-    read_blocks(source, &mut plan)?;
+    read_blocks(source, &mut plan, pace)?;
     pace.set_vertices(plan.vertices.len());
     plan.forms = Forms::decode(source, param_length, pace)?;
     Ok(plan)
 }
 
 /// Blocks as an analysis leaves them: none is empty, cycles take two vertices, and single vertices in a row are one block.
-fn read_blocks(source: &mut Source<'_>, plan: &mut Plan) -> Result<(), PlanFileError> {
+fn read_blocks(source: &mut Source<'_>, plan: &mut Plan, pace: &mut Pace<'_>) -> Result<(), PlanFileError> {
     let blocks = source.take_count("number of blocks")?;
     let positions = plan.vertices.len() as u32;
     plan.block_end.reserve_exact(blocks.min(plan.vertices.len()));
     let (mut end, mut after_cycle) = (0, true);
     for _ in 0..blocks {
+        pace.step(1, 0)?;
         let offset = source.offset();
         let coded = source.take_below(2 * u64::from(positions) + 2, "block")?;
         let (length, cyclic) = (coded >> 1, coded & 1 == 1);
@@ -270,30 +251,47 @@ fn read_edges(source: &mut Source<'_>, plan: &mut Plan, pace: &mut Pace<'_>) -> 
         for at in block.range.clone() {
             // Outer edges lead to what is solved before: other blocks, or earlier single vertices.
             let solved = if block.cyclic { block.range.start } else { at };
-            read_columns(source, at, 0..solved, &mut plan.outer)?;
+            read_columns(source, pace, at, 0..solved, &mut plan.outer)?;
             let outer = plan.outer.items.len() - plan.outer_forms.len();
             forms.read_many(source, outer, &mut plan.outer_forms)?;
             let inside = if block.cyclic { block.range.clone() } else { 0..0 };
-            read_columns(source, at, inside, &mut plan.inner)?;
+            read_columns(source, pace, at, inside, &mut plan.inner)?;
             let inner = plan.inner.items.len() - plan.inner_forms.len();
             forms.read_many(source, inner, &mut plan.inner_forms)?;
             plan.exit_forms.push(forms.read(source)?);
             pace.step(1 + outer + inner, at)?;
         }
     }
-    if forms.next_new != forms.count {
+    read_watched(source, plan, pace)?;
+    if u64::from(forms.next_new) + plan.watched.len() as u64 != u64::from(forms.count) {
         return Err(PlanFileError::Inconsistent { detail: "some of its linear forms are not used" });
+    }
+    Ok(())
+}
+
+/// Positions of the forms that no edge uses, in order.
+fn read_watched(source: &mut Source<'_>, plan: &mut Plan, pace: &mut Pace<'_>) -> Result<(), PlanFileError> {
+    let count = source.take_count("number of watched forms")?;
+    plan.watched.reserve_exact(count);
+    let positions = plan.vertices.len() as u64;
+    let mut at = 0;
+    for _ in 0..count {
+        pace.step(1, positions as usize)?;
+        at += source.take_below(positions - u64::from(at), "position of a watched form")?;
+        plan.watched.push(at);
     }
     Ok(())
 }
 
 fn read_columns(
     source: &mut Source<'_>,
+    pace: &mut Pace<'_>,
     at: usize,
     allowed: std::ops::Range<usize>,
     lists: &mut Lists,
 ) -> Result<(), PlanFileError> {
     let count = source.take_count("number of edges")?;
+    pace.step(count, at)?;
     let begin = lists.items.len();
     let mut before = i64::from(at as u32);
     let mut last = None;
@@ -380,7 +378,15 @@ impl Forms {
         let mut form = 0_u64;
         for _ in 0..source.take_count("number of terms")? {
             form += u64::from(source.take_below(count - form.min(count), "form")?);
+            let offset = source.offset();
             let parameter = source.take_below(below, "parameter")?;
+            let before = match forms.further().last() {
+                Some(&(last, before, _)) if u64::from(last) == form => before,
+                _ => forms.head(form as usize).1,
+            };
+            if parameter <= before {
+                return Err(PlanFileError::OutOfRange { offset, what: "parameter" });
+            }
             forms.push_further(form as u32, parameter, source.take_float()?);
             pace.step(1, 0)?;
         }

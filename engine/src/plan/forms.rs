@@ -40,6 +40,21 @@ impl Draft {
         self.constant.is_finite() && self.terms.iter().all(|term| term.1.is_finite())
     }
 
+    /// Whether no θ makes it negative.
+    pub(super) fn is_never_negative(&self) -> bool {
+        self.constant >= 0.0 && self.terms.iter().all(|term| term.1 == 0.0)
+    }
+
+    /// The parameter that it is a multiple of, and whether a positive one.
+    pub(super) fn direction(&self) -> Option<(u32, bool)> {
+        match *self.terms {
+            [(parameter, coefficient)] if self.constant == 0.0 && coefficient != 0.0 => {
+                Some((parameter, coefficient > 0.0))
+            }
+            _ => None,
+        }
+    }
+
     /// Adds a dense coefficient list.
     pub(super) fn add_coefficients(&mut self, coefficients: &[f64]) {
         for (&coefficient, parameter) in coefficients.iter().zip(0..) {
@@ -162,6 +177,26 @@ impl Interner {
         }
     }
 
+    /// Distinct forms so far.
+    pub(super) fn count(&self) -> usize {
+        self.forms.count()
+    }
+
+    /// Parameters that forms are multiples of, and whether positive ones.
+    pub(super) fn directions(&self) -> impl Iterator<Item = (u32, bool)> + '_ {
+        let Forms { constants, parameters, coefficients, further } = &self.forms;
+        let mut further = further.iter().map(|term| term.0 as usize).peekable();
+        let heads = constants.iter().zip(parameters).zip(coefficients).enumerate();
+        heads.filter_map(move |(form, ((&constant, &parameter), &coefficient))| {
+            let mut is_alone = true;
+            while further.next_if_eq(&form).is_some() {
+                is_alone = false;
+            }
+            let is_multiple = is_alone && constant == 0.0 && coefficient != 0.0;
+            is_multiple.then_some((parameter, coefficient > 0.0))
+        })
+    }
+
     /// Bytes held at most, also while a list grows.
     #[inline(always)]
     pub(super) fn memory_bytes(&self) -> u64 {
@@ -241,6 +276,17 @@ impl Forms {
         let from = self.further.partition_point(|&(at, ..)| at < form);
         let terms = self.further[from..].iter().take_while(move |&&(at, ..)| at == form);
         terms.map(|&(_, parameter, coefficient)| (parameter, coefficient))
+    }
+
+    /// Makes a draft that form.
+    pub(super) fn write(&self, form: u32, draft: &mut Draft) {
+        let (constant, parameter, coefficient) = self.head(form as usize);
+        draft.constant = constant;
+        draft.terms.clear();
+        if coefficient != 0.0 {
+            draft.terms.push((parameter, coefficient));
+        }
+        draft.terms.extend(self.further_of(form));
     }
 
     /// Whether a form is 0 for every θ.

@@ -6,7 +6,8 @@
 //! without the first term: a step earns a fixed reward). The textbook's `E[XY] − E[X] E[Y]` loses as many digits as the
 //! totals are regular, this one none: a variance is a sum of squares. It has another weakness: rounding of x counts at
 //! every step, and a total of more than 1e15 steps leaves nothing. So a covariance is first asked of the textbook, then, if
-//! that cancels, of this one with an estimate of its error, and the better one is taken.
+//! that cancels, of this one with an estimate of its error, and if that is too large of the textbook with twice the digits
+//! (`covariance`).
 
 use super::At;
 use super::chain;
@@ -75,6 +76,18 @@ impl<'a> Joint<'a> {
 
     fn second(&self) -> &Total<'a> {
         self.second.as_ref().unwrap_or(&self.first)
+    }
+
+    /// The covariance from the start, if rounding moves it by little: less than 1.5e-14 of it.
+    pub(super) fn good(&self, start: usize) -> Option<f64> {
+        let covariance = self.covariances[start];
+        (self.error <= 64.0 * f64::EPSILON * covariance.abs()).then_some(covariance)
+    }
+
+    /// Whether all solutions are within range.
+    pub(super) fn is_finite(&self) -> bool {
+        let totals = [&self.first.means, &self.second().means, &self.covariances];
+        totals.into_iter().flatten().all(|x| x.is_finite())
     }
 
     /// The covariance from the start, given the textbook's two terms: what is left of their difference, if that is good.

@@ -5,6 +5,8 @@
 
 use std::ops::{Add, Div, Mul, Sub};
 
+use crate::double_double::Dd;
+
 /// A number or a fixed group of numbers, with elementwise arithmetic.
 pub(super) trait Lane:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Send + Sync
@@ -22,6 +24,13 @@ pub(super) trait Lane:
     /// Whichever has the higher bit pattern, elementwise: negative numbers and NaN are higher than infinity, and that is
     /// higher than all others.
     fn higher_bits(self, other: Self) -> Self;
+
+    /// The lower of both, elementwise, where `self` is above zero; else `other`.
+    fn lower_above_zero(self, other: Self) -> Self;
+
+    /// The lowest and the highest element.
+    fn lowest(self) -> f64;
+    fn highest(self) -> f64;
 
     /// Whether all elements pass.
     fn all(self, test: impl Fn(f64) -> bool) -> bool;
@@ -48,6 +57,21 @@ impl Lane for f64 {
         f64::from_bits(self.to_bits().max(other.to_bits()))
     }
 
+    #[inline(always)]
+    fn lower_above_zero(self, other: Self) -> Self {
+        if self > 0.0 && self < other { self } else { other }
+    }
+
+    #[inline(always)]
+    fn lowest(self) -> f64 {
+        self
+    }
+
+    #[inline(always)]
+    fn highest(self) -> f64 {
+        self
+    }
+
     fn all(self, test: impl Fn(f64) -> bool) -> bool {
         test(self)
     }
@@ -55,6 +79,42 @@ impl Lane for f64 {
     #[inline(always)]
     fn reciprocal_or_zero(self) -> Self {
         if self < f64::MIN_POSITIVE { 0.0 } else { 1.0 / self }
+    }
+}
+
+impl Lane for Dd {
+    const IS_GROUP: bool = false;
+
+    fn splat(value: f64) -> Self {
+        value.into()
+    }
+
+    fn lower(self, other: Self) -> Self {
+        if self.0 < other.0 { self } else { other }
+    }
+
+    fn higher_bits(self, other: Self) -> Self {
+        if self.0.to_bits() > other.0.to_bits() { self } else { other }
+    }
+
+    fn lower_above_zero(self, other: Self) -> Self {
+        if self.0 > 0.0 { self.lower(other) } else { other }
+    }
+
+    fn lowest(self) -> f64 {
+        self.0
+    }
+
+    fn highest(self) -> f64 {
+        self.0
+    }
+
+    fn all(self, test: impl Fn(f64) -> bool) -> bool {
+        test(self.0)
+    }
+
+    fn reciprocal_or_zero(self) -> Self {
+        if self.0 < f64::MIN_POSITIVE { Self::ZERO } else { Self::from(1.0) / self }
     }
 }
 
@@ -75,6 +135,18 @@ impl Lane for Extended {
 
     fn higher_bits(self, other: Self) -> Self {
         Self(self.0.higher_bits(other.0))
+    }
+
+    fn lower_above_zero(self, other: Self) -> Self {
+        if self.0 > 0.0 { self.lower(other) } else { other }
+    }
+
+    fn lowest(self) -> f64 {
+        self.0
+    }
+
+    fn highest(self) -> f64 {
+        self.0
     }
 
     fn all(self, test: impl Fn(f64) -> bool) -> bool {
@@ -148,6 +220,21 @@ impl<const WIDTH: usize> Lane for Lanes<WIDTH> {
     #[inline(always)]
     fn higher_bits(self, other: Self) -> Self {
         self.zip(other, Lane::higher_bits)
+    }
+
+    #[inline(always)]
+    fn lower_above_zero(self, other: Self) -> Self {
+        self.zip(other, Lane::lower_above_zero)
+    }
+
+    #[inline(always)]
+    fn lowest(self) -> f64 {
+        self.0.into_iter().fold(f64::INFINITY, Lane::lower)
+    }
+
+    #[inline(always)]
+    fn highest(self) -> f64 {
+        self.0.into_iter().fold(0.0, Lane::higher_bits)
     }
 
     fn all(self, test: impl Fn(f64) -> bool) -> bool {

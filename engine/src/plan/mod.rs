@@ -16,6 +16,7 @@ mod analysis;
 mod at;
 mod batch;
 mod chain;
+mod covariance;
 mod diagnosis;
 mod error;
 mod extended;
@@ -24,7 +25,6 @@ mod forms;
 mod joint;
 mod kernel;
 mod lane;
-mod limits;
 mod lowering;
 mod ordering;
 mod pace;
@@ -34,14 +34,16 @@ mod resolvent;
 mod rewarded;
 mod schedule;
 mod slopes;
+mod underflow;
 mod varint;
 mod verification;
+mod watched;
+mod wide;
 
+pub use crate::limits::Limits;
 pub use at::At;
-pub use batch::Batch;
-pub use error::{AnalysisError, BatchError, EvaluationError};
-pub use file::PlanFileError;
-pub use limits::Limits;
+pub use batch::{Batch, Batches};
+pub use error::{AnalysisError, BatchError, EvaluationError, PlanFileError};
 pub use lowering::{lower, lower_watched};
 pub use rewarded::Rewarded;
 pub use verification::PlanVerificationError;
@@ -104,6 +106,8 @@ pub struct Plan {
     /// The form of each position's total weight into absorbing vertices.
     exit_forms: Vec<u32>,
     forms: Forms,
+    /// Positions of the last forms, which are no edge's but part of one's sum, and are only looked at.
+    watched: Vec<u32>,
     /// Factors: entries left of the diagonal, and right of it.
     lower: Lists,
     upper: Lists,
@@ -213,12 +217,18 @@ impl Plan {
     /// Bytes on the heap, but for the states.
     fn size_bytes(&self) -> u64 {
         let lists = [&self.inner, &self.outer, &self.lower, &self.upper];
-        let numbers =
-            [&self.vertices, &self.absorbing, &self.inner_forms, &self.outer_forms, &self.exit_forms]
-                .map(Vec::len)
-                .into_iter()
-                .chain(lists.map(|lists| lists.start.len() + lists.items.len()))
-                .sum::<usize>();
+        let numbers = [
+            &self.vertices,
+            &self.absorbing,
+            &self.inner_forms,
+            &self.outer_forms,
+            &self.exit_forms,
+            &self.watched,
+        ]
+        .map(Vec::len)
+        .into_iter()
+        .chain(lists.map(|lists| lists.start.len() + lists.items.len()))
+        .sum::<usize>();
         let blocks = size_of::<(u32, bool)>() * self.block_end.len();
         (4 * numbers + blocks + self.forms.size_bytes() + self.schedule.size_bytes()) as u64
     }
@@ -231,6 +241,7 @@ impl Plan {
             &mut self.inner_forms,
             &mut self.outer_forms,
             &mut self.exit_forms,
+            &mut self.watched,
         ] {
             list.shrink_to_fit();
         }
@@ -259,6 +270,7 @@ impl Plan {
             outer_forms: Vec::new(),
             exit_forms: Vec::new(),
             forms: Forms::default(),
+            watched: Vec::new(),
             lower: Lists::default(),
             upper: Lists::default(),
             multiply_adds: 0,

@@ -1,14 +1,14 @@
 //! How an analysis keeps to its limits, and hears its caller, while it works.
 
 use super::AnalysisError;
-use super::limits::Limits;
+use crate::limits::Limits;
 use crate::progress::{Observer, Phase, Progress};
 
 /// Steps between two reports: a few hundred microseconds.
 const REPORT_STEPS: u64 = 1 << 18;
 
-/// Factors number their entries in 32 bits, and half of them are enough for 8 GiB.
-const MOST_BYTES: u64 = 8 << 30;
+/// Entries of lists are numbered in 32 bits; half of those numbers are enough for 8 GiB of the factors on either side.
+pub(super) const MOST_ENTRIES: usize = 1 << 31;
 
 /// Counts the steps of an analysis, reports now and then, and knows what there may be of everything.
 pub(super) struct Pace<'a> {
@@ -123,7 +123,7 @@ impl<'a> Pace<'a> {
     /// Whether so many bytes may be held beside what every vertex and edge takes.
     #[inline(always)]
     pub(super) fn has_room(&self, bytes: u64) -> bool {
-        self.standing_bytes.saturating_add(bytes) <= self.limits.memory_bytes.min(MOST_BYTES)
+        self.standing_bytes.saturating_add(bytes) <= self.limits.memory_bytes
     }
 
     /// The same, as a result.
@@ -132,8 +132,17 @@ impl<'a> Pace<'a> {
         if self.has_room(bytes) {
             return Ok(());
         }
-        let budget_bytes = self.limits.memory_bytes.min(MOST_BYTES);
+        let budget_bytes = self.limits.memory_bytes;
         Err(AnalysisError::Memory { budget_bytes, done, vertices: self.vertices })
+    }
+
+    /// Whether a list may have so many entries.
+    #[inline(always)]
+    pub(super) fn check_entries(&self, entries: u64, done: usize) -> Result<(), AnalysisError> {
+        if entries <= MOST_ENTRIES as u64 {
+            return Ok(());
+        }
+        Err(AnalysisError::Entries { limit: MOST_ENTRIES as u64, done, vertices: self.vertices })
     }
 
     /// Makes room for so many further items in a list, beside which so many bytes are held: doubles it, or gives it just
@@ -154,10 +163,33 @@ impl<'a> Pace<'a> {
         // The old list is still there while the new one is filled.
         let held = |room: usize| beside + (size_of::<T>() * (list.capacity() + room)) as u64;
         let needed = list.len() + more;
-        let doubled = needed.max(2 * list.capacity());
+        self.check_entries(needed as u64, done)?;
+        let doubled = needed.max((2 * list.capacity()).min(MOST_ENTRIES));
         let room = if self.has_room(held(doubled)) { doubled } else { needed };
         self.check_memory(held(room), done)?;
         list.reserve_exact(room - list.len());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beyond_8_gib_only_what_is_numbered_in_32_bits_is_bounded() {
+        let limits = Limits::default().with_memory_bytes(64 << 30);
+        let mut observer = ();
+        let pace = Pace::new(&limits, &mut observer, 1 << 20, 1 << 20);
+        assert!(pace.has_room(60 << 30) && !pace.has_room(64 << 30));
+        let refused = pace.check_memory(64 << 30, 7).unwrap_err();
+        assert_eq!(refused, AnalysisError::Memory { budget_bytes: 64 << 30, done: 7, vertices: 1 << 20 });
+        assert_eq!(pace.check_entries(1 << 31, 7), Ok(()));
+        let refused = AnalysisError::Entries { limit: 1 << 31, done: 7, vertices: 1 << 20 };
+        assert_eq!(pace.check_entries((1 << 31) + 1, 7), Err(refused.clone()));
+        // Before anything is allocated.
+        let mut list = vec![0_u32; 3];
+        assert_eq!(pace.make_room(&mut list, (1 << 31) - 2, 0, 7), Err(refused));
+        assert!(list.capacity() < 10);
     }
 }

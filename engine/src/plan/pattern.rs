@@ -1,7 +1,7 @@
 //! The pattern of the factors: what fills in, found without looking at any number.
 
 use super::analysis::Lists;
-use super::pace::Pace;
+use super::pace::{MOST_ENTRIES, Pace};
 use super::schedule::Schedule;
 use super::{AnalysisError, Plan};
 use crate::progress::Phase;
@@ -45,7 +45,7 @@ pub(super) fn factor_pattern(
         multiply_adds: 0,
         beside,
     };
-    if pace.has_room(beside.saturating_add(room.saturating_mul(8))) {
+    if room <= MOST_ENTRIES as u64 && pace.has_room(beside.saturating_add(room.saturating_mul(8))) {
         rows.lower.items.reserve_exact(room as usize);
         rows.upper.items.reserve_exact(room as usize);
     }

@@ -82,6 +82,11 @@ impl Schedule {
             begin = range.end;
             schedule.segments.push(Segment { range, kind, forms, further });
         }
+        if let Some(last) = schedule.segments.last_mut() {
+            // Forms that no edge uses are looked at with the last.
+            last.forms.end = plan.forms.count();
+            last.further.end = plan.forms.further().len();
+        }
         schedule
     }
 

@@ -2,7 +2,11 @@ use super::*;
 use crate::graph::{Graph, GraphBuilder, Rate, START};
 use ndarray::Array2;
 
+mod digits;
+mod files;
+mod operations;
 mod properties;
+mod summands;
 mod watching;
 
 /// States 1, 2, …; every edge has two coefficients.

@@ -1,7 +1,7 @@
 //! The numbers of a plan file: integers in as few bytes as they need, and floats that are mostly small whole numbers.
 #![allow(clippy::cast_sign_loss, reason = "only numbers from 0 on are converted")]
 
-use super::file::PlanFileError;
+use super::PlanFileError;
 
 /// Appends an integer, seven bits a byte, lowest first.
 pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
@@ -19,16 +19,23 @@ pub(super) fn put_signed(out: &mut Vec<u8>, value: i64) {
 
 /// Appends a finite float: whole and half numbers from 0 on as integers, others as 0 and eight bytes.
 pub(super) fn put_float(out: &mut Vec<u8>, value: f64) {
-    let doubled = value * 2.0;
-    let short = (0.0..9e15).contains(&doubled)
-        && doubled.fract() == 0.0
-        && !(value == 0.0 && value.is_sign_negative());
-    if short {
-        put(out, doubled as u64 + 1);
+    if is_short(value) {
+        put(out, (value * 2.0) as u64 + 1);
     } else {
         put(out, 0);
         out.extend(value.to_le_bytes());
     }
+}
+
+/// Twice the lowest number that is always written in full.
+const LONG: u64 = 9_000_000_000_000_000;
+
+/// Whether a float is written as an integer.
+fn is_short(value: f64) -> bool {
+    let doubled = value * 2.0;
+    (0.0..LONG as f64).contains(&doubled)
+        && doubled.fract() == 0.0
+        && !(value == 0.0 && value.is_sign_negative())
 }
 
 /// Reads what the functions above wrote, from bytes that may be anything.
@@ -75,6 +82,10 @@ impl<'a> Source<'a> {
                 return Err(PlanFileError::Number { offset: begin });
             }
             value |= bits << shift;
+            if byte == 0 && shift > 0 {
+                // Without its last byte it is the same number.
+                break;
+            }
             if byte & 0x80 == 0 {
                 return Ok(value);
             }
@@ -120,12 +131,15 @@ impl<'a> Source<'a> {
                 let mut bytes = [0; 8];
                 bytes.copy_from_slice(field);
                 let value = f64::from_le_bytes(bytes);
-                if value.is_finite() {
+                if is_short(value) {
+                    Err(PlanFileError::Number { offset })
+                } else if value.is_finite() {
                     Ok(value)
                 } else {
                     Err(PlanFileError::OutOfRange { offset, what: "coefficient" })
                 }
             }
+            long if long > LONG => Err(PlanFileError::Number { offset }),
             doubled => Ok((doubled - 1) as f64 / 2.0),
         }
     }

@@ -3,7 +3,7 @@
 //! Reading a file makes sure that it is safe to run; what it computes is shown by making the plan anew, and by nothing
 //! less. Numbers at parameters that somebody tried prove little: a file can be right there and wrong elsewhere.
 
-use super::file::open;
+use super::file::{open, vertex_count};
 use super::pace::Pace;
 use super::{AnalysisError, Limits, Plan, PlanFileError};
 use crate::graph::{Graph, GraphHash};
@@ -17,12 +17,19 @@ pub enum PlanVerificationError {
     #[error(transparent)]
     File(#[from] PlanFileError),
     /// It says that it was made for another graph.
-    #[error("it is intact, but was made for another graph, {made_for}; this one is {graph}")]
+    #[error(
+        "it is intact, but was made for another graph, {made_for} with {vertices} vertices; this one is {graph} with \
+         {graph_vertices}"
+    )]
     OtherGraph {
         /// The content hash in the file.
         made_for: GraphHash,
+        /// Vertices of the graph it was made for, as it says.
+        vertices: u64,
         /// The content hash of the graph.
         graph: GraphHash,
+        /// Vertices of the graph.
+        graph_vertices: u32,
     },
     /// It is intact and says that it is for this graph, but is not this graph's plan.
     #[error(
@@ -74,10 +81,17 @@ impl Plan {
         limits: &Limits,
         observer: &mut impl Observer,
     ) -> Result<Self, PlanVerificationError> {
-        let (made_for, _) = open(bytes, &mut Pace::for_file(limits, observer, bytes.len()))?;
+        let (made_for, content) = open(bytes, &mut Pace::for_file(limits, observer, bytes.len()))?;
         let hash = graph.content_hash();
         if made_for != hash {
-            return Err(PlanVerificationError::OtherGraph { made_for, graph: hash });
+            let vertices = vertex_count(content)?;
+            let graph_vertices = graph.vertex_count();
+            return Err(PlanVerificationError::OtherGraph {
+                made_for,
+                vertices,
+                graph: hash,
+                graph_vertices,
+            });
         }
         let own = Self::analyze_watched(graph, limits, observer).map_err(PlanVerificationError::TooLarge)?;
         if own.encode(&hash) == bytes {
@@ -125,7 +139,9 @@ mod tests {
         let refused = |file: &[u8]| Plan::verify(file, &honest, &Limits::default()).unwrap_err();
         let said = PlanVerificationError::OtherGraph {
             made_for: other.content_hash(),
+            vertices: 3,
             graph: honest.content_hash(),
+            graph_vertices: 3,
         };
         assert_eq!(refused(&plan.encode(&other.content_hash())), said);
         let forged = plan.encode(&honest.content_hash());

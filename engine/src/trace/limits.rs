@@ -1,39 +1,6 @@
-//! What an elimination may use, what it will need, and why it may not finish.
+//! What an elimination will need, and why it may not finish.
 
 use crate::artifact::{ptdprmc1_size_bytes, ptdprmc3_size_bytes};
-
-/// Bounds on one elimination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Most bytes of working memory and result together.
-    pub memory_bytes: u64,
-    /// Most commands; never above 2^32 − 1.
-    pub commands: u64,
-}
-
-impl Default for Limits {
-    /// 4 GiB and 2^30 commands.
-    fn default() -> Self {
-        Self { memory_bytes: 4 << 30, commands: 1 << 30 }
-    }
-}
-
-impl Limits {
-    /// These limits with another memory budget, in bytes.
-    #[must_use]
-    pub fn with_memory_bytes(mut self, memory_bytes: u64) -> Self {
-        self.memory_bytes = memory_bytes;
-        self
-    }
-
-    /// These limits with another bound on the number of commands.
-    #[must_use]
-    pub fn with_commands(mut self, commands: u64) -> Self {
-        self.commands = commands;
-        self
-    }
-}
 
 /// The exact size of a program, known before it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

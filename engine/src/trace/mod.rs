@@ -17,11 +17,12 @@ mod sink;
 mod sweep;
 mod wide;
 
+pub use crate::limits::Limits;
 pub use crate::progress::{Observer, Progress};
 pub use command::{Command, Input, Trace};
 pub use eliminate::{eliminate, first_difference, forecast};
 pub use hierarchy::{ComponentGraph, HierarchyError, component_graphs, hierarchical_waiting_times};
-pub use limits::{EliminationError, Forecast, Limits};
+pub use limits::{EliminationError, Forecast};
 pub use replay::{Replay, ReplayError};
 
 pub(crate) use order::elimination_order;

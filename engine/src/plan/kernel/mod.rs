@@ -4,6 +4,7 @@
 //! vertex is the sum of what leaves it, never a difference, so every entry is accurate to a few units in the last place
 //! whatever the rates. Nothing is allocated.
 
+mod again;
 mod cyclic;
 mod parallel;
 mod powers;

@@ -52,6 +52,18 @@ impl<L: Lane> Powers<L> {
     }
 }
 
+impl<L: Lane> Powers<L> {
+    /// The first solution, by position.
+    pub(in crate::plan) fn firsts(&self) -> impl Iterator<Item = L> + '_ {
+        let (one, several) = if self.count == 1 {
+            (&self.one[..], &[][..])
+        } else {
+            (&[][..], self.several.first().map_or(&[][..], Vec::as_slice))
+        };
+        one.iter().map(|x| x[0]).chain(several.iter().map(|x| x[0]))
+    }
+}
+
 impl<L: Lane> Factors<L> {
     /// Solves one segment for a chain of solutions.
     #[inline(always)]

@@ -9,69 +9,94 @@ use std::ops::Range;
 
 use super::Factors;
 use crate::plan::Plan;
+use crate::plan::lane::Lane;
 
 /// The derivative of one number with respect to every weight of a plan.
 #[derive(Debug)]
-pub(in crate::plan) struct WeightSlopes {
+pub(in crate::plan) struct WeightSlopes<L> {
     /// By entry of the plan's lists.
-    inner: Vec<f64>,
-    outer: Vec<f64>,
+    inner: Vec<L>,
+    outer: Vec<L>,
     /// By position.
-    exits: Vec<f64>,
+    exits: Vec<L>,
 }
 
 /// Solutions, each of the one before times its rewards, and the derivatives of a number with respect to their values at
 /// the start.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::plan) struct Seeded<'a> {
+pub(in crate::plan) struct Seeded<'a, L> {
     pub(in crate::plan) rewards: &'a [&'a [f64]],
-    pub(in crate::plan) solutions: &'a [Vec<f64>],
-    pub(in crate::plan) seeds: &'a [f64],
+    pub(in crate::plan) solutions: &'a [Vec<L>],
+    pub(in crate::plan) seeds: &'a [L],
 }
 
-impl WeightSlopes {
-    pub(in crate::plan) fn slope(&self, plan: &Plan, at: usize, target: Option<usize>) -> f64 {
+/// Adds a product to a sum.
+#[inline(always)]
+fn add<L: Lane>(sum: &mut L, factor: L, value: L) {
+    *sum = *sum + factor * value;
+}
+
+impl<L: Lane> WeightSlopes<L> {
+    /// Adds the slopes of another number of the same plan.
+    pub(in crate::plan) fn join(&mut self, other: &Self) {
+        for (sums, others) in [
+            (&mut self.inner, &other.inner),
+            (&mut self.outer, &other.outer),
+            (&mut self.exits, &other.exits),
+        ] {
+            sums.iter_mut().zip(others).for_each(|(sum, &other)| *sum = *sum + other);
+        }
+    }
+
+    pub(in crate::plan) fn map(self, to: impl Fn(L) -> f64) -> WeightSlopes<f64> {
+        let [inner, outer, exits] =
+            [self.inner, self.outer, self.exits].map(|slopes| slopes.into_iter().map(&to).collect());
+        WeightSlopes { inner, outer, exits }
+    }
+
+    pub(in crate::plan) fn slope(&self, plan: &Plan, at: usize, target: Option<usize>) -> L {
         let Some(target) = target else { return self.exits[at] };
         for (lists, slopes) in [(&plan.inner, &self.inner), (&plan.outer, &self.outer)] {
             if let Ok(found) = lists.of(at).binary_search(&(target as u32)) {
                 return slopes[lists.range(at).start + found];
             }
         }
-        0.0
+        L::splat(0.0)
     }
 
     /// What every weight of a position adds, for entering its total.
-    fn add_to_all(&mut self, plan: &Plan, at: usize, slope: f64) {
-        self.exits[at] += slope;
-        self.outer[plan.outer.range(at)].iter_mut().for_each(|sum| *sum += slope);
+    fn add_to_all(&mut self, plan: &Plan, at: usize, slope: L) {
+        self.exits[at] = self.exits[at] + slope;
+        self.outer[plan.outer.range(at)].iter_mut().for_each(|sum| *sum = *sum + slope);
     }
 }
 
 /// Adjoints in the making.
-struct Back<'a> {
-    factors: &'a Factors<f64>,
+struct Back<'a, L> {
+    factors: &'a Factors<L>,
     plan: &'a Plan,
-    seeded: Seeded<'a>,
+    seeded: Seeded<'a, L>,
     /// Of each solution, by position.
-    adjoints: Vec<Vec<f64>>,
-    slopes: WeightSlopes,
+    adjoints: Vec<Vec<L>>,
+    slopes: WeightSlopes<L>,
 }
 
-impl Factors<f64> {
+impl<L: Lane> Factors<L> {
     /// The derivative with respect to every weight of the number that the seeds describe.
     ///
     /// Needs kept factors. Beside the result, memory is a number for each position and solution and two for each entry of
     /// the largest component's factors.
-    pub(in crate::plan) fn reverse(&self, plan: &Plan, seeded: Seeded<'_>) -> WeightSlopes {
+    pub(in crate::plan) fn reverse(&self, plan: &Plan, seeded: Seeded<'_, L>) -> WeightSlopes<L> {
+        let zero = L::splat(0.0);
         let positions = plan.vertices.len();
-        let mut adjoints = vec![vec![0.0; positions]; seeded.seeds.len()];
+        let mut adjoints = vec![vec![zero; positions]; seeded.seeds.len()];
         for (adjoint, &seed) in adjoints.iter_mut().zip(seeded.seeds) {
             adjoint[plan.start()] = seed;
         }
         let slopes = WeightSlopes {
-            inner: vec![0.0; plan.inner.items.len()],
-            outer: vec![0.0; plan.outer.items.len()],
-            exits: vec![0.0; positions],
+            inner: vec![zero; plan.inner.items.len()],
+            outer: vec![zero; plan.outer.items.len()],
+            exits: vec![zero; positions],
         };
         let mut back = Back { factors: self, plan, seeded, adjoints, slopes };
         for block in plan.blocks().rev() {
@@ -85,42 +110,43 @@ impl Factors<f64> {
     }
 }
 
-impl Back<'_> {
+impl<L: Lane> Back<'_, L> {
     /// What a solution is multiplied by at a position to be earned by the next.
-    fn reward(&self, number: usize, at: usize) -> f64 {
+    fn reward(&self, number: usize, at: usize) -> L {
         self.factors.reward(at, self.seeded.rewards[number])
     }
 
     /// The solution before this one, ones for the first.
-    fn earlier(&self, number: usize, at: usize) -> f64 {
-        number.checked_sub(1).map_or(1.0, |before| self.seeded.solutions[before][at])
+    fn earlier(&self, number: usize, at: usize) -> L {
+        number.checked_sub(1).map_or(L::splat(1.0), |before| self.seeded.solutions[before][at])
     }
 
     /// Hands the adjoint of a right-hand side on to what it is made of, and returns what goes to the position's total.
-    fn through_right_hand_side(&mut self, number: usize, at: usize, adjoint: f64) -> f64 {
+    fn through_right_hand_side(&mut self, number: usize, at: usize, adjoint: L) -> L {
         let x = &self.seeded.solutions[number];
         for entry in self.plan.outer.range(at) {
             let target = self.plan.outer.items[entry] as usize;
-            self.slopes.outer[entry] += adjoint * x[target];
+            add(&mut self.slopes.outer[entry], adjoint, x[target]);
             let weight = self.factors.values[self.plan.outer_forms[entry] as usize];
-            self.adjoints[number][target] += adjoint * weight;
+            add(&mut self.adjoints[number][target], adjoint, weight);
         }
         if let Some(before) = number.checked_sub(1) {
-            self.adjoints[before][at] += adjoint * self.reward(number, at);
+            let reward = self.reward(number, at);
+            add(&mut self.adjoints[before][at], adjoint, reward);
         }
         if self.plan.discrete {
-            adjoint * self.seeded.rewards[number][at] * self.earlier(number, at)
+            adjoint * L::splat(self.seeded.rewards[number][at]) * self.earlier(number, at)
         } else {
-            0.0
+            L::splat(0.0)
         }
     }
 
     fn through_single(&mut self, at: usize) {
-        let mut rate = 0.0;
+        let mut rate = L::splat(0.0);
         for number in (0..self.seeded.seeds.len()).rev() {
             let adjoint = self.adjoints[number][at] * self.factors.inverse[at];
-            rate -= adjoint * self.seeded.solutions[number][at];
-            rate += self.through_right_hand_side(number, at, adjoint);
+            rate = rate - adjoint * self.seeded.solutions[number][at];
+            rate = rate + self.through_right_hand_side(number, at, adjoint);
         }
         self.slopes.add_to_all(self.plan, at, rate);
     }
@@ -134,46 +160,49 @@ impl Back<'_> {
     }
 
     /// Back through both substitutions of a component.
-    fn through_solve(&mut self, number: usize, component: &mut Component) {
+    fn through_solve(&mut self, number: usize, component: &mut Component<L>) {
         let (plan, factors) = (self.plan, self.factors);
         let (range, first) = (component.range.clone(), component.range.start);
         let x = &self.seeded.solutions[number];
         let forward = self.forward(number, component);
-        let mut sums = vec![0.0; range.len()];
+        let mut sums = vec![L::splat(0.0); range.len()];
         for at in range.clone() {
             let adjoint = self.adjoints[number][at] * factors.inverse[at];
             sums[at - first] = adjoint;
-            component.pivots[at - first] -= adjoint * x[at];
+            let pivot = &mut component.pivots[at - first];
+            *pivot = *pivot - adjoint * x[at];
             for entry in plan.upper.range(at) {
                 let column = plan.upper.items[entry] as usize;
-                component.upper[entry - component.upper_base] += adjoint * x[column];
-                self.adjoints[number][column] += adjoint * factors.upper[entry];
+                add(&mut component.upper[entry - component.upper_base], adjoint, x[column]);
+                add(&mut self.adjoints[number][column], adjoint, factors.upper[entry]);
             }
         }
         for at in range.rev() {
             let adjoint = sums[at - first];
             for entry in plan.lower.range(at) {
                 let row = plan.lower.items[entry] as usize - first;
-                component.lower[entry - component.lower_base] += adjoint * forward[row];
-                sums[row] += factors.lower[entry] * adjoint;
+                add(&mut component.lower[entry - component.lower_base], adjoint, forward[row]);
+                add(&mut sums[row], factors.lower[entry], adjoint);
             }
-            component.totals[at - first] += self.through_right_hand_side(number, at, adjoint);
+            let through = self.through_right_hand_side(number, at, adjoint);
+            let total = &mut component.totals[at - first];
+            *total = *total + through;
         }
     }
 
     /// The forward substitution once more: its results were overwritten.
-    fn forward(&self, number: usize, component: &Component) -> Vec<f64> {
+    fn forward(&self, number: usize, component: &Component<L>) -> Vec<L> {
         let (plan, factors, first) = (self.plan, self.factors, component.range.start);
         let x = &self.seeded.solutions[number];
-        let mut forward = vec![0.0; component.range.len()];
+        let mut forward = vec![L::splat(0.0); component.range.len()];
         for at in component.range.clone() {
             let mut sum = self.reward(number, at) * self.earlier(number, at);
             for entry in plan.outer.range(at) {
                 let weight = factors.values[plan.outer_forms[entry] as usize];
-                sum += weight * x[plan.outer.items[entry] as usize];
+                add(&mut sum, weight, x[plan.outer.items[entry] as usize]);
             }
             for entry in plan.lower.range(at) {
-                sum += factors.lower[entry] * forward[plan.lower.items[entry] as usize - first];
+                add(&mut sum, factors.lower[entry], forward[plan.lower.items[entry] as usize - first]);
             }
             forward[at - first] = sum;
         }
@@ -182,53 +211,55 @@ impl Back<'_> {
 }
 
 /// Adjoints of a component's factors.
-struct Component {
+struct Component<L> {
     range: Range<usize>,
     lower_base: usize,
     upper_base: usize,
-    lower: Vec<f64>,
-    upper: Vec<f64>,
-    pivots: Vec<f64>,
+    lower: Vec<L>,
+    upper: Vec<L>,
+    pivots: Vec<L>,
     /// Of the sums of positions' weights; discrete time only.
-    totals: Vec<f64>,
+    totals: Vec<L>,
     /// What leaves the component, directly and through positions eliminated before: the value, and its adjoint.
-    exits: Vec<(f64, f64)>,
+    exits: Vec<(L, L)>,
 }
 
-impl Component {
-    fn new(factors: &Factors<f64>, plan: &Plan, range: Range<usize>) -> Self {
+impl<L: Lane> Component<L> {
+    fn new(factors: &Factors<L>, plan: &Plan, range: Range<usize>) -> Self {
+        let zero = L::splat(0.0);
         let count = range.len();
         let (lower, upper) = (plan.lower.start[range.start], plan.upper.start[range.start]);
-        let mut exits: Vec<(f64, f64)> = Vec::with_capacity(count);
+        let mut exits: Vec<(L, L)> = Vec::with_capacity(count);
         for at in range.clone() {
             let mut exit = factors.outside(plan, at);
             for entry in plan.lower.range(at) {
-                exit += factors.lower[entry] * exits[plan.lower.items[entry] as usize - range.start].0;
+                let row = plan.lower.items[entry] as usize - range.start;
+                add(&mut exit, factors.lower[entry], exits[row].0);
             }
-            exits.push((exit, 0.0));
+            exits.push((exit, zero));
         }
         Self {
             lower_base: lower as usize,
             upper_base: upper as usize,
-            lower: vec![0.0; (plan.lower.start[range.end] - lower) as usize],
-            upper: vec![0.0; (plan.upper.start[range.end] - upper) as usize],
-            pivots: vec![0.0; count],
-            totals: vec![0.0; count],
+            lower: vec![zero; (plan.lower.start[range.end] - lower) as usize],
+            upper: vec![zero; (plan.upper.start[range.end] - upper) as usize],
+            pivots: vec![zero; count],
+            totals: vec![zero; count],
             exits,
             range,
         }
     }
 
     /// Back through the elimination, from the last row to the first.
-    fn through_elimination(&mut self, factors: &Factors<f64>, plan: &Plan, slopes: &mut WeightSlopes) {
+    fn through_elimination(&mut self, factors: &Factors<L>, plan: &Plan, slopes: &mut WeightSlopes<L>) {
         let first = self.range.start;
-        let mut work = vec![0.0; self.range.len()];
+        let mut work = vec![L::splat(0.0); self.range.len()];
         for at in self.range.clone().rev() {
             let own = at - first;
-            self.exits[own].1 += self.pivots[own];
+            self.exits[own].1 = self.exits[own].1 + self.pivots[own];
             for entry in plan.upper.range(at) {
                 let adjoint = &mut self.upper[entry - self.upper_base];
-                *adjoint += self.pivots[own];
+                *adjoint = *adjoint + self.pivots[own];
                 work[plan.upper.items[entry] as usize - first] = *adjoint;
             }
             let leaving = self.exits[own].1;
@@ -239,19 +270,21 @@ impl Component {
                 for entry in plan.upper.range(row) {
                     // The place of the row's own position is 0: what returns there takes no part.
                     let through = work[plan.upper.items[entry] as usize - first];
-                    adjoint += through * factors.upper[entry];
-                    self.upper[entry - self.upper_base] += factor * through;
+                    add(&mut adjoint, through, factors.upper[entry]);
+                    add(&mut self.upper[entry - self.upper_base], factor, through);
                 }
-                self.exits[row - first].1 += factor * leaving;
-                self.pivots[row - first] -= adjoint * factor * factors.inverse[row];
+                add(&mut self.exits[row - first].1, factor, leaving);
+                let pivot = &mut self.pivots[row - first];
+                *pivot = *pivot - adjoint * factor * factors.inverse[row];
                 work[row - first] = adjoint * factors.inverse[row];
             }
             for entry in plan.inner.range(at) {
-                slopes.inner[entry] += work[plan.inner.items[entry] as usize - first] + self.totals[own];
+                let slope = work[plan.inner.items[entry] as usize - first] + self.totals[own];
+                slopes.inner[entry] = slopes.inner[entry] + slope;
             }
             slopes.add_to_all(plan, at, leaving + self.totals[own]);
             for &column in plan.lower.of(at).iter().chain(plan.upper.of(at)) {
-                work[column as usize - first] = 0.0;
+                work[column as usize - first] = L::splat(0.0);
             }
         }
     }

@@ -52,6 +52,9 @@ impl Ordering {
         renumber(numbers, first, members);
         let component = Component { graph, numbers, first, count: members.len() as u32 };
         let edges = |vertex: u32| component.edges(vertex);
+        // Each edge is in the lists of both its ends, and lists have a quarter more room and a place for each vertex.
+        let listed: u64 = members.iter().map(|&vertex| 2 * graph.edge_range(vertex).len() as u64).sum();
+        pace.check_entries(listed + listed / 4 + members.len() as u64, first as usize)?;
         self.quotient.load(members, edges, &mut |steps| pace.step(steps, first as usize))?;
         let count = members.len();
         let mut step = |steps, left: u32| pace.step(steps, first as usize + count - left as usize);

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::super::*;
 use super::{build, close, plan};
-use crate::graph::{Graph, GraphBuilder, Rate, START};
+use crate::graph::{Graph, GraphBuilder, Rate};
 use crate::trace;
 
 /// Random graphs in which every vertex can be left for good; the last vertex absorbs.
@@ -156,17 +156,16 @@ proptest! {
             }
         }
         let ones = plan.rewards(None);
-        if let Some(parts) = at.reversed_covariance_anyway(&ones, &rewards) {
-            let joint = joint::Joint::new(&at, &ones, &rewards);
-            let adjoints = joint.adjoints(&at);
-            for position in 0..plan.vertices.len() {
-                for (target, _) in plan.edges_of(position) {
-                    let target = Some(target as usize);
-                    let back: f64 = parts.iter().map(|slopes| slopes.slope(&plan, position, target)).sum();
-                    let usual = joint.slope(discrete, &adjoints, position, target);
-                    let scale = at.rewarded(&vec![5.0; graph.vertex_count() as usize]).unwrap().moments(2)[1];
-                    prop_assert!((usual - back).abs() <= 1e-10 * (usual.abs() + scale), "{usual} {back} of {scale}");
-                }
+        let slopes = at.covariance_reversed(&ones, &rewards);
+        let joint = joint::Joint::new(&at, &ones, &rewards);
+        let adjoints = joint.adjoints(&at);
+        for position in 0..plan.vertices.len() {
+            for (target, _) in plan.edges_of(position) {
+                let target = Some(target as usize);
+                let back = slopes.slope(&plan, position, target);
+                let usual = joint.slope(discrete, &adjoints, position, target);
+                let scale = at.rewarded(&vec![5.0; graph.vertex_count() as usize]).unwrap().moments(2)[1];
+                prop_assert!((usual - back).abs() <= 1e-10 * (usual.abs() + scale), "{usual} {back} of {scale}");
             }
         }
     }
@@ -223,23 +222,75 @@ proptest! {
     }
 
     #[test]
-    fn renumbering_vertices_leaves_results_within_rounding(graph in graphs(), theta in thetas(), seed in any::<u64>()) {
-        // Swap two inner vertices throughout.
-        let inner = graph.vertex_count() - 2;
-        let (a, b) = (1 + (seed % u64::from(inner)) as u32, 1 + (seed / 64 % u64::from(inner)) as u32);
-        let renamed = |v: u32| if v == a { b } else if v == b { a } else { v };
+    fn renumbering_vertices_leaves_every_number_within_rounding(
+        graph in graphs(), theta in thetas(), keys in prop::collection::vec(any::<u64>(), 64),
+    ) {
+        // All vertices but the start, and the edges of each, in any order.
+        let mut old: Vec<u32> = (0..graph.vertex_count()).collect();
+        old[1..].sort_by_key(|&vertex| keys[vertex as usize % keys.len()]);
+        let mut new = vec![0; old.len()];
+        (0..).zip(&old).for_each(|(vertex, &old)| new[old as usize] = vertex);
         let mut builder = GraphBuilder::new(1).unwrap();
-        for vertex in 1..graph.vertex_count() {
-            builder.add_vertex(graph.state(renamed(vertex))).unwrap();
+        for &old in &old[1..] {
+            builder.add_vertex(graph.state(old)).unwrap();
         }
-        for vertex in 0..graph.vertex_count() {
-            for edge in graph.edges(renamed(vertex)) {
-                let rate = if vertex == START { Rate::Scalar(edge.coefficients[0]) } else { Rate::Coefficients(edge.coefficients) };
-                builder.add_edge(vertex, renamed(edge.target), rate).unwrap();
+        for (vertex, &old) in (0..).zip(&old) {
+            let mut edges: Vec<_> = graph.edges(old).collect();
+            edges.sort_by_key(|edge| keys[edge.index as usize % keys.len()]);
+            for edge in edges {
+                let fixed = graph.fixed_weight(edge.index);
+                let rate = fixed.map_or(Rate::Coefficients(edge.coefficients), Rate::Scalar);
+                builder.add_edge(vertex, new[edge.target as usize], rate).unwrap();
             }
         }
-        let (one, two) = (plan(&graph), plan(&builder.finish()));
-        let (one, two) = (one.at(&theta).unwrap().moments(2), two.at(&theta).unwrap().moments(2));
-        prop_assert!(close(one[0], two[0], 1e-13) && close(one[1], two[1], 1e-12), "{one:?} {two:?}");
+        let rewards = |of: fn(u32) -> u32| (0..graph.vertex_count()).map(|v| f64::from(of(v))).collect::<Vec<_>>();
+        let rewards = [rewards(|v| (7 * v) % 5), rewards(|v| (3 * v + 1) % 4)];
+        let renamed = rewards.clone().map(|by| old.iter().map(|&v| by[v as usize]).collect::<Vec<_>>());
+        let here = numbers(&plan(&graph), &theta, &rewards);
+        let there = numbers(&plan(&builder.finish()), &theta, &renamed);
+        for (number, (found, wanted)) in there.totals.iter().zip(&here.totals).enumerate() {
+            prop_assert!((found.0 - wanted.0).abs() <= 1e-13 * wanted.1, "{number}: {found:?} {wanted:?}");
+        }
+        for (number, (found, wanted)) in there.gradients.iter().zip(&here.gradients).enumerate() {
+            for (parameter, (slope, other)) in found.0.iter().zip(&wanted.0).enumerate() {
+                let scale = other.abs() + wanted.1 / theta[parameter];
+                prop_assert!((slope - other).abs() <= 1e-12 * scale, "{number}: {found:?} {wanted:?}");
+            }
+        }
+        for (found, wanted) in there.by_vertex.iter().zip(&here.by_vertex) {
+            for (&old, found) in old.iter().zip(found) {
+                let wanted = wanted[old as usize];
+                prop_assert!(close(*found, wanted, 1e-13) || found.is_nan() && wanted.is_nan(), "{found} {wanted}");
+            }
+        }
     }
+}
+
+/// All that can be asked of a plan.
+struct Answers {
+    /// Numbers, and what rounding is to be compared with.
+    totals: Vec<(f64, f64)>,
+    gradients: Vec<(Vec<f64>, f64)>,
+    by_vertex: Vec<Vec<f64>>,
+}
+
+fn numbers(plan: &Plan, theta: &[f64], rewards: &[Vec<f64>; 2]) -> Answers {
+    let at = plan.at(theta).unwrap();
+    let [a, b] = [0, 1].map(|number: usize| at.rewarded(&rewards[number]).unwrap());
+    let mut totals: Vec<(f64, f64)> =
+        [at.moments(4), a.moments(3)].concat().iter().map(|&m| (m, m)).collect();
+    // What is subtracted from what bounds what is left.
+    let second = at.moments(2)[1];
+    let both = (a.moments(2)[1] * b.moments(2)[1]).sqrt();
+    totals.extend([(at.expectation(), at.expectation()), (at.variance(), second)]);
+    totals.extend([(a.covariance(&b), both), (a.variance(), a.moments(2)[1])]);
+    let gradients = vec![
+        (at.expectation_gradient(), at.expectation()),
+        (at.moment_gradient(3), at.moments(3)[2]),
+        (at.variance_gradient(), second),
+        (a.expectation_gradient(), a.expectation()),
+        (a.covariance_gradient(&b), both),
+    ];
+    let by_vertex = vec![at.waiting_times(), a.waiting_times(), at.sojourn_times()];
+    Answers { totals, gradients, by_vertex }
 }

@@ -1,0 +1,220 @@
+//! Covariances of two totals and their derivatives, each by a way that keeps its digits.
+//!
+//! The textbook's `W(x₁∘R₂) + W(x₂∘R₁) − x₁x₂`, in discrete time less `W(R₁∘R₂)`, cancels where totals are regular;
+//! [`Joint`] loses digits where a process moves a great many times, or sums go over many vertices. Where both would, the textbook's is worked out with
+//! twice the digits.
+
+use super::chain::Chain;
+use super::joint::{Adjoints, Joint};
+use super::kernel::{Factors, Seeded, Source, WeightSlopes};
+use super::lane::{Extended, Lane};
+use super::schedule::Kind;
+use super::{At, Plan, chain};
+use crate::double_double::Dd;
+
+/// Vertices whose times may be added up in plain numbers: each rounds a few times, and perhaps all alike.
+const FEW: usize = 1000;
+
+/// Half as many digits as the precise way has, and some more, may cancel.
+const LEAST_SHARE: f64 = 1e-16;
+
+/// The textbook's covariance of two totals, in any arithmetic.
+struct Textbook<'a, L> {
+    plan: &'a Plan,
+    factors: &'a Factors<L>,
+    first: &'a [f64],
+    second: &'a [f64],
+    /// `x₁` and `W(x₁∘R₂)`; `x₂` and `W(x₂∘R₁)`.
+    ahead: [Vec<L>; 2],
+    behind: [Vec<L>; 2],
+    /// `W(R₁∘R₂)`; discrete time only.
+    jumps: Option<Vec<L>>,
+}
+
+impl<'a> Textbook<'a, f64> {
+    fn plain(at: &'a At<'_>, first: &'a [f64], second: &'a [f64]) -> Self {
+        let (plan, factors) = (at.plan, &at.factors);
+        let solve = |rewards: &[f64], of: Option<&[f64]>| {
+            let mut x = vec![0.0; plan.vertices.len()];
+            let source = Source { rewards, of: of.map(|of| of.as_chunks::<1>().0), earlier: 0 };
+            factors.solve_all(plan, source, x.as_chunks_mut::<1>().0);
+            x
+        };
+        Self::new(plan, factors, first, second, solve)
+    }
+}
+
+impl<'a, L: Lane> Textbook<'a, L> {
+    fn again(plan: &'a Plan, factors: &'a Factors<L>, first: &'a [f64], second: &'a [f64]) -> Self {
+        Self::new(plan, factors, first, second, |rewards, of| factors.solution(plan, rewards, of))
+    }
+
+    fn new(
+        plan: &'a Plan,
+        factors: &'a Factors<L>,
+        first: &'a [f64],
+        second: &'a [f64],
+        solve: impl Fn(&[f64], Option<&[L]>) -> Vec<L>,
+    ) -> Self {
+        let pair = |first: &[f64], second: &[f64]| {
+            let x = solve(first, None);
+            let later = solve(second, Some(&x));
+            [x, later]
+        };
+        let (ahead, behind) = (pair(first, second), pair(second, first));
+        let earned = || first.iter().map(|&reward| L::splat(reward)).collect::<Vec<L>>();
+        let jumps = plan.discrete.then(|| solve(second, Some(&earned())));
+        Self { plan, factors, first, second, ahead, behind, jumps }
+    }
+
+    /// What is subtracted from what.
+    fn terms(&self) -> (L, L) {
+        let start = self.plan.start();
+        let mut cross = self.ahead[1][start] + self.behind[1][start];
+        if let Some(jumps) = &self.jumps {
+            cross = cross - jumps[start];
+        }
+        (cross, self.ahead[0][start] * self.behind[0][start])
+    }
+
+    fn covariance(&self) -> L {
+        let (cross, product) = self.terms();
+        cross - product
+    }
+
+    /// Whether all solutions are within range.
+    fn is_finite(&self) -> bool {
+        let solutions = self.ahead.iter().chain(&self.behind).chain(&self.jumps);
+        solutions.flatten().all(|x| x.all(f64::is_finite))
+    }
+
+    /// The derivatives back through the elimination, of `W(x₁∘R₂) − x₁x₂/2` at the start, of the like with both exchanged,
+    /// and in discrete time of `−W(R₁∘R₂)`.
+    fn slopes(&self) -> WeightSlopes<L> {
+        let Self { plan, factors, ahead, behind, jumps, .. } = self;
+        let (first, second) = (self.first, self.second);
+        let (zero, one, start) = (L::splat(0.0), L::splat(1.0), plan.start());
+        let back = |rewards: &[&[f64]], solutions: &[Vec<L>], seeds: &[L]| {
+            factors.reverse(plan, Seeded { rewards, solutions, seeds })
+        };
+        let mut slopes = back(&[first, second], ahead, &[zero - behind[0][start], one]);
+        slopes.join(&back(&[second, first], behind, &[zero - ahead[0][start], one]));
+        if let Some(jumps) = jumps {
+            let products: Vec<f64> = first.iter().zip(second).map(|(a, b)| a * b).collect();
+            slopes.join(&back(&[&products[..]], std::slice::from_ref(jumps), &[zero - one]));
+        }
+        slopes
+    }
+}
+
+/// Whether a difference has lost more than a digit.
+fn cancels(cross: f64, product: f64) -> bool {
+    (cross - product).abs() * 16.0 < cross.abs() + product.abs()
+}
+
+/// The derivatives of a covariance with respect to weights.
+enum Slopes<'a> {
+    Joint(Joint<'a>, Adjoints),
+    Back(WeightSlopes<f64>),
+}
+
+impl<'p> At<'p> {
+    /// Covariance of two totals.
+    pub(super) fn covariance(&self, first: &[f64], second: &[f64]) -> f64 {
+        let end = |first: &[f64], second: &[f64]| {
+            let mut x = [Vec::new(), Vec::new()];
+            chain::solve(self.plan, &self.factors, first, &mut x[..1]);
+            chain::solve_last(self.plan, &self.factors, second, &mut x);
+            if x[1][self.start].is_nan() {
+                x = self.extended_pair(first, second);
+            }
+            (x[0][self.start], x[1][self.start])
+        };
+        let (mean, ahead) = end(first, second);
+        let (other, behind) = if first == second { (mean, ahead) } else { end(second, first) };
+        let mut cross = ahead + behind;
+        if self.plan.discrete && cross.is_finite() {
+            let products: Vec<f64> = first.iter().zip(second).map(|(a, b)| a * b).collect();
+            cross -= self.mean(&products);
+        }
+        // Beyond the range of f64 there is nothing left to subtract from.
+        if cross.is_infinite() {
+            cross
+        } else if cancels(cross, mean * other) {
+            self.regular_covariance(first, second, cross, mean * other)
+        } else {
+            cross - mean * other
+        }
+    }
+
+    /// The covariance where the textbook's cancels.
+    fn regular_covariance(&self, first: &[f64], second: &[f64], cross: f64, product: f64) -> f64 {
+        let joint = Joint::new(self, first, second);
+        // Chains add up apart, so that their length does not count.
+        let segments = self.plan.schedule.segments.iter();
+        let summed = segments.filter(|segment| !matches!(segment.kind, Kind::Chain { .. }));
+        let few = summed.map(|segment| segment.range.len()).sum::<usize>() <= FEW;
+        if let Some(covariance) = joint.good(self.start).filter(|_| few) {
+            return covariance;
+        }
+        let factors = Factors::<Dd>::again(self.plan, &self.factors.values);
+        let Dd(precise, _) = Textbook::again(self.plan, &factors, first, second).covariance();
+        if precise.is_finite() && precise.abs() > LEAST_SHARE * (cross.abs() + product.abs()) {
+            precise
+        } else {
+            joint.better(self.start, cross, product)
+        }
+    }
+
+    /// The derivative of a covariance with respect to any weight.
+    pub(super) fn joint_slope<'a>(
+        &'a self,
+        first: &'a [f64],
+        second: &'a [f64],
+    ) -> impl Fn(usize, Option<usize>) -> f64 + use<'a, 'p> {
+        let slopes = self.covariance_slopes(first, second);
+        move |at, target| match &slopes {
+            Slopes::Joint(joint, adjoints) => joint.slope(self.plan.discrete, adjoints, at, target),
+            Slopes::Back(slopes) => slopes.slope(self.plan, at, target),
+        }
+    }
+
+    fn covariance_slopes<'a>(&self, first: &'a [f64], second: &'a [f64]) -> Slopes<'a> {
+        let plain = Textbook::plain(self, first, second);
+        let (cross, product) = plain.terms();
+        if plain.is_finite() && !cancels(cross, product) {
+            let unsure = |rewards| Chain::of_moment(self, rewards, 1).is_unsure(self);
+            let joint = Joint::new(self, first, second);
+            if joint.is_finite() && joint.good(self.start).is_some() && !unsure(first) && !unsure(second) {
+                let adjoints = joint.adjoints(self);
+                return Slopes::Joint(joint, adjoints);
+            }
+        }
+        Slopes::Back(self.reversed_covariance(&plain))
+    }
+
+    /// The derivatives of a covariance back through the elimination, in the arithmetic that it takes.
+    fn reversed_covariance(&self, plain: &Textbook<'_, f64>) -> WeightSlopes<f64> {
+        let (plan, values) = (self.plan, &self.factors.values);
+        let (first, second) = (plain.first, plain.second);
+        if !plain.is_finite() {
+            let factors = Factors::<Extended>::again(plan, values);
+            return Textbook::again(plan, &factors, first, second).slopes().map(|slope| slope.0);
+        }
+        let (cross, product) = plain.terms();
+        if cancels(cross, product) {
+            let factors = Factors::<Dd>::again(plan, values);
+            let precise = Textbook::again(plan, &factors, first, second);
+            if precise.is_finite() {
+                return precise.slopes().map(|slope| slope.0);
+            }
+        }
+        plain.slopes()
+    }
+
+    /// The same, whatever way is usual.
+    #[cfg(test)]
+    pub(super) fn covariance_reversed(&self, first: &[f64], second: &[f64]) -> WeightSlopes<f64> {
+        self.reversed_covariance(&Textbook::plain(self, first, second))
+    }
+}

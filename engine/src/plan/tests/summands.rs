@@ -1,0 +1,66 @@
+//! Weights below 0 are noticed also where a plan knows a sum only.
+
+use ndarray::Array2;
+
+use super::super::*;
+use super::{build, from_first, plan};
+use crate::graph::Graph;
+
+/// What a plan, its file and a batch of it say at θ.
+fn refused(graph: &Graph, theta: &[f64]) -> EvaluationError {
+    let plan = plan(graph);
+    let alone = plan.at(theta).unwrap_err();
+    let rows = Array2::from_shape_fn((3, theta.len()), |(_, parameter)| theta[parameter]);
+    assert_eq!(plan.batch(&rows.view()).unwrap().expectation().unwrap_err().source, alone);
+    let (_, read) = Plan::decode(&plan.encode(&graph.content_hash()), &Limits::default()).unwrap();
+    let EvaluationError::InvalidWeight { vertex, weight, .. } = alone else { panic!("{alone}") };
+    assert_eq!(read.at(theta).unwrap_err(), EvaluationError::InvalidWeight { vertex, state: None, weight });
+    alone
+}
+
+fn negative(vertex: u32, weight: f64) -> EvaluationError {
+    EvaluationError::InvalidWeight { vertex, state: Some(vec![vertex.cast_signed()]), weight }
+}
+
+#[test]
+fn a_negative_parallel_edge_that_others_outweigh_is_named() {
+    // The sum is 2 θ₀: of the second edge alone nothing is left in it.
+    let coefficients = [(1, 2, &[1.0, 1.0][..]), (2, 3, &[2.0, -1.0]), (2, 3, &[0.0, 1.0])];
+    let graph = from_first(4, &coefficients);
+    assert_eq!(refused(&graph, &[1.0, -0.5]), negative(2, -0.5));
+    assert_eq!(refused(&graph, &[1.0, 4.0]), negative(2, -2.0));
+    assert!(plan(&graph).at(&[1.0, 0.5]).is_ok());
+}
+
+#[test]
+fn a_negative_edge_to_one_of_several_absorbing_vertices_is_named() {
+    let graph = from_first(5, &[(1, 2, &[1.0, 1.0]), (2, 3, &[3.0, 0.0]), (2, 4, &[0.0, 0.5])]);
+    assert_eq!(refused(&graph, &[1.0, -0.5]), negative(2, -0.25));
+    assert_eq!(plan(&graph).at(&[1.0, 2.0]).unwrap().expectation(), 1.0 / 3.0 + 1.0 / 4.0);
+}
+
+#[test]
+fn sums_that_tell_of_their_parts_are_watched_no_further() {
+    // Multiples of one parameter; the same mixture twice; and a part that is an edge by itself elsewhere.
+    let same = [(1, 2, [1.0, 0.0]), (1, 2, [3.0, 0.0]), (2, 3, [1.0, 2.0]), (2, 3, [1.0, 2.0])];
+    let elsewhere =
+        [(1, 3, [5.0, 0.0]), (2, 3, [0.0, 2.0]), (3, 4, [1.0, 0.0]), (3, 4, [0.0, 7.0]), (1, 2, [1.0, 1.0])];
+    for graph in [build(4, same), build(5, elsewhere)] {
+        assert!(plan(&graph).watched.is_empty());
+    }
+    assert_eq!(refused(&build(5, elsewhere), &[8.0, -1.0]), negative(2, -2.0));
+}
+
+#[test]
+fn many_sums_of_the_same_kind_are_watched_once() {
+    let count = 1000;
+    let edges = (1..count - 1).flat_map(|v| {
+        let rate = f64::from(v);
+        [(v, v + 1, [rate, 0.0]), (v, v + 1, [0.0, rate]), (v, v + 1, [rate, -0.5 * rate])]
+    });
+    let plan = plan(&build(count, edges));
+    let forms = plan.watched.len();
+    // One of each parameter, and what mixes them by vertex.
+    assert_eq!(forms, 2 + count as usize - 2);
+    assert_eq!(plan.watched[..4], [0, 0, 0, 1]);
+}
