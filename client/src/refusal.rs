@@ -58,12 +58,27 @@ pub enum Refusal {
     /// An intact program that could be this graph's by its shape, and is not known to be.
     #[error(transparent)]
     Program(VerificationError),
+    /// An intact program that names another number of vertices than the graph has.
+    #[error(
+        "it is intact, but not the program of this graph: it names {vertices} vertices, and this graph has \
+         {graph_vertices}"
+    )]
+    OtherSize {
+        /// Vertices that it names.
+        vertices: u32,
+        /// Vertices of the graph at hand.
+        graph_vertices: u32,
+    },
 }
 
 impl Refusal {
     /// Finds out why verification of `bytes` against `graph` ended with `error`. Linear in the bytes.
     pub fn new(error: VerificationError, bytes: &[u8], graph: &Graph) -> Self {
-        let VerificationError::Artifact(fault) = error else { return Self::Program(error) };
+        let fault = match error {
+            VerificationError::Artifact(fault) => fault,
+            VerificationError::Differs { .. } => return Self::of_other_program(error, bytes, graph),
+            _ => return Self::Program(error),
+        };
         match decode(bytes, &Checks::default()) {
             Err(_) => Self::Damaged(fault),
             Ok(decoded) => Self::OtherGraph {
@@ -71,6 +86,19 @@ impl Refusal {
                 graph_vertices: graph.vertex_count(),
                 fault,
             },
+        }
+    }
+}
+
+impl Refusal {
+    /// What tells a program that differs from the graph's own, as far as it can be told.
+    fn of_other_program(error: VerificationError, bytes: &[u8], graph: &Graph) -> Self {
+        let graph_vertices = graph.vertex_count();
+        match decode(bytes, &Checks::default()) {
+            Ok(decoded) if decoded.trace.vertex_count() != graph_vertices => {
+                Self::OtherSize { vertices: decoded.trace.vertex_count(), graph_vertices }
+            }
+            _ => Self::Program(error),
         }
     }
 }

@@ -65,6 +65,8 @@ fn a_graph_is_stored_once_forecast_and_not_eliminated() {
     let expected = trace::forecast(&graph, &Limits::default(), &mut ()).unwrap();
     assert_eq!(answer["forecast"]["phasic"]["commands"], expected.commands);
     assert_eq!(answer["forecast"]["phasic"]["artifact_bytes"], expected.ptdprmc3_bytes());
+    let plan = Plan::analyze(&graph, &plan::Limits::default()).unwrap().encode(&graph.content_hash());
+    assert_eq!(answer["forecast"]["plan"]["artifact_bytes"], plan.len());
 
     // The same graph as a document of its own, without `model` around it.
     let document = phasic_engine::document::write_graph(&graph);

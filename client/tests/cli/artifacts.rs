@@ -58,6 +58,10 @@ fn the_forecast_is_what_the_elimination_then_takes() {
                 assert_eq!(forecast[count], made[count], "{model}: {count}");
             }
         }
+        let made = scene.run(&["eliminate", model, "-o", "x.plan", "--format", "plan", "--json"]);
+        let made: serde_json::Value = serde_json::from_str(&made.out).unwrap();
+        assert_eq!(forecast["plan"]["file_bytes"], made["size_bytes"], "{model}");
+        assert!(forecast["plan"]["plan_bytes"].as_u64() > Some(0), "{model}");
         assert!(forecast["estimated_seconds"].as_f64().unwrap() > 0.0);
         assert!(forecast["estimate_basis"].as_str().unwrap().contains("of a dense model, eliminated here"));
     }
@@ -77,6 +81,8 @@ ptdprmc3        3296 bytes
 ptdprmc1        5064 bytes
 estimated time  ";
     assert!(printed.starts_with(expected) && printed.contains("eliminated here in"), "{printed}");
+    assert!(printed.contains("\nplan            ") && printed.contains(" bytes as a file, "), "{printed}");
+    assert!(printed.contains("\nplan replay     0 multiply-adds, "), "{printed}");
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn a_plan_is_written_and_described() {
     let scene = Scene::new();
     let made = scene.json(&["eliminate", "coal_n5_theta1", "--format", "plan", "-o", "five.plan", "--json"]);
     let bytes = scene.read("five.plan");
-    assert!(bytes.starts_with(b"PHPLAN01"));
+    assert!(bytes.starts_with(b"PHPLAN02"));
     assert_eq!(made["sha256"], Sha256::of(&bytes).to_string());
     assert_eq!((&made["format"], &made["graph_hash"]), (&json!("plan"), &json!(COAL_N5)));
     assert_eq!((&made["size_bytes"], &made["vertices"]), (&json!(bytes.len()), &json!(5)));
@@ -79,15 +79,16 @@ fn a_plan_that_is_not_this_graphs_is_refused_with_4() {
     let mut damaged = island.clone();
     damaged[50] ^= 1;
     scene.write("damaged.plan", damaged);
-    scene.write("future.plan", [b"PHPLAN02", &island[8..]].concat());
+    scene.write("future.plan", [b"PHPLAN03", &island[8..]].concat());
     scene.write("short.plan", b"PHPLAN");
     // The checksum is right and the hash is this graph's: only making the plan anew can tell.
     scene.write("forged.plan", relabelled(scene.read("five.plan"), &island[8..40]));
     for (name, problem) in [
         ("five.plan", "made for another graph, 4d652ed73c66ed4a"),
+        ("five.plan", "with 6 vertices; this one is "),
         ("damaged.plan", "its checksum does not match"),
-        ("future.plan", "one begins with PHPLAN01"),
-        ("short.plan", "one begins with PHPLAN01"),
+        ("future.plan", "of version 03, and version 02 is read here"),
+        ("short.plan", "one begins with PHPLAN02"),
         ("forged.plan", "not the plan that analysing this graph gives"),
     ] {
         let ended = scene.run(&["inspect", name, "--graph", "builtin:two_island"]);

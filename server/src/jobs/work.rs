@@ -91,7 +91,7 @@ fn forecast_plan(
     let held = standing_bytes(graph) + 2 * cost.plan_bytes;
     let own = VariantForecast {
         commands: Some(cost.multiply_adds),
-        artifact_bytes: Some(cost.plan_bytes),
+        artifact_bytes: Some(plan.encode(&identity.graph_hash).len() as u64),
         memory_bytes: Some(held + 2 * cost.plan_bytes),
         refused: None,
     };

@@ -3,13 +3,15 @@
 use std::time::{Duration, Instant};
 
 use phasic_engine::graph::{Graph, GraphBuilder, GraphError, Rate, START};
+use phasic_engine::plan::{AnalysisError, Plan};
 use phasic_engine::trace::{Forecast, Limits, eliminate, forecast};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Answer;
 use crate::Context;
 use crate::arguments::ModelArguments;
 use crate::failure::Failure;
+use crate::plan_file;
 use crate::progress::{Bar, Unit};
 
 /// Vertices of the model that is eliminated to find out how fast this machine is; some milliseconds of work.
@@ -18,6 +20,10 @@ const PROBE_VERTICES: i32 = 48;
 pub(crate) fn run(arguments: &ModelArguments, context: &mut Context<'_>) -> Result<Answer, Failure> {
     let graph = context.graph(arguments)?;
     let cost = forecast(&graph, &context.limits.forecast(), &mut Bar::new("forecasting", Unit::Vertices))?;
+    let mut bar = Bar::new("analysing the graph", Unit::Vertices);
+    let plan = Plan::analyze_watched(&graph, &context.limits.analysis(), &mut bar);
+    let plan = plan.map(|plan| PlanForecast::new(&plan, &graph));
+    drop(bar);
     let speed = Speed::measure();
     let estimate = speed.time_for(cost.commands);
     if context.output.json {
@@ -33,9 +39,15 @@ pub(crate) fn run(arguments: &ModelArguments, context: &mut Context<'_>) -> Resu
             "ptdprmc1_bytes": cost.ptdprmc1_bytes(),
             "estimated_seconds": estimate.as_secs_f64(),
             "estimate_basis": speed.basis(),
+            "plan": in_json(&plan),
         }))?;
     } else {
-        context.output.fields(&fields(&graph, &cost, &speed, estimate))?;
+        let mut fields = fields(&graph, &cost, &speed, estimate);
+        match &plan {
+            Ok(plan) => fields.extend(plan.fields()),
+            Err(error) => fields.push(("plan", format!("none: {error}"))),
+        }
+        context.output.fields(&fields)?;
     }
     Ok(Answer::Done)
 }
@@ -52,6 +64,41 @@ fn fields(graph: &Graph, cost: &Forecast, speed: &Speed, estimate: Duration) -> 
         ("ptdprmc1", format!("{} bytes", cost.ptdprmc1_bytes())),
         ("estimated time", format!("{estimate:.1?} ({})", speed.basis())),
     ]
+}
+
+/// What our own analysis gives: it is made to be counted, since that takes no longer than counting.
+struct PlanForecast {
+    counts: [(&'static str, u64); 7],
+    file_bytes: usize,
+}
+
+impl PlanForecast {
+    fn new(plan: &Plan, graph: &Graph) -> Self {
+        Self { counts: plan_file::counts(plan), file_bytes: plan.encode(&graph.content_hash()).len() }
+    }
+
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let of = |name: &str| self.counts.iter().find(|count| count.0 == name).map_or(0, |count| count.1);
+        vec![
+            ("plan", format!("{} bytes as a file, {} in memory", self.file_bytes, of("plan_bytes"))),
+            (
+                "plan replay",
+                format!("{} multiply-adds, {} bytes", of("multiply_adds"), of("workspace_bytes")),
+            ),
+        ]
+    }
+}
+
+fn in_json(plan: &Result<PlanForecast, AnalysisError>) -> Value {
+    match plan {
+        Ok(plan) => {
+            let mut object: serde_json::Map<String, Value> =
+                plan.counts.iter().map(|&(name, count)| (name.to_owned(), count.into())).collect();
+            object.insert("file_bytes".to_owned(), plan.file_bytes.into());
+            object.into()
+        }
+        Err(error) => json!({ "refused": error.to_string() }),
+    }
 }
 
 /// How fast this machine eliminates.
