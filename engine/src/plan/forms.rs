@@ -10,19 +10,19 @@ use super::lane::{Lane, Watch};
 /// Distinct linear forms, in order of first use. Nearly all have one term, so that is kept apart from the others.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Forms {
-    constants: Vec<f64>,
+    pub(super) constants: Vec<f64>,
     /// The first term of each form; coefficient 0 if it has none.
-    parameters: Vec<u32>,
-    coefficients: Vec<f64>,
+    pub(super) parameters: Vec<u32>,
+    pub(super) coefficients: Vec<f64>,
     /// Further terms: form, parameter, coefficient; by form, then by parameter.
-    further: Vec<(u32, u32, f64)>,
+    pub(super) further: Vec<(u32, u32, f64)>,
 }
 
 /// A linear form being put together: sparse terms by ascending parameter.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Draft {
-    constant: f64,
-    terms: Vec<(u32, f64)>,
+    pub(super) constant: f64,
+    pub(super) terms: Vec<(u32, f64)>,
 }
 
 impl Draft {
@@ -33,6 +33,11 @@ impl Draft {
 
     pub(super) fn add_constant(&mut self, constant: f64) {
         self.constant += constant;
+    }
+
+    /// Drops terms that have cancelled, so that equal forms look alike.
+    pub(super) fn settle(&mut self) {
+        self.terms.retain(|term| term.1 != 0.0);
     }
 
     /// Whether no sum has left the range of f64.
@@ -69,171 +74,8 @@ impl Draft {
     }
 }
 
-/// Finds equal forms while a plan is made.
-pub(super) struct Interner {
-    forms: Forms,
-    /// Forms of one term that were seen not long ago, each where its term says: most edges have the form of an edge near
-    /// them.
-    recent: [Recent; RECENT],
-    /// Numbers of forms from 1 on, each where its hash says or in one of the places after; 0 where there is none. A power
-    /// of two in length.
-    places: Vec<u32>,
-}
-
-/// A form without a constant: the bits of its coefficient, its parameter, its number.
-#[derive(Clone, Copy)]
-struct Recent {
-    coefficient: u64,
-    parameter: u32,
-    number: u32,
-}
-
-/// A power of two.
-const RECENT: usize = 128;
-
-impl Default for Interner {
-    fn default() -> Self {
-        // No form has that parameter.
-        let none = Recent { coefficient: 0, parameter: u32::MAX, number: 0 };
-        Self { forms: Forms::default(), recent: [none; RECENT], places: Vec::new() }
-    }
-}
-
-/// Enough for a few hundred forms, which is more than most models have; 4 KiB.
-const FEWEST_PLACES: usize = 1024;
-
-/// Places looked at for a form. One that finds no room there gets a number each time: that costs little, and coefficients
-/// chosen to collide cannot make a search long.
-const MOST_PLACES: usize = 32;
-
-impl Interner {
-    /// The number of the form `coefficient · θ[parameter]`; a new one if it was never seen.
-    #[inline(always)]
-    pub(super) fn term(&mut self, parameter: u32, coefficient: f64) -> u32 {
-        let bits = coefficient.to_bits();
-        // The highest bits of a product depend on all bits; small whole numbers have only high ones.
-        let hash = (bits ^ u64::from(parameter)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let at = (hash >> (u64::BITS - RECENT.trailing_zeros())) as usize;
-        let found = self.recent[at];
-        if found.coefficient == bits && found.parameter == parameter {
-            return found.number;
-        }
-        let number = self.single(0.0, parameter, coefficient);
-        self.recent[at] = Recent { coefficient: bits, parameter, number };
-        number
-    }
-
-    /// The number of a form of at most one term, coefficient 0 if none; a new one if it was never seen.
-    #[inline(never)]
-    pub(super) fn single(&mut self, constant: f64, parameter: u32, coefficient: f64) -> u32 {
-        self.intern((constant, parameter, coefficient), &[])
-    }
-
-    /// The number of this form; a new one if it was never seen.
-    pub(super) fn number(&mut self, draft: &Draft) -> u32 {
-        let (parameter, coefficient) = draft.terms.first().copied().unwrap_or_default();
-        self.intern((draft.constant, parameter, coefficient), draft.terms.get(1..).unwrap_or_default())
-    }
-
-    #[inline(always)]
-    fn intern(&mut self, head: Head, further: &[(u32, f64)]) -> u32 {
-        if self.places.len() <= 4 * self.forms.count() {
-            self.grow();
-        }
-        let Self { forms, places, .. } = self;
-        let number = forms.count() as u32;
-        let first = place(hash_of(head, further.iter().copied()), places.len());
-        for step in 0..MOST_PLACES {
-            let at = (first + step) & (places.len() - 1);
-            match places[at].checked_sub(1) {
-                Some(other) if forms.is(other, head, further) => return other,
-                Some(_) => {}
-                None => {
-                    places[at] = number + 1;
-                    break;
-                }
-            }
-        }
-        forms.push_head(head.0, head.1, head.2);
-        for &(parameter, coefficient) in further {
-            forms.push_further(number, parameter, coefficient);
-        }
-        number
-    }
-
-    #[cold]
-    fn grow(&mut self) {
-        let Self { forms, places, .. } = self;
-        let length = (2 * places.len()).max(FEWEST_PLACES);
-        // The old places are freed before the new ones are asked for.
-        *places = Vec::new();
-        *places = vec![0; length];
-        for number in 0..forms.count() as u32 {
-            let first = place(hash_of(forms.head(number as usize), forms.further_of(number)), length);
-            let free = (0..MOST_PLACES).map(|step| (first + step) & (length - 1)).find(|&at| places[at] == 0);
-            if let Some(at) = free {
-                places[at] = number + 1;
-            }
-        }
-    }
-
-    /// Distinct forms so far.
-    pub(super) fn count(&self) -> usize {
-        self.forms.count()
-    }
-
-    /// Parameters that forms are multiples of, and whether positive ones.
-    pub(super) fn directions(&self) -> impl Iterator<Item = (u32, bool)> + '_ {
-        let Forms { constants, parameters, coefficients, further } = &self.forms;
-        let mut further = further.iter().map(|term| term.0 as usize).peekable();
-        let heads = constants.iter().zip(parameters).zip(coefficients).enumerate();
-        heads.filter_map(move |(form, ((&constant, &parameter), &coefficient))| {
-            let mut is_alone = true;
-            while further.next_if_eq(&form).is_some() {
-                is_alone = false;
-            }
-            let is_multiple = is_alone && constant == 0.0 && coefficient != 0.0;
-            is_multiple.then_some((parameter, coefficient > 0.0))
-        })
-    }
-
-    /// Bytes held at most, also while a list grows.
-    #[inline(always)]
-    pub(super) fn memory_bytes(&self) -> u64 {
-        80 * self.forms.constants.len() as u64 + 48 * self.forms.further.len() as u64
-    }
-
-    pub(super) fn finish(self) -> Forms {
-        let mut forms = self.forms;
-        forms.shrink_to_fit();
-        forms
-    }
-}
-
 /// Constant, parameter and coefficient.
-type Head = (f64, u32, f64);
-
-#[inline(always)]
-fn hash_of(head: Head, further: impl Iterator<Item = (u32, f64)>) -> u64 {
-    // Both halves of a long product with 2^64 over the golden ratio: every bit changes about half of them.
-    let mix = |hash: u64, bits: u64| {
-        let product = u128::from(hash ^ bits) * 0x9E37_79B9_7F4A_7C15;
-        product as u64 ^ (product >> 64) as u64
-    };
-    let (constant, parameter, coefficient) = head;
-    // Most forms have no constant, and the low bits of most coefficients are zero.
-    let bits =
-        coefficient.to_bits().rotate_left(20) ^ constant.to_bits().rotate_left(40) ^ u64::from(parameter);
-    further.fold(mix(0x243F_6A88_85A3_08D3, bits), |hash, (parameter, coefficient)| {
-        mix(hash, coefficient.to_bits().rotate_left(20) ^ u64::from(parameter))
-    })
-}
-
-/// The place for a hash among a power of two of them: its highest bits.
-#[inline(always)]
-fn place(hash: u64, length: usize) -> usize {
-    (((hash >> 32) * length as u64) >> 32) as usize
-}
+pub(super) type Head = (f64, u32, f64);
 
 impl Forms {
     pub(super) fn count(&self) -> usize {
@@ -262,7 +104,7 @@ impl Forms {
 
     /// Whether the form with this number is made of these terms.
     #[inline(always)]
-    fn is(&self, form: u32, head: Head, further: &[(u32, f64)]) -> bool {
+    pub(super) fn is(&self, form: u32, head: Head, further: &[(u32, f64)]) -> bool {
         let (constant, parameter, coefficient) = self.head(form as usize);
         let bits = |&(parameter, coefficient): &(u32, f64)| (parameter, coefficient.to_bits());
         coefficient.to_bits() == head.2.to_bits()
@@ -272,7 +114,7 @@ impl Forms {
     }
 
     /// The terms of one form beyond its first.
-    fn further_of(&self, form: u32) -> impl Iterator<Item = (u32, f64)> + '_ {
+    pub(super) fn further_of(&self, form: u32) -> impl Iterator<Item = (u32, f64)> + '_ {
         let from = self.further.partition_point(|&(at, ..)| at < form);
         let terms = self.further[from..].iter().take_while(move |&&(at, ..)| at == form);
         terms.map(|&(_, parameter, coefficient)| (parameter, coefficient))
@@ -379,48 +221,5 @@ impl Forms {
     /// Bytes on the heap.
     pub(super) fn size_bytes(&self) -> usize {
         20 * self.constants.len() + 16 * self.further.len()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn equal_forms_have_one_number_and_others_have_others() {
-        let mut interner = Interner::default();
-        let mut draft = Draft::default();
-        let mut numbers = Vec::new();
-        for _ in 0..2 {
-            for k in 1..=500_u32 {
-                let value = f64::from(k * (k - 1)) / 2.0;
-                numbers.push(interner.single(0.0, 0, value));
-                numbers.push(interner.single(0.0, 1, value));
-                draft.clear();
-                draft.add_coefficients(&[value, 1.0, 0.0, f64::from(k)]);
-                numbers.push(interner.number(&draft));
-                draft.add_constant(0.5);
-                numbers.push(interner.number(&draft));
-            }
-        }
-        let (first, again) = numbers.split_at(numbers.len() / 2);
-        assert_eq!(first, again);
-        // Without a coefficient there is no telling parameters apart, and the first draft has one term less.
-        let distinct: std::collections::HashSet<u32> = first.iter().copied().collect();
-        assert_eq!(distinct.len(), interner.finish().count());
-        assert_eq!(distinct.len(), first.len());
-    }
-
-    #[test]
-    fn forms_chosen_to_collide_cost_no_more_than_others() {
-        // Coefficients whose hashes lie together: all go to the first places of any table.
-        let near = |coefficient: f64| hash_of((0.0, 0, coefficient), std::iter::empty()) >> 48 == 0;
-        let collide: Vec<f64> = (1..20_000_000).map(f64::from).filter(|&c| near(c)).collect();
-        assert!(collide.len() > 100);
-        let mut interner = Interner::default();
-        let numbers: Vec<u32> = collide.iter().map(|&c| interner.single(0.0, 0, c)).collect();
-        assert!(numbers.iter().copied().eq(0..collide.len() as u32));
-        let forms = interner.finish();
-        assert!(collide.iter().enumerate().all(|(at, &c)| forms.head(at) == (0.0, 0, c)));
     }
 }

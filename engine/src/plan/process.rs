@@ -46,8 +46,7 @@ impl Plan {
 
     /// Whether a form is 0 whatever θ is.
     pub(crate) fn is_zero_form(&self, form: u32) -> bool {
-        let (constant, _, coefficient) = self.forms.head(form as usize);
-        constant == 0.0 && coefficient == 0.0
+        self.forms.is_zero(form as usize)
     }
 
     /// Distinct linear forms.

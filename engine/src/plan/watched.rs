@@ -5,7 +5,8 @@
 
 use std::collections::HashSet;
 
-use super::forms::{Draft, Interner};
+use super::forms::Draft;
+use super::interner::Interner;
 
 /// A parameter, and whether a form grows with it.
 type Direction = (u32, bool);
