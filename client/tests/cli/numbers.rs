@@ -318,3 +318,28 @@ fn where_there_is_no_number_the_vertex_and_its_state_are_named() {
         );
     }
 }
+
+#[test]
+fn a_limit_on_jumps_is_named_with_its_flag_and_the_epoch() {
+    let scene = Scene::new();
+    for (more, message) in [
+        (
+            &["builtin:kingman", "--quantity", "loglik=100", "--theta", "1"][..],
+            "more than the 9 jumps allowed",
+        ),
+        (
+            &["builtin:kingman", "--theta", "1", "--epoch", "1:2", "--quantity", "cdf=100"],
+            "in epoch 0 (counted from 0)",
+        ),
+        (&["builtin:constant_chain_ticks", "--quantity", "pmf=10"], "more than the 9 jumps allowed"),
+        (&["builtin:kingman", "--theta", "1", "--quantity", "sample=10"], "9"),
+    ] {
+        let asked = [&["eval", "--max-jumps", "9"], more].concat();
+        let refused = scene.run(&asked);
+        assert_eq!((refused.status, refused.out.as_str()), (2, ""), "{asked:?}: {refused:?}");
+        assert!(refused.err.contains(message), "{asked:?}: {refused:?}");
+        assert!(refused.err.contains("--max-jumps raises this limit"), "{asked:?}: {refused:?}");
+        let raised = [&["eval", "--max-jumps", "100000"], more].concat();
+        assert_eq!(scene.run(&raised).status, 0, "{raised:?}");
+    }
+}

@@ -45,6 +45,7 @@ pub struct Epochs<'p> {
     thetas: Vec<Vec<f64>>,
     start: Start,
     tolerance: f64,
+    jump_limit: Option<u64>,
 }
 
 impl Plan {
@@ -84,6 +85,7 @@ impl Plan {
             thetas: thetas.iter().map(|theta| theta.as_ref().to_vec()).collect(),
             start: Start::default(),
             tolerance: 1e-10,
+            jump_limit: None,
         })
     }
 }
@@ -93,6 +95,14 @@ impl<'p> Epochs<'p> {
     #[must_use]
     pub fn start(mut self, start: Start) -> Self {
         self.start = start;
+        self
+    }
+
+    /// This distribution with another bound on the jumps that a question may go through; see
+    /// [`Distribution::with_jump_limit`](super::Distribution::with_jump_limit).
+    #[must_use]
+    pub fn with_jump_limit(mut self, jump_limit: u64) -> Self {
+        self.jump_limit = Some(jump_limit);
         self
     }
 
@@ -284,11 +294,18 @@ impl<'p> Epochs<'p> {
         Ok((value, gradient))
     }
 
+    fn limit(&self, chain: &mut Chain<'_>) {
+        if let Some(jump_limit) = self.jump_limit {
+            chain.set_jump_limit(jump_limit);
+        }
+    }
+
     fn run(&self, times: &[f64], trail: bool) -> Result<Run<'p>, DistributionError> {
         let mut chains = Vec::with_capacity(self.thetas.len());
         for theta in &self.thetas {
             let mut chain = self.plan.chain(theta)?;
             chain.set_start(self.start)?;
+            self.limit(&mut chain);
             chains.push(chain);
         }
         Run::new(chains, &self.breakpoints, times, trail.then_some(KEPT))
@@ -302,6 +319,7 @@ impl<'p> Epochs<'p> {
     ) -> Result<(Chain<'p>, Sweep), DistributionError> {
         let mut chain = self.plan.chain(&self.thetas[0])?;
         chain.set_start(start)?;
+        self.limit(&mut chain);
         // What is dropped in one epoch may be let out faster in another.
         let mut strictest = precision(&chain, horizon, self.tolerance, accuracy);
         for theta in &self.thetas[1..] {

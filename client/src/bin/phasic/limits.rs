@@ -5,7 +5,7 @@
 use std::str::FromStr;
 
 use clap::Args;
-use phasic_engine::distribution::TransformError;
+use phasic_engine::distribution::{DistributionError, SamplingError, TransformError};
 use phasic_engine::document::Problem;
 use phasic_engine::graph::{GraphError, GraphLimits};
 use phasic_engine::model::{DEFAULT_STEPS, ModelProblem};
@@ -101,6 +101,25 @@ pub(crate) fn flag_of_problem(problem: &Problem) -> Option<&'static str> {
 pub(crate) fn flag_of_transform(error: &TransformError) -> Option<&'static str> {
     match error {
         TransformError::Graph(error) => flag_of_graph(error),
+        _ => None,
+    }
+}
+
+/// The flag that raises the limit that a question about a distribution has reached.
+pub(crate) fn flag_of_distribution(error: &DistributionError) -> Option<&'static str> {
+    match error {
+        DistributionError::Jumps { .. } | DistributionError::JumpLimit { .. } => Some("--max-jumps"),
+        DistributionError::Epoch { error, .. } => flag_of_distribution(error),
+        _ => None,
+    }
+}
+
+/// The flag that raises the limit that sampling has reached.
+pub(crate) fn flag_of_sampling(error: &SamplingError) -> Option<&'static str> {
+    match error {
+        SamplingError::Steps { .. } => Some("--max-jumps"),
+        SamplingError::Memory { .. } => Some("--memory"),
+        SamplingError::Distribution(error) => flag_of_distribution(error),
         _ => None,
     }
 }

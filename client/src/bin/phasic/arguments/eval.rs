@@ -88,6 +88,9 @@ pub(crate) struct EvalArguments {
     /// Sample what comes after this time, of processes alive then
     #[arg(long, value_name = "TIME")]
     pub(crate) alive_at: Option<f64>,
+    /// Most jumps that a question may go through, or 2048 samples together [default: 10^9, in discrete time 10^8]
+    #[arg(long, value_name = "COUNT", conflicts_with = "compat")]
+    pub(crate) max_jumps: Option<u64>,
     /// Numbers as phasic itself computes them, with its faults; totals to the last bit
     #[arg(long, conflicts_with_all = ["artifact", "grad"])]
     pub(crate) compat: bool,

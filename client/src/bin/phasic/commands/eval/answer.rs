@@ -73,8 +73,11 @@ fn sample(
     rewards: &[&[f64]],
     treatment: &Treatment,
 ) -> Result<Found, NoNumber> {
-    let limits = SampleLimits::default().with_memory_bytes(subject.model.limits.graph().memory_bytes);
-    let sampler = sampler(subject, treatment.alive_at)?.with_limits(limits);
+    let mut limits = SampleLimits::default().with_memory_bytes(subject.model.limits.graph().memory_bytes);
+    if let Some(limit) = treatment.max_jumps {
+        limits = limits.with_steps(limit);
+    }
+    let sampler = sampler(subject, treatment)?.with_limits(limits);
     Ok(match rewards {
         [] => Found::Many(sampler.times(treatment.seed, count)?),
         [rewards] => Found::Many(sampler.totals(treatment.seed, count, rewards)?),
@@ -86,13 +89,21 @@ fn sample(
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of jumps were checked")]
-fn sampler(subject: Subject<'_>, alive_at: Option<f64>) -> Result<Sampler, NoNumber> {
+fn sampler(subject: Subject<'_>, treatment: &Treatment) -> Result<Sampler, NoNumber> {
     let (plan, theta) = (subject.plan()?, subject.theta());
-    let Some(time) = alive_at else { return Ok(plan.sampler(&theta)?) };
+    let Some(time) = treatment.alive_at else { return Ok(plan.sampler(&theta)?) };
     let survivors = if subject.model.graph.was_dph() {
-        plan.jumps(&theta)?.survivors(time as u64)
+        let law = plan.jumps(&theta)?;
+        match treatment.max_jumps {
+            Some(limit) => law.with_jump_limit(limit).survivors(time as u64),
+            None => law.survivors(time as u64),
+        }
     } else {
-        plan.distribution(&theta)?.survivors(time)
+        let law = plan.distribution(&theta)?;
+        match treatment.max_jumps {
+            Some(limit) => law.with_jump_limit(limit).survivors(time),
+            None => law.survivors(time),
+        }
     };
     survivors.map_err(|error| match error {
         SamplingError::NoMass => {

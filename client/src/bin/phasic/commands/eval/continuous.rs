@@ -22,6 +22,9 @@ impl<'a> Times<'a> {
         if let Some(tolerance) = treatment.tolerance {
             law = law.tolerance(tolerance)?;
         }
+        if let Some(limit) = treatment.max_jumps {
+            law = law.with_jump_limit(limit);
+        }
         let ones = vec![1.0; subject.model.graph.vertex_count() as usize];
         Ok(Self { subject, treatment, law, ones })
     }
@@ -29,7 +32,11 @@ impl<'a> Times<'a> {
     fn likelihood(&self, observations: &Observations) -> Result<Likelihood<'a>, NoNumber> {
         let plan = self.subject.plan()?;
         let likelihood = plan.censored_likelihood(&observations.seen, &observations.alive)?;
-        Ok(likelihood.start(self.treatment.start))
+        let likelihood = likelihood.start(self.treatment.start);
+        Ok(match self.treatment.max_jumps {
+            Some(limit) => likelihood.with_jump_limit(limit),
+            None => likelihood,
+        })
     }
 
     fn first<'r>(&'r self, rewards: &[&'r [f64]]) -> &'r [f64] {

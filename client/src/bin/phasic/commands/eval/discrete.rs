@@ -2,7 +2,7 @@
 
 use phasic_engine::distribution::{JumpDistribution, JumpLikelihood, JumpProbability};
 
-use super::law::{Found, Law, joint, table, unanswered};
+use super::law::{Found, Law, Treatment, joint, table, unanswered};
 use super::model::Subject;
 use super::no_number::NoNumber;
 use crate::points::Observations;
@@ -11,20 +11,28 @@ use crate::quantity::{Function, Quantity, States};
 /// The number of jumps to absorption.
 pub(super) struct Jumps<'a> {
     subject: Subject<'a>,
+    limit: Option<u64>,
     law: JumpDistribution<'a>,
     ones: Vec<f64>,
 }
 
 impl<'a> Jumps<'a> {
-    pub(super) fn new(subject: Subject<'a>) -> Result<Self, NoNumber> {
-        let law = subject.plan()?.jumps(&subject.theta())?;
+    pub(super) fn new(subject: Subject<'a>, treatment: &Treatment) -> Result<Self, NoNumber> {
+        let (mut law, limit) = (subject.plan()?.jumps(&subject.theta())?, treatment.max_jumps);
+        if let Some(limit) = limit {
+            law = law.with_jump_limit(limit);
+        }
         let ones = vec![1.0; subject.model.graph.vertex_count() as usize];
-        Ok(Self { subject, law, ones })
+        Ok(Self { subject, limit, law, ones })
     }
 
     fn likelihood(&self, observations: &Observations) -> Result<JumpLikelihood<'a>, NoNumber> {
         let (seen, alive) = (whole(&observations.seen), whole(&observations.alive));
-        Ok(self.subject.plan()?.jump_likelihood(&seen, &alive)?)
+        let likelihood = self.subject.plan()?.jump_likelihood(&seen, &alive)?;
+        Ok(match self.limit {
+            Some(limit) => likelihood.with_jump_limit(limit),
+            None => likelihood,
+        })
     }
 
     fn first<'r>(&'r self, rewards: &[&'r [f64]]) -> &'r [f64] {

@@ -18,7 +18,11 @@ impl<'a> Changing<'a> {
         let breakpoints: Vec<f64> = treatment.epochs.iter().map(|epoch| epoch.from).collect();
         let later = treatment.epochs.iter().map(|epoch| epoch.theta.values.clone());
         let thetas: Vec<Vec<f64>> = std::iter::once(subject.theta()).chain(later).collect();
-        Ok(Self { law: subject.plan()?.epochs(&breakpoints, &thetas)?.start(treatment.start) })
+        let mut law = subject.plan()?.epochs(&breakpoints, &thetas)?.start(treatment.start);
+        if let Some(limit) = treatment.max_jumps {
+            law = law.with_jump_limit(limit);
+        }
+        Ok(Self { law })
     }
 
     /// Whether there is an answer to a quantity when parameters change.

@@ -28,6 +28,8 @@ pub(super) struct Treatment {
     pub(super) seed: u64,
     /// Samples of what comes after this time, of those alive then.
     pub(super) alive_at: Option<f64>,
+    /// Most jumps of a question, if the engine is not to decide.
+    pub(super) max_jumps: Option<u64>,
     /// Other parameters from given times on, the first θ until then.
     pub(super) epochs: Vec<Epoch>,
 }
@@ -74,7 +76,7 @@ pub(super) fn law<'a>(subject: Subject<'a>, treatment: &'a Treatment) -> Result<
         return Ok(Box::new(Phasic::new(subject, treatment)));
     }
     if subject.model.graph.was_dph() {
-        return Ok(Box::new(Jumps::new(subject)?));
+        return Ok(Box::new(Jumps::new(subject, treatment)?));
     }
     if !treatment.epochs.is_empty() {
         return Ok(Box::new(Changing::new(subject, treatment)?));

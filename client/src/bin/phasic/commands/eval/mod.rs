@@ -103,6 +103,7 @@ fn treatment(arguments: &EvalArguments) -> Result<Treatment, Failure> {
         granularity: arguments.granularity,
         seed: arguments.seed,
         alive_at: arguments.alive_at,
+        max_jumps: arguments.max_jumps,
         epochs: arguments.epoch.iter().map(|text| epoch(text)).collect::<Result<_, _>>()?,
     })
 }

@@ -6,7 +6,7 @@ use phasic_engine::plan::EvaluationError;
 use phasic_engine::trace::ReplayError;
 
 use crate::failure::Failure;
-use crate::limits::{advised, flag_of_transform};
+use crate::limits::{advised, flag_of_distribution, flag_of_sampling, flag_of_transform};
 
 /// Why there is no number.
 pub(super) enum NoNumber {
@@ -28,6 +28,18 @@ impl From<TransformError> for NoNumber {
     }
 }
 
+impl From<DistributionError> for NoNumber {
+    fn from(error: DistributionError) -> Self {
+        Self::Here(advised(&error, flag_of_distribution(&error)))
+    }
+}
+
+impl From<SamplingError> for NoNumber {
+    fn from(error: SamplingError) -> Self {
+        Self::Here(advised(&error, flag_of_sampling(&error)))
+    }
+}
+
 macro_rules! from_errors_of_the_engine {
     ($($error:ty),*) => {$(
         impl From<$error> for NoNumber {
@@ -38,4 +50,4 @@ macro_rules! from_errors_of_the_engine {
     )*};
 }
 
-from_errors_of_the_engine!(DistributionError, EvaluationError, ReplayError, SamplingError, WeightError);
+from_errors_of_the_engine!(EvaluationError, ReplayError, WeightError);

@@ -86,7 +86,7 @@ impl Law for Phasic<'_> {
     fn function(&self, function: Function, points: &[f64]) -> Result<Vec<f64>, NoNumber> {
         if self.is_discrete() {
             // phasic's steps are exact there.
-            return Jumps::new(self.subject)?.function(function, points);
+            return Jumps::new(self.subject, self.treatment)?.function(function, points);
         }
         Ok(match function {
             Function::Pdf => self.steps()?.pdf(points)?,
@@ -104,7 +104,7 @@ impl Law for Phasic<'_> {
 
     fn states(&self, states: States, times: &[f64]) -> Result<Vec<Vec<f64>>, NoNumber> {
         if self.is_discrete() {
-            return Jumps::new(self.subject)?.states(states, times);
+            return Jumps::new(self.subject, self.treatment)?.states(states, times);
         }
         let steps = self.steps()?;
         let row = |&time: &f64| {
