@@ -137,12 +137,18 @@ impl RegistryEntry {
 
     /// The entry as JSON: all fields it was read with, in their order, with the typed fields written over them.
     pub fn to_value(&self) -> Value {
-        let mut entry = self.original.clone();
+        self.clone().into_value()
+    }
+
+    /// The same of an entry that is needed no more.
+    pub fn into_value(self) -> Value {
+        let mut entry = self.original;
+        let was_retracted = entry.get("retracted").is_some_and(is_truthy);
         put(&mut entry, "graph_hash", Some(self.graph_hash.to_string().into()));
         put(&mut entry, "format_revision", self.format_revision.map(Value::from));
         self.artifacts.write(object_at(&mut entry, "artifacts"));
         self.metadata.write(object_at(&mut entry, "metadata"));
-        if self.original.get("retracted").is_some_and(is_truthy) != self.retracted {
+        if was_retracted != self.retracted {
             put(&mut entry, "retracted", self.retracted.then_some(Value::Bool(true)));
         }
         Value::Object(entry)

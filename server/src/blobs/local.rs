@@ -104,8 +104,8 @@ impl BlobStore for LocalBlobs {
         Box::pin(self.blocking(move |inner| inner.size_bytes(name)))
     }
 
-    fn sizes_bytes(&self, names: Vec<Sha256>) -> BoxFuture<'_, Result<Vec<Option<u64>>, BlobError>> {
-        Box::pin(self.blocking(move |inner| names.into_iter().map(|name| inner.size_bytes(name)).collect()))
+    fn sizes_bytes(&self) -> BoxFuture<'_, Result<HashMap<Sha256, u64>, BlobError>> {
+        Box::pin(self.blocking(Inner::sizes_bytes))
     }
 
     fn names(&self) -> BoxFuture<'_, Result<Vec<Sha256>, BlobError>> {

@@ -13,6 +13,7 @@ mod conformance;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -78,19 +79,12 @@ pub trait BlobStore: Send + Sync + 'static {
     /// When the backend fails.
     fn size_bytes(&self, name: Sha256) -> BoxFuture<'_, Result<Option<u64>, BlobError>>;
 
-    /// The same for many, in one go: for a hundred thousand of them, asking one by one takes seconds.
+    /// The sizes in bytes of all blobs that seem to be there, in one go: for a hundred thousand of them, asking one by
+    /// one takes seconds.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    fn sizes_bytes(&self, names: Vec<Sha256>) -> BoxFuture<'_, Result<Vec<Option<u64>>, BlobError>> {
-        Box::pin(async move {
-            let mut sizes = Vec::with_capacity(names.len());
-            for name in names {
-                sizes.push(self.size_bytes(name).await?);
-            }
-            Ok(sizes)
-        })
-    }
+    /// When the backend fails.
+    fn sizes_bytes(&self) -> BoxFuture<'_, Result<HashMap<Sha256, u64>, BlobError>>;
 
     /// The names of all blobs, in order.
     ///

@@ -1,5 +1,6 @@
 //! A limit on the bytes of all blobs together, whoever stores them.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -78,11 +79,8 @@ impl Bounded {
 
     /// Adds up all blobs anew: a look at every file.
     async fn count(&self) -> Result<(), BlobError> {
-        let mut bytes = 0_u64;
-        for name in self.inner.names().await? {
-            bytes = bytes.saturating_add(self.inner.size_bytes(name).await?.unwrap_or_default());
-        }
-        self.lock().stored_bytes = Some(bytes);
+        let sizes = self.inner.sizes_bytes().await?;
+        self.lock().stored_bytes = Some(sizes.values().fold(0, |sum, &bytes| sum.saturating_add(bytes)));
         Ok(())
     }
 
@@ -137,6 +135,10 @@ impl BlobStore for Bounded {
 
     fn size_bytes(&self, name: Sha256) -> BoxFuture<'_, Result<Option<u64>, BlobError>> {
         self.inner.size_bytes(name)
+    }
+
+    fn sizes_bytes(&self) -> BoxFuture<'_, Result<HashMap<Sha256, u64>, BlobError>> {
+        self.inner.sizes_bytes()
     }
 
     fn names(&self) -> BoxFuture<'_, Result<Vec<Sha256>, BlobError>> {

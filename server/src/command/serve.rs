@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use phasic_hub_api::IdPatterns;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use super::{CommandError, Outcome, ServeArgs, print};
 use crate::admission::Admission;
@@ -35,7 +36,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let data = DataDirectory::open(&config.data_dir).await?.within(config.storage.max_bytes.get());
     let store = data.store.clone();
     store.set_private_patterns(config.access.private_ids.patterns()).await?;
-    let watch = store.watch().await?;
+    let changes = store.watch().await?;
     let hub = Arc::new(Hub::new(data, config.public_url.base(address)).await?);
     let (stop, hurry) = stop_requests()?;
     reference::announce(&hub);
@@ -61,14 +62,18 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let tasks = Arc::new(Tasks::new(hub.data.clone(), Arc::clone(&config), eliminations.clone()));
     let variants = Arc::new(Variants::new(hub.data.clone(), Arc::clone(&jobs), config.registry.clone()));
     let mirror = Arc::new(Mirror::new(Arc::clone(&hub), Arc::clone(&config)));
+    let (begin, begun) = watch::channel(false);
     let background = [
-        tokio::spawn(variants.run(Arc::clone(&hub))),
-        tokio::spawn(Arc::clone(&mirror).run()),
-        tokio::spawn(upkeep::keep_whole(Arc::clone(&hub), Arc::clone(&config), eliminations.clone())),
-        tokio::spawn(Arc::clone(&verifier).run(Arc::clone(&hub))),
+        tokio::spawn(reference::maintain(Arc::clone(&hub), eliminations.clone(), begin)),
         tokio::spawn(Arc::clone(&jobs).run()),
-        tokio::spawn(follow(Arc::clone(&hub), watch)),
-        tokio::spawn(reference::maintain(Arc::clone(&hub), eliminations)),
+        tokio::spawn(follow(Arc::clone(&hub), changes)),
+        tokio::spawn(after(begun.clone(), Arc::clone(&mirror).run())),
+        tokio::spawn(after(begun.clone(), variants.run(Arc::clone(&hub)))),
+        tokio::spawn(after(
+            begun.clone(),
+            upkeep::keep_whole(Arc::clone(&hub), Arc::clone(&config), eliminations),
+        )),
+        tokio::spawn(after(begun, Arc::clone(&verifier).run(Arc::clone(&hub)))),
     ];
     let uploads = Uploads::open(hub.data.clone(), &config.data_dir, config.uploads.clone())?;
     let uploads = Arc::new(uploads);
@@ -103,6 +108,14 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     jobs.put_back().await?;
     store.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs what a hub can be ready without, once the reference computes have been seen to: it looks at everything there is, and
+/// a start need not wait for that.
+async fn after(mut begun: watch::Receiver<bool>, work: impl Future<Output = ()>) {
+    // An error would say that nobody sees to them any more, and then there is nothing to wait for.
+    let _ = begun.wait_for(|&is_so| is_so).await;
+    work.await;
 }
 
 async fn follow(hub: Arc<Hub>, watch: ChangeWatch) {

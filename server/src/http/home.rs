@@ -133,7 +133,7 @@ fn computes(catalogue: &Catalogue) -> String {
     let count = catalogue.computes().len();
     let mut rows = String::new();
     for compute in catalogue.computes().iter().take(SHOWN) {
-        let description = compute.metadata.description.as_deref().unwrap_or_default();
+        let description = compute.description.as_deref().unwrap_or_default();
         // Writing to a string cannot fail.
         let _ = writeln!(rows, "<tr><td><code>{}</code><td>{}", compute.id, escape(description));
     }

@@ -54,25 +54,21 @@ pub(super) async fn registry(
         }
     };
     let (catalogue, viewer) = (hub.catalogue(), caller.viewer());
-    if !catalogue.has_more_for(&viewer) {
-        let document = catalogue.document(paths);
+    let has_own = catalogue.has_more_for(&viewer);
+    let rendered = catalogue.rendered(paths).filter(|_| !has_own);
+    if let Some(response) = rendered.and_then(|document| answer(document, &headers)) {
+        return Ok(response);
+    }
+    let render = move || {
+        let own = has_own.then(|| catalogue.document_for(paths, &viewer)).transpose().map_err(failed)?;
+        let document = own.as_deref().unwrap_or_else(|| catalogue.document(paths));
         if let Some(response) = answer(document, &headers) {
             return Ok(response);
         }
-        let compress = {
-            let catalogue = Arc::clone(&catalogue);
-            move || drop(catalogue.document(paths).gzip().clone())
-        };
-        tokio::task::spawn_blocking(compress).await.map_err(failed)?;
-        return answer(document, &headers).ok_or_else(not_compressed);
-    }
-    let render = move || {
-        let document = catalogue.document_for(paths, &viewer)?;
         document.gzip();
-        Ok::<_, serde_json::Error>(document)
+        answer(document, &headers).ok_or_else(not_compressed)
     };
-    let document = tokio::task::spawn_blocking(render).await.map_err(failed)?.map_err(failed)?;
-    answer(&document, &headers).ok_or_else(not_compressed)
+    tokio::task::spawn_blocking(render).await.map_err(failed)?
 }
 
 /// The same registry at the address it has on a raw file host, for clients that keep `{repo}` in their template.

@@ -18,6 +18,7 @@ use phasic_hub_api::identifier::ComputeIdError;
 use phasic_hub_api::{
     ArtifactName, ArtifactRef, Artifacts, ComputeId, GraphHash, Metadata, RegistryEntry, Sha256,
 };
+use tokio::sync::watch;
 
 use crate::admission::{Admission, TooLarge};
 use crate::blobs::{BlobError, Terms, in_memory};
@@ -87,12 +88,14 @@ pub async fn publish(hub: Arc<Hub>, admission: Admission) {
     }
 }
 
-/// Publishes the reference computes, and again whichever of them loses a file. Never ends.
-pub async fn maintain(hub: Arc<Hub>, admission: Admission) {
+/// Publishes the reference computes, and again whichever of them loses a file. Never ends. `tried` becomes true when all
+/// were tried for the first time.
+pub async fn maintain(hub: Arc<Hub>, admission: Admission, tried: watch::Sender<bool>) {
     let mut renderings = hub.renderings();
     loop {
         renderings.mark_unchanged();
         publish(Arc::clone(&hub), admission.clone()).await;
+        tried.send_replace(true);
         // What could not be published is tried again after the next change, not at once.
         let lost = loop {
             // An error would say that the hub is gone, which we hold ourselves.

@@ -83,7 +83,8 @@ async fn a_running_hub_makes_anew_what_it_loses_and_is_not_ready_until_then() {
     let path = directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits);
     // Without memory nothing can be made, and the hub stays as unready as it is.
     for memory_bytes in [0, MEMORY_BYTES] {
-        let keeper = tokio::spawn(maintain(Arc::clone(&hub), admission(memory_bytes)));
+        let tried = tokio::sync::watch::channel(false).0;
+        let keeper = tokio::spawn(maintain(Arc::clone(&hub), admission(memory_bytes), tried));
         wait_until("ready", || hub.readiness.reasons().is_empty()).await;
         std::fs::remove_file(&path).unwrap();
         let before = *hub.renderings().borrow();

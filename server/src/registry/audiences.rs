@@ -6,9 +6,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use phasic_hub_api::{ArtifactName, ComputeId, RegistryEntry};
+use phasic_hub_api::{ArtifactName, ComputeId};
 
-use super::{Catalogue, Listed, Paths, Representation, render};
+use super::render::{self, Locations};
+use super::{Catalogue, Listed, Paths, Representation};
 use crate::blobs::StoredBlob;
 use crate::store::{ComputeRow, StoreError};
 use crate::visibility::Viewer;
@@ -37,8 +38,8 @@ impl Private {
     pub(super) fn new(rows: Vec<ComputeRow>) -> Result<Self, StoreError> {
         let mut computes = Vec::new();
         for row in rows {
-            let RegistryEntry { retracted, graph_hash, metadata, .. } = row.publication()?.entry;
-            let listed = (!retracted).then(|| Listed { id: row.id.clone(), graph_hash, metadata });
+            let entry = row.publication()?.entry;
+            let listed = Listed::of(&row.id, &entry);
             computes.push(PrivateCompute { row, listed });
         }
         Ok(Self { computes, documents: Mutex::default() })
@@ -90,12 +91,13 @@ impl Catalogue {
             return Ok(Arc::clone(document));
         }
         let rows: Vec<_> = key.0.iter().map(|&place| self.private.computes[place].row.clone()).collect();
-        // A bare name stands for what everybody sees, where there is something.
-        let mut current = self.current.clone();
+        let mut own: HashMap<ArtifactName, StoredBlob> = HashMap::new();
         for artifact in rows.iter().flat_map(|row| &row.artifacts) {
-            current.entry(artifact.role.name(artifact.graph_hash)).or_insert(artifact.served);
+            own.entry(artifact.role.name(artifact.graph_hash)).or_insert(artifact.served);
         }
-        let private = render::document(&rows, &current, paths, &self.base)?;
+        // A bare name stands for what everybody sees, where there is something.
+        let current = |name| self.files.current(name).or_else(|| own.get(&name).copied());
+        let private = render::document(&rows, &Locations { paths, base: &self.base, current: &current })?;
         let public = std::str::from_utf8(&self.document(paths).plain).unwrap_or_default();
         let document = Arc::new(Representation::of(render::in_front(private, public)));
         if documents.len() >= MOST_DOCUMENTS {

@@ -1,108 +1,227 @@
 //! From stored computes to a registry document: the entry as published, with the files as they are served.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::{fmt, io};
 
 use phasic_hub_api::{ArtifactName, RegistryEntry};
-use serde::ser::{Error as _, Serialize, SerializeMap as _, Serializer};
+use serde::de::{MapAccess, Visitor};
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize as _};
+use serde_json::ser::{Formatter as _, PrettyFormatter};
+use serde_json::value::RawValue;
 
 use super::{FORMAT_REVISION, Paths};
 use crate::blobs::StoredBlob;
-use crate::store::{ArtifactRow, ComputeRow, Publication, Role};
+use crate::store::{ArtifactRow, ComputeRow, Role};
 
-/// The registry document as text. Entries are made one at a time while it is written.
-///
-/// `current` says which bytes each name stands for: a relative location carries no digest, so these are the bytes it
-/// promises, also for a second compute of one graph that was published with other ones.
+const OPEN: &str = "{\n  \"version\": \"2.0\",\n  \"format\": \"ptd_pcg\",\n  \"computes\": {";
+const CLOSE: &str = "}\n}\n";
+
+/// A registry document that is being written, one entry after the other.
+pub(super) struct Document {
+    text: String,
+    is_empty: bool,
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self { text: OPEN.to_owned(), is_empty: true }
+    }
+}
+
+impl Document {
+    /// Appends entries as [`entry`] writes them.
+    pub(super) fn push(&mut self, entries: &str) {
+        if entries.is_empty() {
+            return;
+        }
+        if !self.is_empty {
+            self.text.push(',');
+        }
+        self.is_empty = false;
+        self.text.push_str(entries);
+    }
+
+    pub(super) fn finish(mut self) -> String {
+        if !self.is_empty {
+            self.text.push_str("\n  ");
+        }
+        self.text.push_str(CLOSE);
+        self.text
+    }
+}
+
+/// Several entries, one after the other.
+#[derive(Default)]
+pub(super) struct Entries(String);
+
+impl Entries {
+    /// Appends an entry, which is parsed already, under its id.
+    pub(super) fn push(&mut self, id: &str, entry: RegistryEntry) -> Result<(), serde_json::Error> {
+        if !self.0.is_empty() {
+            self.0.push(',');
+        }
+        self.0.push_str("\n    ");
+        self.0.push_str(&serde_json::to_string(id)?);
+        self.0.push_str(": ");
+        // Two objects are open around it, which says how far it is indented.
+        let (mut formatter, mut nowhere) = (PrettyFormatter::new(), io::sink());
+        for _ in 0..2 {
+            formatter.begin_object(&mut nowhere).map_err(serde_json::Error::io)?;
+        }
+        let mut written = Vec::new();
+        entry.into_value().serialize(&mut serde_json::Serializer::with_formatter(&mut written, formatter))?;
+        self.0.push_str(std::str::from_utf8(&written).map_err(serde_json::Error::custom)?);
+        Ok(())
+    }
+
+    pub(super) fn text(self) -> String {
+        self.0
+    }
+}
+
+/// The registry document of these computes as text. [`Locations`] say how it names files.
 pub(super) fn document(
     served: &[ComputeRow],
-    current: &HashMap<ArtifactName, StoredBlob>,
-    paths: Paths,
-    base: &str,
+    locations: &Locations<'_>,
 ) -> Result<String, serde_json::Error> {
-    let mut text = serde_json::to_string_pretty(&Document { served, current, paths, base })?;
-    text.push('\n');
-    Ok(text)
+    let mut entries = Entries::default();
+    for row in served {
+        let mut entry: RegistryEntry = serde_json::from_str(&row.entry)?;
+        serve(&mut entry, &row.artifacts, locations);
+        entries.push(row.id.as_str(), entry)?;
+    }
+    let mut document = Document::default();
+    document.push(&entries.text());
+    Ok(document.finish())
 }
 
-/// Puts the computes of a document in front of those of another. Both are as [`document`] writes them.
+/// Puts the computes of a document in front of those of another. Both are as [`Document`] writes them.
 pub(super) fn in_front(first: String, second: &str) -> String {
-    const OPEN: &str = "\"computes\": {\n";
-    const CLOSE: &str = "\n  }\n}\n";
-    match (first.strip_suffix(CLOSE), second.split_once(OPEN)) {
-        (Some(entries), Some((_, rest))) => format!("{entries},\n{rest}"),
+    match (first.strip_suffix("\n  }\n}\n"), second.strip_prefix(OPEN)) {
         // Without computes the object is written as `{}`.
-        (Some(_), None) => first,
-        (None, _) => second.to_owned(),
+        (Some(_), Some(CLOSE)) => first,
+        (Some(entries), Some(rest)) => format!("{entries},{rest}"),
+        _ => second.to_owned(),
     }
 }
 
-struct Document<'a> {
-    served: &'a [ComputeRow],
-    current: &'a HashMap<ArtifactName, StoredBlob>,
-    paths: Paths,
-    base: &'a str,
-}
-
-impl Serialize for Document<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("version", "2.0")?;
-        map.serialize_entry("format", "ptd_pcg")?;
-        map.serialize_entry("computes", &Computes(self))?;
-        map.end()
-    }
-}
-
-struct Computes<'a>(&'a Document<'a>);
-
-impl Serialize for Computes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let served = self.0.served;
-        let mut map = serializer.serialize_map(Some(served.len()))?;
-        for row in served {
-            let publication = row.publication().map_err(S::Error::custom)?;
-            map.serialize_entry(&row.id, &self.0.entry(&publication))?;
+/// The document that names files as they lie in a registry repository, from the one that names them by absolute URLs
+/// under `base`. `current` are the bytes each name stands for: a relative location carries no digest, so these are what it
+/// promises, also for a second compute of one graph that was published with other ones.
+pub(super) fn relative(
+    absolute: &str,
+    base: &str,
+    current: &dyn Fn(ArtifactName) -> Option<StoredBlob>,
+) -> Result<String, serde_json::Error> {
+    let mut document = Document::default();
+    let relocate = |role: Role, graph_hash, location: &mut String| {
+        let name = role.name(graph_hash);
+        let path = name.registry_path();
+        // Files that are not here keep the location they were published with.
+        let is_ours = location.strip_prefix(base).is_some_and(|rest| {
+            rest.strip_prefix('/')
+                .and_then(|rest| rest.strip_prefix(&path))
+                .is_some_and(|rest| rest.starts_with("?sha256="))
+        });
+        if !is_ours {
+            return None;
         }
-        map.end()
-    }
-}
-
-impl Document<'_> {
-    fn entry(&self, publication: &Publication) -> RegistryEntry {
-        let mut entry = publication.entry.clone();
-        let find = |role: Role, graph_hash| {
-            publication.artifacts.iter().find(|row| row.role == role && row.graph_hash == graph_hash)
-        };
-        if let Some(row) = find(Role::Parent, entry.graph_hash) {
-            let parent = &mut entry.artifacts.parent;
-            let (location, blob) = self.location(row);
-            parent.cid_or_path = location;
+        *location = path;
+        current(name)
+    };
+    let Unparsed { computes } = serde_json::from_str(absolute)?;
+    for (id, text) in computes {
+        let mut entry: RegistryEntry = serde_json::from_str(text.get())?;
+        let graph_hash = entry.graph_hash;
+        let parent = &mut entry.artifacts.parent;
+        if let Some(blob) = relocate(Role::Parent, graph_hash, &mut parent.cid_or_path) {
             (parent.sha256, parent.size_bytes) = (blob.sha256, blob.size_bytes);
         }
-        // Files that were refused are not named, and none is named twice.
-        let mut named = HashSet::new();
-        let scc = &mut entry.artifacts.scc;
-        scc.retain(|scc| find(Role::Scc, scc.scc_hash).is_some() && named.insert(scc.scc_hash));
-        for scc in scc {
-            if let Some(row) = find(Role::Scc, scc.scc_hash) {
-                let (location, blob) = self.location(row);
-                scc.cid_or_path = location;
+        for scc in &mut entry.artifacts.scc {
+            if let Some(blob) = relocate(Role::Scc, scc.scc_hash, &mut scc.cid_or_path) {
                 (scc.sha256, scc.size_bytes) = (blob.sha256, blob.size_bytes);
             }
         }
-        entry.format_revision = Some(FORMAT_REVISION);
-        entry
+        let mut entries = Entries::default();
+        entries.push(&id, entry)?;
+        document.push(&entries.text());
     }
+    Ok(document.finish())
+}
 
+/// How a document names files.
+pub(super) struct Locations<'a> {
+    /// The way to name them.
+    pub(super) paths: Paths,
+    /// What absolute URLs begin with.
+    pub(super) base: &'a str,
+    /// The bytes each bare name stands for.
+    pub(super) current: &'a dyn Fn(ArtifactName) -> Option<StoredBlob>,
+}
+
+impl Locations<'_> {
     /// Absolute locations carry the digest of the bytes, because an artifact's name alone does not say which bytes it
     /// stands for today: with it the address never changes its meaning and may be cached for ever.
-    fn location(&self, row: &ArtifactRow) -> (String, StoredBlob) {
+    fn of(&self, row: &ArtifactRow) -> (String, StoredBlob) {
         let name = row.role.name(row.graph_hash);
         let path = name.registry_path();
         match self.paths {
             Paths::Absolute => (format!("{}/{path}?sha256={}", self.base, row.served.sha256), row.served),
             Paths::Blobs => (format!("blobs/{}", row.served.sha256), row.served),
-            Paths::Relative => (path, self.current.get(&name).copied().unwrap_or(row.served)),
+            Paths::Relative => (path, (self.current)(name).unwrap_or(row.served)),
         }
     }
+}
+
+/// Makes an entry say what is served: these files, under their locations here.
+pub(super) fn serve(entry: &mut RegistryEntry, files: &[ArtifactRow], locations: &Locations<'_>) {
+    let find =
+        |role: Role, graph_hash| files.iter().find(|row| row.role == role && row.graph_hash == graph_hash);
+    if let Some(row) = find(Role::Parent, entry.graph_hash) {
+        let parent = &mut entry.artifacts.parent;
+        let (location, blob) = locations.of(row);
+        parent.cid_or_path = location;
+        (parent.sha256, parent.size_bytes) = (blob.sha256, blob.size_bytes);
+    }
+    // Files that were refused are not named, and none is named twice.
+    let mut named = HashSet::new();
+    let scc = &mut entry.artifacts.scc;
+    scc.retain(|scc| find(Role::Scc, scc.scc_hash).is_some() && named.insert(scc.scc_hash));
+    for scc in scc {
+        if let Some(row) = find(Role::Scc, scc.scc_hash) {
+            let (location, blob) = locations.of(row);
+            scc.cid_or_path = location;
+            (scc.sha256, scc.size_bytes) = (blob.sha256, blob.size_bytes);
+        }
+    }
+    entry.format_revision = Some(FORMAT_REVISION);
+}
+
+/// A document whose entries are not parsed yet.
+#[derive(Deserialize)]
+struct Unparsed<'a> {
+    #[serde(borrow, deserialize_with = "in_order")]
+    computes: Vec<(String, &'a RawValue)>,
+}
+
+/// An object as a list.
+fn in_order<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, &'de RawValue)>, D::Error> {
+    struct InOrder;
+    impl<'de> Visitor<'de> for InOrder {
+        type Value = Vec<(String, &'de RawValue)>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("computes by id")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut entries = Vec::new();
+            while let Some(entry) = map.next_entry()? {
+                entries.push(entry);
+            }
+            Ok(entries)
+        }
+    }
+    deserializer.deserialize_map(InOrder)
 }

@@ -76,6 +76,34 @@ async fn entries_name_the_served_bytes_under_the_public_address() {
 }
 
 #[tokio::test]
+async fn the_second_document_is_made_of_the_first_when_somebody_asks() {
+    let (_directory, data) = fresh().await;
+    let empty = load(&data).await;
+    assert!(read(&empty, Paths::Relative).computes().len() == 0);
+    let odd = r#"{"note": "line\nbreak \"quoted\" \\ {\"computes\": {", "deep": [[], {}, [{"x": 1e300}]]}"#;
+    for id in ["a", "b"] {
+        let mut publication = publication(&data, id, id, id).await;
+        let mut value = publication.entry.to_value();
+        value["odd"] = serde_json::from_str(odd).unwrap();
+        publication.entry = RegistryEntry::from_value(value).unwrap();
+        data.store.publish_local(&publication, None).await.unwrap();
+    }
+    let catalogue = load(&data).await;
+    assert!(catalogue.rendered(Paths::Absolute).is_some() && catalogue.rendered(Paths::Relative).is_none());
+    let absolute = std::str::from_utf8(&catalogue.document(Paths::Absolute).plain).unwrap();
+    let relative = std::str::from_utf8(&catalogue.document(Paths::Relative).plain).unwrap();
+    assert!(catalogue.rendered(Paths::Relative).is_some());
+    let mut expected = absolute.replace(&format!("{BASE}/artifacts/"), "artifacts/");
+    for id in ["a", "b"] {
+        expected = expected.replace(&format!("?sha256={}", Sha256::of(id.as_bytes())), "");
+    }
+    assert_eq!(relative, expected);
+    // As serde_json writes the whole of it.
+    let value: serde_json::Value = serde_json::from_str(absolute).unwrap();
+    assert_eq!(absolute, format!("{}\n", serde_json::to_string_pretty(&value).unwrap()));
+}
+
+#[tokio::test]
 async fn a_file_that_fits_no_graph_is_withdrawn_only_where_the_hub_knows_the_graph_by_itself() {
     let (_directory, data) = fresh().await;
     let built_in = crate::verification::built_in()[0];

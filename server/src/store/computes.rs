@@ -1,8 +1,7 @@
 //! Computes, their artifacts, and the history of both.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use futures_util::TryStreamExt as _;
 use phasic_hub_api::identifier::ComputeIdError;
 use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, RegistryEntry, Sha256};
 use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
@@ -58,7 +57,7 @@ pub enum Role {
 }
 
 impl Role {
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Parent => "parent",
             Self::Scc => "scc",
@@ -144,67 +143,6 @@ pub struct ArtifactVersion {
 }
 
 impl Store {
-    /// All computes in the order of the registry document: local ones first, then upstream by upstream, those computed on
-    /// demand last.
-    ///
-    /// # Errors
-    /// When the database fails or holds what no hub writes.
-    pub async fn computes(&self) -> Result<Vec<ComputeRow>, StoreError> {
-        // One snapshot for both statements.
-        let mut snapshot = self.readers.begin().await?;
-        // Rows are taken one at a time: a hundred thousand of them as SQLite gives them take a hundred megabytes.
-        let sql = format!(
-            "SELECT id, {ORIGIN} AS origin, upstream, entry FROM computes \
-             LEFT JOIN upstreams u ON u.name = computes.upstream \
-             ORDER BY CASE {ORIGIN} WHEN 'local' THEN 0 WHEN 'mirror' THEN 1 ELSE 2 END, u.place, computes.upstream, \
-             computes.place, id"
-        );
-        let mut computes = Vec::new();
-        let mut rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch(&mut *snapshot);
-        while let Some(row) = rows.try_next().await? {
-            computes.push(compute_row(&row)?);
-        }
-        drop(rows);
-        let places: HashMap<String, usize> =
-            computes.iter().enumerate().map(|(place, row)| (row.id.to_string(), place)).collect();
-        let mut rows = sqlx::query(
-            "SELECT a.compute_id, a.role, a.graph_hash, a.original_sha256, o.size_bytes AS original_bytes, \
-             a.served_sha256, s.size_bytes AS served_bytes FROM compute_artifacts a \
-             JOIN blobs o ON o.sha256 = a.original_sha256 JOIN blobs s ON s.sha256 = a.served_sha256",
-        )
-        .fetch(&mut *snapshot);
-        while let Some(row) = rows.try_next().await? {
-            let id: &str = row.try_get("compute_id")?;
-            if let Some(&place) = places.get(id) {
-                computes[place].artifacts.push(artifact_row(&row, id)?);
-            }
-        }
-        drop(rows);
-        Ok(computes)
-    }
-
-    /// Every content an artifact name has stood for and stands for in no compute now, the oldest first.
-    ///
-    /// # Errors
-    /// When the database fails or holds what no hub writes.
-    pub async fn former_versions(&self) -> Result<Vec<ArtifactVersion>, StoreError> {
-        let mut rows = sqlx::query(
-            "SELECT v.role, v.graph_hash, v.sha256, b.size_bytes FROM artifact_versions v \
-             JOIN blobs b ON b.sha256 = v.sha256 WHERE NOT EXISTS (SELECT 1 FROM compute_artifacts a WHERE \
-             a.graph_hash = v.graph_hash AND a.role = v.role AND a.served_sha256 = v.sha256) \
-             ORDER BY v.first_served_at, v.sha256",
-        )
-        .fetch(&self.readers);
-        let mut versions = Vec::new();
-        while let Some(row) = rows.try_next().await? {
-            let place = "artifact_versions";
-            let graph_hash = GraphHash::from_bytes(digest(&row, "graph_hash", place)?);
-            let blob = blob(&row, "sha256", "size_bytes", place)?;
-            versions.push(ArtifactVersion { role: role(&row, place)?, graph_hash, blob });
-        }
-        Ok(versions)
-    }
-
     /// Publishes a compute of this hub, in place of whatever its id stood for, in one transaction.
     ///
     /// # Errors
@@ -422,8 +360,12 @@ pub(super) fn compute_row(row: &SqliteRow) -> Result<ComputeRow, StoreError> {
 
 pub(super) fn read_origin(row: &SqliteRow, place: &str) -> Result<Origin, StoreError> {
     let text: String = row.try_get("origin")?;
-    Origin::read(&text)
-        .ok_or_else(|| StoreError::Row { place: place.to_owned(), reason: format!("origin {text:?}") })
+    origin(&text).map_err(|reason| StoreError::Row { place: place.to_owned(), reason })
+}
+
+/// The origin a word stands for, or what is wrong with it.
+pub(super) fn origin(text: &str) -> Result<Origin, String> {
+    Origin::read(text).ok_or_else(|| format!("origin {text:?}"))
 }
 
 pub(super) fn artifact_row(row: &SqliteRow, id: &str) -> Result<ArtifactRow, StoreError> {
@@ -442,7 +384,12 @@ pub(super) fn role(row: &SqliteRow, place: &str) -> Result<Role, StoreError> {
         .ok_or_else(|| StoreError::Row { place: place.to_owned(), reason: format!("role {text:?}") })
 }
 
-fn blob(row: &SqliteRow, sha256: &str, size_bytes: &str, place: &str) -> Result<StoredBlob, StoreError> {
+pub(super) fn blob(
+    row: &SqliteRow,
+    sha256: &str,
+    size_bytes: &str,
+    place: &str,
+) -> Result<StoredBlob, StoreError> {
     let size: i64 = row.try_get(size_bytes)?;
     Ok(StoredBlob { sha256: digest(row, sha256, place)?.into(), size_bytes: size.cast_unsigned() })
 }

@@ -12,6 +12,7 @@ mod jobs;
 mod mirror;
 mod privacy;
 mod publications;
+mod snapshot;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tokens;
@@ -45,6 +46,7 @@ pub use mirror::{
 };
 pub use privacy::VersionKey;
 pub use publications::{Condition, Published, Retraction, Standing, tag};
+pub use snapshot::{BlobSizes, PackedCompute, Snapshot};
 pub use tokens::{KnownToken, NewToken, TokenRow};
 pub use totals::Totals;
 pub use upkeep::{PinRow, TaskRow};

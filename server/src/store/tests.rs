@@ -149,7 +149,7 @@ async fn a_name_keeps_its_history_and_its_former_contents() {
     }
     let history = history(&store, "a").await;
     assert_eq!(history.len(), 2, "publishing the same again is no revision");
-    let versions = store.former_versions().await.unwrap();
+    let versions = store.snapshot().await.unwrap().former_versions().await.unwrap();
     let versions: Vec<_> = versions.iter().map(|version| version.blob.sha256).collect();
     assert_eq!(versions, [Sha256::of(b"one")], "what it stands for now is with the compute");
 }

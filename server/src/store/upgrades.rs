@@ -108,7 +108,7 @@ async fn every_earlier_database_is_brought_to_this_version_with_all_it_held() {
         assert_eq!((file.original.size_bytes, file.served.size_bytes), (1, 2));
         assert_eq!(file.served.sha256, bytes(2).into(), "{count}");
         assert_eq!(
-            store.former_versions().await.unwrap().len(),
+            store.snapshot().await.unwrap().former_versions().await.unwrap().len(),
             0,
             "its one version is the compute's: {count}"
         );

@@ -50,13 +50,13 @@ pub struct VerificationRow {
     pub is_asked: bool,
 }
 
-/// Every file of every hash: published and served files of computes, and results of jobs.
+/// Every file of every hash that `known_hashes` lists: published and served files of computes, and results of jobs.
 /// With it, whether everybody may have it.
 const FILES: &str = "SELECT graph_hash, sha256, max(is_public) AS is_public FROM ( \
      SELECT graph_hash, original_sha256 AS sha256, NOT EXISTS (SELECT 1 FROM private_ids p \
-     WHERE compute_id GLOB p.pattern) AS is_public FROM compute_artifacts \
+     WHERE compute_id GLOB p.pattern) AS is_public FROM compute_artifacts WHERE graph_hash IN known_hashes \
      UNION SELECT graph_hash, served_sha256, NOT EXISTS (SELECT 1 FROM private_ids p \
-     WHERE compute_id GLOB p.pattern) FROM compute_artifacts \
+     WHERE compute_id GLOB p.pattern) FROM compute_artifacts WHERE graph_hash IN known_hashes \
      UNION SELECT g.graph_hash, e.sha256, e.audience = '' FROM eliminations e \
      JOIN graphs g ON g.definition = e.definition) GROUP BY graph_hash, sha256";
 
@@ -83,8 +83,12 @@ impl Store {
         engine: &str,
         built_in: &[GraphHash],
     ) -> Result<Vec<VerificationWork>, StoreError> {
+        let own: Vec<_> = built_in.iter().map(|hash| format!("(x'{hash}')")).collect();
+        let own = if own.is_empty() { String::new() } else { format!("UNION VALUES {}", own.join(", ")) };
         let sql = format!(
-            "SELECT graph_hash, sha256, size_bytes, is_public FROM ( \
+            // Few of a hundred thousand files have a graph that is known, and those are looked up by an index.
+            "WITH known_hashes AS (SELECT graph_hash FROM graphs {own}) \
+             SELECT graph_hash, sha256, size_bytes, is_public FROM ( \
              SELECT f.*, b.size_bytes, v.verdict, v.asked_at, v.engine, v.definitions, {DEFINITIONS} AS known \
              FROM ({FILES}) f JOIN blobs b ON b.sha256 = f.sha256 \
              LEFT JOIN verifications v ON v.graph_hash = f.graph_hash AND v.sha256 = f.sha256 WHERE {STALE}) \

@@ -114,6 +114,10 @@ mod tests {
             self.inner.size_bytes(name)
         }
 
+        fn sizes_bytes(&self) -> BoxFuture<'_, Result<std::collections::HashMap<Sha256, u64>, BlobError>> {
+            self.inner.sizes_bytes()
+        }
+
         fn names(&self) -> BoxFuture<'_, Result<Vec<Sha256>, BlobError>> {
             self.inner.names()
         }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use phasic_hub_api::jobs::Variant;
-use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, GraphIdentity, RegistryEntry};
+use phasic_hub_api::{ArtifactName, ComputeId, GraphIdentity, RegistryEntry};
 use serde_json::json;
 
 use super::{State, Variants, VariantsError};
@@ -24,10 +24,9 @@ impl Variants {
             .collect();
         let (mut keep, mut publications) = (HashSet::new(), Vec::new());
         if self.settings.computed {
-            let published = published_hashes(state);
             // Never beside a compute with a name people know, whatever is thought of that one today: phasic looks up by
             // hash alone, and what anybody submits must not take the place of what somebody stands for.
-            let free = state.graphs.iter().filter(|(hash, _)| !published.contains(hash));
+            let free = state.graphs.iter().filter(|(hash, _)| !state.published.contains(hash));
             for row in free.flat_map(|(_, rows)| rows) {
                 let graph = &row.identity;
                 let id = id_of(graph);
@@ -113,13 +112,6 @@ fn id_of(graph: &GraphIdentity) -> ComputeId {
     let (hash, definition) = (graph.graph_hash.to_string(), graph.definition.to_string());
     let id = format!("{COMPUTED_PREFIX}{}-{definition}", &hash[..16]);
     id.parse().expect("letters, digits and dashes, fewer than 128")
-}
-
-/// Hashes of computes with a name, private ones apart: nobody is to learn of those from what is not listed.
-fn published_hashes(state: &State) -> HashSet<GraphHash> {
-    let named = state.computes.iter().filter(|compute| compute.origin != Origin::Computed);
-    let public = named.filter(|compute| !state.private_ids.contains(&compute.id));
-    public.flat_map(|compute| &compute.artifacts).map(|file| file.graph_hash).collect()
 }
 
 fn publication(

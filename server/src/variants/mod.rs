@@ -11,10 +11,12 @@ mod computed;
 mod tests;
 
 use std::collections::{HashMap, HashSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use phasic_hub_api::jobs::Variant;
 use phasic_hub_api::{ComputeId, EdgeOrderDigest, GraphHash, GraphIdentity, Sha256};
 use tokio::sync::Mutex;
@@ -68,7 +70,12 @@ pub enum VariantsError {
 
 /// All that decisions are made from, as it is at one moment.
 struct State {
+    /// Computes there may be something to decide about, without their entries: those of whose graph something is known, or
+    /// that are served otherwise today, or were computed on demand.
     computes: Vec<ComputeRow>,
+    /// The hashes of `graphs` that computes with a name have, private ones apart: nobody is to learn of those from what is
+    /// not listed.
+    published: HashSet<GraphHash>,
     graphs: HashMap<GraphHash, Vec<GraphRow>>,
     eliminations: HashMap<Sha256, Vec<EliminationRow>>,
     verified: HashMap<(GraphHash, Sha256), (String, Option<EdgeOrderDigest>)>,
@@ -88,15 +95,40 @@ impl State {
         for row in store.all_eliminations().await? {
             eliminations.entry(row.definition).or_default().push(row);
         }
-        Ok(Self {
-            computes: store.computes().await?,
+        let served = store.served_variants().await?;
+        let mut state = Self {
+            computes: Vec::new(),
+            published: HashSet::new(),
             graphs,
             eliminations,
             verified: store.verified_files().await?,
             wanted: store.wanted_variants().await?,
-            served: store.served_variants().await?,
+            served,
             private_ids: store.private_ids().await?,
-        })
+        };
+        let mut snapshot = store.snapshot().await?;
+        let sizes = snapshot.sizes();
+        let mut computes = pin!(snapshot.computes());
+        while let Some(packed) = computes.try_next().await? {
+            state.add(packed.unpack(&sizes)?);
+        }
+        Ok(state)
+    }
+
+    /// Keeps of a compute what decisions need.
+    fn add(&mut self, mut compute: ComputeRow) {
+        let is_computed = compute.origin == Origin::Computed;
+        let mut files = compute.artifacts.iter();
+        if !is_computed && !self.private_ids.contains(&compute.id) {
+            let known = files.clone().map(|file| file.graph_hash);
+            self.published.extend(known.filter(|hash| self.graphs.contains_key(hash)));
+        }
+        let is_verified =
+            files.any(|file| self.verified.contains_key(&(file.graph_hash, file.served.sha256)));
+        if is_computed || is_verified || self.served.iter().any(|one| one.id == compute.id) {
+            compute.entry = String::new();
+            self.computes.push(compute);
+        }
     }
 
     /// The result of a job for a definition.

@@ -1,8 +1,10 @@
 //! What keeps the files in order: listing them, hashing them again, and removing those nobody wants.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +12,9 @@ use phasic_hub_api::Sha256;
 
 use super::Inner;
 use crate::blobs::{BlobError, Quarantined};
+
+/// Threads that look at files at a time.
+const MOST_LOOKING: usize = 4;
 
 impl Inner {
     pub(super) fn names(&self) -> Result<Vec<Sha256>, BlobError> {
@@ -26,6 +31,25 @@ impl Inner {
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// Looks at every file, on a few threads: the time goes to the kernel, one file at a time.
+    pub(super) fn sizes_bytes(&self) -> Result<HashMap<Sha256, u64>, BlobError> {
+        let directories = entries(&self.root)?;
+        let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_LOOKING));
+        let share = directories.len().div_ceil(threads).max(1);
+        let found: Vec<_> = std::thread::scope(|scope| {
+            let look = |some: &'_ [PathBuf]| some.iter().map(|directory| sizes_in(directory)).collect();
+            let looking: Vec<_> =
+                directories.chunks(share).map(|some| scope.spawn(move || look(some))).collect();
+            looking.into_iter().map(|one| one.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        });
+        let mut sizes = HashMap::new();
+        for some in found {
+            let some: Result<Vec<_>, BlobError> = some;
+            sizes.extend(some?.into_iter().flatten());
+        }
+        Ok(sizes)
     }
 
     /// Hashes a file, whatever is known about it.
@@ -95,6 +119,40 @@ impl Inner {
             }
         }
     }
+}
+
+/// The blobs in one directory below the root, and their sizes.
+fn sizes_in(directory: &Path) -> Result<Vec<(Sha256, u64)>, BlobError> {
+    let look = || -> io::Result<Vec<_>> {
+        let mut sizes = Vec::new();
+        if !directory.is_dir() {
+            return Ok(sizes);
+        }
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            let file = entry.file_name();
+            let Some(name) = file.to_str().filter(|name| is_below(directory, name)) else { continue };
+            let Ok(name) = name.parse() else { continue };
+            // Relative to the open directory, which is quicker than by path; what is only linked to is rare.
+            let metadata = match entry.metadata() {
+                Ok(metadata) if metadata.is_symlink() => fs::metadata(entry.path()),
+                metadata => metadata,
+            };
+            match metadata {
+                Ok(metadata) => sizes.push((name, metadata.len())),
+                // Somebody has removed it meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(sizes)
+    };
+    look().map_err(BlobError::file("look at the files in", directory))
+}
+
+/// Whether a file is in the directory its name belongs to.
+fn is_below(directory: &Path, name: &str) -> bool {
+    directory.file_name().is_some_and(|digits| name.get(..2).is_some_and(|first| digits == first))
 }
 
 fn entries(directory: &Path) -> Result<Vec<std::path::PathBuf>, BlobError> {

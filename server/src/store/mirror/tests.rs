@@ -321,8 +321,8 @@ async fn what_is_rejected_is_withdrawn_in_the_same_moment() {
     assert_eq!(ids(&store).await, ["y"]);
     assert!(matches!(&history(&store, "x").await[..], [Some(_), None]));
     let (rejected, other) = (blob("1").sha256, blob("2").sha256);
-    let versions: Vec<_> =
-        store.former_versions().await.unwrap().iter().map(|version| version.blob.sha256).collect();
+    let versions = store.snapshot().await.unwrap().former_versions().await.unwrap();
+    let versions: Vec<_> = versions.iter().map(|version| version.blob.sha256).collect();
     assert!(!versions.contains(&rejected), "nor under its digest");
     let visible = async |name| store.visible_blob(name, &Viewer::Public).await.unwrap().is_some();
     assert_eq!((visible(rejected).await, visible(other).await), (false, true));

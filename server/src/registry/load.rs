@@ -1,0 +1,247 @@
+//! From store and blobs to a catalogue: which computes are served, and the document that lists them.
+//!
+//! Computes are read, judged and rendered some at a time, on as many threads as help, so that a large registry is never
+//! in memory a second time beside its document.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, OnceLock};
+
+use futures_util::StreamExt as _;
+use phasic_hub_api::{ComputeId, EdgeOrderDigest, GraphHash, RegistryEntry, Sha256};
+
+use super::audiences::Private;
+use super::files::Collecting;
+use super::render::{Document, Entries, Locations, serve};
+use super::{Catalogue, CatalogueError, Listed, Paths, Representation, Withheld, WithheldReason, note};
+use crate::blobs::{BlobError, BlobStore};
+use crate::reference::known_graph;
+use crate::store::{
+    ArtifactRow, ArtifactVersion, BlobSizes, ComputeRow, PackedCompute, ServedVariant, Store, StoreError,
+    VariantReason, VersionKey,
+};
+use crate::visibility::PrivateIds;
+
+/// Computes that are rendered at a time.
+const BATCH: usize = 128;
+
+/// Batches that are rendered while others are read.
+const AT_A_TIME: usize = 2;
+
+impl Catalogue {
+    /// Reads and renders the present state. `base` is what absolute URLs begin with, without a final slash.
+    ///
+    /// A compute is served only if all its files seem to be there, and is withheld otherwise. Takes time in
+    /// proportion to the number of computes, and memory for little more than the document.
+    ///
+    /// # Errors
+    /// When the database or the blob store fails.
+    pub async fn load(store: &Store, blobs: &dyn BlobStore, base: &str) -> Result<Self, CatalogueError> {
+        let (wrong, doubted): (HashSet<_>, HashSet<_>) =
+            store.mismatches().await?.into_iter().partition(|&(hash, _)| known_graph(hash).is_some());
+        let private_ids = store.private_ids().await?;
+        // Nobody need know whose they are where nothing is private.
+        let holders = if private_ids.is_empty() { HashMap::new() } else { store.version_computes().await? };
+        let replaced = store.served_variants().await?.into_iter().map(|one| (one.id.clone(), one)).collect();
+        let orders = store.ambiguous_orders().await?;
+        let mut snapshot = store.snapshot().await?;
+        let sizes = snapshot.sizes();
+        // Looked for after they were counted: what is stored in between is there.
+        let lost = lost(blobs, &sizes).await?;
+        let rules =
+            Rules { wrong, doubted, private_ids, replaced, orders, sizes, lost, base: base.to_owned() };
+        let rules = Arc::new(rules);
+        let mut found = Found::default();
+        found.former(&snapshot.former_versions().await?, &rules);
+        let mut batches = snapshot
+            .computes()
+            .chunks(BATCH)
+            .map(|batch| {
+                let rules = Arc::clone(&rules);
+                tokio::task::spawn_blocking(move || rules.read(batch))
+            })
+            .buffered(AT_A_TIME);
+        while let Some(batch) = batches.next().await {
+            found.add(batch??);
+        }
+        drop(batches);
+        drop(snapshot);
+        // Hashing and sorting take longer than a request should wait.
+        tokio::task::spawn_blocking(move || found.finish(&rules, &holders)).await?
+    }
+}
+
+/// What decides about a compute.
+struct Rules {
+    /// Files that are no program of their graph.
+    wrong: HashSet<(GraphHash, Sha256)>,
+    /// Files that may be none.
+    doubted: HashSet<(GraphHash, Sha256)>,
+    private_ids: PrivateIds,
+    /// What is served in place of what was published.
+    replaced: HashMap<ComputeId, ServedVariant>,
+    /// The order of edges a file is for, where its hash stands for several.
+    orders: HashMap<(GraphHash, Sha256), EdgeOrderDigest>,
+    sizes: Arc<BlobSizes>,
+    lost: HashSet<Sha256>,
+    base: String,
+}
+
+/// Some computes, judged and rendered.
+#[derive(Default)]
+struct Batch {
+    entries: Entries,
+    listed: Vec<Listed>,
+    /// The files of what is listed, compute by compute.
+    named: Vec<Vec<ArtifactRow>>,
+    /// Further contents of names.
+    versions: Vec<ArtifactVersion>,
+    private: Vec<ComputeRow>,
+    withheld: Vec<Withheld>,
+    doubts: Vec<ComputeId>,
+}
+
+impl Rules {
+    fn read(&self, packed: Vec<Result<PackedCompute, StoreError>>) -> Result<Batch, CatalogueError> {
+        let mut batch = Batch::default();
+        for one in packed {
+            self.judge(one?.unpack(&self.sizes)?, &mut batch)?;
+        }
+        Ok(batch)
+    }
+
+    fn judge(&self, mut row: ComputeRow, batch: &mut Batch) -> Result<(), CatalogueError> {
+        let published = row.artifacts.clone();
+        // Where phasic's own program was replaced because it is wrong, it is none to fall back upon.
+        if let Some(one) = self.replaced.get(&row.id)
+            && (one.reason != VariantReason::Requested || !self.lost.contains(&one.blob.sha256))
+        {
+            note::serve_instead(&mut row, one);
+        }
+        note::say_edge_order(&mut row, &self.orders);
+        let mut is_named = false;
+        match self.fault(&row) {
+            Some(reason) => batch.withheld.push(Withheld { id: row.id.clone(), reason }),
+            None if row.artifacts.is_empty() => {}
+            None => {
+                if row.artifacts.iter().any(|file| self.doubted.contains(&key(file))) {
+                    batch.doubts.push(row.id.clone());
+                }
+                let is_private = self.private_ids.contains(&row.id);
+                note::say_privacy(&mut row, is_private);
+                if is_private {
+                    batch.private.push(row.clone());
+                } else {
+                    is_named = self.render(&row, batch)?;
+                }
+            }
+        }
+        // Addresses stay good for ever, but not for what was found out to be wrong.
+        let others = published.iter().filter(|file| !is_named || !row.artifacts.contains(file));
+        let others = others.filter(|file| !self.wrong.contains(&key(file)));
+        batch.versions.extend(others.map(|&ArtifactRow { role, graph_hash, served, .. }| ArtifactVersion {
+            role,
+            graph_hash,
+            blob: served,
+        }));
+        if is_named {
+            batch.named.push(row.artifacts);
+        }
+        Ok(())
+    }
+
+    /// Why a compute cannot be served.
+    fn fault(&self, row: &ComputeRow) -> Option<WithheldReason> {
+        let missing = row.artifacts.iter().find(|file| self.lost.contains(&file.served.sha256));
+        let wrong = || row.artifacts.iter().find(|file| self.wrong.contains(&key(file)));
+        let missing = missing.map(|file| WithheldReason::Missing(file.served.sha256));
+        missing.or_else(|| wrong().map(|file| WithheldReason::Mismatch(file.served.sha256)))
+    }
+
+    /// Renders a compute for everybody, and says whether it is listed and behind its names: a retracted one is neither.
+    fn render(&self, row: &ComputeRow, batch: &mut Batch) -> Result<bool, CatalogueError> {
+        let mut entry = row.publication()?.entry;
+        let listed = Listed::of(&row.id, &entry);
+        let is_listed = listed.is_some();
+        batch.listed.extend(listed);
+        let locations = Locations { paths: Paths::Absolute, base: &self.base, current: &|_| None };
+        serve(&mut entry, &row.artifacts, &locations);
+        batch.entries.push(row.id.as_str(), entry)?;
+        Ok(is_listed)
+    }
+}
+
+fn key(file: &ArtifactRow) -> (GraphHash, Sha256) {
+    (file.graph_hash, file.served.sha256)
+}
+
+/// All that was read so far.
+#[derive(Default)]
+struct Found {
+    document: Document,
+    listed: Vec<Listed>,
+    files: Collecting,
+    private: Vec<ComputeRow>,
+    withheld: Vec<Withheld>,
+    doubts: Vec<ComputeId>,
+}
+
+impl Found {
+    fn former(&mut self, versions: &[ArtifactVersion], rules: &Rules) {
+        let good =
+            |version: &&ArtifactVersion| !rules.wrong.contains(&(version.graph_hash, version.blob.sha256));
+        for version in versions.iter().filter(good) {
+            self.files.add(version);
+        }
+    }
+
+    fn add(&mut self, batch: Batch) {
+        let Batch { entries, listed, named, versions, private, withheld, doubts } = batch;
+        self.document.push(&entries.text());
+        self.listed.extend(listed);
+        for files in &named {
+            self.files.add_compute(files);
+        }
+        for version in &versions {
+            self.files.add(version);
+        }
+        self.private.extend(private);
+        self.withheld.extend(withheld);
+        self.doubts.extend(doubts);
+    }
+
+    fn finish(
+        self,
+        rules: &Rules,
+        holders: &HashMap<VersionKey, Vec<ComputeId>>,
+    ) -> Result<Catalogue, CatalogueError> {
+        let Self { document, mut listed, files, private, withheld, doubts } = self;
+        listed.shrink_to_fit();
+        Ok(Catalogue {
+            absolute: Representation::of(document.finish()),
+            relative: OnceLock::new(),
+            base: rules.base.clone(),
+            computes: listed,
+            private: Private::new(private)?,
+            private_ids: rules.private_ids.clone(),
+            withheld,
+            doubts,
+            files: files.finish(holders, &rules.private_ids),
+            lost: rules.lost.clone(),
+        })
+    }
+}
+
+impl Listed {
+    /// What a listing shows of an entry; nothing of one that was retracted.
+    pub(super) fn of(id: &ComputeId, entry: &RegistryEntry) -> Option<Self> {
+        let description = entry.metadata.description.as_deref().map(Box::from);
+        (!entry.retracted).then(|| Self { id: id.clone(), graph_hash: entry.graph_hash, description })
+    }
+}
+
+/// Those of these blobs that are not there, or not whole.
+async fn lost(blobs: &dyn BlobStore, wanted: &BlobSizes) -> Result<HashSet<Sha256>, BlobError> {
+    let there = blobs.sizes_bytes().await?;
+    let lacking = wanted.iter().filter(|&(name, size_bytes)| there.get(name) != Some(size_bytes));
+    Ok(lacking.map(|(&name, _)| name).collect())
+}
