@@ -111,7 +111,7 @@ fn a_job_that_finds_no_room_for_its_result_fails_and_can_be_asked_for_again() {
         !matches!(job["state"].as_str(), Some("queued" | "running"))
     });
     assert_eq!(job["state"], "failed", "{job}");
-    assert!(job["error"].as_str().unwrap().contains("No space left"), "{job}");
+    assert!(job["error"].as_str().unwrap().contains("there is no room left for its result"), "{job}");
     let small = json!({"model": {"builtin": "kingman", "constants": {"n": 40}}});
     let prefer = [("Prefer", "wait=25")];
     let done = send(hub.address(), "POST", "/v1/eliminations", &prefer, small.to_string().as_bytes());

@@ -218,6 +218,9 @@ fn the_budget_is_kept_to_across_restarts_and_what_is_missing_comes_later() {
     assert!(place.upstream.take_asked().is_empty(), "a restart gives nothing back");
     drop(hub);
     let hub = place.hub(", max_requests_per_hour = 100000");
+    wait_until("requests for the document and the two files have grown back", || {
+        state(&hub)["requests_left"].as_u64().is_some_and(|left| left >= 8)
+    });
     assert_eq!(sync(&hub, &admin)["mirrored"], 5);
 }
 

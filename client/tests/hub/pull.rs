@@ -109,7 +109,7 @@ async fn an_intact_program_of_another_graph_is_kept_until_forced_whatever_its_si
         (ptdprmc3(&kingman(7)), "another graph, one of at least 8 vertices; this graph has 6"),
         (ptdprmc1(&kingman(7)), "another graph, one of at least 8 vertices; this graph has 6"),
         (ptdprmc1(&kingman(4)), "another graph (graph_hash"),
-        (ptdprmc3(&kingman(4)), "another program"),
+        (ptdprmc3(&kingman(4)), "it names 5 vertices, and this graph has 6"),
     ] {
         let lab = Lab::offering(&graph, whole.clone()).await;
         let path = lab.cache().program_path(&graph.content_hash());

@@ -1,5 +1,6 @@
 //! Works on the queue: begins what fits into memory, one job a thread, and records how each ends.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,8 @@ impl JobError {
     /// needs to know; the log of the hub has the whole of it.
     fn told(&self) -> String {
         match self {
-            Self::Blobs(BlobError::Full { .. }) => "there is no room left for its result".to_owned(),
+            Self::Blobs(BlobError::Full { .. }) => NO_ROOM.to_owned(),
+            Self::Blobs(error) if is_disk_full(error) => NO_ROOM.to_owned(),
             Self::Blobs(_) | Self::Store(_) => {
                 "something went wrong inside the hub; its log has the details, under the id of this job"
                     .to_owned()
@@ -65,6 +67,18 @@ impl JobError {
             error => error.to_string(),
         }
     }
+}
+
+const NO_ROOM: &str =
+    "there is no room left for its result; once those who run the hub have made some, ask for it again";
+
+/// Whether an error goes back to a file system without room.
+fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut errors = std::iter::successors(Some(error), |error| error.source());
+    errors.any(|error| {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        matches!(kind, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+    })
 }
 
 /// What a dying process has said, without the paths in it.
