@@ -22,19 +22,24 @@ pub(super) fn collect_edges(
     pace.begin(Phase::Collecting);
     let mut collector = Collector::new(graph, plan.vertices.len());
     let mut bundle: Vec<u64> = Vec::new();
-    let (mut at, mut begin) = (0, 0);
+    let (mut at, mut begin, mut forms) = (0, 0, 0);
     for &(end, cyclic) in &plan.block_end {
         // Edges to positions from here on stay in the component; a single vertex has none.
         let first = if cyclic { begin } else { ABSORBING };
         for (&vertex, position) in plan.vertices[at..end as usize].iter().zip(at..) {
             let targets = graph.targets(vertex);
             pace.step(targets.len() * (1 + graph.param_length()), position)?;
-            pace.check_memory(collector.weigher.memory_bytes(), position)?;
             let distinct = bundle_up(targets, graph.edge_range(vertex).start, numbers, &mut bundle);
             if distinct && vertex != START {
                 collector.add(vertex, first, &bundle)?;
             } else {
                 collector.add_sums(vertex, first, &bundle)?;
+                pace.check_memory(collector.weigher.memory_bytes(), position)?;
+            }
+            if collector.weigher.interner.count() != forms {
+                // Nothing else grows beyond what was asked for at the start.
+                forms = collector.weigher.interner.count();
+                pace.check_memory(collector.weigher.memory_bytes(), position)?;
             }
             collector.close();
         }
