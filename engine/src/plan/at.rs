@@ -183,6 +183,10 @@ impl At<'_> {
     /// An entry is NaN where there is no derivative: at a θ that closes the only edges into a trap. That holds for all
     /// gradients. Where far more steps are taken than there are states, the adjoint solve would lose digits, and the
     /// derivative is found by going back through the elimination, at about three times the cost.
+    ///
+    /// Errors are small beside the number divided by its parameter, not beside each entry: where rates lie `r` apart, a
+    /// derivative that is `1/r` of another may have lost that share of its digits (all of them from `r` = 1e16 on, of a
+    /// variance from `r` = 1e8 on).
     pub fn expectation_gradient(&self) -> Vec<f64> {
         self.moment_by_parameter(&self.unit, 1)
     }

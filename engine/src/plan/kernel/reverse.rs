@@ -2,8 +2,9 @@
 //!
 //! The usual derivative of a weight, `λ_v (x_u − x_v)`, is cheap, but where a process moves a great many times before it is
 //! absorbed, the difference of two nearly equal waiting times is small and the visits it is multiplied by are many. Going
-//! back through every step of the subtraction-free elimination needs no such difference: its derivatives are as good as
-//! its results. It costs about twice an elimination and two solves for each solution.
+//! back through every step of the subtraction-free elimination needs no such difference inside a component; for a vertex
+//! that is a component of its own it is the same one. Derivatives are good beside the result divided by θ, which a small
+//! derivative among large ones need not be beside itself. It costs about twice an elimination and two solves for each solution.
 
 use std::ops::Range;
 
