@@ -94,7 +94,7 @@ pub(crate) fn is_false(value: &bool) -> bool {
 pub struct Forecast {
     /// phasic's own program.
     pub phasic: VariantForecast,
-    /// Our elimination in phasic's commands: upper bounds.
+    /// Our elimination in phasic's commands.
     pub fast: VariantForecast,
     /// Our own form.
     pub plan: VariantForecast,
@@ -121,7 +121,7 @@ pub struct VariantForecast {
     /// Bytes of the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_bytes: Option<u64>,
-    /// Bytes of memory to make and verify it.
+    /// Bytes of memory to make and verify it, at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
     /// Why this hub would refuse to make it.

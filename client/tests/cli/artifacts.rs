@@ -60,6 +60,13 @@ fn the_forecast_is_what_the_elimination_then_takes() {
         }
         let made = scene.run(&["eliminate", model, "-o", "x.plan", "--format", "plan", "--json"]);
         let made: serde_json::Value = serde_json::from_str(&made.out).unwrap();
+        let fast =
+            ["eliminate", model, "-o", "fast.bin", "--ordering", "fast", "--format", "ptdprmc3", "--json"];
+        let fast: serde_json::Value = serde_json::from_str(&scene.run(&fast).out).unwrap();
+        assert_eq!(forecast["fast"]["ptdprmc3_bytes"], fast["size_bytes"], "{model}");
+        for count in ["commands", "rows", "slots", "inputs"] {
+            assert_eq!(forecast["fast"][count], fast[count], "{model}: {count}");
+        }
         assert_eq!(forecast["plan"]["file_bytes"], made["size_bytes"], "{model}");
         assert!(forecast["plan"]["plan_bytes"].as_u64() > Some(0), "{model}");
         assert!(forecast["estimated_seconds"].as_f64().unwrap() > 0.0);
@@ -81,8 +88,24 @@ ptdprmc3        3296 bytes
 ptdprmc1        5064 bytes
 estimated time  ";
     assert!(printed.starts_with(expected) && printed.contains("eliminated here in"), "{printed}");
+    assert!(printed.contains("\nfast program    2"), "{printed}");
     assert!(printed.contains("\nplan            ") && printed.contains(" bytes as a file, "), "{printed}");
     assert!(printed.contains("\nplan replay     0 multiply-adds, "), "{printed}");
+}
+
+#[test]
+fn a_forecast_goes_on_where_one_kind_of_program_is_out_of_reach() {
+    let scene = Scene::new();
+    let printed = scene.output(&["forecast", "builtin:two_island", "--max-commands", "37"]);
+    let refused = "phasic's program  none: ";
+    assert!(printed.contains(refused) && printed.contains("(--max-commands raises this limit)"), "{printed}");
+    assert!(printed.contains("\nplan replay       "), "{printed}");
+    let json = scene.json(&["forecast", "builtin:two_island", "--max-multiply-adds", "3", "--json"]);
+    assert!(json["commands"].as_u64() > Some(3) && json["plan"]["refused"].is_string(), "{json}");
+    let limits = ["--max-commands", "37", "--max-multiply-adds", "3"];
+    let ended = scene.run(&[&["forecast", "builtin:two_island"][..], &limits].concat());
+    assert_eq!((ended.status, ended.out.as_str()), (2, ""));
+    assert!(ended.err.ends_with("\n--max-commands raises this limit\n"), "{}", ended.err);
 }
 
 #[test]

@@ -106,7 +106,6 @@ fn a_limit_that_is_reached_is_named_with_the_flag_that_raises_it() {
         ("hash builtin:kingman", "--max-edges 3", "--max-edges 5"),
         ("hash builtin:kingman", "--memory 9B", "--memory 1MiB"),
         ("hash graph.json", "--memory 9B", "--memory 1MiB"),
-        ("forecast coal_n5_theta1", "--max-commands 37", "--max-commands 38"),
         ("eliminate coal_n5_theta1 -o x.bin", "--max-commands 37", "--max-commands 38"),
         ("eval coal_n5_theta1 --compat", "--max-commands 37", "--max-commands 38"),
         ("eval builtin:two_island", "--max-multiply-adds 3", "--max-multiply-adds 100000"),

@@ -46,7 +46,7 @@ pub use crate::limits::Limits;
 pub use at::At;
 pub use batch::{Batch, Batches};
 pub use error::{AnalysisError, BatchError, EvaluationError, PlanFileError};
-pub use lowering::{lower, lower_watched};
+pub use lowering::{forecast_lowered, lower, lower_watched};
 pub use rewarded::Rewarded;
 pub use verification::PlanVerificationError;
 

@@ -3,9 +3,7 @@
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 
-use phasic_engine::artifact::{
-    ArtifactError, Checks, StreamError, decode, decode_stream, encode_ptdprmc3, ptdprmc3_size_bytes,
-};
+use phasic_engine::artifact::{ArtifactError, Checks, StreamError, decode, decode_stream, encode_ptdprmc3};
 use phasic_engine::graph::Graph;
 use phasic_engine::plan::{self, AnalysisError, Plan, PlanFileError, lower_watched};
 use phasic_engine::trace::{self, EliminationError, Progress, Trace, eliminate};
@@ -47,7 +45,7 @@ pub(super) enum WorkError {
 
 /// What eliminating a graph would take, by the same steps that would make it.
 pub(crate) fn forecast(graph: &Graph, identity: &GraphIdentity, limits: &config::Compute) -> Forecast {
-    let (phasic, (fast, plan)) = (forecast_phasic(graph, limits), forecast_plan(graph, identity, limits));
+    let (phasic, (fast, plan)) = (forecast_phasic(graph, limits), forecast_own(graph, identity, limits));
     Forecast { phasic, fast, plan }
 }
 
@@ -73,38 +71,34 @@ pub(crate) fn memory_of_program(graph: &Graph, most: u64) -> Result<u64, Elimina
     Ok(standing_bytes(graph) + COMMAND_BYTES * found.commands)
 }
 
-/// Our own two forms: exact for the plan, upper bounds for the program made from it.
-fn forecast_plan(
+/// Our own forms, the program made from our elimination and the plan: counted by the steps that would make them.
+fn forecast_own(
     graph: &Graph,
     identity: &GraphIdentity,
     limits: &config::Compute,
 ) -> (VariantForecast, VariantForecast) {
-    let plan = match Plan::analyze(graph, &plan_limits(limits)) {
-        Ok(plan) => plan,
-        Err(error) => {
-            let refused = VariantForecast { refused: Some(error.to_string()), ..VariantForecast::default() };
-            return (refused.clone(), refused);
+    let refused = |error: AnalysisError| VariantForecast {
+        refused: Some(error.to_string()),
+        ..VariantForecast::default()
+    };
+    let (analysis, most) = (plan_limits(limits), limits.max_memory_bytes.get());
+    let program = plan::forecast_lowered(graph, &analysis, &mut ()).map(|found| VariantForecast {
+        commands: Some(found.commands),
+        artifact_bytes: Some(found.ptdprmc3_bytes()),
+        memory_bytes: Some(standing_bytes(graph) + COMMAND_BYTES * found.commands),
+        refused: None,
+    });
+    let plan = Plan::analyze(graph, &analysis).map(|plan| {
+        let cost = plan.cost();
+        VariantForecast {
+            commands: Some(cost.multiply_adds),
+            artifact_bytes: Some(plan.encode(&identity.graph_hash).len() as u64),
+            memory_bytes: Some(standing_bytes(graph) + 4 * cost.plan_bytes),
+            refused: None,
         }
-    };
-    let cost = plan.cost();
-    let most = limits.max_memory_bytes.get();
-    let held = standing_bytes(graph) + 2 * cost.plan_bytes;
-    let own = VariantForecast {
-        commands: Some(cost.multiply_adds),
-        artifact_bytes: Some(plan.encode(&identity.graph_hash).len() as u64),
-        memory_bytes: Some(held + 2 * cost.plan_bytes),
-        refused: None,
-    };
-    // The program is for every vertex, also those the start does not reach.
-    let commands =
-        cost.multiply_adds + 4 * cost.factor_entries + 4 * identity.edges + 8 * identity.vertices + 8;
-    let lowered = VariantForecast {
-        commands: Some(commands),
-        artifact_bytes: Some(ptdprmc3_size_bytes(commands, commands, identity.edges)),
-        memory_bytes: Some(held + COMMAND_BYTES * commands),
-        refused: None,
-    };
-    (fitting(most, lowered), fitting(most, own))
+    });
+    let fitting = |found: Result<_, _>| found.map_or_else(refused, |forecast| fitting(most, forecast));
+    (fitting(program), fitting(plan))
 }
 
 /// A forecast with a refusal, if it needs more memory than there may be.

@@ -19,6 +19,22 @@ fn graphs() -> impl Strategy<Value = Graph> {
     })
 }
 
+/// The same graph with one parameter, and no more than so many different coefficients.
+fn of_one_parameter(graph: &Graph, few: i32) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for vertex in 1..graph.vertex_count() {
+        builder.add_vertex(&[vertex.cast_signed()]).unwrap();
+    }
+    for from in 0..graph.vertex_count() {
+        for edge in graph.edges(from) {
+            let coefficient = f64::from(1 + edge.index.cast_signed() % few);
+            let rate = if from == 0 { Rate::Scalar(1.0) } else { Rate::Coefficients(&[coefficient]) };
+            builder.add_edge(from, edge.target, rate).unwrap();
+        }
+    }
+    builder.finish()
+}
+
 fn thetas() -> impl Strategy<Value = [f64; 2]> {
     [0.1..5.0, 0.1..5.0]
 }
@@ -63,6 +79,24 @@ proptest! {
             prop_assert!(close(*found, *wanted, 1e-9), "{found} {wanted}");
         }
         prop_assert!((at.variance() - replay.variance(None).unwrap()).abs() <= 1e-9 * moments[1]);
+    }
+
+    #[test]
+    fn the_forecast_of_a_lowered_program_is_its_size(graph in graphs(), discrete in any::<bool>(), few in 1..4_i32) {
+        let graph = if discrete { graph.merge_parallel_edges().discretize(0.3).unwrap() } else { graph };
+        for graph in [&graph, &of_one_parameter(&graph, few)] {
+            let forecast = forecast_lowered(graph, &Limits::default(), &mut ()).unwrap();
+            let program = lower(graph, &Limits::default()).unwrap();
+            let rows = program.commands().iter().filter(|command| matches!(command, trace::Command::Row { .. }));
+            let found = trace::Forecast {
+                vertices: u64::from(program.vertex_count()),
+                commands: program.commands().len() as u64,
+                rows: rows.count() as u64,
+                slots: u64::from(program.slots()),
+                inputs: program.inputs().len() as u64,
+            };
+            prop_assert_eq!(forecast, found);
+        }
     }
 
     #[test]

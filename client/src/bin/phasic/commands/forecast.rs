@@ -3,14 +3,15 @@
 use std::time::{Duration, Instant};
 
 use phasic_engine::graph::{Graph, GraphBuilder, GraphError, Rate, START};
-use phasic_engine::plan::{AnalysisError, Plan};
-use phasic_engine::trace::{Forecast, Limits, eliminate, forecast};
-use serde_json::{Value, json};
+use phasic_engine::plan::{AnalysisError, Plan, forecast_lowered};
+use phasic_engine::trace::{EliminationError, Forecast, Limits, eliminate, forecast};
+use serde_json::{Map, Value};
 
 use super::Answer;
 use crate::Context;
 use crate::arguments::ModelArguments;
 use crate::failure::Failure;
+use crate::limits::{flag_of_analysis, flag_of_elimination};
 use crate::plan_file;
 use crate::progress::{Bar, Unit};
 
@@ -19,51 +20,109 @@ const PROBE_VERTICES: i32 = 48;
 
 pub(crate) fn run(arguments: &ModelArguments, context: &mut Context<'_>) -> Result<Answer, Failure> {
     let graph = context.graph(arguments)?;
-    let cost = forecast(&graph, &context.limits.forecast(), &mut Bar::new("forecasting", Unit::Vertices))?;
-    let mut bar = Bar::new("analysing the graph", Unit::Vertices);
-    let plan = Plan::analyze_watched(&graph, &context.limits.analysis(), &mut bar);
+    let counting = |what| Bar::new(what, Unit::Vertices);
+    let limits = &context.limits;
+    let cost = forecast(&graph, &limits.forecast(), &mut counting("forecasting"));
+    let analysis = limits.analysis();
+    let fast = forecast_lowered(&graph, &analysis, &mut counting("analysing the whole graph"));
+    let plan = Plan::analyze_watched(&graph, &analysis, &mut counting("analysing the graph"));
+    // Where one kind is out of reach, another need not be.
+    let cost = match (cost, &fast, &plan) {
+        (Err(error), Err(_), Err(_)) => return Err(error.into()),
+        (cost, ..) => cost,
+    };
     let plan = plan.map(|plan| PlanForecast::new(&plan, &graph));
-    drop(bar);
     let speed = Speed::measure();
-    let estimate = speed.time_for(cost.commands);
     if context.output.json {
-        context.output.json(&json!({
-            "graph_hash": graph.content_hash().to_string(),
-            "vertices": cost.vertices,
-            "edges": graph.edge_count(),
-            "commands": cost.commands,
-            "rows": cost.rows,
-            "slots": cost.slots,
-            "inputs": cost.inputs,
-            "ptdprmc3_bytes": cost.ptdprmc3_bytes(),
-            "ptdprmc1_bytes": cost.ptdprmc1_bytes(),
-            "estimated_seconds": estimate.as_secs_f64(),
-            "estimate_basis": speed.basis(),
-            "plan": in_json(&plan),
-        }))?;
+        context.output.json(&in_json(&graph, &cost, &fast, &plan, &speed))?;
     } else {
-        let mut fields = fields(&graph, &cost, &speed, estimate);
+        let mut fields = fields(&graph, &cost, &speed);
+        match &fast {
+            Ok(fast) => fields.push((
+                "fast program",
+                format!("{} commands, {} bytes as ptdprmc3", fast.commands, fast.ptdprmc3_bytes()),
+            )),
+            Err(error) => fields.push(("fast program", none(error, flag_of_analysis(error)))),
+        }
         match &plan {
             Ok(plan) => fields.extend(plan.fields()),
-            Err(error) => fields.push(("plan", format!("none: {error}"))),
+            Err(error) => fields.push(("plan", none(error, flag_of_analysis(error)))),
         }
         context.output.fields(&fields)?;
     }
     Ok(Answer::Done)
 }
 
-fn fields(graph: &Graph, cost: &Forecast, speed: &Speed, estimate: Duration) -> Vec<(&'static str, String)> {
-    vec![
-        ("vertices", cost.vertices.to_string()),
-        ("edges", graph.edge_count().to_string()),
-        ("commands", cost.commands.to_string()),
-        ("rows", cost.rows.to_string()),
-        ("memory slots", cost.slots.to_string()),
-        ("inputs", cost.inputs.to_string()),
-        ("ptdprmc3", format!("{} bytes", cost.ptdprmc3_bytes())),
-        ("ptdprmc1", format!("{} bytes", cost.ptdprmc1_bytes())),
-        ("estimated time", format!("{estimate:.1?} ({})", speed.basis())),
-    ]
+/// The kinds side by side. phasic's own program has its fields at the top level, as long as there may be one.
+fn in_json(
+    graph: &Graph,
+    cost: &Result<Forecast, EliminationError>,
+    fast: &Result<Forecast, AnalysisError>,
+    plan: &Result<PlanForecast, AnalysisError>,
+    speed: &Speed,
+) -> Value {
+    let mut object = match cost {
+        Ok(cost) => {
+            let mut object = counts(cost);
+            object.insert("ptdprmc1_bytes".to_owned(), cost.ptdprmc1_bytes().into());
+            object.insert("estimated_seconds".to_owned(), speed.time_for(cost.commands).as_secs_f64().into());
+            object.insert("estimate_basis".to_owned(), speed.basis().into());
+            object
+        }
+        Err(error) => refusal(error),
+    };
+    object.insert("graph_hash".to_owned(), graph.content_hash().to_string().into());
+    object.insert("vertices".to_owned(), graph.vertex_count().into());
+    object.insert("edges".to_owned(), graph.edge_count().into());
+    object.insert("fast".to_owned(), fast.as_ref().map_or_else(|error| refusal(error), counts).into());
+    object.insert(
+        "plan".to_owned(),
+        plan.as_ref().map_or_else(|error| refusal(error), PlanForecast::in_json).into(),
+    );
+    object.into()
+}
+
+fn refusal(error: &dyn std::error::Error) -> Map<String, Value> {
+    Map::from_iter([("refused".to_owned(), error.to_string().into())])
+}
+
+fn counts(cost: &Forecast) -> Map<String, Value> {
+    let counts = [
+        ("commands", cost.commands),
+        ("rows", cost.rows),
+        ("slots", cost.slots),
+        ("inputs", cost.inputs),
+        ("ptdprmc3_bytes", cost.ptdprmc3_bytes()),
+    ];
+    counts.into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect()
+}
+
+fn fields(
+    graph: &Graph,
+    cost: &Result<Forecast, EliminationError>,
+    speed: &Speed,
+) -> Vec<(&'static str, String)> {
+    let mut fields =
+        vec![("vertices", graph.vertex_count().to_string()), ("edges", graph.edge_count().to_string())];
+    match cost {
+        Ok(cost) => fields.extend([
+            ("commands", cost.commands.to_string()),
+            ("rows", cost.rows.to_string()),
+            ("memory slots", cost.slots.to_string()),
+            ("inputs", cost.inputs.to_string()),
+            ("ptdprmc3", format!("{} bytes", cost.ptdprmc3_bytes())),
+            ("ptdprmc1", format!("{} bytes", cost.ptdprmc1_bytes())),
+            ("estimated time", format!("{:.1?} ({})", speed.time_for(cost.commands), speed.basis())),
+        ]),
+        Err(error) => fields.push(("phasic's program", none(error, flag_of_elimination(error)))),
+    }
+    fields
+}
+
+/// Why there is no such program, on one line.
+fn none(error: &dyn std::error::Error, flag: Option<&str>) -> String {
+    let advice = flag.map(|flag| format!(" ({flag} raises this limit)")).unwrap_or_default();
+    format!("none: {error}{advice}")
 }
 
 /// What our own analysis gives: it is made to be counted, since that takes no longer than counting.
@@ -87,17 +146,10 @@ impl PlanForecast {
             ),
         ]
     }
-}
 
-fn in_json(plan: &Result<PlanForecast, AnalysisError>) -> Value {
-    match plan {
-        Ok(plan) => {
-            let mut object: serde_json::Map<String, Value> =
-                plan.counts.iter().map(|&(name, count)| (name.to_owned(), count.into())).collect();
-            object.insert("file_bytes".to_owned(), plan.file_bytes.into());
-            object.into()
-        }
-        Err(error) => json!({ "refused": error.to_string() }),
+    fn in_json(&self) -> Map<String, Value> {
+        let counts = self.counts.iter().map(|&(name, count)| (name.to_owned(), count.into()));
+        counts.chain([("file_bytes".to_owned(), self.file_bytes.into())]).collect()
     }
 }
 

@@ -7,6 +7,9 @@
 //! For a position i with forward value y and pivot s, the rows compute
 //! `x_i = (R_i + Σ outer w·x + Σ lower w·x') / s`, then `x_i += Σ upper (u/s)·x_k` from the last position back.
 
+mod forecast;
+
+pub use forecast::forecast_lowered;
 use hashbrown::HashMap;
 
 use super::analysis::{self, Scope};
@@ -92,7 +95,7 @@ pub fn lower_watched(
 struct Program<'a> {
     graph: &'a Graph,
     plan: &'a Plan,
-    position: Vec<u32>,
+    places: Places,
     next_slot: u32,
     commands: Vec<Command>,
     inputs: Vec<Input>,
@@ -109,31 +112,62 @@ struct Program<'a> {
     may_share: bool,
 }
 
+/// In place of the position of a vertex that absorbs.
 const ABSORBED: u32 = u32::MAX;
+
+/// The position of each vertex.
+struct Places(Vec<u32>);
+
+impl Places {
+    fn new(graph: &Graph, plan: &Plan) -> Self {
+        let mut places = vec![ABSORBED; graph.vertex_count() as usize];
+        for (&vertex, at) in plan.vertices.iter().zip(0..) {
+            places[vertex as usize] = at;
+        }
+        Self(places)
+    }
+
+    /// The out-edges of a vertex as (target position, number among them), by target.
+    fn edges(&self, graph: &Graph, vertex: u32) -> Vec<(u32, u32)> {
+        let targets = graph.targets(vertex).iter();
+        let mut edges: Vec<(u32, u32)> =
+            targets.zip(0..).map(|(&to, edge)| (self.0[to as usize], edge)).collect();
+        edges.sort_unstable();
+        edges
+    }
+}
+
+/// Whether edges with one coefficient have one weight whatever is done to the graph.
+///
+/// With one coefficient an edge, weights cannot change one by one without changing the graph's hash. Not so in discrete
+/// time.
+fn may_share(graph: &Graph) -> bool {
+    graph.is_parameterized() && graph.param_length() == 1 && !graph.was_dph()
+}
+
+/// The coefficient that decides an edge's weight, as bits, where edges may share.
+fn sole_coefficient(graph: &Graph, vertex: u32, edge: u32) -> Option<u64> {
+    match *graph.edge(graph.edge_range(vertex).start as u32 + edge).coefficients {
+        [coefficient] if vertex != START => Some(coefficient.to_bits()),
+        _ => None,
+    }
+}
 
 impl<'a> Program<'a> {
     fn new(graph: &'a Graph, plan: &'a Plan) -> Self {
-        let mut position = vec![ABSORBED; graph.vertex_count() as usize];
-        for (&vertex, at) in plan.vertices.iter().zip(0..) {
-            position[vertex as usize] = at;
-        }
-        let exits = vec![0; plan.vertices.len()];
-        // With one coefficient an edge, weights cannot change one by one without changing the graph's hash, so edges
-        // with the same coefficient have the same weight whatever is done to the graph. Not so in discrete time.
-        let may_share = graph.is_parameterized() && graph.param_length() == 1 && !graph.was_dph();
         Self {
             graph,
             plan,
-            position,
+            places: Places::new(graph, plan),
             next_slot: 1,
             commands: Vec::new(),
             inputs: Vec::with_capacity(graph.edge_count() as usize),
             upper: HashMap::new(),
-            exits,
+            exits: vec![0; plan.vertices.len()],
             one: None,
             passing: None,
             shared: HashMap::new(),
-            may_share,
+            may_share: may_share(graph),
         }
     }
 
@@ -182,14 +216,7 @@ impl<'a> Program<'a> {
     /// The out-edges of a position as (target position, input), by target; inputs are numbered by this first use.
     fn edges(&mut self, at: usize) -> Vec<(u32, u32)> {
         let vertex = self.plan.vertices[at];
-        let mut edges: Vec<(u32, u32)> = self
-            .graph
-            .targets(vertex)
-            .iter()
-            .zip(0..)
-            .map(|(&to, edge)| (self.position[to as usize], edge))
-            .collect();
-        edges.sort_unstable();
+        let mut edges = self.places.edges(self.graph, vertex);
         for edge in &mut edges {
             let input = self.inputs.len() as u32;
             self.inputs.push(Input::Edge { vertex, edge: edge.1 });
@@ -261,11 +288,7 @@ impl<'a> Program<'a> {
     fn sole_coefficient(&self, edges: &[(u32, u32)]) -> Option<u64> {
         let [(_, input)] = *edges else { return None };
         let Input::Edge { vertex, edge } = self.inputs[input as usize] else { return None };
-        let edge = self.graph.edge(self.graph.edge_range(vertex).start as u32 + edge);
-        match *edge.coefficients {
-            [coefficient] if self.may_share && vertex != START => Some(coefficient.to_bits()),
-            _ => None,
-        }
+        if self.may_share { sole_coefficient(self.graph, vertex, edge) } else { None }
     }
 
     /// A vertex that is a component of its own.
