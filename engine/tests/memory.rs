@@ -51,6 +51,7 @@ fn memory_stays_within_what_is_promised() {
     plans_take_the_memory_that_they_forecast();
     replays_of_a_plan_allocate_nothing();
     batches_that_share_workspaces_allocate_their_results_only();
+    very_many_moments_take_no_more_room_than_eight();
 }
 
 /// Vertices in a row that lead to their neighbours, with a different rate each, and every hundredth to all in reach.
@@ -236,6 +237,30 @@ fn batches_that_share_workspaces_allocate_their_results_only() {
         assert_eq!(peak, results(count));
     }
     assert!(own > 10 * results(2), "a batch by itself takes {own} bytes");
+}
+
+fn very_many_moments_take_no_more_room_than_eight() {
+    let graph = strip(500);
+    let plan = Plan::analyze(&graph, &plan::Limits::default()).unwrap();
+    // So fast that even the last moment is within range.
+    let theta = vec![1000.0; plan.param_length()];
+    let at = plan.at(&theta).unwrap();
+    let (eight, few) = peak_bytes(|| at.moments(8));
+    let (peak, many) = peak_bytes(|| at.moments(100));
+    assert_eq!(many[..8], few);
+    assert!(many[99].is_normal());
+    // The result, and what it is copied from.
+    assert!(peak <= eight + 2 * 8 * 100, "{peak} bytes beside {eight}");
+    let thetas = ndarray::Array2::from_elem((16, plan.param_length()), 1000.0);
+    let ask =
+        |count| peak_bytes(|| plan.batch(&thetas.view()).unwrap().parallel(false).moments(count).unwrap());
+    let ((eight, _), (peak, batch)) = (ask(8), ask(100));
+    assert_eq!(batch.row(15).to_vec(), many);
+    // All factors instead of those of one component, and the moments of sixteen θ.
+    assert!(
+        peak <= eight + 16 * 8 * plan.cost().factor_entries + 3 * 16 * 8 * 100,
+        "{peak} bytes beside {eight}"
+    );
 }
 
 fn a_million_edges_take_at_most_64_mb_beyond_their_coefficients() {

@@ -115,12 +115,12 @@ impl At<'_> {
         }
         let powers = scratch.get_mut();
         powers.resize(1, plan.vertices.len());
-        factors.solve_all_powers(plan, unit, powers);
+        factors.solve_all_powers(plan, *start, unit, powers);
         if depth.is_out_of_range(high, powers.firsts().fold(0.0, f64::max)) {
             let times: Vec<f64> = powers.firsts().collect();
             plan.check_range(factors, &times)?;
         }
-        *known_mean = powers.at(*start).next().filter(|mean| !mean.is_nan());
+        *known_mean = powers.at_start().first().copied().filter(|mean| !mean.is_nan());
         Ok(())
     }
 
@@ -144,7 +144,8 @@ impl At<'_> {
 
     /// As [`moments`](Self::moments), into a slice: as many as it has room for.
     ///
-    /// One solve for each moment. Allocates nothing when as many were asked for before.
+    /// One solve for each moment, in storage for eight of them at most. Allocates nothing when as many were asked for
+    /// before.
     pub fn moments_into(&self, moments: &mut [f64]) {
         self.raw_moments(&self.unit, moments);
     }
@@ -191,7 +192,8 @@ impl At<'_> {
         self.moment_by_parameter(&self.unit, 1)
     }
 
-    /// Gradient of the `power`-th raw moment with respect to θ: `power` adjoint solves. Zero for power 0.
+    /// Gradient of the `power`-th raw moment with respect to θ: `power` adjoint solves, and 24 bytes for each power and
+    /// vertex. Zero for power 0.
     pub fn moment_gradient(&self, power: usize) -> Vec<f64> {
         self.moment_by_parameter(&self.unit, power)
     }
@@ -263,10 +265,8 @@ impl At<'_> {
     pub(super) fn raw_moments(&self, rewards: &[f64], moments: &mut [f64]) {
         let mut powers = self.scratch.borrow_mut();
         powers.resize(moments.len(), self.plan.vertices.len());
-        self.factors.solve_all_powers(self.plan, rewards, &mut powers);
-        for (moment, x) in moments.iter_mut().zip(powers.at(self.start)) {
-            *moment = x;
-        }
+        self.factors.solve_all_powers(self.plan, self.start, rewards, &mut powers);
+        moments.copy_from_slice(powers.at_start());
         drop(powers);
         if moments.iter().any(|moment| moment.is_nan()) {
             self.extended_moments(rewards, moments);

@@ -116,7 +116,7 @@ impl<'p, 't> Batch<'p, 't> {
     /// A workspace that is free, or a new one.
     fn take(&self, count: usize) -> Workspace {
         let kept = self.kept.and_then(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner).pop());
-        match kept {
+        match kept.filter(|workspace| workspace.long == Workspace::is_long(count)) {
             Some(mut workspace) => {
                 workspace.powers.resize(count, self.plan.vertices.len());
                 workspace
@@ -160,7 +160,8 @@ impl<'p, 't> Batch<'p, 't> {
     /// The first `count` raw moments, a row for each θ.
     ///
     /// One elimination and `count` solves per sixteen θ. Memory is a workspace per thread: 128 bytes for each factor of the
-    /// largest component, and for each position and moment; beyond the first, room for moments comes by fours.
+    /// largest component, and for each position and moment; beyond the first, room for moments comes by fours. Of more
+    /// than eight moments only the last eight are held, and the factors of all components.
     ///
     /// # Errors
     /// [`BatchError`] for the first θ without a number.
@@ -243,9 +244,17 @@ impl NullaryFnOnce for Pass<'_, '_, '_> {
             return batch.one_by_one(first, count, out);
         }
         space.factors.begin();
-        for segment in &plan.schedule.segments {
-            space.factors.eliminate(plan, segment);
-            space.factors.solve_powers(plan, segment, &batch.rewards, &mut space.powers);
+        if space.long {
+            for segment in &plan.schedule.segments {
+                space.factors.eliminate(plan, segment);
+            }
+            space.factors.solve_long_powers(plan, space.start, &batch.rewards, &mut space.powers);
+        } else {
+            for segment in &plan.schedule.segments {
+                space.factors.eliminate(plan, segment);
+                space.factors.solve_powers(plan, segment, &batch.rewards, &mut space.powers);
+            }
+            space.powers.note_all(space.start);
         }
         if space.factors.outcome() != Outcome::Good {
             return batch.one_by_one(first, count, out);
@@ -253,7 +262,7 @@ impl NullaryFnOnce for Pass<'_, '_, '_> {
         if space.may_have_lost(batch) {
             return batch.one_by_one(first, count, out);
         }
-        for (number, x) in space.powers.at(space.start).enumerate() {
+        for (number, x) in space.powers.at_start().iter().enumerate() {
             for lane in 0..rows {
                 out[lane * count + number] = x.0[lane];
             }
@@ -270,6 +279,8 @@ impl NullaryFnOnce for Pass<'_, '_, '_> {
 struct Workspace {
     factors: Factors<Lanes<WIDTH>>,
     powers: Powers<Lanes<WIDTH>>,
+    /// Whether it is for more moments than are solved for segment by segment, and keeps all factors for that.
+    long: bool,
     start: usize,
     depth: Depth,
     /// Unit rewards and times under them, where they were needed beside others.
@@ -282,13 +293,18 @@ impl Workspace {
         let mut powers = Powers::new();
         powers.resize(count, plan.vertices.len());
         Self {
-            factors: Factors::new(plan, false),
+            factors: Factors::new(plan, Self::is_long(count)),
             powers,
+            long: Self::is_long(count),
             start: plan.start(),
             depth: Depth::new(plan),
             unit: Vec::new(),
             times: Powers::new(),
         }
+    }
+
+    fn is_long(count: usize) -> bool {
+        count > Powers::<Lanes<WIDTH>>::MOST_BY_SEGMENT
     }
 
     /// Whether something that matters may have been too small for f64, as it may be where weights are far apart.
@@ -301,10 +317,12 @@ impl Workspace {
         if !self.depth.is_doubtful(low, high) {
             return false;
         }
-        if batch.rewarded {
+        // Of long chains the first solution is gone.
+        let again = batch.rewarded || self.long;
+        if again {
             self.solve_for_times(batch.plan);
         }
-        let times = if batch.rewarded { &self.times } else { &self.powers };
+        let times = if again { &self.times } else { &self.powers };
         let longest = times.firsts().fold(Lanes::splat(0.0), Lane::higher_bits);
         self.depth.is_out_of_range(high, longest.highest())
     }

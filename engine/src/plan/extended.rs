@@ -15,10 +15,8 @@ impl At<'_> {
         let factors = Factors::<Extended>::again(self.plan, &self.factors.values);
         let mut powers = Powers::new();
         powers.resize(moments.len(), self.plan.vertices.len());
-        for segment in &self.plan.schedule.segments {
-            factors.solve_powers(self.plan, segment, rewards, &mut powers);
-        }
-        for (moment, x) in moments.iter_mut().zip(powers.at(self.start)) {
+        factors.solve_long_powers(self.plan, self.start, rewards, &mut powers);
+        for (moment, x) in moments.iter_mut().zip(powers.at_start()) {
             *moment = x.0;
         }
     }

@@ -204,7 +204,8 @@ impl Plan {
         let positions = self.vertices.len();
         // Reciprocal pivots, exits, a row at work, unit rewards, one solution; rates in discrete time.
         let standing = if self.discrete { 6 } else { 5 };
-        let workspace = self.param_length().max(1) + self.forms.count() + standing * positions + entries;
+        // The expectation is kept beside the solution.
+        let workspace = self.param_length().max(1) + self.forms.count() + standing * positions + entries + 1;
         Cost {
             vertices: positions as u64,
             components: u64::from(self.component_count),

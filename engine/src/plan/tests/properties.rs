@@ -248,9 +248,11 @@ proptest! {
         let thetas = Array2::from(rows.clone());
         for parallel in [false, true] {
             let batch = plan.batch(&thetas.view()).unwrap().parallel(parallel);
-            let moments = batch.moments(3).unwrap();
-            for (row, theta) in moments.outer_iter().zip(&rows) {
-                prop_assert_eq!(row.to_vec(), plan.at(theta).unwrap().moments(3));
+            for count in [3, 13] {
+                let moments = batch.moments(count).unwrap();
+                for (row, theta) in moments.outer_iter().zip(&rows) {
+                    prop_assert_eq!(row.to_vec(), plan.at(theta).unwrap().moments(count));
+                }
             }
         }
     }
