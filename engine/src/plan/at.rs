@@ -4,7 +4,9 @@ use std::cell::RefCell;
 
 use super::chain::{self, Chain};
 use super::diagnosis::Traps;
+use super::gradients::{Derivative, Idle, Trust};
 use super::kernel::{Factors, Outcome, Powers, Spread};
+use super::slopes::ByParameter;
 use super::underflow::{Depth, bounds};
 use super::{EvaluationError, Plan};
 use crate::graph::Graph;
@@ -27,11 +29,13 @@ pub struct At<'p> {
     /// How eliminations are spread over threads, if they are long enough for several.
     spread: Option<Spread>,
     /// Traps that do no harm, if there are any at this θ.
-    traps: Option<Traps>,
+    pub(super) traps: Option<Traps>,
     /// How small numbers may become on the way.
     depth: Depth,
     /// The expectation, where it had to be found to be sure of the factors.
     known_mean: Option<f64>,
+    /// Parameters on which expectations do not depend.
+    pub(super) idle: RefCell<Idle>,
     /// Storage of solutions between questions.
     scratch: RefCell<Powers<f64>>,
 }
@@ -51,6 +55,7 @@ impl Plan {
             traps: None,
             depth: Depth::new(self),
             known_mean: None,
+            idle: RefCell::default(),
             scratch: RefCell::new(Powers::new()),
         };
         at.set(theta)?;
@@ -182,25 +187,27 @@ impl At<'_> {
     /// Gradient of the expectation with respect to θ: one adjoint solve.
     ///
     /// An entry is NaN where there is no derivative: at a θ that closes the only edges into a trap. That holds for all
-    /// gradients. Where far more steps are taken than there are states, the adjoint solve would lose digits, and the
-    /// derivative is found by going back through the elimination, at about three times the cost.
+    /// gradients.
     ///
-    /// Errors are small beside the number divided by its parameter, not beside each entry: where rates lie `r` apart, a
-    /// derivative that is `1/r` of another may have lost that share of its digits (all of them from `r` = 1e16 on, of a
-    /// variance from `r` = 1e8 on).
+    /// Each entry is good by itself, to a relative error of 1e-12, small ones beside large ones, too; and so are those of all
+    /// other gradients, unless rewards of both signs cancel. Where more than three and a half digits of an entry cancel, be it because far more steps are taken
+    /// than there are states, or because other rates hardly matter, the gradient is worked out once more with twice the
+    /// digits: an elimination in an arithmetic that takes some twenty times as long, and twice that for the way back. Then
+    /// 28 digits may cancel. A parameter on which the result does not depend at all, so that every digit does, makes the
+    /// first gradients at each `At` cost that; after three different θ it is known for one, and its entry 0.
     pub fn expectation_gradient(&self) -> Vec<f64> {
-        self.moment_by_parameter(&self.unit, 1)
+        self.expectation_by_parameter(&self.unit, Some(&self.idle))
     }
 
     /// Gradient of the `power`-th raw moment with respect to θ: `power` adjoint solves, and 24 bytes for each power and
     /// vertex. Zero for power 0.
     pub fn moment_gradient(&self, power: usize) -> Vec<f64> {
-        self.moment_by_parameter(&self.unit, power)
+        self.gradient(&Chain::of_moment(self, &self.unit, power))
     }
 
     /// Gradient of the variance with respect to θ: two adjoint solves.
     pub fn variance_gradient(&self) -> Vec<f64> {
-        self.gradient(self.joint_slope(&self.unit, &self.unit))
+        self.gradient(&self.covariance_slopes(&self.unit, &self.unit))
     }
 
     /// Gradient of the expectation with respect to the weight of every edge, in the graph's edge order: one adjoint
@@ -235,7 +242,7 @@ impl At<'_> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn expectation_weight_gradient(&self, graph: &Graph) -> Result<Vec<f64>, EvaluationError> {
-        self.weight_gradient(graph, self.moment_slope(&self.unit, 1))
+        self.weight_gradient(graph, &Chain::of_moment(self, &self.unit, 1))
     }
 
     /// Gradient of the `power`-th raw moment with respect to the weight of every edge; see
@@ -244,7 +251,7 @@ impl At<'_> {
     /// # Errors
     /// [`EvaluationError::OtherGraph`].
     pub fn moment_weight_gradient(&self, power: usize, graph: &Graph) -> Result<Vec<f64>, EvaluationError> {
-        self.weight_gradient(graph, self.moment_slope(&self.unit, power))
+        self.weight_gradient(graph, &Chain::of_moment(self, &self.unit, power))
     }
 
     /// Gradient of the variance with respect to the weight of every edge; see
@@ -253,7 +260,7 @@ impl At<'_> {
     /// # Errors
     /// [`EvaluationError::OtherGraph`].
     pub fn variance_weight_gradient(&self, graph: &Graph) -> Result<Vec<f64>, EvaluationError> {
-        self.weight_gradient(graph, self.joint_slope(&self.unit, &self.unit))
+        self.weight_gradient(graph, &self.covariance_slopes(&self.unit, &self.unit))
     }
 
     pub(super) fn mean(&self, rewards: &[f64]) -> f64 {
@@ -273,50 +280,16 @@ impl At<'_> {
         }
     }
 
-    /// The derivative of a raw moment with respect to any weight.
-    pub(super) fn moment_slope(&self, rewards: &[f64], power: usize) -> impl Fn(usize, Option<usize>) -> f64 {
-        let chain = Chain::of_moment(self, rewards, power);
-        let reversed = chain.back(self);
-        move |at, target| match &reversed {
-            Some(slopes) => slopes.slope(self.plan, at, target),
-            None => chain.slope(self.plan, at, target),
-        }
-    }
-
-    pub(super) fn moment_by_parameter(&self, rewards: &[f64], power: usize) -> Vec<f64> {
-        let chain = Chain::of_moment(self, rewards, power);
-        if let Some(slopes) = chain.back(self) {
-            return self.gradient(|at, target| slopes.slope(self.plan, at, target));
-        }
-        match (chain.as_single(self.plan), &self.traps) {
-            // The usual case, without a choice for each edge.
-            (Some((x, adjoint)), None) => self
-                .plan
-                .by_parameter(|at, target| adjoint[at] * (target.map_or(0.0, |target| x[target]) - x[at])),
-            _ => self.gradient(|at, target| chain.slope(self.plan, at, target)),
-        }
-    }
-
-    pub(super) fn gradient(&self, slope: impl Fn(usize, Option<usize>) -> f64) -> Vec<f64> {
-        self.plan.by_parameter(self.without_traps(slope))
-    }
-
-    pub(super) fn weight_gradient(
-        &self,
-        graph: &Graph,
-        slope: impl Fn(usize, Option<usize>) -> f64,
-    ) -> Result<Vec<f64>, EvaluationError> {
-        self.plan.by_edge(graph, self.without_traps(slope))
-    }
-
-    /// A weight of zero on the way into a trap has no slope, since any other weight makes the total infinite: NaN.
-    fn without_traps(
-        &self,
-        slope: impl Fn(usize, Option<usize>) -> f64,
-    ) -> impl Fn(usize, Option<usize>) -> f64 {
-        move |at, target| match (&self.traps, target) {
-            (Some(traps), Some(target)) if traps.reached[at] && traps.lost[target] => f64::NAN,
-            _ => slope(at, target),
+    /// The gradient of an expectation; `idle` remembers parameters that it does not depend on.
+    pub(super) fn expectation_by_parameter(&self, rewards: &[f64], idle: Option<&RefCell<Idle>>) -> Vec<f64> {
+        let chain = Chain::of_moment(self, rewards, 1);
+        let is_usual = self.traps.is_none() && chain.trust() == Trust::Usual;
+        // Without a choice for each edge.
+        let usual = if is_usual { chain.expectation_by_parameter() } else { None };
+        match (usual, idle) {
+            (Some(usual), Some(idle)) => self.remembered(&usual, &chain, idle),
+            (Some(usual), None) => self.settled(&usual, &chain, &ByParameter),
+            (None, _) => self.gradient(&chain),
         }
     }
 
@@ -336,23 +309,5 @@ impl At<'_> {
             values[vertex as usize] = if lost { f64::INFINITY } else { solutions[0][at] };
         }
         values
-    }
-
-    /// Calls `visit` with every positive weight of a position, and where it leads: nowhere for absorption.
-    pub(super) fn each_weight(&self, at: usize, mut visit: impl FnMut(Option<usize>, f64)) {
-        let (plan, values) = (self.plan, &self.factors.values);
-        let mut positive = |target, form: u32| {
-            let weight = values[form as usize];
-            // Zero times infinity is no number.
-            if weight > 0.0 {
-                visit(target, weight);
-            }
-        };
-        positive(None, plan.exit_forms[at]);
-        for (lists, forms) in [(&plan.inner, &plan.inner_forms), (&plan.outer, &plan.outer_forms)] {
-            for entry in lists.range(at) {
-                positive(Some(lists.items[entry] as usize), forms[entry]);
-            }
-        }
     }
 }

@@ -1,16 +1,17 @@
 //! Chains of solves: `x₁ = W(R)`, `x_{j+1} = W(x_j ∘ R)`; and the derivatives of those that raw moments are made of, in which
 //! each is times its number, too.
 
+use super::gradients::{Derivative, Trust};
 use super::kernel::{Factors, Seeded, Source, WeightSlopes};
-use super::lane::{Extended, Lane};
+use super::lane::Lane;
+use super::slopes::{ByParameter, Gather, Slope, Way, Weighed};
 use super::{At, Plan};
-
-/// So few vertices without cycles are not left often enough to lose anything.
-const ALWAYS_SURE: usize = 4096;
 
 /// The solutions of a chain by position, and of each the derivative of one number with respect to its right-hand side.
 #[derive(Debug)]
-pub(super) struct Chain {
+pub(super) struct Chain<'a> {
+    plan: &'a Plan,
+    factors: &'a Factors<f64>,
     /// What each unit of the solution before earns.
     rewards: Vec<Vec<f64>>,
     solutions: Vec<Vec<f64>>,
@@ -33,12 +34,12 @@ pub(super) fn solve_last(plan: &Plan, factors: &Factors<f64>, rewards: &[f64], s
     }
 }
 
-impl Chain {
+impl<'a> Chain<'a> {
     /// The chain whose end is the raw moment, and one reverse sweep from there: `power` adjoint solves.
     ///
     /// Its solutions are the raw moments from every position, so nothing leaves the range of f64 that need not: a
     /// factorial at the end would.
-    pub(super) fn of_moment(at: &At<'_>, rewards: &[f64], power: usize) -> Self {
+    pub(super) fn of_moment(at: &'a At<'_>, rewards: &[f64], power: usize) -> Self {
         let (plan, factors) = (at.plan, &at.factors);
         let rewards = rising(rewards, power);
         let mut solutions = vec![Vec::new(); power];
@@ -60,102 +61,93 @@ impl Chain {
             adjoints.push(adjoint);
         }
         adjoints.reverse();
-        Self { rewards, solutions, adjoints }
+        Self { plan, factors, rewards, solutions, adjoints }
     }
 
-    /// Whether rounding may move derivatives by too much: more than 2e-9 by the worst of cases, which is a process of
-    /// 8e6 moves, and what is seen then is 5e-13.
-    ///
-    /// With v left `z_v · rate(v)` times, differences of waiting times are lost by `ε Σ_v z_v rate(v) x_v`.
-    pub(super) fn is_unsure(&self, at: &At<'_>) -> bool {
-        let (plan, values) = (at.plan, &at.factors.values);
-        let positions = plan.vertices.len();
-        if positions < ALWAYS_SURE && plan.blocks().all(|block| !block.cyclic) {
-            return false;
-        }
-        let (mut lost, mut size) = (0.0, 0.0_f64);
-        for (x, adjoint) in self.solutions.iter().zip(&self.adjoints) {
-            let mut inner = plan.inner.rows(0, &plan.inner_forms);
-            let mut outer = plan.outer.rows(0, &plan.outer_forms);
-            for from in 0..positions {
-                let forms = inner.advance().1.iter().chain(outer.advance().1);
-                let exit = values[plan.exit_forms[from] as usize];
-                let rate = forms.fold(exit, |sum, &form| sum + values[form as usize]);
-                lost += (adjoint[from] * rate * x[from]).abs();
-            }
-            size = size.max((adjoint[at.start] * x[at.start]).abs() / at.factors.inverse[at.start]);
-        }
-        f64::EPSILON * lost > 2e-9 * size
+    /// The expectation.
+    pub(super) fn mean(&self) -> f64 {
+        self.solutions.first().map_or(1.0, |x| x[self.plan.start()])
     }
 
-    /// The derivatives of the same number back through the elimination, where the usual ones would lose digits or be no
-    /// numbers.
-    pub(super) fn back(&self, at: &At<'_>) -> Option<WeightSlopes<f64>> {
-        let is_finite = |x: &Vec<f64>| x.iter().all(|x| x.is_finite());
-        if !self.solutions.iter().chain(&self.adjoints).all(is_finite) {
-            Some(self.reverse_extended(at))
-        } else if self.is_unsure(at) {
-            Some(self.reverse(at))
+    /// The usual slopes of an expectation in continuous time by θ, which is what is asked for most.
+    pub(super) fn expectation_by_parameter(&self) -> Option<Vec<Weighed>> {
+        let ([rewards], [x], [adjoint]) = (&self.rewards[..], &self.solutions[..], &self.adjoints[..]) else {
+            return None;
+        };
+        let inverse = &self.factors.inverse[..];
+        let slopes = |at: usize| {
+            let step = Step { discrete: false, earned: rewards[at], inverse: inverse[at], here: x[at] };
+            let adjoint = adjoint[at];
+            move |way| step.taken(way, x).times(adjoint)
+        };
+        (!self.plan.discrete).then(|| ByParameter.gather(self.plan, slopes))
+    }
+}
+
+/// A position's next step.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    discrete: bool,
+    /// Per unit of time (per jump, in discrete time).
+    earned: f64,
+    inverse: f64,
+    /// The solution at the position.
+    here: f64,
+}
+
+impl Step {
+    /// What the step adds to a solution and to what was earned before it. An only way is taken for certain: what it adds is
+    /// then known without a difference.
+    #[inline(always)]
+    fn taken(self, Way { target, only, .. }: Way, x: &[f64]) -> Weighed {
+        let Self { discrete, earned, inverse, here } = self;
+        if only {
+            return Weighed::exact(if discrete { 0.0 } else { -(earned * inverse) });
+        }
+        let there = target.map_or(0.0, |target| x[target]);
+        if discrete {
+            Weighed { value: (there - here) + earned, size: there.abs() + here.abs() + earned.abs() }
         } else {
-            None
+            Weighed { value: there - here, size: there.abs() + here.abs() }
         }
     }
+}
 
-    pub(super) fn reverse(&self, at: &At<'_>) -> WeightSlopes<f64> {
-        self.reverse_in(at.plan, &at.factors, &self.solutions)
+impl Derivative for Chain<'_> {
+    fn trust(&self) -> Trust {
+        let mut numbers = self.solutions.iter().chain(&self.adjoints).flatten();
+        if numbers.all(|x| x.is_finite()) { Trust::Usual } else { Trust::Extended }
     }
 
-    /// The same in an arithmetic in which what is infinite and never reached adds nothing.
-    #[cold]
-    fn reverse_extended(&self, at: &At<'_>) -> WeightSlopes<f64> {
-        let factors = Factors::<Extended>::again(at.plan, &at.factors.values);
-        let mut solutions: Vec<Vec<Extended>> = Vec::with_capacity(self.rewards.len());
+    /// For `A x = b` with adjoint `λ = A⁻ᵀ e`, a weight w(v,u) contributes `λ_v (x_u − x_v)`, and in discrete time, where
+    /// right-hand sides scale with the rate, also `λ_v b_v / rate(v)`.
+    fn usual(&self, way: Way) -> Weighed {
+        let mut slope = Weighed::ZERO;
+        for (number, (x, adjoint)) in self.solutions.iter().zip(&self.adjoints).enumerate() {
+            let earlier = number.checked_sub(1).map_or(1.0, |before| self.solutions[before][way.at]);
+            let step = Step {
+                discrete: self.plan.discrete,
+                earned: self.rewards[number][way.at] * earlier,
+                inverse: self.factors.inverse[way.at],
+                here: x[way.at],
+            };
+            slope = slope + step.taken(way, x).times(adjoint[way.at]);
+        }
+        slope
+    }
+
+    fn back<L: Lane>(&self, plan: &Plan, factors: &Factors<L>) -> WeightSlopes<L> {
+        let mut solutions: Vec<Vec<L>> = Vec::with_capacity(self.rewards.len());
         for rewards in &self.rewards {
-            let before = solutions.last().map(Vec::as_slice);
-            let x = factors.solution(at.plan, rewards, before);
+            let x = factors.solution(plan, rewards, solutions.last().map(Vec::as_slice));
             solutions.push(x);
         }
-        self.reverse_in(at.plan, &factors, &solutions).map(|slope| slope.0)
-    }
-
-    fn reverse_in<L: Lane>(
-        &self,
-        plan: &Plan,
-        factors: &Factors<L>,
-        solutions: &[Vec<L>],
-    ) -> WeightSlopes<L> {
         let rewards: Vec<&[f64]> = self.rewards.iter().map(Vec::as_slice).collect();
         let mut seeds = vec![L::splat(0.0); rewards.len()];
         if let Some(last) = seeds.last_mut() {
             *last = L::splat(1.0);
         }
-        factors.reverse(plan, Seeded { rewards: &rewards, solutions, seeds: &seeds })
-    }
-
-    /// The solution and its adjoint where there is one and weights are rates: the derivative is then
-    /// `adjoint[v] (x[u] − x[v])`.
-    pub(super) fn as_single(&self, plan: &Plan) -> Option<(&[f64], &[f64])> {
-        match (&self.solutions[..], &self.adjoints[..]) {
-            ([x], [adjoint]) if !plan.discrete => Some((x, adjoint)),
-            _ => None,
-        }
-    }
-
-    /// The derivative with respect to a weight.
-    ///
-    /// For `A x = b` with adjoint `λ = A⁻ᵀ e`, a weight w(v,u) contributes `λ_v (x_u − x_v)`, and in discrete time, where
-    /// right-hand sides scale with the rate, also `λ_v b_v / rate(v)`.
-    pub(super) fn slope(&self, plan: &Plan, at: usize, target: Option<usize>) -> f64 {
-        let mut slope = 0.0;
-        for (number, (x, adjoint)) in self.solutions.iter().zip(&self.adjoints).enumerate() {
-            let mut step = target.map_or(0.0, |target| x[target]) - x[at];
-            if plan.discrete {
-                step +=
-                    self.rewards[number][at] * if number == 0 { 1.0 } else { self.solutions[number - 1][at] };
-            }
-            slope += adjoint[at] * step;
-        }
-        slope
+        factors.reverse(plan, Seeded { rewards: &rewards, solutions: &solutions, seeds: &seeds })
     }
 }
 

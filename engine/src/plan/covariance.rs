@@ -4,11 +4,12 @@
 //! [`Joint`] loses digits where a process moves a great many times, or sums go over many vertices. Where both would, the textbook's is worked out with
 //! twice the digits.
 
-use super::chain::Chain;
+use super::gradients::{Derivative, PreciseSlopes, Trust};
 use super::joint::{Adjoints, Joint};
 use super::kernel::{Factors, Seeded, Source, WeightSlopes};
-use super::lane::{Extended, Lane};
+use super::lane::Lane;
 use super::schedule::Kind;
+use super::slopes::{Slope, Way, Weighed};
 use super::{At, Plan, chain};
 use crate::double_double::Dd;
 
@@ -113,12 +114,45 @@ fn cancels(cross: f64, product: f64) -> bool {
 }
 
 /// The derivatives of a covariance with respect to weights.
-enum Slopes<'a> {
-    Joint(Joint<'a>, Adjoints),
-    Back(WeightSlopes<f64>),
+#[derive(Debug)]
+pub(super) struct CovarianceSlopes<'a> {
+    first: &'a [f64],
+    second: &'a [f64],
+    /// What the usual ones are made of, where they are good.
+    joint: Option<(Joint<'a, f64>, Adjoints<f64>)>,
+    is_finite: bool,
 }
 
-impl<'p> At<'p> {
+impl Derivative for CovarianceSlopes<'_> {
+    fn trust(&self) -> Trust {
+        match (&self.joint, self.is_finite) {
+            (Some(_), _) => Trust::Usual,
+            (None, true) => Trust::Precise,
+            (None, false) => Trust::Extended,
+        }
+    }
+
+    fn usual(&self, way: Way) -> Weighed {
+        self.joint.as_ref().map_or(Weighed::none(), |(joint, adjoints)| joint.slope(adjoints, way))
+    }
+
+    fn back<L: Lane>(&self, plan: &Plan, factors: &Factors<L>) -> WeightSlopes<L> {
+        Textbook::again(plan, factors, self.first, self.second).slopes()
+    }
+
+    /// Where the usual ones are good but for some digits, the same with twice as many is better than the textbook's.
+    fn precise<'b>(&'b self, plan: &'b Plan, factors: &'b Factors<Dd>) -> PreciseSlopes<'b> {
+        if self.joint.is_none() {
+            let slopes = self.back(plan, factors);
+            return Box::new(move |way| slopes.slope(plan, way));
+        }
+        let joint = Joint::new(plan, factors, self.first, self.second);
+        let adjoints = joint.adjoints();
+        Box::new(move |way| joint.slope(&adjoints, way).value)
+    }
+}
+
+impl At<'_> {
     /// Covariance of two totals.
     pub(super) fn covariance(&self, first: &[f64], second: &[f64]) -> f64 {
         let end = |first: &[f64], second: &[f64]| {
@@ -149,12 +183,12 @@ impl<'p> At<'p> {
 
     /// The covariance where the textbook's cancels.
     fn regular_covariance(&self, first: &[f64], second: &[f64], cross: f64, product: f64) -> f64 {
-        let joint = Joint::new(self, first, second);
+        let joint = Joint::new(self.plan, &self.factors, first, second);
         // Chains add up apart, so that their length does not count.
         let segments = self.plan.schedule.segments.iter();
         let summed = segments.filter(|segment| !matches!(segment.kind, Kind::Chain { .. }));
         let few = summed.map(|segment| segment.range.len()).sum::<usize>() <= FEW;
-        if let Some(covariance) = joint.good(self.start).filter(|_| few) {
+        if let Some(covariance) = joint.good().filter(|_| few) {
             return covariance;
         }
         let factors = Factors::<Dd>::again(self.plan, &self.factors.values);
@@ -162,59 +196,25 @@ impl<'p> At<'p> {
         if precise.is_finite() && precise.abs() > LEAST_SHARE * (cross.abs() + product.abs()) {
             precise
         } else {
-            joint.better(self.start, cross, product)
+            joint.better(cross, product)
         }
     }
 
-    /// The derivative of a covariance with respect to any weight.
-    pub(super) fn joint_slope<'a>(
+    pub(super) fn covariance_slopes<'a>(
         &'a self,
         first: &'a [f64],
         second: &'a [f64],
-    ) -> impl Fn(usize, Option<usize>) -> f64 + use<'a, 'p> {
-        let slopes = self.covariance_slopes(first, second);
-        move |at, target| match &slopes {
-            Slopes::Joint(joint, adjoints) => joint.slope(self.plan.discrete, adjoints, at, target),
-            Slopes::Back(slopes) => slopes.slope(self.plan, at, target),
-        }
-    }
-
-    fn covariance_slopes<'a>(&self, first: &'a [f64], second: &'a [f64]) -> Slopes<'a> {
+    ) -> CovarianceSlopes<'a> {
         let plain = Textbook::plain(self, first, second);
         let (cross, product) = plain.terms();
-        if plain.is_finite() && !cancels(cross, product) {
-            let unsure = |rewards| Chain::of_moment(self, rewards, 1).is_unsure(self);
-            let joint = Joint::new(self, first, second);
-            if joint.is_finite() && joint.good(self.start).is_some() && !unsure(first) && !unsure(second) {
-                let adjoints = joint.adjoints(self);
-                return Slopes::Joint(joint, adjoints);
+        let mut slopes = CovarianceSlopes { first, second, joint: None, is_finite: plain.is_finite() };
+        if slopes.is_finite && !cancels(cross, product) {
+            let joint = Joint::new(self.plan, &self.factors, first, second);
+            if joint.is_finite() && joint.good().is_some() {
+                let adjoints = joint.adjoints();
+                slopes.joint = Some((joint, adjoints));
             }
         }
-        Slopes::Back(self.reversed_covariance(&plain))
-    }
-
-    /// The derivatives of a covariance back through the elimination, in the arithmetic that it takes.
-    fn reversed_covariance(&self, plain: &Textbook<'_, f64>) -> WeightSlopes<f64> {
-        let (plan, values) = (self.plan, &self.factors.values);
-        let (first, second) = (plain.first, plain.second);
-        if !plain.is_finite() {
-            let factors = Factors::<Extended>::again(plan, values);
-            return Textbook::again(plan, &factors, first, second).slopes().map(|slope| slope.0);
-        }
-        let (cross, product) = plain.terms();
-        if cancels(cross, product) {
-            let factors = Factors::<Dd>::again(plan, values);
-            let precise = Textbook::again(plan, &factors, first, second);
-            if precise.is_finite() {
-                return precise.slopes().map(|slope| slope.0);
-            }
-        }
-        plain.slopes()
-    }
-
-    /// The same, whatever way is usual.
-    #[cfg(test)]
-    pub(super) fn covariance_reversed(&self, first: &[f64], second: &[f64]) -> WeightSlopes<f64> {
-        self.reversed_covariance(&Textbook::plain(self, first, second))
+        slopes
     }
 }

@@ -3,9 +3,10 @@
 //! A weight is `constant + Σ coefficient · θ[parameter]`. Models use few distinct ones: a state space of a million
 //! edges may have a dozen.
 
-use std::ops::Range;
+use std::ops::{Add, Range};
 
 use super::lane::{Lane, Watch};
+use super::slopes::Slope;
 
 /// Distinct linear forms, in order of first use. Nearly all have one term, so that is kept apart from the others.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -178,19 +179,19 @@ impl Forms {
     }
 
     /// Adds `slope[form] · ∂form/∂θ` to `gradient`, for all forms.
-    pub(super) fn pull_back(&self, slopes: &[f64], gradient: &mut [f64]) {
+    pub(super) fn pull_back<S: Slope>(&self, slopes: &[S], gradient: &mut [S]) {
         if let [gradient] = gradient {
             // Four sums that do not wait for one another.
-            let mut sums = [0.0; 4];
+            let mut sums = [S::ZERO; 4];
             for (slopes, coefficients) in slopes.chunks(4).zip(self.coefficients.chunks(4)) {
                 for ((sum, slope), coefficient) in sums.iter_mut().zip(slopes).zip(coefficients) {
                     // Slopes of constants may be no number: at a weight of 0 into a trap.
-                    *sum += if *coefficient == 0.0 { 0.0 } else { slope * coefficient };
+                    *sum = *sum + if *coefficient == 0.0 { S::ZERO } else { slope.times(*coefficient) };
                 }
             }
             let further = self.further.iter().filter(|term| term.2 != 0.0);
-            let further = further.map(|&(form, _, coefficient)| slopes[form as usize] * coefficient);
-            *gradient += sums.iter().sum::<f64>() + further.sum::<f64>();
+            let further = further.map(|&(form, _, coefficient)| slopes[form as usize].times(coefficient));
+            *gradient = sums.into_iter().chain(further).fold(*gradient, Add::add);
             return;
         }
         if gradient.is_empty() {
@@ -201,12 +202,14 @@ impl Forms {
         {
             // Constants name parameter 0 with the coefficient 0; their slope may be no number.
             if coefficient != 0.0 {
-                gradient[parameter as usize] += slope * coefficient;
+                let sum = &mut gradient[parameter as usize];
+                *sum = *sum + slope.times(coefficient);
             }
         }
         for &(form, parameter, coefficient) in &self.further {
             if coefficient != 0.0 {
-                gradient[parameter as usize] += slopes[form as usize] * coefficient;
+                let sum = &mut gradient[parameter as usize];
+                *sum = *sum + slopes[form as usize].times(coefficient);
             }
         }
     }

@@ -2,189 +2,176 @@
 //!
 //! With x and y the expected totals from each vertex, the covariance C of the totals from a vertex obeys, by the law of
 //! total covariance over its next step, the same equations as x and y do, with the right-hand side
-//! `R S / rate + Σ_u w(v,u) (x_u − m)(y_u − n)`, where m and n are the means of x and y after the step (in discrete time
-//! without the first term: a step earns a fixed reward). The textbook's `E[XY] − E[X] E[Y]` loses as many digits as the
-//! totals are regular, this one none: a variance is a sum of squares. It has another weakness: rounding of x counts at
-//! every step, and a total of more than 1e15 steps leaves nothing. So a covariance is first asked of the textbook, then, if
-//! that cancels, of this one with an estimate of its error, and if that is too large of the textbook with twice the digits
-//! (`covariance`).
+//! `R S / w + Σ_u w(v,u) d_u e_u`, where w is the vertex's rate and d and e are how far x and y are from their means after
+//! the step (in discrete time without the first term: a step earns a fixed reward). The textbook's `E[XY] − E[X] E[Y]`
+//! loses as many digits as the totals are regular, this one none: a variance is a sum of squares. It has another weakness:
+//! rounding of x counts at every step, and a total of more than 1e15 steps leaves nothing. So a covariance is first asked
+//! of the textbook, then, if that cancels, of this one with an estimate of its error, and if that is too large of the
+//! textbook with twice the digits (`covariance`).
+//!
+//! Derivatives are made of deviations, too. With λ the adjoint of C, and those of x and y the solutions of the transposed
+//! equations for `Σ_v λ_v w(v,u) e_u` and `Σ_v λ_v w(v,u) d_u`, a weight has
+//! `λ_v (d_u e_u − V_v + c_u − 2 R S / w²) + μ_v (d_u − R / w) + ν_v (e_u − S / w)`, with V the mean of `d e` and c how far C
+//! is from its mean after the step (in discrete time without R and S). All of it is 0 at an only way, but for the waiting.
 
-use super::At;
-use super::chain;
-use super::kernel::Source;
+use super::Plan;
+use super::deviations::{Deviations, rates};
+use super::kernel::Factors;
+use super::lane::Lane;
+use super::slopes::{Way, Weighed};
 
 /// The joint second-order behaviour of two totals, by position.
 #[derive(Debug)]
-pub(super) struct Joint<'a> {
-    first: Total<'a>,
+pub(super) struct Joint<'a, L> {
+    plan: &'a Plan,
+    factors: &'a Factors<L>,
+    /// Sums of weights.
+    rates: Vec<L>,
+    first: Total<'a, L>,
     /// None when both are the same total.
-    second: Option<Total<'a>>,
-    covariances: Vec<f64>,
-    /// An estimate of the error of the covariance at the start.
-    error: f64,
+    second: Option<Total<'a, L>>,
+    /// The mean of the product of both deviations.
+    spread: Vec<Weighed<L>>,
+    covariances: Vec<Weighed<L>>,
 }
 
 #[derive(Debug)]
-struct Total<'a> {
+struct Total<'a, L> {
     rewards: &'a [f64],
-    means: Vec<f64>,
+    means: Deviations<L>,
 }
 
 /// Derivatives of one covariance with respect to right-hand sides.
-pub(super) struct Adjoints {
-    covariance: Vec<f64>,
-    first: Vec<f64>,
-    second: Option<Vec<f64>>,
+#[derive(Debug)]
+pub(super) struct Adjoints<L> {
+    covariance: Vec<L>,
+    first: Vec<Weighed<L>>,
+    second: Option<Vec<Weighed<L>>>,
+    /// Of the covariances themselves.
+    deviations: Deviations<L>,
 }
 
-impl<'a> Total<'a> {
-    fn new(at: &At<'_>, rewards: &'a [f64]) -> Self {
-        let mut solutions = [Vec::new()];
-        chain::solve(at.plan, &at.factors, rewards, &mut solutions);
-        let [means] = solutions;
-        Self { rewards, means }
+impl<'a, L: Lane> Joint<'a, L> {
+    pub(super) fn new(plan: &'a Plan, factors: &'a Factors<L>, first: &'a [f64], second: &'a [f64]) -> Self {
+        let rates = rates(plan, factors);
+        let total = |rewards: &'a [f64]| {
+            let means = factors.solution(plan, rewards, None).into_iter().map(Weighed::exact).collect();
+            Total { rewards, means: Deviations::new(plan, factors, &rates, means) }
+        };
+        let (first, second) = (total(first), (first != second).then(|| total(second)));
+        let nothing = Weighed::exact(L::splat(0.0));
+        let spread = vec![nothing; rates.len()];
+        let mut joint = Self { plan, factors, rates, first, second, spread, covariances: Vec::new() };
+        joint.spread = (0..joint.rates.len()).map(|from| joint.spread_at(from)).collect();
+        joint.covariances = joint.solved();
+        joint
     }
 
-    /// How far the total to come is from what it was, at a step: continuous time, where waiting earns gradually; in
-    /// discrete time the reward of the step is taken off first.
-    fn step(&self, discrete: bool, at: usize, target: Option<usize>) -> f64 {
-        let earned = if discrete { self.rewards[at] } else { 0.0 };
-        target.map_or(0.0, |target| self.means[target]) - (self.means[at] - earned)
-    }
-}
-
-impl<'a> Joint<'a> {
-    pub(super) fn new(at: &At<'_>, first: &'a [f64], second: &'a [f64]) -> Self {
-        let same = first == second;
-        let first = Total::new(at, first);
-        let second = (!same).then(|| Total::new(at, second));
-        let Spread { values, noise } = Spread::new(at, &first, second.as_ref().unwrap_or(&first));
-        let mut covariances = vec![0.0; values.len()];
-        let mut errors = covariances.clone();
-        at.factors.solve_all(
-            at.plan,
-            Source { rewards: &values, of: None, earlier: 0 },
-            covariances.as_chunks_mut::<1>().0,
-        );
-        at.factors.solve_all(
-            at.plan,
-            Source { rewards: &noise, of: None, earlier: 0 },
-            errors.as_chunks_mut::<1>().0,
-        );
-        Self { first, second, covariances, error: errors[at.start] }
-    }
-
-    fn second(&self) -> &Total<'a> {
+    fn second(&self) -> &Total<'a, L> {
         self.second.as_ref().unwrap_or(&self.first)
     }
 
-    /// The covariance from the start, if rounding moves it by little: less than 1.5e-14 of it.
-    pub(super) fn good(&self, start: usize) -> Option<f64> {
-        let covariance = self.covariances[start];
-        (self.error <= 64.0 * f64::EPSILON * covariance.abs()).then_some(covariance)
+    /// The mean of the product of both deviations.
+    fn spread_at(&self, from: usize) -> Weighed<L> {
+        let mut spread = Weighed::exact(L::splat(0.0));
+        self.factors.each_weight(self.plan, from, |way, weight| {
+            let (d, e) = (self.first.means.of(way), self.second().means.of(way));
+            let mut product = d * e;
+            product.size += f64::EPSILON * (d.size * e.size);
+            spread = spread + product.scaled(weight / self.rates[from]);
+        });
+        spread
+    }
+
+    /// The time that a position takes, times a reward.
+    fn waited(&self, total: &Total<'_, L>, from: usize) -> Weighed<L> {
+        let passes = !self.plan.discrete && self.rates[from].lowest() > 0.0;
+        let reward = L::splat(if passes { total.rewards[from] } else { 0.0 });
+        Weighed::exact(if passes { reward / self.rates[from] } else { reward })
+    }
+
+    /// The covariances and how far rounding may move them.
+    fn solved(&self) -> Vec<Weighed<L>> {
+        let (mut values, mut sizes) = (Vec::new(), Vec::new());
+        for (from, &spread) in self.spread.iter().enumerate() {
+            let waited = self.waited(&self.first, from) * self.waited(self.second(), from);
+            // Totals of a position's rewards are by rate, but for discrete time.
+            let rate = if self.plan.discrete { L::splat(1.0) } else { self.rates[from] };
+            values.push((waited.value + spread.value) * rate);
+            sizes.push(rate * L::splat(spread.size));
+        }
+        let ones = vec![1.0; values.len()];
+        let solve = |right: &[L]| self.factors.solution(self.plan, &ones, Some(right));
+        let covariances = solve(&values).into_iter().zip(solve(&sizes));
+        covariances.map(|(value, size)| Weighed { value, size: size.highest() }).collect()
+    }
+
+    /// The covariance from the start, if rounding moves it by little: less than 64 units of the precision.
+    pub(super) fn good(&self) -> Option<L> {
+        let Weighed { value, size } = self.covariances[self.plan.start()];
+        (size <= 64.0 * value.highest().abs()).then_some(value)
     }
 
     /// Whether all solutions are within range.
     pub(super) fn is_finite(&self) -> bool {
-        let totals = [&self.first.means, &self.second().means, &self.covariances];
-        totals.into_iter().flatten().all(|x| x.is_finite())
+        let totals = [self.first.means.function(), self.second().means.function(), &self.covariances];
+        totals.into_iter().flatten().all(|x| x.value.all(f64::is_finite))
     }
 
-    /// The covariance from the start, given the textbook's two terms: what is left of their difference, if that is good.
-    pub(super) fn better(&self, start: usize, cross: f64, product: f64) -> f64 {
-        let rounding = 4.0 * f64::EPSILON * (cross.abs() + product.abs());
-        if self.error <= rounding && !self.covariances[start].is_nan() {
-            self.covariances[start]
-        } else {
-            cross - product
-        }
-    }
-
-    /// One reverse sweep from the covariance at the start: an adjoint solve, and one for each different total.
-    pub(super) fn adjoints(&self, at: &At<'_>) -> Adjoints {
-        let plan = at.plan;
-        let mut covariance = vec![0.0; self.covariances.len()];
-        covariance[at.start] = 1.0;
-        at.factors.solve_transposed(plan, &mut covariance);
-        // Σ_u w (x_u − x_v)(y_u − y_v) differentiated by x: w (y_u − y_v) at u and, as y solves its equations, S at v.
-        let through = |by: &Total<'_>, scale: f64| {
-            let mut seed: Vec<f64> = if plan.discrete {
-                vec![0.0; covariance.len()]
-            } else {
-                (0..covariance.len()).map(|at| scale * covariance[at] * by.rewards[at]).collect()
-            };
+    /// One reverse sweep from the covariance at the start: an adjoint solve, and two for each different total.
+    pub(super) fn adjoints(&self) -> Adjoints<L> {
+        let (plan, factors) = (self.plan, self.factors);
+        let mut covariance = vec![L::splat(0.0); self.rates.len()];
+        covariance[plan.start()] = L::splat(1.0);
+        factors.solve_transposed(plan, &mut covariance);
+        let through = |by: &Total<'_, L>, scale: f64| {
+            let mut values = vec![L::splat(0.0); covariance.len()];
+            let mut sizes = values.clone();
             for (from, &adjoint) in covariance.iter().enumerate() {
-                at.each_weight(from, |target, weight| {
-                    if let Some(to) = target {
-                        let step = by.step(plan.discrete, from, Some(to));
-                        seed[to] += scale * adjoint * weight * step;
+                factors.each_weight(plan, from, |way, weight| {
+                    if let Some(to) = way.target {
+                        let seed = by.means.of(way).scaled(L::splat(scale) * adjoint * weight);
+                        values[to] = values[to] + seed.value;
+                        sizes[to] = sizes[to] + L::splat(seed.size);
                     }
                 });
             }
-            at.factors.solve_transposed(plan, &mut seed);
-            seed
+            factors.solve_transposed(plan, &mut values);
+            factors.solve_transposed(plan, &mut sizes);
+            let both = values.into_iter().zip(sizes);
+            both.map(|(value, size)| Weighed { value, size: size.highest() }).collect()
         };
-        match &self.second {
-            None => Adjoints { first: through(&self.first, 2.0), second: None, covariance },
-            Some(second) => {
-                Adjoints { first: through(second, 1.0), second: Some(through(&self.first, 1.0)), covariance }
-            }
-        }
+        let (first, second) = match &self.second {
+            None => (through(&self.first, 2.0), None),
+            Some(second) => (through(second, 1.0), Some(through(&self.first, 1.0))),
+        };
+        let known = self
+            .covariances
+            .iter()
+            .map(|&Weighed { value, size }| Weighed { value, size: size + value.highest().abs() });
+        let deviations = Deviations::new(plan, factors, &self.rates, known.collect());
+        Adjoints { covariance, first, second, deviations }
     }
 
     /// The derivative with respect to a weight.
-    pub(super) fn slope(&self, discrete: bool, adjoints: &Adjoints, at: usize, target: Option<usize>) -> f64 {
-        let first = self.first.step(discrete, at, target);
-        let second = self.second().step(discrete, at, target);
-        let later = target.map_or(0.0, |target| self.covariances[target]) - self.covariances[at];
-        let mut slope = adjoints.covariance[at] * (first * second + later) + adjoints.first[at] * first;
-        if let Some(adjoint) = &adjoints.second {
-            slope += adjoint[at] * second;
+    pub(super) fn slope(&self, adjoints: &Adjoints<L>, way: Way) -> Weighed<L> {
+        let (first, second, from) = (&self.first, self.second(), way.at);
+        let (r, s) = (self.waited(first, from), self.waited(second, from));
+        let (d, e) = (first.means.of(way), second.means.of(way));
+        let waiting = (r * s).scaled(L::splat(-2.0));
+        let later = d * e + self.spread[from].negated() + adjoints.deviations.of(way) + waiting;
+        let slope = later.scaled(adjoints.covariance[from]) + adjoints.first[from] * (d + r.negated());
+        match &adjoints.second {
+            Some(adjoint) => slope + adjoint[from] * (e + s.negated()),
+            None => slope,
         }
-        slope
     }
 }
 
-/// The right-hand side of the covariance's equations (by rate, in discrete time), and how far rounding may move it.
-struct Spread {
-    values: Vec<f64>,
-    noise: Vec<f64>,
-}
-
-impl Spread {
-    fn new(at: &At<'_>, first: &Total<'_>, second: &Total<'_>) -> Self {
-        let count = first.means.len();
-        let mut spread = Self { values: vec![0.0; count], noise: vec![0.0; count] };
-        for from in 0..count {
-            (spread.values[from], spread.noise[from]) = Self::at(at, from, first, second);
-        }
-        spread
-    }
-
-    fn at(at: &At<'_>, from: usize, first: &Total<'_>, second: &Total<'_>) -> (f64, f64) {
-        let (mut rate, mut mean, mut other) = (0.0, 0.0, 0.0);
-        at.each_weight(from, |target, weight| {
-            rate += weight;
-            if let Some(to) = target {
-                mean += weight * first.means[to];
-                other += weight * second.means[to];
-            }
-        });
-        if rate == 0.0 {
-            return (0.0, 0.0);
-        }
-        (mean, other) = (mean / rate, other / rate);
-        let discrete = at.plan.discrete;
-        let waiting = if discrete { 0.0 } else { first.rewards[from] / rate * second.rewards[from] };
-        let (mut value, mut noise) = (0.0, 0.0);
-        at.each_weight(from, |target, weight| {
-            let of = |total: &Total<'_>| target.map_or(0.0, |to| total.means[to]);
-            let (x, y) = (of(first) - mean, of(second) - other);
-            let rounding = |total: &Total<'_>, mean: f64| f64::EPSILON * (of(total).abs() + mean.abs());
-            let (dx, dy) = (rounding(first, mean), rounding(second, other));
-            value += weight * (x * y);
-            noise += weight * (dx * y.abs() + dy * x.abs() + dx * dy);
-        });
-        if discrete { (value / rate, noise / rate) } else { (waiting + value, noise) }
+impl Joint<'_, f64> {
+    /// The covariance from the start, given the textbook's two terms: what is left of their difference, if that is good.
+    pub(super) fn better(&self, cross: f64, product: f64) -> f64 {
+        let Weighed { value, size } = self.covariances[self.plan.start()];
+        if size <= 4.0 * (cross.abs() + product.abs()) && !value.is_nan() { value } else { cross - product }
     }
 }

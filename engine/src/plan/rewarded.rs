@@ -1,5 +1,6 @@
 //! A plan at one θ, asked about total rewards instead of times.
 
+use super::chain::Chain;
 use super::{At, EvaluationError};
 use crate::graph::Graph;
 
@@ -57,22 +58,22 @@ impl Rewarded<'_, '_> {
 
     /// Gradient of the expectation with respect to θ.
     pub fn expectation_gradient(&self) -> Vec<f64> {
-        self.at.moment_by_parameter(&self.rewards, 1)
+        self.at.expectation_by_parameter(&self.rewards, None)
     }
 
     /// Gradient of the `power`-th raw moment with respect to θ.
     pub fn moment_gradient(&self, power: usize) -> Vec<f64> {
-        self.at.moment_by_parameter(&self.rewards, power)
+        self.at.gradient(&Chain::of_moment(self.at, &self.rewards, power))
     }
 
     /// Gradient of the variance with respect to θ.
     pub fn variance_gradient(&self) -> Vec<f64> {
-        self.at.gradient(self.at.joint_slope(&self.rewards, &self.rewards))
+        self.at.gradient(&self.at.covariance_slopes(&self.rewards, &self.rewards))
     }
 
     /// Gradient of the covariance with another total reward: three adjoint solves.
     pub fn covariance_gradient(&self, other: &Rewarded<'_, '_>) -> Vec<f64> {
-        self.at.gradient(self.at.joint_slope(&self.rewards, &other.rewards))
+        self.at.gradient(&self.at.covariance_slopes(&self.rewards, &other.rewards))
     }
 
     /// Gradient of the expectation with respect to the weight of every edge; see [`At::expectation_weight_gradient`].
@@ -88,7 +89,7 @@ impl Rewarded<'_, '_> {
     /// # Errors
     /// [`EvaluationError::OtherGraph`].
     pub fn moment_weight_gradient(&self, power: usize, graph: &Graph) -> Result<Vec<f64>, EvaluationError> {
-        self.at.weight_gradient(graph, self.at.moment_slope(&self.rewards, power))
+        self.at.weight_gradient(graph, &Chain::of_moment(self.at, &self.rewards, power))
     }
 
     /// Gradient of the variance with respect to the weight of every edge.
@@ -108,6 +109,6 @@ impl Rewarded<'_, '_> {
         other: &Rewarded<'_, '_>,
         graph: &Graph,
     ) -> Result<Vec<f64>, EvaluationError> {
-        self.at.weight_gradient(graph, self.at.joint_slope(&self.rewards, &other.rewards))
+        self.at.weight_gradient(graph, &self.at.covariance_slopes(&self.rewards, &other.rewards))
     }
 }

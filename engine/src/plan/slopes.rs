@@ -4,60 +4,264 @@
 //! position u, or to absorption where there is no u. It is a function of a few vectors by position, so none of the edges
 //! has to be remembered: θ gathers the slopes of all entries by their linear forms, a graph those of its own edges.
 
+use std::ops::{Add, Mul};
+
+use super::lane::Lane;
+use super::schedule::{Kind, Segment};
 use super::{EvaluationError, Plan};
+use crate::double_double::Dd;
 use crate::graph::Graph;
 
-impl Plan {
-    /// The gradient with respect to θ, given the slope of every weight.
+/// A way out of a position, of which there is a derivative.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Way {
+    pub(super) at: usize,
+    /// Where it leads: nowhere for absorption.
+    pub(super) target: Option<usize>,
+    /// Whether it is the only one of a vertex that is a component of its own. It is taken for certain then, and nothing
+    /// has to be subtracted.
+    pub(super) only: bool,
+}
+
+/// What derivatives are added up in.
+pub(super) trait Slope: Copy + Add<Output = Self> {
+    const ZERO: Self;
+
+    fn times(self, coefficient: f64) -> Self;
+
+    /// Where there is no derivative.
+    fn none() -> Self;
+}
+
+impl Slope for f64 {
+    const ZERO: Self = 0.0;
+
+    #[inline(always)]
+    fn times(self, coefficient: f64) -> Self {
+        self * coefficient
+    }
+
+    fn none() -> Self {
+        Self::NAN
+    }
+}
+
+impl Slope for Dd {
+    const ZERO: Self = Self::ZERO;
+
+    fn times(self, coefficient: f64) -> Self {
+        self * Self::from(coefficient)
+    }
+
+    fn none() -> Self {
+        Self::from(f64::NAN)
+    }
+}
+
+/// A derivative, and how large the numbers are that it is a sum and difference of: errors are the precision times that.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Weighed<L = f64> {
+    pub(super) value: L,
+    pub(super) size: f64,
+}
+
+/// So much of its size may be gone from a derivative: half of this times the precision of f64 is 5e-13.
+const CANCELLED: f64 = 4096.0;
+
+impl Weighed<f64> {
+    /// Whether more has cancelled than may be lost.
+    pub(super) fn is_doubtful(self) -> bool {
+        self.size > CANCELLED * self.value.abs()
+    }
+}
+
+impl<L: Lane> Weighed<L> {
+    /// A number that is good to its last digit.
+    pub(super) fn exact(value: L) -> Self {
+        Self { value, size: value.highest().abs() }
+    }
+
+    /// As often as an exact number says.
+    pub(super) fn scaled(self, by: L) -> Self {
+        Self { value: self.value * by, size: self.size * by.highest().abs() }
+    }
+
+    pub(super) fn negated(self) -> Self {
+        Self { value: L::splat(0.0) - self.value, ..self }
+    }
+}
+
+impl<L: Lane> Mul for Weighed<L> {
+    type Output = Self;
+
+    fn mul(self, other: Self) -> Self {
+        let size = self.value.highest().abs() * other.size + self.size * other.value.highest().abs();
+        Self { value: self.value * other.value, size }
+    }
+}
+
+impl<L: Lane> Add for Weighed<L> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self { value: self.value + other.value, size: self.size + other.size }
+    }
+}
+
+impl Slope for Weighed {
+    const ZERO: Self = Self { value: 0.0, size: 0.0 };
+
+    #[inline(always)]
+    fn times(self, coefficient: f64) -> Self {
+        Self { value: self.value * coefficient, size: self.size * coefficient.abs() }
+    }
+
+    fn none() -> Self {
+        Self { value: f64::NAN, size: f64::NAN }
+    }
+}
+
+/// Adds up the slopes of all weights. They are given by position, then by way, so that what all ways of a position have in
+/// common is looked up once.
+pub(super) trait Gather {
+    fn gather<S: Slope, G: Fn(Way) -> S>(&self, plan: &Plan, slopes: impl Fn(usize) -> G) -> Vec<S>;
+
+    /// The same where they have nothing in common.
+    fn gather_ways<S: Slope>(&self, plan: &Plan, slope: impl Fn(Way) -> S) -> Vec<S> {
+        self.gather(plan, |_| &slope)
+    }
+}
+
+/// The gradient with respect to θ.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ByParameter;
+
+impl Gather for ByParameter {
     #[inline]
-    pub(super) fn by_parameter(&self, slope: impl Fn(usize, Option<usize>) -> f64) -> Vec<f64> {
-        let mut slopes = vec![0.0; self.forms.count()];
-        let mut inner = self.inner.rows(0, &self.inner_forms);
-        let mut outer = self.outer.rows(0, &self.outer_forms);
-        for (at, &form) in self.exit_forms.iter().enumerate() {
-            if Some(form) != self.schedule.zero_form {
-                slopes[form as usize] += slope(at, None);
+    fn gather<S: Slope, G: Fn(Way) -> S>(&self, plan: &Plan, slopes: impl Fn(usize) -> G) -> Vec<S> {
+        if plan.param_length() == 1 {
+            // Two sums that do not wait for each other.
+            let mut sums = (S::ZERO, S::ZERO);
+            let coefficients = &plan.forms.coefficients[..];
+            plan.each_slope(slopes, |form, slope| {
+                let coefficient = coefficients[form as usize];
+                // Slopes of constants may be no number: at a weight of 0 into a trap.
+                let slope = if coefficient == 0.0 { S::ZERO } else { slope.times(coefficient) };
+                sums = (sums.1, sums.0 + slope);
+            });
+            return vec![sums.0 + sums.1];
+        }
+        let mut sums = vec![S::ZERO; plan.forms.count()];
+        plan.each_slope(slopes, |form, slope| {
+            let sum = &mut sums[form as usize];
+            *sum = *sum + slope;
+        });
+        let mut gradient = vec![S::ZERO; plan.param_length()];
+        plan.forms.pull_back(&sums, &mut gradient);
+        gradient
+    }
+}
+
+/// The gradient with respect to the weights of a graph's edges.
+#[derive(Debug)]
+pub(super) struct ByEdge<'g> {
+    graph: &'g Graph,
+    /// By vertex.
+    places: Vec<Place>,
+}
+
+impl<'g> ByEdge<'g> {
+    /// Where the plan has the graph's edges, if it may be the plan's.
+    pub(super) fn new(plan: &Plan, graph: &'g Graph) -> Result<Self, EvaluationError> {
+        if graph.vertex_count() != plan.vertex_count || graph.was_dph() != plan.discrete {
+            return Err(EvaluationError::OtherGraph { vertex: None });
+        }
+        let mut places = vec![Place::Unreached; plan.vertex_count as usize];
+        for (at, &vertex) in plan.vertices.iter().enumerate() {
+            places[vertex as usize] = Place::Transient(at);
+        }
+        for &vertex in &plan.absorbing {
+            places[vertex as usize] = Place::Absorbing;
+        }
+        let found = Self { graph, places };
+        let fits = |&vertex: &u32| {
+            graph.targets(vertex).iter().all(|&target| match (found.place(vertex), found.place(target)) {
+                (Place::Unreached, _) => true,
+                (Place::Absorbing, _) | (_, Place::Unreached) => false,
+                (Place::Transient(_), _) => true,
+            })
+        };
+        match (0..plan.vertex_count).find(|vertex| !fits(vertex)) {
+            Some(vertex) => Err(EvaluationError::OtherGraph { vertex: Some(vertex) }),
+            None => Ok(found),
+        }
+    }
+
+    fn place(&self, vertex: u32) -> Place {
+        self.places[vertex as usize]
+    }
+}
+
+impl Gather for ByEdge<'_> {
+    fn gather<S: Slope, G: Fn(Way) -> S>(&self, plan: &Plan, slopes: impl Fn(usize) -> G) -> Vec<S> {
+        let mut gradient = vec![S::ZERO; self.graph.edge_count() as usize];
+        for vertex in 0..plan.vertex_count {
+            let Place::Transient(at) = self.place(vertex) else { continue };
+            let (only, slope) = (plan.has_one_way(at), slopes(at));
+            for edge in self.graph.edges(vertex) {
+                let target = match self.place(edge.target) {
+                    Place::Transient(target) => Some(target),
+                    Place::Absorbing | Place::Unreached => None,
+                };
+                gradient[edge.index as usize] = slope(Way { at, target, only });
             }
-            for (targets, forms) in [inner.advance(), outer.advance()] {
-                for (&target, &form) in targets.iter().zip(forms) {
-                    slopes[form as usize] += slope(at, Some(target as usize));
+        }
+        gradient
+    }
+}
+
+impl Plan {
+    /// Adds the slope of every way out of every position to what the form of its weight stands for.
+    #[inline(always)]
+    fn each_slope<S: Slope, G: Fn(Way) -> S>(
+        &self,
+        slopes: impl Fn(usize) -> G,
+        mut add: impl FnMut(u32, S),
+    ) {
+        for Segment { range, kind, .. } in &self.schedule.segments {
+            if let Kind::Chain { .. } = kind {
+                let first = self.outer.start[range.start] as usize;
+                let forms = &self.outer_forms[first..first + range.len()];
+                for (at, &form) in range.clone().zip(forms) {
+                    add(form, slopes(at)(Way { at, target: Some(at - 1), only: true }));
+                }
+                continue;
+            }
+            let mut inner = self.inner.rows(range.start, &self.inner_forms);
+            let mut outer = self.outer.rows(range.start, &self.outer_forms);
+            for at in range.clone() {
+                let form = self.exit_forms[at];
+                let ends = Some(form) != self.schedule.zero_form;
+                let rows = [inner.advance(), outer.advance()];
+                let only = rows[0].0.is_empty() && rows[1].0.len() + usize::from(ends) == 1;
+                let slope = slopes(at);
+                if ends {
+                    add(form, slope(Way { at, target: None, only }));
+                }
+                for (targets, forms) in rows {
+                    for (&target, &form) in targets.iter().zip(forms) {
+                        add(form, slope(Way { at, target: Some(target as usize), only }));
+                    }
                 }
             }
         }
-        let mut gradient = vec![0.0; self.param_length()];
-        self.forms.pull_back(&slopes, &mut gradient);
-        gradient
     }
 
-    /// The gradient with respect to the weights of the graph's edges, given the slope of every weight.
-    pub(super) fn by_edge(
-        &self,
-        graph: &Graph,
-        slope: impl Fn(usize, Option<usize>) -> f64,
-    ) -> Result<Vec<f64>, EvaluationError> {
-        if graph.vertex_count() != self.vertex_count || graph.was_dph() != self.discrete {
-            return Err(EvaluationError::OtherGraph { vertex: None });
-        }
-        let mut place = vec![Place::Unreached; self.vertex_count as usize];
-        for (at, &vertex) in self.vertices.iter().enumerate() {
-            place[vertex as usize] = Place::Transient(at);
-        }
-        for &vertex in &self.absorbing {
-            place[vertex as usize] = Place::Absorbing;
-        }
-        let mut gradient = vec![0.0; graph.edge_count() as usize];
-        for vertex in 0..self.vertex_count {
-            for edge in graph.edges(vertex) {
-                let (at, target) = match (place[vertex as usize], place[edge.target as usize]) {
-                    (Place::Unreached, _) => continue,
-                    (Place::Transient(at), Place::Transient(target)) => (at, Some(target)),
-                    (Place::Transient(at), Place::Absorbing) => (at, None),
-                    _ => return Err(EvaluationError::OtherGraph { vertex: Some(vertex) }),
-                };
-                gradient[edge.index as usize] = slope(at, target);
-            }
-        }
-        Ok(gradient)
+    /// Whether a single weight leads out of a position, which is a component of its own.
+    fn has_one_way(&self, at: usize) -> bool {
+        let ends = Some(self.exit_forms[at]) != self.schedule.zero_form;
+        self.inner.range(at).is_empty() && self.outer.range(at).len() + usize::from(ends) == 1
     }
 }
 

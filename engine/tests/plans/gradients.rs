@@ -110,12 +110,88 @@ fn worst_error(graph: &Graph, theta: &[f64]) -> f64 {
     worst
 }
 
+/// The rates of single edges over twelve decades, each a multiple of one of three parameters; with cycles or without.
+fn rates_apart() -> impl Strategy<Value = (Graph, Vec<f64>)> {
+    let power = || (-6.0..6.0).prop_map(|power: f64| 10_f64.powf(power));
+    (4..14_u32, any::<bool>()).prop_flat_map(move |(vertices, cyclic)| {
+        let path = prop::collection::vec((power(), 0..3_usize), vertices as usize);
+        let edge = (1..vertices - 1, 1..vertices, power(), 0..3_usize);
+        (path, prop::collection::vec(edge, 0..30), [power(), power(), power()]).prop_map(
+            move |(path, extra, theta)| {
+                let mut builder = GraphBuilder::new(1).unwrap();
+                for state in 1..vertices {
+                    builder.add_vertex(&[state.cast_signed()]).unwrap();
+                }
+                builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+                let onwards = (1..vertices - 1).map(|v| (v, v + 1, path[v as usize].0, path[v as usize].1));
+                let wanted =
+                    |&(from, to, ..): &(u32, u32, f64, usize)| if cyclic { from != to } else { from < to };
+                let mut edges: Vec<_> = onwards.chain(extra).filter(wanted).collect();
+                // Parallel edges are added up in plain numbers, which is another matter.
+                edges.sort_by_key(|&(from, to, ..)| (from, to));
+                edges.dedup_by_key(|edge| (edge.0, edge.1));
+                for (from, to, rate, parameter) in edges {
+                    let mut coefficients = [0.0; 3];
+                    coefficients[parameter] = rate / theta[parameter];
+                    builder.add_edge(from, to, Rate::Coefficients(&coefficients)).unwrap();
+                }
+                (builder.finish(), theta.to_vec())
+            },
+        )
+    })
+}
+
+/// Holds each derivative against the exact one by itself, wherever twice the digits are enough for the reference.
+fn check_every_entry(graph: &Graph, theta: &[f64]) {
+    let (plan, rewards) = (plan(graph), rewards(graph));
+    let at = plan.at(theta).unwrap();
+    let gradients = [by_parameter(&at, &rewards), by_edge(&at, graph, &rewards)];
+    let weights = graph.weights(theta).unwrap();
+    let parameters = (0..theta.len()).map(|k| (0, k, weights_by_parameter(graph, theta, k), theta[k]));
+    let edges = (0..graph.edge_count()).zip(weights);
+    let edges = edges.map(|(edge, unit)| (1, edge as usize, weights_by_edge(graph, theta, edge), unit));
+    for (by, index, weights, unit) in parameters.chain(edges) {
+        let exact = by_dual_numbers(&Solver::new(graph, &weights), &rewards);
+        for (quantity, number) in exact.iter().enumerate() {
+            // What the reference subtracts: squares of means.
+            let size = match quantity {
+                4 => exact[1].value.high,
+                7..=9 => {
+                    exact[5].value.high.powi(2)
+                        + exact[7].value.high
+                        + exact[8].value.high
+                        + exact[1].value.high
+                }
+                _ => number.value.high,
+            };
+            let (found, wanted) = (gradients[by][quantity][index], number.slope.high);
+            let error = (found - wanted).abs();
+            assert!(
+                error <= 1e-12 * wanted.abs() || wanted.abs() * unit < 1e-15 * size,
+                "quantity {quantity}, by {by}, variable {index}: {found:e} {wanted:e}"
+            );
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn gradients_are_those_of_dual_numbers((graph, theta) in cases()) {
         worst_error(&graph, &theta);
+    }
+
+    #[test]
+    fn every_entry_of_a_gradient_is_right_by_itself((graph, theta) in rates_apart()) {
+        check_every_entry(&graph, &theta);
+    }
+
+    #[test]
+    fn every_entry_is_right_where_rates_are_ordinary((graph, theta) in cases()) {
+        if !graph.has_parallel_edges() {
+            check_every_entry(&graph, &theta);
+        }
     }
 
     #[test]

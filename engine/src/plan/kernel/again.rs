@@ -13,20 +13,40 @@ impl<L: Lane> Factors<L> {
         for (slot, &value) in factors.values.iter_mut().zip(values) {
             *slot = L::splat(value);
         }
-        factors.begin();
-        for segment in &plan.schedule.segments {
-            factors.reduce_segment(plan, segment);
-        }
+        factors.reduce_all(plan);
         factors
+    }
+
+    /// The same for the weights themselves, of which the others' values are the nearest f64.
+    pub(in crate::plan) fn precise(plan: &Plan, others: &Factors<f64>) -> Self {
+        let mut factors = Self::new(plan, true);
+        let Self { theta, values, weights_seen, .. } = &mut factors;
+        for (slot, &value) in theta.iter_mut().zip(&others.theta) {
+            *slot = L::splat(value);
+        }
+        let (all, further) = (0..values.len(), 0..plan.forms.further().len());
+        plan.forms.evaluate(all, further, theta, values, weights_seen);
+        // Whether an edge is there at all is not a question of digits.
+        for (slot, &other) in values.iter_mut().zip(&others.values) {
+            if other == 0.0 {
+                *slot = L::splat(0.0);
+            }
+        }
+        factors.reduce_all(plan);
+        factors
+    }
+
+    fn reduce_all(&mut self, plan: &Plan) {
+        self.begin();
+        for segment in &plan.schedule.segments {
+            self.reduce_segment(plan, segment);
+        }
     }
 
     /// The solution `W(R)`, or `W(x∘R)` of an earlier one.
     pub(in crate::plan) fn solution(&self, plan: &Plan, rewards: &[f64], of: Option<&[L]>) -> Vec<L> {
         let mut x = vec![[L::splat(0.0)]; plan.vertices.len()];
-        let of = of.map(|of| of.as_chunks::<1>().0);
-        for segment in &plan.schedule.segments {
-            self.solve(plan, segment, Source { rewards, of, earlier: 0 }, &mut x);
-        }
+        self.solve_all(plan, Source { rewards, of: of.map(|of| of.as_chunks::<1>().0), earlier: 0 }, &mut x);
         x.into_flattened()
     }
 }

@@ -24,6 +24,7 @@ use super::Plan;
 use super::analysis::Lists;
 use super::lane::{Lane, Watch};
 use super::schedule::{Kind, Segment};
+use super::slopes::Way;
 
 /// What an elimination needs to write to, and leaves behind for solves.
 #[derive(Debug, Clone)]
@@ -224,6 +225,23 @@ impl<L: Lane> Factors<L> {
         }
     }
 
+    /// Calls `visit` with every way out of a position, and its weight, if that is above 0.
+    pub(super) fn each_weight(&self, plan: &Plan, at: usize, mut visit: impl FnMut(Way, L)) {
+        let mut positive = |target, form: u32| {
+            let weight = self.values[form as usize];
+            // Zero times infinity is no number.
+            if weight.lowest() > 0.0 {
+                visit(Way { at, target, only: false }, weight);
+            }
+        };
+        positive(None, plan.exit_forms[at]);
+        for (lists, forms) in [(&plan.inner, &plan.inner_forms), (&plan.outer, &plan.outer_forms)] {
+            for entry in lists.range(at) {
+                positive(Some(lists.items[entry] as usize), forms[entry]);
+            }
+        }
+    }
+
     /// Total weight of the edges that leave the component.
     #[inline(always)]
     fn outside(&self, plan: &Plan, at: usize) -> L {
@@ -248,14 +266,11 @@ impl Factors<f64> {
         }
         self.outcome()
     }
+}
 
+impl<L: Lane> Factors<L> {
     /// Solves for everything.
-    pub(super) fn solve_all<const N: usize>(
-        &self,
-        plan: &Plan,
-        source: Source<'_, f64, N>,
-        x: &mut [[f64; N]],
-    ) {
+    pub(super) fn solve_all<const N: usize>(&self, plan: &Plan, source: Source<'_, L, N>, x: &mut [[L; N]]) {
         let arch = Arch::new();
         for segment in &plan.schedule.segments {
             if segment.kind.has_long_rows() {
@@ -314,15 +329,15 @@ impl NullaryFnOnce for Reduce<'_> {
 }
 
 /// A segment's solve, likewise.
-struct Solve<'a, const N: usize> {
-    factors: &'a Factors<f64>,
+struct Solve<'a, L, const N: usize> {
+    factors: &'a Factors<L>,
     plan: &'a Plan,
     segment: &'a Segment,
-    source: Source<'a, f64, N>,
-    x: &'a mut [[f64; N]],
+    source: Source<'a, L, N>,
+    x: &'a mut [[L; N]],
 }
 
-impl<const N: usize> NullaryFnOnce for Solve<'_, N> {
+impl<L: Lane, const N: usize> NullaryFnOnce for Solve<'_, L, N> {
     type Output = ();
 
     #[inline(always)]

@@ -2,15 +2,17 @@
 //!
 //! The usual derivative of a weight, `λ_v (x_u − x_v)`, is cheap, but where a process moves a great many times before it is
 //! absorbed, the difference of two nearly equal waiting times is small and the visits it is multiplied by are many. Going
-//! back through every step of the subtraction-free elimination needs no such difference inside a component; for a vertex
-//! that is a component of its own it is the same one. Derivatives are good beside the result divided by θ, which a small
-//! derivative among large ones need not be beside itself. It costs about twice an elimination and two solves for each solution.
+//! back through every step of the subtraction-free elimination needs no such difference inside a component, and for a
+//! vertex that is a component of its own only those of its targets. So derivatives are good beside the result divided by θ;
+//! one that is small among large ones takes more digits to be good by itself, and this is used with twice as many
+//! (`gradients`). It costs about twice an elimination and two solves for each solution.
 
 use std::ops::Range;
 
 use super::Factors;
 use crate::plan::Plan;
 use crate::plan::lane::Lane;
+use crate::plan::slopes::Way;
 
 /// The derivative of one number with respect to every weight of a plan.
 #[derive(Debug)]
@@ -55,7 +57,7 @@ impl<L: Lane> WeightSlopes<L> {
         WeightSlopes { inner, outer, exits }
     }
 
-    pub(in crate::plan) fn slope(&self, plan: &Plan, at: usize, target: Option<usize>) -> L {
+    pub(in crate::plan) fn slope(&self, plan: &Plan, Way { at, target, .. }: Way) -> L {
         let Some(target) = target else { return self.exits[at] };
         for (lists, slopes) in [(&plan.inner, &self.inner), (&plan.outer, &self.outer)] {
             if let Ok(found) = lists.of(at).binary_search(&(target as u32)) {
@@ -122,12 +124,10 @@ impl<L: Lane> Back<'_, L> {
         number.checked_sub(1).map_or(L::splat(1.0), |before| self.seeded.solutions[before][at])
     }
 
-    /// Hands the adjoint of a right-hand side on to what it is made of, and returns what goes to the position's total.
-    fn through_right_hand_side(&mut self, number: usize, at: usize, adjoint: L) -> L {
-        let x = &self.seeded.solutions[number];
+    /// Hands the adjoint of a right-hand side on to the solutions that it is made of.
+    fn hand_on(&mut self, number: usize, at: usize, adjoint: L) {
         for entry in self.plan.outer.range(at) {
             let target = self.plan.outer.items[entry] as usize;
-            add(&mut self.slopes.outer[entry], adjoint, x[target]);
             let weight = self.factors.values[self.plan.outer_forms[entry] as usize];
             add(&mut self.adjoints[number][target], adjoint, weight);
         }
@@ -135,6 +135,15 @@ impl<L: Lane> Back<'_, L> {
             let reward = self.reward(number, at);
             add(&mut self.adjoints[before][at], adjoint, reward);
         }
+    }
+
+    /// Back through a right-hand side of a component; returns what goes to the position's total.
+    fn through_right_hand_side(&mut self, number: usize, at: usize, adjoint: L) -> L {
+        let x = &self.seeded.solutions[number];
+        for entry in self.plan.outer.range(at) {
+            add(&mut self.slopes.outer[entry], adjoint, x[self.plan.outer.items[entry] as usize]);
+        }
+        self.hand_on(number, at, adjoint);
         if self.plan.discrete {
             adjoint * L::splat(self.seeded.rewards[number][at]) * self.earlier(number, at)
         } else {
@@ -142,14 +151,42 @@ impl<L: Lane> Back<'_, L> {
         }
     }
 
+    /// `x_u − x_v = (x_u − m) − b_v / w` with the mean m after the step (in discrete time, where b is earned by the jump, the
+    /// first term alone), and m by differences from the target that is most likely: of an only way nothing is left to
+    /// subtract, and of several the fewest digits cancel.
     fn through_single(&mut self, at: usize) {
-        let mut rate = L::splat(0.0);
+        let (plan, factors) = (self.plan, self.factors);
+        let inverse = factors.inverse[at];
+        let outer = plan.outer.range(at);
+        let exit = factors.values[plan.exit_forms[at] as usize];
+        let weight = |entry: usize| factors.values[plan.outer_forms[entry] as usize];
+        let likeliest = outer.clone().max_by(|&a, &b| weight(a).highest().total_cmp(&weight(b).highest()));
+        let likeliest = likeliest.filter(|&entry| weight(entry).highest() > exit.highest());
         for number in (0..self.seeded.seeds.len()).rev() {
-            let adjoint = self.adjoints[number][at] * self.factors.inverse[at];
-            rate = rate - adjoint * self.seeded.solutions[number][at];
-            rate = rate + self.through_right_hand_side(number, at, adjoint);
+            let adjoint = self.adjoints[number][at] * inverse;
+            self.hand_on(number, at, adjoint);
+            if adjoint.all(|adjoint| adjoint == 0.0) {
+                continue;
+            }
+            let x = &self.seeded.solutions[number];
+            let there = |entry: usize| x[plan.outer.items[entry] as usize];
+            let reference = likeliest.map_or(L::splat(0.0), there);
+            let differences = outer.clone().filter(|&entry| Some(entry) != likeliest);
+            let absorbed = L::splat(0.0) - reference;
+            let mean = differences.fold(exit * inverse * absorbed, |mean, entry| {
+                mean + weight(entry) * inverse * (there(entry) - reference)
+            });
+            let waiting = if plan.discrete {
+                L::splat(0.0)
+            } else {
+                self.reward(number, at) * self.earlier(number, at) * inverse
+            };
+            for entry in outer.clone() {
+                let ahead = if Some(entry) == likeliest { L::splat(0.0) } else { there(entry) - reference };
+                add(&mut self.slopes.outer[entry], adjoint, (ahead - mean) - waiting);
+            }
+            add(&mut self.slopes.exits[at], adjoint, (absorbed - mean) - waiting);
         }
-        self.slopes.add_to_all(self.plan, at, rate);
     }
 
     fn through_component(&mut self, range: Range<usize>) {

@@ -4,11 +4,17 @@ use std::ops::Range;
 
 use super::Factors;
 use crate::plan::Plan;
+use crate::plan::lane::Lane;
 
-impl Factors<f64> {
+#[inline(always)]
+fn add<L: Lane>(sum: &mut L, value: L) {
+    *sum = *sum + value;
+}
+
+impl<L: Lane> Factors<L> {
     /// Solves the transposed equations for a given right-hand side, in place: with a unit at the start, expected
     /// sojourn times (by rate, in discrete time). Needs kept factors; time is that of a solve.
-    pub(in crate::plan) fn solve_transposed(&self, plan: &Plan, z: &mut [f64]) {
+    pub(in crate::plan) fn solve_transposed(&self, plan: &Plan, z: &mut [L]) {
         debug_assert!(self.keep, "transposed solves need the factors of all components");
         for block in plan.blocks().rev() {
             if !block.cyclic {
@@ -19,13 +25,13 @@ impl Factors<f64> {
                 let value = z[at] * self.inverse[at];
                 z[at] = value;
                 for entry in plan.upper.range(at) {
-                    z[plan.upper.items[entry] as usize] += self.upper[entry] * value;
+                    add(&mut z[plan.upper.items[entry] as usize], self.upper[entry] * value);
                 }
             }
             for at in block.range.rev() {
                 let value = z[at];
                 for entry in plan.lower.range(at) {
-                    z[plan.lower.items[entry] as usize] += self.lower[entry] * value;
+                    add(&mut z[plan.lower.items[entry] as usize], self.lower[entry] * value);
                 }
                 self.spread_outer(plan, at, z);
             }
@@ -34,34 +40,36 @@ impl Factors<f64> {
 
     /// Edges lead from later positions to earlier ones; what goes to the next one is handed on without a detour through
     /// memory.
-    fn spread_singles(&self, plan: &Plan, range: Range<usize>, z: &mut [f64]) {
+    fn spread_singles(&self, plan: &Plan, range: Range<usize>, z: &mut [L]) {
         let starts = &plan.outer.start[range.start..=range.end];
         let mut end = starts[range.len()] as usize;
-        let mut handed_on = 0.0;
+        let zero = L::splat(0.0);
+        let mut handed_on = zero;
         for (at, &start) in range.clone().zip(starts).rev() {
             let start = start as usize;
             let value = (z[at] + handed_on) * self.inverse[at];
             z[at] = value;
-            handed_on = 0.0;
+            handed_on = zero;
             for (&column, &form) in plan.outer.items[start..end].iter().zip(&plan.outer_forms[start..end]) {
                 let passed_on = self.values[form as usize] * value;
                 if column as usize + 1 == at {
                     handed_on = passed_on;
                 } else {
-                    z[column as usize] += passed_on;
+                    add(&mut z[column as usize], passed_on);
                 }
             }
             end = start;
         }
         if let Some(before) = range.start.checked_sub(1) {
-            z[before] += handed_on;
+            add(&mut z[before], handed_on);
         }
     }
 
-    fn spread_outer(&self, plan: &Plan, at: usize, z: &mut [f64]) {
+    fn spread_outer(&self, plan: &Plan, at: usize, z: &mut [L]) {
         let outer = plan.outer.range(at);
         for (&column, &form) in plan.outer.items[outer.clone()].iter().zip(&plan.outer_forms[outer]) {
-            z[column as usize] += self.values[form as usize] * z[at];
+            let passed_on = self.values[form as usize] * z[at];
+            add(&mut z[column as usize], passed_on);
         }
     }
 }

@@ -3,6 +3,8 @@
 use ndarray::Array2;
 use proptest::prelude::*;
 
+use super::super::gradients::Derivative;
+use super::super::slopes::Way;
 use super::super::*;
 use super::{build, close, plan};
 use crate::graph::{Graph, GraphBuilder, Rate};
@@ -179,25 +181,27 @@ proptest! {
         let plan = plan(&graph);
         let at = plan.at(&theta).unwrap();
         let rewards: Vec<f64> = (0..plan.vertices.len()).map(|v| ((7 * v) % 5) as f64).collect();
+        let ways = |position: usize| {
+            let targets: Vec<_> = plan.edges_of(position).map(|(target, _)| Some(target as usize)).collect();
+            targets.into_iter().map(move |target| Way { at: position, target, only: false })
+        };
         let chain = chain::Chain::of_moment(&at, &rewards, power);
-        let back = chain.reverse(&at);
+        let back = chain.back(&plan, &at.factors);
         let scale = at.rewarded(&vec![5.0; graph.vertex_count() as usize]).unwrap().moments(power)[power - 1];
         for position in 0..plan.vertices.len() {
-            let targets = plan.edges_of(position).map(|(target, _)| Some(target as usize));
-            for target in targets.chain([None]) {
-                let (usual, back) = (chain.slope(&plan, position, target), back.slope(&plan, position, target));
+            for way in ways(position).chain([Way { at: position, target: None, only: false }]) {
+                let (usual, back) = (chain.usual(way).value, back.slope(&plan, way));
                 prop_assert!((usual - back).abs() <= 1e-11 * (usual.abs() + scale), "{usual} {back} of {scale}");
             }
         }
         let ones = plan.rewards(None);
-        let slopes = at.covariance_reversed(&ones, &rewards);
-        let joint = joint::Joint::new(&at, &ones, &rewards);
-        let adjoints = joint.adjoints(&at);
+        let covariance = at.covariance_slopes(&ones, &rewards);
+        let slopes = covariance.back(&plan, &at.factors);
+        let joint = joint::Joint::new(&plan, &at.factors, &ones, &rewards);
+        let adjoints = joint.adjoints();
         for position in 0..plan.vertices.len() {
-            for (target, _) in plan.edges_of(position) {
-                let target = Some(target as usize);
-                let back = slopes.slope(&plan, position, target);
-                let usual = joint.slope(discrete, &adjoints, position, target);
+            for way in ways(position) {
+                let (usual, back) = (joint.slope(&adjoints, way).value, slopes.slope(&plan, way));
                 let scale = at.rewarded(&vec![5.0; graph.vertex_count() as usize]).unwrap().moments(2)[1];
                 prop_assert!((usual - back).abs() <= 1e-10 * (usual.abs() + scale), "{usual} {back} of {scale}");
             }

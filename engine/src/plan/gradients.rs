@@ -1,0 +1,195 @@
+//! Gradients that are right entry by entry: the usual derivatives where they are, others where digits or range are lost.
+//!
+//! The usual derivative of a weight, `λ_v (x_u − x_v)`, is cheap, and good beside the number itself. But where times
+//! differ little from each other, or the slopes of one parameter cancel, a small derivative among large ones may have
+//! lost its digits. So each comes with the size of what it is a difference of, and where more than three and a half
+//! digits have cancelled the gradient is worked out once more with twice the digits, back through the elimination.
+
+use std::cell::RefCell;
+
+use super::chain::Chain;
+use super::kernel::{Factors, WeightSlopes};
+use super::lane::{Extended, Lane};
+use super::slopes::{ByEdge, ByParameter, Gather, Slope, Way, Weighed};
+use super::{At, EvaluationError, Plan};
+use crate::double_double::Dd;
+use crate::graph::Graph;
+
+/// What rounding may leave of a precise derivative that is 0, beside its size: 2^−94.
+const NOTHING: f64 = 5.048_709_793_414_476e-29;
+
+/// What rounding may leave of a derivative that is 0, beside its size: 2^−46.
+const ROUNDING: f64 = 1.421_085_471_520_200_4e-14;
+
+/// Sizes of derivatives that are 0 may be so many times the expectation divided by the parameter.
+const LARGEST: f64 = 1e6;
+
+/// How many θ must have shown that a parameter changes nothing.
+const ENOUGH: usize = 3;
+
+/// Which way the derivatives of a number are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// The usual one, and the precise one where too much cancels.
+    Usual,
+    /// With twice the digits in any case.
+    Precise,
+    /// In an arithmetic in which what is infinite and never reached adds nothing.
+    Extended,
+}
+
+/// Derivatives with twice the digits.
+pub(super) type PreciseSlopes<'b> = Box<dyn Fn(Way) -> Dd + 'b>;
+
+/// The derivatives of one number with respect to all weights.
+pub(super) trait Derivative {
+    fn trust(&self) -> Trust;
+
+    /// The usual derivative, and its size.
+    fn usual(&self, way: Way) -> Weighed;
+
+    /// All of them back through the elimination, with factors in any arithmetic.
+    fn back<L: Lane>(&self, plan: &Plan, factors: &Factors<L>) -> WeightSlopes<L>;
+
+    /// The precise ones.
+    fn precise<'b>(&'b self, plan: &'b Plan, factors: &'b Factors<Dd>) -> PreciseSlopes<'b> {
+        let slopes = self.back(plan, factors);
+        Box::new(move |way| slopes.slope(plan, way))
+    }
+}
+
+/// Whether a derivative is 0 but for rounding, `unit` being the expectation divided by the parameter.
+fn is_nothing(slope: f64, rounding: f64, usual: Weighed, unit: f64) -> bool {
+    slope.abs() <= rounding * usual.size.max(unit) && usual.size <= LARGEST * unit
+}
+
+/// Parameters on which an expectation does not depend, as far as some θ have shown.
+#[derive(Debug, Default)]
+pub(super) struct Idle {
+    thetas: Vec<Vec<f64>>,
+    parameters: Vec<bool>,
+}
+
+impl Idle {
+    /// Whether enough θ have shown it of this one, and what the usual derivative gives is rounding.
+    fn explains(&self, parameter: usize, usual: Weighed, unit: f64) -> bool {
+        self.thetas.len() >= ENOUGH
+            && self.parameters[parameter]
+            && is_nothing(usual.value, ROUNDING, usual, unit)
+    }
+
+    /// Takes note of what one θ has shown.
+    fn note(&mut self, theta: &[f64], nothing: Vec<bool>) {
+        if self.parameters != nothing {
+            self.thetas.clear();
+            self.parameters = nothing;
+        }
+        if self.thetas.len() < ENOUGH && !self.thetas.iter().any(|seen| seen == theta) {
+            self.thetas.push(theta.to_vec());
+        }
+    }
+}
+
+impl At<'_> {
+    /// The gradient with respect to θ.
+    pub(super) fn gradient(&self, of: &impl Derivative) -> Vec<f64> {
+        self.gathered(of, &ByParameter)
+    }
+
+    /// The gradient with respect to the weights of the graph's edges.
+    pub(super) fn weight_gradient(
+        &self,
+        graph: &Graph,
+        of: &impl Derivative,
+    ) -> Result<Vec<f64>, EvaluationError> {
+        Ok(self.gathered(of, &ByEdge::new(self.plan, graph)?))
+    }
+
+    /// The gradient of an expectation, given its usual slopes.
+    ///
+    /// Where a parameter changes nothing all digits cancel, at every θ. That is remembered, so that it does not make every
+    /// gradient cost as much as a precise one, and the derivative is 0.
+    pub(super) fn remembered(&self, usual: &[Weighed], of: &Chain<'_>, idle: &RefCell<Idle>) -> Vec<f64> {
+        let mut gradient: Vec<f64> = usual.iter().map(|slope| slope.value).collect();
+        if !usual.iter().any(|slope| slope.is_doubtful()) {
+            return gradient;
+        }
+        let theta = &self.factors.theta;
+        let mut idle = idle.borrow_mut();
+        let mean = of.mean();
+        let unit = |parameter: usize| mean.abs() / theta[parameter].abs();
+        let mut explained = true;
+        for (parameter, (slope, &usual)) in gradient.iter_mut().zip(usual).enumerate() {
+            if usual.is_doubtful() && idle.explains(parameter, usual, unit(parameter)) {
+                *slope = 0.0;
+            } else {
+                explained &= !usual.is_doubtful();
+            }
+        }
+        if explained {
+            return gradient;
+        }
+        gradient = self.settled(usual, of, &ByParameter);
+        let mut nothing = Vec::with_capacity(gradient.len());
+        for (parameter, (slope, usual)) in gradient.iter_mut().zip(usual).enumerate() {
+            let is_nothing = usual.is_doubtful() && is_nothing(*slope, NOTHING, *usual, unit(parameter));
+            *slope = if is_nothing { 0.0 } else { *slope };
+            nothing.push(is_nothing);
+        }
+        idle.note(theta, nothing);
+        gradient
+    }
+
+    fn gathered(&self, of: &impl Derivative, by: &impl Gather) -> Vec<f64> {
+        match of.trust() {
+            Trust::Usual => {
+                let usual = by.gather_ways(self.plan, self.without_traps(|way| of.usual(way)));
+                self.settled(&usual, of, by)
+            }
+            Trust::Precise => {
+                let precise = self.precise(of, by);
+                if precise.iter().all(|slope| slope.0.is_finite()) {
+                    precise.into_iter().map(|slope| slope.0).collect()
+                } else {
+                    self.extended(of, by)
+                }
+            }
+            Trust::Extended => self.extended(of, by),
+        }
+    }
+
+    /// The usual slopes, but precise ones where too much has cancelled.
+    pub(super) fn settled(&self, usual: &[Weighed], of: &impl Derivative, by: &impl Gather) -> Vec<f64> {
+        let mut gradient: Vec<f64> = usual.iter().map(|slope| slope.value).collect();
+        if usual.iter().any(|slope| slope.is_doubtful()) {
+            let precise = self.precise(of, by);
+            for ((slope, usual), Dd(precise, _)) in gradient.iter_mut().zip(usual).zip(precise) {
+                if usual.is_doubtful() && precise.is_finite() {
+                    *slope = precise;
+                }
+            }
+        }
+        gradient
+    }
+
+    #[cold]
+    fn precise(&self, of: &impl Derivative, by: &impl Gather) -> Vec<Dd> {
+        let factors = Factors::<Dd>::precise(self.plan, &self.factors);
+        by.gather_ways(self.plan, self.without_traps(of.precise(self.plan, &factors)))
+    }
+
+    #[cold]
+    fn extended(&self, of: &impl Derivative, by: &impl Gather) -> Vec<f64> {
+        let factors = Factors::<Extended>::again(self.plan, &self.factors.values);
+        let slopes = of.back(self.plan, &factors).map(|slope| slope.0);
+        by.gather_ways(self.plan, self.without_traps(|way| slopes.slope(self.plan, way)))
+    }
+
+    /// A weight of zero on the way into a trap has no slope, since any other weight makes the total infinite: NaN.
+    fn without_traps<S: Slope>(&self, slope: impl Fn(Way) -> S) -> impl Fn(Way) -> S {
+        move |way| match (&self.traps, way.target) {
+            (Some(traps), Some(target)) if traps.reached[way.at] && traps.lost[target] => S::none(),
+            _ => slope(way),
+        }
+    }
+}

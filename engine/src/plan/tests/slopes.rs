@@ -1,0 +1,137 @@
+//! Derivatives that are small beside others, or beside what they are differences of: each is right by itself.
+
+use super::{build, close, from_first, plan};
+use crate::graph::Graph;
+
+/// Two rates one after the other, each a parameter: a sum of two exponential times.
+fn two_rates() -> Graph {
+    from_first(4, &[(1, 2, &[1.0, 0.0]), (2, 3, &[0.0, 1.0])])
+}
+
+/// `Σ i sⁱ⁻¹ t^(k−i)`: the derivative by s of the moment of order k, over k!.
+fn by_first(s: f64, t: f64, k: i32) -> f64 {
+    (1..=k).map(|i| f64::from(i) * s.powi(i - 1) * t.powi(k - i)).sum()
+}
+
+#[test]
+fn derivatives_by_a_rate_are_right_however_far_it_is_from_the_others() {
+    let graph = two_rates();
+    let plan = plan(&graph);
+    for (a, b) in [(1e6, 1e-6), (4.1e6, 1e-6), (1e8, 1e-8), (1e-8, 1e8), (1e20, 1e-20), (3.0, 7.0)] {
+        let at = plan.at(&[a, b]).unwrap();
+        let (s, t) = (1.0 / a, 1.0 / b);
+        let check = |found: Vec<f64>, wanted: [f64; 2], what: &str| {
+            for (found, wanted) in found.iter().zip(wanted) {
+                assert!(close(*found, wanted, 1e-13), "{what} at {a:e}, {b:e}: {found:e} {wanted:e}");
+            }
+        };
+        let mut factorial = 1.0;
+        for (power, count) in [(1, 1_usize), (2, 2), (3, 3), (4, 4)] {
+            factorial *= f64::from(power);
+            let wanted = [by_first(s, t, power) * s * s, by_first(t, s, power) * t * t];
+            let wanted = wanted.map(|slope| -factorial * slope);
+            check(at.moment_gradient(count), wanted, "moment");
+            let by_edge = at.moment_weight_gradient(count, &graph).unwrap();
+            assert_eq!(by_edge[0], 0.0);
+            check(by_edge[1..].to_vec(), wanted, "moment by edge");
+        }
+        check(at.variance_gradient(), [-2.0 * s * s * s, -2.0 * t * t * t], "variance");
+        let by_edge = at.variance_weight_gradient(&graph).unwrap();
+        check(by_edge[1..].to_vec(), [-2.0 * s * s * s, -2.0 * t * t * t], "variance by edge");
+        // Times in one vertex each are independent.
+        let (first, second) = ([0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]);
+        let (first, second) = (at.rewarded(&first).unwrap(), at.rewarded(&second).unwrap());
+        assert_eq!(first.covariance_gradient(&second), [0.0, 0.0]);
+    }
+}
+
+#[test]
+fn numbers_of_jumps_that_rates_do_not_change_have_no_derivative_at_all() {
+    let mut builder = crate::graph::GraphBuilder::new(1).unwrap();
+    builder.set_was_dph(true);
+    for state in 1..=3 {
+        builder.add_vertex(&[state]).unwrap();
+    }
+    builder.add_edge(0, 1, crate::graph::Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(1, 2, crate::graph::Rate::Coefficients(&[1.0, 0.0])).unwrap();
+    builder.add_edge(2, 3, crate::graph::Rate::Coefficients(&[0.3, 0.1])).unwrap();
+    let plan = plan(&builder.finish());
+    let at = plan.at(&[0.7, 1e-9]).unwrap();
+    assert_eq!(at.moments(1), [2.0]);
+    assert_eq!(at.moment_gradient(1), [0.0, 0.0]);
+    assert_eq!(at.moment_gradient(3), [0.0, 0.0]);
+    assert_eq!(at.variance_gradient(), [0.0, 0.0]);
+}
+
+/// 1 to 2 and 3, both to 4, each at a parameter; and out of 4 at the last.
+fn fork() -> Graph {
+    let edges: [(u32, u32, usize); 5] = [(1, 2, 0), (1, 3, 1), (2, 4, 2), (3, 4, 3), (4, 5, 4)];
+    let rates: Vec<[f64; 5]> = (0..5).map(|k| std::array::from_fn(|i| f64::from(u8::from(i == k)))).collect();
+    let edges: Vec<(u32, u32, &[f64])> =
+        edges.iter().map(|&(from, to, rate)| (from, to, &rates[rate][..])).collect();
+    from_first(6, &edges)
+}
+
+#[test]
+fn derivatives_by_the_rates_of_a_fork_are_right_though_both_ways_take_nearly_as_long() {
+    let graph = fork();
+    let plan = plan(&graph);
+    let (a, b, c, d): (f64, f64, f64, f64) = (0.75, 2.5, 3.0, 0.125);
+    for end in [1e-3, 1e-6, 1e-9, 1e-13, 1e-17] {
+        let at = plan.at(&[a, b, c, d, end]).unwrap();
+        // E = 1 / (a + b) + (a / c + b / d) / (a + b) + 1 / end.
+        let both = a + b;
+        let longer = 1.0 / d - 1.0 / c;
+        let wanted = [
+            -(1.0 + b * longer) / (both * both),
+            (a * longer - 1.0) / (both * both),
+            -a / both / (c * c),
+            -b / both / (d * d),
+            -1.0 / (end * end),
+        ];
+        let (found, by_edge) = (at.expectation_gradient(), at.expectation_weight_gradient(&graph).unwrap());
+        for ((found, by_edge), wanted) in found.iter().zip(&by_edge[1..]).zip(wanted) {
+            assert!(close(*found, wanted, 1e-13), "{end:e}: {found:e} {wanted:e}");
+            assert!(close(*by_edge, wanted, 1e-13), "{end:e}: {by_edge:e} {wanted:e}");
+        }
+        if end < 1e-9 {
+            // Its square leaves too few of the digits that there are.
+            continue;
+        }
+        // Var = those of the times in the single vertices, the choice's, and the end's.
+        let probability = a / both;
+        let times = |rate: f64| 1.0 / (rate * rate);
+        let spread = times(c) - times(d) + (1.0 - 2.0 * probability) * longer * longer;
+        let by_probability = b / (both * both);
+        let wanted = [
+            -2.0 / both.powi(3) + by_probability * spread,
+            -2.0 / both.powi(3) - a / (both * both) * spread,
+            -2.0 * probability / c.powi(3) + probability * (1.0 - probability) * 2.0 * longer / (c * c),
+            -2.0 * (1.0 - probability) / d.powi(3)
+                - probability * (1.0 - probability) * 2.0 * longer / (d * d),
+            -2.0 / end.powi(3),
+        ];
+        let (found, by_edge) = (at.variance_gradient(), at.variance_weight_gradient(&graph).unwrap());
+        for ((found, by_edge), wanted) in found.iter().zip(&by_edge[1..]).zip(wanted) {
+            assert!(close(*found, wanted, 1e-12), "{end:e}: {found:e} {wanted:e}");
+            assert!(close(*by_edge, wanted, 1e-12), "{end:e}: {by_edge:e} {wanted:e}");
+        }
+    }
+}
+
+#[test]
+fn a_parameter_that_changes_nothing_has_no_derivative_and_the_others_keep_theirs() {
+    // Whatever is left at the rate θ₁ everywhere takes 1 / θ₁, however it moves about at θ₀.
+    let count = 3000;
+    let moves = (1..count).map(|v| (v, v + 1, [0.3 + 0.01 * f64::from(v % 100), 0.0]));
+    let ends = (1..=count).map(|v| (v, count + 1, [0.0, 1.0]));
+    let plan = plan(&build(count + 2, moves.chain(ends)));
+    let mut at = plan.at(&[1.0, 3.0]).unwrap();
+    for step in 0..8 {
+        let theta = [0.7 + 0.1 * f64::from(step), 3.0 - 0.2 * f64::from(step)];
+        at.set(&theta).unwrap();
+        let found = at.expectation_gradient();
+        assert_eq!(found[0], 0.0, "{found:?}");
+        assert!(close(found[1], -1.0 / (theta[1] * theta[1]), 1e-14), "{found:?}");
+    }
+}
