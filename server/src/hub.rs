@@ -14,11 +14,15 @@ use phasic_hub_api::Sha256;
 use tokio::sync::{Notify, watch};
 
 use crate::blobs::{BlobError, BlobStore, Bounded, LocalBlobs};
-use crate::registry::{Catalogue, CatalogueError};
+use crate::registry::{Catalogue, CatalogueError, Former, RenderingsFile};
 use crate::store::{ChangeWatch, Store, StoreError};
 
 /// How often the database is asked whether another process has changed it.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
+
+/// How long after a change what was rendered is left for the next start: many changes may follow upon each other, and the
+/// file is as large as the registry document.
+const KEEP_AFTER: Duration = Duration::from_secs(30);
 
 /// How long nobody looks again for a blob that was not found.
 const LOOK_AGAIN: Duration = Duration::from_mins(10);
@@ -144,12 +148,13 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A hub on this data, whose artifacts are to be found under `public_base`.
+    /// A hub on this data, whose artifacts are to be found under `public_base`. What is in `former` and has not changed
+    /// since is not rendered anew.
     ///
     /// # Errors
     /// When the present state cannot be read.
-    pub async fn new(data: DataDirectory, public_base: String) -> Result<Self, DataError> {
-        let catalogue = Catalogue::load(&data.store, &*data.blobs, &public_base).await?;
+    pub async fn new(data: DataDirectory, public_base: String, former: Former) -> Result<Self, DataError> {
+        let catalogue = Catalogue::load(&data.store, &*data.blobs, &public_base, former).await?;
         report(&catalogue);
         Ok(Self {
             data,
@@ -218,7 +223,9 @@ impl Hub {
         if !is_needed(&self.catalogue()) {
             return Ok(());
         }
-        let catalogue = Catalogue::load(&self.data.store, &*self.data.blobs, &self.public_base).await?;
+        let former = self.catalogue().renderings();
+        let catalogue =
+            Catalogue::load(&self.data.store, &*self.data.blobs, &self.public_base, former).await?;
         report(&catalogue);
         self.catalogue.store(Arc::new(catalogue));
         self.renderings.send_modify(|count| *count += 1);
@@ -228,6 +235,22 @@ impl Hub {
     /// Counts how often the registry has been rendered anew, for those who wait for it.
     pub fn renderings(&self) -> watch::Receiver<u64> {
         self.renderings.subscribe()
+    }
+
+    /// Leaves what was rendered for the next start, a while after it was. Never ends.
+    pub async fn keep_renderings(self: Arc<Self>, file: Arc<RenderingsFile>) {
+        let mut renderings = self.renderings();
+        loop {
+            tokio::time::sleep(KEEP_AFTER).await;
+            let (file, former) = (Arc::clone(&file), self.catalogue().renderings());
+            let written = tokio::task::spawn_blocking(move || file.write(&former)).await;
+            if let Ok(Err(error)) = written {
+                tracing::warn!(%error, "cannot leave what was rendered for the next start");
+            }
+            if renderings.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Renders the registry anew whenever anybody has changed the database, this process or another. Never ends.

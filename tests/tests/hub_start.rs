@@ -45,6 +45,31 @@ fn a_first_start_makes_everything_and_a_second_one_only_uses_it() {
     assert!(!first.log.contains(token) && !second.log.contains(token));
 }
 
+#[test]
+fn what_was_rendered_before_spares_work_and_is_never_believed_when_it_was_changed() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = data(&directory);
+    let served = || {
+        let hub = Hub::start_with(&data, &["--public-url", "https://hub.example"], &[]);
+        let body = hub.get("/registry.json").body;
+        (body, hub.stop().log)
+    };
+    let (first, _) = served();
+    let kept = data.join("registry.rendered");
+    let whole = fs::read(&kept).unwrap();
+    let (again, log) = served();
+    assert_eq!(again, first);
+    assert!(!log.contains("rendered before"), "{log}");
+    let mut changed = whole.clone();
+    let place = whole.windows(7).position(|window| window == b"kingman").unwrap();
+    changed[place] = b'K';
+    fs::write(&kept, &changed).unwrap();
+    let (rendered, log) = served();
+    assert_eq!(rendered, first);
+    assert!(log.contains("cannot use what was rendered before"), "{log}");
+    assert_eq!(fs::read(&kept).unwrap(), whole, "the next start has it again");
+}
+
 /// Whether any file of a directory holds a text.
 fn holds(directory: &Path, text: &str) -> bool {
     fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).any(|path| {

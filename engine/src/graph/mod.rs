@@ -20,7 +20,7 @@ pub use components::{Components, strongly_connected, strongly_connected_from_sta
 pub use discrete::Normalized;
 pub use dot::Dot;
 pub use error::GraphError;
-pub use identity::{EdgeOrderDigest, GraphHash, ParseDigestError};
+pub use identity::{EdgeOrderDigest, GraphHash, ParseDigestError, hex_digits};
 pub use limits::GraphLimits;
 pub use weights::WeightError;
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use phasic_engine::graph::hex_digits;
 use sha2::Digest as _;
 
 /// The SHA-256 of some bytes: the name of a blob.
@@ -67,7 +68,7 @@ fn nibble(digit: u8) -> Result<u8, Sha256Error> {
 
 impl fmt::Display for Sha256 {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+        out.write_str(hex_digits(&self.0, &mut [0; 64]))
     }
 }
 

@@ -12,7 +12,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::{BLOBS, BundleError, FORMAT, MANIFEST, Manifest, REGISTRY, header};
 use crate::hub::DataDirectory;
-use crate::registry::{Catalogue, bundle_document, say_privacy};
+use crate::registry::{Catalogue, Former, bundle_document, say_privacy};
 use crate::store::ComputeRow;
 
 /// What was exported.
@@ -58,7 +58,7 @@ pub async fn export(
 
 /// The computes of a bundle, by id.
 async fn chosen(data: &DataDirectory, ids: &[ComputeId]) -> Result<Vec<ComputeRow>, BundleError> {
-    let catalogue = Catalogue::load(&data.store, &*data.blobs, "").await?;
+    let catalogue = Catalogue::load(&data.store, &*data.blobs, "", Former::default()).await?;
     let is_withheld = |id: &ComputeId| catalogue.withheld().iter().any(|withheld| withheld.id == *id);
     let mut rows = data.store.computes().await?;
     rows.retain(|row| !row.artifacts.is_empty() && !is_withheld(&row.id));

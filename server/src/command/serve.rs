@@ -11,9 +11,10 @@ use super::{CommandError, Outcome, ServeArgs, print};
 use crate::admission::Admission;
 use crate::auth::{Scope, TokenSecret};
 use crate::evaluate::Evaluator;
-use crate::hub::{DataDirectory, Hub, ServeLock};
+use crate::hub::{DataDirectory, DataError, Hub, ServeLock};
 use crate::jobs::Jobs;
 use crate::mirror::Mirror;
+use crate::registry::{CatalogueError, RenderingsFile};
 use crate::store::{ChangeWatch, Store};
 use crate::tasks::Tasks;
 use crate::uploads::Uploads;
@@ -33,11 +34,17 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let eliminations = Workers::giving_way("eliminate", threads)?;
     let eliminations = Admission::new(eliminations, config.compute.max_memory_bytes.get());
     let evaluations = Workers::new("evaluate", threads)?;
+    let rendered = tokio::task::spawn_blocking({
+        let data_dir = config.data_dir.clone();
+        move || RenderingsFile::open(&data_dir)
+    });
     let data = DataDirectory::open(&config.data_dir).await?.within(config.storage.max_bytes.get());
     let store = data.store.clone();
     store.set_private_patterns(config.access.private_ids.patterns()).await?;
     let changes = store.watch().await?;
-    let hub = Arc::new(Hub::new(data, config.public_url.base(address)).await?);
+    let (rendered, former) = rendered.await.map_err(CatalogueError::from).map_err(DataError::from)?;
+    let rendered = Arc::new(rendered);
+    let hub = Arc::new(Hub::new(data, config.public_url.base(address), former).await?);
     let (stop, hurry) = stop_requests()?;
     reference::announce(&hub);
 
@@ -67,6 +74,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
         tokio::spawn(reference::maintain(Arc::clone(&hub), eliminations.clone(), begin)),
         tokio::spawn(Arc::clone(&jobs).run()),
         tokio::spawn(follow(Arc::clone(&hub), changes)),
+        tokio::spawn(Arc::clone(&hub).keep_renderings(Arc::clone(&rendered))),
         tokio::spawn(after(begun.clone(), Arc::clone(&mirror).run())),
         tokio::spawn(after(begun.clone(), variants.run(Arc::clone(&hub)))),
         tokio::spawn(after(
@@ -107,6 +115,9 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     }
     jobs.put_back().await?;
     store.close().await;
+    if let Err(error) = rendered.write(&hub.catalogue().renderings()) {
+        tracing::warn!(%error, "cannot leave what was rendered for the next start");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

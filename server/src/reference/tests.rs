@@ -8,6 +8,7 @@ use phasic_engine::reference::computes;
 use super::{announce, definition, maintain, make, publish};
 use crate::admission::Admission;
 use crate::hub::{DataDirectory, Hub};
+use crate::registry::Former;
 use crate::registry::Paths;
 use crate::store::{Actor, Condition};
 use crate::workers::Workers;
@@ -20,7 +21,7 @@ fn admission(memory_bytes: u64) -> Admission {
 
 async fn hub(directory: &tempfile::TempDir) -> Arc<Hub> {
     let data = DataDirectory::open(directory.path()).await.unwrap();
-    let hub = Arc::new(Hub::new(data, "http://hub.example".to_owned()).await.unwrap());
+    let hub = Arc::new(Hub::new(data, "http://hub.example".to_owned(), Former::default()).await.unwrap());
     announce(&hub);
     hub
 }

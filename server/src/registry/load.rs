@@ -8,10 +8,12 @@ use std::sync::{Arc, OnceLock};
 
 use futures_util::StreamExt as _;
 use phasic_hub_api::{ComputeId, EdgeOrderDigest, GraphHash, RegistryEntry, Sha256};
+use serde::ser::Error as _;
 
 use super::audiences::Private;
 use super::files::Collecting;
-use super::render::{Document, Entries, Locations, serve};
+use super::kept::{self, Former, Key, Renderings};
+use super::render::{self, Document, Locations, serve};
 use super::{Catalogue, CatalogueError, Listed, Paths, Representation, Withheld, WithheldReason, note};
 use crate::blobs::{BlobError, BlobStore};
 use crate::reference::known_graph;
@@ -28,14 +30,20 @@ const BATCH: usize = 128;
 const AT_A_TIME: usize = 2;
 
 impl Catalogue {
-    /// Reads and renders the present state. `base` is what absolute URLs begin with, without a final slash.
+    /// Reads and renders the present state. `base` is what absolute URLs begin with, without a final slash. What has not
+    /// changed since `former` is taken from there.
     ///
     /// A compute is served only if all its files seem to be there, and is withheld otherwise. Takes time in
     /// proportion to the number of computes, and memory for little more than the document.
     ///
     /// # Errors
     /// When the database or the blob store fails.
-    pub async fn load(store: &Store, blobs: &dyn BlobStore, base: &str) -> Result<Self, CatalogueError> {
+    pub async fn load(
+        store: &Store,
+        blobs: &dyn BlobStore,
+        base: &str,
+        former: Former,
+    ) -> Result<Self, CatalogueError> {
         let (wrong, doubted): (HashSet<_>, HashSet<_>) =
             store.mismatches().await?.into_iter().partition(|&(hash, _)| known_graph(hash).is_some());
         let private_ids = store.private_ids().await?;
@@ -47,8 +55,17 @@ impl Catalogue {
         let sizes = snapshot.sizes();
         // Looked for after they were counted: what is stored in between is there.
         let lost = lost(blobs, &sizes).await?;
-        let rules =
-            Rules { wrong, doubted, private_ids, replaced, orders, sizes, lost, base: base.to_owned() };
+        let rules = Rules {
+            wrong,
+            doubted,
+            private_ids,
+            replaced,
+            orders,
+            sizes,
+            lost,
+            base: base.to_owned(),
+            former,
+        };
         let rules = Arc::new(rules);
         let mut found = Found::default();
         found.former(&snapshot.former_versions().await?, &rules);
@@ -61,7 +78,7 @@ impl Catalogue {
             })
             .buffered(AT_A_TIME);
         while let Some(batch) = batches.next().await {
-            found.add(batch??);
+            found.add(batch??)?;
         }
         drop(batches);
         drop(snapshot);
@@ -84,13 +101,17 @@ struct Rules {
     sizes: Arc<BlobSizes>,
     lost: HashSet<Sha256>,
     base: String,
+    /// What need not be rendered anew.
+    former: Former,
 }
 
 /// Some computes, judged and rendered.
 #[derive(Default)]
 struct Batch {
-    entries: Entries,
-    listed: Vec<Listed>,
+    /// The entries, one after the other.
+    text: Vec<u8>,
+    /// What was rendered from what: where each of them ends, and what listings show of it.
+    entries: Vec<(Key, usize, Option<Listed>)>,
     /// The files of what is listed, compute by compute.
     named: Vec<Vec<ArtifactRow>>,
     /// Further contents of names.
@@ -159,13 +180,20 @@ impl Rules {
 
     /// Renders a compute for everybody, and says whether it is listed and behind its names: a retracted one is neither.
     fn render(&self, row: &ComputeRow, batch: &mut Batch) -> Result<bool, CatalogueError> {
-        let mut entry = row.publication()?.entry;
-        let listed = Listed::of(&row.id, &entry);
+        let key = kept::key(row, &self.base);
+        let listed = if let Some((text, listed)) = self.former.find(&key) {
+            batch.text.extend_from_slice(text.as_bytes());
+            listed.cloned()
+        } else {
+            let mut entry = row.publication()?.entry;
+            let listed = Listed::of(&row.id, &entry);
+            let locations = Locations { paths: Paths::Absolute, base: &self.base, current: &|_| None };
+            serve(&mut entry, &row.artifacts, &locations);
+            render::entry(row.id.as_str(), entry, &mut batch.text)?;
+            listed
+        };
         let is_listed = listed.is_some();
-        batch.listed.extend(listed);
-        let locations = Locations { paths: Paths::Absolute, base: &self.base, current: &|_| None };
-        serve(&mut entry, &row.artifacts, &locations);
-        batch.entries.push(row.id.as_str(), entry)?;
+        batch.entries.push((key, batch.text.len(), listed));
         Ok(is_listed)
     }
 }
@@ -178,6 +206,7 @@ fn key(file: &ArtifactRow) -> (GraphHash, Sha256) {
 #[derive(Default)]
 struct Found {
     document: Document,
+    renderings: Renderings,
     listed: Vec<Listed>,
     files: Collecting,
     private: Vec<ComputeRow>,
@@ -194,10 +223,17 @@ impl Found {
         }
     }
 
-    fn add(&mut self, batch: Batch) {
-        let Batch { entries, listed, named, versions, private, withheld, doubts } = batch;
-        self.document.push(&entries.text());
-        self.listed.extend(listed);
+    fn add(&mut self, batch: Batch) -> Result<(), CatalogueError> {
+        let Batch { text, entries, named, versions, private, withheld, doubts } = batch;
+        let text = std::str::from_utf8(&text).map_err(serde_json::Error::custom)?;
+        let mut begin = 0;
+        for (key, end, listed) in entries {
+            let place = self.document.push(&text[begin..end]);
+            begin = end;
+            let index = listed.is_some().then_some(self.listed.len());
+            self.listed.extend(listed);
+            self.renderings.insert(key, place, index);
+        }
         for files in &named {
             self.files.add_compute(files);
         }
@@ -207,6 +243,7 @@ impl Found {
         self.private.extend(private);
         self.withheld.extend(withheld);
         self.doubts.extend(doubts);
+        Ok(())
     }
 
     fn finish(
@@ -214,13 +251,14 @@ impl Found {
         rules: &Rules,
         holders: &HashMap<VersionKey, Vec<ComputeId>>,
     ) -> Result<Catalogue, CatalogueError> {
-        let Self { document, mut listed, files, private, withheld, doubts } = self;
+        let Self { document, renderings, mut listed, files, private, withheld, doubts } = self;
         listed.shrink_to_fit();
         Ok(Catalogue {
             absolute: Representation::of(document.finish()),
             relative: OnceLock::new(),
             base: rules.base.clone(),
-            computes: listed,
+            computes: listed.into(),
+            renderings: renderings.into(),
             private: Private::new(private)?,
             private_ids: rules.private_ids.clone(),
             withheld,

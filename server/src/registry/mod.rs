@@ -5,6 +5,7 @@
 
 mod audiences;
 mod files;
+mod kept;
 mod load;
 mod note;
 mod render;
@@ -13,13 +14,15 @@ mod tests;
 
 use std::collections::HashSet;
 use std::io::Write as _;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, Sha256};
 
 use self::audiences::Private;
 use self::files::Files;
+use self::kept::Renderings;
+pub use self::kept::{Former, RenderingsFile};
 pub(crate) use self::note::{is_private, say_privacy};
 use self::render::Locations;
 use crate::blobs::{BlobError, StoredBlob};
@@ -36,7 +39,9 @@ pub struct Catalogue {
     /// Made of the other one when somebody asks for it: each is tens of megabytes for ten thousand computes.
     relative: OnceLock<Representation>,
     base: String,
-    computes: Vec<Listed>,
+    computes: Arc<Vec<Listed>>,
+    /// Where each entry is in the document, for the next catalogue.
+    renderings: Arc<Renderings>,
     private: Private,
     private_ids: PrivateIds,
     withheld: Vec<Withheld>,
@@ -155,7 +160,7 @@ impl Catalogue {
 
     /// The computes a listing shows to a viewer: those that are private first.
     pub fn computes_for<'a>(&'a self, viewer: &'a Viewer) -> impl Iterator<Item = &'a Listed> {
-        self.private.listed(viewer).chain(&self.computes)
+        self.private.listed(viewer).chain(&*self.computes)
     }
 
     /// Whether an id is private.

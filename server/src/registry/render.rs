@@ -1,6 +1,7 @@
 //! From stored computes to a registry document: the entry as published, with the files as they are served.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::{fmt, io};
 
 use phasic_hub_api::{ArtifactName, RegistryEntry};
@@ -30,16 +31,22 @@ impl Default for Document {
 }
 
 impl Document {
-    /// Appends entries as [`entry`] writes them.
-    pub(super) fn push(&mut self, entries: &str) {
-        if entries.is_empty() {
-            return;
-        }
+    /// Appends an entry as [`entry`] writes it. Says where its text is.
+    pub(super) fn push(&mut self, entry: &str) -> Range<usize> {
         if !self.is_empty {
             self.text.push(',');
         }
         self.is_empty = false;
-        self.text.push_str(entries);
+        let begin = self.text.len();
+        self.text.push_str(entry);
+        begin..self.text.len()
+    }
+
+    fn render(&mut self, id: &str, parsed: RegistryEntry) -> Result<(), serde_json::Error> {
+        let mut text = Vec::new();
+        entry(id, parsed, &mut text)?;
+        self.push(std::str::from_utf8(&text).map_err(serde_json::Error::custom)?);
+        Ok(())
     }
 
     pub(super) fn finish(mut self) -> String {
@@ -51,33 +58,17 @@ impl Document {
     }
 }
 
-/// Several entries, one after the other.
-#[derive(Default)]
-pub(super) struct Entries(String);
-
-impl Entries {
-    /// Appends an entry, which is parsed already, under its id.
-    pub(super) fn push(&mut self, id: &str, entry: RegistryEntry) -> Result<(), serde_json::Error> {
-        if !self.0.is_empty() {
-            self.0.push(',');
-        }
-        self.0.push_str("\n    ");
-        self.0.push_str(&serde_json::to_string(id)?);
-        self.0.push_str(": ");
-        // Two objects are open around it, which says how far it is indented.
-        let (mut formatter, mut nowhere) = (PrettyFormatter::new(), io::sink());
-        for _ in 0..2 {
-            formatter.begin_object(&mut nowhere).map_err(serde_json::Error::io)?;
-        }
-        let mut written = Vec::new();
-        entry.into_value().serialize(&mut serde_json::Serializer::with_formatter(&mut written, formatter))?;
-        self.0.push_str(std::str::from_utf8(&written).map_err(serde_json::Error::custom)?);
-        Ok(())
+/// Appends the text of an entry under its id.
+pub(super) fn entry(id: &str, entry: RegistryEntry, text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    text.extend_from_slice(b"\n    ");
+    serde_json::to_writer(&mut *text, id)?;
+    text.extend_from_slice(b": ");
+    // Two objects are open around it, which says how far it is indented.
+    let (mut formatter, mut nowhere) = (PrettyFormatter::new(), io::sink());
+    for _ in 0..2 {
+        formatter.begin_object(&mut nowhere).map_err(serde_json::Error::io)?;
     }
-
-    pub(super) fn text(self) -> String {
-        self.0
-    }
+    entry.into_value().serialize(&mut serde_json::Serializer::with_formatter(text, formatter))
 }
 
 /// The registry document of these computes as text. [`Locations`] say how it names files.
@@ -85,14 +76,12 @@ pub(super) fn document(
     served: &[ComputeRow],
     locations: &Locations<'_>,
 ) -> Result<String, serde_json::Error> {
-    let mut entries = Entries::default();
+    let mut document = Document::default();
     for row in served {
         let mut entry: RegistryEntry = serde_json::from_str(&row.entry)?;
         serve(&mut entry, &row.artifacts, locations);
-        entries.push(row.id.as_str(), entry)?;
+        document.render(row.id.as_str(), entry)?;
     }
-    let mut document = Document::default();
-    document.push(&entries.text());
     Ok(document.finish())
 }
 
@@ -143,9 +132,7 @@ pub(super) fn relative(
                 (scc.sha256, scc.size_bytes) = (blob.sha256, blob.size_bytes);
             }
         }
-        let mut entries = Entries::default();
-        entries.push(&id, entry)?;
-        document.push(&entries.text());
+        document.render(&id, entry)?;
     }
     Ok(document.finish())
 }

@@ -7,7 +7,7 @@ use phasic_hub_api::{
     RegistryEntry, SccRef, Sha256,
 };
 
-use super::{Catalogue, Paths, Representation, Withheld, WithheldReason};
+use super::{Catalogue, Former, Paths, Representation, Withheld, WithheldReason};
 use crate::blobs::{LocalBlobs, StoredBlob, Terms, in_memory};
 use crate::hub::DataDirectory;
 use crate::store::{
@@ -33,7 +33,7 @@ async fn keep(data: &DataDirectory, content: &str) -> StoredBlob {
 }
 
 async fn load(data: &DataDirectory) -> Catalogue {
-    Catalogue::load(&data.store, &*data.blobs, BASE).await.unwrap()
+    Catalogue::load(&data.store, &*data.blobs, BASE, Former::default()).await.unwrap()
 }
 
 /// A compute whose files were published as `content`, and are served as they are.
@@ -338,4 +338,40 @@ async fn a_document_of_private_computes_alone_is_one() {
     assert_eq!(read(&own)["computes"].as_object().unwrap().len(), 1);
     let none = catalogue.document_for(Paths::Relative, &Viewer::Public).unwrap();
     assert_eq!(none.plain, catalogue.document(Paths::Relative).plain);
+}
+
+#[tokio::test]
+async fn what_has_not_changed_is_taken_from_the_catalogue_before() {
+    let (_directory, data) = fresh().await;
+    let describe = |mut one: Publication, description: &str| {
+        one.entry.metadata.description = Some(description.to_owned());
+        one
+    };
+    let [first, second] =
+        [publication(&data, "a", "g", "one").await, publication(&data, "b", "h", "two").await];
+    let mut first = describe(first, "before");
+    data.store.publish_local(&first, None).await.unwrap();
+    let former = load(&data).await.renderings();
+    // A mark in the text of before shows whose text it is.
+    let marked = former.with_text(|text| text.replace("before", "BEFORE"));
+    data.store.publish_local(&describe(second, "before"), None).await.unwrap();
+    let fresh = load(&data).await;
+    let again = |former, base| Catalogue::load(&data.store, &*data.blobs, base, former);
+    let catalogue = again(former.clone(), BASE).await.unwrap();
+    assert_eq!(catalogue.document(Paths::Absolute).plain, fresh.document(Paths::Absolute).plain);
+    assert_eq!(catalogue.document(Paths::Relative).plain, fresh.document(Paths::Relative).plain);
+    let listed = |catalogue: &Catalogue| format!("{:?}", catalogue.computes());
+    assert_eq!(listed(&catalogue), listed(&fresh));
+    let descriptions = |catalogue: &Catalogue| {
+        let document = read(catalogue, Paths::Absolute);
+        ["a", "b"].map(|id| document.get(id).unwrap().metadata.description.clone().unwrap())
+    };
+    assert_eq!(descriptions(&again(marked.clone(), BASE).await.unwrap()), ["BEFORE", "before"]);
+    let elsewhere = again(marked.clone(), "https://other.example").await.unwrap();
+    assert_eq!(descriptions(&elsewhere), ["before", "before"]);
+    first.entry.retracted = true;
+    data.store.publish_local(&first, None).await.unwrap();
+    let retracted = again(marked, BASE).await.unwrap();
+    assert_eq!(retracted.document(Paths::Absolute).plain, load(&data).await.document(Paths::Absolute).plain);
+    assert_eq!(retracted.computes().len(), 1);
 }

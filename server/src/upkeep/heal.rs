@@ -283,13 +283,14 @@ mod tests {
     use crate::config::Config;
     use crate::hub::{DataDirectory, Hub};
     use crate::reference;
+    use crate::registry::Former;
     use crate::workers::Workers;
 
     #[tokio::test]
     async fn a_lost_file_is_made_again_once_there_is_memory_for_it() {
         let directory = tempfile::tempdir().unwrap();
         let data = DataDirectory::open(directory.path()).await.unwrap();
-        let hub = Arc::new(Hub::new(data, "http://hub.example".to_owned()).await.unwrap());
+        let hub = Arc::new(Hub::new(data, "http://hub.example".to_owned(), Former::default()).await.unwrap());
         let admission = Admission::new(Workers::new("test", 1).unwrap(), 1 << 30);
         reference::publish(Arc::clone(&hub), admission.clone()).await;
         let row = hub.data.store.computes().await.unwrap().remove(0);
