@@ -52,8 +52,14 @@ class Phasic(timing.Stages):
         self.grid = numpy.linspace(0.02 * mean, 2 * mean, 100)
         steps = 2 * mean * 2 * max(512, max(vertex.rate() for vertex in self.held().vertices()))
         work = steps * sum(len(vertex.edges()) for vertex in self.held().vertices())
-        slow = ["pdf", "cdf"] if work > MOST_WORK else []
-        return {"graph_hash": self.content_hash(), "expectation": mean, "slow": slow}
+        slow = work > MOST_WORK
+        found = {"graph_hash": self.content_hash(), "expectation": mean, "slow": ["pdf", "cdf"] if slow else []}
+        found["moments"] = list(Graph.moments(self.kept, 4))
+        if not slow:
+            found["density"] = Graph.pdf(self.kept, mean)
+        Graph.update_weights(self.kept, self.vectors[0])
+        found["swept"] = Graph.expectation(self.kept)
+        return found
 
     def written(self):
         """Has phasic write its program, or use the one it was given; what the file is then."""

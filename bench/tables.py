@@ -17,7 +17,7 @@ def page(results, chosen, samples, extra_rows=()):
     """The tables, as Markdown: the summary, then a table for each theme."""
     lines = [
         f"Measured {datetime.date.today()} at commit {commit()} on {machine()}; load average {os.getloadavg()[1]:.1f}.",
-        f"Medians of {samples}; ± is half the interquartile range.",
+        f"Medians of {samples}, of three where one takes more than half a second; ± is half the interquartile range.",
         "",
         "| | geometric mean | goal | | worst | goal | |",
         "|---|--:|--:|---|---|--:|---|",

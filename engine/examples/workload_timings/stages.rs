@@ -87,8 +87,15 @@ impl Bench {
         let mut description = json!({
             "workload": name, "n": n, "theta": theta, "graph_hash": graph.content_hash().to_string(),
             "vertices": graph.vertex_count(), "edges": graph.edge_count(),
-            "expectation": self.plan.at(theta)?.expectation(), "plan_bytes": self.plan_bytes.len(),
+            "plan_bytes": self.plan_bytes.len(),
         });
+        // What the others must find, too: at the workload's θ, and the expectation at the first of the sweep.
+        let at = self.plan.at(theta)?;
+        let mean = at.expectation();
+        description["expectation"] = json!(mean);
+        description["moments"] = json!(at.moments(4));
+        description["density"] = json!(self.plan.distribution(theta)?.pdf(&[mean])?[0]);
+        description["swept"] = json!(self.plan.at(&self.sweep.row(0).to_vec())?.expectation());
         if let Some(programs) = &self.programs {
             description["commands"] = json!(programs.trace.commands().len());
             description["file"] = json!(programs.file);

@@ -22,7 +22,9 @@ pub(super) fn collect_edges(
     pace.begin(Phase::Collecting);
     let mut collector = Collector::new(graph, plan.vertices.len());
     let mut bundle: Vec<u64> = Vec::new();
-    let (mut at, mut begin, mut forms) = (0, 0, 0);
+    let (mut at, mut begin) = (0, 0);
+    // There is room for so many forms; nothing else grows beyond what was asked for at the start, but for sums.
+    let mut granted = 0;
     for &(end, cyclic) in &plan.block_end {
         // Edges to positions from here on stay in the component; a single vertex has none.
         let first = if cyclic { begin } else { ABSORBING };
@@ -30,16 +32,14 @@ pub(super) fn collect_edges(
             let targets = graph.targets(vertex);
             pace.step(targets.len() * (1 + graph.param_length()), position)?;
             let distinct = bundle_up(targets, graph.edge_range(vertex).start, numbers, &mut bundle);
-            if distinct && vertex != START {
-                collector.add(vertex, first, &bundle)?;
-            } else {
+            let has_sums = !distinct || vertex == START;
+            if has_sums {
                 collector.add_sums(vertex, first, &bundle)?;
-                pace.check_memory(collector.weigher.memory_bytes(), position)?;
+            } else {
+                collector.add(vertex, first, &bundle)?;
             }
-            if collector.weigher.interner.count() != forms {
-                // Nothing else grows beyond what was asked for at the start.
-                forms = collector.weigher.interner.count();
-                pace.check_memory(collector.weigher.memory_bytes(), position)?;
+            if has_sums || collector.weigher.interner.count() > granted {
+                granted = collector.weigher.grant(pace, position)?;
             }
             collector.close();
         }
@@ -69,19 +69,21 @@ fn bundle_up(targets: &[u32], first_edge: usize, numbers: &Numbers, bundle: &mut
     }
     if bundle.len() > 16 {
         bundle.sort_unstable();
-    } else {
-        // A few are put in place one by one; a call would take as long.
-        for at in 1..bundle.len() {
-            let item = bundle[at];
-            let mut to = at;
-            while to > 0 && bundle[to - 1] > item {
-                bundle[to] = bundle[to - 1];
-                to -= 1;
-            }
-            bundle[to] = item;
-        }
+        return bundle.windows(2).all(|pair| pair[0] >> 32 != pair[1] >> 32);
     }
-    bundle.windows(2).all(|pair| pair[0] >> 32 != pair[1] >> 32)
+    // A few are put in place one by one; a call would take as long.
+    let mut distinct = true;
+    for at in 1..bundle.len() {
+        let item = bundle[at];
+        let mut to = at;
+        while to > 0 && bundle[to - 1] > item {
+            bundle[to] = bundle[to - 1];
+            to -= 1;
+        }
+        bundle[to] = item;
+        distinct &= to == 0 || bundle[to - 1] >> 32 != item >> 32;
+    }
+    distinct
 }
 
 /// The lists of edges that a plan will have.
@@ -207,6 +209,10 @@ impl Weigher<'_> {
         if coefficients.len() != self.graph.param_length() {
             return None;
         }
+        if let [coefficient] = *coefficients {
+            // Zeros have no sign here: it would make another form.
+            return Some((0, if coefficient == 0.0 { 0.0 } else { coefficient }));
+        }
         let Some((parameter, &coefficient)) =
             coefficients.iter().enumerate().find(|(_, coefficient)| **coefficient != 0.0)
         else {
@@ -258,9 +264,15 @@ impl Weigher<'_> {
         vertex == START || lists.all(|list| list == first || of_first.is_some() && sole(list) == of_first)
     }
 
-    /// Bytes held at most.
-    fn memory_bytes(&self) -> u64 {
-        self.interner.memory_bytes() + self.watchers.memory_bytes()
+    /// How many forms there may be before the next look at the memory, if there may be those so far.
+    #[cold]
+    fn grant(&self, pace: &Pace<'_>, position: usize) -> Result<usize, AnalysisError> {
+        let held = self.interner.memory_bytes() + self.watchers.memory_bytes();
+        pace.check_memory(held, position)?;
+        let forms = self.interner.count();
+        // As many again, of one term each, if there is room for them.
+        let further = Interner::bytes_of(forms);
+        Ok(if pace.has_room(held + further) { 2 * forms } else { forms })
     }
 
     /// The form of no edges.

@@ -131,9 +131,13 @@ impl Interner {
     }
 
     /// Bytes held at most, also while a list grows.
-    #[inline(always)]
     pub(super) fn memory_bytes(&self) -> u64 {
-        80 * self.forms.count() as u64 + 48 * self.forms.further().len() as u64
+        Self::bytes_of(self.forms.count()) + 48 * self.forms.further().len() as u64
+    }
+
+    /// Bytes held at most for so many forms of one term.
+    pub(super) fn bytes_of(forms: usize) -> u64 {
+        80 * forms as u64
     }
 
     pub(super) fn finish(self) -> Forms {

@@ -48,10 +48,29 @@ impl<L: Lane> Factors<L> {
         let base = self.base(plan, range.start).position;
         let before = x[range.start - 1];
         let mut sums = [L::splat(0.0); N];
-        for at in range {
-            let time = self.reward(at, source.rewards) * self.inverse[at - base];
-            let mut earlier = source.of.map(|of| of[at][N - 1]);
-            for (number, ((x, sum), &before)) in x[at].iter_mut().zip(&mut sums).zip(&before).enumerate() {
+        let inverses = &self.inverse[range.start - base..range.end - base];
+        let rewards = source.rewards[range.clone()].iter();
+        let totals = self.total.get(range.clone()).unwrap_or_default();
+        let mut of = source.of.map(|of| of[range.clone()].iter());
+        let x = x[range].iter_mut();
+        if let (false, 1, [], None) = (L::IS_GROUP, N, totals, source.of) {
+            // The usual question: products several at a time, and then nothing between one addition and the next.
+            let x = x.into_slice();
+            for ((x, &inverse), &reward) in x.iter_mut().zip(inverses).zip(rewards) {
+                x[0] = L::splat(reward) * inverse;
+            }
+            for x in x {
+                sums[0] = sums[0] + x[0];
+                x[0] = before[0] + sums[0];
+            }
+            return;
+        }
+        for (link, ((x, &inverse), &reward)) in x.zip(inverses).zip(rewards).enumerate() {
+            // Right-hand sides of jumps scale with the rate.
+            let reward = totals.get(link).map_or(L::splat(reward), |&total| L::splat(reward) * total);
+            let time = reward * inverse;
+            let mut earlier = of.as_mut().and_then(Iterator::next).map(|of| of[N - 1]);
+            for (number, ((x, sum), &before)) in x.iter_mut().zip(&mut sums).zip(&before).enumerate() {
                 let time = time * source.factor(number);
                 *sum = *sum + earlier.map_or(time, |earlier| time * earlier);
                 *x = before + *sum;
