@@ -25,6 +25,7 @@ pub(super) async fn all<S: BlobStore>(fresh: impl Fn() -> S) {
     all_names_are_listed_in_order(&fresh()).await;
     what_is_checked_has_its_size_and_its_name(&fresh()).await;
     only_what_is_old_enough_expires(&fresh()).await;
+    what_is_renewed_is_as_if_it_were_stored_again(&fresh()).await;
     nothing_is_in_quarantine_that_was_never_damaged(&fresh()).await;
 }
 
@@ -173,4 +174,14 @@ async fn only_what_is_old_enough_expires(store: &impl BlobStore) {
     assert_eq!(store.expire(name, Duration::ZERO, true).await.unwrap(), None);
     store.put(in_memory("old"), ANY).await.unwrap();
     assert_eq!(read(store, name, None).await, b"old");
+}
+
+async fn what_is_renewed_is_as_if_it_were_stored_again(store: &impl BlobStore) {
+    let name = Sha256::of(b"kept");
+    let refused = store.renew(name).await;
+    assert!(matches!(refused, Err(BlobError::NotFound(absent)) if absent == name), "{refused:?}");
+    store.put(in_memory("kept"), ANY).await.unwrap();
+    assert_eq!(store.renew(name).await.unwrap(), 4);
+    assert_eq!(store.expire(name, Duration::from_hours(1), true).await.unwrap(), None);
+    assert_eq!(read(store, name, None).await, b"kept");
 }

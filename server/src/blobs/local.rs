@@ -116,6 +116,13 @@ impl BlobStore for LocalBlobs {
         Box::pin(self.blocking(move |inner| inner.check(name)))
     }
 
+    fn renew(&self, name: Sha256) -> BoxFuture<'_, Result<u64, BlobError>> {
+        Box::pin(self.blocking(move |inner| {
+            let size_bytes = inner.check(name)?;
+            if inner.make_young(&inner.path(name))? { Ok(size_bytes) } else { Err(BlobError::NotFound(name)) }
+        }))
+    }
+
     fn expire(
         &self,
         name: Sha256,
@@ -222,7 +229,7 @@ impl Inner {
                 // A file system without links: the worst a rename can do is to replace equal bytes.
                 Err(_) => break,
             }
-            if self.open_verified(blob.sha256).is_ok() && self.renew(&path)? {
+            if self.open_verified(blob.sha256).is_ok() && self.make_young(&path)? {
                 // Whoever put it there may not have synced the directory yet.
                 return self.sync(directory);
             }

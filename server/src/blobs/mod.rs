@@ -98,6 +98,13 @@ pub trait BlobStore: Send + Sync + 'static {
     /// As [`BlobStore::open`].
     fn check(&self, name: Sha256) -> BoxFuture<'_, Result<u64, BlobError>>;
 
+    /// Reads and hashes all of a blob as [`BlobStore::check`] does, and makes it as young as if its bytes were stored at
+    /// this moment: when this has answered, [`BlobStore::expire`] leaves it alone for as long as any that was just stored.
+    ///
+    /// # Errors
+    /// As [`BlobStore::open`].
+    fn renew(&self, name: Sha256) -> BoxFuture<'_, Result<u64, BlobError>>;
+
     /// The size in bytes of a blob whose bytes were last stored at least `age` ago, which is removed then if `remove`
     /// says so. `None` when there is none or it is younger. Whoever stores the same bytes at this moment has them
     /// stored, before or after.

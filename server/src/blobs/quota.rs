@@ -149,6 +149,10 @@ impl BlobStore for Bounded {
         self.inner.check(name)
     }
 
+    fn renew(&self, name: Sha256) -> BoxFuture<'_, Result<u64, BlobError>> {
+        self.inner.renew(name)
+    }
+
     fn quarantined(&self) -> BoxFuture<'_, Result<Vec<Quarantined>, BlobError>> {
         self.inner.quarantined()
     }

@@ -30,7 +30,8 @@ const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 ///
 /// With `Content-Range: bytes 0-4095/10000` the body is a part of the file, and what has arrived of it is kept when the
 /// connection breaks. `GET …/upload` says in `Upload-Offset` where to go on; `curl -C OFFSET -T FILE` sends the rest. 202
-/// says that more is to come. An upload belongs to its token; until something published refers to the file, only
+/// says that more is to come. Where all has arrived and the last part was not answered, an empty body with
+/// `Content-Range: bytes */10000` finishes it. An upload belongs to its token; until something published refers to the file, only
 /// holders of tokens for the same ids can fetch it, and it is removed after the grace period of the garbage collection.
 #[utoipa::path(
     put,
@@ -38,7 +39,8 @@ const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
     tag = "publication",
     params(
         ("digest" = String, Path, description = "64 lower-case hexadecimal digits"),
-        ("Content-Range" = Option<String>, Header, description = "`bytes FIRST-LAST/TOTAL`: which part the body is"),
+        ("Content-Range" = Option<String>, Header, description = "`bytes FIRST-LAST/TOTAL`: which part the body is; `bytes */TOTAL`, with an \
+         empty body: all parts have arrived"),
     ),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
@@ -65,17 +67,24 @@ pub(super) async fn upload(
     let seen = store.visible_blob(name, &caller.viewer()).await?;
     let headers = request.headers();
     if let Some(blob) = seen.filter(|_| headers.contains_key(EXPECT))
-        && services.hub.data.blobs.check(name).await.is_ok()
+        && let Some(blob) = services.uploads.known(&who, blob).await?
     {
         // The client waits to be told to send, and need not.
         return Ok(stored(&services, name, blob.size_bytes, StatusCode::OK));
     }
-    let part = headers.get(CONTENT_RANGE).map(part).transpose()?;
+    let range = headers.get(CONTENT_RANGE).map(range).transpose()?;
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let body = body(request.into_body(), services.uploads.idle());
-    let blob = match part {
+    let mut body = body(request.into_body(), services.uploads.idle());
+    let blob = match range {
         None => services.uploads.whole(&who, name, announced, body).await?,
-        Some(part) => match services.uploads.part(&who, name, part, body).await? {
+        Some(Sent::Nothing { total_bytes }) => {
+            if body.next().await.transpose().map_err(BlobError::Body)?.is_some_and(|piece| !piece.is_empty())
+            {
+                return Err(UploadError::PartLength { expected: 0 }.into());
+            }
+            services.uploads.finish(&who, name, total_bytes).await?
+        }
+        Some(Sent::Part(part)) => match services.uploads.part(&who, name, part, body).await? {
             Appended::Stored(blob) => blob,
             Appended::Partial(state) => return Ok(progress(StatusCode::ACCEPTED, state)),
             Appended::Complete(_) => return Err(ApiError::internal(&std::fmt::Error)),
@@ -169,19 +178,36 @@ fn progress(status: StatusCode, state: UploadState) -> Response<Body> {
     (status, headers, Json(UploadProgress { offset_bytes, total_bytes, expires_in_seconds })).into_response()
 }
 
-/// Reads `bytes FIRST-LAST/TOTAL`.
-fn part(value: &HeaderValue) -> Result<Part, ApiError> {
+/// What a body with a `Content-Range` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    /// A part.
+    Part(Part),
+    /// Nothing: all has been sent.
+    Nothing {
+        /// The length of the whole file.
+        total_bytes: u64,
+    },
+}
+
+/// Reads `bytes FIRST-LAST/TOTAL` and `bytes */TOTAL`.
+fn range(value: &HeaderValue) -> Result<Sent, ApiError> {
     let read = || {
         let (range, total) = value.to_str().ok()?.strip_prefix("bytes ")?.split_once('/')?;
-        let (first, last) = range.split_once('-')?;
         let digits =
             |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok());
-        let (first, last, total) = (digits(first)??, digits(last)??, digits(total)??);
-        let is_part = first <= last && last < total;
-        is_part.then(|| Part { offset_bytes: first, length_bytes: last - first + 1, total_bytes: total })
+        let total_bytes = digits(total)??;
+        if range == "*" {
+            return (total_bytes > 0).then_some(Sent::Nothing { total_bytes });
+        }
+        let (first, last) = range.split_once('-')?;
+        let (first, last) = (digits(first)??, digits(last)??);
+        let is_part = first <= last && last < total_bytes;
+        is_part.then(|| Sent::Part(Part { offset_bytes: first, length_bytes: last - first + 1, total_bytes }))
     };
     read().ok_or_else(|| {
-        let detail = "Content-Range is \"bytes FIRST-LAST/TOTAL\", such as bytes 0-4095/10000.";
+        let detail = "Content-Range is \"bytes FIRST-LAST/TOTAL\", such as bytes 0-4095/10000; or \"bytes */TOTAL\" with \
+             an empty body, when all has been sent.";
         ApiError::new(ProblemCode::InvalidRequest, detail)
     })
 }
@@ -237,20 +263,22 @@ impl From<BlobError> for ApiError {
 
 #[cfg(test)]
 mod tests {
-    use super::{Part, part};
+    use super::{Part, Sent, range};
     use axum::http::HeaderValue;
 
     #[test]
     fn a_part_says_where_it_begins_and_ends_and_how_long_the_whole_is() {
-        let read = |text: &'static str| part(&HeaderValue::from_static(text)).ok();
+        let read = |text: &'static str| range(&HeaderValue::from_static(text)).ok();
         let expected = Part { offset_bytes: 10, length_bytes: 10, total_bytes: 20 };
-        assert_eq!(read("bytes 10-19/20"), Some(expected));
+        assert_eq!(read("bytes 10-19/20"), Some(Sent::Part(expected)));
+        assert_eq!(read("bytes */20"), Some(Sent::Nothing { total_bytes: 20 }));
         for text in [
             "",
             "bytes",
             "bytes 10-19",
             "bytes 10-19/*",
-            "bytes */20",
+            "bytes */0",
+            "bytes */*",
             "bytes 10-20/20",
             "bytes 11-10/20",
             "bytes +1-2/20",

@@ -194,6 +194,18 @@ impl Store {
         Ok(change.commit().await?)
     }
 
+    /// Whether a token has uploaded a blob, which is still here.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_uploaded(&self, token: &str, name: Sha256) -> Result<bool, StoreError> {
+        let known =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM uploads WHERE token = ? AND sha256 = ?)")
+                .bind(token)
+                .bind(&name.as_bytes()[..]);
+        Ok(known.fetch_one(&self.readers).await?)
+    }
+
     /// Bytes of the blobs a token has uploaded that are still here.
     ///
     /// # Errors

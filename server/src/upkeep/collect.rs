@@ -126,6 +126,10 @@ mod tests {
             self.inner.check(name)
         }
 
+        fn renew(&self, name: Sha256) -> BoxFuture<'_, Result<u64, BlobError>> {
+            self.inner.renew(name)
+        }
+
         fn expire(
             &self,
             name: Sha256,

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use phasic_hub_api::Sha256;
 
-use self::partial::Partials;
+use self::partial::{CompleteFile, Partials};
 use crate::blobs::{BlobError, ByteStream, StoredBlob, Terms};
 use crate::config;
 use crate::hub::DataDirectory;
@@ -162,18 +162,65 @@ impl Uploads {
         part: Part,
         body: ByteStream,
     ) -> Result<Appended, UploadError> {
-        let share = self.reserve(who, Some(name), Some(part.total_bytes)).await?;
+        let _share = self.reserve(who, Some(name), Some(part.total_bytes)).await?;
         let appended = self.partials.append(&who.token, name, part, body).await?;
         let Appended::Complete(file) = appended else { return Ok(appended) };
-        let terms = Terms { max_bytes: part.total_bytes, sha256: Some(name) };
-        let stored = self.data.blobs.put(file.read().await?, terms).await;
-        if matches!(stored, Ok(_) | Err(BlobError::WrongHash { .. })) {
-            file.remove()?;
-        }
-        let blob = stored?;
+        Ok(Appended::Stored(self.store(who, name, part.total_bytes, &file).await?))
+    }
+
+    /// Makes a blob of a file all parts of which have arrived: the last one came, and was not answered, because there
+    /// was no room, the connection broke or the process died.
+    ///
+    /// # Errors
+    /// [`UploadError`]; [`UploadError::Offset`] says what is missing.
+    pub async fn finish(
+        &self,
+        who: &Uploader,
+        name: Sha256,
+        total_bytes: u64,
+    ) -> Result<StoredBlob, UploadError> {
+        let _share = self.reserve(who, Some(name), Some(total_bytes)).await?;
+        let file = self.partials.complete(&who.token, name, total_bytes)?;
+        self.store(who, name, total_bytes, &file).await
+    }
+
+    /// The file of the parts goes only when nothing can be lost any more.
+    async fn store(
+        &self,
+        who: &Uploader,
+        name: Sha256,
+        total_bytes: u64,
+        file: &CompleteFile,
+    ) -> Result<StoredBlob, UploadError> {
+        let terms = Terms { max_bytes: total_bytes, sha256: Some(name) };
+        let blob = match self.data.blobs.put(file.read().await?, terms).await {
+            Err(error @ BlobError::WrongHash { .. }) => {
+                file.remove()?;
+                return Err(error.into());
+            }
+            stored => stored?,
+        };
         self.data.store.put_upload(blob, &who.token, &who.audience).await?;
-        drop(share);
-        Ok(Appended::Stored(blob))
+        file.remove()?;
+        Ok(blob)
+    }
+
+    /// Takes a file without its bytes, which are here and which the uploader can see: as if they had been sent again.
+    /// `None` when they are not here whole.
+    ///
+    /// # Errors
+    /// [`UploadError`]; nothing is changed then.
+    pub async fn known(&self, who: &Uploader, blob: StoredBlob) -> Result<Option<StoredBlob>, UploadError> {
+        let is_counted = self.data.store.has_uploaded(&who.token, blob.sha256).await?;
+        let _share =
+            if is_counted { None } else { Some(self.reserve(who, None, Some(blob.size_bytes)).await?) };
+        // Young first, so that the row that is written then is not taken away by a collection under way.
+        match self.data.blobs.renew(blob.sha256).await {
+            Err(BlobError::NotFound(_) | BlobError::Damaged(_)) => return Ok(None),
+            renewed => renewed?,
+        };
+        self.data.store.put_upload(blob, &who.token, &who.audience).await?;
+        Ok(Some(blob))
     }
 
     /// How far an upload in parts has come, if there is an unfinished one.

@@ -84,6 +84,7 @@ impl Partials {
     pub(super) fn open(data_dir: &Path, settings: &config::Uploads) -> Result<Self, BlobError> {
         let directory = data_dir.join("partial");
         fs::create_dir_all(&directory).map_err(BlobError::file("create", &directory))?;
+        sync(data_dir)?;
         let (most, age) = (settings.max_partial.get(), settings.partial_age_ms.duration());
         let partials = Self { directory, most, age, placing: Mutex::default() };
         partials.sweep()?;
@@ -157,13 +158,43 @@ impl Partials {
     pub(super) fn sweep(&self) -> Result<(), BlobError> {
         for entry in self.entries("")?.iter().filter(|entry| entry.idle > self.age) {
             match lock(&entry.path, false) {
-                Ok(Some(_lock)) => remove(&entry.path)?,
+                // Somebody may have gone on with it between the look and the lock.
+                Ok(Some(file)) if self.is_old(&file, &entry.path)? => remove(&entry.path)?,
                 Err(UploadError::Blobs(error)) => return Err(error),
                 // It is being gone on with, or somebody was faster.
-                Ok(None) | Err(_) => {}
+                Ok(_) | Err(_) => {}
             }
         }
         Ok(())
+    }
+
+    fn is_old(&self, file: &File, path: &Path) -> Result<bool, BlobError> {
+        let modified = file.metadata().and_then(|metadata| metadata.modified());
+        let modified = modified.map_err(BlobError::file("look at", path))?;
+        Ok(modified.elapsed().unwrap_or_default() > self.age)
+    }
+
+    fn path(&self, token: &str, name: Sha256, total_bytes: u64) -> PathBuf {
+        self.directory.join(format!("{}{total_bytes}", Self::prefix(token, name)))
+    }
+
+    /// The file of an upload all bytes of which have arrived, but which did not become a blob yet.
+    pub(super) fn complete(
+        &self,
+        token: &str,
+        name: Sha256,
+        total_bytes: u64,
+    ) -> Result<CompleteFile, UploadError> {
+        let path = self.path(token, name, total_bytes);
+        let found = total_bytes;
+        let Some(file) = lock(&path, false)? else {
+            return Err(UploadError::Offset { expected: 0, found });
+        };
+        let expected = file.metadata().map_err(BlobError::file("look at", &path))?.len();
+        if expected != total_bytes {
+            return Err(UploadError::Offset { expected, found });
+        }
+        Ok(CompleteFile { path, _lock: file })
     }
 
     pub(super) async fn append(
@@ -173,7 +204,7 @@ impl Partials {
         part: Part,
         body: ByteStream,
     ) -> Result<Appended, UploadError> {
-        let path = self.directory.join(format!("{}{}", Self::prefix(token, name), part.total_bytes));
+        let path = self.path(token, name, part.total_bytes);
         let file = self.begin(&path, token, name, part)?;
         let mut file = tokio::fs::File::from_std(file);
         file.seek(io::SeekFrom::Start(part.offset_bytes)).await.map_err(BlobError::file("seek in", &path))?;
@@ -220,6 +251,7 @@ impl Partials {
             }
             if is_new {
                 drop(lock(path, true)?);
+                sync(&self.directory)?;
             }
         }
         let Some(file) = lock(path, found == 0)? else {
@@ -250,16 +282,43 @@ impl CompleteFile {
 
 /// Opens a file for this request alone. `None` when there is none and it is not to be made.
 fn lock(path: &Path, create: bool) -> Result<Option<File>, UploadError> {
-    let opened = File::options().read(true).write(true).create(create).truncate(false).open(path);
-    let file = match opened {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(BlobError::file("open", path))?,
-    };
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(fs::TryLockError::WouldBlock) => Err(UploadError::Busy),
-        Err(fs::TryLockError::Error(source)) => Err(BlobError::file("lock", path)(source).into()),
+    loop {
+        let opened = File::options().read(true).write(true).create(create).truncate(false).open(path);
+        let file = match opened {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(BlobError::file("open", path))?,
+        };
+        match file.try_lock() {
+            Ok(()) if is_linked(&file).map_err(BlobError::file("look at", path))? => return Ok(Some(file)),
+            // It was removed between opening and locking: what is written to it would be lost.
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(UploadError::Busy),
+            Err(fs::TryLockError::Error(source)) => return Err(BlobError::file("lock", path)(source).into()),
+        }
     }
+}
+
+/// Whether an open file still has a name.
+#[cfg(unix)]
+fn is_linked(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    Ok(file.metadata()?.nlink() > 0)
+}
+
+/// Whether an open file still has a name: elsewhere, opening one that is being removed fails.
+#[cfg(not(unix))]
+fn is_linked(file: &File) -> io::Result<bool> {
+    file.metadata().map(|_| true)
+}
+
+/// Sees to it that the names in a directory survive a loss of power.
+fn sync(directory: &Path) -> Result<(), BlobError> {
+    // Directories cannot be opened, and need not be synced, on Windows.
+    if cfg!(unix) {
+        let open = File::open(directory);
+        open.and_then(|open| open.sync_all()).map_err(BlobError::file("sync", directory))?;
+    }
+    Ok(())
 }
 
 fn remove(path: &Path) -> Result<(), BlobError> {

@@ -108,7 +108,7 @@ impl Inner {
     }
 
     /// Makes a file young again, because somebody has just stored its bytes. Says whether it is still there.
-    pub(super) fn renew(&self, path: &Path) -> Result<bool, BlobError> {
+    pub(super) fn make_young(&self, path: &Path) -> Result<bool, BlobError> {
         let _placing = self.lock()?;
         match fs::File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
