@@ -2,7 +2,7 @@
 //!
 //! The rooms meet here. Nothing here speaks HTTP or SQL.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -145,6 +145,8 @@ pub struct Hub {
     /// Blobs that could not be read when they were asked for.
     suspects: Mutex<Suspects>,
     suspected: Notify,
+    /// Files that were asked for, and of which no note was taken yet.
+    used: Mutex<HashSet<Sha256>>,
 }
 
 impl Hub {
@@ -165,6 +167,7 @@ impl Hub {
             renderings: watch::Sender::new(0),
             suspects: Mutex::default(),
             suspected: Notify::new(),
+            used: Mutex::default(),
         })
     }
 
@@ -212,6 +215,16 @@ impl Hub {
     /// Waits until somebody stumbles over a blob.
     pub async fn suspected(&self) {
         self.suspected.notified().await;
+    }
+
+    /// Takes note that a file was asked for: no more than a look into memory.
+    pub fn note_use(&self, blob: Sha256) {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(blob);
+    }
+
+    /// Files that were asked for since the last call.
+    pub fn take_used(&self) -> Vec<Sha256> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).drain().collect()
     }
 
     fn suspects(&self) -> MutexGuard<'_, Suspects> {

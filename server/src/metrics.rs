@@ -19,6 +19,8 @@ const SENT_BYTES: &str = "phasic_hub_http_sent_bytes_total";
 const CONNECTIONS: &str = "phasic_hub_http_connections";
 const BLOB_OPENINGS: &str = "phasic_hub_blob_openings_total";
 const VERIFICATIONS: &str = "phasic_hub_verifications_total";
+const SUBMITTED_BYTES: &str = "phasic_hub_submitted_bytes";
+const EXPIRED: &str = "phasic_hub_submissions_expired_total";
 const SCRUBBED: &str = "phasic_hub_blobs_scrubbed_total";
 
 /// Upper bounds of the classes of request times: from an answer out of memory to the request timeout.
@@ -53,10 +55,12 @@ pub enum Level {
     ScrubAgeSeconds,
     /// Damaged files in quarantine.
     Quarantined,
+    /// Bytes of all submitted graphs.
+    SubmittedBytes,
 }
 
 impl Level {
-    const ALL: [(Self, &'static str, &'static str); 11] = [
+    const ALL: [(Self, &'static str, &'static str); 12] = [
         (Self::Ready, "phasic_hub_ready", "1 when the hub is ready, 0 otherwise; /readyz says why"),
         (Self::Computes, "phasic_hub_computes", "Computes that are served"),
         (Self::Withheld, "phasic_hub_computes_withheld", "Computes not served because a file is missing"),
@@ -84,6 +88,11 @@ impl Level {
             "Seconds since the blob that was not hashed for longest was hashed, or stored",
         ),
         (Self::Quarantined, "phasic_hub_blobs_quarantined", "Damaged files in quarantine"),
+        (
+            Self::SubmittedBytes,
+            SUBMITTED_BYTES,
+            "Bytes of submitted graphs; models.max_stored_bytes is what they may take",
+        ),
     ];
 
     fn name(self) -> &'static str {
@@ -181,6 +190,10 @@ fn describe() {
     );
     describe_counter!(VERIFICATIONS, "Comparisons of files with programs made anew, by verdict");
     describe_counter!(SCRUBBED, "Blobs hashed again by the scrub, by what was found");
+    describe_counter!(
+        EXPIRED,
+        "Submitted graphs and results of jobs that went because nobody used them, by kind"
+    );
     describe_gauge!("phasic_hub_build_info", "1; the version is a label");
     for (_, name, help) in Level::ALL {
         describe_gauge!(name, help);
@@ -196,7 +209,8 @@ pub fn render() -> String {
 }
 
 /// What counts private things with the others, so that its growth would tell of them.
-const NOT_FOR_EVERYBODY: [&str; 4] = [VERIFICATIONS, SCRUBBED, BLOB_OPENINGS, "phasic_hub_blobs_quarantined"];
+const NOT_FOR_EVERYBODY: [&str; 6] =
+    [VERIFICATIONS, SCRUBBED, BLOB_OPENINGS, "phasic_hub_blobs_quarantined", SUBMITTED_BYTES, EXPIRED];
 
 /// What was rendered, without the numbers that are not for everybody.
 pub fn public(rendered: &str) -> String {
@@ -261,6 +275,11 @@ pub fn verified(verdict: &'static str) {
 /// A blob was hashed again by the scrub.
 pub fn scrubbed(found: &'static str) {
     counter!(SCRUBBED, "found" => found).increment(1);
+}
+
+/// So many submitted graphs, or results of jobs, went because nobody had used them for long.
+pub fn expired(kind: &'static str, number: usize) {
+    counter!(EXPIRED, "kind" => kind).increment(number as u64);
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::admission::Admission;
 use crate::config::Config;
 use crate::hub::DataDirectory;
 use crate::store::{Actor, StoreError, TaskRow};
-use crate::upkeep::{self, UpkeepError, UpkeepLock};
+use crate::upkeep::{self, Rules, UpkeepError, UpkeepLock};
 
 /// What may lie between storing a file and taking note of it in a running hub, with room to spare.
 const LEAST_GRACE_SECONDS: u64 = 3600;
@@ -154,9 +154,15 @@ impl Tasks {
                 }))
             }
             TaskRequest::Gc(GcRequest { dry_run, grace_seconds }) => {
-                let grace = Duration::from_secs(grace_seconds);
-                let found = upkeep::collect(&self.data, grace, dry_run, actor).await?;
-                Ok(json!({"dry_run": dry_run, "blobs": found.removed, "bytes": found.bytes}))
+                let rules = Rules {
+                    grace: Duration::from_secs(grace_seconds),
+                    keep_submitted_days: self.config.upkeep.keep_submitted_days.get(),
+                };
+                let found = upkeep::collect(&self.data, rules, dry_run, actor).await?;
+                Ok(json!({
+                    "dry_run": dry_run, "blobs": found.removed, "bytes": found.bytes, "graphs": found.expired.graphs,
+                    "eliminations": found.expired.eliminations, "computes": found.expired.computes,
+                }))
             }
             TaskRequest::Backup(BackupRequest { name }) => {
                 let directory = self.backups();

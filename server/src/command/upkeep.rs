@@ -9,7 +9,7 @@ use super::{DataArgs, Outcome, print};
 use crate::admission::Admission;
 use crate::hub::DataDirectory;
 use crate::store::Actor;
-use crate::upkeep::{self, UpkeepLock};
+use crate::upkeep::{self, Rules, UpkeepLock};
 use crate::workers::Workers;
 
 /// Something stayed bad.
@@ -54,11 +54,20 @@ pub(super) async fn gc(grace_seconds: u64, remove: bool, data: DataArgs) -> Outc
     let config = data.load()?;
     let _lock = UpkeepLock::take(&config.data_dir)?;
     let data = DataDirectory::open(&config.data_dir).await?;
-    let collection =
-        upkeep::collect(&data, Duration::from_secs(grace_seconds), !remove, &Actor::Operator).await?;
+    let days = config.upkeep.keep_submitted_days.get();
+    let rules = Rules { grace: Duration::from_secs(grace_seconds), keep_submitted_days: days };
+    let collection = upkeep::collect(&data, rules, !remove, &Actor::Operator).await?;
     data.store.close().await;
     let verb = if remove { "removed" } else { "to remove" };
     let mut text = format!("{} blobs of {} bytes {verb}\n", collection.removed.len(), collection.bytes);
+    if days > 0 {
+        let (graphs, eliminations) = (&collection.expired.graphs, &collection.expired.eliminations);
+        let (graphs, eliminations) = (graphs.len(), eliminations.len());
+        let _ = writeln!(
+            text,
+            "{graphs} graphs and {eliminations} results that were not used for {days} days {verb}"
+        );
+    }
     for name in &collection.removed {
         let _ = writeln!(text, "  {name}");
     }

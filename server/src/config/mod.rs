@@ -215,6 +215,7 @@ pub struct Upkeep {
     pub scrub_interval_seconds: Whole<0, 31_536_000>,
     pub scrub_bytes_per_second: Whole<1024, 1_099_511_627_776>,
     pub backup_dir: PathBuf,
+    pub keep_submitted_days: Whole<0, 36_500>,
 }
 
 /// What is logged, and how.
@@ -386,6 +387,7 @@ impl Default for Upkeep {
             scrub_interval_seconds: Whole::of::<604_800>(),
             scrub_bytes_per_second: Whole::of::<{ 20 << 20 }>(),
             backup_dir: PathBuf::new(),
+            keep_submitted_days: Whole::of::<90>(),
         }
     }
 }

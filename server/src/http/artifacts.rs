@@ -116,6 +116,7 @@ pub(super) async fn send(
     if hub.catalogue().is_lost(blob.sha256) {
         return Err(withheld());
     }
+    hub.note_use(blob.sha256);
     let etag = format!("\"{}\"", blob.sha256);
     let mut headers = validators(&etag, by_digest);
     if conditional::none_match(request, &etag) {

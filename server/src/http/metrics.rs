@@ -16,7 +16,7 @@ use crate::store::StoreError;
 /// Numbers about this hub, in the text format of Prometheus: requests, times, bytes, connections, openings of stored
 /// files, computes, blobs, readiness, and the state of the mirror by upstream. Counts are of what everybody sees; holders
 /// of tokens for all ids get the number and the bytes of all blobs beside, what the scrub and the verification have
-/// looked at, and what is in quarantine.
+/// looked at, what is in quarantine, and what was submitted and went unused.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -66,6 +66,10 @@ async fn measure(hub: &Hub) {
     match hub.data.blobs.quarantined().await {
         Ok(files) => Level::Quarantined.set(files.len() as f64),
         Err(error) => tracing::warn!(%error, "could not count what is in quarantine"),
+    }
+    match hub.data.store.recipe_bytes().await {
+        Ok(bytes) => Level::SubmittedBytes.set(bytes as f64),
+        Err(error) => tracing::warn!(%error, "could not count what was submitted"),
     }
     match hub.data.store.verdicts().await {
         Ok(verdicts) => {

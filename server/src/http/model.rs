@@ -46,6 +46,10 @@ async fn of_graph(
         return Err(ApiError::new(ProblemCode::GraphAmbiguous, detail));
     }
     if let Some(row) = rows.first() {
+        if let Err(error) = hub.data.store.use_graph(row.identity.definition).await {
+            // No reason not to answer.
+            tracing::warn!(%error, "could not take note that a graph is used");
+        }
         let bytes =
             read_whole(&*hub.data.blobs, row.recipe).await.map_err(|error| ApiError::internal(&error))?;
         let recipe = Recipe::from_json(&String::from_utf8_lossy(&bytes));

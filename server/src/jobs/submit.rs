@@ -94,7 +94,8 @@ pub enum SubmitError {
     },
     /// There is no room for more graphs.
     #[error(
-        "the graphs submitted to this hub take {bytes} bytes, and may take {limit} (models.max_stored_bytes)"
+        "the graphs submitted to this hub take {bytes} bytes, and may take {limit} (models.max_stored_bytes); \
+         phasic-hub gc --remove lets go of those nobody has used for upkeep.keep_submitted_days"
     )]
     Full {
         /// Bytes taken.
@@ -179,7 +180,11 @@ impl Jobs {
         audience: &Audience,
         actor: &Actor,
     ) -> Result<bool, SubmitError> {
-        if self.data.store.has_graph(identity.definition, audience).await? {
+        let store = &self.data.store;
+        // Used from now on, so that it does not go before what is asked of it; it may have gone just now.
+        if store.has_graph(identity.definition, audience).await?
+            && store.use_graph(identity.definition).await?
+        {
             return Ok(false);
         }
         let text = recipe.to_json()?;
@@ -224,6 +229,10 @@ impl Jobs {
         let Some(row) = self.data.store.elimination(subject, variant).await? else { return Ok(Made::Never) };
         let size_bytes = self.data.blobs.size_bytes(row.blob.sha256).await?;
         let is_there = size_bytes == Some(row.blob.size_bytes);
+        // Used from now on; it may have gone just now.
+        if is_there && !self.data.store.use_elimination(subject, variant).await? {
+            return Ok(Made::Never);
+        }
         Ok(if is_there { Made::There(row) } else { Made::Lost(row.blob.sha256) })
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use phasic_hub_api::Sha256;
 use sqlx::error::DatabaseError;
-use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqliteConnection, Transaction};
 
 use super::computes::digest;
 use super::{Store, StoreError};
@@ -34,25 +34,7 @@ impl Store {
     /// # Errors
     /// When the database fails or holds what no hub writes.
     pub async fn unreferenced_blobs(&self) -> Result<Vec<Sha256>, StoreError> {
-        let keys = sqlx::query(
-            "SELECT t.name AS child, k.\"from\" AS field FROM sqlite_schema t, pragma_foreign_key_list(t.name) k \
-             WHERE t.type = 'table' AND k.\"table\" = 'blobs' ORDER BY child, field",
-        )
-        .fetch_all(&self.readers)
-        .await?;
-        let mut statement = "SELECT sha256 FROM blobs WHERE 1".to_owned();
-        for key in &keys {
-            // Names of our own schema, out of our own migrations.
-            let (child, field): (String, String) = (key.try_get("child")?, key.try_get("field")?);
-            // Writing to a string cannot fail.
-            let _ = write!(
-                statement,
-                " AND sha256 NOT IN (SELECT \"{field}\" FROM \"{child}\" WHERE \"{field}\" IS NOT NULL)"
-            );
-        }
-        statement += " ORDER BY sha256";
-        let rows = sqlx::query(AssertSqlSafe(statement)).fetch_all(&self.readers).await?;
-        rows.iter().map(|row| Ok(digest(row, "sha256", "blobs")?.into())).collect()
+        unreferenced(&mut *self.readers.acquire().await?).await
     }
 
     /// Forgets a blob, unless somebody refers to it by now, or its bytes were stored again: `is_old` says whether they
@@ -102,6 +84,29 @@ impl Store {
         found.retain(|line| line != "ok");
         Ok(found)
     }
+}
+
+/// The blobs no foreign key refers to, as a connection, or a change within it, sees them.
+pub(super) async fn unreferenced(connection: &mut SqliteConnection) -> Result<Vec<Sha256>, StoreError> {
+    let keys = sqlx::query(
+        "SELECT t.name AS child, k.\"from\" AS field FROM sqlite_schema t, pragma_foreign_key_list(t.name) k \
+         WHERE t.type = 'table' AND k.\"table\" = 'blobs' ORDER BY child, field",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut statement = "SELECT sha256 FROM blobs WHERE 1".to_owned();
+    for key in &keys {
+        // Names of our own schema, out of our own migrations.
+        let (child, field): (String, String) = (key.try_get("child")?, key.try_get("field")?);
+        // Writing to a string cannot fail.
+        let _ = write!(
+            statement,
+            " AND sha256 NOT IN (SELECT \"{field}\" FROM \"{child}\" WHERE \"{field}\" IS NOT NULL)"
+        );
+    }
+    statement += " ORDER BY sha256";
+    let rows = sqlx::query(AssertSqlSafe(statement)).fetch_all(&mut *connection).await?;
+    rows.iter().map(|row| Ok(digest(row, "sha256", "blobs")?.into())).collect()
 }
 
 async fn forget(mut change: Transaction<'static, Sqlite>, name: Sha256) -> Result<(), StoreError> {

@@ -12,6 +12,7 @@ mod jobs;
 mod mirror;
 mod privacy;
 mod publications;
+mod retention;
 mod snapshot;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -46,6 +47,7 @@ pub use mirror::{
 };
 pub use privacy::VersionKey;
 pub use publications::{Condition, Published, Retraction, Standing, tag};
+pub use retention::Expired;
 pub use snapshot::{BlobSizes, PackedCompute, Snapshot};
 pub use tokens::{KnownToken, NewToken, TokenRow};
 pub use totals::Totals;
@@ -63,6 +65,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "verification", include_str!("../../../migrations/0006_verification.sql")),
     (7, "jobs", include_str!("../../../migrations/0007_jobs.sql")),
     (8, "held_files", include_str!("../../../migrations/0008_held_files.sql")),
+    (9, "last_use", include_str!("../../../migrations/0009_last_use.sql")),
 ];
 
 /// How long a statement waits for another process that is writing.

@@ -1,4 +1,5 @@
-//! Garbage collection: mark what the database refers to, sweep the rest.
+//! Garbage collection: let go of what was submitted and nobody has used for long, mark what the database refers to, sweep
+//! the rest.
 //!
 //! A row of `blobs` is wanted while any foreign key of any table refers to it; a file, while it has a row. Both are
 //! left alone for a grace period after their bytes were last stored, because a file is stored before its row is.
@@ -10,40 +11,61 @@ use serde_json::json;
 
 use super::UpkeepError;
 use crate::hub::DataDirectory;
-use crate::store::{Actor, Change};
+use crate::metrics;
+use crate::store::{Actor, Change, Expired};
+
+/// What goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Blobs nobody refers to whose bytes were last stored at least so long ago.
+    pub grace: Duration,
+    /// Submitted graphs and results of jobs that were not used for so many days; 0: none.
+    pub keep_submitted_days: u64,
+}
 
 /// What was removed, or would be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Collection {
+    /// What was submitted and not used for long.
+    pub expired: Expired,
     /// The blobs.
     pub removed: Vec<Sha256>,
     /// Their bytes.
     pub bytes: u64,
 }
 
-/// Removes blobs nobody refers to whose bytes were last stored at least `grace` ago; or only says which, for a
-/// `dry_run`.
+/// Lets go of what was submitted and not used for long, then removes blobs nobody refers to, by the rules; or only says
+/// what that would be, for a `dry_run`.
 ///
 /// # Errors
 /// When database or blob store fail. What was removed until then stays removed, and was not wanted.
 pub async fn collect(
     data: &DataDirectory,
-    grace: Duration,
+    rules: Rules,
     dry_run: bool,
     actor: &Actor,
 ) -> Result<Collection, UpkeepError> {
-    let unwanted = data.store.unreferenced_blobs().await?;
+    let Rules { grace, keep_submitted_days: days } = rules;
+    let expired = match days {
+        0 => Expired { unreferenced: data.store.unreferenced_blobs().await?, ..Expired::default() },
+        days => data.store.expire_submissions(days, dry_run, actor).await?,
+    };
+    if !dry_run {
+        metrics::expired("graph", expired.graphs.len());
+        metrics::expired("elimination", expired.eliminations.len());
+    }
+    let unwanted = &expired.unreferenced;
     let mut known = data.store.blobs().await?;
     if !dry_run {
         // Rows first: a file without a row is garbage the next time, a row without a file would be a lost blob.
-        for &name in &unwanted {
+        for &name in unwanted {
             let is_old =
                 async { Ok::<_, UpkeepError>(data.blobs.expire(name, grace, false).await?.is_some()) };
             data.store.forget_blob(name, is_old).await?;
         }
         known = data.store.blobs().await?;
     }
-    let mut collection = Collection::default();
+    let mut collection = Collection { expired: expired.clone(), ..Collection::default() };
     for name in data.blobs.names().await? {
         let has_row = known.binary_search_by_key(&name, |blob| blob.sha256).is_ok();
         let is_wanted = has_row && !(dry_run && unwanted.contains(&name));
@@ -72,7 +94,7 @@ mod tests {
     use futures_util::future::BoxFuture;
     use phasic_hub_api::Sha256;
 
-    use super::collect;
+    use super::{Rules, collect};
     use crate::blobs::{
         BlobError, BlobStore, ByteStream, OpenBlob, Quarantined, StoredBlob, Terms, in_memory,
     };
@@ -168,7 +190,8 @@ mod tests {
         file.set_modified(SystemTime::now() - Duration::from_hours(2)).unwrap();
         let contended = Contended { inner: Arc::clone(&data.blobs), store: data.store.clone() };
         let contended = DataDirectory { store: data.store.clone(), blobs: Arc::new(contended) };
-        let found = collect(&contended, Duration::from_hours(1), false, &Actor::Hub).await.unwrap();
+        let rules = Rules { grace: Duration::from_hours(1), keep_submitted_days: 0 };
+        let found = collect(&contended, rules, false, &Actor::Hub).await.unwrap();
         assert!(found.removed.is_empty(), "{found:?}");
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert!(path.exists());

@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 pub use backup::{BackupReport, Manifest, backup};
-pub use collect::{Collection, collect};
+pub use collect::{Collection, Rules, collect};
 pub use heal::heal;
 pub use restore::restore;
 pub use schedule::keep_whole;

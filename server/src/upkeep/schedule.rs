@@ -74,6 +74,12 @@ async fn round(
     admission: &Admission,
     unhealed: &mut Unhealed,
 ) -> Result<Duration, UpkeepError> {
+    let used = hub.take_used();
+    if !used.is_empty()
+        && let Err(error) = hub.data.store.use_files(&used).await
+    {
+        tracing::warn!(%error, "could not take note of the files that were asked for");
+    }
     let mut bad = hub.take_suspects();
     unhealed.names.extend(&bad);
     let interval = config.upkeep.scrub_interval_seconds.get();

@@ -9,8 +9,10 @@ use crate::blobs::{BlobError, Bounded, StoredBlob, in_memory};
 use crate::config;
 use crate::hub::DataDirectory;
 use crate::store::Actor;
-use crate::upkeep::collect;
+use crate::upkeep::{Rules, collect};
 use crate::visibility::Audience;
+
+const RULES: Rules = Rules { grace: Duration::from_hours(1), keep_submitted_days: 0 };
 
 const BYTES: &[u8] = b"bytes that arrive in two parts";
 
@@ -124,10 +126,10 @@ async fn a_file_that_need_not_be_sent_is_as_good_as_sent() {
     let other = Uploader { token: "ba9876543210".to_owned(), ..who() };
     assert_eq!(uploads.known(&other, blob).await.unwrap(), Some(blob));
     assert!(data.store.has_uploaded(&other.token, name).await.unwrap());
-    let collected = collect(&data, Duration::from_hours(1), false, &Actor::Hub).await.unwrap();
+    let collected = collect(&data, RULES, false, &Actor::Hub).await.unwrap();
     assert!(collected.removed.is_empty(), "an acknowledged upload is lost: {collected:?}");
 
     make_old(&directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits));
-    collect(&data, Duration::from_hours(1), false, &Actor::Hub).await.unwrap();
+    collect(&data, RULES, false, &Actor::Hub).await.unwrap();
     assert_eq!(uploads.known(&who(), blob).await.unwrap(), None, "it has to be sent");
 }
