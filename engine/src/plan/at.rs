@@ -6,8 +6,8 @@ use super::chain::{self, Chain};
 use super::diagnosis::Traps;
 use super::gradients::{Derivative, Idle, Trust};
 use super::kernel::{Factors, Outcome, Powers, Spread};
+use super::range::{Range, may_lack};
 use super::slopes::ByParameter;
-use super::underflow::{Depth, bounds};
 use super::{EvaluationError, Plan};
 use crate::graph::Graph;
 
@@ -16,6 +16,10 @@ use crate::graph::Graph;
 /// Holds the factors, so each further question costs a few triangular solves. [`set`](Self::set) moves on to another θ;
 /// it, [`expectation`](Self::expectation) and [`moments_into`](Self::moments_into) allocate nothing from the second
 /// time on.
+///
+/// Where numbers on the way may have left the range of f64, a question is worked out once more with exponents that do not
+/// end: an elimination that takes some thirty times as long, and is kept for the next. So every number is good to the last
+/// digits, infinite only if it is beyond f64, and 0 only if it is nearer to that than to the smallest f64.
 ///
 /// An elimination of more than a million multiply-adds in several components is spread over the threads of the current
 /// rayon pool, each with a workspace of its own, which is kept; numbers do not depend on it.
@@ -30,10 +34,8 @@ pub struct At<'p> {
     spread: Option<Spread>,
     /// Traps that do no harm, if there are any at this θ.
     pub(super) traps: Option<Traps>,
-    /// How small numbers may become on the way.
-    depth: Depth,
-    /// The expectation, where it had to be found to be sure of the factors.
-    known_mean: Option<f64>,
+    /// Whether plain numbers are enough.
+    pub(super) range: Range,
     /// Parameters on which expectations do not depend.
     pub(super) idle: RefCell<Idle>,
     /// Storage of solutions between questions.
@@ -53,8 +55,7 @@ impl Plan {
             start: self.start(),
             spread: Spread::new(self),
             traps: None,
-            depth: Depth::new(self),
-            known_mean: None,
+            range: Range::new(self),
             idle: RefCell::default(),
             scratch: RefCell::new(Powers::new()),
         };
@@ -85,13 +86,13 @@ impl Plan {
 }
 
 impl At<'_> {
-    /// Moves to another θ: one elimination, no allocation (unless a pivot is zero, which takes a closer look, or it is
-    /// spread over more threads than before).
+    /// Moves to another θ: one elimination, no allocation (unless a pivot is zero or beyond f64, which takes a closer look,
+    /// or it is spread over more threads than before).
     ///
     /// # Errors
     /// As [`Plan::at`]. After an error the numbers are those of no θ; set another before asking.
     pub fn set(&mut self, theta: &[f64]) -> Result<(), EvaluationError> {
-        let Self { plan, factors, spread, traps, .. } = self;
+        let Self { plan, factors, spread, traps, range, .. } = self;
         plan.check_theta(theta)?;
         factors.theta[..theta.len()].copy_from_slice(theta);
         *traps = None;
@@ -104,29 +105,14 @@ impl At<'_> {
             Outcome::InvalidWeight => return Err(plan.invalid_weight(&factors.values)),
             Outcome::Stuck => *traps = Some(plan.diagnose(factors)?),
         }
-        self.check_depth()
+        let broken = traps.as_ref().and_then(|traps| traps.broken);
+        range.set(factors, broken.is_some());
+        broken.map_or(Ok(()), |at| self.check_range(at))
     }
 
-    /// Sees to it that nothing was lost on the way that matters, where weights are so far apart that it might have been.
-    fn check_depth(&mut self) -> Result<(), EvaluationError> {
-        let Self { plan, factors, unit, start, depth, known_mean, scratch, .. } = self;
-        *known_mean = None;
-        if !depth.has_cycles() {
-            return Ok(());
-        }
-        let (low, high) = bounds(&factors.values);
-        if !depth.is_doubtful(low, high) {
-            return Ok(());
-        }
-        let powers = scratch.get_mut();
-        powers.resize(1, plan.vertices.len());
-        factors.solve_all_powers(plan, *start, unit, powers);
-        if depth.is_out_of_range(high, powers.firsts().fold(0.0, f64::max)) {
-            let times: Vec<f64> = powers.firsts().collect();
-            plan.check_range(factors, &times)?;
-        }
-        *known_mean = powers.at_start().first().copied().filter(|mean| !mean.is_nan());
-        Ok(())
+    /// Ones by position, 0 at the start.
+    pub(super) fn unit(&self) -> &[f64] {
+        &self.unit
     }
 
     /// Vertices of the graph, which reward vectors have one entry for each.
@@ -136,7 +122,7 @@ impl At<'_> {
 
     /// Expected time to absorption.
     pub fn expectation(&self) -> f64 {
-        self.known_mean.unwrap_or_else(|| self.mean(&self.unit))
+        self.mean(&self.unit)
     }
 
     /// The first `count` raw moments of the time to absorption, from the first on; a moment beyond the range of f64 is
@@ -176,6 +162,9 @@ impl At<'_> {
         let mut adjoint = vec![0.0; self.plan.vertices.len()];
         adjoint[self.start] = 1.0;
         self.factors.solve_transposed(self.plan, &mut adjoint);
+        if !self.is_each_sojourn_sure(&adjoint) {
+            adjoint = self.wide_sojourns();
+        }
         let mut times = vec![0.0; self.plan.vertex_count as usize];
         for (at, &vertex) in self.plan.vertices.iter().enumerate() {
             let scale = if self.plan.discrete { self.factors.total[at] } else { 1.0 };
@@ -274,9 +263,8 @@ impl At<'_> {
         powers.resize(moments.len(), self.plan.vertices.len());
         self.factors.solve_all_powers(self.plan, self.start, rewards, &mut powers);
         moments.copy_from_slice(powers.at_start());
-        drop(powers);
-        if moments.iter().any(|moment| moment.is_nan()) {
-            self.extended_moments(rewards, moments);
+        if !self.is_sure(self.earned(rewards), moments, &powers) {
+            self.wide_moments(rewards, moments);
         }
     }
 
@@ -286,6 +274,7 @@ impl At<'_> {
         let is_usual = self.traps.is_none() && chain.trust() == Trust::Usual;
         // Without a choice for each edge.
         let usual = if is_usual { chain.expectation_by_parameter() } else { None };
+        let usual = usual.filter(|usual| !usual.iter().any(|slope| may_lack(slope.size, chain.lost())));
         match (usual, idle) {
             (Some(usual), Some(idle)) => self.remembered(&usual, &chain, idle),
             (Some(usual), None) => self.settled(&usual, &chain, &ByParameter),
@@ -296,9 +285,8 @@ impl At<'_> {
     pub(super) fn every_vertex(&self, rewards: &[f64]) -> Vec<f64> {
         let mut solutions = [Vec::new()];
         chain::solve(self.plan, &self.factors, rewards, &mut solutions);
-        if solutions[0].iter().any(|x| x.is_nan()) {
-            let [x, _] = self.extended_pair(rewards, rewards);
-            solutions = [x];
+        if !self.is_each_sure(rewards, &solutions[0]) {
+            solutions = [self.wide_solution(rewards)];
         }
         let mut values = vec![f64::NAN; self.plan.vertex_count as usize];
         for &vertex in &self.plan.absorbing {

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::kernel::{Factors, Outcome, Powers};
 use super::lane::{Lane, Lanes};
-use super::underflow::{Depth, bounds};
+use super::range::{Earned, Extent};
 use super::{BatchError, EvaluationError, Plan};
 
 /// How many θ one pass over a plan evaluates. Twice the widest registers: most components are small, and their
@@ -25,6 +25,7 @@ pub struct Batch<'p, 't> {
     thetas: ArrayView2<'t, f64>,
     rewards: Cow<'p, [f64]>,
     rewarded: bool,
+    earned: Earned,
     parallel: bool,
     kept: Option<&'p Kept>,
 }
@@ -110,7 +111,15 @@ impl<'p, 't> Batch<'p, 't> {
         if found != expected {
             return Err(EvaluationError::ThetaLength { expected, found });
         }
-        Ok(Self { plan, thetas: *thetas, rewards, rewarded: false, parallel: true, kept: None })
+        Ok(Self {
+            plan,
+            thetas: *thetas,
+            rewards,
+            rewarded: false,
+            earned: Earned::TIMES,
+            parallel: true,
+            kept: None,
+        })
     }
 
     /// A workspace that is free, or a new one.
@@ -139,6 +148,7 @@ impl<'p, 't> Batch<'p, 't> {
         self.plan.check_rewards(rewards)?;
         self.rewards = Cow::Owned(self.plan.rewards(Some(rewards)));
         self.rewarded = true;
+        self.earned = Earned::new(&self.rewards);
         Ok(self)
     }
 
@@ -204,7 +214,11 @@ impl<'p, 't> Batch<'p, 't> {
         for (index, out) in (first..).zip(out.chunks_mut(count)) {
             let theta = self.thetas.index_axis(Axis(0), index).to_vec();
             let at = self.plan.at(&theta).map_err(|source| BatchError { index, source })?;
-            at.raw_moments(&self.rewards, out);
+            if self.rewarded {
+                at.raw_moments(&self.rewards, out);
+            } else {
+                at.moments_into(out);
+            }
         }
         Ok(())
     }
@@ -259,16 +273,13 @@ impl NullaryFnOnce for Pass<'_, '_, '_> {
         if space.factors.outcome() != Outcome::Good {
             return batch.one_by_one(first, count, out);
         }
-        if space.may_have_lost(batch) {
+        if !space.is_sure(batch) {
             return batch.one_by_one(first, count, out);
         }
         for (number, x) in space.powers.at_start().iter().enumerate() {
             for lane in 0..rows {
                 out[lane * count + number] = x.0[lane];
             }
-        }
-        if out.iter().any(|moment| moment.is_nan()) {
-            return batch.one_by_one(first, count, out);
         }
         Ok(())
     }
@@ -282,7 +293,7 @@ struct Workspace {
     /// Whether it is for more moments than are solved for segment by segment, and keeps all factors for that.
     long: bool,
     start: usize,
-    depth: Depth,
+    extent: Extent,
     /// Unit rewards and times under them, where they were needed beside others.
     unit: Vec<f64>,
     times: Powers<Lanes<WIDTH>>,
@@ -297,7 +308,7 @@ impl Workspace {
             powers,
             long: Self::is_long(count),
             start: plan.start(),
-            depth: Depth::new(plan),
+            extent: Extent::new(plan),
             unit: Vec::new(),
             times: Powers::new(),
         }
@@ -307,15 +318,13 @@ impl Workspace {
         count > Powers::<Lanes<WIDTH>>::MOST_BY_SEGMENT
     }
 
-    /// Whether something that matters may have been too small for f64, as it may be where weights are far apart.
+    /// Whether all moments are what they should be: nothing that matters was beyond the range of f64.
     #[inline(always)]
-    fn may_have_lost(&mut self, batch: &Batch<'_, '_>) -> bool {
-        if !self.depth.has_cycles() {
-            return false;
-        }
-        let (low, high) = bounds(&self.factors.values);
-        if !self.depth.is_doubtful(low, high) {
-            return false;
+    fn is_sure(&mut self, batch: &Batch<'_, '_>) -> bool {
+        let (earned, discrete) = (batch.earned, batch.plan.discrete);
+        let scale = self.extent.scale(&self.factors);
+        if earned.largest == 0.0 || scale.is_sure(earned, discrete, self.powers.at_start()) {
+            return true;
         }
         // Of long chains the first solution is gone.
         let again = batch.rewarded || self.long;
@@ -324,7 +333,8 @@ impl Workspace {
         }
         let times = if again { &self.times } else { &self.powers };
         let longest = times.firsts().fold(Lanes::splat(0.0), Lane::higher_bits);
-        self.depth.is_out_of_range(high, longest.highest())
+        let scale = scale.measured(&self.factors, longest.highest());
+        scale.is_sure(earned, discrete, self.powers.at_start())
     }
 
     /// Once more from the start: of the factors only those of the last segment are left.

@@ -4,6 +4,7 @@
 use super::gradients::{Derivative, Trust};
 use super::kernel::{Factors, Seeded, Source, WeightSlopes};
 use super::lane::Lane;
+use super::range::largest;
 use super::slopes::{ByParameter, Gather, Slope, Way, Weighed};
 use super::{At, Plan};
 
@@ -16,6 +17,8 @@ pub(super) struct Chain<'a> {
     rewards: Vec<Vec<f64>>,
     solutions: Vec<Vec<f64>>,
     adjoints: Vec<Vec<f64>>,
+    /// What derivatives must be larger than; no finite number if any of the above is none.
+    lost: f64,
 }
 
 /// Solves a chain as long as `solutions`, which keep their storage.
@@ -41,6 +44,7 @@ impl<'a> Chain<'a> {
     /// factorial at the end would.
     pub(super) fn of_moment(at: &'a At<'_>, rewards: &[f64], power: usize) -> Self {
         let (plan, factors) = (at.plan, &at.factors);
+        let are_times = at.earned(rewards).are_times;
         let rewards = rising(rewards, power);
         let mut solutions = vec![Vec::new(); power];
         for (number, rewards) in rewards.iter().enumerate() {
@@ -61,7 +65,13 @@ impl<'a> Chain<'a> {
             adjoints.push(adjoint);
         }
         adjoints.reverse();
-        Self { plan, factors, rewards, solutions, adjoints }
+        let sizes = |vectors: &[Vec<f64>]| vectors.iter().map(|x| largest(x)).collect::<Vec<_>>();
+        let (solved, back) = (sizes(&solutions), sizes(&adjoints));
+        let lost =
+            at.scale(|| solved.first().copied().filter(|_| are_times)).map_or(f64::INFINITY, |scale| {
+                solved.iter().zip(&back).map(|(&x, &adjoint)| scale.lost_of_slopes(x, adjoint)).sum()
+            });
+        Self { plan, factors, rewards, solutions, adjoints, lost }
     }
 
     /// The expectation.
@@ -115,8 +125,11 @@ impl Step {
 
 impl Derivative for Chain<'_> {
     fn trust(&self) -> Trust {
-        let mut numbers = self.solutions.iter().chain(&self.adjoints).flatten();
-        if numbers.all(|x| x.is_finite()) { Trust::Usual } else { Trust::Extended }
+        if self.lost.is_finite() { Trust::Usual } else { Trust::Wide }
+    }
+
+    fn lost(&self) -> f64 {
+        self.lost
     }
 
     /// For `A x = b` with adjoint `λ = A⁻ᵀ e`, a weight w(v,u) contributes `λ_v (x_u − x_v)`, and in discrete time, where

@@ -8,8 +8,10 @@ use super::gradients::{Derivative, PreciseSlopes, Trust};
 use super::joint::{Adjoints, Joint};
 use super::kernel::{Factors, Seeded, Source, WeightSlopes};
 use super::lane::Lane;
+use super::range::{Scale, largest};
 use super::schedule::Kind;
 use super::slopes::{Slope, Way, Weighed};
+use super::wide::Wide;
 use super::{At, Plan, chain};
 use crate::double_double::Dd;
 
@@ -121,6 +123,7 @@ pub(super) struct CovarianceSlopes<'a> {
     /// What the usual ones are made of, where they are good.
     joint: Option<(Joint<'a, f64>, Adjoints<f64>)>,
     is_finite: bool,
+    lost: f64,
 }
 
 impl Derivative for CovarianceSlopes<'_> {
@@ -128,8 +131,12 @@ impl Derivative for CovarianceSlopes<'_> {
         match (&self.joint, self.is_finite) {
             (Some(_), _) => Trust::Usual,
             (None, true) => Trust::Precise,
-            (None, false) => Trust::Extended,
+            (None, false) => Trust::Wide,
         }
+    }
+
+    fn lost(&self) -> f64 {
+        self.lost
     }
 
     fn usual(&self, way: Way) -> Weighed {
@@ -155,29 +162,57 @@ impl Derivative for CovarianceSlopes<'_> {
 impl At<'_> {
     /// Covariance of two totals.
     pub(super) fn covariance(&self, first: &[f64], second: &[f64]) -> f64 {
-        let end = |first: &[f64], second: &[f64]| {
+        let (one, other) = (self.earned(first), self.earned(second));
+        let (found, means) = self.plain_covariance(first, second);
+        let is_sure = |scale: Scale| found.abs() >= scale.lost_of_covariances(one, other);
+        let longest = || one.are_times.then(|| largest(&means));
+        let nothing = one.largest == 0.0 || other.largest == 0.0;
+        if nothing || found.is_finite() && self.passes(longest, is_sure) {
+            found
+        } else {
+            self.wide_covariance(first, second)
+        }
+    }
+
+    /// The covariance in plain numbers, and the first expectation by position.
+    fn plain_covariance(&self, first: &[f64], second: &[f64]) -> (f64, Vec<f64>) {
+        let both = |first: &[f64], second: &[f64]| {
             let mut x = [Vec::new(), Vec::new()];
             chain::solve(self.plan, &self.factors, first, &mut x[..1]);
             chain::solve_last(self.plan, &self.factors, second, &mut x);
-            if x[1][self.start].is_nan() {
-                x = self.extended_pair(first, second);
-            }
-            (x[0][self.start], x[1][self.start])
+            x
         };
-        let (mean, ahead) = end(first, second);
-        let (other, behind) = if first == second { (mean, ahead) } else { end(second, first) };
+        let [means, later] = both(first, second);
+        let (mean, ahead) = (means[self.start], later[self.start]);
+        let (other, behind) = if first == second {
+            (mean, ahead)
+        } else {
+            let [others, later] = both(second, first);
+            (others[self.start], later[self.start])
+        };
         let mut cross = ahead + behind;
         if self.plan.discrete && cross.is_finite() {
             let products: Vec<f64> = first.iter().zip(second).map(|(a, b)| a * b).collect();
             cross -= self.mean(&products);
         }
-        // Beyond the range of f64 there is nothing left to subtract from.
-        if cross.is_infinite() {
-            cross
-        } else if cancels(cross, mean * other) {
+        let found = if cross.is_finite() && cancels(cross, mean * other) {
             self.regular_covariance(first, second, cross, mean * other)
         } else {
             cross - mean * other
+        };
+        (found, means)
+    }
+
+    /// The covariance with endless exponents: by deviations where the textbook's cancels.
+    #[cold]
+    fn wide_covariance(&self, first: &[f64], second: &[f64]) -> f64 {
+        let factors = self.wide();
+        let (cross, product) = Textbook::again(self.plan, factors, first, second).terms();
+        let kept = (cross - product).abs() * Wide::splat(16.0) - (cross.abs() + product.abs());
+        if kept.is_below_zero() {
+            Joint::new(self.plan, factors, first, second).covariance().value()
+        } else {
+            (cross - product).value()
         }
     }
 
@@ -207,7 +242,12 @@ impl At<'_> {
     ) -> CovarianceSlopes<'a> {
         let plain = Textbook::plain(self, first, second);
         let (cross, product) = plain.terms();
-        let mut slopes = CovarianceSlopes { first, second, joint: None, is_finite: plain.is_finite() };
+        let (one, other) = (self.earned(first), self.earned(second));
+        let longest = || one.are_times.then(|| largest(&plain.ahead[0]));
+        let scale = self.scale(longest);
+        let lost = scale.map_or(f64::INFINITY, |scale| scale.lost_of_covariance_slopes(one, other));
+        let is_finite = plain.is_finite() && lost.is_finite();
+        let mut slopes = CovarianceSlopes { first, second, joint: None, is_finite, lost };
         if slopes.is_finite && !cancels(cross, product) {
             let joint = Joint::new(self.plan, &self.factors, first, second);
             if joint.is_finite() && joint.good().is_some() {

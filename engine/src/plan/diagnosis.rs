@@ -2,6 +2,8 @@
 //!
 //! Runs only after something went wrong, and may take its time.
 
+use std::cmp::Reverse;
+
 use super::kernel::Factors;
 use super::{EvaluationError, Plan};
 
@@ -31,11 +33,12 @@ impl Plan {
 
     /// Positions that the start reaches with positive probability.
     pub(super) fn reached(&self, factors: &Factors<f64>) -> Vec<bool> {
-        let flow = Flow::new(self, factors);
+        let flow = Flow { plan: self, factors, backward: Vec::new(), leaving: Vec::new() };
         closure(self.vertices.len(), [self.start()], |at| flow.targets(at))
     }
 
-    /// What a pivot that cannot be divided by means: an error, or traps that the start reaches with probability zero.
+    /// What a pivot that cannot be divided by means: an error, or traps that the start reaches with probability zero, or
+    /// that f64 are too few, or both of these.
     pub(super) fn diagnose(&self, factors: &Factors<f64>) -> Result<Traps, EvaluationError> {
         let start = self.start();
         let flow = Flow::new(self, factors);
@@ -49,15 +52,14 @@ impl Plan {
             }
             return Err(EvaluationError::Trapped { vertex: self.vertices[at], state: self.state(at) });
         }
-        let broken =
-            |at: &usize| reached[*at] && (factors.inverse[*at] == 0.0 || factors.inverse[*at].is_nan());
-        if let Some(at) = (0..self.vertices.len()).find(broken) {
-            return Err(EvaluationError::OutOfRange { vertex: self.vertices[at], state: self.state(at) });
-        }
-        // A pivot without a reciprocal is as good as none.
-        let is_stuck = |at: &usize| stuck(at) || factors.inverse[*at] == 0.0;
-        let all_stuck = (0..self.vertices.len()).filter(is_stuck);
-        Ok(Traps { lost: closure(self.vertices.len(), all_stuck, |at| sources(&flow.backward, at)), reached })
+        let broken = (0..self.vertices.len()).filter(|&at| {
+            let inverse = factors.inverse[at];
+            escapes[at] && (inverse == 0.0 || inverse.is_nan())
+        });
+        let broken = broken.max_by_key(|&at| (reached[at], Reverse(at)));
+        let all_stuck = (0..self.vertices.len()).filter(stuck);
+        let lost = closure(self.vertices.len(), all_stuck, |at| sources(&flow.backward, at));
+        Ok(Traps { reached, lost, broken })
     }
 }
 
@@ -68,6 +70,8 @@ pub(super) struct Traps {
     pub(super) reached: Vec<bool>,
     /// Positions from which absorption is not certain.
     pub(super) lost: Vec<bool>,
+    /// A position whose pivot has no reciprocal within the range of f64; one that the start reaches, if there is any.
+    pub(super) broken: Option<usize>,
 }
 
 /// Entries of positive weight.

@@ -139,7 +139,7 @@ pub enum EvaluationError {
         /// Its state, where the plan knows it.
         state: Option<Vec<i32>>,
     },
-    /// The rates are so far apart that the elimination leaves the range of f64.
+    /// The rates of a vertex are such that the expected time, or what else was asked for, is beyond the range of f64.
     #[error(
         "at these parameters the numbers of vertex {vertex}{} leave the range of double precision; choose units in which \
          the rates are nearer to 1",

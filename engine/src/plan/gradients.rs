@@ -9,8 +9,10 @@ use std::cell::RefCell;
 
 use super::chain::Chain;
 use super::kernel::{Factors, WeightSlopes};
-use super::lane::{Extended, Lane};
+use super::lane::Lane;
+use super::range::may_lack;
 use super::slopes::{ByEdge, ByParameter, Gather, Slope, Way, Weighed};
+use super::wide::Wide;
 use super::{At, EvaluationError, Plan};
 use crate::double_double::Dd;
 use crate::graph::Graph;
@@ -34,8 +36,8 @@ pub(super) enum Trust {
     Usual,
     /// With twice the digits in any case.
     Precise,
-    /// In an arithmetic in which what is infinite and never reached adds nothing.
-    Extended,
+    /// With endless exponents: plain numbers leave the range of f64.
+    Wide,
 }
 
 /// Derivatives with twice the digits.
@@ -44,6 +46,9 @@ pub(super) type PreciseSlopes<'b> = Box<dyn Fn(Way) -> Dd + 'b>;
 /// The derivatives of one number with respect to all weights.
 pub(super) trait Derivative {
     fn trust(&self) -> Trust;
+
+    /// What a derivative must be larger than to be sure that nothing was lost below the range of f64.
+    fn lost(&self) -> f64;
 
     /// The usual derivative, and its size.
     fn usual(&self, way: Way) -> Weighed;
@@ -148,13 +153,13 @@ impl At<'_> {
             }
             Trust::Precise => {
                 let precise = self.precise(of, by);
-                if precise.iter().all(|slope| slope.0.is_finite()) {
+                if precise.iter().all(|slope| slope.0.is_finite() && !may_lack(slope.0.abs(), of.lost())) {
                     precise.into_iter().map(|slope| slope.0).collect()
                 } else {
-                    self.extended(of, by)
+                    self.wide_slopes(of, by)
                 }
             }
-            Trust::Extended => self.extended(of, by),
+            Trust::Wide => self.wide_slopes(of, by),
         }
     }
 
@@ -169,6 +174,11 @@ impl At<'_> {
                 }
             }
         }
+        if usual.iter().any(|slope| may_lack(slope.size, of.lost())) {
+            for ((slope, usual), wide) in gradient.iter_mut().zip(usual).zip(self.wide_slopes(of, by)) {
+                *slope = if may_lack(usual.size, of.lost()) { wide } else { *slope };
+            }
+        }
         gradient
     }
 
@@ -179,10 +189,10 @@ impl At<'_> {
     }
 
     #[cold]
-    fn extended(&self, of: &impl Derivative, by: &impl Gather) -> Vec<f64> {
-        let factors = Factors::<Extended>::again(self.plan, &self.factors.values);
-        let slopes = of.back(self.plan, &factors).map(|slope| slope.0);
-        by.gather_ways(self.plan, self.without_traps(|way| slopes.slope(self.plan, way)))
+    fn wide_slopes(&self, of: &impl Derivative, by: &impl Gather) -> Vec<f64> {
+        let slopes = of.back(self.plan, self.wide());
+        let wide = by.gather_ways(self.plan, self.without_traps(|way| slopes.slope(self.plan, way)));
+        wide.into_iter().map(Wide::value).collect()
     }
 
     /// A weight of zero on the way into a trap has no slope, since any other weight makes the total infinite: NaN.

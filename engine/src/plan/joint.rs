@@ -112,6 +112,11 @@ impl<'a, L: Lane> Joint<'a, L> {
         (size <= 64.0 * value.highest().abs()).then_some(value)
     }
 
+    /// The covariance from the start, however good.
+    pub(super) fn covariance(&self) -> L {
+        self.covariances[self.plan.start()].value
+    }
+
     /// Whether all solutions are within range.
     pub(super) fn is_finite(&self) -> bool {
         let totals = [self.first.means.function(), self.second().means.function(), &self.covariances];

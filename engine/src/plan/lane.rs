@@ -118,80 +118,6 @@ impl Lane for Dd {
     }
 }
 
-/// A number of which 0 times infinity is 0: what is never reached, or earns nothing, adds nothing, however large it is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Extended(pub(super) f64);
-
-impl Lane for Extended {
-    const IS_GROUP: bool = false;
-
-    fn splat(value: f64) -> Self {
-        Self(value)
-    }
-
-    fn lower(self, other: Self) -> Self {
-        Self(self.0.lower(other.0))
-    }
-
-    fn higher_bits(self, other: Self) -> Self {
-        Self(self.0.higher_bits(other.0))
-    }
-
-    fn lower_above_zero(self, other: Self) -> Self {
-        if self.0 > 0.0 { self.lower(other) } else { other }
-    }
-
-    fn lowest(self) -> f64 {
-        self.0
-    }
-
-    fn highest(self) -> f64 {
-        self.0
-    }
-
-    fn all(self, test: impl Fn(f64) -> bool) -> bool {
-        test(self.0)
-    }
-
-    fn reciprocal_or_zero(self) -> Self {
-        Self(self.0.reciprocal_or_zero())
-    }
-}
-
-impl Add for Extended {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self(self.0 + other.0)
-    }
-}
-
-impl Sub for Extended {
-    type Output = Self;
-
-    fn sub(self, other: Self) -> Self {
-        Self(self.0 - other.0)
-    }
-}
-
-impl Mul for Extended {
-    type Output = Self;
-
-    fn mul(self, other: Self) -> Self {
-        let zero_by_infinity =
-            (self.0 == 0.0 && other.0.is_infinite()) || (self.0.is_infinite() && other.0 == 0.0);
-        Self(if zero_by_infinity { 0.0 } else { self.0 * other.0 })
-    }
-}
-
-impl Div for Extended {
-    type Output = Self;
-
-    fn div(self, other: Self) -> Self {
-        Self(self.0 / other.0)
-    }
-}
-
 /// Numbers side by side, in whole cache lines: eight are one AVX-512 register or two AVX2 registers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(align(64))]
@@ -237,6 +163,7 @@ impl<const WIDTH: usize> Lane for Lanes<WIDTH> {
         self.0.into_iter().fold(0.0, Lane::higher_bits)
     }
 
+    #[inline(always)]
     fn all(self, test: impl Fn(f64) -> bool) -> bool {
         self.0.iter().all(|&value| test(value))
     }
@@ -297,6 +224,12 @@ impl<L: Lane> Watch<L> {
                 .for_each(|(lowest, highest)| watch.join(Self { lowest, highest }));
         }
         *self = watch;
+    }
+
+    /// The lowest and, by bits, the highest.
+    #[inline(always)]
+    pub(super) fn bounds(&self) -> (f64, f64) {
+        (self.lowest.lowest(), self.highest.highest())
     }
 
     /// As if it had seen what the other has.

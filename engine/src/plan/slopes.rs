@@ -8,6 +8,7 @@ use std::ops::{Add, Mul};
 
 use super::lane::Lane;
 use super::schedule::{Kind, Segment};
+use super::wide::Wide;
 use super::{EvaluationError, Plan};
 use crate::double_double::Dd;
 use crate::graph::Graph;
@@ -55,6 +56,18 @@ impl Slope for Dd {
 
     fn none() -> Self {
         Self::from(f64::NAN)
+    }
+}
+
+impl Slope for Wide {
+    const ZERO: Self = Self::ZERO;
+
+    fn times(self, coefficient: f64) -> Self {
+        self * Self::splat(coefficient)
+    }
+
+    fn none() -> Self {
+        Self::splat(f64::NAN)
     }
 }
 

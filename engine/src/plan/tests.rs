@@ -6,6 +6,7 @@ mod digits;
 mod files;
 mod operations;
 mod properties;
+mod range;
 mod slopes;
 mod summands;
 mod watching;

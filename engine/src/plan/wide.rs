@@ -17,6 +17,8 @@ fn power_of_two(exponent: i64) -> f64 {
 }
 
 impl Wide {
+    pub(super) const ZERO: Self = Self { mantissa: 0.0, exponent: 0 };
+
     fn new(mantissa: f64, exponent: i64) -> Self {
         if mantissa == 0.0 || !mantissa.is_finite() {
             return Self { mantissa, exponent: 0 };
@@ -39,6 +41,28 @@ impl Wide {
     }
 }
 
+impl Wide {
+    /// The nearest f64 that tells as much: 0 for 0 only, and within the range.
+    fn clamped(self) -> f64 {
+        let value = self.value();
+        if value == 0.0 && self.mantissa != 0.0 {
+            f64::from_bits(1).copysign(self.mantissa)
+        } else if value.is_infinite() && self.mantissa.is_finite() {
+            f64::MAX.copysign(self.mantissa)
+        } else {
+            value
+        }
+    }
+
+    pub(super) fn abs(self) -> Self {
+        Self { mantissa: self.mantissa.abs(), ..self }
+    }
+
+    pub(super) fn is_below_zero(self) -> bool {
+        self.mantissa < 0.0
+    }
+}
+
 impl Add for Wide {
     type Output = Self;
 
@@ -49,6 +73,9 @@ impl Add for Wide {
             } else {
                 (other, self)
             };
+        if !(large.mantissa.is_finite() && small.mantissa.is_finite()) {
+            return Self::new(large.mantissa + small.mantissa, 0);
+        }
         let behind = large.exponent - small.exponent;
         if small.mantissa == 0.0 || behind > 100 {
             return large;
@@ -89,27 +116,27 @@ impl Lane for Wide {
     }
 
     fn lower(self, other: Self) -> Self {
-        if self.value() < other.value() { self } else { other }
+        if self.clamped() < other.clamped() { self } else { other }
     }
 
     fn higher_bits(self, other: Self) -> Self {
-        if self.value().to_bits() > other.value().to_bits() { self } else { other }
+        if self.clamped().to_bits() > other.clamped().to_bits() { self } else { other }
     }
 
     fn lower_above_zero(self, other: Self) -> Self {
-        if self.value() > 0.0 { self.lower(other) } else { other }
+        if self.clamped() > 0.0 { self.lower(other) } else { other }
     }
 
     fn lowest(self) -> f64 {
-        self.value()
+        self.clamped()
     }
 
     fn highest(self) -> f64 {
-        self.value()
+        self.clamped()
     }
 
     fn all(self, test: impl Fn(f64) -> bool) -> bool {
-        test(self.value())
+        test(self.clamped())
     }
 
     fn reciprocal_or_zero(self) -> Self {

@@ -51,12 +51,6 @@ impl<L: Lane> WeightSlopes<L> {
         }
     }
 
-    pub(in crate::plan) fn map(self, to: impl Fn(L) -> f64) -> WeightSlopes<f64> {
-        let [inner, outer, exits] =
-            [self.inner, self.outer, self.exits].map(|slopes| slopes.into_iter().map(&to).collect());
-        WeightSlopes { inner, outer, exits }
-    }
-
     pub(in crate::plan) fn slope(&self, plan: &Plan, Way { at, target, .. }: Way) -> L {
         let Some(target) = target else { return self.exits[at] };
         for (lists, slopes) in [(&plan.inner, &self.inner), (&plan.outer, &self.outer)] {

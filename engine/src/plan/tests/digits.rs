@@ -2,7 +2,6 @@
 
 use ndarray::Array2;
 
-use super::super::EvaluationError;
 use super::{close, from_first, plan, queue};
 use crate::graph::{Graph, GraphBuilder, Rate, START};
 
@@ -80,18 +79,23 @@ fn gradients_are_numbers_where_what_is_never_reached_leaves_the_range() {
 }
 
 #[test]
-fn what_is_lost_below_the_range_of_f64_is_out_of_range_rather_than_wrong() {
+fn what_is_lost_below_the_range_of_f64_is_found_with_wider_exponents() {
     // From 1 the way through 2 is worth 5e-301, but on the way it is 5e-331; times from both are wrong without it.
     let edges: [(u32, u32, &[f64]); 4] =
         [(1, 2, &[1e-300]), (2, 1, &[1e30]), (2, 3, &[1e30]), (1, 3, &[1e-305])];
     let plan = plan(&from_first(4, &edges));
-    let lost = EvaluationError::OutOfRange { vertex: 2, state: Some(vec![2]) };
-    assert_eq!(plan.at(&[1.0]).unwrap_err(), lost);
+    let at = plan.at(&[1.0]).unwrap();
+    let wanted = 1.0 / (0.5e-300 + 1e-305);
+    assert!(close(at.expectation(), wanted, 1e-14), "{:e}", at.expectation());
+    assert!(at.waiting_times()[1..3].iter().zip([1.0, 0.5]).all(|(x, part)| close(*x, part * wanted, 1e-14)));
     let thetas = Array2::from_elem((3, 1), 1.0);
     let batch = plan.batch(&thetas.view()).unwrap();
-    assert_eq!(batch.expectation().unwrap_err().source, lost);
-    let rewarded = batch.rewarded(&[0.0, 1e-200, 0.0, 0.0]).unwrap();
-    assert_eq!(rewarded.moments(2).unwrap_err().source, lost);
+    assert_eq!(batch.expectation().unwrap(), [at.expectation(); 3]);
+    let rewards = [0.0, 1e-200, 0.0, 0.0];
+    let rewarded = batch.rewarded(&rewards).unwrap().moments(2).unwrap();
+    let mean = wanted * 1e-200;
+    assert!(close(rewarded[(0, 0)], mean, 1e-14) && close(rewarded[(0, 1)], 2.0 * mean * mean, 1e-13));
+    assert_eq!(rewarded.row(0).to_vec(), at.rewarded(&rewards).unwrap().moments(2));
     // Rates that are a little nearer lose nothing.
     let edges: [(u32, u32, &[f64]); 4] =
         [(1, 2, &[1e-250]), (2, 1, &[1e30]), (2, 3, &[1e30]), (1, 3, &[1e-255])];

@@ -1,0 +1,161 @@
+//! Numbers that pass through what is beyond the range of f64 come out right, or infinite where they are.
+
+use ndarray::Array2;
+use proptest::prelude::*;
+
+use super::super::*;
+use super::{build, close, from_first, moments_both_ways, plan};
+use crate::graph::Graph;
+use crate::plan::kernel::{Factors, Powers};
+use crate::plan::lane::Lane;
+use crate::plan::wide::Wide;
+
+/// From 1 almost always to the end, within 1e-150; with probability 1e-350 to 2, which takes 1e300.
+fn seldom_for_long() -> Graph {
+    from_first(4, &[(1, 2, &[1e-200, 0.0, 0.0]), (1, 3, &[0.0, 1e150, 0.0]), (2, 3, &[0.0, 0.0, 1e-300])])
+}
+
+#[test]
+fn what_is_hardly_ever_reached_counts_where_it_takes_long_enough() {
+    let graph = seldom_for_long();
+    let plan = plan(&graph);
+    let theta = [1.0; 3];
+    let moments = moments_both_ways(&plan, &theta, 3);
+    assert!(close(moments[0], 1e-50, 1e-14), "{moments:?}");
+    // E[T²] = 1e-350 · 2e600.
+    assert!(close(moments[1], 2e250, 1e-13) && moments[2] == f64::INFINITY, "{moments:?}");
+    let at = plan.at(&theta).unwrap();
+    assert!(close(at.variance(), 2e250, 1e-13), "{:e}", at.variance());
+    let (waiting, sojourn) = (at.waiting_times(), at.sojourn_times());
+    assert!(close(waiting[1], 1e-50, 1e-14) && close(waiting[2], 1e300, 1e-14), "{waiting:?}");
+    assert!(close(sojourn[1], 1e-150, 1e-14) && close(sojourn[2], 1e-50, 1e-14), "{sojourn:?}");
+    // E = w₁₂ / (w₂₃ w₁₃).
+    let gradient = at.expectation_gradient();
+    let by_edge = at.expectation_weight_gradient(&graph).unwrap();
+    for (slope, wanted) in gradient.iter().zip([1e-50, -1e-50, -1e-50]) {
+        assert!(close(*slope, wanted, 1e-13), "{gradient:?}");
+    }
+    for (slope, wanted) in by_edge[1..].iter().zip([1e150, -1e-200, -1e250]) {
+        assert!(close(*slope, wanted, 1e-13), "{by_edge:?}");
+    }
+    for (slope, wanted) in at.variance_gradient().iter().zip([2e250, -2e250, -4e250]) {
+        assert!(close(*slope, wanted, 1e-13), "{:?}", at.variance_gradient());
+    }
+}
+
+#[test]
+fn rewards_that_make_up_for_small_probabilities_are_not_lost() {
+    // 2 is reached with probability 1e-320, and 3 from there with 1e-20.
+    let edges: [(u32, u32, &[f64]); 5] =
+        [(1, 2, &[1e-160]), (1, 4, &[1e160]), (2, 3, &[1e-20]), (2, 4, &[1.0]), (3, 4, &[1.0])];
+    let plan = plan(&from_first(5, &edges));
+    let at = plan.at(&[1.0]).unwrap();
+    let rewards = [0.0, 0.0, 1e300, 1e308, 0.0];
+    let rewarded = at.rewarded(&rewards).unwrap();
+    let wanted = 1e-20 + 1e-32;
+    assert!(close(rewarded.expectation(), wanted, 1e-13), "{:e}", rewarded.expectation());
+    assert!(close(rewarded.covariance(&at.rewarded(&[0.0, 0.0, 1.0, 0.0, 0.0]).unwrap()), 2e-20, 1e-11));
+    let batch = plan
+        .batch(&Array2::from_elem((20, 1), 1.0).view())
+        .unwrap()
+        .rewarded(&rewards)
+        .unwrap()
+        .expectation();
+    assert!(batch.unwrap().iter().all(|mean| mean.to_bits() == rewarded.expectation().to_bits()));
+    // What earns nothing is 0 without a doubt.
+    let nothing = at.rewarded(&[0.0, 0.0, 0.0, 0.0, 1.0]).unwrap();
+    assert_eq!((nothing.expectation(), nothing.variance(), nothing.moments(2)), (0.0, 0.0, vec![0.0; 2]));
+}
+
+#[test]
+fn a_variance_within_range_is_found_though_the_second_moment_is_beyond_it() {
+    let stages = 10_u32;
+    let plan = plan(&from_first(12, &(1..=stages).map(|v| (v, v + 1, &[1.0][..])).collect::<Vec<_>>()));
+    let rate: f64 = 5e-154;
+    let at = plan.at(&[rate]).unwrap();
+    assert_eq!(at.moments(2)[1], f64::INFINITY);
+    assert!(close(at.variance(), f64::from(stages) / rate / rate, 1e-13), "{:e}", at.variance());
+    let slope = -2.0 * f64::from(stages) / rate / rate / rate;
+    assert_eq!((at.variance_gradient(), slope), (vec![f64::NEG_INFINITY], f64::NEG_INFINITY));
+}
+
+#[test]
+fn only_the_parameter_vectors_that_need_it_are_worked_out_again() {
+    let plan = plan(&seldom_for_long());
+    let mut thetas = Array2::from_elem((40, 3), 1e-3);
+    for row in 0..40 {
+        thetas[(row, 0)] = if row % 7 == 3 { 1.0 } else { 1e-300 };
+    }
+    let moments = plan.batch(&thetas.view()).unwrap().moments(2).unwrap();
+    for (row, theta) in moments.rows().into_iter().zip(thetas.rows()) {
+        let alone = plan.at(theta.as_slice().unwrap()).unwrap().moments(2);
+        assert_eq!(row.to_vec(), alone);
+    }
+}
+
+#[test]
+fn pivots_beyond_the_range_matter_only_if_the_result_is() {
+    // 1e-20 of the time through a vertex that takes 1e310.
+    let edges: [(u32, u32, &[f64]); 4] =
+        [(1, 2, &[1e-20]), (1, 4, &[1.0]), (2, 3, &[1e-310]), (3, 4, &[1.0])];
+    let graph = from_first(5, &edges);
+    let mean = moments_both_ways(&plan(&graph), &[1.0], 1)[0];
+    assert!(close(mean, 1e290, 1e-13), "{mean:e}");
+    let at = plan(&graph);
+    let at = at.at(&[1.0]).unwrap();
+    assert_eq!(at.waiting_times()[2], f64::INFINITY);
+    assert!(close(at.sojourn_times()[2], 1e290, 1e-13));
+    assert!(close(at.expectation_gradient()[0], -1e290, 1e-13));
+}
+
+/// A weight from 1e-160 to 1e160, most of them apart.
+fn weight() -> impl Strategy<Value = f64> {
+    (1.0..10.0_f64, -160..160_i32).prop_map(|(digits, power)| digits * 10_f64.powi(power))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn numbers_are_those_of_endless_exponents(
+        edges in prop::collection::vec((1..8_u32, 1..9_u32, weight()), 6..24),
+        ways in prop::collection::vec(weight(), 8),
+        rewards in prop::collection::vec(prop_oneof![Just(0.0), weight()], 10),
+        acyclic in any::<bool>(),
+    ) {
+        let kept = edges.into_iter().filter(|&(from, to, _)| if acyclic { from < to } else { from != to });
+        let out = (1..9).zip(ways).map(|(from, weight)| (from, 9, [weight, 0.0]));
+        let plan = plan(&build(10, kept.map(|(from, to, weight)| (from, to, [weight, 0.0])).chain(out)));
+        let at = match plan.at(&[1.0, 1.0]) {
+            Ok(at) => at,
+            Err(error) => {
+                prop_assert!(matches!(error, EvaluationError::OutOfRange { .. }), "{}", error);
+                return Ok(());
+            }
+        };
+        let wide = Factors::<Wide>::again(&plan, &at.factors.values);
+        let near = |found: f64, wanted: f64| {
+            (found - wanted).abs() <= 1e-13 * wanted.abs() + f64::from_bits(4) || found == wanted
+        };
+        for (rewards, found) in [(None, at.moments(3)), (Some(&rewards[..]), at.rewarded(&rewards).unwrap().moments(3))] {
+            let mut powers = Powers::new();
+            powers.resize(3, plan.vertices.len());
+            wide.solve_long_powers(&plan, plan.start(), &plan.rewards(rewards), &mut powers);
+            for (&found, wanted) in found.iter().zip(powers.at_start()) {
+                prop_assert!(near(found, wanted.value()), "{:e} {:e}", found, wanted.value());
+            }
+        }
+        let x = wide.solution(&plan, &plan.rewards(None), None);
+        let waiting = at.waiting_times();
+        let mut z = vec![Wide::splat(0.0); plan.vertices.len()];
+        z[plan.start()] = Wide::splat(1.0);
+        wide.solve_transposed(&plan, &mut z);
+        let sojourn = at.sojourn_times();
+        for (position, &vertex) in plan.vertices.iter().enumerate() {
+            let (found, wanted) = (waiting[vertex as usize], x[position].value());
+            prop_assert!(near(found, wanted), "{}: {:e} {:e}", vertex, found, wanted);
+            let (found, wanted) = (sojourn[vertex as usize], z[position].value());
+            prop_assert!(position == plan.start() || near(found, wanted), "{}: {:e} {:e}", vertex, found, wanted);
+        }
+    }
+}
