@@ -3,8 +3,10 @@
 //! Eliminations and evaluations have a pool each, so that a short question does not wait for a long elimination. What
 //! the work is, and how much of it is let in, is decided elsewhere.
 
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use tokio::sync::oneshot;
@@ -82,6 +84,40 @@ impl Workers {
         });
         receive.await.map_err(|_| BrokeOff)
     }
+
+    /// As [`run`](Self::run), of work that asks now and then whether anybody still waits: whoever stops waiting, because
+    /// the request is gone or has taken too long, does not leave a thread at work for nobody.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_while_wanted<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Wanted) -> T + Send + 'static,
+    ) -> Result<T, BrokeOff> {
+        let wanted = Wanted(Arc::new(AtomicBool::new(true)));
+        let _waiting = Waiting(wanted.clone());
+        self.run(move || work(&wanted)).await
+    }
+}
+
+/// Tells work whether anybody still waits for its result.
+#[derive(Clone, Debug)]
+pub struct Wanted(Arc<AtomicBool>);
+
+impl Wanted {
+    /// Whether to go on.
+    pub fn go_on(&self) -> ControlFlow<()> {
+        if self.0.load(Ordering::Relaxed) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+}
+
+/// Says, when it is dropped, that nobody waits any more.
+struct Waiting(Wanted);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.0.store(false, Ordering::Relaxed);
+    }
 }
 
 /// How much long computations give way to everything else.
@@ -111,6 +147,28 @@ mod tests {
         let workers = Workers::new("test", 1).unwrap();
         assert_eq!(workers.run(|| -> u32 { panic!("on purpose") }).await, Err(BrokeOff));
         assert_eq!(workers.run(|| 3).await, Ok(3));
+    }
+
+    #[tokio::test]
+    async fn work_that_has_begun_hears_that_nobody_waits_any_more() {
+        let workers = Workers::new("test", 1).unwrap();
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let abandoned = tokio::spawn({
+            let workers = workers.clone();
+            async move {
+                let work = move |wanted: &super::Wanted| {
+                    begin.send(()).unwrap();
+                    while wanted.go_on().is_continue() {
+                        std::thread::yield_now();
+                    }
+                };
+                workers.run_while_wanted(work).await
+            }
+        });
+        begun.await.unwrap();
+        abandoned.abort();
+        assert!(abandoned.await.unwrap_err().is_cancelled());
+        assert_eq!(workers.run(|| 3).await, Ok(3), "the one thread there is is free");
     }
 
     #[tokio::test]

@@ -12,19 +12,26 @@ use phasic_hub_api::{EvaluateResult, Gradients, Observations, Quantity, Real, St
 use rayon::prelude::*;
 
 use super::Question;
+use crate::workers::Wanted;
 
 /// θ that one thread goes through before it looks for others.
 const RUN: usize = 16;
 
-/// The results at a range of θ, in order. Uses the threads of the pool it runs on.
-pub(super) fn answer(plan: &Plan, question: &Question, range: Range<usize>) -> Vec<EvaluateResult> {
+/// The results at a range of θ, in order; fewer when nobody wants them any more. Uses the threads of the pool it runs on.
+pub(super) fn answer(
+    plan: &Plan,
+    question: &Question,
+    range: Range<usize>,
+    wanted: &Wanted,
+) -> Vec<EvaluateResult> {
     if let Some(results) = in_lanes(plan, question, range.clone()) {
         return results;
     }
     let starts: Vec<usize> = range.clone().step_by(RUN).collect();
     let run = |&first: &usize| {
         let mut asked = Asked { plan, question, at: None, distribution: None };
-        (first..range.end.min(first + RUN)).map(|index| asked.result(index)).collect::<Vec<_>>()
+        let run = (first..range.end.min(first + RUN)).take_while(|_| wanted.go_on().is_continue());
+        run.map(|index| asked.result(index)).collect::<Vec<_>>()
     };
     starts.par_iter().flat_map_iter(run).collect()
 }

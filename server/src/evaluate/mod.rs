@@ -12,12 +12,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use phasic_engine::plan::{AnalysisError, Limits, Plan};
+use phasic_engine::trace::Progress;
 use phasic_hub_api::{EvaluateResult, GraphIdentity};
 
 use crate::cache::{Cache, Weighed};
 use crate::config;
 use crate::models::{ModelError, Recipe, identify};
-use crate::workers::{BrokeOff, Workers};
+use crate::workers::{BrokeOff, Wanted, Workers};
 
 pub use question::{Effort, Question, QuestionError};
 
@@ -83,7 +84,10 @@ impl Evaluator {
     pub async fn prepare(&self, recipe: Recipe) -> Result<Arc<Prepared>, PrepareError> {
         let key = recipe.key();
         let (models, limits) = (self.models.clone(), self.plan_limits());
-        let make = async { self.workers.run(move || prepare(&recipe, &models, &limits)).await? };
+        let make = async {
+            let work = move |wanted: &Wanted| prepare(&recipe, &models, &limits, wanted);
+            self.workers.run_while_wanted(work).await?
+        };
         self.cache.get(key, make).await
     }
 
@@ -109,13 +113,19 @@ impl Evaluator {
         range: Range<usize>,
         shape: impl FnOnce(Vec<EvaluateResult>) -> T + Send + 'static,
     ) -> Result<T, BrokeOff> {
-        self.workers.run(move || shape(answer::answer(&prepared.plan, &question, range))).await
+        let work = move |wanted: &Wanted| shape(answer::answer(&prepared.plan, &question, range, wanted));
+        self.workers.run_while_wanted(work).await
     }
 }
 
-fn prepare(recipe: &Recipe, models: &config::Models, limits: &Limits) -> Result<Prepared, PrepareError> {
-    let graph = recipe.build(models)?;
-    let plan = Plan::analyze(&graph, limits)?;
+fn prepare(
+    recipe: &Recipe,
+    models: &config::Models,
+    limits: &Limits,
+    wanted: &Wanted,
+) -> Result<Prepared, PrepareError> {
+    let graph = recipe.build_watched(models, &mut || wanted.go_on())?;
+    let plan = Plan::analyze_watched(&graph, limits, &mut |_: Progress| wanted.go_on())?;
     Ok(Prepared { identity: identify(&graph), plan })
 }
 

@@ -56,6 +56,23 @@ pub enum QuestionError {
     TooLarge(String),
 }
 
+/// Numbers a quantity lists.
+fn listed(quantity: &Quantity) -> usize {
+    match quantity {
+        Quantity::Pdf(at)
+        | Quantity::Cdf(at)
+        | Quantity::Survival(at)
+        | Quantity::Hazard(at)
+        | Quantity::Quantile(at)
+        | Quantity::Laplace(at)
+        | Quantity::StopProbability(at)
+        | Quantity::VisitingTimes(at) => at.len(),
+        Quantity::Pmf(jumps) => jumps.len(),
+        Quantity::LogLikelihood(data) => data.observed.len() + data.censored.len(),
+        _ => 0,
+    }
+}
+
 fn invalid(text: impl Into<String>) -> QuestionError {
     QuestionError::Invalid(text.into())
 }
@@ -100,6 +117,14 @@ impl Question {
         question.effort = question.effort(model, cost);
         question.check_effort(cost, limits, streamed)?;
         Ok(question)
+    }
+
+    /// Bytes the question itself takes for as long as it is being answered: mostly its θ.
+    pub fn held_bytes(&self) -> u64 {
+        let rewards: usize = self.rewards.iter().map(Vec::len).sum();
+        let numbers = self.thetas.values().len() + rewards;
+        let listed: usize = self.quantities.iter().map(listed).sum();
+        ((numbers + listed) * size_of::<f64>()) as u64
     }
 
     /// How many θ there are.

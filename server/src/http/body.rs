@@ -1,8 +1,10 @@
 //! Request bodies that are JSON: read within limits, with an error that says where the mistake is.
 //!
-//! Bodies of documents and parameter vectors may be large, so all of them together are bounded, too.
+//! Bodies of documents and parameter vectors may be large, so all of them together are bounded, too; and those of one
+//! client, so that a few who send slowly, or ask for long answers, leave room for everybody else.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_LENGTH;
@@ -12,22 +14,38 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::ApiError;
+use super::rate::Payer;
 use crate::config;
 
 /// What one permit of the budget stands for, in bytes.
 const UNIT_BYTES: u64 = 1024;
 
+/// One client may take one part in so many of the budget.
+const PARTS: usize = 4;
+
+/// Clients whose parts are remembered before those are forgotten that take nothing.
+const REMEMBERED: usize = 1000;
+
 /// Bytes that the bodies of all requests may take together.
 #[derive(Clone, Debug)]
 pub(super) struct Budget {
     permits: Arc<Semaphore>,
+    parts: Arc<Mutex<HashMap<Payer, Arc<Semaphore>>>>,
+    part_permits: usize,
     most_bytes: usize,
+}
+
+/// A part of the budget, for as long as it lives.
+#[derive(Debug)]
+pub(super) struct Share {
+    whole: OwnedSemaphorePermit,
+    own: OwnedSemaphorePermit,
 }
 
 /// A body, and its share of the budget for as long as it lives.
 pub(super) struct Received {
     bytes: Bytes,
-    share: OwnedSemaphorePermit,
+    share: Share,
 }
 
 impl Budget {
@@ -36,25 +54,46 @@ impl Budget {
         // Whatever is set, one body of the largest size must fit.
         let whole = limits.max_bodies_bytes.get().max(most_bytes as u64).div_ceil(UNIT_BYTES);
         let permits = usize::try_from(whole).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { permits: Arc::new(Semaphore::new(permits)), most_bytes }
+        let one = units(most_bytes as u64) as usize;
+        let part_permits = (permits / PARTS).max(one).min(permits);
+        let permits = Arc::new(Semaphore::new(permits.max(one)));
+        Self { permits, parts: Arc::default(), part_permits: part_permits.max(one), most_bytes }
     }
 
-    /// Reads a whole body, once there is room for it.
+    /// What one client may take.
+    fn part(&self, payer: Payer) -> Arc<Semaphore> {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        if parts.len() >= REMEMBERED {
+            parts.retain(|_, part| Arc::strong_count(part) > 1);
+        }
+        Arc::clone(parts.entry(payer).or_insert_with(|| Arc::new(Semaphore::new(self.part_permits))))
+    }
+
+    /// Takes a share, once there is room for it: first of what is the client's, so that who waits for himself keeps
+    /// nobody else waiting.
+    async fn share(&self, payer: Payer, bytes: u64) -> Result<Share, ApiError> {
+        let closed = |_| ApiError::new(ProblemCode::Internal, "The hub is stopping.");
+        let own = self.part(payer).acquire_many_owned(units(bytes)).await.map_err(closed)?;
+        let whole = Arc::clone(&self.permits).acquire_many_owned(units(bytes)).await.map_err(closed)?;
+        Ok(Share { whole, own })
+    }
+
+    /// Reads a whole body, once there is room for it. It takes what is announced until it is here, and then what it has.
     pub(super) async fn receive(&self, request: Request<Body>) -> Result<Received, ApiError> {
         let announced = announced(request.headers()).unwrap_or(self.most_bytes as u64);
         if announced > self.most_bytes as u64 {
             return Err(self.too_large());
         }
-        // A unit more for small bodies, which are not free either.
-        let units = u32::try_from(announced / UNIT_BYTES + 1).unwrap_or(u32::MAX);
-        let closed = || ApiError::new(ProblemCode::Internal, "The hub is stopping.");
-        let share = Arc::clone(&self.permits).acquire_many_owned(units).await.map_err(|_| closed())?;
+        // The guard has said who asks.
+        let payer = request.extensions().get::<Payer>().cloned().unwrap_or(Payer::UNKNOWN);
+        let mut share = self.share(payer, announced).await?;
         let bytes = axum::body::to_bytes(request.into_body(), self.most_bytes).await.map_err(|error| {
             if is_limit(&error) {
                 return self.too_large();
             }
             ApiError::new(ProblemCode::InvalidRequest, "The request body broke off before its end.")
         })?;
+        share.keep(bytes.len() as u64);
         Ok(Received { bytes, share })
     }
 
@@ -64,6 +103,21 @@ impl Budget {
             self.most_bytes
         );
         ApiError::new(ProblemCode::BodyTooLarge, detail)
+    }
+}
+
+/// Permits for so many bytes: one more for small bodies, which are not free either.
+fn units(bytes: u64) -> u32 {
+    u32::try_from(bytes / UNIT_BYTES + 1).unwrap_or(u32::MAX)
+}
+
+impl Share {
+    /// Keeps so much of it, and gives the rest back.
+    pub(super) fn keep(&mut self, bytes: u64) {
+        for permit in [&mut self.whole, &mut self.own] {
+            let beyond = permit.num_permits().saturating_sub(units(bytes) as usize);
+            drop(permit.split(beyond));
+        }
     }
 }
 
@@ -80,7 +134,7 @@ impl Received {
     }
 
     /// The body as JSON, and its share of the budget, to be held while the value lives.
-    pub(super) fn json<T: DeserializeOwned>(self) -> Result<(T, OwnedSemaphorePermit), ApiError> {
+    pub(super) fn json<T: DeserializeOwned>(self) -> Result<(T, Share), ApiError> {
         match serde_json::from_slice(&self.bytes) {
             Ok(value) => Ok((value, self.share)),
             Err(error) => Err(ApiError::new(
@@ -105,4 +159,99 @@ fn is_limit(error: &axum::Error) -> bool {
         source = cause.source();
     }
     error.to_string() == "length limit exceeded"
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::time::Duration;
+
+    use axum::body::{Body, Bytes};
+    use axum::http::Request;
+    use axum::http::header::CONTENT_LENGTH;
+    use futures_util::stream;
+
+    use super::{Budget, Payer, Received};
+    use crate::config;
+
+    /// Room for eight bodies of 64 KiB; two of one client.
+    fn budget() -> Budget {
+        let toml = "max_body_bytes = 65536\nmax_bodies_bytes = 524288";
+        Budget::new(&toml::from_str::<config::Models>(toml).unwrap())
+    }
+
+    fn request(client: &str, announced: Option<usize>, body: Body) -> Request<Body> {
+        let mut request = Request::new(body);
+        request.extensions_mut().insert(Payer::Token(client.to_owned()));
+        if let Some(length) = announced {
+            request.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
+        request
+    }
+
+    /// A body that never ends.
+    fn stalled() -> Body {
+        let first = Ok::<_, std::io::Error>(Bytes::from_static(b"["));
+        Body::from_stream(stream::once(async { first }).chain_pending())
+    }
+
+    trait ChainPending: futures_util::Stream + Sized {
+        fn chain_pending(self) -> impl futures_util::Stream<Item = Self::Item> + Send
+        where
+            Self: Send,
+            Self::Item: Send,
+        {
+            futures_util::StreamExt::chain(self, stream::once(pending()))
+        }
+    }
+    impl<S: futures_util::Stream> ChainPending for S {}
+
+    async fn is_received(budget: &Budget, client: &str) -> Option<Received> {
+        let small = request(client, Some(2), Body::from("[]"));
+        let received = tokio::time::timeout(Duration::from_secs(2), budget.receive(small)).await;
+        received.ok().map(Result::unwrap)
+    }
+
+    #[tokio::test]
+    async fn clients_that_send_slowly_keep_only_themselves_waiting() {
+        let budget = budget();
+        let mut slow = Vec::new();
+        for announced in [Some(60_000), None, Some(60_000), None] {
+            let (budget, request) = (budget.clone(), request("slow", announced, stalled()));
+            slow.push(tokio::spawn(async move { budget.receive(request).await.is_ok() }));
+        }
+        tokio::task::yield_now().await;
+        assert!(is_received(&budget, "slow").await.is_none(), "it has taken its part");
+        for _ in 0..20 {
+            assert!(is_received(&budget, "another").await.is_some());
+        }
+        for one in slow {
+            one.abort();
+            assert!(one.await.unwrap_err().is_cancelled());
+        }
+        assert!(is_received(&budget, "slow").await.is_some(), "what is given up is given back");
+    }
+
+    #[tokio::test]
+    async fn a_body_of_unknown_length_keeps_no_more_than_it_has() {
+        let budget = budget();
+        let mut kept = Vec::new();
+        for _ in 0..20 {
+            let request = request("one", None, Body::from("[]"));
+            let received = tokio::time::timeout(Duration::from_secs(2), budget.receive(request)).await;
+            kept.push(received.expect("there is room").unwrap().json::<Vec<u8>>().unwrap());
+        }
+        let (_, mut large) = {
+            let text = format!("[{}0]", "0,".repeat(30_000));
+            budget
+                .receive(request("two", Some(text.len()), Body::from(text)))
+                .await
+                .unwrap()
+                .json::<Vec<u8>>()
+                .unwrap()
+        };
+        let before = budget.permits.available_permits();
+        large.keep(1000);
+        assert!(budget.permits.available_permits() > before + 50, "the rest is given back");
+    }
 }

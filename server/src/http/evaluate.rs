@@ -12,7 +12,7 @@ use phasic_hub_api::evaluate::NDJSON_MEDIA_TYPE;
 use phasic_hub_api::{EvaluateRequest, EvaluateResponse, EvaluateResult, ProblemCode};
 
 use super::Services;
-use super::body::Budget;
+use super::body::{Budget, Share};
 use super::error::ApiError;
 use super::model;
 use crate::auth::Caller;
@@ -60,12 +60,14 @@ pub(super) async fn evaluate(
     request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
     let streamed = wants_lines(request.headers());
-    let (request, share) = budget.receive(request).await?.json::<EvaluateRequest>()?;
+    let (request, mut share) = budget.receive(request).await?.json::<EvaluateRequest>()?;
     let recipe = model::recipe(&services.hub, &request.model, &caller.viewer()).await?;
     let evaluator = &services.evaluator;
     let prepared = evaluator.prepare(recipe).await.map_err(ApiError::from)?;
     let cost = prepared.plan.cost();
     let question = Question::new(request, &prepared.identity, &cost, &evaluator.limits, streamed)?;
+    // The document is a plan by now.
+    share.keep(question.held_bytes());
     let asked = Asked { services, prepared, question: Arc::new(question), _share: share };
     if streamed { Ok(asked.lines()) } else { asked.whole().await }
 }
@@ -84,7 +86,7 @@ struct Asked {
     services: Services,
     prepared: Arc<Prepared>,
     question: Arc<Question>,
-    _share: tokio::sync::OwnedSemaphorePermit,
+    _share: Share,
 }
 
 impl Asked {

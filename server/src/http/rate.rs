@@ -20,6 +20,11 @@ pub(super) enum Payer {
     Address(IpAddr),
 }
 
+impl Payer {
+    /// Somebody the guard has not asked for a name.
+    pub(super) const UNKNOWN: Self = Self::Address(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+}
+
 impl fmt::Display for Payer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

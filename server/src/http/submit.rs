@@ -15,7 +15,7 @@ use phasic_hub_api::jobs::{
 use phasic_hub_api::{GraphHash, ModelSource, ProblemCode};
 
 use super::Services;
-use super::body::{Budget, Received};
+use super::body::{Budget, Received, Share};
 use super::error::ApiError;
 use super::rate::Payer;
 use super::tokens::actor;
@@ -80,7 +80,7 @@ pub(super) async fn submit_graph(
 }
 
 /// A body that names a model, or is a document itself.
-fn source(received: Received) -> Result<(SubmitGraph, tokio::sync::OwnedSemaphorePermit), ApiError> {
+fn source(received: Received) -> Result<(SubmitGraph, Share), ApiError> {
     if received.is_document() {
         let (document, share) = received.json()?;
         let model = ModelSource { document: Some(document), ..ModelSource::default() };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use phasic_engine::trace::Progress;
 use phasic_hub_api::jobs::{Forecast, Priority, Variant, VariantForecast};
 use phasic_hub_api::{GraphHash, GraphIdentity, Sha256};
 
@@ -11,7 +12,7 @@ use crate::cache::Weighed;
 use crate::models::{ModelError, Recipe, identify};
 use crate::store::{Actor, EliminationRow, GraphRow, JobRow, NewJob, QueueLimits, Queued, StoreError};
 use crate::visibility::{Audience, Viewer};
-use crate::workers::BrokeOff;
+use crate::workers::{BrokeOff, Wanted};
 
 /// A graph that was built once, and what eliminating it would take.
 #[derive(Debug)]
@@ -159,13 +160,13 @@ impl Jobs {
     async fn known(&self, recipe: &Recipe, audience: &Audience) -> Result<Arc<Known>, SubmitError> {
         let make = async {
             let (models, compute, building) = (self.models.clone(), self.compute.clone(), recipe.clone());
-            let work = move || {
-                let graph = building.build(&models)?;
+            let work = move |wanted: &Wanted| {
+                let graph = building.build_watched(&models, &mut || wanted.go_on())?;
                 let identity = identify(&graph);
-                let forecast = work::forecast(&graph, &identity, &compute);
+                let forecast = work::forecast(&graph, &identity, &compute, &mut |_: Progress| wanted.go_on());
                 Ok(Known { identity, forecast })
             };
-            self.questions.run(work).await?
+            self.questions.run_while_wanted(work).await?
         };
         self.known.get(subject_for(recipe.key(), audience), make).await.map_err(|error| match error {
             NotKnown::Model(error) => error.into(),

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use phasic_engine::artifact::{ArtifactError, Checks, StreamError, decode, decode_stream, encode_ptdprmc3};
 use phasic_engine::graph::Graph;
 use phasic_engine::plan::{self, AnalysisError, Plan, PlanFileError, lower_watched};
-use phasic_engine::trace::{self, EliminationError, Progress, Trace, eliminate};
+use phasic_engine::trace::{self, EliminationError, Observer, Progress, Trace, eliminate};
 use phasic_hub_api::GraphIdentity;
 use phasic_hub_api::jobs::{Forecast, Variant, VariantForecast};
 
@@ -43,18 +43,24 @@ pub(super) enum WorkError {
     Differs,
 }
 
-/// What eliminating a graph would take, by the same steps that would make it.
-pub(crate) fn forecast(graph: &Graph, identity: &GraphIdentity, limits: &config::Compute) -> Forecast {
-    let (phasic, (fast, plan)) = (forecast_phasic(graph, limits), forecast_own(graph, identity, limits));
+/// What eliminating a graph would take, by the same steps that would make it. What `observer` stops is refused.
+pub(crate) fn forecast(
+    graph: &Graph,
+    identity: &GraphIdentity,
+    limits: &config::Compute,
+    observer: &mut impl Observer,
+) -> Forecast {
+    let phasic = forecast_phasic(graph, limits, observer);
+    let (fast, plan) = forecast_own(graph, identity, limits, observer);
     Forecast { phasic, fast, plan }
 }
 
-fn forecast_phasic(graph: &Graph, limits: &config::Compute) -> VariantForecast {
+fn forecast_phasic(graph: &Graph, limits: &config::Compute, observer: &mut impl Observer) -> VariantForecast {
     let (standing, most) = (standing_bytes(graph), limits.max_memory_bytes.get());
     // Counting goes on beyond what is allowed, so that a refusal can say how much is needed.
     let commands = FORECAST_COMMANDS.max(most / COMMAND_BYTES);
     let bounds = trace::Limits::default().with_memory_bytes(most).with_commands(commands);
-    match trace::forecast(graph, &bounds, &mut ()) {
+    match trace::forecast(graph, &bounds, observer) {
         Ok(found) => {
             let memory_bytes = Some(standing + COMMAND_BYTES * found.commands);
             let (commands, artifact_bytes) = (Some(found.commands), Some(found.ptdprmc3_bytes()));
@@ -76,19 +82,20 @@ fn forecast_own(
     graph: &Graph,
     identity: &GraphIdentity,
     limits: &config::Compute,
+    observer: &mut impl Observer,
 ) -> (VariantForecast, VariantForecast) {
     let refused = |error: AnalysisError| VariantForecast {
         refused: Some(error.to_string()),
         ..VariantForecast::default()
     };
     let (analysis, most) = (plan_limits(limits), limits.max_memory_bytes.get());
-    let program = plan::forecast_lowered(graph, &analysis, &mut ()).map(|found| VariantForecast {
+    let program = plan::forecast_lowered(graph, &analysis, observer).map(|found| VariantForecast {
         commands: Some(found.commands),
         artifact_bytes: Some(found.ptdprmc3_bytes()),
         memory_bytes: Some(standing_bytes(graph) + COMMAND_BYTES * found.commands),
         refused: None,
     });
-    let plan = Plan::analyze(graph, &analysis).map(|plan| {
+    let plan = Plan::analyze_watched(graph, &analysis, observer).map(|plan| {
         let cost = plan.cost();
         VariantForecast {
             commands: Some(cost.multiply_adds),

@@ -76,7 +76,7 @@ pub async fn serve(
             tracing::debug!(%client, "closed a connection: this client has as many as it may");
             continue;
         };
-        let stream = Progress::new(stream, patience);
+        let stream = Progress::new(stream, patience, limits.min_bytes_per_second.get());
         let held = (place, counted, metrics::Present::connection());
         let answering = (router.clone(), Peer(client));
         connections.spawn(connection(builder.clone(), stream, answering, drain.clone(), held));

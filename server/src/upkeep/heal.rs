@@ -188,7 +188,7 @@ impl Origin {
                 let (models, compute) = (config.models.clone(), config.compute.clone());
                 let build = move || {
                     let graph = recipe.build(&models).ok()?;
-                    let forecast = forecast(&graph, &identify(&graph), &compute);
+                    let forecast = forecast(&graph, &identify(&graph), &compute, &mut ());
                     Some((graph, forecast))
                 };
                 let Some((graph, forecast)) = workers.run(build).await? else { return Ok(Vec::new()) };
