@@ -100,7 +100,8 @@ fn a_batch_line_by_line_has_the_numbers_of_one_in_one_piece() {
 #[test]
 fn a_long_evaluation_is_given_up_and_the_hub_answers_meanwhile() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = [EVERYBODY, ("http_request_timeout_ms", "300")];
+    // Long enough for the short question on a busy machine, far too short for the long one.
+    let settings = [EVERYBODY, ("http_request_timeout_ms", "4000")];
     let hub = Hub::start_with(directory.path(), &[], &settings);
     let thetas = vec![[1.0, 1.0]; 100_000];
     let body = json!({"model": {"builtin": "mm1k", "constants": {"capacity": 400}}, "theta": thetas,

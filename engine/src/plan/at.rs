@@ -178,12 +178,14 @@ impl At<'_> {
     /// An entry is NaN where there is no derivative: at a θ that closes the only edges into a trap. That holds for all
     /// gradients.
     ///
-    /// Each entry is good by itself, to a relative error of 1e-12, small ones beside large ones, too; and so are those of all
-    /// other gradients, unless rewards of both signs cancel. Where more than three and a half digits of an entry cancel, be it because far more steps are taken
-    /// than there are states, or because other rates hardly matter, the gradient is worked out once more with twice the
-    /// digits: an elimination in an arithmetic that takes some twenty times as long, and twice that for the way back. Then
-    /// 28 digits may cancel. A parameter on which the result does not depend at all, so that every digit does, makes the
-    /// first gradients at each `At` cost that; after three different θ it is known for one, and its entry 0.
+    /// Each entry is good by itself, to a relative error of 1e-12, small ones beside large ones, too; and so are those of
+    /// all other gradients, unless rewards of both signs cancel. Where more than three and a half digits of an entry
+    /// cancel, be it because far more steps are taken than there are states, or because other rates hardly matter, the
+    /// gradient is worked out once more with twice the digits: an elimination in an arithmetic that takes some twenty times
+    /// as long, and twice that for the way back. Then 19 digits may cancel. An entry of an expectation's gradient of which
+    /// more do, less than 2^−66 of what it is a difference of, is 0: the parameter changes no digit of the expectation.
+    /// Such a parameter makes the first gradients at each `At` cost the long way; after three different θ it is known for
+    /// one.
     pub fn expectation_gradient(&self) -> Vec<f64> {
         self.expectation_by_parameter(&self.unit, Some(&self.idle))
     }

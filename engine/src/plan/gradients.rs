@@ -17,8 +17,9 @@ use super::{At, EvaluationError, Plan};
 use crate::double_double::Dd;
 use crate::graph::Graph;
 
-/// What rounding may leave of a precise derivative that is 0, beside its size: 2^−94.
-const NOTHING: f64 = 5.048_709_793_414_476e-29;
+/// A precise derivative so small beside its size is taken for 0: 2^−66. The expectation itself has 53 digits, so it would
+/// not show it if the parameter were a thousand times larger.
+const NOTHING: f64 = 1.355_252_715_606_880_5e-20;
 
 /// What rounding may leave of a derivative that is 0, beside its size: 2^−46.
 const ROUNDING: f64 = 1.421_085_471_520_200_4e-14;

@@ -135,3 +135,33 @@ fn a_parameter_that_changes_nothing_has_no_derivative_and_the_others_keep_theirs
         assert!(close(found[1], -1.0 / (theta[1] * theta[1]), 1e-14), "{found:?}");
     }
 }
+
+#[test]
+fn a_parameter_that_changes_no_digit_counts_as_changing_nothing() {
+    // One in 10^23 gets as far as the last state, which is left twice as fast.
+    let count = 30;
+    let moves = (1..count).map(|v| (v, v + 1, [1.0, 0.0]));
+    let ends = (1..=count).map(|v| (v, count + 1, [0.0, if v == count { 2.0 } else { 1.0 }]));
+    let plan = plan(&build(count + 2, moves.chain(ends)));
+    let mut at = plan.at(&[1.0, 5.0]).unwrap();
+    for step in 0..8 {
+        let theta = [0.9 + 0.02 * f64::from(step), 5.0 + 0.1 * f64::from(step)];
+        at.set(&theta).unwrap();
+        let found = at.expectation_gradient();
+        assert_eq!(found[0], 0.0, "{found:?}");
+        assert!(close(found[1], -1.0 / (theta[1] * theta[1]), 1e-14), "{found:?}");
+    }
+    // With fewer states before it, each digit is there: E = 1/b − p^k / 2b after k moves with p = a / (a + b). One in four
+    // starts at the second state.
+    let count = 12;
+    let moves = (1..count).map(|v| (v, v + 1, [1.0, 0.0]));
+    let ends = (1..=count).map(|v| (v, count + 1, [0.0, if v == count { 2.0 } else { 1.0 }]));
+    let plan = self::plan(&build(count + 2, moves.chain(ends)));
+    let (a, b) = (1.0_f64, 5.0_f64);
+    let at = plan.at(&[a, b]).unwrap();
+    let share = a / (a + b);
+    let after = |moves: i32| -f64::from(moves) * share.powi(moves - 1) / (2.0 * (a + b).powi(2));
+    let wanted = 0.75 * after(11) + 0.25 * after(10);
+    let found = at.expectation_gradient()[0];
+    assert!(close(found, wanted, 1e-12), "{found:e} {wanted:e}");
+}
