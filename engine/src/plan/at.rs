@@ -1,6 +1,6 @@
 //! A plan at one θ: the factors, and every number that follows from them.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 
 use super::chain::{self, Chain};
 use super::diagnosis::Traps;
@@ -36,6 +36,8 @@ pub struct At<'p> {
     pub(super) traps: Option<Traps>,
     /// Whether plain numbers are enough.
     pub(super) range: Range,
+    /// Whether the only parameter is a scale, once somebody has asked.
+    pub(super) scaled: OnceCell<bool>,
     /// Parameters on which expectations do not depend.
     pub(super) idle: RefCell<Idle>,
     /// Storage of solutions between questions.
@@ -56,6 +58,7 @@ impl Plan {
             spread: Spread::new(self),
             traps: None,
             range: Range::new(self),
+            scaled: OnceCell::new(),
             idle: RefCell::default(),
             scratch: RefCell::new(Powers::new()),
         };
@@ -173,7 +176,8 @@ impl At<'_> {
         times
     }
 
-    /// Gradient of the expectation with respect to θ: one adjoint solve.
+    /// Gradient of the expectation with respect to θ: one adjoint solve. Where the only parameter is a scale, of which all
+    /// rates are multiples, `−E / θ`, and no solve at all; likewise for moments and variances.
     ///
     /// An entry is NaN where there is no derivative: at a θ that closes the only edges into a trap. That holds for all
     /// gradients.
@@ -193,12 +197,12 @@ impl At<'_> {
     /// Gradient of the `power`-th raw moment with respect to θ: `power` adjoint solves, and 24 bytes for each power and
     /// vertex. Zero for power 0.
     pub fn moment_gradient(&self, power: usize) -> Vec<f64> {
-        self.gradient(&Chain::of_moment(self, &self.unit, power))
+        self.moment_by_parameter(&self.unit, power)
     }
 
     /// Gradient of the variance with respect to θ: two adjoint solves.
     pub fn variance_gradient(&self) -> Vec<f64> {
-        self.gradient(&self.covariance_slopes(&self.unit, &self.unit))
+        self.covariance_by_parameter(&self.unit, &self.unit)
     }
 
     /// Gradient of the expectation with respect to the weight of every edge, in the graph's edge order: one adjoint
@@ -272,6 +276,9 @@ impl At<'_> {
 
     /// The gradient of an expectation; `idle` remembers parameters that it does not depend on.
     pub(super) fn expectation_by_parameter(&self, rewards: &[f64], idle: Option<&RefCell<Idle>>) -> Vec<f64> {
+        if let Some(gradient) = self.by_scale(1, || self.mean(rewards)) {
+            return gradient;
+        }
         let chain = Chain::of_moment(self, rewards, 1);
         let is_usual = self.traps.is_none() && chain.trust() == Trust::Usual;
         // Without a choice for each edge.
@@ -282,6 +289,21 @@ impl At<'_> {
             (Some(usual), None) => self.settled(&usual, &chain, &ByParameter),
             (None, _) => self.gradient(&chain),
         }
+    }
+
+    pub(super) fn moment_by_parameter(&self, rewards: &[f64], power: usize) -> Vec<f64> {
+        let moment = || {
+            let mut moments = vec![1.0; power];
+            self.raw_moments(rewards, &mut moments);
+            moments.last().copied().unwrap_or(1.0)
+        };
+        let scaled = self.by_scale(power, moment);
+        scaled.unwrap_or_else(|| self.gradient(&Chain::of_moment(self, rewards, power)))
+    }
+
+    pub(super) fn covariance_by_parameter(&self, first: &[f64], second: &[f64]) -> Vec<f64> {
+        let scaled = self.by_scale(2, || self.covariance(first, second));
+        scaled.unwrap_or_else(|| self.gradient(&self.covariance_slopes(first, second)))
     }
 
     pub(super) fn every_vertex(&self, rewards: &[f64]) -> Vec<f64> {

@@ -36,6 +36,7 @@ mod process;
 mod range;
 mod resolvent;
 mod rewarded;
+mod scale;
 mod schedule;
 mod slopes;
 mod varint;

@@ -63,17 +63,17 @@ impl Rewarded<'_, '_> {
 
     /// Gradient of the `power`-th raw moment with respect to θ.
     pub fn moment_gradient(&self, power: usize) -> Vec<f64> {
-        self.at.gradient(&Chain::of_moment(self.at, &self.rewards, power))
+        self.at.moment_by_parameter(&self.rewards, power)
     }
 
     /// Gradient of the variance with respect to θ.
     pub fn variance_gradient(&self) -> Vec<f64> {
-        self.at.gradient(&self.at.covariance_slopes(&self.rewards, &self.rewards))
+        self.at.covariance_by_parameter(&self.rewards, &self.rewards)
     }
 
     /// Gradient of the covariance with another total reward: three adjoint solves.
     pub fn covariance_gradient(&self, other: &Rewarded<'_, '_>) -> Vec<f64> {
-        self.at.gradient(&self.at.covariance_slopes(&self.rewards, &other.rewards))
+        self.at.covariance_by_parameter(&self.rewards, &other.rewards)
     }
 
     /// Gradient of the expectation with respect to the weight of every edge; see [`At::expectation_weight_gradient`].

@@ -165,3 +165,73 @@ fn a_parameter_that_changes_no_digit_counts_as_changing_nothing() {
     let found = at.expectation_gradient()[0];
     assert!(close(found, wanted, 1e-12), "{found:e} {wanted:e}");
 }
+
+/// 1 to 2 and back, and on to 3 and the end, at one parameter, which one of the rates may not depend on.
+fn one_parameter(has_constant: bool, discrete: bool) -> Graph {
+    use crate::graph::Rate::{Coefficients, Scalar};
+    let mut builder = crate::graph::GraphBuilder::new(1).unwrap();
+    builder.set_was_dph(discrete);
+    for state in 1..=4 {
+        builder.add_vertex(&[state]).unwrap();
+    }
+    let edges = [
+        (0, 1, Scalar(0.75)),
+        (0, 3, Scalar(0.25)),
+        (1, 2, Coefficients(&[0.2])),
+        (2, 1, Coefficients(&[0.1])),
+        (3, 4, Coefficients(&[0.3])),
+    ];
+    for (from, to, rate) in edges {
+        builder.add_edge(from, to, rate).unwrap();
+    }
+    if has_constant {
+        builder.add_fixed_edge(2, 3, 0.15).unwrap();
+    } else {
+        builder.add_edge(2, 3, Coefficients(&[0.15])).unwrap();
+    }
+    builder.finish()
+}
+
+#[test]
+fn a_parameter_that_is_a_scale_has_the_derivatives_that_its_edges_have_together() {
+    let rewards = [0.0, 2.0, -0.5, 1.0, 0.0];
+    for has_constant in [false, true] {
+        let graph = one_parameter(has_constant, false);
+        let plan = plan(&graph);
+        assert_eq!(plan.is_scaled(), !has_constant);
+        let theta = 0.7;
+        let at = plan.at(&[theta]).unwrap();
+        let rewarded = at.rewarded(&rewards).unwrap();
+        // Their edges' derivatives go the long way, whatever the parameter is.
+        let together = |by_edge: Vec<f64>| -> f64 {
+            let grows =
+                (0..graph.edge_count()).map(|edge| graph.edge(edge).coefficients.first().unwrap_or(&0.0));
+            by_edge.iter().zip(grows).map(|(slope, coefficient)| slope * coefficient).sum()
+        };
+        let check = |found: Vec<f64>, by_edge: Vec<f64>| {
+            let wanted = together(by_edge);
+            assert!(found.len() == 1 && close(found[0], wanted, 1e-14), "{found:?} {wanted}");
+        };
+        check(at.expectation_gradient(), at.expectation_weight_gradient(&graph).unwrap());
+        check(rewarded.expectation_gradient(), rewarded.expectation_weight_gradient(&graph).unwrap());
+        for power in 0..4 {
+            check(at.moment_gradient(power), at.moment_weight_gradient(power, &graph).unwrap());
+            check(rewarded.moment_gradient(power), rewarded.moment_weight_gradient(power, &graph).unwrap());
+        }
+        check(at.variance_gradient(), at.variance_weight_gradient(&graph).unwrap());
+        check(
+            rewarded.covariance_gradient(&at.rewarded(&[0.0, 1.0, 1.0, 1.0, 0.0]).unwrap()),
+            rewarded
+                .covariance_weight_gradient(&at.rewarded(&[0.0, 1.0, 1.0, 1.0, 0.0]).unwrap(), &graph)
+                .unwrap(),
+        );
+    }
+}
+
+#[test]
+fn a_scale_changes_no_number_of_jumps() {
+    let plan = plan(&one_parameter(false, true));
+    assert!(plan.is_scaled());
+    let at = plan.at(&[0.7]).unwrap();
+    assert_eq!((at.expectation_gradient(), at.variance_gradient()), (vec![0.0], vec![0.0]));
+}
