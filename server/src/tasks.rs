@@ -19,6 +19,9 @@ use crate::upkeep::{self, Rules, UpkeepError, UpkeepLock};
 /// What may lie between storing a file and taking note of it in a running hub, with room to spare.
 const LEAST_GRACE_SECONDS: u64 = 3600;
 
+/// How long to wait before it is tried again to record how a task ended.
+const AFTER_A_FAILURE: Duration = Duration::from_secs(5);
+
 /// Begins tasks, and does them.
 pub struct Tasks {
     data: DataDirectory,
@@ -120,26 +123,29 @@ impl Tasks {
         }
         if is_new {
             let (tasks, actor) = (Arc::clone(self), actor.clone());
-            tokio::spawn(async move { tasks.work(&id, request, &actor).await });
+            tokio::spawn(async move {
+                let kind = request.kind().as_str();
+                tracing::info!(id, kind, "began a task");
+                let work = {
+                    let (tasks, id) = (Arc::clone(&tasks), id.clone());
+                    async move { tasks.outcome(&id, request, &actor).await.map_err(|error| error.to_string()) }
+                };
+                tasks.end(&id, watched(work).await).await;
+            });
         }
         Ok((row, is_new))
     }
 
-    async fn work(&self, id: &str, request: TaskRequest, actor: &Actor) {
-        tracing::info!(id, kind = request.kind().as_str(), "began a task");
-        let outcome = self.outcome(id, request, actor).await;
-        let recorded = match &outcome {
-            Ok(report) => {
-                tracing::info!(id, %report, "a task is done");
-                self.data.store.end_task(id, Ok(report)).await
-            }
-            Err(error) => {
-                tracing::error!(id, %error, "a task failed");
-                self.data.store.end_task(id, Err(&error.to_string())).await
-            }
-        };
-        if let Err(error) = recorded {
-            tracing::error!(id, %error, "could not record how a task ended");
+    /// Takes note of how a task ended. While that cannot be written no other of its kind can begin, so it is tried until
+    /// it can; should the hub end before, the next one to start says that the task was broken off.
+    async fn end(&self, id: &str, outcome: Result<Value, String>) {
+        match &outcome {
+            Ok(report) => tracing::info!(id, %report, "a task is done"),
+            Err(error) => tracing::error!(id, %error, "a task failed"),
+        }
+        while let Err(error) = self.data.store.end_task(id, outcome.as_ref().map_err(String::as_str)).await {
+            tracing::error!(id, %error, "could not record how a task ended; it is tried again");
+            tokio::time::sleep(AFTER_A_FAILURE).await;
         }
     }
 
@@ -189,6 +195,16 @@ impl Tasks {
     }
 }
 
+/// The outcome of work, also of work that panics.
+async fn watched(
+    work: impl Future<Output = Result<Value, String>> + Send + 'static,
+) -> Result<Value, String> {
+    tokio::spawn(work).await.unwrap_or_else(|_| {
+        Err("it broke down, which is a mistake of the hub; its log and its standard error say where"
+            .to_owned())
+    })
+}
+
 fn is_file_name(name: &str) -> bool {
     let is_known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=100).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(is_known)
@@ -198,9 +214,9 @@ fn is_file_name(name: &str) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use phasic_hub_api::admin::{GcRequest, TaskKind};
+    use phasic_hub_api::admin::{GcRequest, TaskKind, TaskState};
 
-    use super::{TaskError, TaskRequest, Tasks, is_file_name};
+    use super::{TaskError, TaskRequest, Tasks, is_file_name, watched};
     use crate::admission::Admission;
     use crate::config::Config;
     use crate::hub::DataDirectory;
@@ -227,6 +243,28 @@ mod tests {
             );
             assert!(refused.to_string().contains("\"dry_run\":true"), "{refused}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_has_failed_and_another_can_begin() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open(directory.path()).await.unwrap();
+        let store = data.store.clone();
+        let look = TaskRequest::Gc(GcRequest { dry_run: true, grace_seconds: 3600 });
+        store.begin_task("task_1", TaskKind::Gc, &look.asked(), &Actor::Hub).await.unwrap();
+        let config = Config { data_dir: directory.path().to_owned(), ..Config::default() };
+        let admission = Admission::new(Workers::new("test", 1).unwrap(), 1 << 20);
+        let tasks = Arc::new(Tasks::new(data, Arc::new(config), admission));
+        tasks.end("task_1", watched(async { panic!("on purpose") }).await).await;
+        let ended = store.task("task_1").await.unwrap().unwrap();
+        assert_eq!(ended.state, TaskState::Failed);
+        assert!(ended.error.unwrap().contains("broke down") && ended.finished_at.is_some());
+        let (next, is_new) = tasks.begin(look, &Actor::Hub).await.unwrap();
+        assert!(is_new);
+        while store.task(&next.id).await.unwrap().unwrap().state == TaskState::Running {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        assert_eq!(store.task(&next.id).await.unwrap().unwrap().state, TaskState::Done);
     }
 
     #[test]
