@@ -19,7 +19,7 @@ use super::jobs::header_value;
 use super::tokens::actor;
 use crate::auth::Caller;
 use crate::publication::{self, Checked, Chosen, PublishError};
-use crate::store::{Condition, Published, Retraction, Standing};
+use crate::store::{Condition, Published, Retraction, Standing, Wish};
 
 /// What the ids of computed entries begin with.
 const COMPUTED: &str = "computed-";
@@ -191,21 +191,17 @@ async fn apply(
     let (store, viewer) = (&services.hub.data.store, caller.viewer());
     found(services, id.as_str(), &viewer).await?;
     let who = actor(caller);
-    if let Some(retracted) = retracted {
-        match store.retract(&id, retracted, reason.as_deref(), &who).await? {
-            Retraction::Done | Retraction::Unchanged => {}
-            Retraction::Unknown => return Err(unknown(id.as_str())),
-            Retraction::Mirrored => {
-                let detail = format!(
-                    "The compute {:?} comes from an upstream, which alone can retract it; it can be made private here.",
-                    id.as_str()
-                );
-                return Err(ApiError::new(ProblemCode::ComputeMirrored, detail));
-            }
+    match store.change_compute(&id, Wish { retracted, private }, reason.as_deref(), &who).await? {
+        Retraction::Done | Retraction::Unchanged => {}
+        Retraction::Unknown => return Err(unknown(id.as_str())),
+        Retraction::Mirrored => {
+            let detail = format!(
+                "The compute {:?} comes from an upstream, which alone can retract it; it can be made private here. Nothing \
+                 was changed.",
+                id.as_str()
+            );
+            return Err(ApiError::new(ProblemCode::ComputeMirrored, detail));
         }
-    }
-    if let Some(private) = private {
-        store.set_private(&id, private, &who).await?;
     }
     services.hub.refresh().await.map_err(failed)?;
     let compute = found(services, id.as_str(), &viewer).await?;

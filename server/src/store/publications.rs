@@ -47,7 +47,16 @@ pub enum Published {
     Refused(Option<Standing>),
 }
 
-/// What became of a wish to take a compute back, or to let it stand again.
+/// What is to become of a compute; `None` leaves something as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wish {
+    /// Whether it is taken back.
+    pub retracted: Option<bool>,
+    /// Whether its id is private.
+    pub private: Option<bool>,
+}
+
+/// What became of such a wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Retraction {
     /// It is done.
@@ -130,7 +139,7 @@ impl Store {
         })
     }
 
-    /// Takes a local compute back, or lets it stand again. The entry stays, as does its history.
+    /// Takes a local compute back, or lets it stand again.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes; nothing is changed then.
@@ -141,29 +150,41 @@ impl Store {
         reason: Option<&str>,
         actor: &Actor,
     ) -> Result<Retraction, StoreError> {
+        self.change_compute(id, Wish { retracted: Some(retracted), private: None }, reason, actor).await
+    }
+
+    /// Takes a local compute back, or lets it stand again, and makes its id private or public: all of the wish in one
+    /// transaction, or nothing.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes; nothing is changed then.
+    pub async fn change_compute(
+        &self,
+        id: &ComputeId,
+        wish: Wish,
+        reason: Option<&str>,
+        actor: &Actor,
+    ) -> Result<Retraction, StoreError> {
         let mut change = self.begin().await?;
         let Some(row) = row(&mut change, id).await? else { return Ok(Retraction::Unknown) };
-        if row.origin != Origin::Local {
-            return Ok(Retraction::Mirrored);
+        let mut is_done = false;
+        if let Some(retracted) = wish.retracted {
+            if row.origin != Origin::Local {
+                return Ok(Retraction::Mirrored);
+            }
+            is_done |= retract(&mut change, &row, retracted, reason, actor).await?;
         }
-        let mut entry = row.publication()?.entry;
-        if entry.retracted == retracted {
+        if let Some(private) = wish.private
+            && set_private(&mut change, id, private).await?
+        {
+            let detail = serde_json::json!({"private": private});
+            let told = Change { action: "compute.privacy", subject: id.to_string(), detail };
+            append(&mut change, actor, told).await?;
+            is_done = true;
+        }
+        if !is_done {
             return Ok(Retraction::Unchanged);
         }
-        entry.retracted = retracted;
-        let text = entry.to_value().to_string();
-        sqlx::query(
-            "UPDATE computes SET entry = ?2, published_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = ?1",
-        )
-        .bind(id.as_str())
-        .bind(&text)
-        .execute(&mut *change)
-        .await?;
-        record(&mut change, id.as_str(), Origin::Local, None, Some(&text)).await?;
-        sign(&mut change, id, actor, reason).await?;
-        let action = if retracted { "compute.retract" } else { "compute.restore" };
-        let detail = serde_json::json!({"entry": tag(&text), "reason": reason});
-        append(&mut change, actor, Change { action, subject: id.to_string(), detail }).await?;
         change.commit().await?;
         Ok(Retraction::Done)
     }
@@ -220,6 +241,35 @@ impl Store {
         .await?;
         Ok(bytes.cast_unsigned())
     }
+}
+
+/// Says whether anything is to be changed.
+async fn retract(
+    change: &mut Transaction<'static, Sqlite>,
+    row: &ComputeRow,
+    retracted: bool,
+    reason: Option<&str>,
+    actor: &Actor,
+) -> Result<bool, StoreError> {
+    let mut entry = row.publication()?.entry;
+    if entry.retracted == retracted {
+        return Ok(false);
+    }
+    entry.retracted = retracted;
+    let text = entry.to_value().to_string();
+    sqlx::query(
+        "UPDATE computes SET entry = ?2, published_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = ?1",
+    )
+    .bind(row.id.as_str())
+    .bind(&text)
+    .execute(&mut **change)
+    .await?;
+    record(change, row.id.as_str(), Origin::Local, None, Some(&text)).await?;
+    sign(change, &row.id, actor, reason).await?;
+    let action = if retracted { "compute.retract" } else { "compute.restore" };
+    let detail = serde_json::json!({"entry": tag(&text), "reason": reason});
+    append(change, actor, Change { action, subject: row.id.to_string(), detail }).await?;
+    Ok(true)
 }
 
 async fn row(

@@ -3,7 +3,9 @@ use phasic_hub_api::{
     Sha256,
 };
 
-use super::{Actor, ArtifactRow, GraphRow, MIGRATIONS, Origin, Publication, Role, Store, StoreError};
+use super::{
+    Actor, ArtifactRow, GraphRow, MIGRATIONS, Origin, Publication, Retraction, Role, Store, StoreError, Wish,
+};
 use crate::auth::{Scope, TokenSecret};
 use crate::blobs::StoredBlob;
 use crate::visibility::{Audience, Viewer};
@@ -152,6 +154,34 @@ async fn a_name_keeps_its_history_and_its_former_contents() {
     let versions = store.snapshot().await.unwrap().former_versions().await.unwrap();
     let versions: Vec<_> = versions.iter().map(|version| version.blob.sha256).collect();
     assert_eq!(versions, [Sha256::of(b"one")], "what it stands for now is with the compute");
+}
+
+#[tokio::test]
+async fn a_wish_is_fulfilled_as_a_whole_or_not_at_all() {
+    let (_directory, store) = fresh().await;
+    let ours = publication("ours", "content");
+    store.publish_local(&ours, None).await.unwrap();
+    let both = Wish { retracted: Some(true), private: Some(true) };
+    let is_private = async || store.private_ids().await.unwrap().contains(&ours.id);
+    // The second half cannot be done.
+    sqlx::query("CREATE TRIGGER refuse BEFORE INSERT ON private_ids BEGIN SELECT raise(ABORT, 'no'); END")
+        .execute(&store.writer)
+        .await
+        .unwrap();
+    store.change_compute(&ours.id, both, None, &Actor::Hub).await.unwrap_err();
+    assert!(
+        !store.computes().await.unwrap()[0].publication().unwrap().entry.retracted && !is_private().await
+    );
+    sqlx::query("DROP TRIGGER refuse").execute(&store.writer).await.unwrap();
+    let change = async || store.change_compute(&ours.id, both, Some("wrong"), &Actor::Hub).await.unwrap();
+    assert_eq!(change().await, Retraction::Done);
+    assert!(store.computes().await.unwrap()[0].publication().unwrap().entry.retracted && is_private().await);
+    assert_eq!(change().await, Retraction::Unchanged);
+    sqlx::query("UPDATE computes SET origin = 'mirror'").execute(&store.writer).await.unwrap();
+    let back = Wish { retracted: Some(false), private: Some(false) };
+    let refused = store.change_compute(&ours.id, back, None, &Actor::Hub).await.unwrap();
+    assert_eq!(refused, Retraction::Mirrored);
+    assert!(is_private().await, "nothing of the wish was fulfilled");
 }
 
 #[tokio::test]
