@@ -182,6 +182,8 @@ codes! {
     Internal = "internal", 500, "The hub made a mistake";
     /// The hub took longer for an answer than it allows itself.
     Timeout = "timeout", 503, "The hub took too long";
+    /// Others are writing to the database of the hub, and have kept this request waiting for too long.
+    Busy = "busy", 503, "The hub is busy";
     /// The hub is at work on becoming ready.
     NotReady = "not_ready", 503, "The hub is not ready yet";
     /// The bytes are damaged or lost, and are withheld.

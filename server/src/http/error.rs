@@ -6,12 +6,16 @@
 use std::any::Any;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use phasic_hub_api::jobs::VariantForecast;
 use phasic_hub_api::{Problem, ProblemCode};
 
 use crate::store::{self, StoreError};
+
+/// When to ask again while the database is busy: it was waited for already.
+const BUSY_SECONDS: &str = "2";
 
 /// A detail may quote what was sent, and not send all of it back.
 const MAX_DETAIL_BYTES: usize = 2000;
@@ -30,10 +34,14 @@ impl ApiError {
         Self(Box::new((Problem::new(code, detail), HeaderMap::new())))
     }
 
-    /// A fault of the hub: the log has it, the client learns that there was one. A full disk is said to be one.
+    /// A fault of the hub: the log has it, the client learns that there was one. A full disk, and a database others are
+    /// writing to, are said to be what they are.
     pub(super) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         if has_no_room(error) {
             return Self::full(error);
+        }
+        if is_caused_by(error, store::is_busy) {
+            return Self::busy(error);
         }
         tracing::error!(%error, "a request could not be answered");
         Self::new(ProblemCode::Internal, "Something went wrong inside the hub; its log has the details.")
@@ -45,6 +53,15 @@ impl ApiError {
         let detail = "There is no room left on the disk of the hub, so nothing was changed. Reading still works; try again \
                       once its operator has made room.";
         Self::new(ProblemCode::StorageFull, detail)
+    }
+
+    /// Others write for longer than anybody waits, as a backup, an import or a command beside the hub may.
+    fn busy(error: &dyn std::error::Error) -> Self {
+        tracing::warn!(%error, "the database is busy");
+        let detail = "Others are writing to the database of the hub, and this request has waited for as long as one may; nothing \
+                      was changed. Try again in a moment.";
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(BUSY_SECONDS))]);
+        Self::new(ProblemCode::Busy, detail).with_headers(headers)
     }
 
     /// This problem with what the thing refused would take.
@@ -62,15 +79,16 @@ impl ApiError {
 /// Whether the cause of an error is a full disk, in the database or beside it.
 fn has_no_room(error: &(dyn std::error::Error + 'static)) -> bool {
     use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let is_full = |error: &std::io::Error| matches!(error.kind(), StorageFull | QuotaExceeded);
-        if store::is_full(error) || error.downcast_ref().is_some_and(is_full) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    let is_full = |error: &std::io::Error| matches!(error.kind(), StorageFull | QuotaExceeded);
+    is_caused_by(error, |error| store::is_full(error) || error.downcast_ref().is_some_and(is_full))
+}
+
+/// Whether an error, or one that led to it, is of a kind.
+fn is_caused_by(
+    error: &(dyn std::error::Error + 'static),
+    is_it: impl Fn(&(dyn std::error::Error + 'static)) -> bool,
+) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(is_it)
 }
 
 impl From<StoreError> for ApiError {
@@ -132,4 +150,40 @@ pub(super) fn caught(panic: Box<dyn Any + Send>) -> Response<Body> {
         .unwrap_or("a panic without a message");
     tracing::error!(message, "a handler panicked");
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::http::header::RETRY_AFTER;
+    use axum::response::IntoResponse as _;
+    use sqlx::{Connection as _, Executor as _, SqliteConnection};
+
+    use super::ApiError;
+    use crate::jobs::SubmitError;
+    use crate::store::{Actor, Change, Store};
+
+    #[tokio::test]
+    async fn a_database_others_are_writing_to_is_busy_and_no_mistake_of_the_hub() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open_within(directory.path(), Duration::from_millis(50)).await.unwrap();
+        let path = directory.path().join("hub.db");
+        let mut other = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+        other.execute("BEGIN IMMEDIATE").await.unwrap();
+        let told = || Change { action: "test", subject: String::new(), detail: serde_json::json!({}) };
+        for _ in 0..2 {
+            // As it comes, and as the cause of another error.
+            let error = store.tell(&Actor::Hub, told()).await.unwrap_err();
+            let answer = ApiError::from(error).into_response();
+            assert_eq!((answer.status().as_u16(), answer.headers().contains_key(RETRY_AFTER)), (503, true));
+            let error = SubmitError::Store(store.tell(&Actor::Hub, told()).await.unwrap_err());
+            let answer = ApiError::from(error).into_response();
+            assert_eq!((answer.status().as_u16(), answer.headers().contains_key(RETRY_AFTER)), (503, true));
+        }
+        other.execute("ROLLBACK").await.unwrap();
+        store.tell(&Actor::Hub, told()).await.unwrap();
+        let answer = ApiError::internal(&std::fmt::Error).into_response();
+        assert_eq!(answer.status().as_u16(), 500, "what is a mistake is still called one");
+    }
 }

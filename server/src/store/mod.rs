@@ -46,7 +46,7 @@ pub use mirror::{
     UpstreamIdentity, UpstreamRow, Validators, is_mass_deletion,
 };
 pub use privacy::VersionKey;
-pub use publications::{Condition, Published, Retraction, Standing, tag};
+pub use publications::{Condition, Published, Retraction, Standing, Wish, tag};
 pub use retention::Expired;
 pub use snapshot::{BlobSizes, PackedCompute, Snapshot};
 pub use tokens::{KnownToken, NewToken, TokenRow};
@@ -135,6 +135,16 @@ pub fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref().is_some_and(|error| code(error).is_some_and(|code| code == FULL))
 }
 
+/// Whether an error is the database's, and says that others were at it for longer than anybody waits.
+pub fn is_busy(error: &(dyn std::error::Error + 'static)) -> bool {
+    /// `SQLITE_BUSY` and `SQLITE_LOCKED`, without their details.
+    const BUSY: [i32; 2] = [5, 6];
+    error.downcast_ref().is_some_and(|error| {
+        let code = code(error).and_then(|code| code.parse::<i32>().ok());
+        matches!(error, sqlx::Error::PoolTimedOut) || code.is_some_and(|code| BUSY.contains(&(code & 0xff)))
+    })
+}
+
 /// The code SQLite gave an error.
 fn code(error: &sqlx::Error) -> Option<std::borrow::Cow<'_, str>> {
     let sqlx::Error::Database(error) = error else { return None };
@@ -161,6 +171,11 @@ impl Store {
     /// # Errors
     /// When the file cannot be opened, or was written by a later version.
     pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
+        Self::open_within(data_dir, BUSY_TIMEOUT).await
+    }
+
+    /// As [`open`](Self::open), of a store whose statements wait so long for other processes.
+    pub(crate) async fn open_within(data_dir: &Path, busy_timeout: Duration) -> Result<Self, StoreError> {
         let path = data_dir.join("hub.db");
         let open = |source| StoreError::open(&path, source);
         let options = SqliteConnectOptions::new()
@@ -170,7 +185,7 @@ impl Store {
             // NORMAL would lose the last commits with the power, and a commit here is a promise to somebody.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(busy_timeout);
         let writer = pool(1).connect_with(options.clone()).await.map_err(open)?;
         // Milliseconds; damage that is found later would be found by a request.
         let found: String =
