@@ -138,7 +138,7 @@ impl<'p> Chain<'p> {
         let atom = self.values[pattern.start_exit_form as usize];
         let sum = initial.clone().map(|(_, probability)| probability).sum::<f64>() + atom;
         if sum <= 0.0 {
-            return Err(EvaluationError::NoStart);
+            return Err(self.plan.no_start());
         }
         let conditional = self.choice == Start::Conditional || self.plan.is_discrete();
         let scale = if conditional { 1.0 / sum } else { 1.0 };

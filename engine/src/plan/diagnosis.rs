@@ -31,6 +31,15 @@ impl Plan {
         EvaluationError::InvalidWeight { vertex: self.vertices[at], state: self.state(at), weight }
     }
 
+    /// The error for a start whose probabilities are all 0.
+    pub(crate) fn no_start(&self) -> EvaluationError {
+        let at = self.start();
+        let first =
+            self.inner.of(at).iter().chain(self.outer.of(at)).map(|&to| self.vertices[to as usize]).min();
+        let vertex = first.or_else(|| self.absorbing.first().copied());
+        EvaluationError::NoStart { vertex, state: vertex.and_then(|vertex| self.state_of(vertex)) }
+    }
+
     /// Positions that the start reaches with positive probability.
     pub(super) fn reached(&self, factors: &Factors<f64>) -> Vec<bool> {
         let flow = Flow { plan: self, factors, backward: Vec::new(), leaving: Vec::new() };
@@ -48,7 +57,7 @@ impl Plan {
         let stuck = |at: &usize| !escapes[*at];
         if let Some(at) = (0..self.vertices.len()).filter(|&at| reached[at]).find(stuck) {
             if at == start && flow.targets(start).next().is_none() {
-                return Err(EvaluationError::NoStart);
+                return Err(self.no_start());
             }
             return Err(EvaluationError::Trapped { vertex: self.vertices[at], state: self.state(at) });
         }

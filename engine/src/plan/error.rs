@@ -125,8 +125,13 @@ pub enum EvaluationError {
         weight: f64,
     },
     /// The start has no edge of positive probability.
-    #[error("all initial probabilities are zero")]
-    NoStart,
+    #[error("all initial probabilities are zero{}", where_to_start(*vertex, state.as_deref()))]
+    NoStart {
+        /// The first vertex that the start has an edge to; none if it has no edges.
+        vertex: Option<u32>,
+        /// Its state, where the plan knows it.
+        state: Option<Vec<i32>>,
+    },
     /// The start reaches a vertex from which absorption is impossible, so the total is infinite.
     #[error(
         "at these parameters nothing leads from vertex {vertex}{} to absorption: its rate is 0, or it lies in a cycle \
@@ -239,6 +244,16 @@ pub enum PlanFileError {
     /// Its elimination is larger than allowed.
     #[error(transparent)]
     Limits(#[from] AnalysisError),
+}
+
+fn where_to_start(vertex: Option<u32>, state: Option<&[i32]>) -> String {
+    match vertex {
+        Some(vertex) => {
+            let state = of_state(state);
+            format!(", that of vertex {vertex}{state} and those of all others; make one of them larger")
+        }
+        None => ": the start has no edges; give it one of positive probability".to_owned(),
+    }
 }
 
 fn of_state(state: Option<&[i32]>) -> String {

@@ -302,7 +302,11 @@ impl Plan {
     }
 
     fn state(&self, position: usize) -> Option<Vec<i32>> {
-        let from = self.vertices[position] as usize * self.state_length;
+        self.state_of(self.vertices[position])
+    }
+
+    fn state_of(&self, vertex: u32) -> Option<Vec<i32>> {
+        let from = vertex as usize * self.state_length;
         self.states.get(from..from + self.state_length).filter(|state| !state.is_empty()).map(<[i32]>::to_vec)
     }
 

@@ -138,9 +138,18 @@ fn an_all_zero_start_is_an_error() {
     builder.add_vertex(&[2]).unwrap();
     builder.add_edge(START, 1, Rate::Scalar(0.0)).unwrap();
     builder.add_edge(1, 2, Rate::Coefficients(&[1.0])).unwrap();
-    assert_eq!(plan(&builder.finish()).at(&[1.0]).unwrap_err(), EvaluationError::NoStart);
+    let error = plan(&builder.finish()).at(&[1.0]).unwrap_err();
+    assert_eq!(error, EvaluationError::NoStart { vertex: Some(1), state: Some(vec![1]) });
+    assert!(error.to_string().contains("vertex 1 (state [1])"), "{error}");
+    let mut builder = GraphBuilder::new(1).unwrap();
+    builder.add_vertex(&[7]).unwrap();
+    builder.add_edge(START, 1, Rate::Scalar(0.0)).unwrap();
+    let error = plan(&builder.finish()).at(&[]).unwrap_err();
+    assert_eq!(error, EvaluationError::NoStart { vertex: Some(1), state: Some(vec![7]) });
     let empty = GraphBuilder::new(1).unwrap().finish();
-    assert_eq!(plan(&empty).at(&[]).unwrap_err(), EvaluationError::NoStart);
+    let error = plan(&empty).at(&[]).unwrap_err();
+    assert_eq!(error, EvaluationError::NoStart { vertex: None, state: None });
+    assert!(error.to_string().contains("no edges"), "{error}");
 }
 
 #[test]

@@ -115,12 +115,10 @@ fn an_all_zero_start_is_an_error() {
     builder.add_edge(START, 1, Rate::Scalar(0.0)).unwrap();
     builder.add_edge(1, 2, Rate::Coefficients(&[1.0])).unwrap();
     let plan = plan(&builder.finish());
-    assert_eq!(plan.at(&[1.0]).unwrap_err(), EvaluationError::NoStart);
+    let no_start = EvaluationError::NoStart { vertex: Some(1), state: Some(vec![1]) };
+    assert_eq!(plan.at(&[1.0]).unwrap_err(), no_start);
     let thetas = Array2::from_elem((3, 1), 1.0);
-    assert_eq!(
-        plan.batch(&thetas.view()).unwrap().expectation().unwrap_err().source,
-        EvaluationError::NoStart
-    );
+    assert_eq!(plan.batch(&thetas.view()).unwrap().expectation().unwrap_err().source, no_start);
 }
 
 #[test]
