@@ -51,11 +51,11 @@ impl Draft {
         self.constant >= 0.0 && self.terms.iter().all(|term| term.1 == 0.0)
     }
 
-    /// The parameter that it is a multiple of, and whether a positive one.
-    pub(super) fn direction(&self) -> Option<(u32, bool)> {
+    /// The parameter that it is a multiple of and whether a positive one, and the coefficient's size.
+    pub(super) fn direction(&self) -> Option<((u32, bool), f64)> {
         match *self.terms {
             [(parameter, coefficient)] if self.constant == 0.0 && coefficient != 0.0 => {
-                Some((parameter, coefficient > 0.0))
+                Some(((parameter, coefficient > 0.0), coefficient.abs()))
             }
             _ => None,
         }

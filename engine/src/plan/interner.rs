@@ -115,8 +115,8 @@ impl Interner {
         self.forms.count()
     }
 
-    /// Parameters that forms are multiples of, and whether positive ones.
-    pub(super) fn directions(&self) -> impl Iterator<Item = (u32, bool)> + '_ {
+    /// Parameters that forms are multiples of and whether positive ones, and the coefficients' sizes.
+    pub(super) fn directions(&self) -> impl Iterator<Item = ((u32, bool), f64)> + '_ {
         let Forms { constants, parameters, coefficients, further } = &self.forms;
         let mut further = further.iter().map(|term| term.0 as usize).peekable();
         let heads = constants.iter().zip(parameters).zip(coefficients).enumerate();
@@ -126,7 +126,7 @@ impl Interner {
                 is_alone = false;
             }
             let is_multiple = is_alone && constant == 0.0 && coefficient != 0.0;
-            is_multiple.then_some((parameter, coefficient > 0.0))
+            is_multiple.then_some(((parameter, coefficient > 0.0), coefficient.abs()))
         })
     }
 

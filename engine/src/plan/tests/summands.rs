@@ -64,3 +64,35 @@ fn many_sums_of_the_same_kind_are_watched_once() {
     assert_eq!(forms, 2 + count as usize - 2);
     assert_eq!(plan.watched[..4], [0, 0, 0, 1]);
 }
+
+#[test]
+fn a_summand_too_small_to_be_seen_tells_of_no_other() {
+    // -1e-330 is no f64, but -1e-10 is: beside a summand of the same parameter, and beside an edge of its own.
+    let beside = [
+        (1, 2, &[1.0, 1e-320][..]),
+        (1, 2, &[2.0, 0.0]),
+        (1, 2, &[0.0, 1e-320]),
+        (2, 3, &[1.0, 0.0]),
+        (2, 3, &[0.0, 0.5]),
+    ];
+    let edge = [
+        (1, 2, &[0.0, 1e-320][..]),
+        (1, 2, &[0.0, 1e-320]),
+        (1, 3, &[1.0, 0.0]),
+        (2, 3, &[1.0, 0.0]),
+        (2, 3, &[0.0, 0.5]),
+    ];
+    for edges in [beside, edge] {
+        let graph = from_first(4, &edges);
+        assert_eq!(refused(&graph, &[1.0, -2e-10]), negative(2, -1e-10));
+    }
+}
+
+#[test]
+fn of_small_summands_the_largest_is_watched() {
+    let edges = (1..100).flat_map(|v| [(v, v + 1, [1.0, 0.0]), (v, v + 1, [0.0, f64::from(100 - v) / 64.0])]);
+    let plan = plan(&build(101, edges));
+    // From the end: the first by which nothing vanishes.
+    let named: Vec<u32> = plan.watched.iter().map(|&at| plan.vertices[at as usize]).collect();
+    assert_eq!(named, [99, 36]);
+}
