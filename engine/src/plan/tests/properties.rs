@@ -262,6 +262,16 @@ proptest! {
     }
 
     #[test]
+    fn merging_parallel_edges_leaves_every_number_within_rounding(graph in graphs(), theta in thetas()) {
+        let rewards = |of: fn(u32) -> u32| (0..graph.vertex_count()).map(|v| f64::from(of(v))).collect::<Vec<_>>();
+        let rewards = [rewards(|v| (7 * v) % 5), rewards(|v| (3 * v + 1) % 4)];
+        // The same vertices; where edges were added up beforehand, in another order.
+        let merged = plan(&graph.merge_parallel_edges());
+        let identity: Vec<u32> = (0..graph.vertex_count()).collect();
+        check_same(&numbers(&merged, &theta, &rewards), &numbers(&plan(&graph), &theta, &rewards), &identity, &theta)?;
+    }
+
+    #[test]
     fn renumbering_vertices_leaves_every_number_within_rounding(
         graph in graphs(), theta in thetas(), keys in prop::collection::vec(any::<u64>(), 64),
     ) {
@@ -288,22 +298,33 @@ proptest! {
         let renamed = rewards.clone().map(|by| old.iter().map(|&v| by[v as usize]).collect::<Vec<_>>());
         let here = numbers(&plan(&graph), &theta, &rewards);
         let there = numbers(&plan(&builder.finish()), &theta, &renamed);
-        for (number, (found, wanted)) in there.totals.iter().zip(&here.totals).enumerate() {
-            prop_assert!((found.0 - wanted.0).abs() <= 1e-13 * wanted.1, "{number}: {found:?} {wanted:?}");
-        }
-        for (number, (found, wanted)) in there.gradients.iter().zip(&here.gradients).enumerate() {
-            for (parameter, (slope, other)) in found.0.iter().zip(&wanted.0).enumerate() {
-                let scale = other.abs() + wanted.1 / theta[parameter];
-                prop_assert!((slope - other).abs() <= 1e-12 * scale, "{number}: {found:?} {wanted:?}");
-            }
-        }
-        for (found, wanted) in there.by_vertex.iter().zip(&here.by_vertex) {
-            for (&old, found) in old.iter().zip(found) {
-                let wanted = wanted[old as usize];
-                prop_assert!(close(*found, wanted, 1e-13) || found.is_nan() && wanted.is_nan(), "{found} {wanted}");
-            }
+        check_same(&there, &here, &old, &theta)?;
+    }
+}
+
+/// Holds answers against others about the same vertices, whose numbers are `old`: totals to 1e-13 of themselves, or of what
+/// they are a difference of; gradients to 1e-12 of an entry and the total divided by the parameter; numbers by vertex to
+/// 1e-13 of themselves.
+fn check_same(there: &Answers, here: &Answers, old: &[u32], theta: &[f64]) -> Result<(), TestCaseError> {
+    for (number, (found, wanted)) in there.totals.iter().zip(&here.totals).enumerate() {
+        prop_assert!((found.0 - wanted.0).abs() <= 1e-13 * wanted.1, "{number}: {found:?} {wanted:?}");
+    }
+    for (number, (found, wanted)) in there.gradients.iter().zip(&here.gradients).enumerate() {
+        for (parameter, (slope, other)) in found.0.iter().zip(&wanted.0).enumerate() {
+            let scale = other.abs() + wanted.1 / theta[parameter];
+            prop_assert!((slope - other).abs() <= 1e-12 * scale, "{number}: {found:?} {wanted:?}");
         }
     }
+    for (found, wanted) in there.by_vertex.iter().zip(&here.by_vertex) {
+        for (&old, found) in old.iter().zip(found) {
+            let wanted = wanted[old as usize];
+            prop_assert!(
+                close(*found, wanted, 1e-13) || found.is_nan() && wanted.is_nan(),
+                "{found} {wanted}"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// All that can be asked of a plan.
