@@ -166,6 +166,16 @@ pub struct Models {
     pub max_stored_bytes: Whole<0, 1_099_511_627_776>,
 }
 
+impl Models {
+    /// The same limits, with no more memory than a comparison may take.
+    #[must_use]
+    pub fn within(&self, settings: &Verification) -> Self {
+        let smaller = self.max_memory_bytes.get() < settings.max_memory_bytes.get();
+        let max_memory_bytes = if smaller { self.max_memory_bytes } else { settings.max_memory_bytes };
+        Self { max_memory_bytes, ..self.clone() }
+    }
+}
+
 /// Limits of one evaluation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

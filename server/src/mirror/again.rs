@@ -91,7 +91,8 @@ async fn fetch_from(
     lost: &[Publication],
     missing: &BTreeSet<Sha256>,
 ) -> Result<(), MirrorError> {
-    let judge = Judge { data, models: &config.models, must_be_known: false };
+    let judge =
+        Judge { data, models: &config.models, verification: &config.verification, must_be_known: false };
     for publication in lost {
         for announced in Announced::all(&publication.entry) {
             let is_missing = publication.artifacts.iter().any(|file| {

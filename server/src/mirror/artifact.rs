@@ -1,5 +1,7 @@
 //! One file: from what an entry says about it to two blobs, the original and the served form, or a fault.
 
+use std::sync::Arc;
+
 use phasic_engine::artifact::{Checks, Decoded, Format, decode, encode_ptdprmc3, verify_in_any_order};
 use phasic_engine::trace::Limits;
 use phasic_hub_api::{ArtifactName, GraphHash, Metadata, Sha256};
@@ -11,6 +13,7 @@ use crate::hub::DataDirectory;
 use crate::models::Recipe;
 use crate::reference::known_graph;
 use crate::store::{ArtifactRow, Role, StoreError};
+use crate::verification::MOST_DEFINITIONS;
 use crate::visibility::Viewer;
 
 /// What an entry says about a file.
@@ -99,6 +102,8 @@ pub(super) struct Judge<'a> {
     pub(super) data: &'a DataDirectory,
     /// Limits of the graphs that are built to compare with.
     pub(super) models: &'a config::Models,
+    /// Limits of the comparison.
+    pub(super) verification: &'a config::Verification,
     /// Whether only the program this hub makes itself will do.
     pub(super) must_be_known: bool,
 }
@@ -110,10 +115,8 @@ pub(super) async fn take(
     judge: Judge<'_>,
     max_bytes: u64,
 ) -> Result<ArtifactRow, Stop> {
-    // Before the bytes are fetched: they would be thrown away.
-    let known = judge.known(announced.graph_hash).await;
     let bytes = fetch(announced, upstream, max_bytes).await?;
-    keep_checked(announced, bytes, known, &*judge.data.blobs).await
+    keep_checked(announced, bytes, judge).await
 }
 
 /// Judges anew a file that is here already.
@@ -122,18 +125,21 @@ pub(super) async fn judge_again(
     row: ArtifactRow,
     judge: Judge<'_>,
 ) -> Result<ArtifactRow, Stop> {
-    let known = judge.known(announced.graph_hash).await;
     let bytes = read_whole(&*judge.data.blobs, row.original).await?;
-    keep_checked(announced, bytes, known, &*judge.data.blobs).await
+    keep_checked(announced, bytes, judge).await
 }
 
 async fn keep_checked(
     announced: Announced<'_>,
     bytes: Vec<u8>,
-    known: Known,
-    blobs: &dyn BlobStore,
+    judge: Judge<'_>,
 ) -> Result<ArtifactRow, Stop> {
-    let (served, bytes) = check(announced, bytes, known).await?;
+    let (served, mut bytes) = check_sent(announced, bytes).await?;
+    let hash = announced.graph_hash;
+    if judge.must_be_known && known_graph(hash).is_none() {
+        bytes = judge.made_anew(bytes, hash).await?;
+    }
+    let blobs = &*judge.data.blobs;
     let original = keep(bytes, blobs).await?;
     let served = match served {
         Some(served) => keep(served, blobs).await?,
@@ -169,55 +175,49 @@ async fn fetch(announced: Announced<'_>, upstream: &Upstream, max_bytes: u64) ->
     Ok(bytes)
 }
 
-/// What this hub can make itself of a graph.
-struct Known {
-    /// The recipes of the graphs that were submitted with this hash.
-    submitted: Vec<Recipe>,
-    models: config::Models,
-    /// Whether nothing else will do.
-    is_asked_for: bool,
-}
-
 impl Judge<'_> {
-    async fn known(&self, hash: GraphHash) -> Known {
-        let mut submitted = Vec::new();
-        // A graph that cannot be read makes nothing worse: the file is then not verified.
-        for row in self.data.store.graphs(hash, &Viewer::Public).await.unwrap_or_default() {
-            let bytes = read_whole(&*self.data.blobs, row.recipe).await.unwrap_or_default();
-            submitted.extend(String::from_utf8(bytes).ok().and_then(|text| Recipe::from_json(&text).ok()));
-        }
-        Known { submitted, models: self.models.clone(), is_asked_for: self.must_be_known }
-    }
-
     /// Whether this hub can make the program of a graph itself.
     pub(super) async fn is_known(&self, hash: GraphHash) -> Result<bool, StoreError> {
         Ok(known_graph(hash).is_some() || !self.data.store.graphs(hash, &Viewer::Public).await?.is_empty())
     }
+
+    /// Makes a program anew from the definitions that were submitted under its hash, one at a time, each within the memory
+    /// of a comparison, until one gives this program. Gives the bytes back. A graph that somebody has submitted can only
+    /// speak for a file: weights that no parameter changes are not in the hash, either.
+    async fn made_anew(&self, bytes: Vec<u8>, hash: GraphHash) -> Result<Vec<u8>, Fault> {
+        // A graph that cannot be read makes nothing worse: the file is then not verified.
+        let rows = self.data.store.graphs(hash, &Viewer::Public).await.unwrap_or_default();
+        let is_known = !rows.is_empty();
+        let bytes = Arc::new(bytes);
+        for row in rows.into_iter().take(MOST_DEFINITIONS) {
+            let text = read_whole(&*self.data.blobs, row.recipe).await.unwrap_or_default();
+            let Some(recipe) = String::from_utf8(text).ok().and_then(|text| Recipe::from_json(&text).ok())
+            else {
+                continue;
+            };
+            let models = self.models.within(self.verification);
+            let limits = Limits::default().with_memory_bytes(self.verification.max_memory_bytes.get());
+            let program = Arc::clone(&bytes);
+            let is_it = move || {
+                let graph = recipe.build(&models).ok()?;
+                (graph.content_hash() == hash).then_some(())?;
+                verify_in_any_order(&program, &graph, hash, &limits, &mut ()).ok().map(drop)
+            };
+            if matches!(tokio::task::spawn_blocking(is_it).await, Ok(Some(()))) {
+                return Ok(Arc::unwrap_or_clone(bytes));
+            }
+        }
+        Err(unverified(is_known))
+    }
 }
 
-impl Known {
-    /// Makes the program anew; for another order of edges, which the hash does not see, it is another one, and as right.
-    /// For a graph of this hub's own anything else is a fault. A graph that somebody has submitted can only speak for a
-    /// file: weights that no parameter changes are not in the hash, either.
-    fn verify(&self, bytes: &[u8], hash: GraphHash) -> Result<(), Fault> {
-        if let Some(graph) = known_graph(hash) {
-            return verify_in_any_order(bytes, graph, hash, &Limits::default(), &mut ())
-                .map(drop)
-                .map_err(|error| Fault::new(FaultCode::ArtifactInvalid, error));
-        }
-        if !self.is_asked_for {
-            return Ok(());
-        }
-        let is_it = |recipe: &Recipe| {
-            let graph = recipe.build(&self.models).ok()?;
-            (graph.content_hash() == hash).then_some(())?;
-            verify_in_any_order(bytes, &graph, hash, &Limits::default(), &mut ()).ok()
-        };
-        if self.submitted.iter().any(|recipe| is_it(recipe).is_some()) {
-            return Ok(());
-        }
-        Err(unverified(!self.submitted.is_empty()))
-    }
+/// Makes the program of a graph of this hub's own anew; for another order of edges, which the hash does not see, it is
+/// another one, and as right. Anything else is a fault.
+fn check_built_in(bytes: &[u8], hash: GraphHash) -> Result<(), Fault> {
+    let Some(graph) = known_graph(hash) else { return Ok(()) };
+    verify_in_any_order(bytes, graph, hash, &Limits::default(), &mut ())
+        .map(drop)
+        .map_err(|error| Fault::new(FaultCode::ArtifactInvalid, error))
 }
 
 /// The fault of a file that only trust could let in.
@@ -230,11 +230,11 @@ pub(super) fn unverified(is_graph_known: bool) -> Fault {
     Fault::new(FaultCode::Unverified, reason)
 }
 
-/// Hash, structure and header. Gives the bytes back, and those to serve instead if they are others.
-async fn check(
+/// Hash, structure and header, and the program itself where the graph is one of this hub's own. Gives the bytes back, and
+/// those to serve instead if they are others. Whoever takes the file compares it with graphs that were submitted.
+pub(crate) async fn check_sent(
     announced: Announced<'_>,
     bytes: Vec<u8>,
-    known: Known,
 ) -> Result<(Option<Vec<u8>>, Vec<u8>), Fault> {
     let (expected, graph_hash, vertices) = (announced.sha256, announced.graph_hash, announced.vertices);
     let work = move || {
@@ -249,7 +249,7 @@ async fn check(
         checks.limits.vertices = vertices.unwrap_or(u64::MAX).min(checks.limits.vertices);
         let decoded = decode(&bytes, &checks).map_err(|error| invalid(&error))?;
         check_vertices(&decoded, vertices).map_err(|reason| invalid(&reason))?;
-        known.verify(&bytes, graph_hash)?;
+        check_built_in(&bytes, graph_hash)?;
         if decoded.format == Format::Ptdprmc3 {
             return Ok((None, bytes));
         }
@@ -260,15 +260,6 @@ async fn check(
     let stopped =
         |error| Fault::new(FaultCode::ArtifactInvalid, format!("the check of the file broke off: {error}"));
     tokio::task::spawn_blocking(work).await.map_err(stopped)?
-}
-
-/// [`check`] of a file that was sent here. Whoever takes it compares it with graphs that were submitted.
-pub(crate) async fn check_sent(
-    announced: Announced<'_>,
-    bytes: Vec<u8>,
-) -> Result<(Option<Vec<u8>>, Vec<u8>), Fault> {
-    let known = Known { submitted: Vec::new(), models: config::Models::default(), is_asked_for: false };
-    check(announced, bytes, known).await
 }
 
 /// Only PTDPRMC1 says how many vertices the graph has.

@@ -236,7 +236,12 @@ impl Run<'_> {
     }
 
     async fn harvest(&self, document: &Document, known: Known) -> Result<Harvest, MirrorError> {
-        let judge = Judge { data: self.data, models: &self.config.models, must_be_known: false };
+        let judge = Judge {
+            data: self.data,
+            models: &self.config.models,
+            verification: &self.config.verification,
+            must_be_known: false,
+        };
         let mut pass = Pass {
             judge,
             upstream: &document.upstream,

@@ -41,3 +41,13 @@ pub fn identify(graph: &Graph) -> GraphIdentity {
         parallel_edges: graph.has_parallel_edges(),
     }
 }
+
+/// Memory to build a graph of this size, about: its arrays, twice, because they grow while it is built.
+pub fn building_bytes(identity: &GraphIdentity) -> u64 {
+    /// What a vertex and an edge take beside states and coefficients.
+    const EACH: u64 = 24;
+    let vertex = 4_u64.saturating_mul(identity.state_length).saturating_add(EACH);
+    let edge = 8_u64.saturating_mul(identity.param_length.max(1)).saturating_add(EACH);
+    let arrays = identity.vertices.saturating_mul(vertex).saturating_add(identity.edges.saturating_mul(edge));
+    arrays.saturating_mul(2)
+}

@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 
 use crate::config;
 
-pub use identity::identify;
+pub use identity::{building_bytes, identify};
 
 /// A document, and the constants it is to be built with.
 #[derive(Clone, Debug)]

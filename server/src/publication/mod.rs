@@ -181,7 +181,7 @@ async fn compare(
     blob: StoredBlob,
     viewer: &Viewer,
 ) -> Result<Verdict, PublishError> {
-    let found = verifier.verify(graph_hash, blob, viewer).await?.ok_or(PublishError::Stopping)?;
+    let found = verifier.verify_now(graph_hash, blob, viewer).await?.ok_or(PublishError::Stopping)?;
     if found.verdict == Verdict::Mismatch {
         let reason = found.difference.unwrap_or_else(|| "it is no program of its graph".to_owned());
         return Err(PublishError::File { sha256: blob.sha256, reason });

@@ -13,12 +13,12 @@ use serde_json::json;
 
 use super::{UpkeepError, scrub};
 use crate::admission::{Admission, Share};
-use crate::blobs::{BlobError, Terms, in_memory, read_whole};
+use crate::blobs::{BlobError, StoredBlob, Terms, in_memory, read_whole};
 use crate::config::Config;
 use crate::hub::DataDirectory;
 use crate::jobs::forecast;
-use crate::models::{Recipe, identify, reference_recipe};
-use crate::store::{Actor, Change};
+use crate::models::{Recipe, building_bytes, identify, reference_recipe};
+use crate::store::{Actor, Change, GraphRow};
 use crate::visibility::Viewer;
 use crate::workers::BrokeOff;
 
@@ -76,7 +76,7 @@ pub(super) async fn remake(
             if missing.is_empty() {
                 break;
             }
-            let made = origin.files(config, admission, missing).await?;
+            let made = origin.files(data, config, admission, missing).await?;
             for bytes in made {
                 let terms = Terms { max_bytes: bytes.len() as u64, sha256: None };
                 match data.blobs.put(in_memory(bytes), terms).await {
@@ -122,12 +122,14 @@ async fn wanted(
     Ok(found)
 }
 
-/// Where bytes can be made from.
+/// Where bytes can be made from. Read when it comes to it, one at a time: there may be many, and they may be large.
 enum Origin {
     /// Another file of the same program.
-    File(Vec<u8>),
-    /// A definition of the graph.
-    Graph(Recipe),
+    File(StoredBlob),
+    /// A definition this hub has by itself.
+    BuiltIn(Recipe),
+    /// A definition of the graph, and the graph's size.
+    Submitted(Box<GraphRow>),
 }
 
 async fn origins(
@@ -137,24 +139,11 @@ async fn origins(
 ) -> Result<Vec<Origin>, UpkeepError> {
     let mut origins = Vec::new();
     for &sibling in wanted.siblings.difference(&wanted.names) {
-        let Some(blob) = data.store.blob(sibling).await? else { continue };
-        match read_whole(&*data.blobs, blob).await {
-            Ok(bytes) => origins.push(Origin::File(bytes)),
-            Err(BlobError::NotFound(_) | BlobError::Damaged(_)) => {}
-            Err(error) => tracing::error!(blob = %blob.sha256, %error, "a stored file cannot be read"),
-        }
+        origins.extend(data.store.blob(sibling).await?.map(Origin::File));
     }
-    origins.extend(reference_recipe(graph_hash).map(Origin::Graph));
-    for row in data.store.graphs(graph_hash, &Viewer::All).await? {
-        match read_whole(&*data.blobs, row.recipe).await {
-            Ok(text) => {
-                let recipe = Recipe::from_json(&String::from_utf8_lossy(&text));
-                origins.extend(recipe.ok().map(Origin::Graph));
-            }
-            Err(BlobError::NotFound(_) | BlobError::Damaged(_)) => {}
-            Err(error) => tracing::error!(blob = %row.recipe.sha256, %error, "a stored file cannot be read"),
-        }
-    }
+    origins.extend(reference_recipe(graph_hash).map(Origin::BuiltIn));
+    let submitted = data.store.graphs(graph_hash, &Viewer::All).await?;
+    origins.extend(submitted.into_iter().map(|row| Origin::Submitted(Box::new(row))));
     Ok(origins)
 }
 
@@ -165,16 +154,17 @@ impl Origin {
     /// Those of the missing files that can be made from here, once there is memory for it.
     async fn files(
         self,
+        data: &DataDirectory,
         config: &Config,
         admission: &Admission,
         missing: BTreeSet<Sha256>,
     ) -> Result<Vec<Vec<u8>>, BrokeOff> {
-        let workers = admission.workers();
         match self {
-            Self::File(bytes) => {
-                let Some(_share) = admitted(admission, CONVERTED * bytes.len() as u64).await else {
+            Self::File(blob) => {
+                let Some(_share) = admitted(admission, CONVERTED * blob.size_bytes).await else {
                     return Ok(Vec::new());
                 };
+                let Some(bytes) = read(data, blob).await else { return Ok(Vec::new()) };
                 let convert = move || {
                     let mut wanted = Missing { names: missing, files: Vec::new() };
                     if let Ok(decoded) = decode(&bytes, &Checks::default()) {
@@ -182,24 +172,56 @@ impl Origin {
                     }
                     wanted.files
                 };
-                workers.run(convert).await
+                admission.workers().run(convert).await
             }
-            Self::Graph(recipe) => {
-                let (models, compute) = (config.models.clone(), config.compute.clone());
-                let build = move || {
-                    let graph = recipe.build(&models).ok()?;
-                    let forecast = forecast(&graph, &identify(&graph), &compute, &mut ());
-                    Some((graph, forecast))
-                };
-                let Some((graph, forecast)) = workers.run(build).await? else { return Ok(Vec::new()) };
-                let Some(_share) = admitted(admission, most_bytes(&forecast)).await else {
-                    return Ok(Vec::new());
-                };
-                let limit = config.compute.max_memory_bytes.get();
-                workers.run(move || made_anew(&graph, &forecast, limit, missing)).await
+            Self::BuiltIn(recipe) => of_graph(config, admission, recipe, None, missing).await,
+            Self::Submitted(row) => {
+                let building = building_bytes(&row.identity).saturating_add(2 * row.recipe.size_bytes);
+                let Some(share) = admitted(admission, building).await else { return Ok(Vec::new()) };
+                let text = read(data, row.recipe).await;
+                let recipe = text.and_then(|text| Recipe::from_json(&String::from_utf8_lossy(&text)).ok());
+                let Some(recipe) = recipe else { return Ok(Vec::new()) };
+                of_graph(config, admission, recipe, Some(share), missing).await
             }
         }
     }
+}
+
+/// A whole file, if it can be read; one that is lost or damaged is found by the scrub.
+async fn read(data: &DataDirectory, blob: StoredBlob) -> Option<Vec<u8>> {
+    match read_whole(&*data.blobs, blob).await {
+        Ok(bytes) => Some(bytes),
+        Err(BlobError::NotFound(_) | BlobError::Damaged(_)) => None,
+        Err(error) => {
+            tracing::error!(blob = %blob.sha256, %error, "a stored file cannot be read");
+            None
+        }
+    }
+}
+
+/// Those of the missing files that a definition gives. `held` is what of the memory that takes is held already.
+async fn of_graph(
+    config: &Config,
+    admission: &Admission,
+    recipe: Recipe,
+    held: Option<Share>,
+    missing: BTreeSet<Sha256>,
+) -> Result<Vec<Vec<u8>>, BrokeOff> {
+    let (models, compute) = (config.models.clone(), config.compute.clone());
+    let build = move || {
+        let graph = recipe.build(&models).ok()?;
+        let forecast = forecast(&graph, &identify(&graph), &compute, &mut ());
+        Some((graph, forecast))
+    };
+    let workers = admission.workers();
+    let Some((graph, forecast)) = workers.run(build).await? else { return Ok(Vec::new()) };
+    let most = most_bytes(&forecast);
+    // Waiting for more than there will ever be beside what is held would be waiting for ever.
+    let fits = most <= admission.max_bytes();
+    let rest = if fits { most.saturating_sub(held.as_ref().map_or(0, Share::bytes)) } else { most };
+    let Some(_share) = admitted(admission, rest).await else { return Ok(Vec::new()) };
+    let limit = config.compute.max_memory_bytes.get();
+    workers.run(move || made_anew(&graph, &forecast, limit, missing)).await
 }
 
 /// Memory for something, when there is so much. What needs more than there may be is not made.

@@ -1,32 +1,31 @@
 //! Verification in the background: whenever it is known what a graph is, every file of its hash is held against the
 //! program made anew.
 //!
-//! One file at a time, on a thread of its own that rests as long as it works and waits while jobs run. What was found is
+//! One file at a time, on a thread of its own that rests as long as it works, waits while jobs run, and gives way to those
+//! who publish and wait for their own comparison. What was found is
 //! a row, so a new process goes on where the last one ended, and another engine begins anew. What is done about a file
 //! that fits no graph is the registry's business. What everybody may have is held against what everybody may know only:
 //! a private definition has no say in it, and cannot be found out by it.
 
+mod comparison;
 mod judge;
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use phasic_engine::graph::GraphLimits;
 use phasic_engine::reference::computes;
-use phasic_engine::trace::Progress;
 use phasic_hub_api::GraphHash;
 use phasic_hub_api::jobs::JobState;
 use phasic_hub_api::verification::Verdict;
 use tokio::sync::{Notify, watch};
 
-use self::judge::{Judgement, judge};
-use crate::blobs::{BlobError, StoredBlob, read_whole};
+use self::comparison::Turn;
+use crate::blobs::BlobError;
 use crate::config;
 use crate::hub::{DataDirectory, Hub};
 use crate::metrics;
-use crate::models::{ModelError, Recipe, reference_recipe};
 use crate::reference::known_graph;
 use crate::store::{JobFilter, StoreError, VerificationRow, VerificationWork};
 use crate::visibility::Viewer;
@@ -45,12 +44,16 @@ const AFTER_A_FAILURE: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Definitions of one hash that are tried. They differ only in the order of edges and in weights no parameter changes.
-const MOST_DEFINITIONS: usize = 64;
+pub(crate) const MOST_DEFINITIONS: usize = 64;
 
 /// Compares files in the background.
 pub struct Verifier {
     data: DataDirectory,
     workers: Workers,
+    /// For those who wait.
+    at_once: Workers,
+    /// How many wait.
+    waiting: Arc<AtomicUsize>,
     models: config::Models,
     settings: config::Verification,
     /// Rings when there may be something to do.
@@ -89,9 +92,12 @@ impl Verifier {
         settings: config::Verification,
     ) -> Result<Self, rayon::ThreadPoolBuildError> {
         let workers = Workers::new("verify", 1)?;
+        let at_once = Workers::new("verify-now", 1)?;
         Ok(Self {
             data,
             workers,
+            at_once,
+            waiting: Arc::default(),
             models,
             settings,
             wake: Notify::new(),
@@ -140,7 +146,7 @@ impl Verifier {
             self.wait_for_jobs().await?;
             let begun = Instant::now();
             let viewer = if one.is_public { Viewer::Public } else { Viewer::All };
-            match self.verify(one.graph_hash, one.blob, &viewer).await {
+            match self.verify(one.graph_hash, one.blob, &viewer, Turn::Background).await {
                 Ok(Some(row)) => {
                     if row.verdict == Verdict::Mismatch
                         && self.data.store.retire_eliminations(row.sha256, ENGINE).await? > 0
@@ -177,110 +183,11 @@ impl Verifier {
         }
         Ok(())
     }
-
-    /// Holds one file against the definitions of its hash that a viewer sees, until one fits: the verdict tells him
-    /// nothing of the others. `None` when the hub is stopping.
-    ///
-    /// # Errors
-    /// [`VerifyError`].
-    pub async fn verify(
-        &self,
-        graph_hash: GraphHash,
-        blob: StoredBlob,
-        viewer: &Viewer,
-    ) -> Result<Option<VerificationRow>, VerifyError> {
-        let begun = Instant::now();
-        let mut definitions = self.data.store.graphs(graph_hash, viewer).await?;
-        let known = definitions.len() as u64;
-        // What it was made from comes first, however many others there are.
-        let made = self.data.store.eliminations(graph_hash, viewer).await?;
-        let made_from = |definition| {
-            made.iter().any(|one| one.definition == definition && one.blob.sha256 == blob.sha256)
-        };
-        definitions.sort_by_key(|row| !made_from(row.identity.definition));
-        let untried = definitions.len().saturating_sub(MOST_DEFINITIONS);
-        let mut recipes: Vec<_> =
-            reference_recipe(graph_hash).into_iter().map(|recipe| (None, recipe)).collect();
-        for row in definitions.into_iter().take(MOST_DEFINITIONS) {
-            let text = match read_whole(&*self.data.blobs, row.recipe).await {
-                Ok(text) => text,
-                // With one definition lost, the others still tell.
-                Err(BlobError::NotFound(_) | BlobError::Damaged(_)) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            recipes
-                .push((Some(row.identity.definition), Recipe::from_json(&String::from_utf8_lossy(&text))?));
-        }
-        let bytes = read_whole(&*self.data.blobs, blob).await?;
-        let (models, memory_bytes) = (self.models.clone(), self.settings.max_memory_bytes.get());
-        let stopping = Arc::clone(&self.stopping);
-        let found = self
-            .workers
-            .run(move || {
-                let mut watch = |_: Progress| {
-                    if stopping.load(Ordering::Relaxed) {
-                        ControlFlow::Break(())
-                    } else {
-                        ControlFlow::Continue(())
-                    }
-                };
-                let mut best = None;
-                for (definition, recipe) in recipes {
-                    let judgement = match recipe.build(&models) {
-                        Ok(graph) if graph.content_hash() == graph_hash => {
-                            judge(&bytes, &graph, graph_hash, memory_bytes, &mut watch)?
-                        }
-                        Ok(_) => continue,
-                        Err(error) => unbuilt(&error),
-                    };
-                    if matches!(judgement.verdict, Verdict::Reproduced | Verdict::Equivalent) {
-                        return Some(Some((definition, judgement)));
-                    }
-                    // What could not be compared may fit after all, so it weighs more than what does not.
-                    if best.is_none() || judgement.verdict == Verdict::TooLarge {
-                        best = Some((None, judgement));
-                    }
-                }
-                Some(best)
-            })
-            .await?;
-        let Some(found) = found else { return Ok(None) };
-        let nothing = || {
-            let difference = Some("no definition of the graph can be read any more".to_owned());
-            (None, Judgement { verdict: Verdict::TooLarge, edge_order_digest: None, difference })
-        };
-        let (definition, mut judgement) = found.unwrap_or_else(nothing);
-        if untried > 0 && judgement.verdict == Verdict::Mismatch {
-            judgement.verdict = Verdict::TooLarge;
-            judgement.difference = Some(format!(
-                "it fits none of {MOST_DEFINITIONS} definitions of the graph, and {untried} more were not tried"
-            ));
-        }
-        Ok(Some(VerificationRow {
-            graph_hash,
-            sha256: blob.sha256,
-            verdict: judgement.verdict,
-            edge_order_digest: judgement.edge_order_digest,
-            definition,
-            difference: judgement.difference,
-            engine: ENGINE.to_owned(),
-            definitions: known,
-            duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            checked_at: String::new(),
-            is_asked: false,
-        }))
-    }
 }
 
 /// Says how much of what everybody may have is still to be compared.
 fn pending(work: &[VerificationWork]) {
     metrics::Level::VerificationsPending.set(work.iter().filter(|one| one.is_public).count() as f64);
-}
-
-/// A definition that builds no graph within today's limits.
-fn unbuilt(error: &ModelError) -> Judgement {
-    let difference = Some(format!("the graph cannot be built here: {error}"));
-    Judgement { verdict: Verdict::TooLarge, edge_order_digest: None, difference }
 }
 
 fn report(row: &VerificationRow) {
