@@ -12,6 +12,11 @@ use super::{EvaluationError, Plan};
 /// How many `s` one elimination takes.
 pub(crate) const WIDTH: usize = 8;
 
+/// The bits of a number's exponent.
+const EXPONENT: u64 = 0x7FF0_0000_0000_0000;
+/// What the biased exponents of a number and of its scale sum to.
+const TWICE: u64 = 0x7FD0_0000_0000_0000;
+
 /// Eight complex numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(align(64))]
@@ -33,16 +38,19 @@ impl Complex8 {
         Self { re: self.re.map(|value| value * by), im: self.im.map(|value| value * by) }
     }
 
-    /// `1 / self`, or 0 where an element is 0.
+    /// `1 / self`, or 0 where an element is 0. Scaled by a power of two, so that squares stay within f64.
     #[inline(always)]
     fn reciprocal_or_zero(self) -> Self {
         let mut found = Self::ZERO;
         for lane in 0..WIDTH {
-            let (re, im) = (self.re[lane], self.im[lane]);
+            let largest = self.re[lane].abs().max(self.im[lane].abs());
+            // 2^(1022 − e) for a number of the biased exponent e: the largest becomes one from 1/2 to 1, or is denormal.
+            let scale = f64::from_bits(TWICE.saturating_sub(largest.to_bits() & EXPONENT).max(1 << 52));
+            let (re, im) = (self.re[lane] * scale, self.im[lane] * scale);
             let norm = re * re + im * im;
             let inverse = if norm == 0.0 { 0.0 } else { 1.0 / norm };
-            found.re[lane] = re * inverse;
-            found.im[lane] = -im * inverse;
+            found.re[lane] = re * inverse * scale;
+            found.im[lane] = -im * inverse * scale;
         }
         found
     }
