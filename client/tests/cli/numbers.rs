@@ -320,6 +320,18 @@ fn where_there_is_no_number_the_vertex_and_its_state_are_named() {
 }
 
 #[test]
+fn moments_beyond_floating_point_numbers_are_refused_and_neither_zero_nor_infinite() {
+    let scene = Scene::new();
+    for theta in ["1e300", "1e-300"] {
+        for quantity in ["variance", "moments=2"] {
+            let ended = scene.run(&["eval", "builtin:kingman", "--theta", theta, "--quantity", quantity]);
+            assert_eq!((ended.status, ended.out.as_str()), (2, ""), "{theta} {quantity}: {ended:?}");
+            assert!(ended.err.contains("moment 2 is beyond the range of floating-point"), "{}", ended.err);
+        }
+    }
+}
+
+#[test]
 fn a_limit_on_jumps_is_named_with_its_flag_and_the_epoch() {
     let scene = Scene::new();
     for (more, message) in [

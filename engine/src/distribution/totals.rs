@@ -20,11 +20,26 @@ impl<'p> Distribution<'p> {
     /// As [`expectation`](Self::expectation), and [`DistributionError::MomentRange`] when it is beyond f64: too large, or so
     /// small that it would be 0.
     pub fn variance(&self) -> Result<f64, DistributionError> {
-        let (mean, variance) = (self.at()?.expectation(), self.at()?.variance());
-        if variance.is_finite() && (variance > 0.0 || mean == 0.0) {
-            return Ok(variance);
-        }
-        Err(DistributionError::MomentRange { order: 2 })
+        spread(self.at()?.expectation(), self.at()?.variance())
+    }
+
+    /// Expected total reward, given that the process starts.
+    ///
+    /// # Errors
+    /// As [`reward_moments`](Self::reward_moments).
+    pub fn reward_expectation(&self, rewards: &[f64]) -> Result<f64, DistributionError> {
+        let mean = self.at()?.rewarded(rewards)?.expectation();
+        if mean.is_finite() { Ok(mean) } else { Err(DistributionError::MomentRange { order: 1 }) }
+    }
+
+    /// Variance of a total reward, given that the process starts.
+    ///
+    /// # Errors
+    /// As [`reward_moments`](Self::reward_moments), and [`DistributionError::MomentRange`] as of
+    /// [`variance`](Self::variance).
+    pub fn reward_variance(&self, rewards: &[f64]) -> Result<f64, DistributionError> {
+        let rewarded = self.at()?.rewarded(rewards)?;
+        spread(rewarded.expectation(), rewarded.variance())
     }
 
     /// The first `count` raw moments of the time to absorption, given that the process starts: `k! α (−S)⁻ᵏ 1 / Σα`.
@@ -79,7 +94,8 @@ impl<'p> Distribution<'p> {
     /// Covariances of many total rewards.
     ///
     /// With `x = W(R)` from every vertex and expected sojourn times `z`, the covariance of two is
-    /// `Σ z (x₁R₂ + x₂R₁) − m₁m₂`: one solve for each reward vector and one for `z`.
+    /// `Σ z (x₁R₂ + x₂R₁) − m₁m₂`: one solve for each reward vector and one for `z`. Where that difference has lost more than
+    /// a digit, the covariance is found by itself, as [`covariance`](Self::covariance) does.
     ///
     /// # Errors
     /// As [`covariance`](Self::covariance).
@@ -92,16 +108,20 @@ impl<'p> Distribution<'p> {
         let mut earned = Vec::with_capacity(rewards.len());
         for rewards in rewards {
             let rewarded = at.rewarded(rewards.as_ref())?;
-            earned.push((rewarded.waiting_times(), rewarded.expectation()));
+            let (times, mean) = (rewarded.waiting_times(), rewarded.expectation());
+            earned.push((times, mean, rewarded));
         }
         let mut matrix = Array2::zeros((rewards.len(), rewards.len()));
         for first in 0..rewards.len() {
             for second in 0..=first {
-                let ((x, mean_x), (y, mean_y)) = (&earned[first], &earned[second]);
+                let ((x, mean_x, one), (y, mean_y, other)) = (&earned[first], &earned[second]);
                 let (r, s) = (rewards[first].as_ref(), rewards[second].as_ref());
                 let visited = (0..sojourn.len()).filter(|&vertex| sojourn[vertex] > 0.0);
                 let cross = visited.map(|v| sojourn[v] * (x[v] * s[v] + y[v] * r[v])).sum::<f64>();
-                matrix[[first, second]] = in_range(cross - mean_x * mean_y)?;
+                let product = mean_x * mean_y;
+                let cancels = (cross - product).abs() * 16.0 < cross.abs() + product.abs();
+                let covariance = if cancels { one.covariance(other) } else { cross - product };
+                matrix[[first, second]] = in_range(covariance)?;
                 matrix[[second, first]] = matrix[[first, second]];
             }
         }
@@ -161,6 +181,14 @@ impl<'p> Distribution<'p> {
         };
         vertices.iter().enumerate().map(time).collect()
     }
+}
+
+/// A variance that is a number. In continuous time a total that is not always 0 varies.
+fn spread(mean: f64, variance: f64) -> Result<f64, DistributionError> {
+    if mean != 0.0 && variance <= 0.0 {
+        return Err(DistributionError::MomentRange { order: 2 });
+    }
+    in_range(variance)
 }
 
 /// A second moment that is a number.

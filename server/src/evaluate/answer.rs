@@ -56,7 +56,8 @@ fn in_lanes(plan: &Plan, question: &Question, range: Range<usize>) -> Option<Vec
     if let Some(rewards) = question.rewards.first() {
         batch = batch.rewarded(rewards).ok()?;
     }
-    let moments = batch.moments(count).ok()?;
+    let moments =
+        batch.moments(count).ok().filter(|moments| moments.iter().all(|moment| moment.is_finite()))?;
     let result = |(index, row): (usize, ndarray::ArrayView1<'_, f64>)| {
         let mut values = Values::default();
         for quantity in &question.quantities {
@@ -115,8 +116,9 @@ impl<'a> Asked<'a> {
         let mut gradients = question.gradients.then(Gradients::default);
         for quantity in &question.quantities {
             if is_total(quantity) {
+                let discrete = self.plan.is_discrete();
                 let at = self.at(index, theta)?;
-                total(at, question, quantity, &mut values, gradients.as_mut())?;
+                total(at, question, quantity, discrete, &mut values, gradients.as_mut())?;
                 if let Quantity::Moments(count @ 2..) = quantity
                     && self.plan.is_discrete()
                 {
@@ -187,9 +189,10 @@ fn total(
     at: &At<'_>,
     question: &Question,
     quantity: &Quantity,
+    discrete: bool,
     values: &mut Values,
     gradients: Option<&mut Gradients>,
-) -> Result<(), EvaluationError> {
+) -> Result<(), DistributionError> {
     let ones = || vec![1.0; at.vertex_count() as usize];
     let rewarded = |place: usize| match question.rewards.get(place) {
         Some(rewards) => at.rewarded(rewards),
@@ -197,10 +200,14 @@ fn total(
     };
     let total: Rewarded<'_, '_> = rewarded(0)?;
     match quantity {
-        Quantity::Expectation => values.expectation = Some(Real(total.expectation())),
-        Quantity::Variance => values.variance = Some(Real(total.variance())),
-        Quantity::Covariance => values.covariance = Some(Real(total.covariance(&rewarded(1)?))),
-        Quantity::Moments(count) => values.moments = Some(list(&total.moments(*count as usize))),
+        Quantity::Expectation => values.expectation = Some(in_range(total.expectation(), 1)?),
+        Quantity::Variance => values.variance = Some(variance(&total, discrete)?),
+        Quantity::Covariance => values.covariance = Some(in_range(total.covariance(&rewarded(1)?), 2)?),
+        Quantity::Moments(count) => {
+            let moments = total.moments(*count as usize).into_iter().zip(1..);
+            values.moments =
+                Some(moments.map(|(moment, order)| in_range(moment, order)).collect::<Result<_, _>>()?);
+        }
         Quantity::WaitingTimes => values.waiting_times = Some(list(&total.waiting_times())),
         _ => values.sojourn_times = Some(list(&at.sojourn_times())),
     }
@@ -218,6 +225,20 @@ fn total(
         _ => {}
     }
     Ok(())
+}
+
+/// A moment within the range of floating-point numbers.
+fn in_range(moment: f64, order: usize) -> Result<Real, DistributionError> {
+    if moment.is_finite() { Ok(Real(moment)) } else { Err(DistributionError::MomentRange { order }) }
+}
+
+/// A variance; in continuous time every total varies that is not always 0, and what would be 0 is too small for a number.
+fn variance(total: &Rewarded<'_, '_>, discrete: bool) -> Result<Real, DistributionError> {
+    let variance = total.variance();
+    if !discrete && variance <= 0.0 && total.expectation() != 0.0 {
+        return Err(DistributionError::MomentRange { order: 2 });
+    }
+    in_range(variance, 2)
 }
 
 /// Moments of the number of jumps, which a plan's own are not.

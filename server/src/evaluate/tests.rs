@@ -127,6 +127,21 @@ async fn a_theta_without_numbers_says_why_and_the_others_have_theirs() {
 }
 
 #[tokio::test]
+async fn what_is_beyond_floating_point_numbers_is_an_error_and_neither_zero_nor_infinite() {
+    // The second moment at 1e300 is 2e-599, and at 1e-300 2e601.
+    for quantity in [json!("variance"), json!({"moments": 2})] {
+        let request = json!({"model": erlang(), "theta": [[1e-300], [2.0]], "quantities": [quantity]});
+        let results = ask(request).await.unwrap();
+        let error = results[0].error.as_ref().unwrap();
+        assert!(error.starts_with("moment 2 is beyond the range of floating-point numbers"), "{error}");
+        assert!(results[0].values.is_none() && results[1].error.is_none(), "{results:?}");
+    }
+    let request = json!({"model": erlang(), "theta": [1e300], "quantities": ["variance"]});
+    let error = ask(request).await.unwrap().remove(0).error.unwrap();
+    assert!(error.starts_with("moment 2 is beyond"), "{error}");
+}
+
+#[tokio::test]
 async fn moments_in_discrete_time_are_those_of_the_number_of_jumps() {
     // Toss a coin until heads: a geometric number with success 1/2 has mean 2 and second moment 6.
     let coin = json!({"document": {"was_dph": true, "parameterized": false, "param_length": 0, "state_length": 1,

@@ -8,6 +8,11 @@ use crate::distribution::DistributionError;
 use crate::graph::START;
 use crate::plan::{At, EvaluationError, Rewarded};
 
+/// A moment that is a number.
+fn in_range(moment: f64, order: usize) -> Result<f64, DistributionError> {
+    if moment.is_finite() { Ok(moment) } else { Err(DistributionError::MomentRange { order }) }
+}
+
 impl<'p> JumpDistribution<'p> {
     /// Expected number of jumps.
     ///
@@ -21,9 +26,25 @@ impl<'p> JumpDistribution<'p> {
     /// `m₂ − 2m₁` when no rewards are given.
     ///
     /// # Errors
-    /// As [`expectation`](Self::expectation).
+    /// As [`expectation`](Self::expectation), and [`DistributionError::MomentRange`] when it is beyond f64.
     pub fn variance(&self) -> Result<f64, DistributionError> {
-        Ok(self.at()?.variance())
+        in_range(self.at()?.variance(), 2)
+    }
+
+    /// Expected total reward, one reward for each visit of a vertex.
+    ///
+    /// # Errors
+    /// As [`reward_moments`](Self::reward_moments).
+    pub fn reward_expectation(&self, rewards: &[f64]) -> Result<f64, DistributionError> {
+        in_range(self.at()?.rewarded(rewards)?.expectation(), 1)
+    }
+
+    /// Variance of a total reward, one reward for each visit of a vertex.
+    ///
+    /// # Errors
+    /// As [`reward_moments`](Self::reward_moments).
+    pub fn reward_variance(&self, rewards: &[f64]) -> Result<f64, DistributionError> {
+        in_range(self.at()?.rewarded(rewards)?.variance(), 2)
     }
 
     /// Covariance of two total rewards, one reward for each visit of a vertex:
@@ -33,8 +54,7 @@ impl<'p> JumpDistribution<'p> {
     /// As [`expectation`](Self::expectation), and for rewards of the wrong length or that are not finite.
     pub fn covariance(&self, first: &[f64], second: &[f64]) -> Result<f64, DistributionError> {
         let at = self.at()?;
-        let covariance = at.rewarded(first)?.covariance(&at.rewarded(second)?);
-        if covariance.is_finite() { Ok(covariance) } else { Err(DistributionError::MomentRange { order: 2 }) }
+        in_range(at.rewarded(first)?.covariance(&at.rewarded(second)?), 2)
     }
 
     /// Totals under a reward vector: expectation, variance, gradients. Its `moments` are the continuous ones; those of the

@@ -48,14 +48,14 @@ impl Law for Times<'_> {
     fn total(&self, quantity: &Quantity, rewards: &[&[f64]]) -> Result<Found, NoNumber> {
         let first = self.first(rewards);
         Ok(match quantity {
-            Quantity::Expectation => Found::One(self.law.rewarded(first)?.expectation()),
-            Quantity::Variance => Found::One(self.law.rewarded(first)?.variance()),
+            Quantity::Expectation => Found::One(self.law.reward_expectation(first)?),
+            Quantity::Variance => Found::One(self.law.reward_variance(first)?),
             Quantity::Moments(count) => Found::Many(self.law.reward_moments(first, *count as usize)?),
             Quantity::Covariance | Quantity::Correlation => joint(
                 quantity,
                 rewards,
                 |first, second| Ok(self.law.covariance(first, second)?),
-                |rewards| Ok(self.law.rewarded(rewards)?.variance()),
+                |rewards| Ok(self.law.reward_variance(rewards)?),
             )?,
             Quantity::WaitingTime => Found::Many(self.law.rewarded(first)?.waiting_times()),
             Quantity::Sojourn => Found::Many(self.law.sojourn_times()?),

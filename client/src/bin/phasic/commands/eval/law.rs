@@ -117,7 +117,7 @@ pub(super) fn joint(
         matrix[first][first] = if correlated { 1.0 } else { variances[first] };
         for second in 0..first {
             let covariance = covariance(rewards[second], rewards[first])?;
-            let scale = if correlated { (variances[first] * variances[second]).sqrt() } else { 1.0 };
+            let scale = if correlated { variances[first].sqrt() * variances[second].sqrt() } else { 1.0 };
             matrix[first][second] = covariance / scale;
             matrix[second][first] = matrix[first][second];
         }
