@@ -38,6 +38,8 @@ pub struct StepScheme<'g> {
     graph: &'g Graph,
     weights: Vec<f64>,
     granularity: u64,
+    /// Whether steps are jumps of a process in discrete time.
+    jumps: bool,
 }
 
 /// Mass on the graph's vertices, and what became of it.
@@ -66,12 +68,38 @@ impl<'g> StepScheme<'g> {
             0 => (2.0 * rates.iter().fold(512.0_f64, |top, &rate| top.max(rate))) as u64,
             chosen => u64::from(chosen),
         };
+        Self::with_steps(graph, weights, &rates, granularity, false)
+    }
+
+    /// phasic's scheme in discrete time, where each step is a jump and times are whole numbers of them: the density is the
+    /// probability of so many jumps, at 0 of being absorbed on leaving the start.
+    ///
+    /// Exact but for mass that returns to the start, which phasic loses;
+    /// [`JumpDistribution`](super::JumpDistribution) leads it on.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), where weights of a vertex sum to more than 1.0001.
+    pub fn of_jumps(graph: &'g Graph, weights: &[f64]) -> Result<Self, DistributionError> {
+        let expected = graph.edge_count() as usize;
+        if weights.len() != expected {
+            return Err(DistributionError::WeightCount { expected, found: weights.len() });
+        }
+        Self::with_steps(graph, weights, &graph.rates(weights), 1, true)
+    }
+
+    fn with_steps(
+        graph: &'g Graph,
+        weights: &[f64],
+        rates: &[f64],
+        granularity: u64,
+        jumps: bool,
+    ) -> Result<Self, DistributionError> {
         let too_fast = |rate: &f64| rate / granularity as f64 > SLACK;
         if let Some(vertex) = rates.iter().position(too_fast) {
             let rate = rates[vertex];
             return Err(DistributionError::Granularity { granularity, vertex: vertex as u32, rate });
         }
-        Ok(Self { graph, weights: weights.to_vec(), granularity })
+        Ok(Self { graph, weights: weights.to_vec(), granularity, jumps })
     }
 
     /// Steps per unit of time.
@@ -109,7 +137,9 @@ impl<'g> StepScheme<'g> {
         let g = self.granularity as f64;
         let mut walk = Walk::new(self);
         let whole = (walk.absorbed + walk.p.iter().sum::<f64>() - 1.0).abs() < 1e-14;
-        let mut density = {
+        let mut density = if self.jumps {
+            walk.absorbed
+        } else {
             let mut ahead = Walk::new(self);
             ahead.step(1.0 / g);
             (ahead.absorbed - walk.absorbed) * g
@@ -204,5 +234,78 @@ impl<'a> Walk<'a> {
         self.absorbed += absorbed;
         self.steps += 1;
         absorbed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{erlang, plan};
+    use super::*;
+    use crate::graph::{GraphBuilder, Rate};
+
+    #[test]
+    fn steps_that_would_move_more_than_there_is_are_refused_with_the_vertex() {
+        let graph = erlang(2);
+        let at = |rate: f64, granularity: u32| {
+            StepScheme::new(&graph, &graph.weights(&[rate]).unwrap(), granularity)
+        };
+        let refused = at(3.0, 2).unwrap_err();
+        assert_eq!(refused, DistributionError::Granularity { granularity: 2, vertex: 1, rate: 3.0 });
+        // phasic lets a ten-thousandth more pass.
+        assert!(at(3.0, 3).is_ok() && at(3.0002, 3).is_ok());
+        assert!(matches!(at(3.0004, 3), Err(DistributionError::Granularity { vertex: 1, .. })));
+        // Without one, twice the largest rate, and never less than 1024.
+        assert_eq!((at(3.0, 0).unwrap().granularity(), at(700.5, 0).unwrap().granularity()), (1024, 1401));
+        assert!(matches!(
+            StepScheme::new(&graph, &[1.0], 0),
+            Err(DistributionError::WeightCount { expected: 3, found: 1 })
+        ));
+    }
+
+    #[test]
+    fn more_steps_than_phasic_takes_are_refused_with_the_time() {
+        let graph = erlang(1);
+        let scheme = StepScheme::new(&graph, &graph.weights(&[1.0]).unwrap(), 1000).unwrap();
+        let wanted = |time: f64| DistributionError::Steps { time, granularity: 1000, steps: 1000.0 * time };
+        assert_eq!(scheme.pdf(&[0.5, 1_000_000.5]).unwrap_err(), wanted(1_000_000.5));
+        assert_eq!(scheme.stop_probability(f64::INFINITY).unwrap_err(), wanted(f64::INFINITY));
+        assert_eq!(scheme.accumulated_visiting_time(1e300).unwrap_err(), wanted(1e300));
+        assert!(matches!(scheme.cdf(&[f64::NAN]), Err(DistributionError::Time { index: 0, .. })));
+        assert!(scheme.cdf(&[0.5]).is_ok());
+    }
+
+    #[test]
+    fn what_jumps_back_to_the_start_is_lost_as_in_phasic() {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        builder.set_was_dph(true);
+        let (on, off) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
+        builder.add_edge(START, on, Rate::Scalar(0.75)).unwrap();
+        builder.add_edge(START, off, Rate::Scalar(0.25)).unwrap();
+        builder.add_edge(on, START, Rate::Scalar(0.5)).unwrap();
+        builder.add_edge(on, off, Rate::Scalar(0.25)).unwrap();
+        let graph = builder.finish();
+        let weights = [0.75, 0.25, 0.5, 0.25];
+        let scheme = StepScheme::of_jumps(&graph, &weights).unwrap();
+        let jumps = [0.0, 1.0, 2.0, 3.0];
+        let curve = scheme.curve(&jumps).unwrap();
+        // A quarter stays, having no edge; a half is lost; a quarter is absorbed.
+        assert_eq!(curve.pdf, [0.25, 0.75 * 0.25, 0.75 * 0.0625, 0.75 * 0.015_625]);
+        assert_eq!(curve.cdf, [0.25, 0.4375, 0.484_375, 0.496_093_75]);
+        assert_eq!(scheme.stop_probability(2.0).unwrap()[on as usize], 0.75 * 0.0625);
+        assert_eq!(scheme.accumulated_visiting_time(1.0).unwrap()[on as usize], 0.75 * 1.25);
+        // Ours goes on from the start.
+        let ours = plan(&graph)
+            .jumps(&vec![1.0; graph.param_length()])
+            .unwrap()
+            .probabilities(&[0, 1, 200])
+            .unwrap();
+        assert_eq!(ours[0].cdf, 0.25);
+        assert!((ours[2].cdf - 1.0).abs() < 1e-12, "{:?}", ours[2]);
+        let heavy = [0.75, 0.25, 0.9, 0.25];
+        let refused = StepScheme::of_jumps(&graph, &heavy).unwrap_err();
+        assert!(
+            matches!(refused, DistributionError::Granularity { granularity: 1, vertex: 1, .. }),
+            "{refused:?}"
+        );
     }
 }

@@ -39,8 +39,12 @@ impl<'a> Phasic<'a> {
         if let Some(steps) = self.steps.get() {
             return Ok(steps);
         }
-        let graph = &self.subject.model.graph;
-        let steps = StepScheme::new(graph, &self.subject.weights()?, self.treatment.granularity)?;
+        let (graph, weights) = (&self.subject.model.graph, self.subject.weights()?);
+        let steps = if self.is_discrete() {
+            StepScheme::of_jumps(graph, &weights)?
+        } else {
+            StepScheme::new(graph, &weights, self.treatment.granularity)?
+        };
         Ok(self.steps.get_or_init(|| steps))
     }
 
@@ -84,17 +88,20 @@ impl Law for Phasic<'_> {
     }
 
     fn function(&self, function: Function, points: &[f64]) -> Result<Vec<f64>, NoNumber> {
-        if self.is_discrete() {
-            // phasic's steps are exact there.
-            return Jumps::new(self.subject, self.treatment)?.function(function, points);
-        }
         Ok(match function {
+            Function::Quantile if self.is_discrete() => {
+                Jumps::new(self.subject, self.treatment)?.function(function, points)?
+            }
+            Function::Pmf if self.is_discrete() => self.steps()?.pdf(points)?,
             Function::Pdf => self.steps()?.pdf(points)?,
             Function::Cdf => self.steps()?.cdf(points)?,
             Function::Survival => self.steps()?.curve(points)?.survival,
             Function::Hazard => {
                 let curve = self.steps()?.curve(points)?;
-                curve.pdf.iter().zip(&curve.survival).map(|(density, alive)| density / alive).collect()
+                // In discrete time, of absorption by this jump, given that there was none before.
+                let before = if self.is_discrete() { 1.0 } else { 0.0 };
+                let hazard = |(density, alive): (&f64, &f64)| density / (alive + before * density);
+                curve.pdf.iter().zip(&curve.survival).map(hazard).collect()
             }
             Function::Quantile | Function::Laplace | Function::Pmf => {
                 Times::new(self.subject, self.treatment)?.function(function, points)?
@@ -103,9 +110,6 @@ impl Law for Phasic<'_> {
     }
 
     fn states(&self, states: States, times: &[f64]) -> Result<Vec<Vec<f64>>, NoNumber> {
-        if self.is_discrete() {
-            return Jumps::new(self.subject, self.treatment)?.states(states, times);
-        }
         let steps = self.steps()?;
         let row = |&time: &f64| {
             Ok(match states {
