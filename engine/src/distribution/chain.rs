@@ -11,6 +11,10 @@ use crate::plan::{EvaluationError, Plan};
 pub enum Start {
     /// As they were given: what is missing never starts and is never absorbed, so the distribution function ends at
     /// their sum. phasic's densities and distribution functions do this.
+    ///
+    /// Where they sum to more than one they are masses and no probabilities: densities, distribution functions and states
+    /// are the conditional ones times the sum, as in phasic. What comes back to the start goes on conditionally, so that no
+    /// mass is added on the way.
     #[default]
     AsGiven,
     /// Divided by their sum: everything is conditional on starting. phasic's moments do this.
@@ -141,7 +145,7 @@ impl<'p> Chain<'p> {
             return Err(self.plan.no_start());
         }
         let conditional = self.choice == Start::Conditional || self.plan.is_discrete();
-        let scale = if conditional { 1.0 / sum } else { 1.0 };
+        let scale = if conditional || sum > 1.0 { 1.0 / sum } else { 1.0 };
         self.start.clear();
         self.start.extend(
             initial
@@ -208,8 +212,8 @@ impl<'p> Chain<'p> {
         for (&form, &slope) in direct.chain(pattern.exit_forms.iter().zip(exits)) {
             forms[form as usize] += slope;
         }
-        let scale =
-            if self.choice == Start::Conditional { 1.0 / pattern.initial_sum(&self.values) } else { 1.0 };
+        let sum = pattern.initial_sum(&self.values);
+        let scale = if self.choice == Start::Conditional || sum > 1.0 { 1.0 / sum } else { 1.0 };
         for (returns, slopes) in [(&pattern.returns, slopes), (&pattern.exit_returns, exits)] {
             for back in returns {
                 forms[back.form as usize] += scale * back.probability * slopes[back.at as usize];

@@ -88,10 +88,15 @@ impl Distribution<'_> {
         let horizon = if finite == 0 { 0.0 } else { sorted[finite - 1] };
         let mut sweep = Sweep::new(&self.chain, self.precision(horizon, accuracy));
         sweep.stops = Some(sorted[..finite].to_vec());
+        sweep.horizon = horizon;
         let mut segment = Segment::default();
         values.at_zero(&self.chain, &sorted);
-        sweep.advance(&self.chain, horizon, None, &mut segment, |segment| {
+        let swept = sweep.advance(&self.chain, horizon, None, &mut segment, |segment| {
             values.read(segment, &sorted[..finite]);
+        });
+        swept.map_err(|error| {
+            let first = sweep.first_too_far(&self.chain, &sorted[..finite]);
+            error.of_index(first.map(|at| order[at] as usize))
         })?;
         let forever = if finite < sorted.len() { self.absorption()? } else { 0.0 };
         values.rest(forever, self.chain.mass());
@@ -117,9 +122,10 @@ pub(super) fn precision(chain: &Chain<'_>, horizon: f64, tolerance: f64, accurac
     match accuracy {
         Accuracy::OfPeak => {
             let mass = tolerance * 1e-4 / (1.0 + fastest * horizon);
-            Precision { mass: mass.clamp(1e-30, 1e-18), relative: false, tolerance: 0.1 * tolerance }
+            let mass = mass.clamp(1e-30, 1e-18);
+            Precision { mass, relative: false, least: 0.0, tolerance: 0.1 * tolerance }
         }
-        Accuracy::OfValue => Precision { mass: 1e-30, relative: true, tolerance: 0.0 },
+        Accuracy::OfValue => Precision { mass: 1e-30, relative: true, least: 0.0, tolerance: 0.0 },
     }
 }
 

@@ -7,6 +7,11 @@ pub(super) fn of_epoch<E: Into<DistributionError>>(epoch: usize) -> impl Fn(E) -
     move |error| DistributionError::Epoch { epoch, error: Box::new(error.into()) }
 }
 
+/// Names an entry of what was asked for.
+fn of_entry(index: Option<usize>) -> String {
+    index.map_or_else(String::new, |index| format!("entry {index} (counted from 0) is out of reach: "))
+}
+
 /// Why a distribution has no answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -38,16 +43,35 @@ pub enum DistributionError {
     },
     /// The process is too fast for the times asked for.
     #[error(
-        "more than the {limit} jumps allowed are needed: at time {time} some vertex is still left {rate} times per unit of \
-         time; ask for earlier times, raise the limit, or remove very fast transitions from the model"
+        "{}more than the {limit} jumps allowed are needed: at time {time} some vertex is still left {rate} times per unit \
+         of time; ask for earlier times, raise the limit, or remove very fast transitions from the model",
+        of_entry(*index)
     )]
     Jumps {
+        /// Which time or probability of those asked for is the first that needs them, counted from 0, where it is known.
+        index: Option<usize>,
         /// The time that was reached.
         time: f64,
         /// The largest rate of leaving a vertex there.
         rate: f64,
         /// The limit.
         limit: u64,
+    },
+    /// A gradient has to remember more states than there is room for.
+    #[error(
+        "the gradient takes about {bytes} bytes for the way back through all jumps, more than the {limit_bytes} allowed: at \
+         time {time} some vertex is still left {rate} times per unit of time; ask for earlier times, or remove very fast \
+         transitions from the model"
+    )]
+    TrailMemory {
+        /// The time that was reached.
+        time: f64,
+        /// The largest rate of leaving a vertex there.
+        rate: f64,
+        /// Bytes it takes.
+        bytes: u64,
+        /// Bytes allowed.
+        limit_bytes: u64,
     },
     /// Fixed steps are too long for a vertex.
     #[error(
@@ -177,4 +201,30 @@ pub enum DistributionError {
         /// Vertices of the graph.
         vertices: u32,
     },
+}
+
+impl DistributionError {
+    /// The same, with the entry that asks for too many jumps, if that is what is wrong.
+    pub(super) fn of_index(self, entry: Option<usize>) -> Self {
+        self.with_index(|_| entry)
+    }
+
+    /// The same, with that entry, if it is known, by its place in another list.
+    pub(super) fn map_index(self, place: impl Fn(usize) -> Option<usize>) -> Self {
+        self.with_index(|index| index.and_then(&place))
+    }
+
+    fn with_index(self, of: impl FnOnce(Option<usize>) -> Option<usize>) -> Self {
+        match self {
+            Self::Jumps { index, time, rate, limit } => Self::Jumps { index: of(index), time, rate, limit },
+            Self::Epoch { epoch, error } if matches!(*error, Self::Jumps { .. }) => {
+                let Self::Jumps { index, time, rate, limit } = *error else {
+                    return Self::Epoch { epoch, error };
+                };
+                let error = Box::new(Self::Jumps { index: of(index), time, rate, limit });
+                Self::Epoch { epoch, error }
+            }
+            other => other,
+        }
+    }
 }

@@ -14,7 +14,8 @@ impl Distribution<'_> {
     /// [`Likelihood::value_and_gradient`](super::Likelihood::value_and_gradient) for their cost.
     ///
     /// # Errors
-    /// As [`pdf`](Self::pdf), with infinite times refused; [`DistributionError::GradientRange`] for a slope beyond f64.
+    /// As [`pdf`](Self::pdf), with infinite times refused; [`DistributionError::GradientRange`] for a slope beyond f64;
+    /// [`DistributionError::TrailMemory`] where the way back takes more than 1 GiB: there are too many jumps.
     pub fn pdf_gradient(&self, times: &[f64]) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
         self.gradients(times, 0)
     }
@@ -52,7 +53,9 @@ pub(super) fn in_order<'p>(
     check_finite(times)?;
     let order = ascending(times);
     let sorted: Vec<f64> = order.iter().map(|&at| times[at as usize]).collect();
-    let (found, slopes) = run(&sorted)?.gradients(&sorted, which);
+    let named = |index: usize| order.get(index).map(|&at| at as usize);
+    let mut run = run(&sorted).map_err(|error| error.map_index(named))?;
+    let (found, slopes) = run.gradients(&sorted, which);
     slopes.rows().into_iter().try_for_each(|slopes| check_gradient(&slopes))?;
     let mut values = vec![0.0; times.len()];
     let mut gradients = Array3::zeros(slopes.raw_dim());

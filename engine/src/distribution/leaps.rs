@@ -17,19 +17,25 @@ use super::slices::room;
 
 /// Most positions of a process that leaps: the powers take 8 bytes for each pair, each time.
 const MOST_POSITIONS: usize = 1024;
+/// Most bytes of all powers together.
+const MOST_BYTES: u64 = 1 << 30;
+/// Entries that a doubling changes by less than this share of themselves have come to rest.
+const AT_REST: f64 = 8.0 * f64::EPSILON;
 /// Jumps of the longest paths that are counted within the shortest leap: others have less than 1e-43 of its mass.
 const LONGEST_PATH: usize = 37;
 
 /// Where a process gets to, and what is absorbed, in times of which each is twice the one before.
 #[derive(Debug, Clone)]
 pub(super) struct Leaps {
-    shortest: f64,
     powers: Vec<Power>,
+    /// Whether more time than that of the longest power makes no difference any more.
+    at_rest: bool,
 }
 
 /// What happens in one of these times: where mass gets to, what is absorbed, and how long it is where, if that is wanted.
 #[derive(Debug, Clone)]
 struct Power {
+    time: f64,
     matrix: Array2<f64>,
     absorbed: Array1<f64>,
     visits: Option<Array2<f64>>,
@@ -40,9 +46,23 @@ impl Power {
     fn twice(&self) -> Self {
         let visits = self.visits.as_ref().map(|visits| visits + &self.matrix.dot(visits));
         let absorbed = &self.absorbed + &self.matrix.dot(&self.absorbed);
-        let mut twice = Self { matrix: self.matrix.dot(&self.matrix), absorbed, visits };
+        let matrix = self.matrix.dot(&self.matrix);
+        let mut twice = Self { time: 2.0 * self.time, matrix, absorbed, visits };
         normalise(&mut twice);
         twice
+    }
+
+    /// Whether no number differs from those of `before`, the power of half the time: then those of all later ones do not.
+    /// Numbers are accurate relative to themselves, so whatever still goes on, however slowly, shows in one of them.
+    fn is_like(&self, before: &Self) -> bool {
+        let visits = self.visits.iter().flatten().zip(before.visits.iter().flatten());
+        let states = self.matrix.iter().zip(&before.matrix).chain(self.absorbed.iter().zip(&before.absorbed));
+        states.chain(visits).all(|(now, before)| (now - before).abs() <= AT_REST * before)
+    }
+
+    fn bytes(positions: usize, visits: bool) -> u64 {
+        let matrices = if visits { 2 } else { 1 };
+        (positions as u64 + 1) * positions as u64 * 8 * matrices
     }
 }
 
@@ -53,7 +73,9 @@ impl Leaps {
         if positions > MOST_POSITIONS {
             return f64::INFINITY;
         }
-        let (n, doublings) = (positions as f64, jumps.max(1.0).log2().ceil());
+        // Most processes have come to rest before their powers fill the memory there is.
+        let most = (MOST_BYTES / Power::bytes(positions.max(1), visits)) as f64;
+        let (n, doublings) = (positions as f64, jumps.max(1.0).log2().ceil().min(most));
         let matrices = if visits { 2.0 } else { 1.0 };
         n * (LONGEST_PATH * edges) as f64 + matrices * n * n * doublings * (n + count as f64)
     }
@@ -65,23 +87,43 @@ impl Leaps {
 
     /// The powers for the first `positions` of a chain, which mass cannot leave but into absorption, for times up to
     /// `longest`. Nothing may be lost on a way back through the start. With `visits`, the time spent in positions is known.
-    pub(super) fn new(chain: &Chain<'_>, positions: usize, longest: f64, visits: bool) -> Self {
+    ///
+    /// None if they take more memory than there may be.
+    pub(super) fn new(chain: &Chain<'_>, positions: usize, longest: f64, visits: bool) -> Option<Self> {
         let fastest = chain.totals()[..positions].iter().fold(0.0_f64, |most, &total| most.max(total));
-        let doublings = (fastest * longest).max(1.0).log2().ceil() as i32;
-        let shortest = longest * 2.0_f64.powi(-doublings);
-        let powers = vec![single(chain, positions, fastest, shortest, visits)];
-        let mut leaps = Self { shortest, powers };
-        for _ in 0..doublings {
-            leaps.grow();
-        }
-        leaps
+        // The product of both may be beyond f64, and so may 2 to this power.
+        let doublings = (fastest.log2() + longest.log2()).ceil().max(0.0) as i32;
+        let half = doublings / 2;
+        let shortest = longest * 2.0_f64.powi(-half) * 2.0_f64.powi(half - doublings);
+        let powers = vec![single(chain, positions, fastest, shortest.max(f64::MIN_POSITIVE), visits)];
+        let mut leaps = Self { powers, at_rest: false };
+        leaps.reach(longest).then_some(leaps)
     }
 
-    /// Adds a power of twice the longest time.
-    pub(super) fn grow(&mut self) {
-        if let Some(twice) = self.powers.last().map(Power::twice) {
-            self.powers.push(twice);
+    /// Adds powers until the longest is of at least half of a time, or makes no difference any more; says whether there
+    /// was room.
+    pub(super) fn reach(&mut self, time: f64) -> bool {
+        while !self.at_rest && self.longest() <= 0.5 * time {
+            if !self.grow() {
+                return false;
+            }
         }
+        true
+    }
+
+    /// Adds a power of twice the longest time; says whether there was room for it, and time left.
+    pub(super) fn grow(&mut self) -> bool {
+        let room = Power::bytes(self.positions(), self.count_visits()) * (self.powers.len() as u64 + 1);
+        let Some(last) = self.powers.last().filter(|_| room <= MOST_BYTES && !self.at_rest) else {
+            return false;
+        };
+        let twice = last.twice();
+        if !twice.time.is_finite() {
+            return false;
+        }
+        self.at_rest = twice.is_like(last);
+        self.powers.push(twice);
+        true
     }
 
     /// Whether the time spent in positions is known.
@@ -96,43 +138,49 @@ impl Leaps {
 
     /// The time of the shortest power.
     pub(super) fn shortest(&self) -> f64 {
-        self.shortest
+        self.powers[0].time
+    }
+
+    /// The time of the longest power.
+    fn longest(&self) -> f64 {
+        self.powers[self.last()].time
     }
 
     /// Takes the state on by a power; returns its time and what was absorbed in it.
     pub(super) fn apply(&self, power: usize, state: &mut [f64]) -> (f64, f64) {
-        let Power { matrix, absorbed, .. } = &self.powers[power];
+        let Power { time, matrix, absorbed, .. } = &self.powers[power];
         let before = ArrayView1::from(&*state);
         let (absorbed, after) = (before.dot(absorbed), before.dot(matrix));
         state.iter_mut().zip(after).for_each(|(slot, mass)| *slot = mass);
-        (self.length(power), absorbed)
+        (*time, absorbed)
     }
 
-    fn length(&self, power: usize) -> f64 {
-        self.shortest * 2.0_f64.powi(i32::try_from(power).unwrap_or(i32::MAX))
-    }
-
-    /// Takes the state `p` on by as much of a duration as leaps can; returns that time and what was absorbed in it. The time
-    /// spent in positions is added to `visited`, if these powers know it.
+    /// Takes the state `p` on by as much of a duration as leaps can, which have to [`reach`](Self::reach) it; returns what
+    /// is left of it, less than the shortest power, and what was absorbed. The time spent in positions is added to
+    /// `visited`, if these powers know it.
     pub(super) fn advance(
         &self,
         p: &mut [f64],
         duration: f64,
         mut visited: Option<&mut [f64]>,
     ) -> (f64, f64) {
-        let (mut done, mut absorbed) = (0.0, 0.0);
+        // What is left, and not what is done: a time is less than twice the power's, and their difference exact.
+        let (mut left, mut absorbed) = (duration, 0.0);
         for power in (0..self.powers.len()).rev() {
-            while done + self.length(power) <= duration {
+            while self.powers[power].time <= left {
                 if let (Some(visited), Some(visits)) = (visited.as_deref_mut(), &self.powers[power].visits) {
                     let stayed = ArrayView1::from(&*p).dot(visits);
                     visited.iter_mut().zip(stayed).for_each(|(slot, time)| *slot += time);
                 }
-                let (length, more) = self.apply(power, p);
-                done += length;
+                let (time, more) = self.apply(power, p);
+                left -= time;
                 absorbed += more;
+                if self.at_rest && power == self.last() {
+                    return (0.0, absorbed);
+                }
             }
         }
-        (done, absorbed)
+        (left, absorbed)
     }
 }
 
@@ -151,7 +199,7 @@ fn single(chain: &Chain<'_>, positions: usize, fastest: f64, time: f64, visits: 
     }
     let square = || Array2::zeros((positions, positions));
     let visits = visits.then(square);
-    let mut found = Power { matrix: square(), absorbed: Array1::zeros(positions), visits };
+    let mut found = Power { time, matrix: square(), absorbed: Array1::zeros(positions), visits };
     let (mut p, mut next) = (vec![0.0; room(chain.len())], vec![0.0; room(chain.len())]);
     for from in 0..positions {
         p.fill(0.0);

@@ -109,7 +109,8 @@ impl<'p> Likelihood<'p> {
     /// every million jumps at most, unless blocks as long as the square root of the jumps need more.
     ///
     /// # Errors
-    /// As [`value`](Self::value), and [`DistributionError::GradientRange`] for a slope beyond f64.
+    /// As [`value`](Self::value), [`DistributionError::GradientRange`] for a slope beyond f64, and
+    /// [`DistributionError::TrailMemory`] where the way back takes more than 1 GiB: there are too many jumps.
     pub fn value_and_gradient(&self, theta: &[f64]) -> Result<(f64, Vec<f64>), DistributionError> {
         let mut run = self.run(theta, true)?;
         let value = run.log_likelihood(&self.observations);

@@ -67,6 +67,8 @@ mod double_double;
 #[cfg(test)]
 mod exactness;
 #[cfg(test)]
+mod extremes;
+#[cfg(test)]
 mod random_graphs;
 #[cfg(test)]
 mod stiff;

@@ -29,7 +29,7 @@ pub(super) fn window(x: f64, depth: f64) -> Range<usize> {
     let below = (2.0 * x * depth).sqrt() + 1.0;
     let above = depth / 3.0 + (depth * depth / 9.0 + 2.0 * depth * (x + 1.0)).sqrt() + 1.0;
     let first = if below >= x { 0 } else { (x - below).floor() as usize };
-    first..(x + above).ceil() as usize + 1
+    first..((x + above).ceil() as usize).saturating_add(1)
 }
 
 /// All weights with mean `x` that matter: where they begin, and what they are; they sum to one.
@@ -93,7 +93,13 @@ pub(super) fn mix<const N: usize>(
     out: &mut [[f64; N]],
 ) {
     let groups = Groups::new(means, series[0], reach);
+    let known = series.iter().map(|series| series.len()).min().unwrap_or(0);
     for (range, counts) in groups {
+        if counts.start >= known {
+            // All counts that matter stand for the last entry; there may be more of them than memory has room for.
+            out[range].fill(series.map(|series| series.last().copied().unwrap_or(0.0)));
+            continue;
+        }
         let reciprocals = reciprocals.up_to(counts.end);
         let lanes = lanes(&means[range.clone()]);
         let sums = Arch::new().dispatch(Mixture { lanes, series, counts, reciprocals });

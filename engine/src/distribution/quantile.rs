@@ -6,7 +6,7 @@ use super::sweep::{Segment, Sweep};
 use super::{Distribution, DistributionError};
 
 /// Newton steps at most; bisection alone needs about fifty.
-const STEPS: usize = 100;
+const STEPS: usize = 200;
 
 impl Distribution<'_> {
     /// The smallest time `t` with `F(t) ≥ q`, for each `q` in `[0, 1]`.
@@ -33,12 +33,15 @@ impl Distribution<'_> {
         while let Some(at) = wanted.next_if(|&at| probabilities[at] <= self.chain.atom()) {
             found[at] = 0.0;
         }
-        let mut sweep = Sweep::new(&self.chain, self.precision(0.0, Accuracy::OfValue));
         let mut segment = Segment::default();
         let mut root = Root::default();
         // What is alive is what will be absorbed, unless some of it is lost on a way back through the start.
         let lossy = self.defect() && !self.chain.pattern().back_forms.is_empty();
         let above = |at: usize| if lossy { f64::INFINITY } else { most - probabilities[at] };
+        let mut precision = self.precision(0.0, Accuracy::OfValue);
+        let tails = wanted.clone().map(|at| probabilities[at].min(above(at)));
+        precision.least = tails.fold(1.0, f64::min);
+        let mut sweep = Sweep::new(&self.chain, precision);
         let mut step = 16.0 / sweep.fastest_rate();
         while wanted.peek().is_some() {
             if let Some(mut leaps) = sweep.quantile_leaps(&self.chain, step) {
@@ -46,7 +49,8 @@ impl Distribution<'_> {
                     let (below, above) = (probabilities[at], above(at));
                     let reached = |absorbed: f64, alive: f64| is_reached([absorbed, alive], below, above);
                     if !reached(sweep.absorbed, sweep.alive()) {
-                        sweep.leap_until(&self.chain, &mut leaps, reached, &mut segment)?;
+                        let led = sweep.leap_until(&self.chain, &mut leaps, reached, &mut segment);
+                        led.map_err(|error| error.of_index(Some(at)))?;
                     }
                     found[at] = root.find(&segment, below, above);
                 }
@@ -54,12 +58,13 @@ impl Distribution<'_> {
             }
             let until = sweep.now + step;
             step *= 2.0;
-            sweep.advance(&self.chain, until, None, &mut segment, |segment| {
+            let swept = sweep.advance(&self.chain, until, None, &mut segment, |segment| {
                 while let Some(at) = wanted.next_if(|&at| root.lies_in(segment, probabilities[at], above(at)))
                 {
                     found[at] = root.find(segment, probabilities[at], above(at));
                 }
-            })?;
+            });
+            swept.map_err(|error| error.of_index(wanted.peek().copied()))?;
             if sweep.alive() == 0.0 {
                 break;
             }
@@ -102,12 +107,21 @@ impl Root {
     }
 
     /// Where `F` is `below` and what is left to absorb is `above`, whichever of the two is smaller.
+    ///
+    /// Newton's method for `ln F` by `ln t`, where powers of `t` are straight lines, or for the logarithm of what is left by
+    /// `t`, where exponentials are; a step that leaves the bracket, or is more than half the one before, is a bisection.
     fn find(&mut self, segment: &Segment, below: f64, above: f64) -> f64 {
         let (mut low, mut high) = (segment.begin, segment.end);
         let mut time = 0.5 * (low + high);
+        let mut step = high - low;
         for _ in 0..STEPS {
             let [density, absorbed, alive] = self.values(segment, time);
-            let excess = if below <= above { absorbed - below } else { above - alive };
+            let (excess, newton) = if below <= above {
+                let slope = time * density / absorbed;
+                (absorbed - below, time * ((below / absorbed).ln() / slope).exp())
+            } else {
+                (above - alive, time - (above / alive).ln() * alive / density)
+            };
             if excess < 0.0 {
                 low = time;
             } else {
@@ -116,9 +130,11 @@ impl Root {
             if excess.abs() <= 2.0 * f64::EPSILON * below.min(above) {
                 return time;
             }
-            let newton = time - excess / density;
-            let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
-            if next == time || next <= low && time <= low || high - low <= f64::EPSILON * high {
+            let trusted = newton > low && newton < high && 2.0 * (newton - time).abs() <= step;
+            let next = if trusted { newton } else { 0.5 * (low + high) };
+            step = (next - time).abs();
+            if step <= f64::EPSILON * time || next <= low && time <= low || high - low <= f64::EPSILON * high
+            {
                 return next;
             }
             time = next;

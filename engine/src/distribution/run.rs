@@ -61,8 +61,12 @@ impl<'p> Run<'p> {
                 sweep.next_epoch(chain);
             }
             let until = breakpoints.get(epoch).map_or(horizon, |&breakpoint| breakpoint.min(horizon));
+            // Rates of a later epoch may be others.
+            sweep.horizon = if until >= horizon { horizon } else { f64::INFINITY };
             let advanced = sweep.advance(chain, until, None, &mut segment, &mut read);
-            advanced.map_err(|error| if chains.len() > 1 { of_epoch(epoch)(error) } else { error })?;
+            let first = || sweep.first_too_far(chain, times);
+            let named = advanced.map_err(|error| error.of_index(first()));
+            named.map_err(|error| if chains.len() > 1 { of_epoch(epoch)(error) } else { error })?;
             if until >= horizon {
                 break;
             }

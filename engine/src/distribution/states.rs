@@ -63,7 +63,9 @@ impl Distribution<'_> {
         for at in ascending(times) {
             let time = times[at as usize];
             if time.is_finite() {
-                sweep.advance(&self.chain, time, visits.then_some(&mut visited[..]), &mut segment, |_| ())?;
+                let visited = visits.then_some(&mut visited[..]);
+                let swept = sweep.advance(&self.chain, time, visited, &mut segment, |_| ());
+                swept.map_err(|error| error.of_index(Some(at as usize)))?;
             } else {
                 self.finish(&mut sweep, &mut visited)?;
             }

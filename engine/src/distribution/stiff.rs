@@ -11,7 +11,7 @@ use crate::plan::Plan;
 
 /// A scalar graph of edges between vertices from 1 on, the last absorbing; it starts in each vertex named with the same
 /// probability.
-fn graph(vertices: u32, starts: &[u32], edges: &[(u32, u32, f64)]) -> Graph {
+pub(super) fn graph(vertices: u32, starts: &[u32], edges: &[(u32, u32, f64)]) -> Graph {
     let mut builder = GraphBuilder::new(1).unwrap();
     for state in 1..=vertices {
         builder.add_vertex(&[state.cast_signed()]).unwrap();
@@ -26,7 +26,7 @@ fn graph(vertices: u32, starts: &[u32], edges: &[(u32, u32, f64)]) -> Graph {
 }
 
 /// State probabilities by vertex at a time, the last entry what was absorbed, and the density.
-fn exact(vertices: u32, start: u32, edges: &[(u32, u32, f64)], time: f64) -> (Vec<f64>, f64) {
+pub(super) fn exact(vertices: u32, start: u32, edges: &[(u32, u32, f64)], time: f64) -> (Vec<f64>, f64) {
     let n = vertices as usize;
     let mut matrix = vec![vec![Dd::ZERO; n]; n];
     for &(from, to, rate) in edges {
@@ -40,7 +40,7 @@ fn exact(vertices: u32, start: u32, edges: &[(u32, u32, f64)], time: f64) -> (Ve
     (state, density)
 }
 
-fn at_one(plan: &Plan) -> Distribution<'_> {
+pub(super) fn at_one(plan: &Plan) -> Distribution<'_> {
     plan.distribution(&[1.0]).unwrap()
 }
 
@@ -76,14 +76,19 @@ proptest! {
 
 /// A hub with many leaves, which lump into one.
 fn star(leaves: u32) -> (Plan, [(u32, u32, f64); 3]) {
+    star_with(leaves, 0.5)
+}
+
+/// The same, with a rate of leaving the hub for good.
+pub(super) fn star_with(leaves: u32, exit: f64) -> (Plan, [(u32, u32, f64); 3]) {
     let (hub, last) = (leaves + 1, leaves + 2);
     let mut edges: Vec<_> = (1..=leaves).flat_map(|leaf| [(leaf, hub, 1e6), (hub, leaf, 1e3)]).collect();
-    edges.push((hub, last, 0.5));
-    (plan(&graph(last, &[hub], &edges)), [(1, 2, 1e6), (2, 1, 1e3 * f64::from(leaves)), (2, 3, 0.5)])
+    edges.push((hub, last, exit));
+    (plan(&graph(last, &[hub], &edges)), [(1, 2, 1e6), (2, 1, 1e3 * f64::from(leaves)), (2, 3, exit)])
 }
 
 /// A pair of vertices that mass goes back and forth between at the rates 3e11 and 7e11, and is absorbed from at `exit`.
-fn pair(exit: f64) -> (Plan, [(u32, u32, f64); 3]) {
+pub(super) fn pair(exit: f64) -> (Plan, [(u32, u32, f64); 3]) {
     let edges = [(1, 2, 3e11), (2, 1, 7e11), (2, 3, exit)];
     (plan(&graph(3, &[1], &edges)), edges)
 }

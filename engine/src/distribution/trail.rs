@@ -16,6 +16,9 @@ const BLOCK: usize = 1 << 16;
 /// Numbers that the first states of a segment's blocks may be, as far as there is a choice.
 const MARKS: usize = 1 << 22;
 
+/// Most bytes of all that is remembered, with the states of one block made again.
+pub(super) const MOST_BYTES: u64 = 1 << 30;
+
 /// What is remembered of a sweep.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trail {
@@ -24,6 +27,8 @@ pub(super) struct Trail {
     masses: Vec<[f64; WIDTH]>,
     /// Numbers that may still be kept.
     room: usize,
+    /// States of all segments that have ended.
+    states: usize,
     /// Which of several processes, one after the other, the sweep is in.
     epoch: usize,
     /// Jumps of a block of the segment.
@@ -85,11 +90,22 @@ impl Trail {
         self.epoch += 1;
     }
 
+    /// Bytes in the end, about, if what is left are so many jumps, in segments of `mean` each, among the positions below
+    /// `positions`.
+    pub(super) fn forecast(&self, left: f64, mean: f64, positions: usize) -> u64 {
+        let jumps = mean.min(left).max(1.0);
+        // With those far out that hardly ever happen.
+        let reached = jumps + 12.0 * jumps.sqrt() + 64.0;
+        let length = block_length(reached as usize, positions) as f64;
+        let (state, block) = (8.0 * positions as f64, std::mem::size_of::<Block>() as f64);
+        let segment = 8.0 * reached + (reached / length).ceil() * (state + block);
+        let known = self.masses.len() * WIDTH * 8 + self.states * 8;
+        known as u64 + ((left / jumps).max(1.0) * segment + length * state) as u64
+    }
+
     /// Begins a segment of about this many jumps among the positions below `positions`.
     pub(super) fn begin(&mut self, segment: &Segment, first: usize, weights: &[f64], positions: usize) {
-        let (jumps, positions) = (first + weights.len(), positions.max(1));
-        let least = (jumps * positions / MARKS).min(jumps.isqrt());
-        self.length = (BLOCK / positions).max(least).max(1).next_multiple_of(LOOK);
+        self.length = block_length(first + weights.len(), positions);
         self.parts.push(Part {
             begin: segment.begin,
             rate: segment.rate,
@@ -129,6 +145,7 @@ impl Trail {
     pub(super) fn end(&mut self, segment: &Segment) {
         if let Some(part) = self.parts.last_mut() {
             part.flows.clone_from(&segment.flows);
+            self.states += segment.flows.len();
         }
     }
 
@@ -136,6 +153,13 @@ impl Trail {
     pub(super) fn kept(&self, block: &Block, k: usize) -> State<'_> {
         block.places[k].state(&self.masses)
     }
+}
+
+/// Jumps of a block of a segment.
+fn block_length(jumps: usize, positions: usize) -> usize {
+    let positions = positions.max(1);
+    let least = (jumps.saturating_mul(positions) / MARKS).min(jumps.isqrt());
+    (BLOCK / positions).max(least).max(1).next_multiple_of(LOOK)
 }
 
 impl Block {

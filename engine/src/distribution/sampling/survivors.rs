@@ -42,6 +42,7 @@ impl Distribution<'_> {
         let mut sweep = Sweep::new(&chain, self.precision(time, Accuracy::OfValue));
         // Only the state at the end matters.
         sweep.stops = Some(Vec::new());
+        sweep.horizon = time;
         sweep.advance(&chain, time, None, &mut Segment::default(), |_| ())?;
         let mut probabilities = vec![0.0; chain.plan().vertex_count() as usize];
         chain.scatter(&sweep.p, &mut probabilities);

@@ -11,16 +11,17 @@
 //!
 //! Where that does not help, there are `shortcuts`.
 
+mod jumps;
 mod shortcuts;
 
 use std::ops::Range;
 
+use super::DistributionError;
 use super::chain::Chain;
-use super::kernel::{VANISHED, add_scaled, dot, step, total};
+use super::kernel::{add_scaled, total};
 use super::leaps::Leaps;
-use super::slices::{WIDTH, room};
-use super::trail::{Block, Replayed, State, Trail};
-use super::{DistributionError, poisson};
+use super::slices::room;
+use super::trail::{MOST_BYTES, Trail};
 
 /// Mean number of jumps in a segment that ends in the hope of a lower rate: at first, at least and at most.
 const SEGMENT: f64 = 128.0;
@@ -46,10 +47,12 @@ const EXTINCT: f64 = 1e-260;
 /// How exact a sweep is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Precision {
-    /// Mass that may be dropped at once, of all that started or of what is alive.
+    /// Mass that may be dropped at once, as a share of all that started, or of the least number that will be asked for.
     pub(super) mass: f64,
-    /// Whether errors are held relative to what is still alive, however little.
+    /// Whether errors are held relative to each number that is asked for, however small.
     pub(super) relative: bool,
+    /// The least of those numbers as a share of what started, where it is known beforehand; else 0.
+    pub(super) least: f64,
     /// What a steady state may be off: the error of probabilities, and of densities as a share of their peak.
     pub(super) tolerance: f64,
 }
@@ -94,8 +97,12 @@ pub(super) struct Sweep {
     /// Jumps taken.
     jumps: f64,
     precision: Precision,
-    /// Mass at the beginning: what is dropped is small beside it.
+    /// Mass at the beginning: what is dropped is small beside it, unless errors are relative.
     started: f64,
+    /// The last time that will be asked for with these rates, where it is known; else infinite.
+    pub(super) horizon: f64,
+    /// Mass that the last segment let out into absorption.
+    lost: f64,
     /// What is nothing at the front of the mass.
     vanished: f64,
     /// The largest flow into absorption seen: a peak is no lower.
@@ -112,6 +119,8 @@ pub(super) struct Sweep {
     pub(super) exact_ends: bool,
     /// The state a segment began in, where a steady state is looked for.
     before: Vec<f64>,
+    /// Jumps taken when it was last looked for from all states backwards.
+    looked: f64,
 }
 
 impl Sweep {
@@ -133,6 +142,8 @@ impl Sweep {
             jumps: 0.0,
             precision,
             started: 0.0,
+            horizon: f64::INFINITY,
+            lost: 0.0,
             vanished: 0.0,
             peak: 0.0,
             lossy: false,
@@ -141,6 +152,7 @@ impl Sweep {
             leaps: None,
             exact_ends: precision.relative,
             before: Vec::new(),
+            looked: 0.0,
         };
         sweep.restart(chain, precision);
         sweep
@@ -153,8 +165,9 @@ impl Sweep {
             self.p[at as usize] = probability;
         }
         (self.now, self.jumps, self.absorbed, self.precision) = (0.0, 0.0, chain.atom(), precision);
+        self.looked = 0.0;
         self.started = total(&self.p);
-        self.vanished = (VANISHED * self.started).max(DENORMAL);
+        self.vanished = DENORMAL;
         self.peak = 0.0;
         self.use_rates(chain);
     }
@@ -236,7 +249,7 @@ impl Sweep {
             };
             before = rate;
             let may_fall = chain.pattern().cut_below[self.active.end] > 0;
-            let left = rate * (until - self.now);
+            let left = (rate * (until - self.now)).min(f64::MAX);
             let shortcuts = self.stops.is_some() && self.trail.is_none() && !self.lossy;
             let looks = shortcuts && !may_fall && !self.precision.relative && left > LONG;
             if shortcuts && self.leaps_pay(chain, left, may_fall || looks, visited.is_some()) {
@@ -256,7 +269,15 @@ impl Sweep {
             let limit = chain.jump_limit() as f64;
             let hopes = may_fall || looks && self.jumps < limit * HOPES;
             if self.jumps + if hopes { mean.min(left) } else { left } > limit {
-                return Err(DistributionError::Jumps { time: self.now, rate, limit: chain.jump_limit() });
+                return Err(self.too_far(chain, rate));
+            }
+            if let Some(trail) = &self.trail {
+                let ahead = if may_fall { mean.min(left) } else { left };
+                let bytes = trail.forecast(ahead, mean, self.active.end);
+                if bytes > MOST_BYTES {
+                    let limit_bytes = MOST_BYTES;
+                    return Err(DistributionError::TrailMemory { time: self.now, rate, bytes, limit_bytes });
+                }
             }
             self.jumps += mean.min(left);
             segment.begin = self.now;
@@ -269,208 +290,29 @@ impl Sweep {
             self.now = segment.end;
             self.peak = segment.flows.iter().fold(self.peak, |most, &flow| most.max(flow));
             show(segment);
-            if looks && self.now < until && self.is_steady(chain, segment, until) {
-                self.decay(chain, segment, until, visited.as_deref_mut());
+            if looks
+                && self.now < until
+                && let Some(rate) = self.steady_rate(chain, segment, until)
+            {
+                self.decay(rate, segment, until, visited.as_deref_mut());
                 show(segment);
             }
         }
         Ok(())
     }
 
-    /// The least share of the mass alive that a jump keeps alive. Of what is alive at the end of a segment, most made that
-    /// share of the jumps that all made, at least.
-    fn least_kept(&self, chain: &Chain<'_>, rate: f64) -> f64 {
-        let exits = &chain.exits()[..self.active.end];
-        (1.0 - exits.iter().fold(0.0_f64, |most, &exit| most.max(exit)) / rate).max(0.0)
+    /// Jumps go on for too long from here.
+    fn too_far(&self, chain: &Chain<'_>, rate: f64) -> DistributionError {
+        DistributionError::Jumps { index: None, time: self.now, rate, limit: chain.jump_limit() }
     }
 
-    /// One segment. Every jump costs a multiply-add for each edge between active positions.
-    fn run(&mut self, chain: &Chain<'_>, segment: &mut Segment, mut visited: Option<&mut [f64]>) {
-        let h = 1.0 / segment.rate;
-        let x = segment.rate * (segment.end - segment.begin);
-        let least = if self.exact_ends { x * self.least_kept(chain, segment.rate) } else { x };
-        let first = poisson::weights(x, least, &mut self.weights);
-        let last = first + self.weights.len();
-        // P(more than k jumps), for the time spent in a state.
-        let mut more = 1.0;
-        let mut trail = self.trail.take();
-        if let Some(trail) = &mut trail {
-            trail.begin(segment, first, &self.weights, self.active.end);
-        }
-        segment.flows.clear();
-        self.end.fill(0.0);
-        let mut touched = self.active.clone();
-        let mut early = Early::default();
-        let mut flow = dot(&chain.exits()[touched.clone()], &self.p[touched.clone()]);
-        // The mass alive, by what was absorbed.
-        let mut kept = (x > DRIFTS && !self.lossy).then(|| Sum(self.alive(), 0.0));
-        for k in 0.. {
-            if k % LOOK == LOOK - 1 {
-                if let Some(kept) = &kept {
-                    self.restore(kept.0);
-                }
-                let end = self.active.end;
-                self.drop_left(chain);
-                if kept.is_some() && self.active.end < end {
-                    kept = Some(Sum(self.alive(), 0.0));
-                }
-                if self.active.is_empty() {
-                    // What was recorded last stands for all that comes after it.
-                    segment.flows.push(0.0);
-                    break;
-                }
-            }
-            let rows = self.active.clone();
-            if let Some(trail) = &mut trail {
-                trail.state(&self.p, &rows, self.reach);
-            }
-            segment.flows.push(flow);
-            if let Some(&weight) = k.checked_sub(first).and_then(|at| self.weights.get(at)) {
-                add_scaled(&mut self.end[rows.clone()], weight, &self.p[rows.clone()]);
-                more = (more - weight).max(0.0);
-            }
-            if let Some(visited) = visited.as_deref_mut() {
-                add_scaled(&mut visited[rows.clone()], more * h, &self.p[rows]);
-            }
-            let weight = if k < last { self.weights.get(k.wrapping_sub(first)).copied() } else { None };
-            let enough = early.look(k, weight, x, segment.flows[k]);
-            if k + 1 >= last && (enough || !self.precision.relative || k > last + self.p.len()) {
-                break;
-            }
-            if let Some(kept) = &mut kept {
-                kept.add(-flow * h);
-            }
-            flow = self.jump(chain, h);
-            touched.start = touched.start.min(self.active.start);
-        }
-        if let Some(trail) = &mut trail {
-            trail.end(segment);
-        }
-        self.trail = trail;
-        self.add_up(segment, h);
-        std::mem::swap(&mut self.p, &mut self.end);
-        self.next.fill(0.0);
-        self.active = touched;
-        // Of what was absorbed on the way to the end.
-        let arrived = self.weights.iter().zip(first..);
-        let absorbed = |k: usize| segment.absorbed[k.min(segment.absorbed.len() - 1)];
-        self.absorbed = arrived.map(|(weight, k)| weight * absorbed(k)).sum();
-    }
-
-    /// Goes through the states of a block again, from its first one.
-    pub(super) fn replay(
-        &mut self,
-        chain: &Chain<'_>,
-        rate: f64,
-        block: &Block,
-        first: &State<'_>,
-        states: &mut Replayed,
-    ) {
-        self.p.fill(0.0);
-        self.next.fill(0.0);
-        self.p.as_chunks_mut::<WIDTH>().0[first.slices.clone()].copy_from_slice(first.masses);
-        (self.active, self.reach) = (block.active.clone(), block.reach);
-        states.clear();
-        states.push(&self.p, &self.active);
-        for k in block.first + 1..block.first + block.count {
-            self.jump(chain, 1.0 / rate);
-            if k % LOOK == LOOK - 1 {
-                self.drop_left(chain);
-            }
-            states.push(&self.p, &self.active);
-        }
-    }
-
-    /// Makes up for what rounding took from the mass alive, or added to it.
-    fn restore(&mut self, mass: f64) {
-        let found = self.alive();
-        if found > 0.0 {
-            let scale = mass / found;
-            self.p[self.active.clone()].iter_mut().for_each(|p| *p *= scale);
-        }
-    }
-
-    /// Masses absorbed and alive from the flows; the latter backwards, so that nothing cancels.
-    fn add_up(&self, segment: &mut Segment, h: f64) {
-        let mut absorbed = Sum(self.absorbed, 0.0);
-        segment.absorbed.clear();
-        segment.absorbed.extend(segment.flows.iter().map(|flow| {
-            let before = absorbed.0;
-            absorbed.add(flow * h);
-            before
-        }));
-        let mut alive = Sum(self.alive(), 0.0);
-        segment.alive.clear();
-        segment.alive.resize(segment.flows.len(), alive.0);
-        for (slot, flow) in segment.alive.iter_mut().zip(&segment.flows).rev().skip(1) {
-            alive.add(flow * h);
-            *slot = alive.0;
-        }
-    }
-
-    /// One jump; returns the flow into absorption after it.
-    fn jump(&mut self, chain: &Chain<'_>, h: f64) -> f64 {
-        let rows = self.reach.min(self.active.start)..self.active.end;
-        let flow = step(chain, h, &self.p, &mut self.next, rows.clone());
-        std::mem::swap(&mut self.p, &mut self.next);
-        let mut first = rows.start;
-        while first < rows.end && self.p[first] < self.vanished {
-            self.p[first] = 0.0;
-            first += 1;
-        }
-        for at in first..self.active.start {
-            self.reach = self.reach.min(self.lowest[at] as usize);
-        }
-        self.active = first..rows.end;
-        flow
-    }
-
-    /// Drops the last positions as far as they hold next to nothing.
-    fn drop_left(&mut self, chain: &Chain<'_>) {
-        let share = if self.precision.relative { self.alive() } else { self.started };
-        self.vanished = (VANISHED * share).max(DENORMAL);
-        let mut allowed = (self.precision.mass * share).max(EXTINCT);
-        while !self.active.is_empty() {
-            let cut = (chain.pattern().cut_below[self.active.end] as usize).max(self.active.start);
-            let mass: f64 = self.p[cut..self.active.end].iter().sum();
-            if mass > allowed {
-                break;
-            }
-            allowed -= mass;
-            self.p[cut..self.active.end].fill(0.0);
-            self.next[cut..self.active.end].fill(0.0);
-            self.active.end = cut;
-        }
-    }
-}
-
-/// A sum of many numbers with what rounding left out of it (Kahan, 1965).
-#[derive(Debug, Clone, Copy)]
-struct Sum(f64, f64);
-
-impl Sum {
-    fn add(&mut self, value: f64) {
-        let value = value + self.1;
-        let sum = self.0 + value;
-        self.1 = value - (sum - self.0);
-        self.0 = sum;
-    }
-}
-
-/// Whether a density so early that absorption has hardly begun has been followed far enough.
-#[derive(Debug, Default)]
-struct Early {
-    weight: f64,
-    density: f64,
-}
-
-impl Early {
-    /// Takes in the flow after `k` jumps, with its weight as far as weights were formed.
-    fn look(&mut self, k: usize, weight: Option<f64>, x: f64, flow: f64) -> bool {
-        self.weight = weight.unwrap_or(self.weight * x / k.max(1) as f64);
-        let share = self.weight * flow;
-        self.density += share;
-        share <= 1e-20 * self.density && self.density > 0.0
+    /// Of ascending times, the first that was too far when the sweep gave up.
+    pub(super) fn first_too_far(&self, chain: &Chain<'_>, times: &[f64]) -> Option<usize> {
+        let (rate, limit) = (self.fastest_rate(), chain.jump_limit() as f64);
+        let waiting = times.partition_point(|&time| time < self.now);
+        let is_too_far = |&time: &f64| self.jumps + rate * (time - self.now) > limit;
+        let first = waiting + times[waiting..].iter().position(is_too_far).unwrap_or(0);
+        (first < times.len()).then_some(first)
     }
 }
 

@@ -25,7 +25,7 @@ impl Sweep {
         let (jumps, edges) = (self.fastest_rate() * time, chain.rates().len() + chain.len());
         let cost = Leaps::cost(self.active.end, edges, jumps, 1, false);
         let pays = !self.lossy && jumps > LONG && cost <= (self.jumps + jumps) * edges as f64;
-        pays.then(|| Leaps::new(chain, self.active.end, time, false))
+        pays.then(|| Leaps::new(chain, self.active.end, time, false)).flatten()
     }
 
     /// Goes on by leaps, the powers growing as they must, to less than a jump before `reached` (of what is absorbed and
@@ -33,7 +33,7 @@ impl Sweep {
     /// and is not asked whether it is true already.
     ///
     /// # Errors
-    /// [`DistributionError::Jumps`] when time passes the range of f64.
+    /// [`DistributionError::Jumps`] when time passes the range of f64, or powers that of the memory they may take.
     pub(in super::super) fn leap_until(
         &mut self,
         chain: &Chain<'_>,
@@ -53,11 +53,9 @@ impl Sweep {
                 self.absorbed += absorbed;
                 self.now += length;
                 if growing {
-                    if !(length * 2.0).is_finite() {
-                        let (time, rate) = (self.now, self.fastest_rate());
-                        return Err(DistributionError::Jumps { time, rate, limit: chain.jump_limit() });
+                    if !leaps.grow() {
+                        return Err(self.too_far(chain, self.fastest_rate()));
                     }
-                    leaps.grow();
                     power += 1;
                     continue;
                 }
@@ -106,8 +104,11 @@ impl Sweep {
         show: &mut impl FnMut(&Segment),
     ) -> Result<(), DistributionError> {
         let leaps = self.leaps.take().filter(|leaps| visited.is_none() || leaps.count_visits());
-        let leaps =
-            leaps.unwrap_or_else(|| Leaps::new(chain, self.active.end, until - self.now, visited.is_some()));
+        let leaps = match leaps {
+            Some(mut leaps) => leaps.reach(until - self.now).then_some(leaps),
+            None => Leaps::new(chain, self.active.end, until - self.now, visited.is_some()),
+        };
+        let Some(leaps) = leaps else { return Err(self.too_far(chain, rate)) };
         let end = leaps.positions();
         let exits = &chain.exits()[..end];
         let fastest = exits.iter().fold(0.0_f64, |most, &exit| most.max(exit));
@@ -117,9 +118,9 @@ impl Sweep {
         let ahead = stops.iter().flatten().copied().filter(|&stop| stop > self.now && stop < until);
         let ahead: Vec<f64> = ahead.chain([until]).collect();
         for stop in ahead {
-            let (done, absorbed) = leaps.advance(&mut self.p[..end], stop - self.now, visited.as_deref_mut());
+            let (left, absorbed) = leaps.advance(&mut self.p[..end], stop - self.now, visited.as_deref_mut());
             self.absorbed += absorbed;
-            self.now += done;
+            self.now = stop - left;
             (self.active, self.reach) = (0..end, 0);
             if self.now < stop {
                 // Less than a jump, on average.
@@ -130,7 +131,7 @@ impl Sweep {
             self.rest(segment, stop);
             segment.flows = vec![dot(&exits[self.active.start..], &self.p[self.active.start..end])];
             if densities && self.precision.relative && segment.flows[0] < RARE * fastest * segment.alive[0] {
-                return Err(DistributionError::Jumps { time: self.now, rate, limit: chain.jump_limit() });
+                return Err(self.too_far(chain, rate));
             }
             show(segment);
         }
@@ -138,38 +139,90 @@ impl Sweep {
         Ok(())
     }
 
+    /// The rate of decay, if from now on the mass alive falls exponentially.
+    pub(super) fn steady_rate(&mut self, chain: &Chain<'_>, segment: &Segment, until: f64) -> Option<f64> {
+        let alive = self.alive();
+        if alive <= 0.0 {
+            return None;
+        }
+        if self.is_steady(chain, segment, until) {
+            let share = self.lost / (alive + self.lost);
+            return Some(-(-share).ln_1p() / (segment.end - segment.begin));
+        }
+        // This costs as much as a quarter of the jumps before it.
+        if self.jumps < 2.0 * self.looked {
+            return None;
+        }
+        self.looked = self.jumps;
+        let rows = self.active.clone();
+        let hazard = dot(&chain.exits()[rows.clone()], &self.p[rows]) / alive;
+        self.has_settled(chain, segment).then_some(hazard)
+    }
+
     /// Whether from now on the state changes by a factor alone, by what it was when the last segment began.
     ///
     /// With `Q` what a segment does to a state and `Q p = γ p + r`, the state `m` such segments on is
-    /// `γᵐ p + Σ γᵐ⁻¹⁻ⁱ Qⁱ r`, so it is off by no more than `|r|` times the lesser of `m` and `1/(1 − γ)`.
-    pub(super) fn is_steady(&self, chain: &Chain<'_>, segment: &Segment, until: f64) -> bool {
+    /// `γᵐ p + Σ γᵐ⁻¹⁻ⁱ Qⁱ r`, so it is off by no more than `|r|` times the lesser of `m` and `1/(1 − γ)`. What the segment
+    /// lost is known by itself: of a slow decay, the quotient of what was alive before and after tells nothing.
+    fn is_steady(&self, chain: &Chain<'_>, segment: &Segment, until: f64) -> bool {
         let rows = self.active.clone();
-        let (alive, earlier) = (self.alive(), total(&self.before));
-        if alive <= 0.0 {
-            return false;
-        }
-        let kept = alive / earlier;
+        let earlier = total(&self.before);
+        let (lost, kept) = (self.lost / earlier, 1.0 - self.lost / earlier);
         let differences = self.p.iter().zip(&self.before);
         let off = differences.fold(0.0, |sum, (now, before)| sum + (now - kept * before).abs());
         let count = (until - segment.end) / (segment.end - segment.begin);
-        let off = off * count.min(1.0 / (1.0 - kept));
+        let off = off * count.min(1.0 / lost);
         let fastest = chain.exits()[rows].iter().fold(0.0_f64, |most, &exit| most.max(exit));
         off <= self.precision.tolerance * self.started
             && off * fastest <= self.precision.tolerance * self.peak
     }
 
+    /// Whether the hazard is the same from now on, wherever the process is.
+    ///
+    /// With `e = Pᴷ s` the flow out after `K` jumps from each position, and `u = Pᴷ 1` what is still alive, the hazard of any
+    /// state at least `K` jumps old lies between the least and the largest `e/u`. That holds for all later times, so an
+    /// error is no larger than what these differ by, however slow the decay: rounding of the state does not add up.
+    fn has_settled(&self, chain: &Chain<'_>, segment: &Segment) -> bool {
+        // Fewer than an eighth of the jumps on average never happen.
+        let jumps = (segment.rate * (segment.end - segment.begin) / 8.0) as usize;
+        let (end, h) = (self.active.end, 1.0 / segment.rate);
+        let mut flows = chain.exits()[..end].to_vec();
+        let mut alive = vec![1.0; end];
+        let mut next = vec![[0.0; 2]; end];
+        for _ in 0..jumps {
+            for (at, next) in next.iter_mut().enumerate() {
+                let row = chain.pattern().out.range(at);
+                let targets = chain.pattern().out.items[row.clone()].iter().zip(&chain.rates()[row]);
+                let (mut flow, mut kept) = (0.0, 0.0);
+                for (&target, rate) in targets.filter(|&(&target, _)| (target as usize) < end) {
+                    flow += rate * flows[target as usize];
+                    kept += rate * alive[target as usize];
+                }
+                let stays = 1.0 - h * chain.totals()[at];
+                *next = [stays * flows[at] + h * flow, stays * alive[at] + h * kept];
+            }
+            for (at, next) in next.iter().enumerate() {
+                [flows[at], alive[at]] = *next;
+            }
+        }
+        let held = self.active.clone().filter(|&at| self.p[at] > 0.0);
+        let hazards = held.map(|at| flows[at] / alive[at]);
+        let (least, most) = hazards
+            .fold((f64::INFINITY, 0.0_f64), |(least, most), hazard| (least.min(hazard), most.max(hazard)));
+        most - least <= self.precision.tolerance * least
+    }
+
     /// The rest of a steady state: one exponential time, written as a segment of a single jump.
     pub(super) fn decay(
         &mut self,
-        chain: &Chain<'_>,
+        rate: f64,
         segment: &mut Segment,
         until: f64,
         visited: Option<&mut [f64]>,
     ) {
         let (alive, rows) = (self.alive(), self.active.clone());
-        let flow = dot(&chain.exits()[rows.clone()], &self.p[rows.clone()]);
-        (segment.begin, segment.end, segment.rate) = (self.now, until, flow / alive);
-        segment.flows = vec![flow, 0.0];
+        (segment.begin, segment.end, segment.rate) = (self.now, until, rate);
+        segment.flows = vec![rate * alive, 0.0];
         segment.absorbed = vec![self.absorbed, self.absorbed + alive];
         segment.alive = vec![alive, 0.0];
         let gone = -(-segment.rate * (until - self.now)).exp_m1();

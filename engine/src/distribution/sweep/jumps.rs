@@ -1,0 +1,229 @@
+//! One segment, jump by jump: what is recorded of it, and which positions take part.
+
+use super::super::chain::Chain;
+use super::super::kernel::{VANISHED, add_scaled, dot, step};
+use super::super::poisson;
+use super::super::slices::WIDTH;
+use super::super::trail::{Block, Replayed, State};
+use super::{DENORMAL, DRIFTS, EXTINCT, LOOK, Segment, Sweep};
+
+impl Sweep {
+    /// The least share of the mass alive that a jump keeps alive. Of what is alive at the end of a segment, most made that
+    /// share of the jumps that all made, at least.
+    pub(super) fn least_kept(&self, chain: &Chain<'_>, rate: f64) -> f64 {
+        let exits = &chain.exits()[..self.active.end];
+        (1.0 - exits.iter().fold(0.0_f64, |most, &exit| most.max(exit)) / rate).max(0.0)
+    }
+
+    /// One segment. Every jump costs a multiply-add for each edge between active positions.
+    pub(super) fn run(&mut self, chain: &Chain<'_>, segment: &mut Segment, mut visited: Option<&mut [f64]>) {
+        let h = 1.0 / segment.rate;
+        let x = segment.rate * (segment.end - segment.begin);
+        let least = if self.exact_ends { x * self.least_kept(chain, segment.rate) } else { x };
+        let first = poisson::weights(x, least, &mut self.weights);
+        let last = first + self.weights.len();
+        // P(more than k jumps), for the time spent in a state.
+        let mut more = 1.0;
+        let mut trail = self.trail.take();
+        if let Some(trail) = &mut trail {
+            trail.begin(segment, first, &self.weights, self.active.end);
+        }
+        segment.flows.clear();
+        self.end.fill(0.0);
+        let mut touched = self.active.clone();
+        let mut early = Early::default();
+        let mut flow = dot(&chain.exits()[touched.clone()], &self.p[touched.clone()]);
+        // The mass alive, by what was absorbed.
+        let mut kept = (x > DRIFTS && !self.lossy).then(|| Sum(self.alive(), 0.0));
+        for k in 0.. {
+            if k % LOOK == LOOK - 1 {
+                if let Some(kept) = &kept {
+                    self.restore(kept.0);
+                }
+                let end = self.active.end;
+                self.drop_left(chain);
+                if kept.is_some() && self.active.end < end {
+                    kept = Some(Sum(self.alive(), 0.0));
+                }
+                if self.active.is_empty() {
+                    // What was recorded last stands for all that comes after it.
+                    segment.flows.push(0.0);
+                    break;
+                }
+            }
+            let rows = self.active.clone();
+            if let Some(trail) = &mut trail {
+                trail.state(&self.p, &rows, self.reach);
+            }
+            segment.flows.push(flow);
+            if let Some(&weight) = k.checked_sub(first).and_then(|at| self.weights.get(at)) {
+                add_scaled(&mut self.end[rows.clone()], weight, &self.p[rows.clone()]);
+                more = (more - weight).max(0.0);
+            }
+            if let Some(visited) = visited.as_deref_mut() {
+                add_scaled(&mut visited[rows.clone()], more * h, &self.p[rows]);
+            }
+            let weight = if k < last { self.weights.get(k.wrapping_sub(first)).copied() } else { None };
+            let enough = early.look(k, weight, x, segment.flows[k]);
+            if k + 1 >= last && (enough || !self.precision.relative || k > last + self.p.len()) {
+                break;
+            }
+            if let Some(kept) = &mut kept {
+                kept.add(-flow * h);
+            }
+            flow = self.jump(chain, h);
+            touched.start = touched.start.min(self.active.start);
+        }
+        if let Some(trail) = &mut trail {
+            trail.end(segment);
+        }
+        self.trail = trail;
+        self.add_up(segment, h);
+        std::mem::swap(&mut self.p, &mut self.end);
+        self.next.fill(0.0);
+        self.active = touched;
+        // Of what was absorbed on the way to the end: by itself first, so that a little of it keeps its digits.
+        let begun = self.absorbed;
+        let lost = self.weights.iter().zip(first..).map(|(weight, k)| {
+            let absorbed = segment.absorbed[k.min(segment.absorbed.len() - 1)];
+            weight * absorbed
+        });
+        self.lost = lost.sum();
+        self.absorbed = begun + self.lost;
+        segment.absorbed.iter_mut().for_each(|absorbed| *absorbed += begun);
+    }
+
+    /// Goes through the states of a block again, from its first one.
+    pub(in super::super) fn replay(
+        &mut self,
+        chain: &Chain<'_>,
+        rate: f64,
+        block: &Block,
+        first: &State<'_>,
+        states: &mut Replayed,
+    ) {
+        self.p.fill(0.0);
+        self.next.fill(0.0);
+        self.p.as_chunks_mut::<WIDTH>().0[first.slices.clone()].copy_from_slice(first.masses);
+        (self.active, self.reach) = (block.active.clone(), block.reach);
+        states.clear();
+        states.push(&self.p, &self.active);
+        for k in block.first + 1..block.first + block.count {
+            self.jump(chain, 1.0 / rate);
+            if k % LOOK == LOOK - 1 {
+                self.drop_left(chain);
+            }
+            states.push(&self.p, &self.active);
+        }
+    }
+
+    /// Makes up for what rounding took from the mass alive, or added to it.
+    fn restore(&mut self, mass: f64) {
+        let found = self.alive();
+        if found > 0.0 {
+            let scale = mass / found;
+            self.p[self.active.clone()].iter_mut().for_each(|p| *p *= scale);
+        }
+    }
+
+    /// Masses absorbed since the segment began, and alive, from the flows; the latter backwards, so that nothing cancels.
+    fn add_up(&self, segment: &mut Segment, h: f64) {
+        let mut absorbed = Sum(0.0, 0.0);
+        segment.absorbed.clear();
+        segment.absorbed.extend(segment.flows.iter().map(|flow| {
+            let before = absorbed.0;
+            absorbed.add(flow * h);
+            before
+        }));
+        let mut alive = Sum(self.alive(), 0.0);
+        segment.alive.clear();
+        segment.alive.resize(segment.flows.len(), alive.0);
+        for (slot, flow) in segment.alive.iter_mut().zip(&segment.flows).rev().skip(1) {
+            alive.add(flow * h);
+            *slot = alive.0;
+        }
+    }
+
+    /// One jump; returns the flow into absorption after it.
+    fn jump(&mut self, chain: &Chain<'_>, h: f64) -> f64 {
+        let rows = self.reach.min(self.active.start)..self.active.end;
+        let flow = step(chain, h, &self.p, &mut self.next, rows.clone());
+        std::mem::swap(&mut self.p, &mut self.next);
+        let mut first = rows.start;
+        while first < rows.end && self.p[first] < self.vanished {
+            self.p[first] = 0.0;
+            first += 1;
+        }
+        for at in first..self.active.start {
+            self.reach = self.reach.min(self.lowest[at] as usize);
+        }
+        self.active = first..rows.end;
+        flow
+    }
+
+    /// What dropped mass is to be small beside: all that started or, where errors are relative, the least number that will be
+    /// asked for.
+    ///
+    /// What stays in one position until the horizon survives, and some of it flows out there at any time; survival is no
+    /// less, and no density less than that flow, of which dropped mass could make no more than the fastest exit lets out.
+    fn least_asked(&self, chain: &Chain<'_>) -> f64 {
+        if !self.precision.relative {
+            return self.started;
+        }
+        let (rows, left) = (self.active.clone(), self.horizon - self.now);
+        let exits = &chain.exits()[rows.clone()];
+        let fastest = exits.iter().fold(0.0_f64, |most, &exit| most.max(exit));
+        let flows = exits.iter().zip(&chain.totals()[rows.clone()]).zip(&self.p[rows]);
+        let flows = flows.filter(|&((&exit, _), &mass)| exit > 0.0 && mass > 0.0);
+        let least = flows.map(|((exit, total), mass)| mass * (exit / fastest) * (-total * left).exp());
+        least.fold(self.precision.least * self.started, f64::max)
+    }
+
+    /// Drops the last positions as far as they hold next to nothing.
+    pub(super) fn drop_left(&mut self, chain: &Chain<'_>) {
+        let share = self.least_asked(chain);
+        self.vanished = (VANISHED * share).max(DENORMAL);
+        let mut allowed = (self.precision.mass * share).max(EXTINCT);
+        while !self.active.is_empty() {
+            let cut = (chain.pattern().cut_below[self.active.end] as usize).max(self.active.start);
+            let mass: f64 = self.p[cut..self.active.end].iter().sum();
+            if mass > allowed {
+                break;
+            }
+            allowed -= mass;
+            self.p[cut..self.active.end].fill(0.0);
+            self.next[cut..self.active.end].fill(0.0);
+            self.active.end = cut;
+        }
+    }
+}
+
+/// A sum of many numbers with what rounding left out of it (Kahan, 1965).
+#[derive(Debug, Clone, Copy)]
+struct Sum(f64, f64);
+
+impl Sum {
+    fn add(&mut self, value: f64) {
+        let value = value + self.1;
+        let sum = self.0 + value;
+        self.1 = value - (sum - self.0);
+        self.0 = sum;
+    }
+}
+
+/// Whether a density so early that absorption has hardly begun has been followed far enough.
+#[derive(Debug, Default)]
+struct Early {
+    weight: f64,
+    density: f64,
+}
+
+impl Early {
+    /// Takes in the flow after `k` jumps, with its weight as far as weights were formed.
+    fn look(&mut self, k: usize, weight: Option<f64>, x: f64, flow: f64) -> bool {
+        self.weight = weight.unwrap_or(self.weight * x / k.max(1) as f64);
+        let share = self.weight * flow;
+        self.density += share;
+        share <= 1e-20 * self.density && self.density > 0.0
+    }
+}
