@@ -33,9 +33,10 @@ pub(super) struct Factors<L> {
     pub(super) theta: Vec<L>,
     /// Values of the plan's linear forms.
     pub(super) values: Vec<L>,
-    /// A row being reduced, by position; all zero between rows.
+    /// A row being reduced, by position up to the last that fills in; all zero between rows.
     work: Vec<L>,
-    /// What leaves each position's component, directly and through positions eliminated before.
+    /// What leaves each position's component, directly and through positions eliminated before; by position up to the last
+    /// in a component with cycles.
     exit: Vec<L>,
     /// Reciprocal pivots; 0 for a pivot without one within range.
     pub(super) inverse: Vec<L>,
@@ -94,6 +95,12 @@ impl<L: Lane> Factors<L> {
         let positions = plan.vertices.len();
         let longest =
             |length: &dyn Fn(&Segment) -> usize| plan.schedule.segments.iter().map(length).max().unwrap_or(0);
+        // Single vertices have neither rows to reduce nor exits beside their own, and trees have no rows.
+        let last = |is_of: fn(Kind) -> bool| {
+            longest(&|segment| if is_of(segment.kind) { segment.range.end } else { 0 })
+        };
+        let filling = last(|kind| matches!(kind, Kind::Cyclic { .. }));
+        let cyclic = last(|kind| matches!(kind, Kind::Cyclic { .. } | Kind::Tree));
         let needed = |lists: &Lists| {
             let of_segment = |segment: &Segment| {
                 (lists.start[segment.range.end] - lists.start[segment.range.start]) as usize
@@ -103,8 +110,8 @@ impl<L: Lane> Factors<L> {
         Self {
             theta: vec![zero; plan.param_length().max(1)],
             values: vec![zero; plan.forms.count()],
-            work: vec![zero; positions],
-            exit: vec![zero; positions],
+            work: vec![zero; filling],
+            exit: vec![zero; cyclic],
             inverse: vec![zero; if keep { positions } else { longest(&|segment| segment.range.len()) }],
             total: vec![zero; if plan.discrete { positions } else { 0 }],
             lower: vec![zero; needed(&plan.lower)],
