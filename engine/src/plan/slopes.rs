@@ -221,12 +221,14 @@ impl Gather for ByEdge<'_> {
         let mut gradient = vec![S::ZERO; self.graph.edge_count() as usize];
         for vertex in 0..plan.vertex_count {
             let Place::Transient(at) = self.place(vertex) else { continue };
-            let (only, slope) = (plan.has_one_way(at), slopes(at));
+            let (has_one_way, slope) = (plan.has_one_way(at), slopes(at));
             for edge in self.graph.edges(vertex) {
                 let target = match self.place(edge.target) {
                     Place::Transient(target) => Some(target),
                     Place::Absorbing | Place::Unreached => None,
                 };
+                // An edge to absorption that no θ opens is none of the plan's ways, and not the only one.
+                let only = has_one_way && target.is_none() == plan.outer.of(at).is_empty();
                 gradient[edge.index as usize] = slope(Way { at, target, only });
             }
         }

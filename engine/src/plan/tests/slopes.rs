@@ -235,3 +235,15 @@ fn a_scale_changes_no_number_of_jumps() {
     let at = plan.at(&[0.7]).unwrap();
     assert_eq!((at.expectation_gradient(), at.variance_gradient()), (vec![0.0], vec![0.0]));
 }
+
+#[test]
+fn an_edge_to_absorption_that_nothing_opens_has_its_own_slope_beside_an_only_way() {
+    let graph = from_first(4, &[(1, 2, &[1.0]), (1, 3, &[0.0]), (2, 3, &[2.0])]);
+    let plan = plan(&graph);
+    let at = plan.at(&[1.0]).unwrap();
+    // E = (1 + w₁₂ / w₂₃) / (w₁₂ + w₁₃).
+    assert_eq!(at.expectation_weight_gradient(&graph).unwrap()[1..], [-1.0, -1.5, -0.25]);
+    // E[T²] = 2 / w₁ · E + p₁₂ (2 / w₂₃²) with E[T²] = 2 (1 + w₁₂ / w₂₃) / w₁² + 2 w₁₂ / (w₁ w₂₃²).
+    let second = at.moment_weight_gradient(2, &graph).unwrap();
+    assert!((second[2] + 4.0 * 1.5 + 0.5).abs() < 1e-14, "{second:?}");
+}
