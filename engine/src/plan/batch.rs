@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::kernel::{Factors, Outcome, Powers};
 use super::lane::{Lane, Lanes};
-use super::range::{Earned, Extent};
+use super::range::{Earned, Extent, Scale, lowest_above_zero};
 use super::{BatchError, EvaluationError, Plan};
 
 /// How many θ one pass over a plan evaluates. Twice the widest registers: most components are small, and their
@@ -209,7 +209,7 @@ impl<'p, 't> Batch<'p, 't> {
         failed.map_or(Ok(moments), Err)
     }
 
-    /// The slow way for a block in which some θ has no number, or not at once: says which and why.
+    /// The slow way for θ of which one has no number, or not at once: says which and why.
     fn one_by_one(&self, first: usize, count: usize, out: &mut [f64]) -> Result<(), BatchError> {
         for (index, out) in (first..).zip(out.chunks_mut(count)) {
             let theta = self.thetas.index_axis(Axis(0), index).to_vec();
@@ -273,13 +273,17 @@ impl NullaryFnOnce for Pass<'_, '_, '_> {
         if space.factors.outcome() != Outcome::Good {
             return batch.one_by_one(first, count, out);
         }
-        if !space.is_sure(batch) {
-            return batch.one_by_one(first, count, out);
-        }
         for (number, x) in space.powers.at_start().iter().enumerate() {
             for lane in 0..rows {
                 out[lane * count + number] = x.0[lane];
             }
+        }
+        if space.is_sure(batch) {
+            return Ok(());
+        }
+        let sure = space.sure_lanes(batch);
+        for (lane, out) in out.chunks_mut(count).enumerate().filter(|&(lane, _)| !sure[lane]) {
+            batch.one_by_one(first + lane, count, out)?;
         }
         Ok(())
     }
@@ -318,14 +322,17 @@ impl Workspace {
         count > Powers::<Lanes<WIDTH>>::MOST_BY_SEGMENT
     }
 
-    /// Whether all moments are what they should be: nothing that matters was beyond the range of f64.
+    /// Whether all moments are what they should be, as far as bounds for all θ together say.
     #[inline(always)]
-    fn is_sure(&mut self, batch: &Batch<'_, '_>) -> bool {
-        let (earned, discrete) = (batch.earned, batch.plan.discrete);
+    fn is_sure(&self, batch: &Batch<'_, '_>) -> bool {
         let scale = self.extent.scale(&self.factors);
-        if earned.largest == 0.0 || scale.is_sure(earned, discrete, self.powers.at_start()) {
-            return true;
-        }
+        let (earned, discrete) = (batch.earned, batch.plan.discrete);
+        earned.largest == 0.0 || scale.is_sure(earned, discrete, self.powers.at_start())
+    }
+
+    /// Which θ have moments that are what they should be: nothing that matters was beyond the range of f64.
+    #[inline(always)]
+    fn sure_lanes(&mut self, batch: &Batch<'_, '_>) -> [bool; WIDTH] {
         // Of long chains the first solution is gone.
         let again = batch.rewarded || self.long;
         if again {
@@ -333,8 +340,14 @@ impl Workspace {
         }
         let times = if again { &self.times } else { &self.powers };
         let longest = times.firsts().fold(Lanes::splat(0.0), Lane::higher_bits);
-        let scale = scale.measured(&self.factors, longest.highest());
-        scale.is_sure(earned, discrete, self.powers.at_start())
+        let lowest_total = lowest_above_zero(&self.factors.total);
+        let scales = self.extent.scales(&self.factors);
+        std::array::from_fn(|lane| {
+            let moments: Vec<f64> = self.powers.at_start().iter().map(|moment| moment.0[lane]).collect();
+            let sure = |scale: Scale| scale.is_sure(batch.earned, batch.plan.discrete, &moments);
+            let lowest_total = batch.plan.discrete.then_some(lowest_total.0[lane]);
+            sure(scales[lane]) || sure(scales[lane].measured(longest.0[lane], lowest_total))
+        })
     }
 
     /// Once more from the start: of the factors only those of the last segment are left.

@@ -228,8 +228,8 @@ impl<L: Lane> Watch<L> {
 
     /// The lowest and, by bits, the highest.
     #[inline(always)]
-    pub(super) fn bounds(&self) -> (f64, f64) {
-        (self.lowest.lowest(), self.highest.highest())
+    pub(super) fn bounds(&self) -> (L, L) {
+        (self.lowest, self.highest)
     }
 
     /// As if it had seen what the other has.

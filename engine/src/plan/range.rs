@@ -15,7 +15,7 @@
 use std::cell::{Cell, OnceCell};
 
 use super::kernel::{Factors, Powers, Source};
-use super::lane::Lane;
+use super::lane::{Lane, Lanes};
 use super::wide::Wide;
 use super::{At, EvaluationError, Plan};
 
@@ -65,29 +65,71 @@ impl Extent {
     /// where components are small.
     #[inline(always)]
     pub(super) fn scale<L: Lane>(&self, factors: &Factors<L>) -> Scale {
+        let [lowest_pivot, highest_pivot, highest_weight] = factors.seen();
+        let lowest_weight = self.lowest_weight(factors);
+        self.scale_of(Bounds {
+            lowest_pivot: lowest_pivot.lowest(),
+            highest_pivot: highest_pivot.highest(),
+            lowest_weight: lowest_weight.lowest(),
+            highest_weight: highest_weight.highest(),
+            discrete: !factors.total.is_empty(),
+        })
+    }
+
+    /// The same for each of the θ that are side by side.
+    #[cold]
+    pub(super) fn scales<const WIDTH: usize>(&self, factors: &Factors<Lanes<WIDTH>>) -> [Scale; WIDTH] {
+        let [lowest_pivot, highest_pivot, highest_weight] = factors.seen();
+        let lowest_weight = self.lowest_weight(factors);
+        std::array::from_fn(|lane| {
+            self.scale_of(Bounds {
+                lowest_pivot: lowest_pivot.0[lane],
+                highest_pivot: highest_pivot.0[lane],
+                lowest_weight: lowest_weight.0[lane],
+                highest_weight: highest_weight.0[lane],
+                discrete: !factors.total.is_empty(),
+            })
+        })
+    }
+
+    /// The lowest weight that is not 0; infinite where it says nothing.
+    #[inline(always)]
+    fn lowest_weight<L: Lane>(&self, factors: &Factors<L>) -> L {
+        let asked = (1.0..=LONG).contains(&self.longest);
+        if asked { lowest_above_zero(&factors.values) } else { L::splat(f64::INFINITY) }
+    }
+
+    #[inline(always)]
+    fn scale_of(&self, bounds: Bounds) -> Scale {
         let Self { positions, longest, degree, products, coefficient } = *self;
-        let (lowest_pivot, highest_pivot, highest_weight) = factors.seen();
+        let Bounds { lowest_pivot, highest_pivot, lowest_weight, highest_weight, discrete } = bounds;
         let (rate, time) = if longest == 0.0 {
             (highest_pivot, positions / lowest_pivot)
         } else {
-            let time = if longest > LONG {
-                f64::INFINITY
-            } else {
-                let low = lowest_above_zero(&factors.values);
-                let steps = longest * (degree * (highest_weight / low)).log2();
-                positions * longest / low * steps.exp2()
-            };
-            (degree * highest_weight, time)
+            let rate = degree * highest_weight;
+            let steps = longest * (rate / lowest_weight).log2();
+            let short = longest <= LONG;
+            (rate, if short { positions * longest / lowest_weight * steps.exp2() } else { f64::INFINITY })
         };
-        let unit = if factors.total.is_empty() { time } else { time * rate };
+        let unit = if discrete { time * rate } else { time };
         Scale { time, unit, moved: LOST * products * (1.0 + rate), coefficient }
     }
 }
 
-/// The lowest of some weights that is not 0.
+/// What an elimination has seen at one θ.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    lowest_pivot: f64,
+    highest_pivot: f64,
+    lowest_weight: f64,
+    highest_weight: f64,
+    discrete: bool,
+}
+
+/// The lowest of some numbers that is not 0.
 #[inline(always)]
-fn lowest_above_zero<L: Lane>(weights: &[L]) -> f64 {
-    weights.iter().fold(L::splat(f64::INFINITY), |low, &weight| weight.lower_above_zero(low)).lowest()
+pub(super) fn lowest_above_zero<L: Lane>(numbers: &[L]) -> L {
+    numbers.iter().fold(L::splat(f64::INFINITY), |low, &number| number.lower_above_zero(low))
 }
 
 /// How large numbers may be at a θ, or at several side by side, and how far right-hand sides may be moved.
@@ -122,12 +164,10 @@ impl Earned {
 }
 
 impl Scale {
-    /// The same once the longest time, or the most jumps, is known.
+    /// The same once the longest time is known; in discrete time the most jumps, and the lowest sum of weights.
     #[inline(always)]
-    pub(super) fn measured<L: Lane>(self, factors: &Factors<L>, longest: f64) -> Self {
-        let time =
-            if factors.total.is_empty() { longest } else { longest / lowest_above_zero(&factors.total) };
-        Self { time, unit: longest, ..self }
+    pub(super) fn measured(self, longest: f64, lowest_total: Option<f64>) -> Self {
+        Self { time: lowest_total.map_or(longest, |total| longest / total), unit: longest, ..self }
     }
 
     /// What expectations must be larger than.
@@ -254,7 +294,9 @@ impl At<'_> {
             return false;
         }
         let longest = longest().unwrap_or_else(|| self.longest_time());
-        scale.set(scale.get().measured(&self.factors, longest));
+        let totals = &self.factors.total[..];
+        let lowest_total = (!totals.is_empty()).then(|| lowest_above_zero(totals));
+        scale.set(scale.get().measured(longest, lowest_total));
         is_measured.set(true);
         test(scale.get())
     }

@@ -142,9 +142,9 @@ impl<L: Lane> Factors<L> {
 
     /// The lowest and the highest pivot, and the highest weight that an elimination has seen.
     #[inline(always)]
-    pub(super) fn seen(&self) -> (f64, f64, f64) {
+    pub(super) fn seen(&self) -> [L; 3] {
         let (lowest, highest) = self.pivots_seen.bounds();
-        (lowest, highest, self.weights_seen.bounds().1)
+        [lowest, highest, self.weights_seen.bounds().1]
     }
 
     /// What to subtract from indices where only the current segment's numbers are kept.

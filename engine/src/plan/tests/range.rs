@@ -80,7 +80,7 @@ fn a_variance_within_range_is_found_though_the_second_moment_is_beyond_it() {
 }
 
 #[test]
-fn only_the_parameter_vectors_that_need_it_are_worked_out_again() {
+fn parameter_vectors_that_need_more_than_f64_leave_those_beside_them_alone() {
     let plan = plan(&seldom_for_long());
     let mut thetas = Array2::from_elem((40, 3), 1e-3);
     for row in 0..40 {
