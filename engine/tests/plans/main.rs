@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a test may fail loudly")]
 
 mod accuracy;
+mod files;
 mod gradients;
 mod graphs;
 mod number;
