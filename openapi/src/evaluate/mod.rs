@@ -44,7 +44,8 @@ pub struct EvaluateRequest {
     #[serde(default = "usual_quantities")]
     #[cfg_attr(feature = "schema", schema(example = json!(["expectation", {"moments": 4}, {"cdf": [0.5, 1.0]}])))]
     pub quantities: Vec<Quantity>,
-    /// Reward vectors, one number per vertex: none or one, and two for `covariance`.
+    /// Reward vectors, one number per vertex: none or one, two for `covariance` and `correlation`, and two or more for
+    /// `covariances`, `correlations` and `joint_sample`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rewards: Vec<Vec<f64>>,
     /// Whether to add gradients with respect to θ; not every quantity has one.
@@ -53,6 +54,34 @@ pub struct EvaluateRequest {
     /// What to make of initial probabilities that do not sum to one, in densities and probabilities.
     #[serde(default)]
     pub start: StartChoice,
+    /// Other parameters from a time on, in order; before the first of them θ holds. Continuous time only, and without
+    /// rewards. Gradients are then with respect to the parameters of all epochs, one epoch after the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub epochs: Vec<Epoch>,
+    /// Seed of samples: the same one gives the same samples, at every θ.
+    #[serde(default)]
+    pub seed: u64,
+    /// Sample what comes after this time, or number of jumps, of processes that are alive then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alive_at: Option<f64>,
+    /// Largest error of functions of time, as a share of the density's peak (of 1 for probabilities), from 1e-14 to 0.01;
+    /// 1e-10 where it is missing. Not with `epochs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<f64>,
+    /// Most jumps that a question may go through, or 2048 samples together; never more than the hub allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_jumps: Option<u64>,
+}
+
+/// Parameters that hold from a time on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Epoch {
+    /// When it begins, above 0.
+    pub from: f64,
+    /// The parameters from then on.
+    pub theta: Vec<f64>,
 }
 
 fn usual_quantities() -> Vec<Quantity> {
@@ -114,6 +143,15 @@ pub struct Values {
     /// Covariance of the two total rewards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub covariance: Option<Real>,
+    /// Correlation of the two total rewards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<Real>,
+    /// Covariances of all total rewards: a row for each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub covariances: Option<Vec<Vec<Real>>>,
+    /// Correlations of all total rewards: a row for each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlations: Option<Vec<Vec<Real>>>,
     /// Raw moments, the first at index 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moments: Option<Vec<Real>>,
@@ -153,6 +191,12 @@ pub struct Values {
     /// Log-likelihood of the observations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_likelihood: Option<Real>,
+    /// The draws.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Vec<Real>>,
+    /// The draws of all total rewards: a row for each draw.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joint_sample: Option<Vec<Vec<Real>>>,
 }
 
 /// Gradients with respect to θ; only those asked for are there.
@@ -181,6 +225,9 @@ pub struct Gradients {
     /// Of the distribution function: a row for each time, or number of jumps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cdf: Option<Vec<Vec<Real>>>,
+    /// Of the survival function, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub survival: Option<Vec<Vec<Real>>>,
     /// Of the log-likelihood.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_likelihood: Option<Vec<Real>>,

@@ -17,6 +17,12 @@ pub enum Quantity {
     Variance,
     /// Covariance of two total rewards.
     Covariance,
+    /// Correlation of two total rewards.
+    Correlation,
+    /// Covariances of all total rewards, row by row.
+    Covariances,
+    /// Their correlations, row by row.
+    Correlations,
     /// The first so many raw moments.
     Moments(u32),
     /// Expected time to absorption from each vertex.
@@ -31,7 +37,7 @@ pub enum Quantity {
     Cdf(Vec<f64>),
     /// Survival function at these times, or whole numbers of jumps.
     Survival(Vec<f64>),
-    /// Hazard rate at these times (continuous time).
+    /// Hazard rate at these times; in discrete time the probability of absorption by that jump, given none before.
     Hazard(Vec<f64>),
     /// Quantiles of these probabilities.
     Quantile(Vec<f64>),
@@ -41,8 +47,12 @@ pub enum Quantity {
     StopProbability(Vec<f64>),
     /// Expected time, or number of visits, in each vertex until then.
     VisitingTimes(Vec<f64>),
-    /// Log-likelihood of observations (continuous time).
+    /// Log-likelihood of observations.
     LogLikelihood(Observations),
+    /// So many draws of the time to absorption, the number of jumps, or the total reward; `seed` decides which.
+    Sample(u32),
+    /// So many draws of all total rewards at once.
+    JointSample(u32),
 }
 
 /// Observed times.
@@ -63,6 +73,9 @@ impl Quantity {
             Self::Expectation => "expectation",
             Self::Variance => "variance",
             Self::Covariance => "covariance",
+            Self::Correlation => "correlation",
+            Self::Covariances => "covariances",
+            Self::Correlations => "correlations",
             Self::Moments(_) => "moments",
             Self::WaitingTimes => "waiting_times",
             Self::SojournTimes => "sojourn_times",
@@ -76,6 +89,8 @@ impl Quantity {
             Self::StopProbability(_) => "stop_probability",
             Self::VisitingTimes(_) => "visiting_times",
             Self::LogLikelihood(_) => "log_likelihood",
+            Self::Sample(_) => "sample",
+            Self::JointSample(_) => "joint_sample",
         }
     }
 
@@ -90,6 +105,7 @@ impl Quantity {
                 | Self::Pdf(_)
                 | Self::Pmf(_)
                 | Self::Cdf(_)
+                | Self::Survival(_)
                 | Self::LogLikelihood(_)
         )
     }

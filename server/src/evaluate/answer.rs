@@ -6,12 +6,14 @@
 use std::ops::Range;
 
 use ndarray::ArrayView2;
-use phasic_engine::distribution::{Distribution, DistributionError, JumpDistribution, Start};
-use phasic_engine::plan::{At, EvaluationError, Plan, Rewarded};
+use phasic_engine::distribution::{Distribution, JumpDistribution, JumpProbability, Start};
+use phasic_engine::plan::{At, Plan, Rewarded};
 use phasic_hub_api::{EvaluateResult, Gradients, Observations, Quantity, Real, StartChoice, Values};
 use rayon::prelude::*;
 
-use super::Question;
+use super::joint::{self, in_range, variance};
+use super::no_number::NoNumber;
+use super::{Question, epochs, samples};
 use crate::workers::Wanted;
 
 /// θ that one thread goes through before it looks for others.
@@ -44,7 +46,11 @@ fn in_lanes(plan: &Plan, question: &Question, range: Range<usize>) -> Option<Vec
         Quantity::Moments(_) => !plan.is_discrete(),
         _ => false,
     };
-    if question.gradients || range.len() < 2 || !question.quantities.iter().all(simple) {
+    if question.gradients
+        || !question.epochs.is_empty()
+        || range.len() < 2
+        || !question.quantities.iter().all(simple)
+    {
         return None;
     }
     let most =
@@ -77,7 +83,7 @@ fn in_lanes(plan: &Plan, question: &Question, range: Range<usize>) -> Option<Vec
 fn finish(
     question: &Question,
     index: usize,
-    found: Result<(Values, Option<Gradients>), DistributionError>,
+    found: Result<(Values, Option<Gradients>), NoNumber>,
 ) -> EvaluateResult {
     let (values, gradients, error) = match found {
         Ok((values, gradients)) => (Some(values), gradients, None),
@@ -106,12 +112,11 @@ impl<'a> Asked<'a> {
         finish(self.question, index, found)
     }
 
-    fn find(
-        &mut self,
-        index: usize,
-        theta: &[f64],
-    ) -> Result<(Values, Option<Gradients>), DistributionError> {
+    fn find(&mut self, index: usize, theta: &[f64]) -> Result<(Values, Option<Gradients>), NoNumber> {
         let question = self.question;
+        if !question.epochs.is_empty() {
+            return epochs::answer(self.plan, question, theta);
+        }
         let mut values = Values::default();
         let mut gradients = question.gradients.then(Gradients::default);
         for quantity in &question.quantities {
@@ -124,6 +129,8 @@ impl<'a> Asked<'a> {
                 {
                     values.moments = Some(jump_moments(self.plan, question, theta, *count as usize)?);
                 }
+            } else if let Quantity::Sample(_) | Quantity::JointSample(_) = quantity {
+                samples::draw(self.plan, question, theta, quantity, &mut values)?;
             } else if let Quantity::LogLikelihood(data) = quantity {
                 let (value, slope) = log_likelihood(self.plan, question, data, theta)?;
                 values.log_likelihood = Some(Real(value));
@@ -141,7 +148,7 @@ impl<'a> Asked<'a> {
         Ok((values, gradients))
     }
 
-    fn at(&mut self, index: usize, theta: &[f64]) -> Result<&At<'a>, EvaluationError> {
+    fn at(&mut self, index: usize, theta: &[f64]) -> Result<&At<'a>, NoNumber> {
         match &mut self.at {
             // Quantities of one θ share its elimination.
             Some((set, _)) if *set == index => {}
@@ -154,18 +161,21 @@ impl<'a> Asked<'a> {
         Ok(&self.at.as_ref().expect("it was set in every arm").1)
     }
 
-    fn distribution(&mut self, theta: &[f64]) -> Result<&Distribution<'a>, DistributionError> {
+    fn distribution(&mut self, theta: &[f64]) -> Result<&Distribution<'a>, NoNumber> {
         if let Some(distribution) = &mut self.distribution {
             distribution.set(theta)?;
         } else {
-            let made = self.plan.distribution(theta)?.start(start(self.question))?;
+            let mut made = self.plan.distribution(theta)?.start(start(self.question))?;
+            if let Some(tolerance) = self.question.tolerance {
+                made = made.tolerance(tolerance)?;
+            }
             self.distribution = Some(made.with_jump_limit(self.question.jump_limit));
         }
         Ok(self.distribution.as_ref().expect("it was set in either case"))
     }
 }
 
-fn start(question: &Question) -> Start {
+pub(super) fn start(question: &Question) -> Start {
     match question.start {
         StartChoice::AsGiven => Start::AsGiven,
         StartChoice::Conditional => Start::Conditional,
@@ -179,6 +189,9 @@ fn is_total(quantity: &Quantity) -> bool {
         Quantity::Expectation
             | Quantity::Variance
             | Quantity::Covariance
+            | Quantity::Correlation
+            | Quantity::Covariances
+            | Quantity::Correlations
             | Quantity::Moments(_)
             | Quantity::WaitingTimes
             | Quantity::SojournTimes
@@ -192,7 +205,7 @@ fn total(
     discrete: bool,
     values: &mut Values,
     gradients: Option<&mut Gradients>,
-) -> Result<(), DistributionError> {
+) -> Result<(), NoNumber> {
     let ones = || vec![1.0; at.vertex_count() as usize];
     let rewarded = |place: usize| match question.rewards.get(place) {
         Some(rewards) => at.rewarded(rewards),
@@ -200,13 +213,21 @@ fn total(
     };
     let total: Rewarded<'_, '_> = rewarded(0)?;
     match quantity {
-        Quantity::Expectation => values.expectation = Some(in_range(total.expectation(), 1)?),
-        Quantity::Variance => values.variance = Some(variance(&total, discrete)?),
-        Quantity::Covariance => values.covariance = Some(in_range(total.covariance(&rewarded(1)?), 2)?),
+        Quantity::Expectation => values.expectation = Some(Real(in_range(total.expectation(), 1)?)),
+        Quantity::Variance => values.variance = Some(Real(variance(&total, discrete)?)),
+        Quantity::Covariance => values.covariance = Some(Real(in_range(total.covariance(&rewarded(1)?), 2)?)),
+        Quantity::Correlation => values.correlation = Some(Real(joint::correlation(at, &question.rewards)?)),
+        Quantity::Covariances => {
+            values.covariances = Some(table(&joint::matrix(at, &question.rewards, false)?));
+        }
+        Quantity::Correlations => {
+            values.correlations = Some(table(&joint::matrix(at, &question.rewards, true)?));
+        }
         Quantity::Moments(count) => {
             let moments = total.moments(*count as usize).into_iter().zip(1..);
-            values.moments =
-                Some(moments.map(|(moment, order)| in_range(moment, order)).collect::<Result<_, _>>()?);
+            values.moments = Some(
+                moments.map(|(moment, order)| in_range(moment, order).map(Real)).collect::<Result<_, _>>()?,
+            );
         }
         Quantity::WaitingTimes => values.waiting_times = Some(list(&total.waiting_times())),
         _ => values.sojourn_times = Some(list(&at.sojourn_times())),
@@ -227,27 +248,13 @@ fn total(
     Ok(())
 }
 
-/// A moment within the range of floating-point numbers.
-fn in_range(moment: f64, order: usize) -> Result<Real, DistributionError> {
-    if moment.is_finite() { Ok(Real(moment)) } else { Err(DistributionError::MomentRange { order }) }
-}
-
-/// A variance; in continuous time every total varies that is not always 0, and what would be 0 is too small for a number.
-fn variance(total: &Rewarded<'_, '_>, discrete: bool) -> Result<Real, DistributionError> {
-    let variance = total.variance();
-    if !discrete && variance <= 0.0 && total.expectation() != 0.0 {
-        return Err(DistributionError::MomentRange { order: 2 });
-    }
-    in_range(variance, 2)
-}
-
 /// Moments of the number of jumps, which a plan's own are not.
 fn jump_moments(
     plan: &Plan,
     question: &Question,
     theta: &[f64],
     count: usize,
-) -> Result<Vec<Real>, DistributionError> {
+) -> Result<Vec<Real>, NoNumber> {
     let jumps = plan.jumps(theta)?;
     let moments = match question.rewards.first() {
         Some(rewards) => jumps.reward_moments(rewards, count)?,
@@ -262,23 +269,23 @@ fn log_likelihood(
     question: &Question,
     data: &Observations,
     theta: &[f64],
-) -> Result<(f64, Option<Vec<f64>>), DistributionError> {
+) -> Result<(f64, Option<Vec<f64>>), NoNumber> {
     let with_slope = |(value, slope)| (value, Some(slope));
     if plan.is_discrete() {
         let likelihood = plan.jump_likelihood(&whole(&data.observed), &whole(&data.censored))?;
         let likelihood = likelihood.with_jump_limit(question.jump_limit);
         return if question.gradients {
-            likelihood.value_and_gradient(theta).map(with_slope)
+            Ok(likelihood.value_and_gradient(theta).map(with_slope)?)
         } else {
-            likelihood.value(theta).map(|value| (value, None))
+            Ok(likelihood.value(theta).map(|value| (value, None))?)
         };
     }
     let likelihood = plan.censored_likelihood(&data.observed, &data.censored)?;
     let likelihood = likelihood.start(start(question)).with_jump_limit(question.jump_limit);
     if question.gradients {
-        likelihood.value_and_gradient(theta).map(with_slope)
+        Ok(likelihood.value_and_gradient(theta).map(with_slope)?)
     } else {
-        likelihood.value(theta).map(|value| (value, None))
+        Ok(likelihood.value(theta).map(|value| (value, None))?)
     }
 }
 
@@ -287,7 +294,7 @@ fn of_times(
     quantity: &Quantity,
     values: &mut Values,
     gradients: Option<&mut Gradients>,
-) -> Result<(), DistributionError> {
+) -> Result<(), NoNumber> {
     match (quantity, gradients) {
         (Quantity::Pdf(times), Some(gradients)) => {
             let (found, slopes) = distribution.pdf_gradient(times)?;
@@ -299,7 +306,11 @@ fn of_times(
         }
         (Quantity::Pdf(times), None) => values.pdf = Some(list(&distribution.pdf(times)?)),
         (Quantity::Cdf(times), None) => values.cdf = Some(list(&distribution.cdf(times)?)),
-        (Quantity::Survival(times), _) => values.survival = Some(list(&distribution.survival(times)?)),
+        (Quantity::Survival(times), Some(gradients)) => {
+            values.survival = Some(list(&distribution.survival(times)?));
+            gradients.survival = Some(negative(rows(&distribution.cdf_gradient(times)?.1)));
+        }
+        (Quantity::Survival(times), None) => values.survival = Some(list(&distribution.survival(times)?)),
         (Quantity::Hazard(times), _) => values.hazard = Some(list(&distribution.hazard(times)?)),
         (Quantity::Quantile(of), _) => values.quantile = Some(list(&distribution.quantile(of)?)),
         (Quantity::Laplace(s), _) => values.laplace = Some(list(&distribution.laplace(s)?)),
@@ -326,7 +337,7 @@ fn of_jumps(
     quantity: &Quantity,
     values: &mut Values,
     gradients: Option<&mut Gradients>,
-) -> Result<(), DistributionError> {
+) -> Result<(), NoNumber> {
     match quantity {
         Quantity::Pmf(at) => {
             values.pmf = Some(list(&jumps.pmf(at)?));
@@ -340,7 +351,17 @@ fn of_jumps(
                 gradients.cdf = Some(rows(&jumps.cdf_gradient(&whole(at))?.1));
             }
         }
-        Quantity::Survival(at) => values.survival = Some(list(&jumps.survival(&whole(at))?)),
+        Quantity::Survival(at) => {
+            values.survival = Some(list(&jumps.survival(&whole(at))?));
+            if let Some(gradients) = gradients {
+                gradients.survival = Some(negative(rows(&jumps.cdf_gradient(&whole(at))?.1)));
+            }
+        }
+        Quantity::Hazard(at) => {
+            // Of absorption by this jump, given that there was none before.
+            let rate = |known: JumpProbability| Real(known.pmf / (known.pmf + known.survival));
+            values.hazard = Some(jumps.probabilities(&whole(at))?.into_iter().map(rate).collect());
+        }
         Quantity::Quantile(of) => {
             let found = jumps.quantile(of)?;
             let number = |&jumps: &u64| Real(if jumps == u64::MAX { f64::INFINITY } else { jumps as f64 });
@@ -358,10 +379,19 @@ fn of_jumps(
     Ok(())
 }
 
-fn list(values: &[f64]) -> Vec<Real> {
+pub(super) fn list(values: &[f64]) -> Vec<Real> {
     values.iter().map(|&value| Real(value)).collect()
 }
 
-fn rows(table: &ndarray::Array2<f64>) -> Vec<Vec<Real>> {
+pub(super) fn rows(table: &ndarray::Array2<f64>) -> Vec<Vec<Real>> {
     table.rows().into_iter().map(|row| row.iter().map(|&value| Real(value)).collect()).collect()
+}
+
+fn table(rows: &[Vec<f64>]) -> Vec<Vec<Real>> {
+    rows.iter().map(|row| list(row)).collect()
+}
+
+/// The slopes of one minus what these are the slopes of.
+pub(super) fn negative(rows: Vec<Vec<Real>>) -> Vec<Vec<Real>> {
+    rows.into_iter().map(|row| row.into_iter().map(|slope| Real(-slope.0)).collect()).collect()
 }

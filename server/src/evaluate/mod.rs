@@ -4,7 +4,12 @@
 //! HTTP and JSON text of whole answers are the handler's business; the mathematics is the engine's.
 
 mod answer;
+mod check;
+mod epochs;
+mod joint;
+mod no_number;
 mod question;
+mod samples;
 #[cfg(test)]
 mod tests;
 

@@ -1,14 +1,13 @@
 //! What is asked of a model, whether it can be asked, and what it will cost; known before anything is computed.
 
-use std::collections::HashSet;
-
 use phasic_engine::plan::Cost;
 use phasic_hub_api::{EvaluateRequest, GraphIdentity, Quantity, StartChoice, Thetas};
 
+use super::check::check;
 use crate::config;
 
-/// Raw moments that may be asked for.
-const MOST_MOMENTS: u32 = 1000;
+/// Samples that share one number of jumps they may take.
+const SAMPLES_TOGETHER: u64 = 2048;
 
 /// Jumps that one sweep through time may take, whatever its work.
 const MOST_JUMPS: u64 = 1_000_000_000;
@@ -21,7 +20,7 @@ const NUMBER_BYTES: u64 = 25;
 pub struct Question {
     /// What to compute.
     pub(super) quantities: Vec<Quantity>,
-    /// None, one or two reward vectors.
+    /// The reward vectors.
     pub(super) rewards: Vec<Vec<f64>>,
     /// Whether gradients are wanted.
     pub(super) gradients: bool,
@@ -29,6 +28,14 @@ pub struct Question {
     pub(super) start: StartChoice,
     /// The parameter vectors.
     pub(super) thetas: Thetas,
+    /// Other parameters from a time on, in order.
+    pub(super) epochs: Vec<(f64, Vec<f64>)>,
+    /// Decides which samples are drawn.
+    pub(super) seed: u64,
+    /// The time after which is sampled.
+    pub(super) alive_at: Option<f64>,
+    /// Largest error of functions of time.
+    pub(super) tolerance: Option<f64>,
     /// Jumps that each sweep through time may take.
     pub(super) jump_limit: u64,
     /// What it costs.
@@ -73,7 +80,7 @@ fn listed(quantity: &Quantity) -> usize {
     }
 }
 
-fn invalid(text: impl Into<String>) -> QuestionError {
+pub(super) fn invalid(text: impl Into<String>) -> QuestionError {
     QuestionError::Invalid(text.into())
 }
 
@@ -89,39 +96,34 @@ impl Question {
         limits: &config::Evaluate,
         streamed: bool,
     ) -> Result<Self, QuestionError> {
-        let EvaluateRequest { theta, quantities, rewards, gradients, start, .. } = request;
         let parameters = usize::try_from(model.param_length).unwrap_or(usize::MAX);
+        check(&request, parameters, model)?;
+        let EvaluateRequest { theta, quantities, rewards, gradients, start, .. } = request;
+        let EvaluateRequest { epochs, seed, alive_at, tolerance, max_jumps, .. } = request;
         let thetas = theta.unwrap_or_else(|| Thetas::one(vec![1.0; parameters]));
-        check_thetas(&thetas, parameters)?;
-        check_rewards(&rewards, model)?;
-        let mut keys = HashSet::new();
-        if quantities.is_empty() {
-            return Err(invalid("quantities is empty; leave it out for expectation and variance"));
-        }
-        for quantity in &quantities {
-            let key = quantity.key();
-            if !keys.insert(key) {
-                return Err(invalid(format!("the quantity {key} is asked for twice")));
-            }
-            check_quantity(quantity, &rewards, gradients, model)?;
-        }
         let mut question = Self {
             quantities,
             rewards,
             gradients,
             start,
             thetas,
+            epochs: epochs.into_iter().map(|epoch| (epoch.from, epoch.theta)).collect(),
+            seed,
+            alive_at,
+            tolerance,
             jump_limit: MOST_JUMPS,
             effort: Effort::NONE,
         };
         question.effort = question.effort(model, cost);
         question.check_effort(cost, limits, streamed)?;
+        question.jump_limit = question.jump_limit.min(max_jumps.unwrap_or(MOST_JUMPS)).max(1);
         Ok(question)
     }
 
     /// Bytes the question itself takes for as long as it is being answered: mostly its θ.
     pub fn held_bytes(&self) -> u64 {
-        let rewards: usize = self.rewards.iter().map(Vec::len).sum();
+        let lists = self.rewards.iter().chain(self.epochs.iter().map(|(_, theta)| theta));
+        let rewards: usize = lists.map(Vec::len).sum();
         let numbers = self.thetas.values().len() + rewards;
         let listed: usize = self.quantities.iter().map(listed).sum();
         ((numbers + listed) * size_of::<f64>()) as u64
@@ -139,7 +141,15 @@ impl Question {
 
     /// Whether some quantity needs the process at times, and not only its totals.
     pub(super) fn sweeps_through_time(&self) -> bool {
-        self.quantities.iter().any(|quantity| sweeps(quantity, self.gradients) > 0)
+        self.sweeps() > 0
+    }
+
+    /// Sweeps through time at each θ. Each epoch is one more, and what is alive at a time is found by one.
+    fn sweeps(&self) -> u64 {
+        let all: u64 = self.quantities.iter().map(|quantity| sweeps(quantity, self.gradients)).sum();
+        let all = if self.epochs.is_empty() { all } else { all.max(1) };
+        let epochs = 1 + self.epochs.len() as u64;
+        all.saturating_mul(epochs).saturating_add(u64::from(self.alive_at.is_some()))
     }
 
     fn effort(&self, model: &GraphIdentity, cost: &Cost) -> Effort {
@@ -148,11 +158,15 @@ impl Question {
         let mut effort = Effort { multiply_adds: cost.multiply_adds + solve, answer_bytes: 64 };
         effort.answer_bytes += NUMBER_BYTES * parameters;
         for quantity in &self.quantities {
-            let numbers = length(quantity, vertices);
+            let numbers = length(quantity, vertices, self.rewards.len() as u64);
             let solves = match quantity {
                 Quantity::Moments(count) => u64::from(*count),
                 Quantity::Expectation | Quantity::WaitingTimes | Quantity::SojournTimes => 1,
                 Quantity::Variance | Quantity::Covariance => 8,
+                Quantity::Correlation | Quantity::Covariances | Quantity::Correlations => {
+                    let several = self.rewards.len() as u64;
+                    8 * several * several
+                }
                 _ => 0,
             };
             // Each gradient of a moment is a chain of adjoint solves of its own.
@@ -164,7 +178,8 @@ impl Question {
                 Quantity::Laplace(s) => s.len().div_ceil(8) as u64 * 8 * (cost.multiply_adds + solve),
                 _ => 0,
             };
-            let (factor, share) = if self.gradients { (1 + parameters, slopes) } else { (1, 0) };
+            let slots = parameters.saturating_mul(1 + self.epochs.len() as u64);
+            let (factor, share) = if self.gradients { (1 + slots, slopes) } else { (1, 0) };
             effort.multiply_adds = effort
                 .multiply_adds
                 .saturating_add(solve.saturating_mul(solves + share))
@@ -174,6 +189,7 @@ impl Question {
                 .saturating_add(32)
                 .saturating_add(NUMBER_BYTES.saturating_mul(numbers).saturating_mul(factor));
         }
+        effort.multiply_adds = effort.multiply_adds.saturating_mul(1 + self.epochs.len() as u64);
         effort
     }
 
@@ -209,7 +225,7 @@ impl Question {
                  the header Accept: application/x-ndjson, or for less"
             ));
         }
-        let sweeps = self.quantities.iter().map(|quantity| sweeps(quantity, self.gradients)).sum::<u64>();
+        let sweeps = self.sweeps();
         // What is left of the work, divided among all sweeps; a jump is a multiply-add per edge and vertex.
         let jump = (cost.edges + cost.vertices).max(1).saturating_mul(count.max(1));
         if let Some(share) = (limits.max_multiply_adds.get() - work).checked_div(sweeps) {
@@ -224,10 +240,16 @@ impl Effort {
 }
 
 /// Numbers of an answer.
-fn length(quantity: &Quantity, vertices: u64) -> u64 {
+fn length(quantity: &Quantity, vertices: u64, rewards: u64) -> u64 {
     match quantity {
-        Quantity::Expectation | Quantity::Variance | Quantity::Covariance | Quantity::LogLikelihood(_) => 1,
-        Quantity::Moments(count) => u64::from(*count),
+        Quantity::Expectation
+        | Quantity::Variance
+        | Quantity::Covariance
+        | Quantity::Correlation
+        | Quantity::LogLikelihood(_) => 1,
+        Quantity::Covariances | Quantity::Correlations => rewards.saturating_mul(rewards),
+        Quantity::JointSample(count) => u64::from(*count).saturating_mul(rewards),
+        Quantity::Moments(count) | Quantity::Sample(count) => u64::from(*count),
         Quantity::WaitingTimes | Quantity::SojournTimes => vertices,
         Quantity::Pmf(jumps) => jumps.len() as u64,
         Quantity::Pdf(at)
@@ -246,8 +268,13 @@ fn length(quantity: &Quantity, vertices: u64) -> u64 {
 fn sweeps(quantity: &Quantity, gradients: bool) -> u64 {
     match quantity {
         // A forward sweep, and a reverse one for each time.
-        Quantity::Pdf(times) | Quantity::Cdf(times) if gradients => 2 + 3 * times.len() as u64,
+        Quantity::Pdf(times) | Quantity::Cdf(times) | Quantity::Survival(times) if gradients => {
+            2 + 3 * times.len() as u64
+        }
         Quantity::Pmf(jumps) if gradients => 2 + 3 * jumps.len() as u64,
+        Quantity::Sample(count) | Quantity::JointSample(count) => {
+            u64::from(*count).div_ceil(SAMPLES_TOGETHER)
+        }
         Quantity::LogLikelihood(_) => 1 + if gradients { 4 } else { 0 },
         Quantity::Pdf(_)
         | Quantity::Pmf(_)
@@ -259,92 +286,4 @@ fn sweeps(quantity: &Quantity, gradients: bool) -> u64 {
         | Quantity::VisitingTimes(_) => 1,
         _ => 0,
     }
-}
-
-fn check_thetas(thetas: &Thetas, parameters: usize) -> Result<(), QuestionError> {
-    if thetas.count() > 0 && thetas.width() != parameters {
-        let found = thetas.width();
-        return Err(invalid(format!("theta has {found} numbers, and the model has {parameters} parameters")));
-    }
-    Ok(())
-}
-
-fn check_rewards(rewards: &[Vec<f64>], model: &GraphIdentity) -> Result<(), QuestionError> {
-    if rewards.len() > 2 {
-        return Err(invalid(format!("{} reward vectors are given; two are the most", rewards.len())));
-    }
-    match rewards.iter().find(|rewards| rewards.len() as u64 != model.vertices) {
-        None => Ok(()),
-        Some(wrong) => Err(invalid(format!(
-            "a reward vector has {} numbers, and the model has {} vertices, the start included",
-            wrong.len(),
-            model.vertices
-        ))),
-    }
-}
-
-fn check_quantity(
-    quantity: &Quantity,
-    rewards: &[Vec<f64>],
-    gradients: bool,
-    model: &GraphIdentity,
-) -> Result<(), QuestionError> {
-    let key = quantity.key();
-    let (fits, takes) = match quantity {
-        Quantity::Covariance => (rewards.len() == 2, "exactly two reward vectors"),
-        Quantity::Expectation | Quantity::Variance | Quantity::Moments(_) | Quantity::WaitingTimes => {
-            (rewards.len() <= 1, "at most one reward vector")
-        }
-        _ => (rewards.is_empty(), "no rewards: it is about the time to absorption"),
-    };
-    if !fits {
-        return Err(invalid(format!("{key} takes {takes}, but {} are given", rewards.len())));
-    }
-    if gradients && !quantity.has_gradient() {
-        return Err(invalid(format!(
-            "there are no gradients of {key}; ask for it in a request without gradients"
-        )));
-    }
-    match quantity {
-        Quantity::Moments(count) if !(1..=MOST_MOMENTS).contains(count) => {
-            return Err(invalid(format!("moments takes a number from 1 to {MOST_MOMENTS}, not {count}")));
-        }
-        Quantity::Moments(2..) if gradients && model.discrete => {
-            return Err(invalid("in discrete time there are gradients of the first moment only"));
-        }
-        _ => {}
-    }
-    check_time(quantity, model)
-}
-
-/// Whether a quantity belongs to the model's kind of time.
-fn check_time(quantity: &Quantity, model: &GraphIdentity) -> Result<(), QuestionError> {
-    let key = quantity.key();
-    let (continuous_only, discrete_only) = match quantity {
-        Quantity::Pdf(_) | Quantity::Hazard(_) | Quantity::Laplace(_) => (true, false),
-        Quantity::Pmf(_) => (false, true),
-        _ => (false, false),
-    };
-    if continuous_only && model.discrete {
-        let hint = if key == "pdf" { "; ask for pmf" } else { "" };
-        return Err(invalid(format!("the model is in discrete time, where there is no {key}{hint}")));
-    }
-    if discrete_only && !model.discrete {
-        return Err(invalid(format!(
-            "the model is in continuous time, where there is no {key}; ask for pdf"
-        )));
-    }
-    let numbers: Vec<f64> = match quantity {
-        Quantity::Cdf(at)
-        | Quantity::Survival(at)
-        | Quantity::StopProbability(at)
-        | Quantity::VisitingTimes(at) => at.clone(),
-        Quantity::LogLikelihood(data) => [&data.observed[..], &data.censored].concat(),
-        _ => Vec::new(),
-    };
-    let wrong = numbers.iter().find(|at| !(0.0..9e15).contains(*at) || at.fract() != 0.0);
-    if let Some(wrong) = wrong.filter(|_| model.discrete) {
-        return Err(invalid(format!("{key} takes whole numbers of jumps in discrete time, not {wrong}")));
-    }
-    Ok(())
 }

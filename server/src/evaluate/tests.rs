@@ -148,14 +148,16 @@ async fn moments_in_discrete_time_are_those_of_the_number_of_jumps() {
         "vertices": [[0], [1], [2], [3]],
         "edges": [[0, 1, [], 1.0], [1, 3, [], 0.5], [1, 2, [], 0.5], [2, 3, [], 0.5], [2, 1, [], 0.5]]}});
     let request = json!({"model": coin, "theta": [],
-        "quantities": ["expectation", "variance", {"moments": 2}, {"pmf": [1, 2]}, {"cdf": [2]}, {"quantile": [0.75]}]});
+        "quantities": ["expectation", "variance", {"moments": 2}, {"pmf": [1, 2]}, {"cdf": [2]}, {"quantile": [0.75]},
+                       {"hazard": [1, 2]}]});
     let values = ask(request).await.unwrap().remove(0).values.unwrap();
+    assert_eq!(values.hazard, Some(vec![Real(0.5); 2]), "a coin remembers nothing");
     assert_eq!((values.expectation, values.variance), (Some(Real(2.0)), Some(Real(2.0))));
     assert_eq!(values.moments, Some(vec![Real(2.0), Real(6.0)]));
     assert_eq!(values.pmf, Some(vec![Real(0.5), Real(0.25)]));
     assert_eq!((values.cdf, values.quantile), (Some(vec![Real(0.75)]), Some(vec![Real(2.0)])));
     let half = json!([{"log_likelihood": {"observed": [0.5]}}]);
-    for wrong in [json!([{"pdf": [1.0]}]), json!([{"cdf": [0.5]}]), json!([{"hazard": [1.0]}]), half] {
+    for wrong in [json!([{"pdf": [1.0]}]), json!([{"cdf": [0.5]}]), json!([{"hazard": [0.5]}]), half] {
         let request = json!({"model": coin, "quantities": wrong});
         assert!(matches!(ask(request).await, Err(QuestionError::Invalid(_))), "{wrong}");
     }
@@ -251,4 +253,39 @@ async fn plans_are_kept_within_the_bytes_allowed() {
     }
     assert!(evaluator.cache_bytes() > 10000);
     assert!(!Arc::ptr_eq(&first, &prepared(&evaluator, model(5)).await.unwrap()));
+}
+
+#[tokio::test]
+async fn options_that_do_not_fit_are_refused_with_a_sentence() {
+    let (pdf, sample) = (json!([{"pdf": [1.0]}]), json!([{"sample": 3}]));
+    let epoch = |from: f64, theta: Value| json!([{"from": from, "theta": theta}]);
+    for (wrong, word) in [
+        (json!({"quantities": pdf, "alive_at": 1.0}), "alive_at"),
+        (json!({"quantities": sample, "alive_at": -1.0}), "alive_at"),
+        (json!({"quantities": [{"sample": 0}]}), "from 1 on"),
+        (json!({"quantities": ["correlation"]}), "exactly two"),
+        (json!({"quantities": ["covariances"], "rewards": [vec![1.0; 6]]}), "at least two"),
+        (json!({"quantities": pdf, "tolerance": 0.5}), "tolerance"),
+        (json!({"quantities": pdf, "epochs": epoch(0.0, json!([1.0]))}), "no time later than 0"),
+        (json!({"quantities": pdf, "epochs": epoch(1.0, json!([1.0, 2.0]))}), "2 numbers"),
+        (json!({"quantities": sample, "epochs": epoch(1.0, json!([1.0]))}), "no numbers of sample"),
+        (
+            json!({"quantities": pdf, "epochs": epoch(1.0, json!([1.0])), "tolerance": 1e-6}),
+            "without tolerance",
+        ),
+        (
+            json!({"quantities": ["variance"], "gradients": true, "epochs": epoch(1.0, json!([1.0]))}),
+            "no gradients of variance",
+        ),
+    ] {
+        let mut request = json!({"model": erlang(), "theta": [1.0]});
+        request.as_object_mut().unwrap().extend(wrong.as_object().unwrap().clone());
+        match ask(request).await {
+            Err(QuestionError::Invalid(text)) => assert!(text.contains(word), "{text}"),
+            other => panic!("{wrong}: {other:?}"),
+        }
+    }
+    // A billion draws are more than an answer may hold.
+    let request = json!({"model": erlang(), "theta": [1.0], "quantities": [{"sample": 1_000_000_000}]});
+    assert!(matches!(ask(request).await, Err(QuestionError::TooLarge(_))));
 }
