@@ -20,6 +20,9 @@ const CONNECTIONS: &str = "phasic_hub_http_connections";
 const BLOB_OPENINGS: &str = "phasic_hub_blob_openings_total";
 const VERIFICATIONS: &str = "phasic_hub_verifications_total";
 const SUBMITTED_BYTES: &str = "phasic_hub_submitted_bytes";
+const PLAN_CACHE_BYTES: &str = "phasic_hub_plan_cache_bytes";
+const PLANS: &str = "phasic_hub_plans_total";
+const JOBS: &str = "phasic_hub_jobs";
 const EXPIRED: &str = "phasic_hub_submissions_expired_total";
 const SCRUBBED: &str = "phasic_hub_blobs_scrubbed_total";
 
@@ -57,10 +60,14 @@ pub enum Level {
     Quarantined,
     /// Bytes of all submitted graphs.
     SubmittedBytes,
+    /// Seconds the first of the queued jobs has waited.
+    QueueAgeSeconds,
+    /// Bytes of the plans that are kept for the next question.
+    PlanCacheBytes,
 }
 
 impl Level {
-    const ALL: [(Self, &'static str, &'static str); 12] = [
+    const ALL: [(Self, &'static str, &'static str); 14] = [
         (Self::Ready, "phasic_hub_ready", "1 when the hub is ready, 0 otherwise; /readyz says why"),
         (Self::Computes, "phasic_hub_computes", "Computes that are served"),
         (Self::Withheld, "phasic_hub_computes_withheld", "Computes not served because a file is missing"),
@@ -92,6 +99,16 @@ impl Level {
             Self::SubmittedBytes,
             SUBMITTED_BYTES,
             "Bytes of submitted graphs; models.max_stored_bytes is what they may take",
+        ),
+        (
+            Self::QueueAgeSeconds,
+            "phasic_hub_queue_age_seconds",
+            "Seconds the first of the queued jobs has waited, 0 when none waits",
+        ),
+        (
+            Self::PlanCacheBytes,
+            PLAN_CACHE_BYTES,
+            "Bytes of plans kept for the next question; evaluate.cache_bytes is what they may take",
         ),
     ];
 
@@ -189,6 +206,8 @@ fn describe() {
         "Openings of stored files: known, because their digest was computed before and nothing has changed, or hashed"
     );
     describe_counter!(VERIFICATIONS, "Comparisons of files with programs made anew, by verdict");
+    describe_counter!(PLANS, "Plans that evaluations asked for: kept from an earlier question, or made");
+    describe_gauge!(JOBS, "Jobs by state; those that ended are forgotten after compute.keep_jobs_days");
     describe_counter!(SCRUBBED, "Blobs hashed again by the scrub, by what was found");
     describe_counter!(
         EXPIRED,
@@ -209,8 +228,16 @@ pub fn render() -> String {
 }
 
 /// What counts private things with the others, so that its growth would tell of them.
-const NOT_FOR_EVERYBODY: [&str; 6] =
-    [VERIFICATIONS, SCRUBBED, BLOB_OPENINGS, "phasic_hub_blobs_quarantined", SUBMITTED_BYTES, EXPIRED];
+const NOT_FOR_EVERYBODY: [&str; 8] = [
+    VERIFICATIONS,
+    SCRUBBED,
+    BLOB_OPENINGS,
+    "phasic_hub_blobs_quarantined",
+    SUBMITTED_BYTES,
+    EXPIRED,
+    PLANS,
+    PLAN_CACHE_BYTES,
+];
 
 /// What was rendered, without the numbers that are not for everybody.
 pub fn public(rendered: &str) -> String {
@@ -275,6 +302,16 @@ pub fn verified(verdict: &'static str) {
 /// A blob was hashed again by the scrub.
 pub fn scrubbed(found: &'static str) {
     counter!(SCRUBBED, "found" => found).increment(1);
+}
+
+/// A plan was asked for, and was there already or was not.
+pub fn plan_asked(was_kept: bool) {
+    counter!(PLANS, "found" => if was_kept { "kept" } else { "made" }).increment(1);
+}
+
+/// So many jobs are in a state.
+pub fn jobs(state: &'static str, number: i64) {
+    gauge!(JOBS, "state" => state).set(number as f64);
 }
 
 /// So many submitted graphs, or results of jobs, went because nobody had used them for long.

@@ -1,9 +1,10 @@
 //! What a real hub tells Prometheus, and its readers of logs.
 #![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
 
+use phasic_hub_tests::http;
 use phasic_hub_tests::hub::{Hub, sync, token};
 use phasic_hub_tests::registry;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The value of a sample, named with its labels as they are written.
 fn sample(text: &str, name: &str) -> Option<f64> {
@@ -56,6 +57,39 @@ fn metrics_count_requests_bytes_openings_and_the_age_of_the_mirror() {
     let all = hub.get_as(&token(data.path(), "read"), "/metrics");
     assert!(sample(all.text(), openings).unwrap() >= 1.0);
     assert!(after.contains("phasic_hub_http_request_seconds_bucket{route=\"/readyz\",le=\"0.001\"}"));
+}
+
+#[test]
+fn metrics_count_jobs_and_plans_and_tell_everybody_only_of_what_is_everybodys() {
+    let data = tempfile::tempdir().unwrap();
+    let hub = Hub::start_with(data.path(), &[], &[("access_anonymous", "compute")]);
+    let compute = token(data.path(), "compute");
+    let all = token(data.path(), "read");
+    let model = |n: u32| json!({"builtin": "kingman", "constants": {"n": n}});
+    for (n, private) in [(6, false), (7, false), (8, true)] {
+        let body = json!({"model": model(n), "variant": "plan", "private": private}).to_string();
+        let bearer = format!("Bearer {compute}");
+        let headers = [("Prefer", "wait=60"), ("Authorization", bearer.as_str())];
+        let answer = http::send(hub.address(), "POST", "/v1/eliminations", &headers, body.as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    for _ in 0..3 {
+        assert_eq!(hub.post("/v1/evaluate", &json!({"model": model(9), "theta": [1.0]})).status, 200);
+    }
+    let public = hub.get("/metrics");
+    let public = public.text();
+    assert_eq!(sample(public, "phasic_hub_jobs{state=\"done\"}"), Some(2.0), "{public}");
+    assert_eq!(sample(public, "phasic_hub_jobs{state=\"running\"}"), Some(0.0));
+    assert_eq!(sample(public, "phasic_hub_queue_age_seconds"), Some(0.0));
+    for hidden in ["phasic_hub_all_jobs", "phasic_hub_plans_total", "phasic_hub_plan_cache_bytes"] {
+        assert!(!public.contains(hidden), "{hidden} counts what is private, too");
+    }
+    let seen = hub.get_as(&all, "/metrics");
+    let seen = seen.text();
+    assert_eq!(sample(seen, "phasic_hub_all_jobs{state=\"done\"}"), Some(3.0), "{seen}");
+    assert_eq!(sample(seen, "phasic_hub_plans_total{found=\"made\"}"), Some(1.0));
+    assert_eq!(sample(seen, "phasic_hub_plans_total{found=\"kept\"}"), Some(2.0));
+    assert!(sample(seen, "phasic_hub_plan_cache_bytes").unwrap() > 0.0);
 }
 
 #[test]

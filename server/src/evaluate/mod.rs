@@ -22,6 +22,7 @@ use phasic_hub_api::{EvaluateResult, GraphIdentity};
 
 use crate::cache::{Cache, Weighed};
 use crate::config;
+use crate::metrics;
 use crate::models::{ModelError, Recipe, identify};
 use crate::workers::{BrokeOff, Wanted, Workers};
 
@@ -89,11 +90,15 @@ impl Evaluator {
     pub async fn prepare(&self, recipe: Recipe) -> Result<Arc<Prepared>, PrepareError> {
         let key = recipe.key();
         let (models, limits) = (self.models.clone(), self.plan_limits());
+        let mut was_kept = true;
         let make = async {
+            was_kept = false;
             let work = move |wanted: &Wanted| prepare(&recipe, &models, &limits, wanted);
             self.workers.run_while_wanted(work).await?
         };
-        self.cache.get(key, make).await
+        let found = self.cache.get(key, make).await;
+        metrics::plan_asked(was_kept);
+        found
     }
 
     /// Bytes of the plans that are kept.

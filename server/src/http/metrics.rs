@@ -1,21 +1,22 @@
 //! Numbers for Prometheus.
 
-use std::sync::Arc;
-
 use axum::extract::{Extension, State};
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::IntoResponse;
+use phasic_hub_api::jobs::JobState;
 use phasic_hub_api::verification::Verdict;
 
+use super::Services;
 use crate::auth::Caller;
 use crate::hub::Hub;
 use crate::metrics::{self, Level, UpstreamLevels};
 use crate::store::StoreError;
 
 /// Numbers about this hub, in the text format of Prometheus: requests, times, bytes, connections, openings of stored
-/// files, computes, blobs, readiness, and the state of the mirror by upstream. Counts are of what everybody sees; holders
-/// of tokens for all ids get the number and the bytes of all blobs beside, what the scrub and the verification have
+/// files, computes, blobs, jobs by state, how long the first of them waits, readiness, and the state of the mirror by
+/// upstream. Counts are of what everybody sees; holders of tokens for all ids get all blobs, their bytes and all jobs
+/// beside, plans kept and made, what the scrub and the verification have
 /// looked at, what is in quarantine, and what was submitted and went unused.
 #[utoipa::path(
     get,
@@ -24,16 +25,25 @@ use crate::store::StoreError;
     responses((status = 200, description = "Text format 0.0.4", content_type = "text/plain", body = String))
 )]
 pub(super) async fn metrics(
-    State(hub): State<Arc<Hub>>,
+    State(services): State<Services>,
     Extension(caller): Extension<Caller>,
 ) -> impl IntoResponse {
-    measure(&hub).await;
+    let hub = &services.hub;
+    measure(hub).await;
+    if let Err(error) = measure_jobs(hub).await {
+        tracing::warn!(%error, "could not count the jobs");
+    }
+    Level::PlanCacheBytes.set(services.evaluator.cache_bytes() as f64);
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     let all = metrics::render();
-    let text = if caller.viewer().sees_all() { all + &all_blobs(&hub).await } else { metrics::public(&all) };
+    let text = if caller.viewer().sees_all() {
+        all + &all_blobs(hub).await + &all_jobs(hub).await
+    } else {
+        metrics::public(&all)
+    };
     (headers, text)
 }
 
@@ -50,6 +60,36 @@ async fn all_blobs(hub: &Hub) -> String {
             String::new()
         }
     }
+}
+
+/// All jobs, likewise.
+async fn all_jobs(hub: &Hub) -> String {
+    let counts = match hub.data.store.job_counts().await {
+        Ok(counts) => counts,
+        Err(error) => {
+            tracing::warn!(%error, "could not count all jobs");
+            return String::new();
+        }
+    };
+    let head =
+        "# HELP phasic_hub_all_jobs Jobs by state, private ones included\n# TYPE phasic_hub_all_jobs gauge\n";
+    let line = |state: JobState| {
+        let jobs = counts.iter().find(|count| count.state == state).map_or(0, |count| count.jobs);
+        format!("phasic_hub_all_jobs{{state=\"{}\"}} {jobs}\n", state.as_str())
+    };
+    JobState::ALL.into_iter().fold(head.to_owned(), |text, state| text + &line(state))
+}
+
+/// Jobs everybody may know of.
+async fn measure_jobs(hub: &Hub) -> Result<(), StoreError> {
+    let counts = hub.data.store.job_counts().await?;
+    for state in JobState::ALL {
+        let public = counts.iter().find(|count| count.state == state).map_or(0, |count| count.public);
+        metrics::jobs(state.as_str(), public);
+    }
+    let age = hub.data.store.queue_age_seconds().await?;
+    Level::QueueAgeSeconds.set(age.unwrap_or_default());
+    Ok(())
 }
 
 /// Numbers are for looking at: one that cannot be had keeps its last value, and the others are told all the same.

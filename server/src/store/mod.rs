@@ -39,7 +39,8 @@ pub use browse::{BrowseFilter, DatedCompute, RevisionRow};
 pub use computes::{ArtifactRow, ArtifactVersion, ComputeRow, Origin, Publication, Role};
 pub use graphs::{EliminationRow, GraphRow};
 pub use jobs::{
-    Cancelled, JobFilter, JobRow, LEASE_SECONDS, MOST_ATTEMPTS, MOST_OVERTAKEN, NewJob, QueueLimits, Queued,
+    Cancelled, JobCount, JobFilter, JobRow, LEASE_SECONDS, MOST_ATTEMPTS, MOST_OVERTAKEN, NewJob,
+    QueueLimits, Queued,
 };
 pub use mirror::{
     Allowance, Decided, Finding, MOST_REMOVED_PERCENT, PassHead, PassRecord, PublicCounts, Reconciliation,

@@ -23,6 +23,17 @@ pub struct JobFilter {
     pub limit: u32,
 }
 
+/// Jobs in one state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobCount {
+    /// The state.
+    pub state: JobState,
+    /// All of them.
+    pub jobs: i64,
+    /// Those that are for everybody.
+    pub public: i64,
+}
+
 impl Store {
     /// A job, if a viewer sees it.
     ///
@@ -58,6 +69,35 @@ impl Store {
             .fetch_all(&self.readers)
             .await?;
         rows.iter().map(job_row).collect()
+    }
+
+    /// How many jobs are in each state, and how many of them are for everybody; states without jobs are left out.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn job_counts(&self) -> Result<Vec<JobCount>, StoreError> {
+        let sql = "SELECT state, count(*) AS jobs, sum(audience = '') AS public FROM jobs GROUP BY state";
+        let rows = sqlx::query(sql).fetch_all(&self.readers).await?;
+        let count = |row: &sqlx::sqlite::SqliteRow| {
+            let word: String = row.try_get("state")?;
+            let known = JobState::ALL.into_iter().find(|known| known.as_str() == word);
+            let unreadable =
+                || StoreError::Row { place: "jobs".to_owned(), reason: format!("state {word:?}") };
+            let state = known.ok_or_else(unreadable)?;
+            Ok(JobCount { state, jobs: row.try_get("jobs")?, public: row.try_get("public")? })
+        };
+        rows.iter().map(count).collect()
+    }
+
+    /// Seconds since the first of the queued jobs that are for everybody was submitted; `None` when none waits.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn queue_age_seconds(&self) -> Result<Option<f64>, StoreError> {
+        let sql = "SELECT (julianday('now') - julianday(min(submitted_at))) * 86400.0 FROM jobs \
+                   WHERE state = 'queued' AND audience = ''";
+        let age: Option<f64> = sqlx::query_scalar(sql).fetch_one(&self.readers).await?;
+        Ok(age.map(|age| age.max(0.0)))
     }
 
     /// What happened to a job.

@@ -21,7 +21,7 @@ use super::{Actor, Change, Store, StoreError};
 use crate::blobs::StoredBlob;
 use crate::visibility::Audience;
 
-pub use listing::JobFilter;
+pub use listing::{JobCount, JobFilter};
 pub use queue::{MOST_OVERTAKEN, QueueLimits, Queued};
 
 /// How often a job is begun at most.
