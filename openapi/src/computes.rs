@@ -6,6 +6,7 @@ use phasic_engine::graph::{EdgeOrderDigest, GraphHash};
 use serde::{Deserialize, Serialize};
 
 use crate::jobs::{Elimination, Variant};
+use crate::verification::Verdict;
 use crate::{ComputeId, Metadata, RegistryEntry, Sha256};
 
 /// Who published a compute to this hub.
@@ -66,6 +67,10 @@ pub struct Compute {
     /// Every program and plan this hub has made of its graph; only where one compute is asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Elimination>,
+    /// What was found when the program a pull gets was made anew, as `…/verification` says in full; only where one compute
+    /// is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
     /// Why it is withheld.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub withheld: Option<String>,

@@ -57,6 +57,7 @@ fn a_compute_tells_its_files_and_its_history() {
     assert_eq!(compute["metadata"]["vertices"], 6);
     let file = &compute["artifacts"][0];
     assert_eq!(file["sha256"], Sha256::of(&made.ptdprmc3).to_string());
+    wait_until("it is verified", || hub.get("/v1/computes/coal_n5_theta1").json()["verdict"] == "reproduced");
     let url =
         file["url"].as_str().unwrap().strip_prefix(&format!("http://{}", hub.address())).unwrap().to_owned();
     assert_eq!(hub.get(&url).body, made.ptdprmc3);

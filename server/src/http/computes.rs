@@ -12,7 +12,7 @@ use phasic_hub_api::{ComputeId, ProblemCode, RegistryEntry};
 
 use super::error::ApiError;
 use super::jobs::header_value;
-use super::{Services, jobs};
+use super::{Services, jobs, verification};
 use crate::auth::Caller;
 use crate::registry::Catalogue;
 use crate::store::{BrowseFilter, DatedCompute, Origin, RevisionRow, Role, ServedVariant, StoreError, tag};
@@ -132,6 +132,7 @@ pub(super) async fn compute(
         .into_iter()
         .find(|one| one.id == compute.id && one.graph_hash == compute.graph_hash)
         .map(|one| program(hub.public_base(), &one));
+    compute.verdict = Some(verification::describe(&services, &row, &viewer).await?.verdict);
     let tag = [(ETAG, header_value(&format!("\"{}\"", tag(&row.row.entry))))];
     Ok((tag, Json(compute)))
 }
@@ -273,6 +274,7 @@ fn describe(base: &str, catalogue: &Catalogue, found: &DatedCompute) -> Result<C
         artifacts: artifacts.collect(),
         served: None,
         variants: Vec::new(),
+        verdict: None,
         withheld: withheld.map(|withheld| withheld.reason.to_string()),
     })
 }

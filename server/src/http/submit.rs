@@ -12,7 +12,7 @@ use phasic_hub_api::jobs::{
     EliminationAnswer, GraphRecord, GraphSubmission, Priority, SubmitElimination, SubmitGraph,
     VariantForecast,
 };
-use phasic_hub_api::{GraphHash, ModelSource, ProblemCode};
+use phasic_hub_api::{EdgeOrderDigest, GraphHash, ModelSource, ProblemCode};
 
 use super::Services;
 use super::body::{Budget, Received, Share};
@@ -35,6 +35,12 @@ const JOBS_SHOWN: u32 = 100;
 pub(super) struct GraphQuery {
     #[serde(default)]
     private: bool,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OrderQuery {
+    edge_order_digest: Option<String>,
 }
 
 /// Stores a graph, and says what eliminating it would take; nothing is eliminated.
@@ -126,7 +132,11 @@ async fn submit(
     get,
     path = "/v1/graphs/{hash}",
     tag = "compute",
-    params(("hash" = String, Path, description = "The content hash, 64 lower-case hexadecimal digits")),
+    params(
+        ("hash" = String, Path, description = "The content hash, 64 lower-case hexadecimal digits"),
+        ("edge_order_digest" = Option<String>, Query, description = "Only definitions, eliminations and jobs for this order \
+         of edges, which the hash does not see; computes are those of the hash"),
+    ),
     responses(
         (status = 200, description = "What there is", body = GraphRecord),
         (status = 400, description = "`invalid_request`"),
@@ -137,14 +147,19 @@ pub(super) async fn graph(
     State(services): State<Services>,
     Extension(caller): Extension<Caller>,
     Path(hash): Path<String>,
+    Query(query): Query<OrderQuery>,
 ) -> Result<Json<GraphRecord>, ApiError> {
     let wrong = |error| ApiError::new(ProblemCode::InvalidRequest, format!("{error}."));
     let hash: GraphHash =
         hash.parse().map_err(|error: phasic_engine::graph::ParseDigestError| wrong(error))?;
+    let order: Option<EdgeOrderDigest> =
+        query.edge_order_digest.map(|digest| digest.parse().map_err(wrong)).transpose()?;
+    let is_it = |digest: EdgeOrderDigest| order.is_none_or(|wanted| wanted == digest);
     let (store, viewer) = (&services.hub.data.store, caller.viewer());
     let base = services.hub.public_base();
-    let definitions: Vec<_> =
+    let mut definitions: Vec<_> =
         store.graphs(hash, &viewer).await?.into_iter().map(|row| row.identity).collect();
+    definitions.retain(|identity| is_it(identity.edge_order_digest));
     let catalogue = services.hub.catalogue();
     let of_graph = catalogue.computes_for(&viewer).filter(|listed| listed.graph_hash == hash);
     let computes: Vec<_> = of_graph.map(|listed| listed.id.clone()).collect();
@@ -156,12 +171,14 @@ pub(super) async fn graph(
         return Err(ApiError::new(ProblemCode::GraphNotFound, detail));
     }
     let artifacts = store.eliminations(hash, &viewer).await?;
-    let artifacts = artifacts.into_iter().map(|row| jobs::elimination(base, row)).collect();
+    let artifacts = artifacts.into_iter().filter(|row| is_it(row.edge_order_digest));
+    let artifacts = artifacts.map(|row| jobs::elimination(base, row)).collect();
     let filter = JobFilter { viewer, graph_hash: Some(hash), limit: JOBS_SHOWN, ..JobFilter::default() };
     let mut listed = Vec::new();
     for row in store.jobs(&filter).await? {
         listed.push(jobs::describe(&services, &row, &filter.viewer).await?);
     }
+    listed.retain(|job| is_it(job.edge_order_digest));
     Ok(Json(GraphRecord { graph_hash: hash, definitions, computes, artifacts, jobs: listed }))
 }
 

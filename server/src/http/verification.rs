@@ -132,7 +132,7 @@ async fn compared_again(
     }
 }
 
-async fn describe(
+pub(super) async fn describe(
     services: &Services,
     compute: &DatedCompute,
     viewer: &Viewer,
