@@ -264,6 +264,9 @@ pub struct Job {
     pub attempts: u32,
     /// What it was expected to take.
     pub forecast: VariantForecast,
+    /// What it took, once it has ended: to hold against the forecast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actual: Option<JobActual>,
     /// What it has done, while it is running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<JobProgress>,
@@ -287,6 +290,17 @@ pub struct Job {
     /// What happened, line by line; only where one job is asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<JobLine>,
+}
+
+/// What a job that has ended took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct JobActual {
+    /// Milliseconds from the beginning of its last attempt to its end, verification included.
+    pub duration_ms: u64,
+    /// Bytes of the artifact, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_bytes: Option<u64>,
 }
 
 /// What a running job has done.

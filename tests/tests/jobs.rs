@@ -110,6 +110,11 @@ fn each_variant_is_made_verified_and_served_by_its_digest() {
     }
     let record = hub.get(&format!("/v1/graphs/{}", made.hash)).json();
     assert_eq!(record["artifacts"].as_array().unwrap().len(), 3);
+    for job in record["jobs"].as_array().unwrap() {
+        let (forecast, actual) = (&job["forecast"], &job["actual"]);
+        assert_eq!(forecast["artifact_bytes"], actual["artifact_bytes"], "{job}");
+        assert!(actual["duration_ms"].is_u64(), "{job}");
+    }
     assert!(record["jobs"].as_array().unwrap().iter().all(|job| job["state"] == "done"), "{record}");
 
     let of_order = |digest: &str| hub.get(&format!("/v1/graphs/{}?edge_order_digest={digest}", made.hash));

@@ -10,7 +10,7 @@ use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::{Extension, Json};
 use futures_util::Stream;
-use phasic_hub_api::jobs::{Elimination, Job, JobPage, JobState};
+use phasic_hub_api::jobs::{Elimination, Job, JobActual, JobPage, JobState};
 use phasic_hub_api::{EdgeOrderDigest, GraphHash, ProblemCode};
 use tokio::sync::watch;
 
@@ -310,6 +310,8 @@ pub(super) async fn describe(services: &Services, row: &JobRow, viewer: &Viewer)
         reason: error.to_string(),
     };
     let running = row.state == JobState::Running;
+    let artifact_bytes = artifact.as_ref().map(|made| made.blob.size_bytes);
+    let duration_ms = row.duration_ms.filter(|_| row.state.is_final());
     Ok(Job {
         id: row.id.clone(),
         state: row.state,
@@ -322,6 +324,7 @@ pub(super) async fn describe(services: &Services, row: &JobRow, viewer: &Viewer)
         timeout_seconds: services.jobs.timeout_ms(row.timeout_ms).div_ceil(1000),
         attempts: row.attempts,
         forecast: serde_json::from_str(&row.forecast).map_err(unreadable)?,
+        actual: duration_ms.map(|duration_ms| JobActual { duration_ms, artifact_bytes }),
         progress: services.jobs.progress(row.number).filter(|_| running),
         submitted_at: row.submitted_at.clone(),
         started_at: row.started_at.clone(),

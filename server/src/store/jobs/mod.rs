@@ -88,6 +88,8 @@ pub struct JobRow {
     pub started_at: Option<String>,
     /// When it ended.
     pub finished_at: Option<String>,
+    /// Milliseconds from the beginning of its last attempt to its end.
+    pub duration_ms: Option<u64>,
     /// Why there is no result.
     pub error: Option<String>,
     /// For whom it is.
@@ -108,7 +110,8 @@ pub enum Cancelled {
 }
 
 const JOBS: &str = "SELECT number, id, subject, variant, definition, state, priority, attempts, \
-     forecast, forecast_memory_bytes, timeout_ms, submitted_at, started_at, finished_at, error, audience FROM jobs";
+     forecast, forecast_memory_bytes, timeout_ms, submitted_at, started_at, finished_at, \
+     CAST(round((julianday(finished_at) - julianday(started_at)) * 86400000.0) AS INTEGER) AS duration_ms, error, audience FROM jobs";
 
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 
@@ -404,6 +407,9 @@ fn job_row(row: &SqliteRow) -> Result<JobRow, StoreError> {
         submitted_at: row.try_get("submitted_at")?,
         started_at: row.try_get("started_at")?,
         finished_at: row.try_get("finished_at")?,
+        duration_ms: row
+            .try_get::<Option<i64>, _>("duration_ms")?
+            .map(|duration| u64::try_from(duration).unwrap_or_default()),
         error: row.try_get("error")?,
         audience: audience(row, &place)?,
         id,
