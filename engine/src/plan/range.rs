@@ -268,10 +268,11 @@ pub(super) fn largest(numbers: &[f64]) -> f64 {
     sizes.into_iter().fold(0.0, f64::max) + nothing.into_iter().sum::<f64>()
 }
 
-/// Whether a derivative of this size may lack something, `lost` being what derivatives must be larger than. One that is 0
-/// stands, unless what is missing would be seen beside ordinary numbers.
+/// Whether a derivative of this size may lack something, `lost` being what derivatives must be larger than, or has left the
+/// range, perhaps only before it met its coefficient. One that is 0 stands, unless what is missing would be seen beside
+/// ordinary numbers.
 pub(super) fn may_lack(size: f64, lost: f64) -> bool {
-    size < lost && (size > 0.0 || lost >= NEGLIGIBLE)
+    size.is_infinite() || size < lost && (size > 0.0 || lost >= NEGLIGIBLE)
 }
 
 impl At<'_> {
