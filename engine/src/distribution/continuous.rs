@@ -33,11 +33,16 @@ impl Plan {
         if self.is_discrete() {
             return Err(DistributionError::DiscreteTime);
         }
-        Ok(Distribution { chain: self.chain(theta)?, at: OnceCell::new(), tolerance_of_peak: TOLERANCE })
+        Ok(Distribution::of_chain(self.chain(theta)?, TOLERANCE))
     }
 }
 
 impl<'p> Distribution<'p> {
+    /// That of a process, to a tolerance.
+    pub(super) fn of_chain(chain: Chain<'p>, tolerance_of_peak: f64) -> Self {
+        Self { chain, at: OnceCell::new(), tolerance_of_peak }
+    }
+
     /// This distribution with another treatment of initial probabilities that do not sum to one.
     ///
     /// # Errors
@@ -50,15 +55,13 @@ impl<'p> Distribution<'p> {
     /// This distribution with another tolerance: the largest error of densities and probabilities, as a share of the
     /// density's peak (of 1, for probabilities).
     ///
-    /// 1e-10 if never set. Cost grows with the logarithm of its inverse, a little.
+    /// 1e-10 if never set. Cost grows with the logarithm of its inverse, a little. Below 1e-12 there are only
+    /// jumps, as powers of a matrix and steady states would round more: what takes too many is refused.
     ///
     /// # Errors
     /// [`DistributionError::Tolerance`] unless it is from 1e-14 to 0.01.
     pub fn tolerance(mut self, tolerance: f64) -> Result<Self, DistributionError> {
-        if !(1e-14..=0.01).contains(&tolerance) {
-            return Err(DistributionError::Tolerance { value: tolerance });
-        }
-        self.tolerance_of_peak = tolerance;
+        self.tolerance_of_peak = check_tolerance(tolerance)?;
         Ok(self)
     }
 
@@ -116,4 +119,12 @@ impl<'p> Distribution<'p> {
         let at = self.chain.plan().at(self.chain.theta())?;
         Ok(self.at.get_or_init(|| at))
     }
+}
+
+/// Refuses tolerances out of range.
+pub(super) fn check_tolerance(tolerance: f64) -> Result<f64, DistributionError> {
+    if (1e-14..=0.01).contains(&tolerance) {
+        return Ok(tolerance);
+    }
+    Err(DistributionError::Tolerance { value: tolerance })
 }

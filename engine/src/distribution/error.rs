@@ -7,6 +7,11 @@ pub(super) fn of_epoch<E: Into<DistributionError>>(epoch: usize) -> impl Fn(E) -
     move |error| DistributionError::Epoch { epoch, error: Box::new(error.into()) }
 }
 
+/// Wraps an error in the place of the θ it is of.
+pub(super) fn of_row(row: usize) -> impl Fn(DistributionError) -> DistributionError {
+    move |error| DistributionError::Row { row, error: Box::new(error) }
+}
+
 /// Names an entry of what was asked for.
 fn of_entry(index: Option<usize>) -> String {
     index.map_or_else(String::new, |index| format!("entry {index} (counted from 0) is out of reach: "))
@@ -181,6 +186,15 @@ pub enum DistributionError {
     Epoch {
         /// Which epoch, counted from 0.
         epoch: usize,
+        /// Why not.
+        #[source]
+        error: Box<DistributionError>,
+    },
+    /// The numbers at one of many θ have no answer.
+    #[error("at parameter vector {row} (counted from 0): {error}")]
+    Row {
+        /// Which one, counted from 0.
+        row: usize,
         /// Why not.
         #[source]
         error: Box<DistributionError>,

@@ -3,6 +3,7 @@
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use rayon::prelude::*;
 
+use super::error::of_row;
 use super::gradient::check_gradient;
 use super::observations::Observations;
 use super::run::Run;
@@ -124,7 +125,7 @@ impl<'p> Likelihood<'p> {
     /// Log-likelihoods and gradients at many θ, one a row; on the threads of the current rayon pool.
     ///
     /// # Errors
-    /// That of the first θ without a number, as [`value`](Self::value).
+    /// [`DistributionError::Row`] around that of the first θ without a number, as [`value`](Self::value).
     pub fn batch(&self, thetas: &ArrayView2<'_, f64>) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
         batch(thetas, self.plan.param_length(), |theta| self.value_and_gradient(theta))
     }
@@ -149,10 +150,56 @@ pub(super) fn batch(
     let found: Vec<_> = rows.par_iter().map(|theta| at(theta)).collect();
     let mut values = Vec::with_capacity(rows.len());
     let mut gradients = Array2::zeros((rows.len(), parameters));
-    for (mut row, found) in gradients.rows_mut().into_iter().zip(found) {
-        let (value, gradient) = found?;
+    for (row, (mut slots, found)) in gradients.rows_mut().into_iter().zip(found).enumerate() {
+        let (value, gradient) = found.map_err(of_row(row))?;
         values.push(value);
-        row.iter_mut().zip(gradient).for_each(|(slot, slope)| *slot = slope);
+        slots.iter_mut().zip(gradient).for_each(|(slot, slope)| *slot = slope);
     }
     Ok((values, gradients))
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+
+    use super::super::tests::{erlang, plan};
+    use super::*;
+    use crate::plan::EvaluationError;
+
+    #[test]
+    fn a_batch_has_the_values_and_gradients_of_each_theta_alone() {
+        let plan = plan(&erlang(3));
+        let likelihood = plan.censored_likelihood(&[0.4, 2.5, 1.0], &[1.5]).unwrap();
+        let thetas = Array2::from_shape_fn((50, 1), |(row, _)| 0.1 + 0.07 * row as f64);
+        let (values, gradients) = likelihood.batch(&thetas.view()).unwrap();
+        assert_eq!((values.len(), gradients.dim()), (50, (50, 1)));
+        for (row, theta) in thetas.rows().into_iter().enumerate() {
+            let (value, gradient) = likelihood.value_and_gradient(&theta.to_vec()).unwrap();
+            assert_eq!((values[row], gradients.row(row).to_vec()), (value, gradient));
+        }
+        // The gradient leads uphill.
+        let best = (0..50).max_by(|&a, &b| values[a].total_cmp(&values[b])).unwrap();
+        assert!(gradients[[best - 1, 0]] > 0.0 && gradients[[best + 1, 0]] < 0.0, "{best}");
+        let (none, empty) = likelihood.batch(&Array2::zeros((0, 1)).view()).unwrap();
+        assert!(none.is_empty() && empty.is_empty());
+    }
+
+    #[test]
+    fn an_impossible_theta_is_no_error_in_a_batch_and_a_wrong_one_is() {
+        let plan = plan(&erlang(2));
+        let likelihood = plan.likelihood(&[1.0]).unwrap();
+        // At 0 nothing is ever absorbed.
+        let (values, gradients) = likelihood.batch(&array![[1.0], [0.0]].view()).unwrap();
+        assert!(values[0].is_finite() && values[1] == f64::NEG_INFINITY, "{values:?}");
+        assert!(gradients[[0, 0]].is_finite() && gradients[[1, 0]].is_nan(), "{gradients}");
+        let refused = likelihood.batch(&array![[1.0], [-2.0], [f64::NAN]].view()).unwrap_err();
+        let negative = |error: &DistributionError| matches!(error, DistributionError::Evaluation(EvaluationError::InvalidWeight { weight, .. }) if *weight == -2.0);
+        assert!(
+            matches!(&refused, DistributionError::Row { row: 1, error } if negative(error)),
+            "{refused:?}"
+        );
+        let refused = likelihood.batch(&array![[1.0, 2.0]].view()).unwrap_err();
+        let of_length = DistributionError::Evaluation(EvaluationError::ThetaLength { expected: 1, found: 2 });
+        assert_eq!(refused, DistributionError::Row { row: 0, error: Box::new(of_length) });
+    }
 }

@@ -10,6 +10,7 @@
 #![allow(clippy::inline_always, reason = "kernels must be compiled with the instruction set of their caller")]
 
 mod adjoint;
+mod batch;
 mod chain;
 mod compat;
 mod composition;
@@ -56,7 +57,7 @@ pub use matrices::{
 };
 pub use reward_transform::{RewardOptions, ZeroPaths, reward_transform, reward_transform_discrete};
 pub use rows::frozen;
-pub use sampling::{SampleLimits, Sampler, SamplingError, Visit};
+pub use sampling::{EpochSampler, SampleLimits, Sampler, SamplingError, Visit};
 pub use subgraph::{first_passage, settle_deficit, started_at, time_in};
 pub use transform_error::TransformError;
 
@@ -74,3 +75,5 @@ mod random_graphs;
 mod stiff;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tolerances;

@@ -1,12 +1,20 @@
 //! Quantiles: one sweep brackets them, Newton's method finds them without another.
 
+use std::iter::Peekable;
+
+use super::chain::Chain;
 use super::curve::Accuracy;
+use super::leaps::Leaps;
 use super::poisson::{self, Reach, Reciprocals};
 use super::sweep::{Segment, Sweep};
 use super::{Distribution, DistributionError};
 
 /// Newton steps at most; bisection alone needs about fifty.
 const STEPS: usize = 200;
+/// As close to a probability as one comes, relative to it.
+const CLOSE: f64 = 2.0 * f64::EPSILON;
+/// What rounding may leave of it.
+const ROUNDING: f64 = 16.0 * f64::EPSILON;
 
 impl Distribution<'_> {
     /// The smallest time `t` with `F(t) ≥ q`, for each `q` in `[0, 1]`.
@@ -14,7 +22,7 @@ impl Distribution<'_> {
     /// 0 where `q` is at most the atom at 0; infinity where `F` never gets to `q`: for `q = 1`, and above the sum of initial
     /// probabilities under [`Start::AsGiven`](super::Start). One sweep until the largest `q` is passed, whose segments bracket
     /// every quantile; inside its segment each is found by Newton's method, safeguarded by bisection, to
-    /// `|F(t) − q| ≤ 4·10⁻¹⁶` of the smaller of `F` and `1 − F`, or to neighbouring floating-point numbers. Where jumps would
+    /// `|F(t) − q| ≤ 4·10⁻¹⁵` of the smaller of `F` and `1 − F`, or to neighbouring floating-point numbers. Where jumps would
     /// be too many, up to 1,024 vertices leap by powers of a dense matrix, as for [`pdf`](Self::pdf), which halve the time
     /// a quantile lies in until it is less than that of a jump; the powers' rounding moves `F` by about 1e-12 of itself.
     ///
@@ -22,60 +30,121 @@ impl Distribution<'_> {
     /// [`DistributionError::Probability`] for a `q` outside `[0, 1]`; [`DistributionError::Evaluation`] when absorption is not
     /// certain for what starts.
     pub fn quantile(&self, probabilities: &[f64]) -> Result<Vec<f64>, DistributionError> {
-        if let Some(index) = probabilities.iter().position(|q| !(0.0..=1.0).contains(q)) {
-            return Err(DistributionError::Probability { index, value: probabilities[index] });
-        }
+        check_probabilities(probabilities)?;
         let most = self.absorption_of_certain()?;
-        let mut order: Vec<usize> = (0..probabilities.len()).collect();
-        order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
-        let mut found = vec![f64::INFINITY; probabilities.len()];
-        let mut wanted = order.into_iter().filter(|&at| probabilities[at] < most).peekable();
-        while let Some(at) = wanted.next_if(|&at| probabilities[at] <= self.chain.atom()) {
-            found[at] = 0.0;
-        }
-        let mut segment = Segment::default();
-        let mut root = Root::default();
         // What is alive is what will be absorbed, unless some of it is lost on a way back through the start.
         let lossy = self.defect() && !self.chain.pattern().back_forms.is_empty();
-        let above = |at: usize| if lossy { f64::INFINITY } else { most - probabilities[at] };
+        let mut search = Search::new(probabilities, self.chain.atom(), most, lossy);
         let mut precision = self.precision(0.0, Accuracy::OfValue);
-        let tails = wanted.clone().map(|at| probabilities[at].min(above(at)));
-        precision.least = tails.fold(1.0, f64::min);
+        precision.least = search.least();
         let mut sweep = Sweep::new(&self.chain, precision);
+        let mut segment = Segment::default();
         let mut step = 16.0 / sweep.fastest_rate();
-        while wanted.peek().is_some() {
+        while let Some(first) = search.first() {
             if let Some(mut leaps) = sweep.quantile_leaps(&self.chain, step) {
-                for at in wanted {
-                    let (below, above) = (probabilities[at], above(at));
-                    let reached = |absorbed: f64, alive: f64| is_reached([absorbed, alive], below, above);
-                    if !reached(sweep.absorbed, sweep.alive()) {
-                        let led = sweep.leap_until(&self.chain, &mut leaps, reached, &mut segment);
-                        led.map_err(|error| error.of_index(Some(at)))?;
-                    }
-                    found[at] = root.find(&segment, below, above);
-                }
+                search.leap(&self.chain, &mut sweep, &mut leaps, &mut segment)?;
                 break;
             }
             let until = sweep.now + step;
             step *= 2.0;
-            let swept = sweep.advance(&self.chain, until, None, &mut segment, |segment| {
-                while let Some(at) = wanted.next_if(|&at| root.lies_in(segment, probabilities[at], above(at)))
-                {
-                    found[at] = root.find(segment, probabilities[at], above(at));
-                }
-            });
-            swept.map_err(|error| error.of_index(wanted.peek().copied()))?;
+            let swept = sweep.advance(&self.chain, until, None, &mut segment, |segment| search.look(segment));
+            swept.map_err(|error| error.of_index(Some(search.first().unwrap_or(first))))?;
             if sweep.alive() == 0.0 {
                 break;
             }
         }
-        Ok(found)
+        Ok(search.found)
     }
 
     /// What is absorbed in the end; an error if what starts may stay for ever.
     fn absorption_of_certain(&self) -> Result<f64, DistributionError> {
         self.at()?;
         if self.defect() { self.absorption() } else { Ok(self.chain.mass()) }
+    }
+}
+
+/// Refuses what is no probability.
+pub(super) fn check_probabilities(probabilities: &[f64]) -> Result<(), DistributionError> {
+    match probabilities.iter().position(|q| !(0.0..=1.0).contains(q)) {
+        Some(index) => Err(DistributionError::Probability { index, value: probabilities[index] }),
+        None => Ok(()),
+    }
+}
+
+/// Quantiles that are looked for in one segment after the other, the smallest first.
+#[derive(Debug)]
+pub(super) struct Search<'a> {
+    probabilities: &'a [f64],
+    most: f64,
+    lossy: bool,
+    /// Places of those not found yet, ascending by probability.
+    wanted: Peekable<std::vec::IntoIter<usize>>,
+    /// Infinite as long as it is not found.
+    pub(super) found: Vec<f64>,
+    root: Root,
+}
+
+impl<'a> Search<'a> {
+    /// Of probabilities up to `most`, what is absorbed in the end. What is alive will be absorbed, unless it is `lossy`.
+    pub(super) fn new(probabilities: &'a [f64], atom: f64, most: f64, lossy: bool) -> Self {
+        let mut order: Vec<usize> = (0..probabilities.len()).collect();
+        order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
+        order.retain(|&at| probabilities[at] < most);
+        let mut found = vec![f64::INFINITY; probabilities.len()];
+        let at_once = order.partition_point(|&at| probabilities[at] <= atom);
+        for at in order.drain(..at_once) {
+            found[at] = 0.0;
+        }
+        let wanted = order.into_iter().peekable();
+        Self { probabilities, most, lossy, wanted, found, root: Root::default() }
+    }
+
+    /// The place of the first that is not found yet.
+    pub(super) fn first(&mut self) -> Option<usize> {
+        self.wanted.peek().copied()
+    }
+
+    /// The least number whose relative error counts.
+    pub(super) fn least(&self) -> f64 {
+        let tails = self.wanted.clone().map(|at| self.probabilities[at].min(self.above(at)));
+        tails.fold(1.0, f64::min)
+    }
+
+    fn above(&self, at: usize) -> f64 {
+        if self.lossy { f64::INFINITY } else { self.most - self.probabilities[at] }
+    }
+
+    /// Finds those that lie in a segment.
+    pub(super) fn look(&mut self, segment: &Segment) {
+        while let Some(at) = self.first() {
+            let (below, above) = (self.probabilities[at], self.above(at));
+            if !self.root.lies_in(segment, below, above) {
+                return;
+            }
+            self.found[at] = self.root.find(segment, below, above);
+            self.wanted.next();
+        }
+    }
+
+    /// Finds all others by leaps.
+    fn leap(
+        &mut self,
+        chain: &Chain<'_>,
+        sweep: &mut Sweep,
+        leaps: &mut Leaps,
+        segment: &mut Segment,
+    ) -> Result<(), DistributionError> {
+        while let Some(at) = self.first() {
+            let (below, above) = (self.probabilities[at], self.above(at));
+            let reached = |absorbed: f64, alive: f64| is_reached([absorbed, alive], below, above);
+            if !reached(sweep.absorbed, sweep.alive()) {
+                let led = sweep.leap_until(chain, leaps, reached, segment);
+                led.map_err(|error| error.of_index(Some(at)))?;
+            }
+            self.found[at] = self.root.find(segment, below, above);
+            self.wanted.next();
+        }
+        Ok(())
     }
 }
 
@@ -109,36 +178,36 @@ impl Root {
     /// Where `F` is `below` and what is left to absorb is `above`, whichever of the two is smaller.
     ///
     /// Newton's method for `ln F` by `ln t`, where powers of `t` are straight lines, or for the logarithm of what is left by
-    /// `t`, where exponentials are; a step that leaves the bracket, or is more than half the one before, is a bisection.
+    /// `t`, where exponentials are; a step that leaves the bracket is a bisection, and so is one after a step that did not halve the distance.
     fn find(&mut self, segment: &Segment, below: f64, above: f64) -> f64 {
         let (mut low, mut high) = (segment.begin, segment.end);
         let mut time = 0.5 * (low + high);
-        let mut step = high - low;
+        let (mut best, mut before, mut bisected) = ((f64::INFINITY, time), f64::INFINITY, true);
         for _ in 0..STEPS {
             let [density, absorbed, alive] = self.values(segment, time);
-            let (excess, newton) = if below <= above {
-                let slope = time * density / absorbed;
-                (absorbed - below, time * ((below / absorbed).ln() / slope).exp())
+            let (late, off, newton) = if below <= above {
+                let off = (below / absorbed).ln();
+                (absorbed >= below, off.abs(), time * (off * absorbed / (time * density)).exp())
             } else {
-                (above - alive, time - (above / alive).ln() * alive / density)
+                let off = (above / alive).ln();
+                (alive <= above, off.abs(), time - off * alive / density)
             };
-            if excess < 0.0 {
-                low = time;
-            } else {
+            if off < best.0 {
+                best = (off, time);
+            }
+            if late {
                 high = time;
+            } else {
+                low = time;
             }
-            if excess.abs() <= 2.0 * f64::EPSILON * below.min(above) {
-                return time;
+            let halved = off <= 0.5 * before;
+            if off <= CLOSE || off <= ROUNDING && !halved || high - low <= f64::EPSILON * high {
+                break;
             }
-            let trusted = newton > low && newton < high && 2.0 * (newton - time).abs() <= step;
-            let next = if trusted { newton } else { 0.5 * (low + high) };
-            step = (next - time).abs();
-            if step <= f64::EPSILON * time || next <= low && time <= low || high - low <= f64::EPSILON * high
-            {
-                return next;
-            }
-            time = next;
+            let trusted = newton > low && newton < high && (bisected || halved);
+            (before, bisected) = (off, !trusted);
+            time = if trusted { newton } else { 0.5 * (low + high) };
         }
-        time
+        best.1
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A sampler is a process at one θ made into tables. Estimates and statistics are not made here.
 
+mod epochs;
 mod stream;
 mod survivors;
 mod table;
@@ -14,6 +15,7 @@ use rayon::prelude::*;
 
 use super::{DistributionError, Start};
 use crate::plan::{EvaluationError, Plan};
+pub use epochs::EpochSampler;
 use stream::{exponential, next, seeded};
 use table::{ABSORBED, Table};
 use walk::Piece;

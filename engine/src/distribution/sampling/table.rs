@@ -33,6 +33,11 @@ impl Table {
     /// The tables of a chain. `O(V + E)`.
     pub(super) fn new(chain: &Chain<'_>) -> Result<Self, SamplingError> {
         check_escape(chain)?;
+        Ok(Self::unchecked(chain))
+    }
+
+    /// The same of a chain in which paths may never end: where nothing leads on, visits last for ever.
+    pub(super) fn unchecked(chain: &Chain<'_>) -> Self {
         let positions = chain.len();
         let mut table = Self {
             rows: Vec::with_capacity(positions + 1),
@@ -59,7 +64,7 @@ impl Table {
             table.push_row(&mut outcomes);
         }
         table.push_start(chain.start().to_vec(), chain.atom(), &chain.pattern().vertices);
-        Ok(table)
+        table
     }
 
     /// Adds the row of the start, or replaces it.

@@ -5,7 +5,7 @@ use super::super::kernel::{VANISHED, add_scaled, dot, step};
 use super::super::poisson;
 use super::super::slices::WIDTH;
 use super::super::trail::{Block, Replayed, State};
-use super::{DENORMAL, DRIFTS, EXTINCT, LOOK, Segment, Sweep};
+use super::{DENORMAL, DRIFTS, EXTINCT, LOOK, Precision, Segment, Sweep};
 
 impl Sweep {
     /// The least share of the mass alive that a jump keeps alive. Of what is alive at the end of a segment, most made that
@@ -34,7 +34,7 @@ impl Sweep {
         let mut early = Early::default();
         let mut flow = dot(&chain.exits()[touched.clone()], &self.p[touched.clone()]);
         // The mass alive, by what was absorbed.
-        let mut kept = (x > DRIFTS && !self.lossy).then(|| Sum(self.alive(), 0.0));
+        let mut kept = (x > self.drifts() && !self.lossy).then(|| Sum(self.alive(), 0.0));
         for k in 0.. {
             if k % LOOK == LOOK - 1 {
                 if let Some(kept) = &kept {
@@ -117,6 +117,12 @@ impl Sweep {
         }
     }
 
+    /// Jumps after which rounding counts: beside what is asked for, too.
+    fn drifts(&self) -> f64 {
+        let Precision { relative, tolerance, .. } = self.precision;
+        if relative { DRIFTS } else { DRIFTS.min(tolerance / f64::EPSILON) }
+    }
+
     /// Makes up for what rounding took from the mass alive, or added to it.
     fn restore(&mut self, mass: f64) {
         let found = self.alive();
@@ -166,17 +172,32 @@ impl Sweep {
     ///
     /// What stays in one position until the horizon survives, and some of it flows out there at any time; survival is no
     /// less, and no density less than that flow, of which dropped mass could make no more than the fastest exit lets out.
+    /// What stays in `v` feeds the exit of a neighbour `w`, too: by `r_vw e_w (1 − 1/e)/λ_w` of it once `1/λ_w` has passed,
+    /// and until then what is in `w` now does, by `1/e` of it.
     fn least_asked(&self, chain: &Chain<'_>) -> f64 {
         if !self.precision.relative {
             return self.started;
         }
         let (rows, left) = (self.active.clone(), self.horizon - self.now);
-        let exits = &chain.exits()[rows.clone()];
-        let fastest = exits.iter().fold(0.0_f64, |most, &exit| most.max(exit));
-        let flows = exits.iter().zip(&chain.totals()[rows.clone()]).zip(&self.p[rows]);
-        let flows = flows.filter(|&((&exit, _), &mass)| exit > 0.0 && mass > 0.0);
-        let least = flows.map(|((exit, total), mass)| mass * (exit / fastest) * (-total * left).exp());
-        least.fold(self.precision.least * self.started, f64::max)
+        let (exits, totals, out) = (chain.exits(), chain.totals(), &chain.pattern().out);
+        let fastest = exits[rows.clone()].iter().fold(0.0_f64, |most, &exit| most.max(exit));
+        let mut least = self.precision.least * self.started;
+        let kept = (-1.0_f64).exp();
+        for at in rows.clone().filter(|&at| totals[at] > 0.0 && self.p[at] > 0.0) {
+            let stays = self.p[at] * (-totals[at] * left).exp();
+            if stays <= least {
+                continue;
+            }
+            least = least.max(stays * (exits[at] / fastest));
+            let targets = out.items[out.range(at)].iter().zip(&chain.rates()[out.range(at)]);
+            for (target, rate) in targets.map(|(&target, rate)| (target as usize, rate)) {
+                if exits[target] > 0.0 && rows.contains(&target) {
+                    let later = stays * (rate / totals[target]).min(1.0) * (1.0 - kept);
+                    least = least.max(later.min(self.p[target] * kept) * (exits[target] / fastest));
+                }
+            }
+        }
+        least
     }
 
     /// Drops the last positions as far as they hold next to nothing.

@@ -172,6 +172,11 @@ impl Sweep {
         self.use_rates(chain);
     }
 
+    /// Holds errors relative to numbers no smaller than this.
+    pub(super) fn hold_to(&mut self, least: f64) {
+        self.precision.least = least;
+    }
+
     /// Goes on in the next epoch, with the rates of this chain of the same pattern.
     pub(super) fn next_epoch(&mut self, chain: &Chain<'_>) {
         self.use_rates(chain);
@@ -251,7 +256,8 @@ impl Sweep {
             let may_fall = chain.pattern().cut_below[self.active.end] > 0;
             let left = (rate * (until - self.now)).min(f64::MAX);
             let shortcuts = self.stops.is_some() && self.trail.is_none() && !self.lossy;
-            let looks = shortcuts && !may_fall && !self.precision.relative && left > LONG;
+            let looks =
+                shortcuts && !may_fall && !self.precision.relative && left > LONG && !self.is_strict();
             if shortcuts && self.leaps_pay(chain, left, may_fall || looks, visited.is_some()) {
                 return self.leap(chain, until, rate, visited, segment, &mut show);
             }

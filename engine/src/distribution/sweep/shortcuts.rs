@@ -13,6 +13,8 @@ use super::{LONG, Segment, Sweep};
 
 /// A dense matrix is tried after this share of its cost was spent on jumps.
 const TRIED: f64 = 0.125;
+/// A tenth of the least error that shortcuts can be held to: powers of a matrix round at every doubling.
+const EXACTEST: f64 = 0.99e-13;
 /// Densities below this share of what the fastest exit could let out are too rare for leaps to know all their paths.
 const RARE: f64 = 1e-27;
 
@@ -86,11 +88,19 @@ impl Sweep {
         if self.leaps.is_some() || left <= LONG {
             return self.leaps.is_some();
         }
+        if self.is_strict() {
+            return false;
+        }
         let edges = chain.rates().len() + chain.len();
         let count = self.stops.as_ref().map_or(1, Vec::len).max(1);
         let cost = Leaps::cost(self.active.end, edges, left, count, visits);
         let (jump, limit) = (edges as f64, chain.jump_limit() as f64);
         cost < left.min(limit) * jump && (!hopes || cost * TRIED <= self.jumps * jump)
+    }
+
+    /// Whether smaller errors were asked for than of shortcuts.
+    pub(super) fn is_strict(&self) -> bool {
+        !self.precision.relative && self.precision.tolerance < EXACTEST
     }
 
     /// Goes to `until` by leaps from one stop to the next.

@@ -1,0 +1,127 @@
+//! One question at many θ.
+
+use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
+
+use super::error::of_row;
+use super::{Distribution, DistributionError};
+
+impl Distribution<'_> {
+    /// The answers to a question at each row of `thetas`, in order, with this distribution's treatment of the start,
+    /// tolerance and limits. On the threads of the current rayon pool; the pattern is made once for each of them.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use phasic_engine::graph::{GraphBuilder, Rate, START};
+    /// use phasic_engine::plan::{Limits, Plan};
+    ///
+    /// let mut builder = GraphBuilder::new(1)?;
+    /// let (on, off) = (builder.add_vertex(&[1])?, builder.add_vertex(&[0])?);
+    /// builder.add_edge(START, on, Rate::Scalar(1.0))?;
+    /// builder.add_edge(on, off, Rate::Coefficients(&[1.0]))?;
+    /// let plan = Plan::analyze(&builder.finish(), &Limits::default())?;
+    ///
+    /// let thetas = array![[1.0], [2.0], [4.0]];
+    /// let means = plan.distribution(&[1.0])?.at_each(&thetas.view(), |law| law.expectation())?;
+    /// assert_eq!(means, [1.0, 0.5, 0.25]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`DistributionError::Row`] around what is wrong at the first θ without an answer.
+    pub fn at_each<T: Send>(
+        &self,
+        thetas: &ArrayView2<'_, f64>,
+        ask: impl Fn(&Self) -> Result<T, DistributionError> + Sync,
+    ) -> Result<Vec<T>, DistributionError> {
+        let rows: Vec<Vec<f64>> = thetas.rows().into_iter().map(|row| row.to_vec()).collect();
+        let (chain, tolerance) = (&self.chain, self.tolerance_of_peak);
+        let fresh = || Self::of_chain(chain.clone(), tolerance);
+        let answer = |law: &mut Self, theta: &Vec<f64>| law.set(theta).and_then(|()| ask(law));
+        let found: Vec<_> = rows.par_iter().map_init(fresh, answer).collect();
+        found.into_iter().enumerate().map(|(row, found)| found.map_err(of_row(row))).collect()
+    }
+
+    /// Densities at each θ, a row of `thetas`, and each time: a row for each θ. See [`at_each`](Self::at_each).
+    ///
+    /// # Errors
+    /// As [`at_each`](Self::at_each) and [`pdf`](Self::pdf).
+    pub fn pdf_batch(
+        &self,
+        thetas: &ArrayView2<'_, f64>,
+        times: &[f64],
+    ) -> Result<Array2<f64>, DistributionError> {
+        self.table(thetas, times.len(), |law| law.pdf(times))
+    }
+
+    /// Distribution functions at each θ and time, a row for each θ.
+    ///
+    /// # Errors
+    /// As [`at_each`](Self::at_each) and [`cdf`](Self::cdf).
+    pub fn cdf_batch(
+        &self,
+        thetas: &ArrayView2<'_, f64>,
+        times: &[f64],
+    ) -> Result<Array2<f64>, DistributionError> {
+        self.table(thetas, times.len(), |law| law.cdf(times))
+    }
+
+    /// Quantiles at each θ and probability, a row for each θ.
+    ///
+    /// # Errors
+    /// As [`at_each`](Self::at_each) and [`quantile`](Self::quantile).
+    pub fn quantile_batch(
+        &self,
+        thetas: &ArrayView2<'_, f64>,
+        probabilities: &[f64],
+    ) -> Result<Array2<f64>, DistributionError> {
+        self.table(thetas, probabilities.len(), |law| law.quantile(probabilities))
+    }
+
+    fn table(
+        &self,
+        thetas: &ArrayView2<'_, f64>,
+        width: usize,
+        ask: impl Fn(&Self) -> Result<Vec<f64>, DistributionError> + Sync,
+    ) -> Result<Array2<f64>, DistributionError> {
+        let rows = self.at_each(thetas, ask)?;
+        let mut table = Array2::zeros((rows.len(), width));
+        table.iter_mut().zip(rows.iter().flatten()).for_each(|(slot, &value)| *slot = value);
+        Ok(table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::super::tests::{erlang, plan};
+    use super::super::{DistributionError, Start};
+
+    #[test]
+    fn a_batch_has_the_numbers_of_each_theta_alone() {
+        let plan = plan(&erlang(5));
+        let thetas = array![[1.0], [0.3], [7.0], [1.0]];
+        let (times, shares) = ([0.5, 3.0, 0.0], [0.5, 0.01]);
+        let law = plan.distribution(&[2.0]).unwrap().tolerance(1e-8).unwrap();
+        let (pdf, cdf) =
+            (law.pdf_batch(&thetas.view(), &times).unwrap(), law.cdf_batch(&thetas.view(), &times).unwrap());
+        let quantile = law.quantile_batch(&thetas.view(), &shares).unwrap();
+        for (row, theta) in thetas.rows().into_iter().enumerate() {
+            let alone = plan.distribution(&theta.to_vec()).unwrap().tolerance(1e-8).unwrap();
+            assert_eq!(pdf.row(row).to_vec(), alone.pdf(&times).unwrap());
+            assert_eq!(cdf.row(row).to_vec(), alone.cdf(&times).unwrap());
+            assert_eq!(quantile.row(row).to_vec(), alone.quantile(&shares).unwrap());
+        }
+        assert!(law.pdf_batch(&thetas.slice(ndarray::s![0..0, ..]), &times).unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_first_theta_without_an_answer_is_named() {
+        let plan = plan(&erlang(2));
+        let law = plan.distribution(&[2.0]).unwrap().start(Start::Conditional).unwrap();
+        let refused = law.cdf_batch(&array![[1.0], [-1.0], [f64::NAN]].view(), &[1.0]).unwrap_err();
+        assert!(matches!(refused, DistributionError::Row { row: 1, .. }), "{refused:?}");
+        assert!(refused.to_string().starts_with("at parameter vector 1 (counted from 0): "), "{refused}");
+    }
+}

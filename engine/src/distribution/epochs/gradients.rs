@@ -1,0 +1,78 @@
+//! Gradients and likelihoods across epochs.
+
+use ndarray::{Array2, Array3};
+
+use super::super::DistributionError;
+use super::super::error::of_epoch;
+use super::super::gradient::{self, check_gradient};
+use super::super::observations::Observations;
+use super::super::run::Run;
+use super::super::trail::KEPT;
+use super::Epochs;
+
+impl<'p> Epochs<'p> {
+    /// Densities and their gradients with respect to the θ of every epoch: by time, epoch and parameter.
+    ///
+    /// One forward sweep through all epochs, and one reverse sweep for each time.
+    ///
+    /// # Errors
+    /// As [`curve`](Self::curve).
+    pub fn pdf_gradient(&self, times: &[f64]) -> Result<(Vec<f64>, Array3<f64>), DistributionError> {
+        gradient::in_order(times, 0, |sorted| self.run(sorted, true))
+    }
+
+    /// Distribution functions and their gradients with respect to the θ of every epoch: by time, epoch and parameter.
+    ///
+    /// # Errors
+    /// As [`pdf_gradient`](Self::pdf_gradient).
+    pub fn cdf_gradient(&self, times: &[f64]) -> Result<(Vec<f64>, Array3<f64>), DistributionError> {
+        gradient::in_order(times, 1, |sorted| self.run(sorted, true))
+    }
+
+    /// The log-likelihood of observed times to absorption, and of times at which a process was last seen alive.
+    ///
+    /// What counts how is told at [`Likelihood`](super::Likelihood).
+    ///
+    /// # Errors
+    /// As [`Plan::censored_likelihood`] and [`curve`](Self::curve).
+    pub fn log_likelihood(&self, observed: &[f64], censored: &[f64]) -> Result<f64, DistributionError> {
+        let observations = Observations::new(observed, censored)?;
+        Ok(self.run(&observations.times, false)?.log_likelihood(&observations))
+    }
+
+    /// The log-likelihood and its gradient with respect to the θ of every epoch, a row each.
+    ///
+    /// A forward and a reverse sweep, as for a θ that does not change.
+    ///
+    /// # Errors
+    /// As [`log_likelihood`](Self::log_likelihood).
+    pub fn log_likelihood_gradient(
+        &self,
+        observed: &[f64],
+        censored: &[f64],
+    ) -> Result<(f64, Array2<f64>), DistributionError> {
+        let observations = Observations::new(observed, censored)?;
+        let mut run = self.run(&observations.times, true)?;
+        let mut gradient = Array2::zeros((self.thetas.len(), self.plan.param_length()));
+        let found = run.log_likelihood_gradient(&observations);
+        gradient.iter_mut().zip(found.iter().flatten()).for_each(|(slot, &slope)| *slot = slope);
+        let value = run.log_likelihood(&observations);
+        for (row, epoch) in gradient.rows().into_iter().zip(0..) {
+            if value > f64::NEG_INFINITY {
+                check_gradient(&row).map_err(of_epoch(epoch))?;
+            }
+        }
+        Ok((value, gradient))
+    }
+
+    fn run(&self, times: &[f64], trail: bool) -> Result<Run<'p>, DistributionError> {
+        let mut chains = Vec::with_capacity(self.thetas.len());
+        for theta in &self.thetas {
+            let mut chain = self.plan.chain(theta)?;
+            chain.set_start(self.start)?;
+            self.limit(&mut chain);
+            chains.push(chain);
+        }
+        Run::new(chains, &self.breakpoints, times, trail.then_some(KEPT))
+    }
+}

@@ -1,0 +1,287 @@
+//! Rates that change at given times: a θ for each epoch, the state carried over.
+
+mod gradients;
+mod moments;
+mod states;
+#[cfg(test)]
+mod tests;
+
+use super::chain::Chain;
+use super::continuous::check_tolerance;
+use super::curve::{Accuracy, Curve, Values, ascending, check_finite, precision};
+use super::error::of_epoch;
+use super::quantile::{Search, check_probabilities};
+use super::sweep::{Segment, Sweep};
+use super::{DistributionError, Start};
+use crate::plan::Plan;
+
+/// The time to absorption when θ changes at breakpoints: a time-inhomogeneous phase-type distribution with
+/// piecewise-constant rates.
+///
+/// With sub-intensities `S₁, S₂, …` and breakpoints `b₁ < b₂ < …`, the state at `t` in the epoch after `bᵢ` is
+/// `α e^{S₁b₁} e^{S₂(b₂−b₁)} ⋯ e^{S(t−bᵢ)}`; nothing else changes.
+///
+/// ```
+/// use phasic_engine::graph::{GraphBuilder, Rate, START};
+/// use phasic_engine::plan::{Limits, Plan};
+///
+/// let mut builder = GraphBuilder::new(1)?;
+/// let (on, off) = (builder.add_vertex(&[1])?, builder.add_vertex(&[0])?);
+/// builder.add_edge(START, on, Rate::Scalar(1.0))?;
+/// builder.add_edge(on, off, Rate::Coefficients(&[1.0]))?;
+/// let plan = Plan::analyze(&builder.finish(), &Limits::default())?;
+///
+/// // A hazard of 1 until time 2, then of 3.
+/// let epochs = plan.epochs(&[2.0], &[[1.0], [3.0]])?;
+/// let survival = epochs.curve(&[3.0])?.survival[0];
+/// assert!((survival / (-5.0_f64).exp() - 1.0).abs() < 1e-12);
+/// let mean = (1.0 - (-2.0_f64).exp()) + (-2.0_f64).exp() / 3.0;
+/// assert!((epochs.expectation()? - mean).abs() < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Epochs<'p> {
+    plan: &'p Plan,
+    breakpoints: Vec<f64>,
+    /// One more than breakpoints.
+    thetas: Vec<Vec<f64>>,
+    start: Start,
+    tolerance: f64,
+    jump_limit: Option<u64>,
+}
+
+impl Plan {
+    /// The distribution of the time to absorption with another θ from each breakpoint on; one more θ than breakpoints.
+    ///
+    /// # Errors
+    /// [`DistributionError::Epoch`] for a θ that does not fit; [`DistributionError::EpochCount`];
+    /// [`DistributionError::Breakpoint`] unless breakpoints are positive, finite and ascending; [`DistributionError::DiscreteTime`], and what [`Plan::distribution`] says of each θ.
+    pub fn epochs<T: AsRef<[f64]>>(
+        &self,
+        breakpoints: &[f64],
+        thetas: &[T],
+    ) -> Result<Epochs<'_>, DistributionError> {
+        if self.is_discrete() {
+            return Err(DistributionError::DiscreteTime);
+        }
+        if thetas.len() != breakpoints.len() + 1 {
+            return Err(DistributionError::EpochCount {
+                breakpoints: breakpoints.len(),
+                thetas: thetas.len(),
+            });
+        }
+        let mut before = 0.0;
+        for (index, &value) in breakpoints.iter().enumerate() {
+            if !(value > before && value < f64::INFINITY) {
+                return Err(DistributionError::Breakpoint { index, value, before });
+            }
+            before = value;
+        }
+        let mut chain = self.chain(thetas[0].as_ref()).map_err(of_epoch(0))?;
+        for (theta, epoch) in thetas[1..].iter().zip(1..) {
+            chain.set(theta.as_ref()).map_err(of_epoch(epoch))?;
+        }
+        Ok(Epochs {
+            plan: self,
+            breakpoints: breakpoints.to_vec(),
+            thetas: thetas.iter().map(|theta| theta.as_ref().to_vec()).collect(),
+            start: Start::default(),
+            tolerance: 1e-10,
+            jump_limit: None,
+        })
+    }
+}
+
+impl<'p> Epochs<'p> {
+    /// This distribution with another treatment of initial probabilities that do not sum to one.
+    #[must_use]
+    pub fn start(mut self, start: Start) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// This distribution with another bound on the jumps that a question may go through; see
+    /// [`Distribution::with_jump_limit`](super::Distribution::with_jump_limit).
+    #[must_use]
+    pub fn with_jump_limit(mut self, jump_limit: u64) -> Self {
+        self.jump_limit = Some(jump_limit);
+        self
+    }
+
+    /// This distribution with another tolerance; see [`Distribution::tolerance`](super::Distribution::tolerance).
+    ///
+    /// # Errors
+    /// [`DistributionError::Tolerance`] unless it is from 1e-14 to 0.01.
+    pub fn tolerance(mut self, tolerance: f64) -> Result<Self, DistributionError> {
+        self.tolerance = check_tolerance(tolerance)?;
+        Ok(self)
+    }
+
+    /// Density, distribution function and survival function at each time; at a breakpoint, the density just before it.
+    ///
+    /// One sweep for all times. Errors are those of [`Distribution::pdf`](super::Distribution::pdf).
+    ///
+    /// # Errors
+    /// [`DistributionError::Time`] for a time that is negative, infinite or not a number; [`DistributionError::Jumps`].
+    pub fn curve(&self, times: &[f64]) -> Result<Curve, DistributionError> {
+        self.curve_with(times, Accuracy::OfPeak)
+    }
+
+    fn curve_with(&self, times: &[f64], accuracy: Accuracy) -> Result<Curve, DistributionError> {
+        check_finite(times)?;
+        let order = ascending(times);
+        let sorted: Vec<f64> = order.iter().map(|&at| times[at as usize]).collect();
+        let mut values = Values::new(times.len(), accuracy);
+        let (mut chain, mut sweep) =
+            self.begin(self.start, sorted.last().copied().unwrap_or(0.0), accuracy)?;
+        sweep.stops = Some(sorted.clone());
+        values.at_zero(&chain, &sorted);
+        let mut segment = Segment::default();
+        let horizon = sorted.last().copied().unwrap_or(0.0);
+        let swept = self.advance(&mut chain, &mut sweep, horizon, None, &mut segment, |segment| {
+            values.read(segment, &sorted);
+        });
+        swept.map_err(|error| {
+            error.of_index(sweep.first_too_far(&chain, &sorted).map(|at| order[at] as usize))
+        })?;
+        Ok(values.in_order(&order, chain.mass() < 1.0 - 1e-14))
+    }
+
+    /// Densities; see [`curve`](Self::curve).
+    ///
+    /// # Errors
+    /// As [`curve`](Self::curve).
+    pub fn pdf(&self, times: &[f64]) -> Result<Vec<f64>, DistributionError> {
+        Ok(self.curve(times)?.pdf)
+    }
+
+    /// Distribution functions; see [`curve`](Self::curve).
+    ///
+    /// # Errors
+    /// As [`curve`](Self::curve).
+    pub fn cdf(&self, times: &[f64]) -> Result<Vec<f64>, DistributionError> {
+        Ok(self.curve(times)?.cdf)
+    }
+
+    /// Survival functions, accurate where they are small.
+    ///
+    /// # Errors
+    /// As [`curve`](Self::curve).
+    pub fn survival(&self, times: &[f64]) -> Result<Vec<f64>, DistributionError> {
+        Ok(self.curve_with(times, Accuracy::OfValue)?.survival)
+    }
+
+    /// The hazard rate `f(t) / P(T > t)` at each time; at a breakpoint, just before it. NaN where survival is zero.
+    ///
+    /// # Errors
+    /// As [`curve`](Self::curve).
+    pub fn hazard(&self, times: &[f64]) -> Result<Vec<f64>, DistributionError> {
+        let Curve { pdf, survival, .. } = self.curve_with(times, Accuracy::OfValue)?;
+        Ok(pdf.iter().zip(&survival).map(|(density, alive)| density / alive).collect())
+    }
+
+    /// The smallest time `t` with `F(t) ≥ q`, for each `q` in `[0, 1]`; see
+    /// [`Distribution::quantile`](super::Distribution::quantile), but every jump is taken.
+    ///
+    /// # Errors
+    /// [`DistributionError::Probability`]; [`DistributionError::Evaluation`] when absorption is not certain in the last
+    /// epoch; [`DistributionError::Jumps`], which names the probability.
+    pub fn quantile(&self, probabilities: &[f64]) -> Result<Vec<f64>, DistributionError> {
+        check_probabilities(probabilities)?;
+        if let Some(theta) = self.thetas.last() {
+            self.plan.at(theta).map_err(of_epoch(self.thetas.len() - 1))?;
+        }
+        let (mut chain, mut sweep) = self.begin(self.start, 0.0, Accuracy::OfValue)?;
+        let lossy = chain.mass() < 1.0 - 1e-14 && !chain.pattern().back_forms.is_empty();
+        let mut search = Search::new(probabilities, chain.atom(), chain.mass(), lossy);
+        sweep.hold_to(search.least());
+        let mut segment = Segment::default();
+        let mut ends = self.breakpoints.iter().copied();
+        let mut step = None;
+        while let Some(first) = search.first() {
+            // One epoch after the other; in the last, twice as far each time.
+            let until = ends.next().unwrap_or_else(|| {
+                let stride = step.map_or_else(|| 16.0 / sweep.fastest_rate(), |before: f64| 2.0 * before);
+                step = Some(stride);
+                sweep.now + stride
+            });
+            let swept = self
+                .advance(&mut chain, &mut sweep, until, None, &mut segment, |segment| search.look(segment));
+            swept.map_err(|error| error.of_index(Some(search.first().unwrap_or(first))))?;
+            if sweep.alive() == 0.0 {
+                break;
+            }
+        }
+        Ok(search.found)
+    }
+
+    /// The plan.
+    pub(super) fn plan(&self) -> &'p Plan {
+        self.plan
+    }
+
+    /// Where each epoch but the last ends.
+    pub(super) fn breakpoints(&self) -> &[f64] {
+        &self.breakpoints
+    }
+
+    /// θ of each epoch; there is at least one.
+    pub(super) fn thetas(&self) -> &[Vec<f64>] {
+        &self.thetas
+    }
+
+    fn limit(&self, chain: &mut Chain<'_>) {
+        if let Some(jump_limit) = self.jump_limit {
+            chain.set_jump_limit(jump_limit);
+        }
+    }
+
+    fn begin(
+        &self,
+        start: Start,
+        horizon: f64,
+        accuracy: Accuracy,
+    ) -> Result<(Chain<'p>, Sweep), DistributionError> {
+        let mut chain = self.plan.chain(&self.thetas[0])?;
+        chain.set_start(start)?;
+        self.limit(&mut chain);
+        // What is dropped in one epoch may be let out faster in another.
+        let mut strictest = precision(&chain, horizon, self.tolerance, accuracy);
+        for theta in &self.thetas[1..] {
+            chain.set(theta)?;
+            let here = precision(&chain, horizon, self.tolerance, accuracy);
+            strictest.mass = strictest.mass.min(here.mass);
+        }
+        chain.set(&self.thetas[0])?;
+        let mut sweep = Sweep::new(&chain, strictest);
+        sweep.exact_ends |= !self.breakpoints.is_empty();
+        Ok((chain, sweep))
+    }
+
+    /// Goes to `until` through all breakpoints on the way.
+    fn advance(
+        &self,
+        chain: &mut Chain<'p>,
+        sweep: &mut Sweep,
+        until: f64,
+        mut visited: Option<&mut [f64]>,
+        segment: &mut Segment,
+        mut show: impl FnMut(&Segment),
+    ) -> Result<(), DistributionError> {
+        let mut epoch = self.breakpoints.partition_point(|&breakpoint| breakpoint <= sweep.now);
+        while let Some(&breakpoint) = self.breakpoints.get(epoch).filter(|&&breakpoint| breakpoint < until) {
+            let swept = sweep.advance(chain, breakpoint, visited.as_deref_mut(), segment, &mut show);
+            swept.map_err(of_epoch(epoch))?;
+            epoch += 1;
+            chain.set(&self.thetas[epoch])?;
+            sweep.next_epoch(chain);
+        }
+        sweep.advance(chain, until, visited, segment, &mut show).map_err(of_epoch(epoch))?;
+        // Exactly at a breakpoint the next epoch begins.
+        if self.breakpoints.get(epoch) == Some(&until) {
+            chain.set(&self.thetas[epoch + 1])?;
+            sweep.next_epoch(chain);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! Moments across epochs.
+
+use super::super::curve::Accuracy;
+use super::super::sweep::Segment;
+use super::super::{DistributionError, Start, poisson};
+use super::Epochs;
+
+impl Epochs<'_> {
+    /// Expected time to absorption, given that the process starts.
+    ///
+    /// # Errors
+    /// As [`moments`](Self::moments).
+    pub fn expectation(&self) -> Result<f64, DistributionError> {
+        Ok(self.moments(1)?[0])
+    }
+
+    /// Variance of the time to absorption, given that the process starts: the second moment about the mean.
+    ///
+    /// # Errors
+    /// As [`moments`](Self::moments).
+    pub fn variance(&self) -> Result<f64, DistributionError> {
+        let mean = self.expectation()?;
+        let [off, square] = self.moments_about(mean, 2)?[..] else { return Ok(0.0) };
+        Ok(square - off * off)
+    }
+
+    /// The first `count` raw moments of the time to absorption, given that the process starts.
+    ///
+    /// What is absorbed before the last breakpoint τ is integrated exactly: after `n` jumps of the uniformized process the
+    /// flow lasts for a truncated gamma time. The rest is `E[(τ + X)^k]` with the moments of the last epoch from every
+    /// vertex. One sweep to τ and a solve per moment; nothing is subtracted.
+    ///
+    /// # Errors
+    /// [`DistributionError::Evaluation`] when absorption is not certain in the last epoch;
+    /// [`DistributionError::MomentRange`] for a moment that is infinite or beyond f64; [`DistributionError::Jumps`].
+    pub fn moments(&self, count: usize) -> Result<Vec<f64>, DistributionError> {
+        self.moments_about(0.0, count)
+    }
+
+    fn moments_about(&self, center: f64, count: usize) -> Result<Vec<f64>, DistributionError> {
+        let last = self.breakpoints.last().copied().unwrap_or(0.0);
+        let (mut chain, mut sweep) = self.begin(Start::Conditional, last, Accuracy::OfPeak)?;
+        let mut moments = vec![0.0; count];
+        let mut segment = Segment::default();
+        self.advance(&mut chain, &mut sweep, last, None, &mut segment, |segment| {
+            add_moments(segment, center, &mut moments);
+        })?;
+        let Some(theta) = self.thetas.last() else { return Ok(moments) };
+        let at = self.plan.at(theta)?;
+        let vertices = &chain.pattern().vertices;
+        // E[X^j] from where the process is: j·W(…) of the moment before.
+        let mut rest = vec![sweep.p.iter().sum::<f64>()];
+        let mut from = vec![1.0; at.vertex_count() as usize];
+        for order in 1..=count {
+            from = at.rewarded(&from)?.waiting_times();
+            for value in &mut from {
+                *value *= order as f64;
+            }
+            let here = vertices.iter().zip(&sweep.p).filter(|&(_, &mass)| mass > 0.0);
+            rest.push(here.map(|(&vertex, &mass)| mass * from[vertex as usize]).sum());
+            // Where the process cannot be any more, or never was, does not matter.
+            for value in from.iter_mut().filter(|value| !value.is_finite()) {
+                *value = 0.0;
+            }
+            let moment = &mut moments[order - 1];
+            *moment += shifted(order, last - center, &rest);
+            if !moment.is_finite() {
+                return Err(DistributionError::MomentRange { order });
+            }
+        }
+        Ok(moments)
+    }
+
+    /// Expected total reward, given that the process starts: one reward for each vertex of the graph, earned per unit of time
+    /// there in whatever epoch.
+    ///
+    /// What is earned before the last breakpoint is that of the times spent there until then, what comes after the expected
+    /// reward in the last epoch from where the process is. One sweep and one solve.
+    ///
+    /// # Errors
+    /// As [`moments`](Self::moments), and for rewards of the wrong length or that are not finite.
+    pub fn reward_expectation(&self, rewards: &[f64]) -> Result<f64, DistributionError> {
+        let Some(theta) = self.thetas.last() else { return Ok(0.0) };
+        let at = self.plan.at(theta)?;
+        let later = at.rewarded(rewards)?.waiting_times();
+        let last = self.breakpoints.last().copied().unwrap_or(0.0);
+        let (mut chain, mut sweep) = self.begin(Start::Conditional, last, Accuracy::OfPeak)?;
+        let (mut visited, mut segment) = (vec![0.0; chain.len()], Segment::default());
+        self.advance(&mut chain, &mut sweep, last, Some(&mut visited), &mut segment, |_| ())?;
+        let mut mean = 0.0;
+        for (&vertex, (stayed, mass)) in chain.pattern().vertices.iter().zip(visited.iter().zip(&sweep.p)) {
+            mean += stayed * rewards[vertex as usize];
+            if *mass > 0.0 {
+                mean += mass * later[vertex as usize];
+            }
+        }
+        if mean.is_finite() { Ok(mean) } else { Err(DistributionError::MomentRange { order: 1 }) }
+    }
+}
+
+/// `Σ_j C(k, j) shift^{k−j} moments[j]`.
+fn shifted(k: usize, shift: f64, moments: &[f64]) -> f64 {
+    let (mut sum, mut binomial) = (0.0, 1.0);
+    for (j, moment) in moments.iter().enumerate().take(k + 1) {
+        let power = shift.powi(i32::try_from(k - j).unwrap_or(i32::MAX));
+        sum += if power == 0.0 || *moment == 0.0 { 0.0 } else { binomial * power * moment };
+        binomial *= (k - j) as f64 / (j + 1) as f64;
+    }
+    sum
+}
+
+/// Adds `∫ (t − c)^k f(t) dt` over a segment.
+///
+/// `∫ u^j e^{−λu} (λu)ⁿ/n! du` from 0 to the segment's length is `(n+1)⋯(n+j) λ^{−j−1} P(N > n+j)`.
+fn add_moments(segment: &Segment, center: f64, moments: &mut [f64]) {
+    if segment.rate <= 0.0 {
+        return;
+    }
+    let mut weights = Vec::new();
+    let mean = segment.rate * (segment.end - segment.begin);
+    let first = poisson::weights(mean, mean, &mut weights);
+    // P(N > m) for m from `first` on.
+    let mut more = 0.0;
+    for weight in weights.iter_mut().rev() {
+        more += std::mem::replace(weight, more);
+    }
+    let beyond = |m: usize| m.checked_sub(first).map_or(1.0, |at| weights.get(at).copied().unwrap_or(0.0));
+    let mut within = vec![0.0; moments.len() + 1];
+    for (n, flow) in segment.flows.iter().enumerate() {
+        let mut term = flow / segment.rate;
+        for (j, slot) in within.iter_mut().enumerate() {
+            *slot += term * beyond(n + j);
+            term *= (n + j + 1) as f64 / segment.rate;
+        }
+    }
+    for (moment, order) in moments.iter_mut().zip(1..) {
+        *moment += shifted(order, segment.begin - center, &within);
+    }
+}

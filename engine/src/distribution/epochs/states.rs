@@ -1,0 +1,47 @@
+//! Where the process is at a time, and where it has been until then, across epochs.
+
+use ndarray::Array2;
+
+use super::super::DistributionError;
+use super::super::curve::{Accuracy, ascending, check_finite};
+use super::super::sweep::Segment;
+use super::Epochs;
+
+impl Epochs<'_> {
+    /// Probability of being in each vertex at each time: a row for each time, a column for each vertex of the graph.
+    ///
+    /// # Errors
+    /// As [`curve`](Self::curve).
+    pub fn stop_probability(&self, times: &[f64]) -> Result<Array2<f64>, DistributionError> {
+        self.rows(times, false)
+    }
+
+    /// Expected time spent in each vertex until each time: a row for each time, a column for each vertex of the graph. See
+    /// [`Distribution::accumulated_visiting_time`](crate::distribution::Distribution::accumulated_visiting_time).
+    ///
+    /// # Errors
+    /// As [`curve`](Self::curve).
+    pub fn accumulated_visiting_time(&self, times: &[f64]) -> Result<Array2<f64>, DistributionError> {
+        self.rows(times, true)
+    }
+
+    fn rows(&self, times: &[f64], visits: bool) -> Result<Array2<f64>, DistributionError> {
+        check_finite(times)?;
+        let horizon = times.iter().copied().fold(0.0, f64::max);
+        let (mut chain, mut sweep) = self.begin(self.start, horizon, Accuracy::OfPeak)?;
+        let mut rows = Array2::zeros((times.len(), self.plan.vertex_count() as usize));
+        let mut visited = vec![0.0; if visits { chain.len() } else { 0 }];
+        let mut segment = Segment::default();
+        for at in ascending(times) {
+            let (at, until) = (at as usize, times[at as usize]);
+            let spent = visits.then_some(&mut visited[..]);
+            let swept = self.advance(&mut chain, &mut sweep, until, spent, &mut segment, |_| ());
+            swept.map_err(|error| error.of_index(Some(at)))?;
+            let found = if visits { &visited } else { &sweep.p };
+            for (&vertex, &value) in chain.pattern().vertices.iter().zip(found) {
+                rows[[at, vertex as usize]] = value;
+            }
+        }
+        Ok(rows)
+    }
+}

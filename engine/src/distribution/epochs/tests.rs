@@ -1,0 +1,130 @@
+use super::super::stiff::exact;
+use super::super::tests::{erlang, plan};
+use super::super::{DistributionError, Start};
+use crate::graph::{Graph, GraphBuilder, Rate, START};
+
+/// 1 ⇄ 2 at θ₀, out of 2 at θ₁.
+fn cycle() -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=3 {
+        builder.add_vertex(&[state]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for (from, to, rate) in [(1, 2, [1.0, 0.0]), (2, 1, [1.0, 0.0]), (2, 3, [0.0, 1.0])] {
+        builder.add_edge(from, to, Rate::Coefficients(&rate)).unwrap();
+    }
+    builder.finish()
+}
+
+const THETAS: [[f64; 2]; 2] = [[3.0, 0.5], [1.0, 4.0]];
+
+fn edges([back, out]: [f64; 2]) -> [(u32, u32, f64); 3] {
+    [(1, 2, back), (2, 1, back), (2, 3, out)]
+}
+
+/// State probabilities at a time of two epochs that meet at 0.8, by matrix exponentials.
+fn state(time: f64) -> Vec<f64> {
+    let (before, _) = exact(3, 1, &edges(THETAS[0]), time.min(0.8));
+    if time <= 0.8 {
+        return before;
+    }
+    let mut after = [1, 2].map(|from| exact(3, from, &edges(THETAS[1]), time - 0.8).0);
+    after.iter_mut().zip(&before).for_each(|(row, mass)| row.iter_mut().for_each(|slot| *slot *= mass));
+    let mut state: Vec<f64> = after[0].iter().zip(&after[1]).map(|(a, b)| a + b).collect();
+    state[2] += before[2];
+    state
+}
+
+#[test]
+fn hazards_and_quantiles_follow_the_epochs() {
+    let plan = plan(&cycle());
+    let epochs = plan.epochs(&[0.8], &THETAS).unwrap();
+    let times = [0.5, 1.7, 30.0];
+    for (&time, found) in times.iter().zip(epochs.hazard(&times).unwrap()) {
+        let state = state(time);
+        let out = THETAS[usize::from(time > 0.8)][1];
+        assert!((found / (out * state[1] / (state[0] + state[1])) - 1.0).abs() < 1e-11, "{time}: {found}");
+    }
+    let shares = [0.9, 0.01, 0.0, 1.0, 1.0 - 1e-12, 1e-9];
+    let found = epochs.quantile(&shares).unwrap();
+    assert_eq!((found[2], found[3]), (0.0, f64::INFINITY));
+    for (&share, &time) in shares.iter().zip(&found).filter(|(share, _)| **share > 0.0 && **share < 1.0) {
+        let state = state(time);
+        let (wrong, scale) = ((state[2] - share).abs(), share.min(1.0 - share));
+        assert!(wrong <= 1e-12 * scale + 1e-16, "{share}: {time} {wrong:e}");
+    }
+    assert!(found[1] < 0.8 && found[0] > 0.8, "{found:?}");
+    let refused = epochs.quantile(&[0.5, f64::NAN]).unwrap_err();
+    assert!(matches!(refused, DistributionError::Probability { index: 1, .. }), "{refused:?}");
+    // Nothing leaves in the last epoch.
+    let closed = plan.epochs(&[0.8], &[[1.0, 1.0], [1.0, 0.0]]).unwrap();
+    assert!(matches!(closed.quantile(&[0.1]), Err(DistributionError::Epoch { epoch: 1, .. })));
+}
+
+#[test]
+fn quantiles_of_a_defective_start_end_at_its_sum() {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let (on, off) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
+    builder.add_edge(START, on, Rate::Scalar(0.5)).unwrap();
+    builder.add_edge(START, off, Rate::Scalar(0.25)).unwrap();
+    builder.add_edge(on, off, Rate::Coefficients(&[1.0])).unwrap();
+    let plan = plan(&builder.finish());
+    let given = plan.epochs(&[1.0], &[[1.0], [3.0]]).unwrap();
+    let found = given.quantile(&[0.2, 0.8, 0.7]).unwrap();
+    assert_eq!((found[0], found[1]), (0.0, f64::INFINITY));
+    // 0.05 of 0.5 is left: ln 10 is 1 + 3 (t − 1).
+    assert!((found[2] - (1.0 + (10.0_f64.ln() - 1.0) / 3.0)).abs() < 1e-13, "{found:?}");
+    let whole = given.start(Start::Conditional).quantile(&[0.7 / 0.75]).unwrap();
+    assert!((whole[0] - found[2]).abs() < 1e-12, "{whole:?}");
+}
+
+#[test]
+fn times_spent_and_rewards_add_up_over_epochs() {
+    let plan = plan(&cycle());
+    let epochs = plan.epochs(&[0.8], &THETAS).unwrap();
+    let times = [2.0, 0.8, 0.3];
+    let visited = epochs.accumulated_visiting_time(&times).unwrap();
+    for (at, &time) in times.iter().enumerate() {
+        // Simpson's rule on both sides of the breakpoint.
+        for vertex in 1..=2 {
+            let mut spent = 0.0;
+            for (from, to) in [(0.0, time.min(0.8)), (0.8, time.max(0.8))] {
+                let width = (to - from) / 400.0;
+                for k in 0..=400 {
+                    let weight = if k == 0 || k == 400 { 1.0 } else { f64::from(2 + 2 * (k % 2)) };
+                    spent += weight * width / 3.0 * state(from + width * f64::from(k))[vertex - 1];
+                }
+            }
+            assert!((visited[[at, vertex]] - spent).abs() < 1e-9, "{time} {vertex}: {visited} {spent}");
+        }
+    }
+    let mean = epochs.expectation().unwrap();
+    assert!((epochs.reward_expectation(&[1.0; 4]).unwrap() / mean - 1.0).abs() < 1e-12);
+    // Absorption at θ₁ of what is in vertex 2 is certain.
+    let until = epochs.accumulated_visiting_time(&[0.8]).unwrap();
+    let second = epochs.reward_expectation(&[0.0, 0.0, 1.0, 0.0]).unwrap();
+    let absorbed = 0.5 * until[[0, 2]] + 4.0 * (second - until[[0, 2]]);
+    assert!((absorbed - 1.0).abs() < 1e-12, "{absorbed}");
+    assert!(epochs.reward_expectation(&[1.0]).is_err());
+}
+
+#[test]
+fn a_tolerance_out_of_range_is_refused_and_another_is_honoured() {
+    let plan = plan(&erlang(1));
+    let epochs = plan.epochs(&[1.0], &[[1.0], [2.0]]).unwrap();
+    assert_eq!(epochs.clone().tolerance(0.5).unwrap_err(), DistributionError::Tolerance { value: 0.5 });
+    let cdf = epochs.tolerance(1e-4).unwrap().cdf(&[1.5]).unwrap()[0];
+    assert!((cdf - (1.0 - (-2.0_f64).exp())).abs() < 1e-4, "{cdf}");
+}
+
+#[test]
+fn the_time_that_takes_too_many_jumps_is_named() {
+    let plan = plan(&cycle());
+    let epochs = plan.epochs(&[0.8], &THETAS).unwrap().with_jump_limit(50);
+    let refused = epochs.survival(&[1e6, 0.1]).unwrap_err();
+    let DistributionError::Epoch { epoch: 1, error } = refused else { panic!("{refused:?}") };
+    assert!(matches!(*error, DistributionError::Jumps { index: Some(0), .. }), "{error:?}");
+    let refused = epochs.accumulated_visiting_time(&[0.1, 1e6]).unwrap_err();
+    let DistributionError::Epoch { error, .. } = refused else { panic!("{refused:?}") };
+    assert!(matches!(*error, DistributionError::Jumps { index: Some(1), .. }), "{error:?}");
+}

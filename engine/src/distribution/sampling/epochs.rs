@@ -1,0 +1,248 @@
+//! Samples of processes whose rates change at given times.
+
+use rayon::prelude::*;
+
+use super::stream::{exponential, next, seeded};
+use super::table::{ABSORBED, Table, jump, only_jump};
+use super::{PIECE, SampleLimits, SamplingError};
+use crate::distribution::{DistributionError, Epochs, Start};
+use crate::plan::EvaluationError;
+
+/// Draws times and total rewards of a process whose θ changes at breakpoints, conditional on starting.
+///
+/// Exact: a visit ends when its hazard, with the rate of each epoch, has added up to a unit exponential number. Sample `i` of
+/// a seed has the generator that [`Sampler`](super::Sampler) gives it: the first draw chooses the first vertex, then each
+/// visit takes one for its time and one for the jump. So samples depend neither on threads nor on each other, and where all
+/// θ are the same and some vertex leads to several others they are those of a `Sampler`, up to rounding. A step costs a few
+/// times one of a `Sampler`.
+///
+/// ```
+/// use phasic_engine::graph::{GraphBuilder, Rate, START};
+/// use phasic_engine::plan::{Limits, Plan};
+///
+/// let mut builder = GraphBuilder::new(1)?;
+/// let (on, off) = (builder.add_vertex(&[1])?, builder.add_vertex(&[0])?);
+/// builder.add_edge(START, on, Rate::Scalar(1.0))?;
+/// builder.add_edge(on, off, Rate::Coefficients(&[1.0]))?;
+/// let plan = Plan::analyze(&builder.finish(), &Limits::default())?;
+///
+/// // Nothing happens before time 2.
+/// let times = plan.epochs(&[2.0], &[[0.0], [1.0]])?.sampler()?.times(42, 10_000)?;
+/// assert!(times.iter().all(|&time| time >= 2.0));
+/// // The standard deviation is 1: four standard errors are 0.04.
+/// assert!((times.iter().sum::<f64>() / 1e4 - 3.0).abs() < 0.04);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct EpochSampler {
+    /// The jumps in each epoch.
+    tables: Vec<Table>,
+    /// Where each epoch but the last ends.
+    breakpoints: Vec<f64>,
+    /// Graph vertices by position.
+    vertices: Vec<u32>,
+    vertex_count: u32,
+    limits: SampleLimits,
+}
+
+impl Epochs<'_> {
+    /// A sampler of the process across all epochs. `O(V + E)` for each.
+    ///
+    /// # Errors
+    /// [`SamplingError::Evaluation`] when absorption is not certain in the last epoch.
+    pub fn sampler(&self) -> Result<EpochSampler, SamplingError> {
+        let plan = self.plan();
+        let mut chain = plan.chain(&self.thetas()[0])?;
+        chain.set_start(Start::Conditional)?;
+        let mut tables = Vec::with_capacity(self.thetas().len());
+        for theta in self.thetas() {
+            chain.set(theta)?;
+            tables.push(Table::unchecked(&chain));
+        }
+        // Vertices that the last epoch by itself would not reach count, too.
+        if let Some(theta) = self.thetas().last() {
+            plan.at(theta)?;
+        }
+        Ok(EpochSampler {
+            tables,
+            breakpoints: self.breakpoints().to_vec(),
+            vertices: chain.pattern().vertices.clone(),
+            vertex_count: plan.vertex_count(),
+            limits: SampleLimits::default(),
+        })
+    }
+}
+
+impl EpochSampler {
+    /// This sampler under other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: SampleLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Times to absorption of the samples 0 to `count` − 1.
+    ///
+    /// # Errors
+    /// [`SamplingError::Steps`], [`SamplingError::Memory`]; [`SamplingError::Evaluation`] for a path that gets to where
+    /// nothing leads on in the last epoch.
+    pub fn times(&self, seed: u64, count: usize) -> Result<Vec<f64>, SamplingError> {
+        self.draw(seed, count, &vec![1.0; self.vertices.len()])
+    }
+
+    /// Total rewards of the samples 0 to `count` − 1 of the same paths: one reward per vertex of the graph, earned per unit
+    /// of time there.
+    ///
+    /// # Errors
+    /// [`EvaluationError::RewardLength`] and [`EvaluationError::RewardNotFinite`] with the vertex, and as
+    /// [`times`](Self::times).
+    pub fn totals(&self, seed: u64, count: usize, rewards: &[f64]) -> Result<Vec<f64>, SamplingError> {
+        let expected = self.vertex_count as usize;
+        if rewards.len() != expected {
+            return Err(EvaluationError::RewardLength { expected, found: rewards.len() }.into());
+        }
+        if let Some(vertex) = rewards.iter().position(|reward| !reward.is_finite()) {
+            return Err(EvaluationError::RewardNotFinite { vertex, value: rewards[vertex] }.into());
+        }
+        let by_position: Vec<f64> = self.vertices.iter().map(|&vertex| rewards[vertex as usize]).collect();
+        self.draw(seed, count, &by_position)
+    }
+
+    fn draw(&self, seed: u64, count: usize, rewards: &[f64]) -> Result<Vec<f64>, SamplingError> {
+        let limit_bytes = self.limits.memory_bytes;
+        if 8 * count as u128 > u128::from(limit_bytes) {
+            return Err(SamplingError::Memory { samples: count, width: 1, limit_bytes });
+        }
+        let mut out = vec![0.0; count];
+        out.par_chunks_mut(PIECE).enumerate().try_for_each(|(piece, out)| {
+            let mut steps = self.limits.steps;
+            for (sample, slot) in ((piece * PIECE) as u64..).zip(out) {
+                *slot = self.path(seed, sample, rewards, &mut steps)?;
+            }
+            Ok::<(), SamplingError>(())
+        })?;
+        Ok(out)
+    }
+
+    /// The total of one path.
+    fn path(&self, seed: u64, sample: u64, rewards: &[f64], steps: &mut u64) -> Result<f64, SamplingError> {
+        let mut state = seeded(seed, sample);
+        let mut draw = || {
+            let (draw, after) = next(state);
+            state = after;
+            draw
+        };
+        let (mut epoch, mut now, mut total) = (0, 0.0, 0.0);
+        let mut at = self.jump(0, self.tables[0].start(), draw());
+        while at != ABSORBED {
+            *steps = steps.checked_sub(1).ok_or(SamplingError::Steps { limit: self.limits.steps })?;
+            let before = now;
+            now = self.leave(at as usize, exponential(draw()), now, &mut epoch)?;
+            total += rewards[at as usize] * (now - before);
+            at = self.jump(epoch, at, draw());
+        }
+        Ok(total)
+    }
+
+    /// When a visit that began at `now` ends: once its hazard has added up to `hazard`.
+    fn leave(
+        &self,
+        at: usize,
+        mut hazard: f64,
+        mut now: f64,
+        epoch: &mut usize,
+    ) -> Result<f64, SamplingError> {
+        loop {
+            let mean = self.tables[*epoch].means[at];
+            let end = now + if mean.is_finite() { hazard * mean } else { f64::INFINITY };
+            match self.breakpoints.get(*epoch) {
+                Some(&breakpoint) if end > breakpoint => {
+                    hazard = (hazard - (breakpoint - now) / mean).max(0.0);
+                    now = breakpoint;
+                    *epoch += 1;
+                }
+                _ if mean.is_finite() => return Ok(end),
+                _ => {
+                    let trapped = EvaluationError::Trapped { vertex: self.vertices[at], state: None };
+                    return Err(DistributionError::from(trapped).into());
+                }
+            }
+        }
+    }
+
+    fn jump(&self, epoch: usize, at: u32, draw: u64) -> u32 {
+        let Table { rows, columns, branches, .. } = &self.tables[epoch];
+        let row = rows[at as usize];
+        if *branches { jump(columns, row, draw) } else { only_jump(columns, row) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distribution::tests::{erlang, plan};
+    use crate::graph::{Graph, GraphBuilder, Rate, START};
+
+    /// 1 ⇄ 2 at θ₀, out of 2 at θ₁.
+    fn cycle() -> Graph {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        for state in 1..=3 {
+            builder.add_vertex(&[state]).unwrap();
+        }
+        builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+        for (from, to, rate) in [(1, 2, [1.0, 0.0]), (2, 1, [1.0, 0.0]), (2, 3, [0.0, 1.0])] {
+            builder.add_edge(from, to, Rate::Coefficients(&rate)).unwrap();
+        }
+        builder.finish()
+    }
+
+    #[test]
+    fn means_and_shares_are_those_of_the_epochs() {
+        let plan = plan(&cycle());
+        let epochs = plan.epochs(&[0.8, 1.5], &[[3.0, 0.5], [0.0, 0.2], [1.0, 4.0]]).unwrap();
+        let sampler = epochs.sampler().unwrap();
+        let count = 40_000;
+        let times = sampler.times(7, count).unwrap();
+        let mean = times.iter().sum::<f64>() / count as f64;
+        let error = (epochs.variance().unwrap() / count as f64).sqrt();
+        assert!((mean - epochs.expectation().unwrap()).abs() < 5.0 * error, "{mean}");
+        for (time, below) in [0.5, 1.2, 2.0].into_iter().zip(epochs.cdf(&[0.5, 1.2, 2.0]).unwrap()) {
+            let share = times.iter().filter(|&&sample| sample <= time).count() as f64 / count as f64;
+            let error = (below * (1.0 - below) / count as f64).sqrt();
+            assert!((share - below).abs() < 5.0 * error, "{time}: {share} {below}");
+        }
+        let rewards = [0.0, 0.0, 2.0, 0.0];
+        let totals = sampler.totals(7, count, &rewards).unwrap();
+        let mean = totals.iter().sum::<f64>() / count as f64;
+        let spread = totals.iter().map(|total| (total - mean).powi(2)).sum::<f64>() / count as f64;
+        let wanted = epochs.reward_expectation(&rewards).unwrap();
+        assert!((mean - wanted).abs() < 5.0 * (spread / count as f64).sqrt(), "{mean} {wanted}");
+        // The first of many are those drawn alone.
+        assert_eq!(sampler.times(7, 10).unwrap(), times[..10]);
+    }
+
+    #[test]
+    fn epochs_alike_have_the_samples_of_one() {
+        let plan = plan(&cycle());
+        let epochs = plan.epochs(&[0.3, 1.0], &[[1.0, 2.0]; 3]).unwrap();
+        let alone = plan.sampler(&[1.0, 2.0]).unwrap().times(3, 500).unwrap();
+        for (found, wanted) in epochs.sampler().unwrap().times(3, 500).unwrap().into_iter().zip(alone) {
+            assert!((found - wanted).abs() <= 1e-12 * wanted, "{found} {wanted}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_drawn_is_refused() {
+        let plan = plan(&erlang(3));
+        let sampler = plan.epochs(&[1.0], &[[0.0], [1.0]]).unwrap().sampler().unwrap();
+        let narrow = |limits| sampler.clone().with_limits(limits).times(1, 100).unwrap_err();
+        assert_eq!(narrow(SampleLimits::default().with_steps(20)), SamplingError::Steps { limit: 20 });
+        let limit_bytes = 99;
+        assert_eq!(
+            narrow(SampleLimits::default().with_memory_bytes(limit_bytes)),
+            SamplingError::Memory { samples: 100, width: 1, limit_bytes }
+        );
+        assert!(sampler.totals(1, 1, &[1.0]).is_err());
+        assert!(plan.epochs(&[1.0], &[[1.0], [0.0]]).unwrap().sampler().is_err());
+    }
+}
