@@ -291,6 +291,46 @@ fn a_defective_start_is_taken_as_given_or_conditionally() {
 }
 
 #[test]
+fn epochs_have_hazards_quantiles_visits_rewards_and_samples() {
+    let scene = scene();
+    // From 0.5 on, both phases go on at the rates 4 and 6: as if time ran twice as fast.
+    let asked = ["two.json", "--theta", "2,3", "--epoch", "0.5:4,6", "--tolerance", "1e-12"];
+    let more = [
+        "--quantity",
+        "hazard=0.25,1",
+        "--quantity",
+        "quantile=0.1,0.9",
+        "--quantity",
+        "visiting-time=0.25,1",
+        "--quantity",
+        "cdf=0.25,1",
+    ];
+    let numbers = found(&scene, &[&asked[..], &more[..]].concat());
+    let hazard = |time: f64| density(2.0, 3.0, time) / survival(2.0, 3.0, time);
+    assert_close(&numbers["hazard"], &[hazard(0.25), 2.0 * hazard(1.5)], 1e-9);
+    for (place, below) in [(0, 0.1), (1, 0.9)] {
+        let time = numbers["quantile"][place].as_f64().unwrap();
+        let on_its_own = if time <= 0.5 { time } else { 2.0 * time - 0.5 };
+        assert!((1.0 - survival(2.0, 3.0, on_its_own) - below).abs() < 1e-12, "{below}: {time}");
+    }
+    // What was absorbed left the second phase at its rate.
+    let visits = |place: usize| numbers["visiting-time"][place][2].as_f64().unwrap();
+    let below = |place: usize| numbers["cdf"][place].as_f64().unwrap();
+    assert!((3.0 * visits(0) - below(0)).abs() < 1e-11);
+    let until = found(&scene, &[&asked[..], &["--quantity", "visiting-time=0.5"]].concat());
+    let early = until["visiting-time"][2].as_f64().unwrap();
+    assert!((3.0 * early + 6.0 * (visits(1) - early) - below(1)).abs() < 1e-11);
+    let rewards = ["--rewards", "0,0,1,0", "--quantity", "expectation", "--quantity", "sample=5000"];
+    let totals = found(&scene, &[&asked[..], &rewards[..]].concat());
+    let mean = totals["expectation"].as_f64().unwrap();
+    assert!((3.0 * early + 6.0 * (mean - early) - 1.0).abs() < 1e-11, "{mean}");
+    let samples: Vec<f64> =
+        totals["sample"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
+    // The standard deviation is below that of an exponential time of rate 3.
+    assert!((samples.iter().sum::<f64>() / 5000.0 - mean).abs() < 5.0 / 3.0 / 5000.0_f64.sqrt(), "{mean}");
+}
+
+#[test]
 fn epochs_carry_the_state_over_their_beginnings() {
     let scene = scene();
     // From 0.5 on, both phases go on at the rates 4 and 6: as if time ran twice as fast.

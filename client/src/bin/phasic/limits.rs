@@ -109,7 +109,9 @@ pub(crate) fn flag_of_transform(error: &TransformError) -> Option<&'static str> 
 pub(crate) fn flag_of_distribution(error: &DistributionError) -> Option<&'static str> {
     match error {
         DistributionError::Jumps { .. } | DistributionError::JumpLimit { .. } => Some("--max-jumps"),
-        DistributionError::Epoch { error, .. } => flag_of_distribution(error),
+        DistributionError::Epoch { error, .. } | DistributionError::Row { error, .. } => {
+            flag_of_distribution(error)
+        }
         _ => None,
     }
 }

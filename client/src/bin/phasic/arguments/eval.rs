@@ -74,7 +74,7 @@ pub(crate) struct EvalArguments {
     #[arg(long, conflicts_with = "artifact")]
     pub(crate) grad: bool,
     /// Other parameters from a time on, such as 1.5:0.3,2; may be repeated, times ascending
-    #[arg(long, value_name = "FROM:THETA", conflicts_with_all = ["compat", "artifact", "tolerance"])]
+    #[arg(long, value_name = "FROM:THETA", conflicts_with_all = ["compat", "artifact"])]
     pub(crate) epoch: Vec<String>,
     /// What initial probabilities that do not sum to 1 mean for functions of time
     #[arg(long, value_enum, default_value_t = StartChoice::Given)]

@@ -4,6 +4,7 @@ use phasic_engine::distribution::{
     RewardOptions, SampleLimits, Sampler, SamplingError, reward_transform, reward_transform_discrete,
 };
 
+use super::epochs::Changing;
 use super::law::{Found, Source, Treatment, law};
 use super::model::{Model, Subject};
 use super::no_number::NoNumber;
@@ -76,6 +77,9 @@ fn sample(
     let mut limits = SampleLimits::default().with_memory_bytes(subject.model.limits.graph().memory_bytes);
     if let Some(limit) = treatment.max_jumps {
         limits = limits.with_steps(limit);
+    }
+    if !treatment.epochs.is_empty() {
+        return Changing::new(subject, treatment)?.sample(treatment.seed, count, rewards, limits);
     }
     let sampler = sampler(subject, treatment)?.with_limits(limits);
     Ok(match rewards {

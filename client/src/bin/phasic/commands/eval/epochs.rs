@@ -1,6 +1,6 @@
 //! Continuous time with parameters that change at given times.
 
-use phasic_engine::distribution::Epochs;
+use phasic_engine::distribution::{Epochs, SampleLimits};
 
 use super::law::{Found, Law, Treatment, table, unanswered};
 use super::model::Subject;
@@ -22,20 +22,51 @@ impl<'a> Changing<'a> {
         if let Some(limit) = treatment.max_jumps {
             law = law.with_jump_limit(limit);
         }
+        if let Some(tolerance) = treatment.tolerance {
+            law = law.tolerance(tolerance)?;
+        }
         Ok(Self { law })
     }
 
     /// Whether there is an answer to a quantity when parameters change.
     pub(super) fn answers(quantity: &Quantity) -> bool {
-        matches!(
-            quantity,
+        match quantity {
+            Quantity::Function(function, _) => !matches!(function, Function::Laplace | Function::Pmf),
             Quantity::Expectation
-                | Quantity::Variance
-                | Quantity::Moments(_)
-                | Quantity::Function(Function::Pdf | Function::Cdf | Function::Survival, _)
-                | Quantity::States(States::StopProbability, _)
-                | Quantity::LogLikelihood(_)
-        )
+            | Quantity::Variance
+            | Quantity::Moments(_)
+            | Quantity::States(..)
+            | Quantity::LogLikelihood(_)
+            | Quantity::Sample(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether there is one under rewards then.
+    pub(super) fn answers_rewarded(quantity: &Quantity) -> bool {
+        matches!(quantity, Quantity::Expectation | Quantity::Sample(_))
+    }
+
+    /// Draws of the time, or of the totals of rewards.
+    pub(super) fn sample(
+        &self,
+        seed: u64,
+        count: usize,
+        rewards: &[&[f64]],
+        limits: SampleLimits,
+    ) -> Result<Found, NoNumber> {
+        let sampler = self.law.sampler()?.with_limits(limits);
+        let mut totals = rewards
+            .iter()
+            .map(|rewards| sampler.totals(seed, count, rewards))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(match totals.len() {
+            0 => Found::Many(sampler.times(seed, count)?),
+            1 => Found::Many(totals.remove(0)),
+            _ => {
+                Found::Table((0..count).map(|at| totals.iter().map(|totals| totals[at]).collect()).collect())
+            }
+        })
     }
 
     /// Whether there is a gradient of it then.
@@ -45,7 +76,10 @@ impl<'a> Changing<'a> {
 }
 
 impl Law for Changing<'_> {
-    fn total(&self, quantity: &Quantity, _: &[&[f64]]) -> Result<Found, NoNumber> {
+    fn total(&self, quantity: &Quantity, rewards: &[&[f64]]) -> Result<Found, NoNumber> {
+        if let (Quantity::Expectation, [rewards]) = (quantity, rewards) {
+            return Ok(Found::One(self.law.reward_expectation(rewards)?));
+        }
         Ok(match quantity {
             Quantity::Expectation => Found::One(self.law.expectation()?),
             Quantity::Variance => Found::One(self.law.variance()?),
@@ -59,15 +93,17 @@ impl Law for Changing<'_> {
             Function::Pdf => self.law.pdf(points)?,
             Function::Cdf => self.law.cdf(points)?,
             Function::Survival => self.law.survival(points)?,
+            Function::Hazard => self.law.hazard(points)?,
+            Function::Quantile => self.law.quantile(points)?,
             other => return Err(unanswered(other.key())),
         })
     }
 
     fn states(&self, states: States, times: &[f64]) -> Result<Vec<Vec<f64>>, NoNumber> {
-        if states == States::VisitingTime {
-            return Err(unanswered(states.key()));
-        }
-        let rows = self.law.stop_probability(times)?;
+        let rows = match states {
+            States::StopProbability => self.law.stop_probability(times)?,
+            States::VisitingTime => self.law.accumulated_visiting_time(times)?,
+        };
         Ok(rows.rows().into_iter().map(|row| row.to_vec()).collect())
     }
 

@@ -166,13 +166,20 @@ impl Question {
         if graph.was_dph() {
             return refuse("is for models in continuous time; this one is in discrete time");
         }
-        if !self.rewards.is_empty() {
-            return refuse("does not go with --rewards");
+        if treatment.alive_at.is_some() {
+            return refuse("does not go with --alive-at");
+        }
+        let rewarded =
+            |quantity: &&Quantity| !self.rewards.is_empty() && !Changing::answers_rewarded(quantity);
+        if let Some(quantity) = self.quantities.iter().find(rewarded) {
+            return refuse(&format!(
+                "goes with --rewards for expectation and sample, but not for {quantity}"
+            ));
         }
         if let Some(quantity) = self.quantities.iter().find(|quantity| !Changing::answers(quantity)) {
             return refuse(&format!(
-                "goes with expectation, variance, moments, pdf, cdf, survival, stop-probability and loglik, not with \
-                 {quantity}"
+                "goes with expectation, variance, moments, functions of time, quantile, stop-probability, visiting-time, \
+                 loglik and sample, not with {quantity}"
             ));
         }
         if let Some(quantity) =
