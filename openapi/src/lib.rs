@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod admin;
+mod bounded;
 pub mod computes;
 pub mod evaluate;
 pub mod identifier;

@@ -29,7 +29,7 @@ pub struct ModelSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builtin: Option<String>,
     /// Values for constants of a model document; those not named keep the document's.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[serde(default, skip_serializing_if = "Map::is_empty", deserialize_with = "crate::bounded::constants")]
     #[cfg_attr(feature = "schema", schema(value_type = std::collections::BTreeMap<String, f64>))]
     pub constants: Map<String, serde_json::Value>,
     /// The id of a compute whose graph the hub has.

@@ -157,6 +157,7 @@ fn large() -> Vec<(String, Vec<u8>)> {
     let keys: String = (0..1_000_000).fold(String::new(), |text, key| text + &format!("\"k{key}\":0,"));
     let equal = "\"a\":0,".repeat(1_000_000);
     let long = "x".repeat(15 << 20);
+    let model = "\"model\":{\"builtin\":\"kingman\"}";
     let bodies = [
         ("a million keys", format!("{{{keys}\"z\":0}}")),
         ("a million keys within a model", format!("{{\"model\":{{{keys}\"z\":0}}}}")),
@@ -165,6 +166,22 @@ fn large() -> Vec<(String, Vec<u8>)> {
         ("a long fraction", format!("[0.{}]", "3".repeat(1_000_000))),
         ("a long string", format!("{{\"model\":\"{long}\"}}")),
         ("a long key", format!("{{\"{long}\":1}}")),
+        ("millions of rewards", format!("{{{model},\"rewards\":[{}[0]]}}", "[0],".repeat(3 << 20))),
+        (
+            "millions of quantities",
+            format!("{{{model},\"quantities\":[{}\"variance\"]}}", "\"variance\",".repeat(1 << 20)),
+        ),
+        (
+            "a constant of millions",
+            format!(
+                "{{\"model\":{{\"builtin\":\"kingman\",\"constants\":{{\"n\":[{}0]}}}}}}",
+                "0,".repeat(6 << 20)
+            ),
+        ),
+        (
+            "a million constants",
+            format!("{{\"model\":{{\"builtin\":\"kingman\",\"constants\":{{{keys}\"n\":0}}}}}}"),
+        ),
         ("too long", " ".repeat(20 << 20)),
     ];
     bodies.map(|(name, text)| (name.to_owned(), text.into_bytes())).to_vec()

@@ -17,6 +17,12 @@ pub use thetas::Thetas;
 
 use crate::{GraphIdentity, ModelSource};
 
+/// Quantities, or reward vectors, of one request.
+const MOST_LISTED: usize = 64;
+
+/// Epochs of one request.
+const MOST_EPOCHS: usize = 1000;
+
 /// The media type of answers line by line.
 pub const NDJSON_MEDIA_TYPE: &str = "application/x-ndjson";
 
@@ -41,12 +47,16 @@ pub struct EvaluateRequest {
     #[cfg_attr(feature = "schema", schema(value_type = Option<Vec<Vec<f64>>>, example = json!([[1.0], [2.0]])))]
     pub theta: Option<Thetas>,
     /// What to compute at each θ; `expectation` and `variance` where it is missing.
-    #[serde(default = "usual_quantities")]
+    #[serde(default = "usual_quantities", deserialize_with = "crate::bounded::list::<_, _, MOST_LISTED>")]
     #[cfg_attr(feature = "schema", schema(example = json!(["expectation", {"moments": 4}, {"cdf": [0.5, 1.0]}])))]
     pub quantities: Vec<Quantity>,
     /// Reward vectors, one number per vertex: none or one, two for `covariance` and `correlation`, and two or more for
     /// `covariances`, `correlations` and `joint_sample`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::bounded::list::<_, _, MOST_LISTED>"
+    )]
     pub rewards: Vec<Vec<f64>>,
     /// Whether to add gradients with respect to θ; not every quantity has one.
     #[serde(default)]
@@ -56,7 +66,11 @@ pub struct EvaluateRequest {
     pub start: StartChoice,
     /// Other parameters from a time on, in order; before the first of them θ holds. Continuous time only, and without
     /// rewards. Gradients are then with respect to the parameters of all epochs, one epoch after the other.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::bounded::list::<_, _, MOST_EPOCHS>"
+    )]
     pub epochs: Vec<Epoch>,
     /// Seed of samples: the same one gives the same samples, at every θ.
     #[serde(default)]
