@@ -203,17 +203,19 @@ impl At<'_> {
         (found, means)
     }
 
-    /// The covariance with endless exponents: by deviations where the textbook's cancels.
+    /// The covariance with endless exponents: by deviations where the textbook's cancels and they are known better.
     #[cold]
     fn wide_covariance(&self, first: &[f64], second: &[f64]) -> f64 {
         let factors = self.wide();
         let (cross, product) = Textbook::again(self.plan, factors, first, second).terms();
-        let kept = (cross - product).abs() * Wide::splat(16.0) - (cross.abs() + product.abs());
-        if kept.is_below_zero() {
-            Joint::new(self.plan, factors, first, second).covariance().value()
-        } else {
-            (cross - product).value()
+        let (difference, sum) = (cross - product, cross.abs() + product.abs());
+        if (difference.abs() * Wide::splat(16.0) - sum).is_below_zero() {
+            let Weighed { value, size } = Joint::new(self.plan, factors, first, second).covariance();
+            if (Wide::splat(size) - sum).is_below_zero() {
+                return value.value();
+            }
         }
+        difference.value()
     }
 
     /// The covariance where the textbook's cancels.

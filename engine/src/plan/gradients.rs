@@ -175,9 +175,14 @@ impl At<'_> {
                 }
             }
         }
-        if usual.iter().any(|slope| may_lack(slope.size, of.lost())) {
+        // Of what has cancelled, only the rest is larger than what is lost.
+        let lacks = |slope: f64, usual: &Weighed| {
+            let size = if usual.is_doubtful() { slope.abs() } else { usual.size };
+            may_lack(size, of.lost()) || may_lack(usual.size, of.lost())
+        };
+        if gradient.iter().zip(usual).any(|(&slope, usual)| lacks(slope, usual)) {
             for ((slope, usual), wide) in gradient.iter_mut().zip(usual).zip(self.wide_slopes(of, by)) {
-                *slope = if may_lack(usual.size, of.lost()) { wide } else { *slope };
+                *slope = if lacks(*slope, usual) { wide } else { *slope };
             }
         }
         gradient

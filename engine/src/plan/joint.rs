@@ -113,8 +113,8 @@ impl<'a, L: Lane> Joint<'a, L> {
     }
 
     /// The covariance from the start, however good.
-    pub(super) fn covariance(&self) -> L {
-        self.covariances[self.plan.start()].value
+    pub(super) fn covariance(&self) -> Weighed<L> {
+        self.covariances[self.plan.start()]
     }
 
     /// Whether all solutions are within range.
