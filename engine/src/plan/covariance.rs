@@ -163,11 +163,14 @@ impl At<'_> {
     /// Covariance of two totals.
     pub(super) fn covariance(&self, first: &[f64], second: &[f64]) -> f64 {
         let (one, other) = (self.earned(first), self.earned(second));
+        if one.largest == 0.0 || other.largest == 0.0 {
+            // Also where the other total has left the range.
+            return 0.0;
+        }
         let (found, means) = self.plain_covariance(first, second);
         let is_sure = |scale: Scale| found.abs() >= scale.lost_of_covariances(one, other);
         let longest = || one.are_times.then(|| largest(&means));
-        let nothing = one.largest == 0.0 || other.largest == 0.0;
-        if nothing || found.is_finite() && self.passes(longest, is_sure) {
+        if found.is_finite() && self.passes(longest, is_sure) {
             found
         } else {
             self.wide_covariance(first, second)

@@ -6,8 +6,12 @@ use proptest::prelude::*;
 use super::super::*;
 use super::{build, close, from_first, moments_both_ways, plan};
 use crate::graph::Graph;
+use crate::plan::chain::Chain;
+use crate::plan::gradients::Derivative;
+use crate::plan::joint::Joint;
 use crate::plan::kernel::{Factors, Powers};
 use crate::plan::lane::Lane;
+use crate::plan::slopes::{ByParameter, Gather};
 use crate::plan::wide::Wide;
 
 /// From 1 almost always to the end, within 1e-150; with probability 1e-350 to 2, which takes 1e300.
@@ -126,15 +130,23 @@ fn weight() -> impl Strategy<Value = f64> {
 
 /// A graph of weights far apart, each by one of two parameters, in which every vertex can be left for good; with or without
 /// cycles.
-fn far_apart() -> impl Strategy<Value = Graph> {
+fn far_apart() -> impl Strategy<Value = (Graph, bool)> {
     let edges = prop::collection::vec((1..8_u32, 1..9_u32, weight(), any::<bool>()), 6..24);
     (edges, prop::collection::vec(weight(), 8), any::<bool>()).prop_map(|(edges, ways, acyclic)| {
         let of = |weight: f64, first: bool| if first { [weight, 0.0] } else { [0.0, weight] };
         let kept = edges.into_iter().filter(|edge| if acyclic { edge.0 < edge.1 } else { edge.0 != edge.1 });
         let kept = kept.map(|(from, to, weight, first)| (from, to, of(weight, first)));
         let out = (1..9).zip(ways).map(|(from, weight)| (from, 9, of(weight, from % 2 == 0)));
-        build(10, kept.chain(out))
+        (build(10, kept.chain(out)), acyclic)
     })
+}
+
+/// Slopes and the sizes of what they are sums of, with endless exponents.
+fn wide_slopes(of: &impl Derivative, plan: &Plan, wide: &Factors<Wide>) -> Vec<(f64, f64)> {
+    let slopes = of.back(plan, wide);
+    let values = ByParameter.gather_ways(plan, |way| slopes.slope(plan, way));
+    let sizes = ByParameter.gather_ways(plan, |way| slopes.slope(plan, way).abs());
+    values.into_iter().zip(sizes).map(|(value, size)| (value.value(), size.value())).collect()
 }
 
 proptest! {
@@ -142,7 +154,7 @@ proptest! {
 
     #[test]
     fn numbers_are_those_of_endless_exponents(
-        graph in far_apart(),
+        (graph, _) in far_apart(),
         rewards in prop::collection::vec(prop_oneof![Just(0.0), weight()], 10),
     ) {
         let plan = plan(&graph);
@@ -176,6 +188,49 @@ proptest! {
             prop_assert!(near(found, wanted), "{}: {:e} {:e}", vertex, found, wanted);
             let (found, wanted) = (sojourn[vertex as usize], z[position].value());
             prop_assert!(position == plan.start() || near(found, wanted), "{}: {:e} {:e}", vertex, found, wanted);
+        }
+    }
+
+    #[test]
+    fn covariances_and_gradients_are_those_of_endless_exponents(
+        (graph, acyclic) in far_apart(),
+        rewards in prop::collection::vec(prop_oneof![Just(0.0), weight()], 10),
+    ) {
+        let plan = plan(&graph);
+        let Ok(at) = plan.at(&[1.0, 1.0]) else { return Ok(()) };
+        let wide = Factors::<Wide>::again(&plan, &at.factors.values);
+        let (ones, rewards) = (plan.rewards(None), plan.rewards(Some(&rewards)));
+        let mean = |rewards: &[f64]| wide.solution(&plan, rewards, None);
+        let at_start = |x: &[Wide]| x[plan.start()];
+        let cross = |first: &[f64], second: &[f64]| {
+            at_start(&wide.solution(&plan, second, Some(&mean(first))))
+        };
+        for (first, second) in [(&ones, &ones), (&ones, &rewards), (&rewards, &rewards)] {
+            let found = at.covariance(first, second);
+            let product = at_start(&mean(first)) * at_start(&mean(second));
+            let crossed = cross(first, second) + cross(second, first);
+            let subtracted = crossed + product;
+            // A variance is a sum of squares, and found as such. Of a process that moves a great many times, and of a
+            // covariance, as much is known as the textbook's difference keeps.
+            let is_sum = acyclic && first == second;
+            let (wanted, scale) = if is_sum {
+                let variance = Joint::new(&plan, &wide, first, second).covariance().value.value();
+                (variance, variance)
+            } else {
+                ((crossed - product).value(), subtracted.value())
+            };
+            let near = (found - wanted).abs() <= 1e-11 * scale + f64::from_bits(4) || found == wanted;
+            prop_assert!(near || scale.is_infinite() && !is_sum, "{:e} {:e} of {:e}", found, wanted, scale);
+        }
+        for (rewards, power) in [(&ones, 1), (&ones, 2), (&rewards, 1)] {
+            let chain = Chain::of_moment(&at, rewards, power);
+            let found = at.gradient(&chain);
+            // The way back through an elimination is good beside the result divided by the parameter, which is 1.
+            let moment = if power == 1 { at_start(&mean(rewards)) } else { cross(rewards, rewards) }.value();
+            for (&found, (wanted, size)) in found.iter().zip(wide_slopes(&chain, &plan, &wide)) {
+                let near = (found - wanted).abs() <= 1e-11 * (size + moment) + f64::from_bits(4) || found == wanted;
+                prop_assert!(near || (size + moment).is_infinite(), "{}: {:e} {:e} of {:e}", power, found, wanted, size);
+            }
         }
     }
 }
