@@ -204,10 +204,12 @@ impl Plan {
         let entries = self.lower.items.len() + self.upper.items.len();
         let exits = self.exit_forms.iter().filter(|&&form| Some(form) != self.schedule.zero_form).count();
         let positions = self.vertices.len();
-        // Reciprocal pivots, exits, a row at work, unit rewards, one solution; rates in discrete time.
-        let standing = if self.discrete { 6 } else { 5 };
+        // Reciprocal pivots, unit rewards, one solution; rates in discrete time.
+        let standing = if self.discrete { 4 } else { 3 };
+        let eliminated = self.schedule.filling() + self.schedule.cyclic();
         // The expectation is kept beside the solution.
-        let workspace = self.param_length().max(1) + self.forms.count() + standing * positions + entries + 1;
+        let workspace =
+            self.param_length().max(1) + self.forms.count() + standing * positions + eliminated + entries + 1;
         Cost {
             vertices: positions as u64,
             components: u64::from(self.component_count),

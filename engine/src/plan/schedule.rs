@@ -57,6 +57,23 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
+    /// Positions up to the last in a component whose rows are reduced: of those, a row at work. Single vertices and trees have
+    /// none.
+    pub(super) fn filling(&self) -> usize {
+        self.end_of(|kind| matches!(kind, Kind::Cyclic { .. }))
+    }
+
+    /// Positions up to the last in a component with cycles: of those, what leaves it. Single vertices have no exits beside
+    /// their own.
+    pub(super) fn cyclic(&self) -> usize {
+        self.end_of(|kind| matches!(kind, Kind::Cyclic { .. } | Kind::Tree))
+    }
+
+    fn end_of(&self, is_of: impl Fn(Kind) -> bool) -> usize {
+        let last = self.segments.iter().rfind(|segment| is_of(segment.kind));
+        last.map_or(0, |segment| segment.range.end)
+    }
+
     /// Time is linear in the plan's edges and factors.
     pub(super) fn new(plan: &Plan) -> Self {
         let zero_form = (0..plan.forms.count()).find(|&form| plan.forms.is_zero(form));

@@ -95,12 +95,6 @@ impl<L: Lane> Factors<L> {
         let positions = plan.vertices.len();
         let longest =
             |length: &dyn Fn(&Segment) -> usize| plan.schedule.segments.iter().map(length).max().unwrap_or(0);
-        // Single vertices have neither rows to reduce nor exits beside their own, and trees have no rows.
-        let last = |is_of: fn(Kind) -> bool| {
-            longest(&|segment| if is_of(segment.kind) { segment.range.end } else { 0 })
-        };
-        let filling = last(|kind| matches!(kind, Kind::Cyclic { .. }));
-        let cyclic = last(|kind| matches!(kind, Kind::Cyclic { .. } | Kind::Tree));
         let needed = |lists: &Lists| {
             let of_segment = |segment: &Segment| {
                 (lists.start[segment.range.end] - lists.start[segment.range.start]) as usize
@@ -110,8 +104,8 @@ impl<L: Lane> Factors<L> {
         Self {
             theta: vec![zero; plan.param_length().max(1)],
             values: vec![zero; plan.forms.count()],
-            work: vec![zero; filling],
-            exit: vec![zero; cyclic],
+            work: vec![zero; plan.schedule.filling()],
+            exit: vec![zero; plan.schedule.cyclic()],
             inverse: vec![zero; if keep { positions } else { longest(&|segment| segment.range.len()) }],
             total: vec![zero; if plan.discrete { positions } else { 0 }],
             lower: vec![zero; needed(&plan.lower)],
