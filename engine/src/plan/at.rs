@@ -4,9 +4,9 @@ use std::cell::{OnceCell, RefCell};
 
 use super::chain::{self, Chain};
 use super::diagnosis::Traps;
-use super::gradients::{Derivative, Idle, Trust};
+use super::gradients::{Derivative, Trust};
 use super::kernel::{Factors, Outcome, Powers, Spread};
-use super::range::{Range, may_lack};
+use super::range::Range;
 use super::slopes::ByParameter;
 use super::{EvaluationError, Plan};
 use crate::graph::Graph;
@@ -38,8 +38,6 @@ pub struct At<'p> {
     pub(super) range: Range,
     /// Whether the only parameter is a scale, once somebody has asked.
     pub(super) scaled: OnceCell<bool>,
-    /// Parameters on which expectations do not depend.
-    pub(super) idle: RefCell<Idle>,
     /// Storage of solutions between questions.
     scratch: RefCell<Powers<f64>>,
 }
@@ -59,7 +57,6 @@ impl Plan {
             traps: None,
             range: Range::new(self),
             scaled: OnceCell::new(),
-            idle: RefCell::default(),
             scratch: RefCell::new(Powers::new()),
         };
         at.set(theta)?;
@@ -184,17 +181,14 @@ impl At<'_> {
     ///
     /// Each entry is good by itself, to a relative error of 1e-12, small ones beside large ones, too; and so are those of
     /// all other gradients, unless rewards of both signs cancel. Where more than three and a half digits of an entry
-    /// cancel, be it because far more steps are taken than there are states, or because other rates hardly matter, the
-    /// gradient is worked out once more with twice the digits: an elimination in an arithmetic that takes some twenty times
-    /// as long, and twice that for the way back. Then 19 digits may cancel. An entry of an expectation's gradient of which
-    /// more do, less than 2^−66 of what it is a difference of, is 0: the parameter changes no digit of the expectation.
-    /// Such a parameter makes the first gradients at each `At` cost the long way; after three different θ it is known for
-    /// one.
+    /// cancel, because slopes of both signs do or far more steps are taken than there are states, the gradient is worked
+    /// out once more with twice the digits: an elimination in an arithmetic that takes some twenty times as long, and
+    /// twice that for the way back. Then 19 digits may cancel.
     pub fn expectation_gradient(&self) -> Vec<f64> {
-        self.expectation_by_parameter(&self.unit, Some(&self.idle))
+        self.expectation_by_parameter(&self.unit)
     }
 
-    /// Gradient of the `power`-th raw moment with respect to θ: `power` adjoint solves, and 24 bytes for each power and
+    /// Gradient of the `power`-th raw moment with respect to θ: `power` adjoint solves, and 32 bytes for each power and
     /// vertex. Zero for power 0.
     pub fn moment_gradient(&self, power: usize) -> Vec<f64> {
         self.moment_by_parameter(&self.unit, power)
@@ -274,20 +268,16 @@ impl At<'_> {
         }
     }
 
-    /// The gradient of an expectation; `idle` remembers parameters that it does not depend on.
-    pub(super) fn expectation_by_parameter(&self, rewards: &[f64], idle: Option<&RefCell<Idle>>) -> Vec<f64> {
+    pub(super) fn expectation_by_parameter(&self, rewards: &[f64]) -> Vec<f64> {
         if let Some(gradient) = self.by_scale(1, || self.mean(rewards)) {
             return gradient;
         }
         let chain = Chain::of_moment(self, rewards, 1);
         let is_usual = self.traps.is_none() && chain.trust() == Trust::Usual;
         // Without a choice for each edge.
-        let usual = if is_usual { chain.expectation_by_parameter() } else { None };
-        let usual = usual.filter(|usual| !usual.iter().any(|slope| may_lack(slope.size, chain.lost())));
-        match (usual, idle) {
-            (Some(usual), Some(idle)) => self.remembered(&usual, &chain, idle),
-            (Some(usual), None) => self.settled(&usual, &chain, &ByParameter),
-            (None, _) => self.gradient(&chain),
+        match if is_usual { chain.expectation_by_parameter() } else { None } {
+            Some(usual) => self.settled(&usual, &chain, &ByParameter),
+            None => self.gradient(&chain),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Chains of solves: `x₁ = W(R)`, `x_{j+1} = W(x_j ∘ R)`; and the derivatives of those that raw moments are made of, in which
 //! each is times its number, too.
 
+use super::excess::Excess;
 use super::gradients::{Derivative, Trust};
 use super::kernel::{Factors, Seeded, Source, WeightSlopes};
 use super::lane::Lane;
@@ -16,6 +17,8 @@ pub(super) struct Chain<'a> {
     /// What each unit of the solution before earns.
     rewards: Vec<Vec<f64>>,
     solutions: Vec<Vec<f64>>,
+    /// The same solutions, taken apart for differences between them.
+    excesses: Vec<Excess>,
     adjoints: Vec<Vec<f64>>,
     /// What derivatives must be larger than; no finite number if any of the above is none.
     lost: f64,
@@ -46,9 +49,12 @@ impl<'a> Chain<'a> {
         let (plan, factors) = (at.plan, &at.factors);
         let are_times = at.earned(rewards).are_times;
         let rewards = rising(rewards, power);
-        let mut solutions = vec![Vec::new(); power];
-        for (number, rewards) in rewards.iter().enumerate() {
-            solve_last(plan, factors, rewards, &mut solutions[..=number]);
+        let mut solutions: Vec<Vec<f64>> = Vec::with_capacity(power);
+        let mut excesses = Vec::with_capacity(power);
+        for rewards in &rewards {
+            let excess = Excess::solve(plan, factors, rewards, solutions.last().map(Vec::as_slice));
+            solutions.push(excess.whole());
+            excesses.push(excess);
         }
         let mut adjoints: Vec<Vec<f64>> = Vec::with_capacity(power);
         for number in (0..power).rev() {
@@ -71,22 +77,18 @@ impl<'a> Chain<'a> {
             at.scale(|| solved.first().copied().filter(|_| are_times)).map_or(f64::INFINITY, |scale| {
                 solved.iter().zip(&back).map(|(&x, &adjoint)| scale.lost_of_slopes(x, adjoint)).sum()
             });
-        Self { plan, factors, rewards, solutions, adjoints, lost }
-    }
-
-    /// The expectation.
-    pub(super) fn mean(&self) -> f64 {
-        self.solutions.first().map_or(1.0, |x| x[self.plan.start()])
+        Self { plan, factors, rewards, solutions, excesses, adjoints, lost }
     }
 
     /// The usual slopes of an expectation in continuous time by θ, which is what is asked for most.
     pub(super) fn expectation_by_parameter(&self) -> Option<Vec<Weighed>> {
-        let ([rewards], [x], [adjoint]) = (&self.rewards[..], &self.solutions[..], &self.adjoints[..]) else {
+        let ([rewards], [x], [adjoint]) = (&self.rewards[..], &self.excesses[..], &self.adjoints[..]) else {
             return None;
         };
         let inverse = &self.factors.inverse[..];
         let slopes = |at: usize| {
-            let step = Step { discrete: false, earned: rewards[at], inverse: inverse[at], here: x[at] };
+            let step =
+                Step { discrete: false, earned: rewards[at], inverse: inverse[at], here: x.beyond[at] };
             let adjoint = adjoint[at];
             move |way| step.taken(way, x).times(adjoint)
         };
@@ -101,7 +103,7 @@ struct Step {
     /// Per unit of time (per jump, in discrete time).
     earned: f64,
     inverse: f64,
-    /// The solution at the position.
+    /// The solution at the position, beyond the constant.
     here: f64,
 }
 
@@ -109,12 +111,12 @@ impl Step {
     /// What the step adds to a solution and to what was earned before it. An only way is taken for certain: what it adds is
     /// then known without a difference.
     #[inline(always)]
-    fn taken(self, Way { target, only, .. }: Way, x: &[f64]) -> Weighed {
+    fn taken(self, Way { target, only, .. }: Way, x: &Excess) -> Weighed {
         let Self { discrete, earned, inverse, here } = self;
         if only {
             return Weighed::exact(if discrete { 0.0 } else { -(earned * inverse) });
         }
-        let there = target.map_or(0.0, |target| x[target]);
+        let there = target.map_or(-x.constant, |target| x.beyond[target]);
         if discrete {
             Weighed { value: (there - here) + earned, size: there.abs() + here.abs() + earned.abs() }
         } else {
@@ -136,13 +138,13 @@ impl Derivative for Chain<'_> {
     /// right-hand sides scale with the rate, also `λ_v b_v / rate(v)`.
     fn usual(&self, way: Way) -> Weighed {
         let mut slope = Weighed::ZERO;
-        for (number, (x, adjoint)) in self.solutions.iter().zip(&self.adjoints).enumerate() {
+        for (number, (x, adjoint)) in self.excesses.iter().zip(&self.adjoints).enumerate() {
             let earlier = number.checked_sub(1).map_or(1.0, |before| self.solutions[before][way.at]);
             let step = Step {
                 discrete: self.plan.discrete,
                 earned: self.rewards[number][way.at] * earlier,
                 inverse: self.factors.inverse[way.at],
-                here: x[way.at],
+                here: x.beyond[way.at],
             };
             slope = slope + step.taken(way, x).times(adjoint[way.at]);
         }

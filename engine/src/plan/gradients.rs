@@ -5,9 +5,6 @@
 //! lost its digits. So each comes with the size of what it is a difference of, and where more than three and a half
 //! digits have cancelled the gradient is worked out once more with twice the digits, back through the elimination.
 
-use std::cell::RefCell;
-
-use super::chain::Chain;
 use super::kernel::{Factors, WeightSlopes};
 use super::lane::Lane;
 use super::range::may_lack;
@@ -16,19 +13,6 @@ use super::wide::Wide;
 use super::{At, EvaluationError, Plan};
 use crate::double_double::Dd;
 use crate::graph::Graph;
-
-/// A precise derivative so small beside its size is taken for 0: 2^−66. The expectation itself has 53 digits, so it would
-/// not show it if the parameter were a thousand times larger.
-const NOTHING: f64 = 1.355_252_715_606_880_5e-20;
-
-/// What rounding may leave of a derivative that is 0, beside its size: 2^−46.
-const ROUNDING: f64 = 1.421_085_471_520_200_4e-14;
-
-/// Sizes of derivatives that are 0 may be so many times the expectation divided by the parameter.
-const LARGEST: f64 = 1e6;
-
-/// How many θ must have shown that a parameter changes nothing.
-const ENOUGH: usize = 3;
 
 /// Which way the derivatives of a number are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,38 +48,6 @@ pub(super) trait Derivative {
     }
 }
 
-/// Whether a derivative is 0 but for rounding, `unit` being the expectation divided by the parameter.
-fn is_nothing(slope: f64, rounding: f64, usual: Weighed, unit: f64) -> bool {
-    slope.abs() <= rounding * usual.size.max(unit) && usual.size <= LARGEST * unit
-}
-
-/// Parameters on which an expectation does not depend, as far as some θ have shown.
-#[derive(Debug, Default)]
-pub(super) struct Idle {
-    thetas: Vec<Vec<f64>>,
-    parameters: Vec<bool>,
-}
-
-impl Idle {
-    /// Whether enough θ have shown it of this one, and what the usual derivative gives is rounding.
-    fn explains(&self, parameter: usize, usual: Weighed, unit: f64) -> bool {
-        self.thetas.len() >= ENOUGH
-            && self.parameters[parameter]
-            && is_nothing(usual.value, ROUNDING, usual, unit)
-    }
-
-    /// Takes note of what one θ has shown.
-    fn note(&mut self, theta: &[f64], nothing: Vec<bool>) {
-        if self.parameters != nothing {
-            self.thetas.clear();
-            self.parameters = nothing;
-        }
-        if self.thetas.len() < ENOUGH && !self.thetas.iter().any(|seen| seen == theta) {
-            self.thetas.push(theta.to_vec());
-        }
-    }
-}
-
 impl At<'_> {
     /// The gradient with respect to θ.
     pub(super) fn gradient(&self, of: &impl Derivative) -> Vec<f64> {
@@ -109,41 +61,6 @@ impl At<'_> {
         of: &impl Derivative,
     ) -> Result<Vec<f64>, EvaluationError> {
         Ok(self.gathered(of, &ByEdge::new(self.plan, graph)?))
-    }
-
-    /// The gradient of an expectation, given its usual slopes.
-    ///
-    /// Where a parameter changes nothing all digits cancel, at every θ. That is remembered, so that it does not make every
-    /// gradient cost as much as a precise one, and the derivative is 0.
-    pub(super) fn remembered(&self, usual: &[Weighed], of: &Chain<'_>, idle: &RefCell<Idle>) -> Vec<f64> {
-        let mut gradient: Vec<f64> = usual.iter().map(|slope| slope.value).collect();
-        if !usual.iter().any(|slope| slope.is_doubtful()) {
-            return gradient;
-        }
-        let theta = &self.factors.theta;
-        let mut idle = idle.borrow_mut();
-        let mean = of.mean();
-        let unit = |parameter: usize| mean.abs() / theta[parameter].abs();
-        let mut explained = true;
-        for (parameter, (slope, &usual)) in gradient.iter_mut().zip(usual).enumerate() {
-            if usual.is_doubtful() && idle.explains(parameter, usual, unit(parameter)) {
-                *slope = 0.0;
-            } else {
-                explained &= !usual.is_doubtful();
-            }
-        }
-        if explained {
-            return gradient;
-        }
-        gradient = self.settled(usual, of, &ByParameter);
-        let mut nothing = Vec::with_capacity(gradient.len());
-        for (parameter, (slope, usual)) in gradient.iter_mut().zip(usual).enumerate() {
-            let is_nothing = usual.is_doubtful() && is_nothing(*slope, NOTHING, *usual, unit(parameter));
-            *slope = if is_nothing { 0.0 } else { *slope };
-            nothing.push(is_nothing);
-        }
-        idle.note(theta, nothing);
-        gradient
     }
 
     fn gathered(&self, of: &impl Derivative, by: &impl Gather) -> Vec<f64> {
@@ -170,15 +87,16 @@ impl At<'_> {
         if usual.iter().any(|slope| slope.is_doubtful()) {
             let precise = self.precise(of, by);
             for ((slope, usual), Dd(precise, _)) in gradient.iter_mut().zip(usual).zip(precise) {
-                if usual.is_doubtful() && precise.is_finite() {
-                    *slope = precise;
-                }
+                *slope = if usual.is_doubtful() { precise } else { *slope };
             }
         }
-        // Of what has cancelled, only the rest is larger than what is lost.
+        // Of what has cancelled, only the rest is larger than what is lost; and twice the digits have no larger range.
         let lacks = |slope: f64, usual: &Weighed| {
-            let size = if usual.is_doubtful() { slope.abs() } else { usual.size };
-            may_lack(size, of.lost()) || may_lack(usual.size, of.lost())
+            if usual.is_doubtful() {
+                !slope.is_finite() || may_lack(slope.abs(), of.lost())
+            } else {
+                may_lack(usual.size, of.lost())
+            }
         };
         if gradient.iter().zip(usual).any(|(&slope, usual)| lacks(slope, usual)) {
             for ((slope, usual), wide) in gradient.iter_mut().zip(usual).zip(self.wide_slopes(of, by)) {

@@ -21,6 +21,7 @@ mod covariance;
 mod deviations;
 mod diagnosis;
 mod error;
+mod excess;
 mod file;
 mod forms;
 mod gradients;

@@ -58,7 +58,7 @@ impl Rewarded<'_, '_> {
 
     /// Gradient of the expectation with respect to θ.
     pub fn expectation_gradient(&self) -> Vec<f64> {
-        self.at.expectation_by_parameter(&self.rewards, None)
+        self.at.expectation_by_parameter(&self.rewards)
     }
 
     /// Gradient of the `power`-th raw moment with respect to θ.

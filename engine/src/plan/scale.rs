@@ -30,8 +30,8 @@ impl At<'_> {
     /// The gradient of a number that is so many powers of time, where the only parameter is a scale: `−powers · number / θ`.
     /// In discrete time nothing depends on it.
     ///
-    /// None where there is more to do: with other parameters, or where the number has left the range of f64, which its
-    /// derivative may not have.
+    /// None where there is more to do: with other parameters, or where the number or the slope is not in the range of f64,
+    /// though the other may be.
     pub(super) fn by_scale(&self, powers: usize, number: impl FnOnce() -> f64) -> Option<Vec<f64>> {
         if !*self.scaled.get_or_init(|| self.plan.is_scaled()) {
             return None;
@@ -41,6 +41,6 @@ impl At<'_> {
         }
         let number = number();
         let slope = -(powers as f64 * number) / self.factors.theta[0];
-        (number.is_finite() && slope.is_finite()).then(|| vec![slope])
+        (number.is_normal() && slope.is_normal()).then(|| vec![slope])
     }
 }

@@ -137,33 +137,71 @@ fn a_parameter_that_changes_nothing_has_no_derivative_and_the_others_keep_theirs
 }
 
 #[test]
-fn a_parameter_that_changes_no_digit_counts_as_changing_nothing() {
-    // One in 10^23 gets as far as the last state, which is left twice as fast.
-    let count = 30;
-    let moves = (1..count).map(|v| (v, v + 1, [1.0, 0.0]));
-    let ends = (1..=count).map(|v| (v, count + 1, [0.0, if v == count { 2.0 } else { 1.0 }]));
-    let plan = plan(&build(count + 2, moves.chain(ends)));
-    let mut at = plan.at(&[1.0, 5.0]).unwrap();
-    for step in 0..8 {
-        let theta = [0.9 + 0.02 * f64::from(step), 5.0 + 0.1 * f64::from(step)];
-        at.set(&theta).unwrap();
-        let found = at.expectation_gradient();
-        assert_eq!(found[0], 0.0, "{found:?}");
-        assert!(close(found[1], -1.0 / (theta[1] * theta[1]), 1e-14), "{found:?}");
+fn a_parameter_that_changes_no_digit_of_the_number_has_its_derivative_all_the_same() {
+    for count in [4, 12, 20] {
+        // The last state is left twice as fast, and next to nothing gets there: one in 10^17 of the last.
+        let moves = (1..count).map(|v| (v, v + 1, [1.0, 0.0]));
+        let ends = (1..=count).map(|v| (v, count + 1, [0.0, if v == count { 2.0 } else { 1.0 }]));
+        let graph = build(count + 2, moves.chain(ends));
+        let plan = plan(&graph);
+        let mut used = plan.at(&[1.0, 5.0]).unwrap();
+        for (a, b) in [(1.0, 5.0), (0.9, 5.2), (0.8, 5.1), (0.7, 4.9), (4.0, 5.0)] {
+            used.set(&[a, b]).unwrap();
+            let found = used.expectation_gradient();
+            // E = 1/b − p^k / 2b after k moves with p = a / (a + b). One in four starts at the second state.
+            let (share, sum): (f64, f64) = (a / (a + b), a + b);
+            let moves = count.cast_signed() - 1;
+            let after = |k: i32| -f64::from(k) * share.powi(k - 1) / (2.0 * sum * sum);
+            let wanted = 0.75 * after(moves) + 0.25 * after(moves - 1);
+            assert!(close(found[0], wanted, 1e-12), "{count} {a} {b}: {found:?} {wanted:e}");
+            // Numbers do not depend on what was asked before.
+            assert_eq!(found, plan.at(&[a, b]).unwrap().expectation_gradient());
+            let ones = vec![1.0; count as usize + 2];
+            assert_eq!(found, used.rewarded(&ones).unwrap().expectation_gradient());
+        }
     }
-    // With fewer states before it, each digit is there: E = 1/b − p^k / 2b after k moves with p = a / (a + b). One in four
-    // starts at the second state.
-    let count = 12;
-    let moves = (1..count).map(|v| (v, v + 1, [1.0, 0.0]));
-    let ends = (1..=count).map(|v| (v, count + 1, [0.0, if v == count { 2.0 } else { 1.0 }]));
-    let plan = self::plan(&build(count + 2, moves.chain(ends)));
-    let (a, b) = (1.0_f64, 5.0_f64);
-    let at = plan.at(&[a, b]).unwrap();
-    let share = a / (a + b);
-    let after = |moves: i32| -f64::from(moves) * share.powi(moves - 1) / (2.0 * (a + b).powi(2));
-    let wanted = 0.75 * after(11) + 0.25 * after(10);
-    let found = at.expectation_gradient()[0];
-    assert!(close(found, wanted, 1e-12), "{found:e} {wanted:e}");
+}
+
+#[test]
+fn a_parameter_that_is_zero_has_its_derivative() {
+    // 1 to 3, or at first never to 2 and then 3, and slowly to the end: E = (1 + b / c) / (a + b) + 1 / d.
+    let edges: [(u32, u32, usize); 4] = [(1, 3, 0), (1, 2, 1), (2, 3, 2), (3, 4, 3)];
+    let rates: Vec<[f64; 4]> = (0..4).map(|k| std::array::from_fn(|i| f64::from(u8::from(i == k)))).collect();
+    let edges: Vec<(u32, u32, &[f64])> =
+        edges.iter().map(|&(from, to, rate)| (from, to, &rates[rate][..])).collect();
+    let plan = plan(&from_first(5, &edges));
+    for b in [0.0, 1e-20, 1e-15, 1e-6] {
+        let (a, c, d): (f64, f64, f64) = (1.0, 0.5, 1e-6);
+        let found = plan.at(&[a, b, c, d]).unwrap().expectation_gradient();
+        let sum = a + b;
+        let wanted =
+            [-(1.0 + b / c) / (sum * sum), (a / c - 1.0) / (sum * sum), -b / (c * c) / sum, -1.0 / (d * d)];
+        for (found, wanted) in found.iter().zip(wanted) {
+            assert!(close(*found, wanted, 1e-12), "{b:e}: {found:e} {wanted:e}");
+        }
+    }
+}
+
+#[test]
+fn derivatives_of_a_fork_are_right_however_long_the_end_takes_and_at_any_scale_of_time() {
+    let plan = plan(&fork());
+    for (end, scale) in [(1e-25, 1.0), (1e-40, 1.0), (1e-17, 1e40), (1e-17, 1e-40)] {
+        let (a, b, c, d): (f64, f64, f64, f64) = (0.75, 2.5, 3.0, 0.125);
+        let theta = [a, b, c, d, end].map(|rate| rate * scale);
+        let at = plan.at(&theta).unwrap();
+        let (both, longer) = (a + b, 1.0 / d - 1.0 / c);
+        let wanted = [
+            -(1.0 + b * longer) / (both * both),
+            (a * longer - 1.0) / (both * both),
+            -a / both / (c * c),
+            -b / both / (d * d),
+            -1.0 / (end * end),
+        ]
+        .map(|slope| slope / scale / scale);
+        for (found, wanted) in at.expectation_gradient().iter().zip(wanted) {
+            assert!(close(*found, wanted, 1e-12), "{end:e}, {scale:e}: {found:e} {wanted:e}");
+        }
+    }
 }
 
 /// 1 to 2 and back, and on to 3 and the end, at one parameter, which one of the rates may not depend on.

@@ -1,0 +1,78 @@
+//! Solutions as what they exceed a constant by, so that differences between them keep their digits.
+//!
+//! The times from two vertices may hardly differ: where the last stage is the longest by far, or where everything is left
+//! at much the same rate. Their difference is what derivatives are made of. Let e be the weights that lead to absorption.
+//! For any constant c, `x − c` solves the same equations with `b − e c` on the right, because rows of the generator add up
+//! to `−e`; and with the lowest `b / e` of any vertex for c, right-hand sides are not negative. Then nothing is subtracted in
+//! that solve either, and what is left of x beside c has all its digits.
+
+use super::Plan;
+use super::kernel::{Factors, Source};
+use super::lane::Lane;
+
+/// A right-hand side that is so little of what it is a difference of, in units of rounding, is nothing: the weights are no
+/// better.
+const NOTHING: f64 = 2.0 * f64::EPSILON;
+
+/// A solution, taken apart.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Excess {
+    /// What all of it exceeds.
+    pub(super) constant: f64,
+    /// By how much, by position. Of absorption it is `−constant`.
+    pub(super) beyond: Vec<f64>,
+}
+
+impl Excess {
+    /// `W(R)`, or `W(x∘R)` of an earlier solution, taken apart: a solve, and two looks at every position.
+    ///
+    /// The constant is 0 where rewards are negative, where something is absorbed without a reward, and where nothing is.
+    pub(super) fn solve(plan: &Plan, factors: &Factors<f64>, rewards: &[f64], of: Option<&[f64]>) -> Self {
+        let mut sides: Vec<f64> = rewards.to_vec();
+        if let Some(of) = of {
+            sides.iter_mut().zip(of).for_each(|(side, x)| *side *= x);
+        }
+        let constant = factors.lowest_ratio(plan, &sides);
+        if constant > 0.0 {
+            factors.take_off(plan, constant, &mut sides);
+        }
+        let mut beyond = vec![0.0; plan.vertices.len()];
+        let source = Source { rewards: &sides, of: None, earlier: 0 };
+        factors.solve_all(plan, source, beyond.as_chunks_mut::<1>().0);
+        Self { constant, beyond }
+    }
+
+    /// The solution itself.
+    pub(super) fn whole(&self) -> Vec<f64> {
+        self.beyond.iter().map(|beyond| self.constant + beyond).collect()
+    }
+}
+
+impl Factors<f64> {
+    /// The weight that leads from a position to absorption, for each unit of what rewards are multiplied by: of time, in
+    /// discrete time of jumps.
+    #[inline(always)]
+    fn absorption(&self, plan: &Plan, at: usize) -> f64 {
+        let weight = self.values[plan.exit_forms[at] as usize];
+        self.total.get(at).map_or(weight, |total| weight / total)
+    }
+
+    /// The lowest ratio of right-hand sides to weights of absorption; 0 if some side is negative, or there is none.
+    fn lowest_ratio(&self, plan: &Plan, sides: &[f64]) -> f64 {
+        if sides.iter().any(|&side| side < 0.0) {
+            return 0.0;
+        }
+        let lowest = (0..sides.len()).fold(f64::INFINITY, |lowest: f64, at| {
+            let weight = self.absorption(plan, at);
+            if weight > 0.0 { lowest.lower(sides[at] / weight) } else { lowest }
+        });
+        if lowest.is_finite() { lowest } else { 0.0 }
+    }
+
+    fn take_off(&self, plan: &Plan, constant: f64, sides: &mut [f64]) {
+        for (at, side) in sides.iter_mut().enumerate() {
+            let left = self.absorption(plan, at).mul_add(-constant, *side);
+            *side = if left > NOTHING * *side { left } else { 0.0 };
+        }
+    }
+}
