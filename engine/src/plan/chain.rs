@@ -16,8 +16,9 @@ pub(super) struct Chain<'a> {
     factors: &'a Factors<f64>,
     /// What each unit of the solution before earns.
     rewards: Vec<Vec<f64>>,
+    /// All but the last.
     solutions: Vec<Vec<f64>>,
-    /// The same solutions, taken apart for differences between them.
+    /// All solutions, taken apart for differences between them.
     excesses: Vec<Excess>,
     adjoints: Vec<Vec<f64>>,
     /// What derivatives must be larger than; no finite number if any of the above is none.
@@ -49,11 +50,13 @@ impl<'a> Chain<'a> {
         let (plan, factors) = (at.plan, &at.factors);
         let are_times = at.earned(rewards).are_times;
         let rewards = rising(rewards, power);
-        let mut solutions: Vec<Vec<f64>> = Vec::with_capacity(power);
+        let mut solutions: Vec<Vec<f64>> = Vec::with_capacity(power.saturating_sub(1));
         let mut excesses = Vec::with_capacity(power);
-        for rewards in &rewards {
+        for (number, rewards) in rewards.iter().enumerate() {
             let excess = Excess::solve(plan, factors, rewards, solutions.last().map(Vec::as_slice));
-            solutions.push(excess.whole());
+            if number + 1 < power {
+                solutions.push(excess.whole());
+            }
             excesses.push(excess);
         }
         let mut adjoints: Vec<Vec<f64>> = Vec::with_capacity(power);
@@ -71,8 +74,8 @@ impl<'a> Chain<'a> {
             adjoints.push(adjoint);
         }
         adjoints.reverse();
-        let sizes = |vectors: &[Vec<f64>]| vectors.iter().map(|x| largest(x)).collect::<Vec<_>>();
-        let (solved, back) = (sizes(&solutions), sizes(&adjoints));
+        let solved: Vec<f64> = excesses.iter().map(|x| x.constant + largest(&x.beyond)).collect();
+        let back: Vec<f64> = adjoints.iter().map(|adjoint| largest(adjoint)).collect();
         let lost =
             at.scale(|| solved.first().copied().filter(|_| are_times)).map_or(f64::INFINITY, |scale| {
                 solved.iter().zip(&back).map(|(&x, &adjoint)| scale.lost_of_slopes(x, adjoint)).sum()

@@ -10,8 +10,8 @@ use super::Plan;
 use super::kernel::{Factors, Source};
 use super::lane::Lane;
 
-/// A right-hand side that is so little of what it is a difference of, in units of rounding, is nothing: the weights are no
-/// better.
+/// A right-hand side that is so little of what it is a difference of is nothing: the weights are no better, nor is the
+/// constant.
 const NOTHING: f64 = 2.0 * f64::EPSILON;
 
 /// A solution, taken apart.
@@ -62,16 +62,21 @@ impl Factors<f64> {
         if sides.iter().any(|&side| side < 0.0) {
             return 0.0;
         }
-        let lowest = (0..sides.len()).fold(f64::INFINITY, |lowest: f64, at| {
+        let (mut lowest, mut seen) = (f64::INFINITY, (0.0, 0.0));
+        for (at, &side) in sides.iter().enumerate() {
             let weight = self.absorption(plan, at);
-            if weight > 0.0 { lowest.lower(sides[at] / weight) } else { lowest }
-        });
+            // In most models few rates lead to absorption: most divisions were done before.
+            if weight > 0.0 && (side, weight) != seen {
+                seen = (side, weight);
+                lowest = lowest.lower(side / weight);
+            }
+        }
         if lowest.is_finite() { lowest } else { 0.0 }
     }
 
     fn take_off(&self, plan: &Plan, constant: f64, sides: &mut [f64]) {
         for (at, side) in sides.iter_mut().enumerate() {
-            let left = self.absorption(plan, at).mul_add(-constant, *side);
+            let left = *side - self.absorption(plan, at) * constant;
             *side = if left > NOTHING * *side { left } else { 0.0 };
         }
     }
