@@ -90,10 +90,12 @@ impl<'a> Chain<'a> {
         };
         let inverse = &self.factors.inverse[..];
         let slopes = |at: usize| {
-            let step =
-                Step { discrete: false, earned: rewards[at], inverse: inverse[at], here: x.beyond[at] };
-            let adjoint = adjoint[at];
-            move |way| step.taken(way, x).times(adjoint)
+            let (here, adjoint) = (x.beyond[at], adjoint[at]);
+            move |way: Way| {
+                // Nothing is looked up that only an only way needs.
+                let (earned, inverse) = if way.only { (rewards[at], inverse[at]) } else { (0.0, 0.0) };
+                Step { discrete: false, earned, inverse, here }.taken(way, x).times(adjoint)
+            }
         };
         (!self.plan.discrete).then(|| ByParameter.gather(self.plan, slopes))
     }

@@ -49,34 +49,34 @@ impl Excess {
 }
 
 impl Factors<f64> {
-    /// The weight that leads from a position to absorption, for each unit of what rewards are multiplied by: of time, in
+    /// The weights that lead from each position to absorption, for each unit of what rewards are multiplied by: of time, in
     /// discrete time of jumps.
     #[inline(always)]
-    fn absorption(&self, plan: &Plan, at: usize) -> f64 {
-        let weight = self.values[plan.exit_forms[at] as usize];
-        self.total.get(at).map_or(weight, |total| weight / total)
+    fn absorptions<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = f64> + 'a {
+        plan.exit_forms.iter().enumerate().map(|(at, &form)| {
+            let weight = self.values[form as usize];
+            self.total.get(at).map_or(weight, |total| weight / total)
+        })
     }
 
     /// The lowest ratio of right-hand sides to weights of absorption; 0 if some side is negative, or there is none.
     fn lowest_ratio(&self, plan: &Plan, sides: &[f64]) -> f64 {
-        if sides.iter().any(|&side| side < 0.0) {
-            return 0.0;
-        }
         let (mut lowest, mut seen) = (f64::INFINITY, (0.0, 0.0));
-        for (at, &side) in sides.iter().enumerate() {
-            let weight = self.absorption(plan, at);
+        let mut negative = false;
+        for (&side, weight) in sides.iter().zip(self.absorptions(plan)) {
+            negative |= side < 0.0;
             // In most models few rates lead to absorption: most divisions were done before.
             if weight > 0.0 && (side, weight) != seen {
                 seen = (side, weight);
                 lowest = lowest.lower(side / weight);
             }
         }
-        if lowest.is_finite() { lowest } else { 0.0 }
+        if lowest.is_finite() && !negative { lowest } else { 0.0 }
     }
 
     fn take_off(&self, plan: &Plan, constant: f64, sides: &mut [f64]) {
-        for (at, side) in sides.iter_mut().enumerate() {
-            let left = *side - self.absorption(plan, at) * constant;
+        for (side, weight) in sides.iter_mut().zip(self.absorptions(plan)) {
+            let left = *side - weight * constant;
             *side = if left > NOTHING * *side { left } else { 0.0 };
         }
     }

@@ -244,6 +244,8 @@ impl Plan {
         slopes: impl Fn(usize) -> G,
         mut add: impl FnMut(u32, S),
     ) {
+        // Most exits of a model are alike; they are added up at hand.
+        let mut exits: Option<(u32, S)> = None;
         for Segment { range, kind, .. } in &self.schedule.segments {
             if let Kind::Chain { .. } = kind {
                 let first = self.outer.start[range.start] as usize;
@@ -253,23 +255,36 @@ impl Plan {
                 }
                 continue;
             }
+            let is_single = *kind == Kind::Singles;
             let mut inner = self.inner.rows(range.start, &self.inner_forms);
             let mut outer = self.outer.rows(range.start, &self.outer_forms);
             for at in range.clone() {
                 let form = self.exit_forms[at];
                 let ends = Some(form) != self.schedule.zero_form;
-                let rows = [inner.advance(), outer.advance()];
-                let only = rows[0].0.is_empty() && rows[1].0.len() + usize::from(ends) == 1;
+                let (targets, forms) = outer.advance();
+                let only = is_single && targets.len() + usize::from(ends) == 1;
                 let slope = slopes(at);
                 if ends {
-                    add(form, slope(Way { at, target: None, only }));
+                    let slope = slope(Way { at, target: None, only });
+                    match &mut exits {
+                        Some((alike, sum)) if *alike == form => *sum = *sum + slope,
+                        _ => exits.replace((form, slope)).into_iter().for_each(|(form, sum)| add(form, sum)),
+                    }
                 }
-                for (targets, forms) in rows {
+                let mut follow = |targets: &[u32], forms: &[u32]| {
                     for (&target, &form) in targets.iter().zip(forms) {
                         add(form, slope(Way { at, target: Some(target as usize), only }));
                     }
+                };
+                if !is_single {
+                    let (targets, forms) = inner.advance();
+                    follow(targets, forms);
                 }
+                follow(targets, forms);
             }
+        }
+        if let Some((form, sum)) = exits {
+            add(form, sum);
         }
     }
 
