@@ -26,6 +26,8 @@ import timing
 
 # Steps of phasic's scheme times edges: beyond, one density at the grid takes more than about ten seconds.
 MOST_WORK = 1e9
+# Beyond this one density at a single time may take it a minute: that is not compared.
+MOST_COMPARED = 1e8
 SAMPLES = 1000
 PROGRAMS = pathlib.Path(os.environ["PHASIC_CACHE_DIR"]) / "parameterized_reward_compute"
 MAGIC = b"PTDPRMC3"
@@ -55,7 +57,7 @@ class Phasic(timing.Stages):
         slow = work > MOST_WORK
         found = {"graph_hash": self.content_hash(), "expectation": mean, "slow": ["pdf", "cdf"] if slow else []}
         found["moments"] = list(Graph.moments(self.kept, 4))
-        if not slow:
+        if work <= MOST_COMPARED:
             found["density"] = Graph.pdf(self.kept, mean)
         Graph.update_weights(self.kept, self.vectors[0])
         found["swept"] = Graph.expectation(self.kept)
