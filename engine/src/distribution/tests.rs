@@ -6,6 +6,19 @@ pub(super) fn plan(graph: &Graph) -> Plan {
     Plan::analyze(graph, &Limits::default()).unwrap()
 }
 
+/// 1 ⇄ 2 at θ₀, out of 2 at θ₁.
+pub(super) fn cycle() -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=3 {
+        builder.add_vertex(&[state]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for (from, to, rate) in [(1, 2, [1.0, 0.0]), (2, 1, [1.0, 0.0]), (2, 3, [0.0, 1.0])] {
+        builder.add_edge(from, to, Rate::Coefficients(&rate)).unwrap();
+    }
+    builder.finish()
+}
+
 /// `phases` phases of rate θ₀ in a row.
 pub(super) fn erlang(phases: i32) -> Graph {
     let mut builder = GraphBuilder::new(1).unwrap();

@@ -1,20 +1,7 @@
 use super::super::stiff::exact;
-use super::super::tests::{erlang, plan};
+use super::super::tests::{cycle, erlang, plan};
 use super::super::{DistributionError, Start};
-use crate::graph::{Graph, GraphBuilder, Rate, START};
-
-/// 1 ⇄ 2 at θ₀, out of 2 at θ₁.
-fn cycle() -> Graph {
-    let mut builder = GraphBuilder::new(1).unwrap();
-    for state in 1..=3 {
-        builder.add_vertex(&[state]).unwrap();
-    }
-    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
-    for (from, to, rate) in [(1, 2, [1.0, 0.0]), (2, 1, [1.0, 0.0]), (2, 3, [0.0, 1.0])] {
-        builder.add_edge(from, to, Rate::Coefficients(&rate)).unwrap();
-    }
-    builder.finish()
-}
+use crate::graph::{GraphBuilder, Rate, START};
 
 const THETAS: [[f64; 2]; 2] = [[3.0, 0.5], [1.0, 4.0]];
 

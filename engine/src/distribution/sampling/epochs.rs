@@ -180,21 +180,7 @@ impl EpochSampler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::distribution::tests::{erlang, plan};
-    use crate::graph::{Graph, GraphBuilder, Rate, START};
-
-    /// 1 ⇄ 2 at θ₀, out of 2 at θ₁.
-    fn cycle() -> Graph {
-        let mut builder = GraphBuilder::new(1).unwrap();
-        for state in 1..=3 {
-            builder.add_vertex(&[state]).unwrap();
-        }
-        builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
-        for (from, to, rate) in [(1, 2, [1.0, 0.0]), (2, 1, [1.0, 0.0]), (2, 3, [0.0, 1.0])] {
-            builder.add_edge(from, to, Rate::Coefficients(&rate)).unwrap();
-        }
-        builder.finish()
-    }
+    use crate::distribution::tests::{cycle, erlang, plan};
 
     #[test]
     fn means_and_shares_are_those_of_the_epochs() {

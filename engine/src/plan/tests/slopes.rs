@@ -72,6 +72,18 @@ fn fork() -> Graph {
     from_first(6, &edges)
 }
 
+/// Of `E = 1 / (a + b) + (a / c + b / d) / (a + b) + 1 / end`.
+fn slopes_of_fork([a, b, c, d, end]: [f64; 5]) -> [f64; 5] {
+    let (both, longer) = (a + b, 1.0 / d - 1.0 / c);
+    [
+        -(1.0 + b * longer) / (both * both),
+        (a * longer - 1.0) / (both * both),
+        -a / both / (c * c),
+        -b / both / (d * d),
+        -1.0 / (end * end),
+    ]
+}
+
 #[test]
 fn derivatives_by_the_rates_of_a_fork_are_right_though_both_ways_take_nearly_as_long() {
     let graph = fork();
@@ -79,16 +91,9 @@ fn derivatives_by_the_rates_of_a_fork_are_right_though_both_ways_take_nearly_as_
     let (a, b, c, d): (f64, f64, f64, f64) = (0.75, 2.5, 3.0, 0.125);
     for end in [1e-3, 1e-6, 1e-9, 1e-13, 1e-17] {
         let at = plan.at(&[a, b, c, d, end]).unwrap();
-        // E = 1 / (a + b) + (a / c + b / d) / (a + b) + 1 / end.
         let both = a + b;
         let longer = 1.0 / d - 1.0 / c;
-        let wanted = [
-            -(1.0 + b * longer) / (both * both),
-            (a * longer - 1.0) / (both * both),
-            -a / both / (c * c),
-            -b / both / (d * d),
-            -1.0 / (end * end),
-        ];
+        let wanted = slopes_of_fork([a, b, c, d, end]);
         let (found, by_edge) = (at.expectation_gradient(), at.expectation_weight_gradient(&graph).unwrap());
         for ((found, by_edge), wanted) in found.iter().zip(&by_edge[1..]).zip(wanted) {
             assert!(close(*found, wanted, 1e-13), "{end:e}: {found:e} {wanted:e}");
@@ -189,15 +194,7 @@ fn derivatives_of_a_fork_are_right_however_long_the_end_takes_and_at_any_scale_o
         let (a, b, c, d): (f64, f64, f64, f64) = (0.75, 2.5, 3.0, 0.125);
         let theta = [a, b, c, d, end].map(|rate| rate * scale);
         let at = plan.at(&theta).unwrap();
-        let (both, longer) = (a + b, 1.0 / d - 1.0 / c);
-        let wanted = [
-            -(1.0 + b * longer) / (both * both),
-            (a * longer - 1.0) / (both * both),
-            -a / both / (c * c),
-            -b / both / (d * d),
-            -1.0 / (end * end),
-        ]
-        .map(|slope| slope / scale / scale);
+        let wanted = slopes_of_fork([a, b, c, d, end]).map(|slope| slope / scale / scale);
         for (found, wanted) in at.expectation_gradient().iter().zip(wanted) {
             assert!(close(*found, wanted, 1e-12), "{end:e}, {scale:e}: {found:e} {wanted:e}");
         }
