@@ -117,7 +117,7 @@ fn visiting_times_of_stiff_models_are_counted_by_leaps() {
     let distribution = at_one(&plan).with_jump_limit(1_000_000);
     let visited = distribution.accumulated_visiting_time(&times).unwrap();
     for (at, &time) in times.iter().enumerate().take(3) {
-        let found = [1, 2].map(|vertex| integrated(&edges, vertex, time));
+        let found = [1, 2].map(|vertex| integrated(3, &edges, vertex, time));
         for (vertex, wanted) in (1..).zip(found) {
             let got = visited[[at, vertex]];
             assert!((got / wanted - 1.0).abs() < 1e-12, "{time} {vertex}: {got:e} {wanted:e}");
@@ -134,16 +134,75 @@ fn visiting_times_of_stiff_models_are_counted_by_leaps() {
     assert!((0.5 * visited[[0, 1101]] - state[2]).abs() < 1e-10, "{} {}", visited[[0, 1101]], state[2]);
 }
 
-/// The time spent in a vertex until `time`: absorption at rate 1 of a copy of its mass.
-fn integrated(edges: &[(u32, u32, f64); 3], vertex: u32, time: f64) -> f64 {
-    let mut matrix = vec![vec![Dd::ZERO; 4]; 4];
+/// The time spent in a vertex of some until `time`, from the first on: absorption at rate 1 of a copy of its mass.
+fn integrated(vertices: usize, edges: &[(u32, u32, f64)], vertex: u32, time: f64) -> f64 {
+    let mut matrix = vec![vec![Dd::ZERO; vertices + 1]; vertices + 1];
     for &(from, to, rate) in edges {
         let row = &mut matrix[from as usize - 1];
         row[to as usize - 1] = row[to as usize - 1] + Dd::from(rate);
         row[from as usize - 1] = row[from as usize - 1] - Dd::from(rate);
     }
-    matrix[vertex as usize - 1][3] = Dd::from(1.0);
-    exponential(&matrix, Dd::from(time))[0][3].0
+    matrix[vertex as usize - 1][vertices] = Dd::from(1.0);
+    exponential(&matrix, Dd::from(time))[0][vertices].0
+}
+
+/// Fast to and fro between two vertices, slowly to a third, and the same exit from each.
+fn evenly_left(fast: f64, exits: [f64; 3]) -> Vec<(u32, u32, f64)> {
+    let mut edges = vec![(1, 2, fast), (2, 1, fast), (2, 3, 0.5), (3, 2, 0.5)];
+    edges.extend(exits.into_iter().zip(1..).map(|(exit, from)| (from, 4, exit)));
+    edges
+}
+
+#[test]
+fn a_hazard_that_is_the_same_everywhere_does_not_stop_the_state() {
+    for (fast, time) in [(1e3, 20.0), (1e10, 2.0)] {
+        let edges = evenly_left(fast, [0.1; 3]);
+        let plan = plan(&graph(4, &[1], &edges));
+        let distribution = at_one(&plan);
+        let (state, _) = exact(4, 1, &edges, time);
+        let states = distribution.stop_probability(&[time]).unwrap();
+        let visited = distribution.accumulated_visiting_time(&[time]).unwrap();
+        for vertex in 1..=3 {
+            let wanted = state[vertex - 1];
+            assert!(
+                (states[[0, vertex]] - wanted).abs() < 1e-11,
+                "{fast} {vertex}: {} {wanted}",
+                states[[0, vertex]]
+            );
+            let wanted = integrated(4, &edges, vertex as u32, time);
+            assert!(
+                (visited[[0, vertex]] - wanted).abs() < 1e-10 * time,
+                "{fast} {vertex}: {visited} {wanted}"
+            );
+        }
+        assert!((distribution.cdf(&[time]).unwrap()[0] - state[3]).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn a_large_model_that_is_left_evenly_goes_on_mixing() {
+    // Many leaves that lump into one, behind the hub a vertex that is seldom reached.
+    let leaves = 1100;
+    let (hub, far, last) = (leaves + 1, leaves + 2, leaves + 3);
+    let mut edges: Vec<_> = (1..=leaves).flat_map(|leaf| [(leaf, hub, 1e3), (hub, leaf, 1.0)]).collect();
+    edges.extend([(hub, far, 0.5), (far, hub, 0.5)]);
+    edges.extend((1..=far).map(|from| (from, last, 0.1)));
+    let lumped = [
+        (1, 2, 1e3),
+        (2, 1, f64::from(leaves)),
+        (2, 3, 0.5),
+        (3, 2, 0.5),
+        (1, 4, 0.1),
+        (2, 4, 0.1),
+        (3, 4, 0.1),
+    ];
+    let plan = plan(&graph(last, &[hub], &edges));
+    let (state, _) = exact(4, 2, &lumped, 18.0);
+    let states = at_one(&plan).stop_probability(&[18.0]).unwrap();
+    for (vertex, wanted) in [(hub, state[1]), (far, state[2])] {
+        let found = states[[0, vertex as usize]];
+        assert!((found - wanted).abs() < 1e-10, "{vertex}: {found} {wanted}");
+    }
 }
 
 #[test]

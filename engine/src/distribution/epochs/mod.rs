@@ -247,14 +247,17 @@ impl<'p> Epochs<'p> {
         self.limit(&mut chain);
         // What is dropped in one epoch may be let out faster in another.
         let mut strictest = precision(&chain, horizon, self.tolerance, accuracy);
+        let mut later_exit = None;
         for theta in &self.thetas[1..] {
             chain.set(theta)?;
             let here = precision(&chain, horizon, self.tolerance, accuracy);
             strictest.mass = strictest.mass.min(here.mass);
+            later_exit = Some(chain.exits().iter().copied().fold(later_exit.unwrap_or(0.0), f64::max));
         }
         chain.set(&self.thetas[0])?;
         let mut sweep = Sweep::new(&chain, strictest);
         sweep.exact_ends |= !self.breakpoints.is_empty();
+        sweep.later_exit = later_exit;
         Ok((chain, sweep))
     }
 
@@ -273,14 +276,22 @@ impl<'p> Epochs<'p> {
             let swept = sweep.advance(chain, breakpoint, visited.as_deref_mut(), segment, &mut show);
             swept.map_err(of_epoch(epoch))?;
             epoch += 1;
-            chain.set(&self.thetas[epoch])?;
-            sweep.next_epoch(chain);
+            self.enter(epoch, chain, sweep)?;
         }
         sweep.advance(chain, until, visited, segment, &mut show).map_err(of_epoch(epoch))?;
         // Exactly at a breakpoint the next epoch begins.
         if self.breakpoints.get(epoch) == Some(&until) {
-            chain.set(&self.thetas[epoch + 1])?;
-            sweep.next_epoch(chain);
+            self.enter(epoch + 1, chain, sweep)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on with the rates of an epoch.
+    fn enter(&self, epoch: usize, chain: &mut Chain<'p>, sweep: &mut Sweep) -> Result<(), DistributionError> {
+        chain.set(&self.thetas[epoch])?;
+        sweep.next_epoch(chain);
+        if epoch + 1 == self.thetas.len() {
+            sweep.later_exit = None;
         }
         Ok(())
     }

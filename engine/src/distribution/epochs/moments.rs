@@ -39,7 +39,7 @@ impl Epochs<'_> {
 
     fn moments_about(&self, center: f64, count: usize) -> Result<Vec<f64>, DistributionError> {
         let last = self.breakpoints.last().copied().unwrap_or(0.0);
-        let (mut chain, mut sweep) = self.begin(Start::Conditional, last, Accuracy::OfPeak)?;
+        let (mut chain, mut sweep) = self.begin(Start::Conditional, last, Accuracy::OfValue)?;
         let mut moments = vec![0.0; count];
         let mut segment = Segment::default();
         self.advance(&mut chain, &mut sweep, last, None, &mut segment, |segment| {
@@ -84,7 +84,7 @@ impl Epochs<'_> {
         let at = self.plan.at(theta)?;
         let later = at.rewarded(rewards)?.waiting_times();
         let last = self.breakpoints.last().copied().unwrap_or(0.0);
-        let (mut chain, mut sweep) = self.begin(Start::Conditional, last, Accuracy::OfPeak)?;
+        let (mut chain, mut sweep) = self.begin(Start::Conditional, last, Accuracy::OfValue)?;
         let (mut visited, mut segment) = (vec![0.0; chain.len()], Segment::default());
         self.advance(&mut chain, &mut sweep, last, Some(&mut visited), &mut segment, |_| ())?;
         let mut mean = 0.0;

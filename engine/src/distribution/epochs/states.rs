@@ -29,6 +29,7 @@ impl Epochs<'_> {
         check_finite(times)?;
         let horizon = times.iter().copied().fold(0.0, f64::max);
         let (mut chain, mut sweep) = self.begin(self.start, horizon, Accuracy::OfPeak)?;
+        sweep.stops = Some(Vec::new());
         let mut rows = Array2::zeros((times.len(), self.plan.vertex_count() as usize));
         let mut visited = vec![0.0; if visits { chain.len() } else { 0 }];
         let mut segment = Segment::default();

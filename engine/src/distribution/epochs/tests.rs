@@ -115,3 +115,76 @@ fn the_time_that_takes_too_many_jumps_is_named() {
     let DistributionError::Epoch { error, .. } = refused else { panic!("{refused:?}") };
     assert!(matches!(*error, DistributionError::Jumps { index: Some(1), .. }), "{error:?}");
 }
+
+/// A first epoch without exits, in which mass gets slowly to where the second one has its only exit.
+#[test]
+fn the_state_goes_on_mixing_until_an_epoch_in_which_it_matters() {
+    let fast = 1e3;
+    let within = |builder: &mut GraphBuilder, from, to, rates: [f64; 3]| {
+        builder.add_edge(from, to, Rate::Coefficients(&rates)).unwrap();
+    };
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let vertices: Vec<u32> = (1..=4).map(|state| builder.add_vertex(&[state]).unwrap()).collect();
+    builder.add_edge(START, vertices[0], Rate::Scalar(1.0)).unwrap();
+    for (from, to, rates) in [
+        (0, 1, [1.0, 0.0, 0.0]),
+        (1, 0, [1.0, 0.0, 0.0]),
+        (1, 2, [0.0, 1.0, 0.0]),
+        (2, 1, [0.0, 1.0, 0.0]),
+        (2, 3, [0.0, 0.0, 1.0]),
+    ] {
+        within(&mut builder, vertices[from], vertices[to], rates);
+    }
+    let plan = plan(&builder.finish());
+    let edges = |exit: f64| [(1, 2, fast), (2, 1, fast), (2, 3, 0.5), (3, 2, 0.5), (3, 4, exit)];
+    let epochs = plan.epochs(&[20.0], &[[fast, 0.5, 0.0], [fast, 0.5, 1.0]]).unwrap();
+    let (before, _) = exact(4, 1, &edges(0.0), 20.0);
+    let states = epochs.stop_probability(&[20.0]).unwrap();
+    let (times, mut peak) = ([20.001, 21.0], 0.0);
+    let curve = epochs.curve(&times).unwrap();
+    for (at, time) in times.into_iter().enumerate() {
+        let rows = [1, 2, 3].map(|from| exact(4, from, &edges(1.0), time - 20.0));
+        let (mut density, mut below) = (0.0, 0.0);
+        for ((state, flow), mass) in rows.iter().zip(&before) {
+            density += mass * flow;
+            below += mass * state[3];
+        }
+        peak = f64::max(peak, density);
+        assert!((curve.pdf[at] - density).abs() < 1e-10 * peak, "{time}: {curve:?} {density}");
+        assert!((curve.cdf[at] - below).abs() < 1e-10, "{time}: {curve:?} {below}");
+        assert!((states[[0, at + 2]] - before[at + 1]).abs() < 1e-10, "{states}");
+    }
+}
+
+/// What is alive after a long first epoch is little, and stays for very long.
+#[test]
+fn moments_count_what_the_last_epoch_keeps_however_little_it_is() {
+    let plan = plan(&graph_of_two());
+    for slow in [1e-10, 1e-14, 1e-18_f64] {
+        let epochs = plan.epochs(&[50.0], &[[1.0, 3.0], [slow, slow]]).unwrap();
+        // In phases 1 and 2 at 50; a sum of two, or one, exponential times from then on.
+        let first = (-50.0_f64).exp();
+        let second = 0.5 * (first - (-150.0_f64).exp());
+        // Before 50: ∫ of survival, S(t) = (3e^−t − e^−3t)/2, is 4/3 but for what is left; ∫ 2tS is 26/9.
+        let left = (3.0 * first - (-150.0_f64).exp() / 3.0) / 2.0;
+        let left_twice = 3.0 * 51.0 * first - (-150.0_f64).exp() * (50.0 / 3.0 + 1.0 / 9.0);
+        let mean = 4.0 / 3.0 - left + first * (2.0 / slow) + second / slow;
+        let later = first * (6.0 / slow / slow) + second * (2.0 / slow / slow);
+        let square = 26.0 / 9.0 - left_twice + 2.0 * 50.0 * (mean - 4.0 / 3.0 + left) + later;
+        let found = epochs.moments(2).unwrap();
+        assert!((found[0] / mean - 1.0).abs() < 1e-11, "{slow:e}: {found:?} {mean}");
+        assert!((found[1] / square - 1.0).abs() < 1e-11, "{slow:e}: {found:?} {square}");
+        let spent = epochs.reward_expectation(&[0.0, 1.0, 1.0, 0.0]).unwrap();
+        assert!((spent / mean - 1.0).abs() < 1e-11, "{slow:e}: {spent} {mean}");
+    }
+}
+
+/// Two phases one after the other, each with its own rate.
+fn graph_of_two() -> crate::graph::Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let vertices: Vec<u32> = (1..=3).map(|state| builder.add_vertex(&[state]).unwrap()).collect();
+    builder.add_edge(START, vertices[0], Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(vertices[0], vertices[1], Rate::Coefficients(&[1.0, 0.0])).unwrap();
+    builder.add_edge(vertices[1], vertices[2], Rate::Coefficients(&[0.0, 1.0])).unwrap();
+    builder.finish()
+}

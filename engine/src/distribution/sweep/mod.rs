@@ -112,8 +112,10 @@ pub(super) struct Sweep {
     /// The states of every segment, if they are wanted.
     pub(super) trail: Option<Trail>,
     /// Ascending times of which values will be asked, if other ways than jumps may be taken: only they, and ends, are
-    /// passed one by one.
+    /// passed one by one. Where there are none, the states at the ends themselves are wanted.
     pub(super) stops: Option<Vec<f64>>,
+    /// The fastest exit of the epochs that the state goes on to, if there are any.
+    pub(super) later_exit: Option<f64>,
     leaps: Option<Leaps>,
     /// Whether the states that segments end in are wanted with small relative errors, however little is left.
     pub(super) exact_ends: bool,
@@ -149,6 +151,7 @@ impl Sweep {
             lossy: false,
             trail: None,
             stops: None,
+            later_exit: None,
             leaps: None,
             exact_ends: precision.relative,
             before: Vec::new(),

@@ -159,8 +159,9 @@ impl Sweep {
             let share = self.lost / (alive + self.lost);
             return Some(-(-share).ln_1p() / (segment.end - segment.begin));
         }
-        // This costs as much as a quarter of the jumps before it.
-        if self.jumps < 2.0 * self.looked {
+        // A hazard that is the same everywhere says nothing about where the process is. And this costs as much as a
+        // quarter of the jumps before it.
+        if self.is_state_wanted() || self.jumps < 2.0 * self.looked {
             return None;
         }
         self.looked = self.jumps;
@@ -169,11 +170,17 @@ impl Sweep {
         self.has_settled(chain, segment).then_some(hazard)
     }
 
+    /// Whether it matters where the process is, and not only what flows out and is alive.
+    fn is_state_wanted(&self) -> bool {
+        self.later_exit.is_some() || self.stops.as_ref().is_none_or(Vec::is_empty)
+    }
+
     /// Whether from now on the state changes by a factor alone, by what it was when the last segment began.
     ///
     /// With `Q` what a segment does to a state and `Q p = γ p + r`, the state `m` such segments on is
     /// `γᵐ p + Σ γᵐ⁻¹⁻ⁱ Qⁱ r`, so it is off by no more than `|r|` times the lesser of `m` and `1/(1 − γ)`. What the segment
-    /// lost is known by itself: of a slow decay, the quotient of what was alive before and after tells nothing.
+    /// lost is known by itself: of a slow decay, the quotient of what was alive before and after tells nothing. A state that
+    /// goes on to later epochs is held against their exits, too.
     fn is_steady(&self, chain: &Chain<'_>, segment: &Segment, until: f64) -> bool {
         let rows = self.active.clone();
         let earlier = total(&self.before);
@@ -182,7 +189,8 @@ impl Sweep {
         let off = differences.fold(0.0, |sum, (now, before)| sum + (now - kept * before).abs());
         let count = (until - segment.end) / (segment.end - segment.begin);
         let off = off * count.min(1.0 / lost);
-        let fastest = chain.exits()[rows].iter().fold(0.0_f64, |most, &exit| most.max(exit));
+        let later = self.later_exit.unwrap_or(0.0);
+        let fastest = chain.exits()[rows].iter().fold(later, |most, &exit| most.max(exit));
         off <= self.precision.tolerance * self.started
             && off * fastest <= self.precision.tolerance * self.peak
     }
