@@ -92,6 +92,8 @@ fn a_private_compute_cannot_be_found_out_by_those_it_is_not_for() {
     let gets = [
         ("/v1/computes/{}", "ourlab-secret", "ourlab-never"),
         ("/v1/computes/{}/revisions", "ourlab-secret", "ourlab-never"),
+        ("/v1/computes/{}/revisions?cursor=1", "ourlab-secret", "ourlab-never"),
+        ("/v1/computes/{}/revisions?cursor=9&limit=1", "ourlab-secret", "ourlab-never"),
         ("/v1/computes/{}/verification", "ourlab-secret", "ourlab-never"),
         ("/v1/graphs/{}", hash, other),
         ("/artifacts/{}.bin", hash, other),

@@ -176,7 +176,9 @@ pub(super) async fn revisions(
     let store = &services.hub.data.store;
     let mut rows = store.revisions(&name, query.cursor, most).await?;
     let is_private = store.private_ids().await?.contains(&name);
-    if !caller.viewer().sees_id(&name, is_private) || rows.is_empty() && query.cursor.is_none() {
+    // An id that is private and one that never stood for anything are told apart by no page of theirs.
+    let has_stood = !rows.is_empty() || !store.revisions(&name, None, 1).await?.is_empty();
+    if !has_stood || !caller.viewer().sees_id(&name, is_private) {
         return Err(unknown(&id));
     }
     let more = rows.len() > limit;
