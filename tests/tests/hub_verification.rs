@@ -9,7 +9,7 @@ use phasic_engine::trace::{Limits, eliminate};
 use phasic_hub_api::Sha256;
 use phasic_hub_tests::access::{Client, refusal, token};
 use phasic_hub_tests::http;
-use phasic_hub_tests::hub::{Hub, run, sync, wait_until};
+use phasic_hub_tests::hub::{Hub, sync, wait_until};
 use phasic_hub_tests::registry::{self, Model};
 use serde_json::{Value, json};
 
@@ -234,14 +234,18 @@ fn nothing_private_has_a_say_about_what_is_public() {
     let (open, secret) = (pair(false, 1.0), pair(true, 1.0));
     let (data, _) = mirrored(&open, &ptdprmc3(&open));
     let hub = Hub::start_with(data.path(), &[], &[EVERYBODY]);
-    let words = ["token", "create", "--name", "t", "--scope", "compute", "--ids", "lab-*"];
-    let made = run(&[&words[..], &["--data", data.path().to_str().unwrap()]].concat());
-    let token = format!("Bearer {}", String::from_utf8(made.stdout).unwrap().trim());
+    let token = token(data.path(), &["--scope", "compute", "--scope", "publish", "--ids", "lab-*"]);
+    let lab = Client { hub: &hub, token: Some(&token) };
     let document: Value = serde_json::from_str(&write_graph(&secret)).unwrap();
-    let body = serde_json::json!({"model": {"document": document}, "private": true}).to_string();
-    let headers = [("Authorization", token.as_str())];
-    let answer = http::send(hub.address(), "POST", "/v1/graphs", &headers, body.as_bytes());
-    assert_eq!(answer.status, 201, "{}", answer.text());
+    let body = json!({"model": {"document": document}, "private": true}).to_string();
+    let made = lab.send("POST", "/v1/eliminations", &[("Prefer", "wait=25")], body.as_bytes());
+    assert_eq!(made.status, 200, "{}", made.text());
+    let entry = json!({"graph": secret.content_hash().to_string(), "metadata": {"description": "ours"}});
+    let published = lab.json("PUT", "/v1/computes/lab-secret?private=true", &entry);
+    assert_eq!(published.status, 201, "{}", published.text());
+    wait_until("the private file is verified", || {
+        lab.get("/v1/computes/lab-secret/verification").json()["verdict"] == "reproduced"
+    });
     wait_until("all are verified", || hub.get("/metrics").text().contains("files_reproduced 7"));
     assert_eq!(verification(&hub, "mine")["verdict"], "graph_unknown");
     submit(&hub, &open);

@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteRow;
 use super::audit::append;
 use super::computes::{digest, put, record};
 use super::graphs::{ELIMINATIONS, GRAPHS, blob, elimination_row, graph_row, variant};
+use super::privacy::EVERYBODYS;
 use super::{Actor, Change, EliminationRow, GraphRow, Origin, Publication, Store, StoreError};
 use crate::blobs::StoredBlob;
 
@@ -235,15 +236,14 @@ impl Store {
     pub async fn ambiguous_orders(
         &self,
     ) -> Result<HashMap<(GraphHash, Sha256), EdgeOrderDigest>, StoreError> {
-        let rows = sqlx::query(
+        let sql = format!(
             "SELECT graph_hash, sha256, edge_order_digest FROM verifications WHERE edge_order_digest IS NOT NULL \
              AND graph_hash IN (SELECT graph_hash FROM (SELECT graph_hash, edge_order_digest FROM graphs g WHERE EXISTS \
              (SELECT 1 FROM graph_audiences a WHERE a.definition = g.definition AND a.audience = '') UNION \
-             SELECT graph_hash, edge_order_digest FROM verifications WHERE edge_order_digest IS NOT NULL) \
-             GROUP BY graph_hash HAVING count(*) > 1)",
-        )
-        .fetch_all(&self.readers)
-        .await?;
+             SELECT graph_hash, edge_order_digest FROM verifications WHERE edge_order_digest IS NOT NULL \
+             AND sha256 IN ({EVERYBODYS})) GROUP BY graph_hash HAVING count(*) > 1)"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
         let place = "verifications";
         let order = |row: &SqliteRow| {
             let hash = GraphHash::from_bytes(digest(row, "graph_hash", place)?);
