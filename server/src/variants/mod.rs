@@ -3,7 +3,7 @@
 //! For one graph there may be phasic's own program, ours in phasic's commands, and our plan. What is served is decided
 //! here, by [`choice`], whenever something changes that it depends on; the registry only looks it up. Programs that are
 //! wanted and not there yet are asked for as jobs. Only what was submitted for everybody counts here: nothing private
-//! changes what others see.
+//! changes what others see, so of a private compute another program is served only where everybody's is there already.
 
 mod choice;
 mod computed;
@@ -234,7 +234,8 @@ impl Variants {
         let Choice::Other(variant, reason) = choose(facts) else { return None };
         let made = if is_only_one { state.made(graph.definition, variant) } else { None };
         let Some(made) = made else {
-            if is_only_one {
+            // Everybody sees the job and what it makes, and would learn of the compute that wants it.
+            if is_only_one && !state.private_ids.contains(&compute.id) {
                 self.ask(state, &graph, variant).await;
             }
             let fits = |one: &&ServedVariant| {

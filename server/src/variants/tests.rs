@@ -15,6 +15,7 @@ use crate::blobs::{StoredBlob, Terms, in_memory};
 use crate::config::{Config, RegistryVariant};
 use crate::hub::DataDirectory;
 use crate::jobs::Jobs;
+use crate::models::identify;
 use crate::store::{
     Actor, ArtifactRow, GraphRow, JobFilter, JobRow, Publication, Role, ServedVariant, VariantReason,
     VerificationRow,
@@ -134,4 +135,20 @@ async fn what_a_full_queue_has_no_room_for_is_asked_for_again_and_keeps_nothing_
     let definitions: std::collections::BTreeSet<_> =
         place.jobs().await.iter().map(|job| job.definition).collect();
     assert_eq!(definitions.len(), 2, "the second is asked for once there is room");
+}
+
+#[tokio::test]
+async fn of_a_private_compute_no_program_is_made_that_everybody_sees() {
+    let place = Place::new(10, RegistryVariant::Fast).await;
+    for (number, id) in ["secret", "open"].into_iter().enumerate() {
+        let graph = reference(number);
+        let id = place.publish(id, graph.content_hash(), graph.edge_order_digest()).await;
+        if id.as_str() == "secret" {
+            assert!(place.data.store.set_private(&id, true, &Actor::Operator).await.unwrap());
+        }
+    }
+    place.variants.pass(None).await.unwrap();
+    let jobs = place.jobs().await;
+    let asked: Vec<_> = jobs.iter().map(|job| job.definition).collect();
+    assert_eq!(asked, [identify(&reference(1)).definition]);
 }
