@@ -42,7 +42,7 @@ pub enum Level {
     Computes,
     /// Computes that are stored and not served, because a file of theirs is missing.
     Withheld,
-    /// Blobs the database knows.
+    /// Blobs that everybody may have.
     Blobs,
     /// Their bytes.
     BlobBytes,
@@ -71,7 +71,7 @@ impl Level {
         (Self::Ready, "phasic_hub_ready", "1 when the hub is ready, 0 otherwise; /readyz says why"),
         (Self::Computes, "phasic_hub_computes", "Computes that are served"),
         (Self::Withheld, "phasic_hub_computes_withheld", "Computes not served because a file is missing"),
-        (Self::Blobs, "phasic_hub_blobs", "Blobs the database knows"),
+        (Self::Blobs, "phasic_hub_blobs", "Stored files that everybody may have"),
         (Self::BlobBytes, "phasic_hub_blob_bytes", "Bytes of these blobs"),
         (
             Self::FilesReproduced,
@@ -228,7 +228,8 @@ pub fn render() -> String {
 }
 
 /// What counts private things with the others, so that its growth would tell of them.
-const NOT_FOR_EVERYBODY: [&str; 8] = [
+const NOT_FOR_EVERYBODY: [&str; 9] = [
+    SENT_BYTES,
     VERIFICATIONS,
     SCRUBBED,
     BLOB_OPENINGS,
@@ -325,7 +326,8 @@ mod tests {
 
     #[test]
     fn everybody_is_shown_all_lines_but_those_of_what_counts_private_things() {
-        let kept = "# HELP phasic_hub_blobs Blobs the database knows\n# TYPE phasic_hub_blobs gauge\nphasic_hub_blobs 3\n\n";
+        let kept =
+            "# HELP phasic_hub_blobs Stored files\n# TYPE phasic_hub_blobs gauge\nphasic_hub_blobs 3\n\n";
         let hidden = "# TYPE phasic_hub_verifications_total counter\n\
                       phasic_hub_verifications_total{verdict=\"reproduced\"} 3\nphasic_hub_blobs_quarantined 1\n";
         assert_eq!(public(&format!("{kept}{hidden}")), kept);

@@ -192,12 +192,10 @@ pub enum BlobError {
     },
     /// All blobs together take as much as they may.
     #[error(
-        "the stored files take {used_bytes} bytes, and may take {limit_bytes} (storage.max_bytes); phasic-hub gc removes \
-         those that nothing refers to"
+        "the stored files would take more than the {limit_bytes} bytes they may (storage.max_bytes); phasic-hub gc \
+         removes those that nothing refers to"
     )]
     Full {
-        /// Bytes taken.
-        used_bytes: u64,
         /// Bytes allowed.
         limit_bytes: u64,
     },

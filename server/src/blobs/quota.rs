@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -47,16 +48,16 @@ impl Arriving {
         self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts further bytes, if there is room. Gives the bytes taken when there is not.
-    fn add(&mut self, bytes: u64, limit_bytes: u64) -> Result<(), u64> {
+    /// Counts further bytes, if there is room. Says whether there is.
+    fn add(&mut self, bytes: u64, limit_bytes: u64) -> bool {
         let mut usage = self.lock();
-        if usage.total().saturating_add(bytes) > limit_bytes {
-            return Err(usage.total());
+        let fits = usage.total().saturating_add(bytes) <= limit_bytes;
+        if fits {
+            usage.arriving_bytes += bytes;
+            drop(usage);
+            self.bytes += bytes;
         }
-        usage.arriving_bytes += bytes;
-        drop(usage);
-        self.bytes += bytes;
-        Ok(())
+        fits
     }
 }
 
@@ -91,35 +92,34 @@ impl Bounded {
             self.count().await?;
         }
         let limit_bytes = self.limit_bytes;
-        let full = Arc::new(Mutex::new(None));
-        let noted = Arc::clone(&full);
+        let is_full = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&is_full);
         let mut arriving = Arriving { usage: Arc::clone(&self.usage), bytes: 0 };
         let counted = body.map(move |piece| {
             let piece = piece?;
-            arriving.add(piece.len() as u64, limit_bytes).map_err(|used| {
-                *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(used);
-                std::io::Error::from(std::io::ErrorKind::StorageFull)
-            })?;
-            Ok(piece)
+            if arriving.add(piece.len() as u64, limit_bytes) {
+                return Ok(piece);
+            }
+            noted.store(true, Ordering::Relaxed);
+            Err(std::io::Error::from(std::io::ErrorKind::StorageFull))
         });
         let known = match terms.sha256 {
             Some(name) => self.inner.size_bytes(name).await?.is_some(),
             None => false,
         };
         let stored = self.inner.put(Box::pin(counted), terms).await;
-        let used = full.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match (stored, used) {
-            (Err(BlobError::Body(_)), Some(used_bytes)) => {
-                Err(BlobError::Full { used_bytes, limit_bytes: self.limit_bytes })
+        match stored {
+            Err(BlobError::Body(_)) if is_full.load(Ordering::Relaxed) => {
+                Err(BlobError::Full { limit_bytes })
             }
-            (Ok(blob), _) => {
+            Ok(blob) => {
                 // Where the same bytes were there already this counts them twice, until the next look.
                 if let Some(bytes) = self.lock().stored_bytes.as_mut().filter(|_| !known) {
                     *bytes = bytes.saturating_add(blob.size_bytes);
                 }
                 Ok(blob)
             }
-            (Err(error), _) => Err(error),
+            Err(error) => Err(error),
         }
     }
 }
@@ -209,11 +209,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_does_not_fit_is_refused_with_the_numbers_and_leaves_nothing() {
+    async fn what_does_not_fit_is_refused_with_the_limit_and_leaves_nothing() {
         let (directory, store, beside) = bounded(10);
         assert_eq!(put(&store, "12345678").await.unwrap(), 8);
         let refused = put(&store, "abc").await.unwrap_err();
-        assert!(matches!(refused, BlobError::Full { used_bytes: 8, limit_bytes: 10 }), "{refused}");
+        assert!(matches!(refused, BlobError::Full { limit_bytes: 10 }), "{refused}");
         assert_eq!(store.names().await.unwrap().len(), 1);
         assert_eq!(put(&store, "ab").await.unwrap(), 2, "what fits is still taken");
         // Another process takes and makes room.

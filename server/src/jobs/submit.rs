@@ -95,12 +95,10 @@ pub enum SubmitError {
     },
     /// There is no room for more graphs.
     #[error(
-        "the graphs submitted to this hub take {bytes} bytes, and may take {limit} (models.max_stored_bytes); \
+        "the graphs submitted to this hub would take more than the {limit} bytes they may (models.max_stored_bytes); \
          phasic-hub gc --remove lets go of those nobody has used for upkeep.keep_submitted_days"
     )]
     Full {
-        /// Bytes taken.
-        bytes: u64,
         /// Bytes allowed.
         limit: u64,
     },
@@ -191,7 +189,8 @@ impl Jobs {
         let text = recipe.to_json()?;
         let (bytes, limit) = (self.data.store.recipe_bytes().await?, self.models.max_stored_bytes.get());
         if bytes.saturating_add(text.len() as u64) > limit {
-            return Err(SubmitError::Full { bytes, limit });
+            // How much is taken is not for everybody: it grows with what others submit in private.
+            return Err(SubmitError::Full { limit });
         }
         let terms = Terms { max_bytes: text.len() as u64, sha256: None };
         let recipe = self.data.blobs.put(in_memory(text), terms).await?;

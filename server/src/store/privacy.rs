@@ -150,11 +150,6 @@ pub(super) const EVERYBODYS: &str = "SELECT sha256 FROM eliminations WHERE audie
      WHERE a.audience = '' UNION SELECT document_sha256 FROM passes WHERE document_sha256 IS NOT NULL \
      UNION SELECT document_sha256 FROM upstreams WHERE document_sha256 IS NOT NULL";
 
-/// Whether there is anything at all that is not for everybody.
-pub(super) const ANY_PRIVATE: &str = "EXISTS (SELECT 1 FROM private_ids) OR EXISTS (SELECT 1 FROM uploads) \
-     OR EXISTS (SELECT 1 FROM graph_audiences WHERE audience <> '') OR EXISTS (SELECT 1 FROM eliminations \
-     WHERE audience <> '')";
-
 /// Writes that an id is private, or no longer, within a change. Says whether it was otherwise.
 pub(super) async fn set_private(
     change: &mut sqlx::Transaction<'static, sqlx::Sqlite>,

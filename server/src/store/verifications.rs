@@ -229,14 +229,14 @@ impl Store {
         rows.iter().map(pair).collect()
     }
 
-    /// How many files have each verdict.
+    /// How many files that everybody may have have each verdict.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn verdicts(&self) -> Result<Vec<(String, i64)>, StoreError> {
-        let some =
-            if self.has_private().await? { format!("WHERE sha256 IN ({EVERYBODYS})") } else { String::new() };
-        let sql = format!("SELECT verdict, count(*) AS files FROM verifications {some} GROUP BY verdict");
+        let sql = format!(
+            "SELECT verdict, count(*) AS files FROM verifications WHERE sha256 IN ({EVERYBODYS}) GROUP BY verdict"
+        );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((row.try_get("verdict")?, row.try_get("files")?))).collect()
     }
