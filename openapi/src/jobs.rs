@@ -232,6 +232,17 @@ impl JobState {
     }
 }
 
+/// A server-sent event about a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct JobEvent {
+    /// `job`.
+    pub event: String,
+    /// A [`Job`], in JSON.
+    #[cfg_attr(feature = "schema", schema(content_media_type = "application/json"))]
+    pub data: String,
+}
+
 /// A job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

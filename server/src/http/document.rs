@@ -113,10 +113,19 @@ pub fn api_document() -> utoipa::openapi::OpenApi {
         };
         if let Some(operation) = operation {
             say_access(operation, access);
+            say_parameters(operation);
             say_problems(operation);
         }
     }
     document
+}
+
+/// Says in an operation that asks for something by parameters that they can be none.
+fn say_parameters(operation: &mut Operation) {
+    if operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty()) {
+        let response = || ResponseBuilder::new().description("`invalid_request`").build().into();
+        operation.responses.responses.entry("400".to_owned()).or_insert_with(response);
+    }
 }
 
 /// Gives every error answer of an operation the body all of them have.

@@ -10,7 +10,7 @@ use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::{Extension, Json};
 use futures_util::Stream;
-use phasic_hub_api::jobs::{Elimination, Job, JobActual, JobPage, JobState};
+use phasic_hub_api::jobs::{Elimination, Job, JobActual, JobEvent, JobPage, JobState};
 use phasic_hub_api::{EdgeOrderDigest, GraphHash, ProblemCode};
 use tokio::sync::watch;
 
@@ -126,8 +126,8 @@ pub(super) async fn job(
     tag = "compute",
     params(("id" = String, Path, description = "Its id")),
     responses(
-        (status = 200, description = "Events named `job`, whose data is the job", content_type = "text/event-stream",
-         body = Job),
+        (status = 200, description = "Events, each as in this schema", content_type = "text/event-stream",
+         body = JobEvent),
         (status = 404, description = "`job_not_found`"),
     )
 )]
