@@ -12,12 +12,13 @@ use super::running::Running;
 use super::task::{Task, TaskError};
 use super::work::{self, WorkError};
 use super::{ENGINE, Jobs};
+use crate::admission::Share;
 use crate::blobs::{BlobError, StoredBlob, Terms, in_memory, read_whole};
-use crate::store::{JobRow, StoreError};
+use crate::store::{FreeMemory, JobRow, MOST_ATTEMPTS, StoreError};
 use crate::visibility::Viewer;
 use crate::workers::BrokeOff;
 
-/// How often the queue is looked at when nobody rings, and leases are renewed.
+/// How often the queue is looked at when nobody rings.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How long to wait before it is tried again to record how a job ended: at first, and at most.
@@ -87,6 +88,24 @@ fn without_places(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
+/// The place of a job among those this process works on. It is given up however the work ends, if it panics, too: then the
+/// job is taken back.
+struct Place {
+    jobs: Arc<Jobs>,
+    number: i64,
+    share: Option<Share>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.jobs.lock().remove(&self.number);
+        // Before anybody is woken, so that its memory is free by then.
+        drop(self.share.take());
+        self.jobs.changed();
+        self.jobs.wake.notify_one();
+    }
+}
+
 impl Jobs {
     /// Works on the queue. Never ends.
     ///
@@ -115,11 +134,6 @@ impl Jobs {
                 () = self.wake.notified() => {}
                 () = self.eliminations.freed() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
-            if !self.lock().is_empty()
-                && let Err(error) = self.data.store.renew_leases(&self.owner).await
-            {
-                tracing::error!(%error, "could not renew the leases of jobs");
             }
         }
     }
@@ -163,21 +177,22 @@ impl Jobs {
             }
             // All of it while the queue is asked, so that nobody else takes what a job is begun with.
             let Some(mut share) = self.eliminations.take_free() else { return Ok(()) };
-            let Some(job) = self.data.store.begin_job(&self.owner, share.bytes()).await? else {
+            let is_all = share.bytes() == self.eliminations.max_bytes();
+            let free = FreeMemory { bytes: share.bytes(), is_all };
+            let Some(job) = self.data.store.begin_job(&self.owner, free).await? else {
                 return Ok(());
             };
-            share.keep(job.memory_bytes);
+            if job.attempts < MOST_ATTEMPTS {
+                share.keep(job.memory_bytes);
+            } else {
+                // Beside the last attempt nothing else runs.
+                share.keep(share.bytes());
+            }
             let running = Arc::new(Running::new(job.memory_bytes, self.timeout_ms(job.timeout_ms)));
             self.lock().insert(job.number, Arc::clone(&running));
             self.changed();
-            let jobs = Arc::clone(self);
-            tokio::spawn(async move {
-                jobs.work_on(&job, running).await;
-                jobs.lock().remove(&job.number);
-                drop(share);
-                jobs.changed();
-                jobs.wake.notify_one();
-            });
+            let place = Place { jobs: Arc::clone(self), number: job.number, share: Some(share) };
+            tokio::spawn(async move { place.jobs.work_on(&job, running).await });
         }
     }
 

@@ -39,8 +39,8 @@ pub use browse::{BrowseFilter, DatedCompute, RevisionRow};
 pub use computes::{ArtifactRow, ArtifactVersion, ComputeRow, Origin, Publication, Role};
 pub use graphs::{EliminationRow, GraphRow};
 pub use jobs::{
-    Cancelled, JobCount, JobFilter, JobRow, LEASE_SECONDS, MOST_ATTEMPTS, MOST_OVERTAKEN, NewJob,
-    QueueLimits, Queued,
+    Cancelled, FreeMemory, JobCount, JobFilter, JobRow, MOST_ATTEMPTS, MOST_OVERTAKEN, NewJob, QueueLimits,
+    Queued,
 };
 pub use mirror::{
     Allowance, Decided, Finding, MOST_REMOVED_PERCENT, PassHead, PassRecord, PublicCounts, Reconciliation,
@@ -67,6 +67,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (7, "jobs", include_str!("../../../migrations/0007_jobs.sql")),
     (8, "held_files", include_str!("../../../migrations/0008_held_files.sql")),
     (9, "last_use", include_str!("../../../migrations/0009_last_use.sql")),
+    (10, "leases", include_str!("../../../migrations/0010_leases.sql")),
 ];
 
 /// How long a statement waits for another process that is writing.

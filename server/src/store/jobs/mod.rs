@@ -1,6 +1,7 @@
 //! The queue: jobs, their leases, attempts and log lines.
 //!
-//! What a job does is not known here. Every change of a job's state is one transaction, with its log line.
+//! A running job is leased to one attempt of one owner, which is a process: only that attempt may say how it ended, and the
+//! lease ends with its owner, of which there is one at a time. What a job does is not known here. Every change of a job's state is one transaction, with its log line.
 
 mod listing;
 mod queue;
@@ -22,13 +23,10 @@ use crate::blobs::StoredBlob;
 use crate::visibility::Audience;
 
 pub use listing::{JobCount, JobFilter};
-pub use queue::{MOST_OVERTAKEN, QueueLimits, Queued};
+pub use queue::{FreeMemory, MOST_OVERTAKEN, QueueLimits, Queued};
 
 /// How often a job is begun at most.
 pub const MOST_ATTEMPTS: u32 = 3;
-
-/// How long a runner is believed to be alive without a sign of life.
-pub const LEASE_SECONDS: u32 = 30;
 
 /// A job that is to be queued.
 #[derive(Clone, Debug)]
@@ -116,20 +114,6 @@ const JOBS: &str = "SELECT number, id, subject, variant, definition, state, prio
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 
 impl Store {
-    /// Tells that a runner is alive.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn renew_leases(&self, owner: &str) -> Result<(), StoreError> {
-        let mut change = self.begin().await?;
-        let sql = format!(
-            "UPDATE jobs SET lease_until = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+{LEASE_SECONDS} seconds') \
-             WHERE lease_owner = ?"
-        );
-        sqlx::query(sqlx::AssertSqlSafe(sql)).bind(owner).execute(&mut *change).await?;
-        Ok(change.commit().await?)
-    }
-
     /// Takes back running jobs nobody works on: those of runners that are gone, and those of this one that are not among
     /// `running`. They are queued again, or in quarantine after the last attempt. Gives their ids with their new states.
     ///
@@ -181,7 +165,7 @@ impl Store {
         engine: &str,
     ) -> Result<bool, StoreError> {
         let mut change = self.begin().await?;
-        if !is_running(&mut change, job.number, owner).await? {
+        if !is_leased(&mut change, job, owner).await? {
             return Ok(false);
         }
         put_blob(&mut change, blob).await?;
@@ -212,7 +196,7 @@ impl Store {
     /// When the database fails; nothing is changed then.
     pub async fn fail_job(&self, job: &JobRow, owner: &str, error: &str) -> Result<bool, StoreError> {
         let mut change = self.begin().await?;
-        if !is_running(&mut change, job.number, owner).await? {
+        if !is_leased(&mut change, job, owner).await? {
             return Ok(false);
         }
         log(&mut change, job.number, &format!("failed: {error}")).await?;
@@ -233,7 +217,7 @@ impl Store {
         reason: &str,
     ) -> Result<Option<JobState>, StoreError> {
         let mut change = self.begin().await?;
-        if !is_running(&mut change, job.number, owner).await? {
+        if !is_leased(&mut change, job, owner).await? {
             return Ok(None);
         }
         let state = broken(&mut change, job.number, job.attempts, reason).await?;
@@ -313,13 +297,16 @@ async fn find(change: &mut Transaction<'static, Sqlite>, id: &str) -> Result<Opt
     row.as_ref().map(job_row).transpose()
 }
 
-async fn is_running(
+/// Whether a job is running still, in this attempt of this owner.
+async fn is_leased(
     change: &mut Transaction<'static, Sqlite>,
-    number: i64,
+    job: &JobRow,
     owner: &str,
 ) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM jobs WHERE number = ? AND state = 'running' AND lease_owner = ?)";
-    Ok(sqlx::query_scalar(sql).bind(number).bind(owner).fetch_one(&mut **change).await?)
+    let sql = "SELECT EXISTS (SELECT 1 FROM jobs \
+               WHERE number = ? AND state = 'running' AND lease_owner = ? AND attempts = ?)";
+    let leased = sqlx::query_scalar(sql).bind(job.number).bind(owner).bind(job.attempts);
+    Ok(leased.fetch_one(&mut **change).await?)
 }
 
 /// Queues a job again whose attempt broke down, or puts it into quarantine after its last one.
@@ -349,7 +336,7 @@ async fn set_state(
     error: Option<&str>,
 ) -> Result<(), StoreError> {
     let sql = format!(
-        "UPDATE jobs SET state = ?1, error = ?2, lease_owner = NULL, lease_until = NULL, \
+        "UPDATE jobs SET state = ?1, error = ?2, lease_owner = NULL, \
          finished_at = iif(?1 = 'queued', NULL, {NOW}) WHERE number = ?3"
     );
     sqlx::query(sqlx::AssertSqlSafe(sql))

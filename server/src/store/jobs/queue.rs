@@ -1,8 +1,10 @@
 //! Who is next: jobs take turns by those who asked for them, within a priority.
 //!
 //! Of a priority, the first job of each asker comes before the second of any; among those the one whose asker has
-//! waited longest since a job of his was begun. A job that finds too little memory free lets later ones pass, but only
-//! [`MOST_OVERTAKEN`] times: then nothing else of its priority is begun until it fits.
+//! waited longest since a job of his was begun. A job that finds too little memory free lets later ones and lower
+//! priorities pass, but only [`MOST_OVERTAKEN`] times: then nothing else of its priority, or a lower one, is begun until
+//! it fits. The last attempt at a job fits only where nothing else is running: should the hub die of it once more, no
+//! other job has been there.
 
 use phasic_hub_api::jobs::{JobState, Priority};
 use sqlx::{Row as _, Sqlite, Transaction};
@@ -10,10 +12,10 @@ use sqlx::{Row as _, Sqlite, Transaction};
 use super::super::audit::append;
 use super::super::privacy::own;
 use super::super::{Actor, Change, Store, StoreError};
-use super::{JOBS, JobRow, LEASE_SECONDS, MOST_ATTEMPTS, NOW, NewJob, find, job_row, log, lost, set_state};
+use super::{JOBS, JobRow, MOST_ATTEMPTS, NOW, NewJob, find, job_row, log, lost, set_state};
 use crate::visibility::Viewer;
 
-/// How many later jobs of the same priority are begun at most while one waits for memory.
+/// How many later jobs, and jobs of lower priorities, are begun at most while one waits for memory.
 pub const MOST_OVERTAKEN: u32 = 8;
 
 /// How many jobs may wait.
@@ -23,6 +25,15 @@ pub struct QueueLimits {
     pub total: u64,
     /// Of one asker.
     pub of_one: u64,
+}
+
+/// Memory for the job that is next.
+#[derive(Clone, Copy, Debug)]
+pub struct FreeMemory {
+    /// How much it is.
+    pub bytes: u64,
+    /// Whether that is all there is: nothing else is running.
+    pub is_all: bool,
 }
 
 /// What became of a request for a job.
@@ -43,9 +54,9 @@ pub enum Queued {
 /// All queued jobs in order, once for each asker; their first places count.
 const IN_ORDER: &str = "WITH asked AS (SELECT j.number, j.priority, j.overtaken, j.forecast_memory_bytes AS memory, j.audience, \
      a.asker, coalesce(t.turn, 0) AS turn, \
-     row_number() OVER (PARTITION BY j.priority, a.asker ORDER BY j.number) AS round \
+     row_number() OVER (PARTITION BY j.priority, a.asker ORDER BY j.number) AS round, j.attempts \
      FROM jobs j LEFT JOIN job_askers a ON a.job = j.number LEFT JOIN job_turns t ON t.asker = a.asker \
-     WHERE j.state = 'queued') SELECT number, asker, memory FROM asked";
+     WHERE j.state = 'queued') SELECT number, asker, priority, memory, attempts FROM asked";
 
 impl Store {
     /// Queues a job, unless there is a result whose file is not lost, or a job for the same, which is joined then: it gets the higher of the two
@@ -115,33 +126,33 @@ impl Store {
         Ok(Queued::New(row))
     }
 
-    /// Begins the queued job that is next and takes no more memory than this, if there is one.
+    /// Begins the queued job that is next and fits into this memory, if there is one.
     ///
     /// Takes time in proportion to the length of the queue.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
-    pub async fn begin_job(&self, owner: &str, most_memory_bytes: u64) -> Result<Option<JobRow>, StoreError> {
+    pub async fn begin_job(&self, owner: &str, free: FreeMemory) -> Result<Option<JobRow>, StoreError> {
         let mut change = self.begin().await?;
-        let most = most_memory_bytes.cast_signed();
+        let most = free.bytes.cast_signed();
         let sql = format!(
-            "{IN_ORDER} WHERE memory <= ?1 OR overtaken >= {MOST_OVERTAKEN} {} LIMIT 1",
-            order("overtaken >= ?2")
+            "{IN_ORDER} WHERE ({}) OR overtaken >= {MOST_OVERTAKEN} {} LIMIT 1",
+            fits("memory"),
+            order(&format!("overtaken >= {MOST_OVERTAKEN}"))
         );
         let next = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(most)
-            .bind(MOST_OVERTAKEN)
+            .bind(free.is_all)
             .fetch_optional(&mut *change)
             .await?;
         let Some(next) = next else { return Ok(None) };
         let (number, memory): (i64, i64) = (next.try_get("number")?, next.try_get("memory")?);
-        if memory > most {
+        if memory > most || (is_last(next.try_get("attempts")?) && !free.is_all) {
             // It was overtaken often enough: what is running has to end first.
             return Ok(None);
         }
         let sql = format!(
-            "UPDATE jobs SET state = 'running', attempts = attempts + 1, lease_owner = ?1, \
-             lease_until = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+{LEASE_SECONDS} seconds'), started_at = {NOW} \
+            "UPDATE jobs SET state = 'running', attempts = attempts + 1, lease_owner = ?1, started_at = {NOW} \
              WHERE number = ?2 RETURNING id"
         );
         let id: String = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
@@ -149,14 +160,18 @@ impl Store {
             .bind(number)
             .fetch_one(&mut *change)
             .await?;
-        sqlx::query(
-            "UPDATE jobs SET overtaken = overtaken + 1 WHERE state = 'queued' AND number < ?1 \
-             AND forecast_memory_bytes > ?2 AND priority = (SELECT priority FROM jobs WHERE number = ?1)",
-        )
-        .bind(number)
-        .bind(most)
-        .execute(&mut *change)
-        .await?;
+        let sql = format!(
+            "UPDATE jobs SET overtaken = overtaken + 1 WHERE state = 'queued' AND NOT ({}) \
+             AND (priority > ?4 OR priority = ?4 AND number < ?3)",
+            fits("forecast_memory_bytes")
+        );
+        sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(most)
+            .bind(free.is_all)
+            .bind(number)
+            .bind(next.try_get::<i64, _>("priority")?)
+            .execute(&mut *change)
+            .await?;
         sqlx::query(
             "INSERT OR REPLACE INTO job_turns (asker, turn) \
              SELECT ?1, (SELECT coalesce(max(turn), 0) + 1 FROM job_turns) WHERE ?1 IS NOT NULL",
@@ -215,6 +230,16 @@ impl Store {
         change.commit().await?;
         Ok(refused)
     }
+}
+
+/// Whether the next attempt at a job is its last.
+const fn is_last(attempts: u32) -> bool {
+    attempts + 1 >= MOST_ATTEMPTS
+}
+
+/// Whether a job fits: ?1 are the bytes that are free, ?2 says whether they are all there are.
+fn fits(memory: &str) -> String {
+    format!("{memory} <= ?1 AND (?2 OR attempts + 1 < {MOST_ATTEMPTS})")
 }
 
 /// Jobs that were overtaken often enough are first of their priority, in order of submission.

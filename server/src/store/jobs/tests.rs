@@ -1,7 +1,9 @@
 use phasic_hub_api::jobs::{JobState, Priority, Variant};
 use phasic_hub_api::{EdgeOrderDigest, GraphHash, GraphIdentity, Sha256};
 
-use super::{Cancelled, JobFilter, JobRow, MOST_ATTEMPTS, MOST_OVERTAKEN, NewJob, QueueLimits, Queued};
+use super::{
+    Cancelled, FreeMemory, JobFilter, JobRow, MOST_ATTEMPTS, MOST_OVERTAKEN, NewJob, QueueLimits, Queued,
+};
 use crate::blobs::StoredBlob;
 use crate::store::{Actor, GraphRow, Store};
 use crate::visibility::{Audience, Viewer};
@@ -48,6 +50,16 @@ fn new(id: &str, subject: &str, memory_bytes: u64) -> NewJob {
     }
 }
 
+/// So much memory, and nothing else is running.
+fn all(bytes: u64) -> FreeMemory {
+    FreeMemory { bytes, is_all: true }
+}
+
+/// So much memory beside what is running.
+fn some(bytes: u64) -> FreeMemory {
+    FreeMemory { bytes, is_all: false }
+}
+
 /// The same of somebody else.
 fn of(asker: &str, id: &str) -> NewJob {
     NewJob { asker: asker.to_owned(), ..new(id, id, 10) }
@@ -78,7 +90,7 @@ async fn the_same_subject_is_queued_once_until_it_is_made() {
     let mut another = new("c", "s", 10);
     another.variant = Variant::Fast;
     queue(&store, another).await;
-    let running = store.begin_job("me", 100).await.unwrap().unwrap();
+    let running = store.begin_job("me", all(100)).await.unwrap().unwrap();
     assert_eq!((running.id.as_str(), running.state, running.attempts), ("a", JobState::Running, 1));
     assert_eq!(joined("d").await, "a");
     assert!(store.finish_job(&running, "me", blob("artifact"), "engine 1").await.unwrap());
@@ -105,7 +117,7 @@ async fn jobs_are_begun_in_order_as_far_as_they_fit() {
         store.queue_order(&Viewer::Public).await.unwrap().iter().position(|&other| other == number).unwrap()
     };
     assert_eq!((position("large").await, position("first").await, position("second").await), (0, 1, 2));
-    let begin = async |most| store.begin_job("me", most).await.unwrap().map(|row| row.id);
+    let begin = async |most| store.begin_job("me", all(most)).await.unwrap().map(|row| row.id);
     assert_eq!(begin(100).await.as_deref(), Some("first"));
     assert_eq!(begin(5).await, None);
     assert_eq!(begin(5000).await.as_deref(), Some("large"));
@@ -120,7 +132,7 @@ async fn a_job_whose_runner_dies_is_tried_three_times_and_then_kept_with_its_log
     queue(&store, new("waits", "other", 10)).await;
     for attempt in 1..=MOST_ATTEMPTS {
         let owner = format!("process {attempt}");
-        assert_eq!(store.begin_job(&owner, 100).await.unwrap().unwrap().id, "a");
+        assert_eq!(store.begin_job(&owner, all(100)).await.unwrap().unwrap().id, "a");
         let number = store.job("a", &Viewer::Public).await.unwrap().unwrap().number;
         assert!(store.take_back_jobs(&owner, &[number]).await.unwrap().is_empty(), "its own job is alive");
         // At first its runner has lost sight of it, later its process ends.
@@ -149,7 +161,7 @@ async fn a_job_whose_runner_dies_is_tried_three_times_and_then_kept_with_its_log
 async fn the_result_of_a_cancelled_job_is_dropped() {
     let (_directory, store) = fresh().await;
     queue(&store, new("a", "s", 10)).await;
-    let running = store.begin_job("me", 100).await.unwrap().unwrap();
+    let running = store.begin_job("me", all(100)).await.unwrap().unwrap();
     let cancel = async || store.cancel_job("a", None, &Actor::Hub).await.unwrap().unwrap().1;
     assert_eq!(cancel().await, Cancelled::Now);
     assert!(!store.finish_job(&running, "me", blob("artifact"), "engine").await.unwrap());
@@ -164,8 +176,7 @@ async fn the_result_of_a_cancelled_job_is_dropped() {
 async fn a_stop_in_good_order_costs_no_attempt() {
     let (_directory, store) = fresh().await;
     queue(&store, new("a", "s", 10)).await;
-    store.begin_job("me", 100).await.unwrap().unwrap();
-    store.renew_leases("me").await.unwrap();
+    store.begin_job("me", all(100)).await.unwrap().unwrap();
     store.put_back_jobs("me").await.unwrap();
     let row = store.job("a", &Viewer::Public).await.unwrap().unwrap();
     assert_eq!((row.state, row.attempts), (JobState::Queued, 0));
@@ -175,7 +186,7 @@ async fn a_stop_in_good_order_costs_no_attempt() {
 async fn a_failed_job_may_be_asked_for_again_and_listings_go_page_by_page() {
     let (_directory, store) = fresh().await;
     queue(&store, new("a", "s", 10)).await;
-    let running = store.begin_job("me", 100).await.unwrap().unwrap();
+    let running = store.begin_job("me", all(100)).await.unwrap().unwrap();
     assert!(store.fail_job(&running, "me", "no luck").await.unwrap());
     queue(&store, new("b", "s", 10)).await;
     queue(&store, new("c", "t", 10)).await;
@@ -199,7 +210,7 @@ async fn a_failed_job_may_be_asked_for_again_and_listings_go_page_by_page() {
 /// Begins jobs with so much memory until there is none, and gives their ids in order.
 async fn begun(store: &Store, most: u64) -> Vec<String> {
     let mut ids = Vec::new();
-    while let Some(row) = store.begin_job("me", most).await.unwrap() {
+    while let Some(row) = store.begin_job("me", all(most)).await.unwrap() {
         ids.push(row.id);
     }
     ids
@@ -211,7 +222,7 @@ async fn askers_take_turns_within_a_priority() {
     for id in ["a1", "a2", "a3", "a4"] {
         queue(&store, of("a", id)).await;
     }
-    assert_eq!(store.begin_job("me", 100).await.unwrap().unwrap().id, "a1");
+    assert_eq!(store.begin_job("me", all(100)).await.unwrap().unwrap().id, "a1");
     queue(&store, of("b", "b1")).await;
     queue(&store, of("b", "b2")).await;
     queue(&store, of("c", "c1")).await;
@@ -228,11 +239,11 @@ async fn newcomers_are_not_before_those_who_have_waited() {
     let (_directory, store) = fresh().await;
     queue(&store, of("a", "a1")).await;
     queue(&store, of("a", "a2")).await;
-    assert_eq!(store.begin_job("me", 100).await.unwrap().unwrap().id, "a1");
+    assert_eq!(store.begin_job("me", all(100)).await.unwrap().unwrap().id, "a1");
     let mut ids = Vec::new();
     for newcomer in 0..5 {
         queue(&store, of(&format!("new {newcomer}"), &format!("n{newcomer}"))).await;
-        ids.push(store.begin_job("me", 100).await.unwrap().unwrap().id);
+        ids.push(store.begin_job("me", all(100)).await.unwrap().unwrap().id);
     }
     assert!(ids.iter().position(|id| id == "a2") <= Some(1), "{ids:?}");
 }
@@ -245,11 +256,66 @@ async fn a_large_job_lets_others_pass_only_so_often() {
         queue(&store, of("b", &format!("small {number}"))).await;
     }
     assert_eq!(begun(&store, 100).await.len(), MOST_OVERTAKEN as usize, "then all wait for memory");
-    assert_eq!(store.begin_job("me", 1000).await.unwrap().unwrap().id, "large");
+    assert_eq!(store.begin_job("me", all(1000)).await.unwrap().unwrap().id, "large");
     assert_eq!(begun(&store, 100).await.len(), 20 - MOST_OVERTAKEN as usize);
     queue(&store, new("too large", "too large", 1001)).await;
     assert_eq!(store.refuse_larger_jobs(1000).await.unwrap(), ["too large"]);
     assert_eq!(state(&store, "too large").await, JobState::Failed);
+}
+
+#[tokio::test]
+async fn a_large_job_of_high_priority_is_not_overtaken_for_ever_by_lower_ones() {
+    let (_directory, store) = fresh().await;
+    for number in 0..20 {
+        queue(&store, of("b", &format!("small {number}"))).await;
+    }
+    queue(&store, NewJob { priority: Priority::High, ..new("large", "large", 1000) }).await;
+    assert_eq!(begun(&store, 100).await.len(), MOST_OVERTAKEN as usize, "then all wait for memory");
+    assert_eq!(store.begin_job("me", all(1000)).await.unwrap().unwrap().id, "large");
+}
+
+#[tokio::test]
+async fn the_last_attempt_runs_alone_so_that_no_other_job_is_there_when_the_hub_dies_of_it() {
+    let (_directory, store) = fresh().await;
+    for id in ["poison", "innocent"] {
+        queue(&store, of(id, id)).await;
+    }
+    for owner in ["first", "second"] {
+        assert_eq!(store.begin_job(owner, all(100)).await.unwrap().unwrap().id, "poison");
+        assert_eq!(store.begin_job(owner, some(90)).await.unwrap().unwrap().id, "innocent");
+        assert_eq!(store.take_back_jobs("next", &[]).await.unwrap().len(), 2);
+    }
+    queue(&store, of("new", "new")).await;
+    assert_eq!(
+        store.begin_job("third", some(90)).await.unwrap().unwrap().id,
+        "new",
+        "others may run meanwhile"
+    );
+    assert!(store.begin_job("third", some(80)).await.unwrap().is_none());
+    assert_eq!(store.take_back_jobs("next", &[]).await.unwrap(), [("new".to_owned(), JobState::Queued)]);
+    assert_eq!(store.begin_job("fourth", all(100)).await.unwrap().unwrap().id, "poison");
+    assert_eq!(
+        store.take_back_jobs("next", &[]).await.unwrap(),
+        [("poison".to_owned(), JobState::Quarantined)]
+    );
+    let innocent = store.begin_job("fifth", all(100)).await.unwrap().unwrap();
+    assert_eq!((innocent.id.as_str(), innocent.attempts), ("innocent", MOST_ATTEMPTS));
+    assert!(store.finish_job(&innocent, "fifth", blob("artifact"), "engine").await.unwrap());
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_taken_back_has_no_say_in_the_next_one() {
+    let (_directory, store) = fresh().await;
+    queue(&store, new("a", "s", 10)).await;
+    let first = store.begin_job("me", all(100)).await.unwrap().unwrap();
+    store.take_back_jobs("me", &[]).await.unwrap();
+    let second = store.begin_job("me", all(100)).await.unwrap().unwrap();
+    assert!(!store.finish_job(&first, "me", blob("first"), "engine").await.unwrap());
+    assert!(!store.fail_job(&first, "me", "late").await.unwrap());
+    assert_eq!(store.break_job(&first, "me", "late").await.unwrap(), None);
+    assert!(store.finish_job(&second, "me", blob("second"), "engine").await.unwrap());
+    let made = store.elimination(second.subject, Variant::Phasic).await.unwrap().unwrap();
+    assert_eq!(made.blob, blob("second"));
 }
 
 #[tokio::test]
@@ -263,7 +329,7 @@ async fn as_many_jobs_wait_as_may_and_joining_takes_no_place() {
     assert!(matches!(ask(of("b", "3")).await, Queued::New(_)));
     assert!(matches!(ask(of("c", "4")).await, Queued::Full));
     assert!(matches!(ask(NewJob { subject: Sha256::of(b"1"), ..of("c", "5") }).await, Queued::Joined(_)));
-    store.begin_job("me", 100).await.unwrap().unwrap();
+    store.begin_job("me", all(100)).await.unwrap().unwrap();
     assert!(matches!(ask(of("c", "4")).await, Queued::New(_)), "what runs does not wait");
 }
 
@@ -273,7 +339,7 @@ async fn who_joins_brings_his_turn_his_priority_and_his_time() {
     for id in ["1", "2", "3", "4"] {
         queue(&store, NewJob { timeout_ms: Some(1000), ..of("a", id) }).await;
     }
-    assert_eq!(store.begin_job("me", 100).await.unwrap().unwrap().id, "1");
+    assert_eq!(store.begin_job("me", all(100)).await.unwrap().unwrap().id, "1");
     let join = async |job: NewJob| match store.queue(&job, ROOM, &Actor::Hub).await.unwrap() {
         Queued::Joined(row) => row,
         other => panic!("{other:?}"),
@@ -297,13 +363,13 @@ async fn an_attempt_that_breaks_down_is_followed_by_two_more() {
     let (_directory, store) = fresh().await;
     queue(&store, new("a", "s", 10)).await;
     for attempt in 1..=MOST_ATTEMPTS {
-        let running = store.begin_job("me", 100).await.unwrap().unwrap();
+        let running = store.begin_job("me", all(100)).await.unwrap().unwrap();
         assert_eq!(running.attempts, attempt);
         let expected = if attempt < MOST_ATTEMPTS { JobState::Queued } else { JobState::Quarantined };
         assert_eq!(store.break_job(&running, "me", "its process ended").await.unwrap(), Some(expected));
         assert_eq!(store.break_job(&running, "me", "again").await.unwrap(), None);
     }
-    assert!(store.begin_job("me", 100).await.unwrap().is_none());
+    assert!(store.begin_job("me", all(100)).await.unwrap().is_none());
     assert!(
         store
             .job("a", &Viewer::Public)
@@ -322,7 +388,7 @@ async fn old_jobs_are_forgotten_and_results_and_quarantine_are_not() {
     for id in ["done", "waits", "bad"] {
         queue(&store, of(id, id)).await;
     }
-    let done = store.begin_job("me", 100).await.unwrap().unwrap();
+    let done = store.begin_job("me", all(100)).await.unwrap().unwrap();
     store.finish_job(&done, "me", blob("artifact"), "engine").await.unwrap();
     sqlx::query(
         "UPDATE jobs SET state = 'quarantined', finished_at = '2020-01-01T00:00:00.000Z' WHERE id = 'bad'",
