@@ -11,13 +11,16 @@ use phasic_hub_api::admin::{BackupRequest, GcRequest, TaskKind};
 use serde_json::{Value, json};
 
 use crate::admission::Admission;
-use crate::config::Config;
+use crate::config::{Config, LEAST_GRACE_SECONDS};
 use crate::hub::DataDirectory;
 use crate::store::{Actor, StoreError, TaskRow};
 use crate::upkeep::{self, Rules, UpkeepError, UpkeepLock};
 
-/// What may lie between storing a file and taking note of it in a running hub, with room to spare.
-const LEAST_GRACE_SECONDS: u64 = 3600;
+/// The longest time between two looks whether garbage is to be collected: nobody relies on the clock for longer.
+const LOOK_EVERY: Duration = Duration::from_hours(1);
+
+/// How long to wait before it is tried again to collect garbage.
+const TRY_AGAIN: Duration = Duration::from_mins(10);
 
 /// How long to wait before it is tried again to record how a task ended.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(5);
@@ -134,6 +137,45 @@ impl Tasks {
             });
         }
         Ok((row, is_new))
+    }
+
+    /// Collects garbage by the settings whenever that is due. Ends only where they say that it never is.
+    ///
+    /// When it was done last is a row, so that a hub that is restarted every day does it, too; a collection that
+    /// somebody else has asked for counts.
+    pub async fn collect_when_due(self: Arc<Self>) {
+        let interval = Duration::from_secs(self.config.upkeep.collect_interval_seconds.get());
+        while !interval.is_zero() {
+            let wait = match self.collect_if_due(interval).await {
+                Ok(wait) => wait,
+                Err(error) => {
+                    tracing::error!(%error, "could not see to the garbage; it is tried again later");
+                    TRY_AGAIN
+                }
+            };
+            tokio::time::sleep(wait.min(LOOK_EVERY)).await;
+        }
+    }
+
+    /// Begins a collection if it is due. Says when to look again.
+    async fn collect_if_due(self: &Arc<Self>, interval: Duration) -> Result<Duration, StoreError> {
+        let age = self.data.store.collection_age().await?;
+        if let Some(left) = age.and_then(|age| interval.checked_sub(age)).filter(|left| !left.is_zero()) {
+            return Ok(left);
+        }
+        let again = TRY_AGAIN.min(interval);
+        if let Err(error) = UpkeepLock::take(&self.config.data_dir) {
+            tracing::info!(%error, "garbage is collected later");
+            return Ok(again);
+        }
+        let grace_seconds = self.config.upkeep.collect_grace_seconds.get();
+        let request = TaskRequest::Gc(GcRequest { dry_run: false, grace_seconds });
+        match self.begin(request, &Actor::Hub).await {
+            Ok(_) => {}
+            Err(TaskError::Store(error)) => return Err(error),
+            Err(error) => tracing::info!(%error, "garbage is collected later"),
+        }
+        Ok(again)
     }
 
     /// Takes note of how a task ended. While that cannot be written no other of its kind can begin, so it is tried until

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a failing fixture is a failing test")]
 
 pub mod access;
+pub mod blobs;
 pub mod chaos;
 pub mod http;
 pub mod hub;

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use phasic_hub_api::Sha256;
 use phasic_hub_tests::access::{Client, token};
 use phasic_hub_tests::hub::{Hub, command, run, sync_with, wait_until};
-use phasic_hub_tests::oracle;
 use phasic_hub_tests::registry::{Model, document, entry, kingman, write_directory};
 use phasic_hub_tests::seed::Seeded;
+use phasic_hub_tests::{blobs, oracle};
 use serde_json::{Value, json};
 
 /// Lets everybody compute, so that only tokens need a token.
@@ -166,22 +166,20 @@ fn collections_are_killed(times: usize, seed: u64) {
     let before = oracle::everything_holds(&hub, data.path());
     let place = data.path().to_str().unwrap();
     let begun = Instant::now();
-    assert!(run(&["gc", "--remove", "--grace", "0", "--data", place]).status.success());
+    assert!(run(&["gc", "--remove", "--grace", "1h", "--data", place]).status.success());
     let longest = begun.elapsed().mul_f64(1.2);
     for round in 0..times {
         for number in 0..40 {
             let garbage = format!("nobody wants this: {round}, {number}");
-            let name = Sha256::of(garbage.as_bytes()).to_string();
-            let directory = data.path().join("blobs/sha256").join(&name[..2]);
-            fs::create_dir_all(&directory).unwrap();
-            fs::write(directory.join(name), garbage).unwrap();
+            let name = blobs::stray(data.path(), garbage.as_bytes());
+            blobs::make_old(&blobs::path(data.path(), &name), Duration::from_hours(2));
         }
-        cut_short(&["gc", "--remove", "--grace", "0", "--data", place], seeded.moment(longest));
+        cut_short(&["gc", "--remove", "--grace", "1h", "--data", place], seeded.moment(longest));
         oracle::blobs_have_their_bytes(data.path());
         assert_eq!(oracle::served_is_whole(&hub), before, "I2");
     }
     let wanted = oracle::blobs_have_their_bytes(data.path());
-    assert!(run(&["gc", "--remove", "--grace", "0", "--data", place]).status.success());
+    assert!(run(&["gc", "--remove", "--grace", "1h", "--data", place]).status.success());
     assert!(oracle::blobs_have_their_bytes(data.path()) <= wanted);
     kill(hub);
     let hub = start(data.path());

@@ -3,9 +3,11 @@
 
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use phasic_hub_api::Sha256;
 use phasic_hub_tests::access::{Client, refusal, token};
+use phasic_hub_tests::blobs;
 use phasic_hub_tests::hub::{Hub, run, sync};
 use phasic_hub_tests::registry::{document, entry, kingman, write_directory};
 use serde_json::{Value, json};
@@ -197,7 +199,11 @@ fn an_elimination_of_the_hub_is_published_by_its_graph() {
     let prefer = [("Prefer", "wait=25")];
     let done = client.send("POST", "/v1/eliminations", &prefer, source.to_string().as_bytes());
     assert!(done.json()["artifact"].is_object(), "{}", done.text());
+    let file = blobs::path(data, done.json()["artifact"]["sha256"].as_str().unwrap());
+    blobs::make_old(&file, Duration::from_hours(100));
     let made = client.json("PUT", at, &wanted);
+    // Were the result let go of meanwhile, no collection of garbage would take the file.
+    assert!(blobs::age(&file) < Duration::from_hours(1));
     assert_eq!((made.status, &made.json()["verdict"]), (201, &"reproduced".into()), "{}", made.text());
     let listed = &hub.get("/registry.json").json()["computes"]["ourlab-k8"];
     assert_eq!(

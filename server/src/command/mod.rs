@@ -71,7 +71,8 @@ enum Command {
     },
     /// Find, and with --remove remove, blobs that nobody refers to
     Gc {
-        /// Leave alone what was stored within this time, such as 1d, 12h or 0
+        /// Leave alone what was stored within this time, such as 1d, 12h or 0; with --remove less than 1h only while no hub
+        /// is running
         #[arg(long, value_name = "TIME", value_parser = grace, default_value = "1d")]
         grace: u64,
         /// Remove them; without, they are only listed

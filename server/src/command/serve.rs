@@ -81,6 +81,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
             begun.clone(),
             upkeep::keep_whole(Arc::clone(&hub), Arc::clone(&config), eliminations),
         )),
+        tokio::spawn(after(begun.clone(), Arc::clone(&tasks).collect_when_due())),
         tokio::spawn(after(begun, Arc::clone(&verifier).run(Arc::clone(&hub)))),
     ];
     let uploads = Uploads::open(hub.data.clone(), &config.data_dir, config.uploads.clone())?;

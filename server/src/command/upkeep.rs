@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{DataArgs, Outcome, print};
 use crate::admission::Admission;
+use crate::config::LEAST_GRACE_SECONDS;
 use crate::hub::DataDirectory;
 use crate::store::Actor;
 use crate::upkeep::{self, Rules, UpkeepLock};
@@ -53,6 +54,11 @@ pub(super) async fn scrub(data: DataArgs) -> Outcome {
 pub(super) async fn gc(grace_seconds: u64, remove: bool, data: DataArgs) -> Outcome {
     let config = data.load()?;
     let _lock = UpkeepLock::take(&config.data_dir)?;
+    let _alone = if remove && grace_seconds < LEAST_GRACE_SECONDS {
+        Some(upkeep::Alone::take(&config.data_dir)?)
+    } else {
+        None
+    };
     let data = DataDirectory::open(&config.data_dir).await?;
     let days = config.upkeep.keep_submitted_days.get();
     let rules = Rules { grace: Duration::from_secs(grace_seconds), keep_submitted_days: days };

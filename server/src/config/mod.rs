@@ -218,6 +218,10 @@ impl Verification {
     }
 }
 
+/// What may lie between storing a file and taking note of it, with room to spare: the shortest grace period of a collection
+/// of garbage beside anybody who stores files.
+pub const LEAST_GRACE_SECONDS: u64 = 3600;
+
 /// How stored files are kept whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -226,6 +230,8 @@ pub struct Upkeep {
     pub scrub_interval_seconds: Whole<0, 31_536_000>,
     pub scrub_bytes_per_second: Whole<1024, 1_099_511_627_776>,
     pub backup_dir: PathBuf,
+    pub collect_interval_seconds: Whole<0, 31_536_000>,
+    pub collect_grace_seconds: Whole<{ LEAST_GRACE_SECONDS.cast_signed() }, 31_536_000>,
     pub keep_submitted_days: Whole<0, 36_500>,
 }
 
@@ -399,6 +405,8 @@ impl Default for Upkeep {
             scrub_interval_seconds: Whole::of::<604_800>(),
             scrub_bytes_per_second: Whole::of::<{ 20 << 20 }>(),
             backup_dir: PathBuf::new(),
+            collect_interval_seconds: Whole::of::<86_400>(),
+            collect_grace_seconds: Whole::of::<86_400>(),
             keep_submitted_days: Whole::of::<90>(),
         }
     }

@@ -230,8 +230,9 @@ pub async fn of_elimination(
         metadata.vertices = Some(identity.vertices);
         metadata.param_length = Some(identity.param_length);
     }
-    // Read once more: what was damaged since is not published.
-    hub.data.blobs.check(made.blob.sha256).await?;
+    // Read once more: what was damaged since is not published. And made young, so that no collection of garbage takes it
+    // before it is referred to, should the result be let go of at this moment.
+    hub.data.blobs.renew(made.blob.sha256).await?;
     let StoredBlob { sha256, size_bytes } = made.blob;
     let cid_or_path = Role::Parent.name(graph).registry_path();
     let parent = ArtifactRef { cid_or_path, sha256, size_bytes };

@@ -231,7 +231,10 @@ pub(super) async fn put(
     }
     for artifact in &publication.artifacts {
         for blob in [artifact.original, artifact.served] {
-            put_blob(change, blob).await?;
+            match upstream {
+                Some(_) => find_blob(change, blob).await?,
+                None => put_blob(change, blob).await?,
+            }
         }
     }
     sqlx::query(
@@ -317,7 +320,15 @@ async fn put_artifact(
     Ok(())
 }
 
-/// Takes note of a blob that is in the blob store.
+/// Sees to it that a blob is known already. A pass takes note of what it fetches at once, and what it found here may have
+/// been collected as garbage since: nothing kept it.
+async fn find_blob(change: &mut Transaction<'static, Sqlite>, blob: StoredBlob) -> Result<(), StoreError> {
+    let found = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM blobs WHERE sha256 = ?)")
+        .bind(&blob.sha256.as_bytes()[..]);
+    if found.fetch_one(&mut **change).await? { Ok(()) } else { Err(StoreError::Collected(blob.sha256)) }
+}
+
+/// Takes note of a blob that has just been stored, or made young: a collection of garbage under way leaves it alone.
 pub(super) async fn put_blob(
     change: &mut Transaction<'static, Sqlite>,
     blob: StoredBlob,

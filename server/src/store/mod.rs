@@ -27,6 +27,7 @@ mod verifications;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use phasic_hub_api::Sha256;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
@@ -117,6 +118,11 @@ pub enum StoreError {
         /// Why.
         source: Box<sqlx::migrate::MigrateError>,
     },
+    /// A file was not kept until it was referred to.
+    #[error(
+        "the file {0} was collected as garbage before it was referred to; nothing was changed: try again"
+    )]
+    Collected(Sha256),
     /// A statement failed.
     #[error("the database failed: {0}")]
     Sql(#[from] sqlx::Error),

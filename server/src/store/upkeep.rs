@@ -1,5 +1,7 @@
 //! What upkeep remembers: when each blob was last hashed, which blobs are pinned, and the tasks of administrators.
 
+use std::time::Duration;
+
 use phasic_hub_api::Sha256;
 use phasic_hub_api::admin::{TaskKind, TaskState};
 use sqlx::Row as _;
@@ -98,6 +100,21 @@ impl Store {
         .fetch_one(&self.readers)
         .await?;
         Ok(age.map(|age| age.max(0.0)))
+    }
+
+    /// How long ago garbage was collected; before the first time, how long ago the oldest blob was stored. `None` without
+    /// any blob.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn collection_age(&self) -> Result<Option<Duration>, StoreError> {
+        let seconds: Option<f64> = sqlx::query_scalar(
+            "SELECT (julianday('now') - julianday(coalesce((SELECT max(started_at) FROM tasks WHERE kind = 'gc' \
+             AND state = 'done' AND NOT json_extract(asked, '$.dry_run')), (SELECT min(stored_at) FROM blobs)))) * 86400.0",
+        )
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
     }
 
     /// A blob the database knows.

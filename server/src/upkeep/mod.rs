@@ -23,8 +23,8 @@ pub use schedule::keep_whole;
 pub use scrub::{ScrubReport, scrub};
 
 use crate::blobs::BlobError;
-use crate::hub::DataError;
-use crate::mirror::MirrorError;
+use crate::hub::{DataError, ServeLock};
+use crate::mirror::{MirrorError, MirrorLock};
 use crate::store::StoreError;
 use crate::workers::BrokeOff;
 
@@ -35,6 +35,15 @@ pub enum UpkeepError {
     /// Something else of this kind is at work.
     #[error("scrub, gc or a backup is at work on {}; one at a time", path.display())]
     Busy {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// Somebody stores files, and garbage should be collected without grace.
+    #[error(
+        "a hub or a mirror pass is at work on {}, and nothing but the grace period keeps what it has stored and not yet \
+         taken note of: stop it, or give --grace 1h or more", path.display()
+    )]
+    NotAlone {
         /// The data directory.
         path: PathBuf,
     },
@@ -93,10 +102,31 @@ impl UpkeepError {
     /// 2 for what was asked wrongly, 4 for refused bytes, 3 for all else.
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
-            Self::Occupied { .. } => 2,
+            Self::Occupied { .. } | Self::NotAlone { .. } => 2,
             Self::NoBackup { .. } => 4,
             _ => 3,
         }
+    }
+}
+
+/// Keeps everybody who stores files out of a data directory for as long as it lives: hubs and mirror passes.
+#[derive(Debug)]
+#[expect(dead_code, reason = "held, never read")]
+pub struct Alone(ServeLock, MirrorLock);
+
+impl Alone {
+    /// Takes both locks.
+    ///
+    /// # Errors
+    /// [`UpkeepError::NotAlone`] when somebody has one of them.
+    pub fn take(data_dir: &Path) -> Result<Self, UpkeepError> {
+        let not_alone = || UpkeepError::NotAlone { path: data_dir.to_owned() };
+        let serve = ServeLock::take(data_dir).map_err(|error| match error {
+            DataError::InUse { .. } => not_alone(),
+            error => error.into(),
+        })?;
+        let mirror = MirrorLock::take_if_free(data_dir)?.ok_or_else(not_alone)?;
+        Ok(Self(serve, mirror))
     }
 }
 

@@ -53,12 +53,32 @@ fn pass(computes: Vec<Publication>) -> PassRecord {
     pass_of("test", computes)
 }
 
+/// Ends a pass that has just fetched all its files.
+async fn reconcile(store: &Store, pass: &PassRecord) -> Result<Reconciliation, StoreError> {
+    let artifacts = pass.computes.iter().flat_map(|publication| &publication.artifacts);
+    let files: Vec<_> = artifacts.flat_map(|artifact| [artifact.original, artifact.served]).collect();
+    store.hold(&pass.head.upstream, &files).await?;
+    store.reconcile(pass).await
+}
+
+#[tokio::test]
+async fn a_pass_that_found_a_file_here_does_not_refer_to_it_once_it_is_garbage() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    reconcile(&store, &pass(vec![publication("x", "1")])).await.unwrap();
+    let reused = publication("y", "of another version");
+    let file = reused.artifacts[0].original;
+    let error = store.reconcile(&pass(vec![reused.clone()])).await.unwrap_err();
+    assert!(matches!(error, StoreError::Collected(name) if name == file.sha256), "{error}");
+    assert_eq!(ids(&store).await, ["x"], "nothing was changed");
+    reconcile(&store, &pass(vec![reused])).await.unwrap();
+    assert_eq!(ids(&store).await, ["y"]);
+}
+
 #[tokio::test]
 async fn a_pass_replaces_what_was_mirrored_and_never_what_is_local() {
     let (_directory, store) = with_upstreams(&["test"]).await;
     store.publish_local(&publication("mine", "mine"), None).await.unwrap();
-    store
-        .reconcile(&pass(vec![publication("x", "1"), publication("y", "2"), publication("mine", "3")]))
+    reconcile(&store, &pass(vec![publication("x", "1"), publication("y", "2"), publication("mine", "3")]))
         .await
         .unwrap();
     assert_eq!(ids(&store).await, ["mine", "x", "y"]);
@@ -73,7 +93,7 @@ async fn a_pass_replaces_what_was_mirrored_and_never_what_is_local() {
         code: "entry_invalid".to_owned(),
         reason: "no".to_owned(),
     }];
-    store.reconcile(&second).await.unwrap();
+    reconcile(&store, &second).await.unwrap();
     assert_eq!(ids(&store).await, ["mine", "z", "y"], "in the order of the document");
     assert_eq!(store.pass(2).await.unwrap().unwrap().faults, second.faults);
     let gone = history(&store, "x").await;
@@ -83,11 +103,11 @@ async fn a_pass_replaces_what_was_mirrored_and_never_what_is_local() {
 #[tokio::test]
 async fn a_pass_that_fails_half_way_changes_nothing() {
     let (_directory, store) = with_upstreams(&["test"]).await;
-    store.reconcile(&pass(vec![publication("x", "1")])).await.unwrap();
+    reconcile(&store, &pass(vec![publication("x", "1")])).await.unwrap();
     let mut broken = publication("y", "2");
     // Two rows of one key: the transaction fails after "x" would have been removed and "y" inserted.
     broken.artifacts.push(broken.artifacts[0]);
-    let error = store.reconcile(&pass(vec![broken])).await.unwrap_err();
+    let error = reconcile(&store, &pass(vec![broken])).await.unwrap_err();
     assert!(matches!(error, StoreError::Sql(_)), "{error}");
     assert_eq!(ids(&store).await, ["x"]);
     assert_eq!(history(&store, "x").await.len(), 1);
@@ -95,7 +115,7 @@ async fn a_pass_that_fails_half_way_changes_nothing() {
 }
 
 async fn kinds(store: &Store, pass: &PassRecord) -> Vec<String> {
-    let Reconciliation::Done(number) = store.reconcile(pass).await.unwrap() else { panic!("held") };
+    let Reconciliation::Done(number) = reconcile(store, pass).await.unwrap() else { panic!("held") };
     let detail = store.pass(number).await.unwrap().unwrap();
     let word =
         |change: &phasic_hub_api::mirror::PassChange| format!("{} {}", change.kind.as_str(), change.id);
@@ -126,19 +146,19 @@ async fn new_changed_renamed_retracted_restored_and_vanished_computes_are_told_a
 async fn of_two_upstreams_the_first_wins_and_what_it_gives_up_is_looked_for_at_once() {
     let (_directory, store) = with_upstreams(&["first", "second"]).await;
     let second = pass_of("second", vec![publication("x", "theirs"), publication("y", "y")]);
-    store.reconcile(&second).await.unwrap();
+    reconcile(&store, &second).await.unwrap();
     let row = async |name: &str| store.upstream(name).await.unwrap().unwrap();
     assert!(!row("second").await.must_read);
-    store.reconcile(&pass_of("first", vec![publication("x", "ours")])).await.unwrap();
+    reconcile(&store, &pass_of("first", vec![publication("x", "ours")])).await.unwrap();
     let owners = async || -> Vec<_> {
         let rows = store.computes().await.unwrap();
         rows.iter().map(|row| format!("{} {}", row.id, row.upstream.as_deref().unwrap())).collect()
     };
     assert_eq!(owners().await, ["x first", "y second"]);
-    store.reconcile(&second).await.unwrap();
+    reconcile(&store, &second).await.unwrap();
     assert_eq!(owners().await, ["x first", "y second"], "the second may offer it as often as it likes");
     assert!(store.computes().await.unwrap().iter().all(|row| row.origin == Origin::Mirror));
-    store.reconcile(&pass_of("first", vec![])).await.unwrap();
+    reconcile(&store, &pass_of("first", vec![])).await.unwrap();
     assert_eq!(owners().await, ["y second"]);
     let waiting = row("second").await;
     assert!(waiting.must_read && waiting.due_seconds.is_none(), "{waiting:?}");
@@ -152,31 +172,31 @@ async fn many_removals_need_a_word_and_renames_are_none() {
     let (_directory, store) = with_upstreams(&["test"]).await;
     assert!(!is_mass_deletion(3, 10) && is_mass_deletion(4, 10) && is_mass_deletion(1, 3));
     assert!(!is_mass_deletion(0, 0));
-    store.reconcile(&pass(vec![publication("a", "a"), publication("b", "b")])).await.unwrap();
+    reconcile(&store, &pass(vec![publication("a", "a"), publication("b", "b")])).await.unwrap();
     let guarded = |computes| PassRecord { may_remove_many: false, ..pass(computes) };
-    let held = store.reconcile(&guarded(vec![publication("a", "a")])).await.unwrap();
+    let held = reconcile(&store, &guarded(vec![publication("a", "a")])).await.unwrap();
     assert_eq!(held, Reconciliation::TooManyRemovals { removed: 1, mirrored: 2 });
     assert_eq!(ids(&store).await, ["a", "b"]);
     let other = |id: &str, like: &str| Publication { id: id.parse().unwrap(), ..publication(like, like) };
     let renamed = guarded(vec![other("c", "a"), other("d", "b")]);
-    assert!(matches!(store.reconcile(&renamed).await.unwrap(), Reconciliation::Done(_)));
+    assert!(matches!(reconcile(&store, &renamed).await.unwrap(), Reconciliation::Done(_)));
     let added = PassRecord { keeps_others: true, ..guarded(vec![publication("e", "e")]) };
-    assert!(matches!(store.reconcile(&added).await.unwrap(), Reconciliation::Done(_)));
+    assert!(matches!(reconcile(&store, &added).await.unwrap(), Reconciliation::Done(_)));
     assert_eq!(store.computes().await.unwrap().len(), 3);
 }
 
 #[tokio::test]
 async fn a_mass_retraction_is_a_mass_deletion_and_what_the_hub_itself_takes_out_is_none() {
     let (_directory, store) = with_upstreams(&["test"]).await;
-    store.reconcile(&pass(vec![publication("a", "a"), publication("b", "b")])).await.unwrap();
+    reconcile(&store, &pass(vec![publication("a", "a"), publication("b", "b")])).await.unwrap();
     let guarded = |computes| PassRecord { may_remove_many: false, ..pass(computes) };
     let mut hidden = publication("b", "b");
     hidden.entry.retracted = true;
-    let held = store.reconcile(&guarded(vec![publication("a", "a"), hidden])).await.unwrap();
+    let held = reconcile(&store, &guarded(vec![publication("a", "a"), hidden])).await.unwrap();
     assert_eq!(held, Reconciliation::TooManyRemovals { removed: 1, mirrored: 2 });
     let withdrawn = ["a", "b"].map(|id| id.parse().unwrap()).into();
     let ours = PassRecord { withdrawn, ..guarded(vec![]) };
-    assert!(matches!(store.reconcile(&ours).await.unwrap(), Reconciliation::Done(_)));
+    assert!(matches!(reconcile(&store, &ours).await.unwrap(), Reconciliation::Done(_)));
     assert!(ids(&store).await.is_empty());
 }
 
@@ -191,7 +211,7 @@ async fn what_has_arrived_for_a_pass_is_no_garbage_before_the_pass_has_ended() {
     assert!(store.blob(files[0].sha256).await.unwrap().is_some());
     store.fail(&head("test"), ("unreachable", "no answer"), None).await.unwrap();
     assert_eq!(store.unreferenced_blobs().await.unwrap(), [], "the next pass goes on with them");
-    store.reconcile(&pass(vec![publication("x", "wanted")])).await.unwrap();
+    reconcile(&store, &pass(vec![publication("x", "wanted")])).await.unwrap();
     assert!(store.unreferenced_blobs().await.unwrap().contains(&files[1].sha256));
 }
 
@@ -199,10 +219,10 @@ async fn what_has_arrived_for_a_pass_is_no_garbage_before_the_pass_has_ended() {
 async fn the_history_of_an_id_says_which_commit_changed_it() {
     let (_directory, store) = with_upstreams(&["test"]).await;
     let of = |commit: &str, computes| PassRecord { commit: Some(commit.to_owned()), ..pass(computes) };
-    store.reconcile(&of("c1", vec![publication("x", "1")])).await.unwrap();
-    store.reconcile(&of("c2", vec![publication("x", "1")])).await.unwrap();
-    store.reconcile(&of("c3", vec![publication("x", "2")])).await.unwrap();
-    store.reconcile(&of("c4", vec![])).await.unwrap();
+    reconcile(&store, &of("c1", vec![publication("x", "1")])).await.unwrap();
+    reconcile(&store, &of("c2", vec![publication("x", "1")])).await.unwrap();
+    reconcile(&store, &of("c3", vec![publication("x", "2")])).await.unwrap();
+    reconcile(&store, &of("c4", vec![])).await.unwrap();
     let history = store.revisions(&"x".parse().unwrap(), None, 10).await.unwrap();
     let commits: Vec<_> = history.iter().map(|revision| revision.commit.as_deref().unwrap()).collect();
     assert_eq!(commits, ["c4", "c3", "c1"]);
@@ -212,10 +232,10 @@ async fn the_history_of_an_id_says_which_commit_changed_it() {
 async fn no_number_of_the_quarantine_is_given_twice() {
     let (_directory, store) = with_upstreams(&["test"]).await;
     let with = |findings| PassRecord { findings, ..pass(vec![]) };
-    store.reconcile(&with(vec![finding("x", "1", "unverified")])).await.unwrap();
+    reconcile(&store, &with(vec![finding("x", "1", "unverified")])).await.unwrap();
     let seen = store.quarantine(0, 1, false).await.unwrap().remove(0);
-    store.reconcile(&with(vec![])).await.unwrap();
-    store.reconcile(&with(vec![finding("x", "2", "unverified")])).await.unwrap();
+    reconcile(&store, &with(vec![])).await.unwrap();
+    reconcile(&store, &with(vec![finding("x", "2", "unverified")])).await.unwrap();
     let other = store.quarantine(0, 1, false).await.unwrap().remove(0);
     assert_ne!(other.sha256, seen.sha256);
     let decided = store.decide(seen.number, QuarantineDecision::Accept, &Actor::Operator).await.unwrap();
@@ -225,7 +245,7 @@ async fn no_number_of_the_quarantine_is_given_twice() {
 #[tokio::test]
 async fn a_failure_is_recorded_and_changes_only_when_the_next_pass_is_due() {
     let (_directory, store) = with_upstreams(&["test"]).await;
-    store.reconcile(&pass(vec![publication("a", "a")])).await.unwrap();
+    reconcile(&store, &pass(vec![publication("a", "a")])).await.unwrap();
     let before = store.upstream("test").await.unwrap().unwrap();
     let failed = PassHead { next_seconds: Some(60.0), ..head("test") };
     let number = store.fail(&failed, ("unreachable", "no answer"), None).await.unwrap();
@@ -263,8 +283,8 @@ async fn decisions_and_alarms_hold_until_somebody_says_otherwise() {
         finding("new", "1", "unverified"),
         finding("x", "1", "bytes_changed"),
     ];
-    store.reconcile(&with(found.clone())).await.unwrap();
-    store.reconcile(&with(found.clone())).await.unwrap();
+    reconcile(&store, &with(found.clone())).await.unwrap();
+    reconcile(&store, &with(found.clone())).await.unwrap();
     let lines = store.quarantine(0, 10, false).await.unwrap();
     let codes: Vec<_> = lines.iter().map(|line| line.code.as_str()).collect();
     assert_eq!(codes, ["wrong_hash", "unverified", "bytes_changed"], "once each");
@@ -277,7 +297,7 @@ async fn decisions_and_alarms_hold_until_somebody_says_otherwise() {
     assert!(matches!(decide(lines[1].number, QuarantineDecision::Accept).await, Decided::Done(_)));
     assert!(store.upstream("test").await.unwrap().unwrap().must_read, "it is acted upon at once");
     for _ in 0..2 {
-        store.reconcile(&with(vec![])).await.unwrap();
+        reconcile(&store, &with(vec![])).await.unwrap();
         let left = store.quarantine(0, 10, true).await.unwrap();
         let left: Vec<_> = left.iter().map(|line| line.number).collect();
         assert_eq!(
@@ -296,15 +316,15 @@ async fn decisions_and_alarms_hold_until_somebody_says_otherwise() {
 #[tokio::test]
 async fn that_much_may_be_removed_is_said_of_one_document_and_ends_with_it() {
     let (_directory, store) = with_upstreams(&["test"]).await;
-    store.reconcile(&pass(vec![publication("x", "1")])).await.unwrap();
+    reconcile(&store, &pass(vec![publication("x", "1")])).await.unwrap();
     let empty = |document| PassRecord { document: blob(document), ..pass(vec![]) };
     let held = finding("", "empty", "mass_deletion");
     store.fail(&head("test"), ("mass_deletion", "held"), Some(&held)).await.unwrap();
     let line = store.quarantine(0, 1, false).await.unwrap().remove(0);
     store.decide(line.number, QuarantineDecision::Accept, &Actor::Operator).await.unwrap();
-    store.reconcile(&empty("empty")).await.unwrap();
+    reconcile(&store, &empty("empty")).await.unwrap();
     assert_eq!(store.decisions("test").await.unwrap().len(), 1);
-    store.reconcile(&empty("another")).await.unwrap();
+    reconcile(&store, &empty("another")).await.unwrap();
     assert!(store.decisions("test").await.unwrap().is_empty());
 }
 
@@ -315,7 +335,7 @@ async fn what_is_rejected_is_withdrawn_in_the_same_moment() {
         findings: vec![finding("x", "1", "bytes_changed")],
         ..pass(vec![publication("x", "1"), publication("y", "2")])
     };
-    store.reconcile(&record).await.unwrap();
+    reconcile(&store, &record).await.unwrap();
     let line = store.quarantine(0, 1, false).await.unwrap().remove(0);
     store.decide(line.number, QuarantineDecision::Reject, &Actor::Operator).await.unwrap();
     assert_eq!(ids(&store).await, ["y"]);
@@ -358,13 +378,13 @@ async fn the_budget_is_spent_and_given_back_and_fills_with_time() {
 async fn another_name_for_the_same_thing_has_it_read_again() {
     let (_directory, store) = with_upstreams(&["test"]).await;
     let told = Validators { etag: Some("e".to_owned()), last_modified: None };
-    store.reconcile(&PassRecord { validators: told.clone(), ..pass(vec![]) }).await.unwrap();
+    reconcile(&store, &PassRecord { validators: told.clone(), ..pass(vec![]) }).await.unwrap();
     let row = async || store.upstream("test").await.unwrap().unwrap();
     store.name_upstream(&named("test", 0)).await.unwrap();
     assert!(!row().await.must_read && row().await.validators == told, "nothing new");
     store.name_upstream(&UpstreamIdentity { trust: "verified-only", ..named("test", 0) }).await.unwrap();
     assert!(row().await.must_read && row().await.must_verify && row().await.validators == told);
-    store.reconcile(&pass(vec![])).await.unwrap();
+    reconcile(&store, &pass(vec![])).await.unwrap();
     assert!(!row().await.must_verify);
     let moved = UpstreamIdentity { address: "http://elsewhere".to_owned(), ..named("test", 0) };
     store.name_upstream(&moved).await.unwrap();
@@ -375,7 +395,7 @@ async fn another_name_for_the_same_thing_has_it_read_again() {
 async fn a_pass_that_changes_nothing_writes_nothing_of_what_is_mirrored() {
     let (_directory, store) = with_upstreams(&["test"]).await;
     let computes = || vec![publication("x", "1"), publication("y", "2")];
-    store.reconcile(&pass(computes())).await.unwrap();
+    reconcile(&store, &pass(computes())).await.unwrap();
     let mut change = store.begin().await.unwrap();
     sqlx::query("CREATE TABLE written (what TEXT NOT NULL) STRICT").execute(&mut *change).await.unwrap();
     for table in ["computes", "compute_artifacts", "artifact_versions", "blobs", "revisions"] {
@@ -391,9 +411,9 @@ async fn a_pass_that_changes_nothing_writes_nothing_of_what_is_mirrored() {
     let written = async || -> Vec<String> {
         sqlx::query_scalar("SELECT what FROM written").fetch_all(&store.readers).await.unwrap()
     };
-    store.reconcile(&pass(computes())).await.unwrap();
+    reconcile(&store, &pass(computes())).await.unwrap();
     assert_eq!(written().await, [""; 0]);
-    store.reconcile(&pass(vec![publication("y", "2"), publication("x", "1")])).await.unwrap();
+    reconcile(&store, &pass(vec![publication("y", "2"), publication("x", "1")])).await.unwrap();
     assert!(written().await.contains(&"UPDATE computes".to_owned()), "their order has changed");
     assert_eq!(ids(&store).await, ["y", "x"]);
 }
