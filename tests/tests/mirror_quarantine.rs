@@ -6,6 +6,7 @@ use std::process::Output;
 
 use phasic_hub_tests::hub::{Hub, command, token, wait_until};
 use phasic_hub_tests::registry::{Model, document, entry, kingman, write_directory};
+use phasic_hub_tests::upstream::{Cut, Reply, Upstream};
 use serde_json::{Value, json};
 
 struct Place {
@@ -242,6 +243,52 @@ fn what_was_rejected_is_not_taken_either_after_upstream_has_hidden_it_for_a_whil
     place.offer("lab", &[("x", &model, &model.ptdprmc3)]);
     assert_eq!(codes(&sync(&hub, &admin, "lab")), ["rejected"]);
     assert!(served(&hub).is_empty());
+}
+
+#[test]
+fn a_rejection_is_not_undone_by_the_pass_that_was_under_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let upstream = Upstream::start();
+    let (model, slow) = (kingman(4), kingman(7));
+    let path = |model: &Model| format!("/artifacts/{}.bin", model.hash);
+    let offer = |bytes: &[u8], more: &[&Model]| {
+        let mut entries: Vec<_> = more.iter().map(|other| ("slow", entry(other, &other.ptdprmc3))).collect();
+        entries.push(("x", entry(&model, bytes)));
+        upstream.set("/registry.json", Reply::ok(document(&entries)));
+        upstream.set(&path(&model), Reply::ok(bytes));
+    };
+    offer(&model.ptdprmc1, &[]);
+    let upstreams = format!(r#"[{{name = "lab", url = "{}"}}]"#, upstream.url("/registry.json"));
+    let settings = [("mirror_upstreams", upstreams.as_str()), ("mirror_idle_timeout_ms", "3000")];
+    let hub = Hub::start_with(directory.path(), &[], &settings);
+    wait_until("it is mirrored", || served(&hub) == ["x"]);
+    let admin = token(directory.path(), "admin");
+    offer(&model.ptdprmc3, &[]);
+    sync(&hub, &admin, "lab");
+    let alarm = lines(&hub, &admin).remove(0);
+    // A pass that has read what was decided before, and waits for a file; afterwards upstream answers nothing for an hour.
+    upstream.set(&path(&slow), Reply::ok(&slow.ptdprmc3[..]).cut(0, Cut::Stall));
+    offer(&model.ptdprmc3, &[&slow]);
+    upstream.take_asked();
+    let body = json!({"upstreams": ["lab"]}).to_string();
+    let headers = [("Authorization", format!("Bearer {admin}"))];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let asked =
+        phasic_hub_tests::http::send(hub.address(), "POST", "/v1/mirror/sync", &headers, body.as_bytes());
+    assert_eq!(asked.status, 202, "{}", asked.text());
+    wait_until("it waits for the file", || upstream.take_asked().contains(&path(&slow)));
+    upstream.set("/registry.json", Reply::status(429).with_header("Retry-After", "3600"));
+    assert_eq!(decide(&hub, &admin, &alarm, "reject").0, 200);
+    wait_until("the pass has ended", || {
+        hub.get_as(&admin, "/v1/mirror").json()["upstreams"][0]["last_pass"]["number"].as_i64() > Some(2)
+    });
+    let pass = hub.get_as(&admin, "/v1/mirror/passes/3").json();
+    let mut found = codes(&pass);
+    found.sort_unstable();
+    assert_eq!(found, ["fetch_failed", "rejected"], "{pass}");
+    assert!(served(&hub).is_empty());
+    let digest = phasic_hub_api::Sha256::of(&model.ptdprmc3);
+    assert_eq!(hub.get(&format!("{}?sha256={digest}", path(&model))).status, 404);
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub(super) struct Known {
     pub(super) files: HashMap<FileKey, ArtifactRow>,
     /// What was decided: by entry, artifact and digest.
     decisions: HashMap<(String, String, Sha256), Decisions>,
+    /// The lines they stand in, as they were read.
+    pub(super) decided: Vec<(i64, QuarantineDecision)>,
 }
 
 /// What was decided about one thing; several lines may speak of it.
@@ -54,9 +56,11 @@ impl Known {
             names: HashMap::new(),
             files: HashMap::new(),
             decisions: HashMap::new(),
+            decided: Vec::new(),
         };
         for line in data.store.decisions(&upstream.name).await? {
             let Some(decision) = line.decision else { continue };
+            known.decided.push((line.number, decision));
             let key = (line.entry.unwrap_or_default(), line.artifact.unwrap_or_default(), line.sha256);
             let decisions = known.decisions.entry(key).or_default();
             match decision {

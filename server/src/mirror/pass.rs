@@ -1,11 +1,11 @@
 //! One pass over the entries of a document: what is taken, what is left out and why.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use phasic_hub_api::mirror::PassFault;
 use phasic_hub_api::{ComputeId, EntryFault, RegistryEntry, RegistryReading, Sha256};
 
-use super::artifact::{Announced, Judge, Stop, judge_again, take, unverified};
+use super::artifact::{Announced, FileKey, Judge, Stop, judge_again, take, unverified};
 use super::known::Known;
 use super::{Fault, FaultCode, MirrorError, Upstream};
 use crate::blobs::BlobError;
@@ -29,6 +29,15 @@ pub(super) struct Harvest {
     pub(super) may_have_moved: bool,
 }
 
+/// What need not be asked for again when the same document is read under other decisions.
+#[derive(Default)]
+pub(super) struct Carried {
+    /// Files that have arrived.
+    files: HashMap<FileKey, ArtifactRow>,
+    /// Once somebody has asked us to wait, nothing more is asked for.
+    later: Option<Fault>,
+}
+
 pub(super) struct Pass<'a> {
     pub(super) judge: Judge<'a>,
     pub(super) upstream: &'a Upstream,
@@ -40,20 +49,25 @@ pub(super) struct Pass<'a> {
     pub(super) must_verify: bool,
     pub(super) known: Known,
     pub(super) harvest: Harvest,
-    /// Once somebody has asked us to wait, nothing more is asked for.
-    pub(super) later: Option<Fault>,
+    /// What has arrived under the decisions of before, whoever vouched for it then.
+    pub(super) carried: Carried,
+    /// What has arrived since.
+    pub(super) arrived: Vec<(FileKey, ArtifactRow)>,
 }
 
 impl Pass<'_> {
-    /// Visits every entry.
-    pub(super) async fn run(&mut self, reading: &RegistryReading) -> Result<(), MirrorError> {
+    /// Visits every entry. Gives what was found, and what another visit need not ask for.
+    pub(super) async fn run(mut self, reading: &RegistryReading) -> Result<(Harvest, Carried), MirrorError> {
+        self.known.files.extend(&self.carried.files);
+        self.harvest.wait_seconds = self.carried.later.as_ref().and_then(|later| later.wait_seconds);
         for entry in reading.entries() {
             match entry {
                 Err(fault) => self.refuse(fault),
                 Ok((id, entry)) => self.visit(id, entry).await?,
             }
         }
-        Ok(())
+        self.carried.files.extend(self.arrived);
+        Ok((self.harvest, self.carried))
     }
 
     fn refuse(&mut self, fault: &EntryFault) {
@@ -200,10 +214,11 @@ impl Pass<'_> {
             return Err(unverified(false).into());
         }
         if let Some(row) = self.reuse(announced).await? {
-            let is_judged = !(must_be_known && self.must_verify);
+            let is_doubtful = self.must_verify || self.carried.files.contains_key(&announced.key());
+            let is_judged = !(must_be_known && is_doubtful);
             return if is_judged { Ok(row) } else { judge_again(announced, row, judge).await };
         }
-        if let Some(later) = &self.later {
+        if let Some(later) = &self.carried.later {
             return Err(later.clone().into());
         }
         let taken = take(announced, self.upstream, judge, self.max_bytes).await;
@@ -211,11 +226,12 @@ impl Pass<'_> {
             self.harvest.may_have_moved |= fault.code.may_be_a_race();
             if fault.code == FaultCode::Deferred {
                 self.harvest.wait_seconds = fault.wait_seconds;
-                self.later = Some(fault.clone());
+                self.carried.later = Some(fault.clone());
             }
         }
         let row = taken?;
         self.judge.data.store.hold(self.name, &[row.original, row.served]).await?;
+        self.arrived.push((announced.key(), row));
         Ok(row)
     }
 

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use phasic_hub_api::mirror::QuarantineDecision;
 use phasic_hub_api::{ReadLimits, RegistryDocument, RegistryReading, Sha256};
 
 use super::artifact::Judge;
@@ -12,7 +14,7 @@ use super::errand::{Errand, Permissions};
 use super::head::{self, Head, HeadError};
 use super::known::Known;
 use super::lock::MirrorLock;
-use super::pass::{Harvest, Pass};
+use super::pass::{Carried, Harvest, Pass};
 use super::schedule::Timing;
 use super::upstream::Fetched;
 use super::{FetchError, MirrorError, Upstream};
@@ -44,7 +46,7 @@ enum Look {
 
 struct Document {
     upstream: Upstream,
-    bytes: Vec<u8>,
+    bytes: Bytes,
     sha256: Sha256,
     reading: RegistryReading,
     validators: Validators,
@@ -112,6 +114,7 @@ impl Run<'_> {
         if self.config.offline && is_web(address) {
             return Err(MirrorError::Offline { upstream: address.clone() });
         }
+        let mut carried = Carried::default();
         for _ in 0..MOST_READINGS {
             let document = match self.look().await? {
                 Look::Document(document) => document,
@@ -119,14 +122,26 @@ impl Run<'_> {
                     return Ok(self.data.store.unmodified(&self.head(self.usual()), told.as_ref()).await?);
                 }
             };
-            let known = Known::load(self.data, self.row, self.errand.trust).await?;
-            let may_remove_many = self.guard(&document, &known)?;
-            let harvest = self.harvest(&document, known).await?;
-            if harvest.may_have_moved && document.commit.is_none() && self.has_moved(&document).await? {
-                tracing::debug!(upstream = self.row.name, "the document changed while its files were read");
-                continue;
+            // Once, and once more for each decision somebody takes meanwhile.
+            loop {
+                let known = Known::load(self.data, self.row, self.errand.trust).await?;
+                let may_remove_many = self.guard(&document, &known)?;
+                let decisions = known.decided.clone();
+                let harvest;
+                (harvest, carried) = self.harvest(&document, known, carried).await?;
+                if harvest.may_have_moved && document.commit.is_none() && self.has_moved(&document).await? {
+                    tracing::debug!(
+                        upstream = self.row.name,
+                        "the document changed while its files were read"
+                    );
+                    break;
+                }
+                let record = self.record(&document, harvest, decisions, may_remove_many).await?;
+                if let Some(number) = self.reconcile(&record).await? {
+                    return Ok(number);
+                }
+                tracing::debug!(upstream = self.row.name, "something was decided while files were read");
             }
-            return self.reconcile(*document, harvest, may_remove_many).await;
         }
         Err(MirrorError::Restless { upstream: address.clone() })
     }
@@ -173,6 +188,7 @@ impl Run<'_> {
             return Ok(Look::Unmodified(Some(validators)));
         }
         let reading = self.read(&bytes)?;
+        let bytes = bytes.into();
         Ok(Look::Document(Box::new(Document { upstream, bytes, sha256, reading, validators, commit })))
     }
 
@@ -235,14 +251,19 @@ impl Run<'_> {
         MirrorError::TooManyRemovals { upstream, document, removed, mirrored }
     }
 
-    async fn harvest(&self, document: &Document, known: Known) -> Result<Harvest, MirrorError> {
+    async fn harvest(
+        &self,
+        document: &Document,
+        known: Known,
+        carried: Carried,
+    ) -> Result<(Harvest, Carried), MirrorError> {
         let judge = Judge {
             data: self.data,
             models: &self.config.models,
             verification: &self.config.verification,
             must_be_known: false,
         };
-        let mut pass = Pass {
+        let pass = Pass {
             judge,
             upstream: &document.upstream,
             name: &self.errand.upstream.name,
@@ -251,10 +272,10 @@ impl Run<'_> {
             must_verify: self.row.must_verify,
             known,
             harvest: Harvest::default(),
-            later: None,
+            carried,
+            arrived: Vec::new(),
         };
-        pass.run(&document.reading).await?;
-        Ok(pass.harvest)
+        pass.run(&document.reading).await
     }
 
     /// Whether upstream has another document by now, so that files that do not fit are those of another one.
@@ -269,24 +290,25 @@ impl Run<'_> {
         }
     }
 
-    async fn reconcile(
+    async fn record(
         &self,
-        document: Document,
+        document: &Document,
         harvest: Harvest,
+        decisions: Vec<(i64, QuarantineDecision)>,
         may_remove_many: bool,
-    ) -> Result<i64, MirrorError> {
+    ) -> Result<PassRecord, MirrorError> {
         let Document { bytes, sha256, reading, validators, commit, .. } = document;
-        let terms = Terms { max_bytes: bytes.len() as u64, sha256: Some(sha256) };
-        let blob = self.data.blobs.put(in_memory(bytes), terms).await?;
+        let terms = Terms { max_bytes: bytes.len() as u64, sha256: Some(*sha256) };
+        let blob = self.data.blobs.put(in_memory(bytes.clone()), terms).await?;
         let next = match harvest.wait_seconds {
             Some(seconds) => self.errand.timing.map(|_| Timing::asked(seconds)),
             None => self.usual(),
         };
-        let record = PassRecord {
+        Ok(PassRecord {
             head: self.head(next),
-            commit,
+            commit: commit.clone(),
             document: blob,
-            validators,
+            validators: validators.clone(),
             entries: reading.entries().len(),
             computes: harvest.computes,
             keeps_others: self.errand.permissions.keep_others,
@@ -295,11 +317,17 @@ impl Run<'_> {
             withdrawn: harvest.withdrawn,
             must_read: harvest.is_incomplete,
             may_remove_many,
-        };
-        match self.data.store.reconcile(&record).await? {
-            Reconciliation::Done(number) => Ok(number),
+            decisions,
+        })
+    }
+
+    /// The number of the pass; `None` when it was made under other decisions than those that hold by now.
+    async fn reconcile(&self, record: &PassRecord) -> Result<Option<i64>, MirrorError> {
+        match self.data.store.reconcile(record).await? {
+            Reconciliation::Done(number) => Ok(Some(number)),
+            Reconciliation::Overruled => Ok(None),
             Reconciliation::TooManyRemovals { removed, mirrored } => {
-                Err(self.too_many(sha256, removed, mirrored))
+                Err(self.too_many(record.document.sha256, removed, mirrored))
             }
         }
     }

@@ -9,7 +9,7 @@ mod upstreams;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use phasic_hub_api::mirror::{ChangeKind, PassChange, PassFault, PassOutcome};
+use phasic_hub_api::mirror::{ChangeKind, PassChange, PassFault, PassOutcome, QuarantineDecision};
 use phasic_hub_api::{ComputeId, Sha256};
 use sqlx::{Row as _, Sqlite, Transaction};
 
@@ -68,6 +68,8 @@ pub struct PassRecord {
     pub must_read: bool,
     /// Whether upstream may remove or retract more than [`MOST_REMOVED_PERCENT`] of its computes.
     pub may_remove_many: bool,
+    /// What had been decided when the pass was made, by the numbers of the lines.
+    pub decisions: Vec<(i64, QuarantineDecision)>,
 }
 
 /// How many of a hundred computes an upstream may remove or retract in a pass that nobody has allowed to remove more.
@@ -81,6 +83,8 @@ const KEPT_PASSES: i64 = 200;
 pub enum Reconciliation {
     /// It is the state of the mirror now, and this is its number.
     Done(i64),
+    /// Somebody has decided something since it was made. Nothing was changed: it is to be made anew.
+    Overruled,
     /// It would have removed so many computes, and was not allowed to. Nothing was changed.
     TooManyRemovals {
         /// Computes that would have been removed.
@@ -116,13 +120,16 @@ impl Store {
     /// Makes the outcome of a pass the state of the mirror, in one transaction.
     ///
     /// Local computes and those of upstreams that go first are not touched: a publication whose id has meanwhile been
-    /// taken is passed over.
+    /// taken is passed over. What was decided while the pass was made is not overruled by it: it is to be made anew then.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
     pub async fn reconcile(&self, pass: &PassRecord) -> Result<Reconciliation, StoreError> {
         let mut change = self.begin().await?;
         let upstream = pass.head.upstream.as_str();
+        if quarantine::decided(&mut change, upstream).await? != pass.decisions {
+            return Ok(Reconciliation::Overruled);
+        }
         let before = before(&mut change, upstream).await?;
         let mirrored = before.own.len();
         let last_revision: Option<i64> =
@@ -368,7 +375,7 @@ async fn keep_document(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE upstreams SET commit_id = ?2, document_sha256 = ?3, etag = ?4, last_modified = ?5, \
-         must_read = ?6 OR EXISTS (SELECT 1 FROM quarantine WHERE upstream = ?1 AND decided_at >= ?8), must_verify = 0, address = ?7 WHERE name = ?1",
+         must_read = ?6, must_verify = 0, address = ?7 WHERE name = ?1",
     )
     .bind(&pass.head.upstream)
     .bind(&pass.commit)
@@ -377,7 +384,6 @@ async fn keep_document(
     .bind(&pass.validators.last_modified)
     .bind(pass.must_read)
     .bind(&pass.head.address)
-    .bind(&pass.head.started_at)
     .execute(&mut **change)
     .await?;
     Ok(())

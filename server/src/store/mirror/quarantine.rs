@@ -131,6 +131,17 @@ impl Store {
     }
 }
 
+/// What has been decided about lines of an upstream, by their numbers.
+pub(super) async fn decided(
+    change: &mut Transaction<'static, Sqlite>,
+    upstream: &str,
+) -> Result<Vec<(i64, QuarantineDecision)>, StoreError> {
+    let sql = format!("{LINES} WHERE upstream = ? AND decision IS NOT NULL ORDER BY number");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(upstream).fetch_all(&mut **change).await?;
+    let items = rows.iter().map(item).collect::<Result<Vec<_>, _>>()?;
+    Ok(items.iter().filter_map(|line| Some((line.number, line.decision?))).collect())
+}
+
 /// Removes the compute of a line, if these bytes are those it has, and the addresses of the bytes.
 async fn withdraw(
     change: &mut Transaction<'static, Sqlite>,

@@ -46,7 +46,15 @@ fn pass_of(upstream: &str, computes: Vec<Publication>) -> PassRecord {
         withdrawn: std::collections::BTreeSet::new(),
         must_read: false,
         may_remove_many: true,
+        decisions: Vec::new(),
     }
+}
+
+/// The same pass, made under what is decided by now.
+async fn considering(store: &Store, pass: PassRecord) -> PassRecord {
+    let lines = store.decisions(&pass.head.upstream).await.unwrap();
+    let decisions = lines.iter().map(|line| (line.number, line.decision.unwrap())).collect();
+    PassRecord { decisions, ..pass }
 }
 
 fn pass(computes: Vec<Publication>) -> PassRecord {
@@ -297,7 +305,7 @@ async fn decisions_and_alarms_hold_until_somebody_says_otherwise() {
     assert!(matches!(decide(lines[1].number, QuarantineDecision::Accept).await, Decided::Done(_)));
     assert!(store.upstream("test").await.unwrap().unwrap().must_read, "it is acted upon at once");
     for _ in 0..2 {
-        reconcile(&store, &with(vec![])).await.unwrap();
+        reconcile(&store, &considering(&store, with(vec![])).await).await.unwrap();
         let left = store.quarantine(0, 10, true).await.unwrap();
         let left: Vec<_> = left.iter().map(|line| line.number).collect();
         assert_eq!(
@@ -322,9 +330,9 @@ async fn that_much_may_be_removed_is_said_of_one_document_and_ends_with_it() {
     store.fail(&head("test"), ("mass_deletion", "held"), Some(&held)).await.unwrap();
     let line = store.quarantine(0, 1, false).await.unwrap().remove(0);
     store.decide(line.number, QuarantineDecision::Accept, &Actor::Operator).await.unwrap();
-    reconcile(&store, &empty("empty")).await.unwrap();
+    reconcile(&store, &considering(&store, empty("empty")).await).await.unwrap();
     assert_eq!(store.decisions("test").await.unwrap().len(), 1);
-    reconcile(&store, &empty("another")).await.unwrap();
+    reconcile(&store, &considering(&store, empty("another")).await).await.unwrap();
     assert!(store.decisions("test").await.unwrap().is_empty());
 }
 
@@ -351,6 +359,24 @@ async fn what_is_rejected_is_withdrawn_in_the_same_moment() {
     assert_eq!(store.drop_upstream("test", &Actor::Operator).await.unwrap(), Some(1));
     assert_eq!(store.drop_upstream("test", &Actor::Operator).await.unwrap(), None);
     assert!(ids(&store).await.is_empty() && store.upstreams().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_pass_overrules_no_decision_that_was_taken_while_it_was_made() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let findings = vec![finding("x", "1", "bytes_changed")];
+    let record = PassRecord { findings, ..pass(vec![publication("x", "1"), publication("y", "2")]) };
+    reconcile(&store, &record).await.unwrap();
+    let line = store.quarantine(0, 1, false).await.unwrap().remove(0);
+    let passes = async || store.passes(None, None, 9, &Viewer::All).await.unwrap().len();
+    for decision in [QuarantineDecision::Reject, QuarantineDecision::Accept, QuarantineDecision::Forget] {
+        let under_way = considering(&store, record.clone()).await;
+        store.decide(line.number, decision, &Actor::Operator).await.unwrap();
+        assert_eq!(reconcile(&store, &under_way).await.unwrap(), Reconciliation::Overruled, "{decision:?}");
+        assert_eq!((ids(&store).await, passes().await), (vec!["y".to_owned()], 1), "{decision:?}");
+    }
+    let anew = considering(&store, record).await;
+    assert_eq!(reconcile(&store, &anew).await.unwrap(), Reconciliation::Done(2));
 }
 
 #[tokio::test]
