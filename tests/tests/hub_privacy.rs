@@ -9,6 +9,7 @@ use phasic_hub_tests::access::{Client, refusal, token};
 use phasic_hub_tests::http::{Answer, begin};
 use phasic_hub_tests::hub::{Hub, run, sync, wait_until};
 use phasic_hub_tests::registry::{document, entry, kingman, write_directory};
+use phasic_hub_tests::upstream::{Reply, Upstream};
 use serde_json::{Value, json};
 
 /// An answer without what differs between any two: the id of the request, and the thing that was asked for.
@@ -372,4 +373,38 @@ fn the_state_of_the_mirror_counts_what_everybody_sees() {
         assert!(!metrics.text().contains("scrubbed") || seen == 2, "{}", metrics.text());
     }
     assert!(anybody.get("/").text().contains("Mirror of manual: 1 computes"), "{}", anybody.get("/").text());
+}
+
+#[test]
+fn an_upstream_that_knows_the_digest_of_a_private_file_must_have_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let hub = Hub::start(data);
+    let words = ["--scope", "publish", "--ids", "ourlab-*"];
+    let ours = token(data, &words);
+    let (anybody, ours) = (Client { hub: &hub, token: None }, Client { hub: &hub, token: Some(&ours) });
+    let secret = kingman(9);
+    assert_eq!(ours.upload(&secret.ptdprmc3).status, 201);
+    let published =
+        ours.json("PUT", "/v1/computes/ourlab-secret?private=true", &entry(&secret, &secret.ptdprmc3));
+    assert_eq!(published.status, 201, "{}", published.text());
+    let upstream = Upstream::start();
+    upstream.set("/registry.json", Reply::ok(document(&[("theirs", entry(&secret, &secret.ptdprmc3))])));
+    let path = format!("/artifacts/{}.bin", secret.hash);
+    let mirror = || {
+        let said = sync(data, &upstream.url("/"), &[]).stdout;
+        (String::from_utf8(said).unwrap(), upstream.take_asked())
+    };
+    let (said, asked) = mirror();
+    assert!(said.contains("0 mirrored") && said.contains("fetch_failed theirs"), "{said}");
+    assert!(asked.contains(&path), "it learns nothing from not being asked: {asked:?}");
+    let digest = Sha256::of(&secret.ptdprmc3);
+    assert_eq!(anybody.get(&format!("{path}?sha256={digest}")).status, 404);
+    assert_eq!(anybody.get(&format!("/v1/blobs/sha256/{digest}")).status, 404);
+    // Whoever has the bytes may give them to everybody.
+    upstream.set(&path, Reply::ok(&secret.ptdprmc3[..]));
+    let (said, asked) = mirror();
+    assert!(said.contains("1 mirrored, 0 notes"), "{said}");
+    assert_eq!(asked, ["/registry.json", &path]);
+    wait_until("it is served", || anybody.get(&format!("{path}?sha256={digest}")).status == 200);
 }

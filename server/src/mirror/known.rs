@@ -70,12 +70,15 @@ impl Known {
         }
         let places: HashMap<_, _> =
             data.store.upstreams().await?.into_iter().map(|row| (row.name, row.place)).collect();
+        let private_ids = data.store.private_ids().await?;
         for row in data.store.computes().await? {
             let publication = row.publication()?;
             let source = row.upstream.unwrap_or_default();
             let is_ours = row.origin == Origin::Mirror && source == upstream.name;
-            // What others were trusted with proves nothing here.
-            if trust == Trust::Checked || is_ours {
+            // What others were trusted with proves nothing here; and upstream, which may know no more than a digest, must
+            // neither learn by not being asked that a private file is here, nor have it published under its name.
+            let is_everybodys = !private_ids.contains(&publication.id);
+            if trust == Trust::Checked && is_everybodys || is_ours {
                 known.learn(&publication);
             }
             let graph_hash = publication.entry.graph_hash;
