@@ -231,7 +231,7 @@ impl At<'_> {
         if let Some(covariance) = joint.good().filter(|_| few) {
             return covariance;
         }
-        let factors = Factors::<Dd>::again(self.plan, &self.factors.values);
+        let factors = Factors::<Dd>::again(self.plan, &self.factors);
         let Dd(precise, _) = Textbook::again(self.plan, &factors, first, second).covariance();
         if precise.is_finite() && precise.abs() > LEAST_SHARE * (cross.abs() + product.abs()) {
             precise

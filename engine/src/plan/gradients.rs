@@ -108,7 +108,7 @@ impl At<'_> {
 
     #[cold]
     fn precise(&self, of: &impl Derivative, by: &impl Gather) -> Vec<Dd> {
-        let factors = Factors::<Dd>::precise(self.plan, &self.factors);
+        let factors = Factors::<Dd>::again(self.plan, &self.factors);
         by.gather_ways(self.plan, self.without_traps(of.precise(self.plan, &factors)))
     }
 

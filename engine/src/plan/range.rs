@@ -11,6 +11,8 @@
 //! steps is taken with at least the lowest probability to the power of m. Where that says nothing, as in long queues,
 //! the longest time is looked up in the solution itself, which is good for that as soon as `n η (1 + R) T` is small
 //! (Khasminskii's bound of moments, `j! (max R · T)^j`, takes it from there).
+//!
+//! Where a parameter is so small that its product with a coefficient has fewer digits, plain numbers are never enough.
 
 use std::cell::{Cell, OnceCell};
 
@@ -42,6 +44,8 @@ pub(super) struct Extent {
     products: f64,
     /// The largest coefficient of a parameter, or 1 if that is larger.
     coefficient: f64,
+    /// The smallest in size that is not 0; infinite if there is none.
+    least_coefficient: f64,
 }
 
 impl Extent {
@@ -56,9 +60,14 @@ impl Extent {
         let products = longest * longest + (positions + entries.iter().sum::<usize>()) as f64;
         let coefficients =
             plan.forms.coefficients.iter().chain(plan.forms.further().iter().map(|term| &term.2));
-        let coefficient = coefficients.fold(1.0, |most: f64, coefficient| most.max(coefficient.abs()));
+        let (mut coefficient, mut least_coefficient) = (1.0_f64, f64::INFINITY);
+        for size in coefficients.map(|coefficient| coefficient.abs()).filter(|&size| size > 0.0) {
+            coefficient = coefficient.max(size);
+            least_coefficient = least_coefficient.min(size);
+        }
         let degree = degree.unwrap_or(1) as f64;
-        Self { positions: positions as f64, longest, degree, products, coefficient }
+        let positions = positions as f64;
+        Self { positions, longest, degree, products, coefficient, least_coefficient }
     }
 
     /// What is known of the numbers after an elimination that went well: at once without cycles, by a look at the weights
@@ -73,6 +82,7 @@ impl Extent {
             lowest_weight: lowest_weight.lowest(),
             highest_weight: highest_weight.highest(),
             discrete: !factors.total.is_empty(),
+            weights_are_whole: factors.theta.iter().all(|theta| theta.all(|value| self.keeps_digits(value))),
         })
     }
 
@@ -88,8 +98,15 @@ impl Extent {
                 lowest_weight: lowest_weight.0[lane],
                 highest_weight: highest_weight.0[lane],
                 discrete: !factors.total.is_empty(),
+                weights_are_whole: factors.theta.iter().all(|theta| self.keeps_digits(theta.0[lane])),
             })
         })
+    }
+
+    /// Whether a parameter's products with coefficients have all their digits: none comes near the smallest f64.
+    #[inline(always)]
+    fn keeps_digits(&self, theta: f64) -> bool {
+        theta == 0.0 || theta.abs() * self.least_coefficient >= f64::MIN_POSITIVE
     }
 
     /// The lowest weight that is not 0; infinite where it says nothing.
@@ -101,8 +118,8 @@ impl Extent {
 
     #[inline(always)]
     fn scale_of(&self, bounds: Bounds) -> Scale {
-        let Self { positions, longest, degree, products, coefficient } = *self;
-        let Bounds { lowest_pivot, highest_pivot, lowest_weight, highest_weight, discrete } = bounds;
+        let Self { positions, longest, degree, products, coefficient, .. } = *self;
+        let Bounds { lowest_pivot, highest_pivot, lowest_weight, highest_weight, .. } = bounds;
         let (rate, time) = if longest == 0.0 {
             (highest_pivot, positions / lowest_pivot)
         } else {
@@ -111,8 +128,9 @@ impl Extent {
             let short = longest <= LONG;
             (rate, if short { positions * longest / lowest_weight * steps.exp2() } else { f64::INFINITY })
         };
-        let unit = if discrete { time * rate } else { time };
-        Scale { time, unit, moved: LOST * products * (1.0 + rate), coefficient }
+        let unit = if bounds.discrete { time * rate } else { time };
+        let moved = if bounds.weights_are_whole { LOST * products * (1.0 + rate) } else { f64::INFINITY };
+        Scale { time, unit, moved, coefficient }
     }
 }
 
@@ -124,6 +142,7 @@ struct Bounds {
     lowest_weight: f64,
     highest_weight: f64,
     discrete: bool,
+    weights_are_whole: bool,
 }
 
 /// The lowest of some numbers that is not 0.
@@ -368,7 +387,7 @@ impl At<'_> {
 
     /// The factors with endless exponents.
     pub(super) fn wide(&self) -> &Factors<Wide> {
-        self.range.wide.get_or_init(|| Box::new(Factors::again(self.plan, &self.factors.values)))
+        self.range.wide.get_or_init(|| Box::new(Factors::again(self.plan, &self.factors)))
     }
 
     /// Raw moments, as many as there is room for: an elimination, and a solve for each.

@@ -1,15 +1,19 @@
-//! Numbers with the digits of an f64 and an exponent that does not end: what an elimination should have come to.
+//! Numbers with twice the digits of an f64 and an exponent that does not end: what an elimination should have come to.
 
 use std::ops::{Add, Div, Mul, Sub};
 
 use super::lane::Lane;
+use crate::double_double::Dd;
 
 /// `mantissa · 2^exponent`; the mantissa is from 1 to 2 in size, or is 0 or no finite number and says it all.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Wide {
-    mantissa: f64,
+    mantissa: Dd,
     exponent: i64,
 }
+
+/// What lies further behind than this is not seen in a sum.
+const DIGITS: i64 = 110;
 
 /// 2 to a power that f64 has.
 fn power_of_two(exponent: i64) -> f64 {
@@ -17,49 +21,63 @@ fn power_of_two(exponent: i64) -> f64 {
 }
 
 impl Wide {
-    pub(super) const ZERO: Self = Self { mantissa: 0.0, exponent: 0 };
+    pub(super) const ZERO: Self = Self { mantissa: Dd::ZERO, exponent: 0 };
 
-    fn new(mantissa: f64, exponent: i64) -> Self {
-        if mantissa == 0.0 || !mantissa.is_finite() {
-            return Self { mantissa, exponent: 0 };
+    fn new(mantissa: Dd, exponent: i64) -> Self {
+        let Dd(high, low) = mantissa;
+        if high == 0.0 || !high.is_finite() {
+            return Self { mantissa: high.into(), exponent: 0 };
         }
-        if mantissa.abs() < f64::MIN_POSITIVE {
-            return Self::new(mantissa * power_of_two(64), exponent - 64);
+        if high.abs() < f64::MIN_POSITIVE {
+            let raised = power_of_two(64);
+            return Self::new(Dd(high * raised, low * raised), exponent - 64);
         }
-        let own = (mantissa.to_bits() >> 52 & 0x7ff).cast_signed() - 1023;
-        let mantissa = f64::from_bits(mantissa.to_bits() & !(0x7ff << 52) | 1023 << 52);
-        Self { mantissa, exponent: exponent + own }
+        let own = (high.to_bits() >> 52 & 0x7ff).cast_signed() - 1023;
+        // In two steps: the power may be out of range by itself.
+        let half = own / 2;
+        let low = low * power_of_two(-half) * power_of_two(half - own);
+        let high = f64::from_bits(high.to_bits() & !(0x7ff << 52) | 1023 << 52);
+        Self { mantissa: Dd(high, low), exponent: exponent + own }
+    }
+
+    /// What f64 makes of operands of which one is not finite, or divides by 0.
+    fn special(value: f64) -> Self {
+        Self::new(value.into(), 0)
+    }
+
+    fn is_finite(self) -> bool {
+        self.mantissa.0.is_finite()
+    }
+
+    fn is_zero(self) -> bool {
+        self.mantissa.0 == 0.0
     }
 
     /// The nearest f64, infinite or 0 beyond its range.
     pub(super) fn value(self) -> f64 {
-        let Self { mantissa, exponent } = self;
-        let exponent = exponent.clamp(-1200, 1200);
-        // In two steps: the last power may be out of range by itself.
+        let exponent = self.exponent.clamp(-1200, 1200);
         let half = exponent / 2;
-        mantissa * power_of_two(half) * power_of_two(exponent - half)
+        self.mantissa.0 * power_of_two(half) * power_of_two(exponent - half)
     }
-}
 
-impl Wide {
     /// The nearest f64 that tells as much: 0 for 0 only, and within the range.
     fn clamped(self) -> f64 {
         let value = self.value();
-        if value == 0.0 && self.mantissa != 0.0 {
-            f64::from_bits(1).copysign(self.mantissa)
-        } else if value.is_infinite() && self.mantissa.is_finite() {
-            f64::MAX.copysign(self.mantissa)
+        if value == 0.0 && !self.is_zero() {
+            f64::from_bits(1).copysign(self.mantissa.0)
+        } else if value.is_infinite() && self.is_finite() {
+            f64::MAX.copysign(self.mantissa.0)
         } else {
             value
         }
     }
 
     pub(super) fn abs(self) -> Self {
-        Self { mantissa: self.mantissa.abs(), ..self }
+        if self.is_below_zero() { Self::ZERO - self } else { self }
     }
 
     pub(super) fn is_below_zero(self) -> bool {
-        self.mantissa < 0.0
+        self.mantissa.0 < 0.0
     }
 }
 
@@ -67,20 +85,18 @@ impl Add for Wide {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        let (large, small) =
-            if self.exponent >= other.exponent && self.mantissa != 0.0 || other.mantissa == 0.0 {
-                (self, other)
-            } else {
-                (other, self)
-            };
-        if !(large.mantissa.is_finite() && small.mantissa.is_finite()) {
-            return Self::new(large.mantissa + small.mantissa, 0);
+        if !(self.is_finite() && other.is_finite()) {
+            return Self::special(self.mantissa.0 + other.mantissa.0);
         }
+        let is_larger = self.exponent >= other.exponent && !self.is_zero() || other.is_zero();
+        let (large, small) = if is_larger { (self, other) } else { (other, self) };
         let behind = large.exponent - small.exponent;
-        if small.mantissa == 0.0 || behind > 100 {
+        if small.is_zero() || behind > DIGITS {
             return large;
         }
-        Self::new(large.mantissa + small.mantissa * power_of_two(-behind), large.exponent)
+        let Dd(high, low) = small.mantissa;
+        let lowered = power_of_two(-behind);
+        Self::new(large.mantissa + Dd(high * lowered, low * lowered), large.exponent)
     }
 }
 
@@ -96,6 +112,9 @@ impl Mul for Wide {
     type Output = Self;
 
     fn mul(self, other: Self) -> Self {
+        if !(self.is_finite() && other.is_finite()) {
+            return Self::special(self.mantissa.0 * other.mantissa.0);
+        }
         Self::new(self.mantissa * other.mantissa, self.exponent + other.exponent)
     }
 }
@@ -104,6 +123,9 @@ impl Div for Wide {
     type Output = Self;
 
     fn div(self, other: Self) -> Self {
+        if !(self.is_finite() && other.is_finite()) || other.is_zero() {
+            return Self::special(self.mantissa.0 / other.mantissa.0);
+        }
         Self::new(self.mantissa / other.mantissa, self.exponent - other.exponent)
     }
 }
@@ -112,7 +134,7 @@ impl Lane for Wide {
     const IS_GROUP: bool = false;
 
     fn splat(value: f64) -> Self {
-        Self::new(value, 0)
+        Self::new(value.into(), 0)
     }
 
     fn lower(self, other: Self) -> Self {
@@ -140,7 +162,7 @@ impl Lane for Wide {
     }
 
     fn reciprocal_or_zero(self) -> Self {
-        if self.mantissa > 0.0 { Self::splat(1.0) / self } else { Self::splat(0.0) }
+        if self.mantissa.0 > 0.0 { Self::splat(1.0) / self } else { Self::ZERO }
     }
 }
 
@@ -176,5 +198,30 @@ mod tests {
         assert_eq!((large * large).value(), f64::INFINITY);
         assert_eq!((large * large * small * Wide::splat(1.0)).value().log10().round(), 300.0);
         assert_eq!(Wide::splat(5e-324).value(), 5e-324);
+    }
+
+    #[test]
+    fn sums_and_products_have_twice_the_digits_of_f64() {
+        let (one, small) = (Wide::splat(1.0), Wide::splat(1e-25));
+        assert_eq!(((one + small) - one).value(), 1e-25);
+        let third = one / Wide::splat(3.0);
+        let rest = one - third * Wide::splat(3.0);
+        assert!(rest.value().abs() < 1e-31, "{:e}", rest.value());
+        let large = Wide::splat(1e300);
+        let beyond = large * large;
+        let difference = (beyond + large * Wide::splat(1e280)) - beyond;
+        assert!(((difference / large).value() / 1e280 - 1.0).abs() < 1e-11);
+    }
+
+    #[test]
+    fn what_is_no_finite_number_is_what_f64_makes_of_it() {
+        let numbers = [0.0, 1.0, -2.5, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
+        for (a, b) in numbers.iter().flat_map(|&a| numbers.map(|b| (a, b))) {
+            let (x, y) = (Wide::splat(a), Wide::splat(b));
+            for (found, wanted) in [(x + y, a + b), (x - y, a - b), (x * y, a * b), (x / y, a / b)] {
+                let found = found.value();
+                assert!(found == wanted || found.is_nan() && wanted.is_nan(), "{a} {b}: {found} {wanted}");
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Eliminations and solves once more in another arithmetic, with the weights that are there already.
+//! Eliminations and solves once more in another arithmetic.
 //!
 //! For what plain numbers cannot tell, seldom and slowly.
 
@@ -7,18 +7,8 @@ use crate::plan::Plan;
 use crate::plan::lane::Lane;
 
 impl<L: Lane> Factors<L> {
-    /// The factors for these values of the plan's forms, all kept.
-    pub(in crate::plan) fn again(plan: &Plan, values: &[f64]) -> Self {
-        let mut factors = Self::new(plan, true);
-        for (slot, &value) in factors.values.iter_mut().zip(values) {
-            *slot = L::splat(value);
-        }
-        factors.reduce_all(plan);
-        factors
-    }
-
-    /// The same for the weights themselves, of which the others' values are the nearest f64.
-    pub(in crate::plan) fn precise(plan: &Plan, others: &Factors<f64>) -> Self {
+    /// The factors at the same θ, all kept. Weights are worked out again, too: those of the others are the nearest f64.
+    pub(in crate::plan) fn again(plan: &Plan, others: &Factors<f64>) -> Self {
         let mut factors = Self::new(plan, true);
         let Self { theta, values, weights_seen, .. } = &mut factors;
         for (slot, &value) in theta.iter_mut().zip(&others.theta) {

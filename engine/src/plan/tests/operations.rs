@@ -86,13 +86,13 @@ impl Lane for Counted {
     }
 }
 
-/// Products of one elimination, its weights given.
+/// Products of one elimination, without those of its weights.
 fn products(plan: &Plan) -> u64 {
     let at = plan.at(&[1.0, 0.5]).unwrap();
     PRODUCTS.set(0);
-    let factors = Factors::<Counted>::again(plan, &at.factors.values);
+    let factors = Factors::<Counted>::again(plan, &at.factors);
     drop(factors);
-    PRODUCTS.get()
+    PRODUCTS.get() - (plan.forms.count() + plan.forms.further().len()) as u64
 }
 
 /// Vertices on a square that lead to their neighbours, and the first to the end: some fill.

@@ -123,6 +123,30 @@ fn slopes_that_are_beyond_the_range_before_they_meet_their_coefficients_are_foun
     assert_eq!(rewarded.expectation_weight_gradient(&graph).unwrap()[1], f64::NEG_INFINITY);
 }
 
+#[test]
+fn weights_that_have_too_few_digits_in_f64_are_worked_out_with_all_of_them() {
+    // Both rates of the first vertex are some 2^-1070, and so the probabilities of its ways hardly known.
+    let tiny = 2.0_f64.powi(-600);
+    let (first, second) = (1.0 + 2.0_f64.powi(-20), 3.0 * 2.0_f64.powi(-470) / tiny * 2.0_f64.powi(-130));
+    let edges: [(u32, u32, &[f64]); 4] = [
+        (1, 2, &[first * 2.0_f64.powi(-470), 0.0]),
+        (1, 3, &[second, 0.0]),
+        (2, 4, &[0.0, 1.0]),
+        (3, 4, &[0.0, 7.0]),
+    ];
+    let plan = plan(&from_first(5, &edges));
+    let theta = [tiny, 2.0_f64.powi(-1000)];
+    let rewards = [0.0, 0.0, 1.0, 1.0, 0.0];
+    let ratio = second / (first * 2.0_f64.powi(-470));
+    let wanted = (1.0 + ratio / 7.0) / (1.0 + ratio) * 2.0_f64.powi(1000);
+    let at = plan.at(&theta).unwrap();
+    let found = at.rewarded(&rewards).unwrap().expectation();
+    assert!(close(found, wanted, 1e-15), "{found:e} {wanted:e}");
+    let thetas = Array2::from_shape_fn((20, 2), |(_, parameter)| theta[parameter]);
+    let batch = plan.batch(&thetas.view()).unwrap().rewarded(&rewards).unwrap().expectation().unwrap();
+    assert!(batch.iter().all(|mean| mean.to_bits() == found.to_bits()), "{batch:?}");
+}
+
 /// A weight from 1e-160 to 1e160, most of them apart.
 fn weight() -> impl Strategy<Value = f64> {
     (1.0..10.0_f64, -160..160_i32).prop_map(|(digits, power)| digits * 10_f64.powi(power))
@@ -165,7 +189,7 @@ proptest! {
                 return Ok(());
             }
         };
-        let wide = Factors::<Wide>::again(&plan, &at.factors.values);
+        let wide = Factors::<Wide>::again(&plan, &at.factors);
         let near = |found: f64, wanted: f64| {
             (found - wanted).abs() <= 1e-13 * wanted.abs() + f64::from_bits(4) || found == wanted
         };
@@ -198,7 +222,7 @@ proptest! {
     ) {
         let plan = plan(&graph);
         let Ok(at) = plan.at(&[1.0, 1.0]) else { return Ok(()) };
-        let wide = Factors::<Wide>::again(&plan, &at.factors.values);
+        let wide = Factors::<Wide>::again(&plan, &at.factors);
         let (ones, rewards) = (plan.rewards(None), plan.rewards(Some(&rewards)));
         let mean = |rewards: &[f64]| wide.solution(&plan, rewards, None);
         let at_start = |x: &[Wide]| x[plan.start()];

@@ -85,6 +85,23 @@ fn slopes_of_fork([a, b, c, d, end]: [f64; 5]) -> [f64; 5] {
 }
 
 #[test]
+fn derivatives_by_the_rates_of_a_fork_are_right_in_any_unit_of_time() {
+    let plan = plan(&fork());
+    for end in [1e-3, 1e-9, 1e-17] {
+        // E of rates times a power of two is E divided by it, to the last bit.
+        for power in [400, -400, 500] {
+            let unit = 2.0_f64.powi(power);
+            let theta = [0.75, 2.5, 3.0, 0.125, end];
+            let found = plan.at(&theta.map(|rate| rate * unit)).unwrap().expectation_gradient();
+            for (slope, wanted) in found.into_iter().zip(slopes_of_fork(theta)) {
+                let slope = slope * unit * unit;
+                assert!(close(slope, wanted, 1e-12), "{end} 2^{power}: {slope:e} {wanted:e}");
+            }
+        }
+    }
+}
+
+#[test]
 fn derivatives_by_the_rates_of_a_fork_are_right_though_both_ways_take_nearly_as_long() {
     let graph = fork();
     let plan = plan(&graph);
