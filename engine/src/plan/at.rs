@@ -272,12 +272,13 @@ impl At<'_> {
         if let Some(gradient) = self.by_scale(1, || self.mean(rewards)) {
             return gradient;
         }
-        let chain = Chain::of_moment(self, rewards, 1);
-        let is_usual = self.traps.is_none() && chain.trust() == Trust::Usual;
-        // Without a choice for each edge.
-        match if is_usual { chain.expectation_by_parameter() } else { None } {
-            Some(usual) => self.settled(&usual, &chain, &ByParameter),
-            None => self.gradient(&chain),
+        if self.traps.is_some() {
+            return self.gradient(&Chain::of_moment(self, rewards, 1));
+        }
+        let (chain, sums) = Chain::of_expectation(self, rewards);
+        match chain.trust() {
+            Trust::Usual => self.settled(&sums.gradient(), &chain, &ByParameter),
+            _ => self.gradient(&chain),
         }
     }
 

@@ -1,12 +1,14 @@
 //! Chains of solves: `x₁ = W(R)`, `x_{j+1} = W(x_j ∘ R)`; and the derivatives of those that raw moments are made of, in which
 //! each is times its number, too.
 
+use std::borrow::Cow;
+
 use super::excess::Excess;
 use super::gradients::{Derivative, Trust};
-use super::kernel::{Factors, Seeded, Source, WeightSlopes};
+use super::kernel::{Factors, Follow, Seeded, Source, WeightSlopes};
 use super::lane::Lane;
 use super::range::largest;
-use super::slopes::{ByParameter, Gather, Slope, Way, Weighed};
+use super::slopes::{ParameterSums, Slope, Way, Weighed};
 use super::{At, Plan};
 
 /// The solutions of a chain by position, and of each the derivative of one number with respect to its right-hand side.
@@ -15,7 +17,7 @@ pub(super) struct Chain<'a> {
     plan: &'a Plan,
     factors: &'a Factors<f64>,
     /// What each unit of the solution before earns.
-    rewards: Vec<Vec<f64>>,
+    rewards: Vec<Cow<'a, [f64]>>,
     /// All but the last.
     solutions: Vec<Vec<f64>>,
     /// All solutions, taken apart for differences between them.
@@ -46,9 +48,8 @@ impl<'a> Chain<'a> {
     ///
     /// Its solutions are the raw moments from every position, so nothing leaves the range of f64 that need not: a
     /// factorial at the end would.
-    pub(super) fn of_moment(at: &'a At<'_>, rewards: &[f64], power: usize) -> Self {
+    pub(super) fn of_moment(at: &'a At<'_>, rewards: &'a [f64], power: usize) -> Self {
         let (plan, factors) = (at.plan, &at.factors);
-        let are_times = at.earned(rewards).are_times;
         let rewards = rising(rewards, power);
         let mut solutions: Vec<Vec<f64>> = Vec::with_capacity(power.saturating_sub(1));
         let mut excesses = Vec::with_capacity(power);
@@ -66,39 +67,74 @@ impl<'a> Chain<'a> {
                 let scale = |at: usize| if plan.discrete { factors.total[at] } else { 1.0 };
                 (0..later.len()).map(|at| later[at] * rewards[at] * scale(at)).collect()
             } else {
-                let mut seed = vec![0.0; plan.vertices.len()];
-                seed[at.start] = 1.0;
-                seed
+                unit_at(at.start, plan.vertices.len())
             };
             factors.solve_transposed(plan, &mut adjoint);
             adjoints.push(adjoint);
         }
         adjoints.reverse();
-        let solved: Vec<f64> = excesses.iter().map(|x| x.constant + largest(&x.beyond)).collect();
-        let back: Vec<f64> = adjoints.iter().map(|adjoint| largest(adjoint)).collect();
-        let lost =
-            at.scale(|| solved.first().copied().filter(|_| are_times)).map_or(f64::INFINITY, |scale| {
-                solved.iter().zip(&back).map(|(&x, &adjoint)| scale.lost_of_slopes(x, adjoint)).sum()
-            });
-        Self { plan, factors, rewards, solutions, excesses, adjoints, lost }
+        let mut chain = Self { plan, factors, rewards, solutions, excesses, adjoints, lost: f64::INFINITY };
+        chain.find_lost(at);
+        chain
     }
 
-    /// The usual slopes of an expectation in continuous time by θ, which is what is asked for most.
-    pub(super) fn expectation_by_parameter(&self) -> Option<Vec<Weighed>> {
-        let ([rewards], [x], [adjoint]) = (&self.rewards[..], &self.excesses[..], &self.adjoints[..]) else {
-            return None;
+    /// The chain of an expectation, and its usual slopes: what is asked for most. They are gathered on the way of the
+    /// adjoint solve, which leaves time for it.
+    pub(super) fn of_expectation(at: &'a At<'_>, rewards: &'a [f64]) -> (Self, ParameterSums<'a, Weighed>) {
+        let (plan, factors) = (at.plan, &at.factors);
+        let x = Excess::solve(plan, factors, rewards, None);
+        let mut adjoint = unit_at(at.start, plan.vertices.len());
+        let mut slopes = UsualSlopes { factors, rewards, x: &x, sums: ParameterSums::new(plan) };
+        factors.pass_on(plan, &mut adjoint, &mut slopes);
+        let sums = slopes.sums;
+        let mut chain = Self {
+            plan,
+            factors,
+            rewards: rising(rewards, 1),
+            solutions: Vec::new(),
+            excesses: vec![x],
+            adjoints: vec![adjoint],
+            lost: f64::INFINITY,
         };
-        let inverse = &self.factors.inverse[..];
-        let slopes = |at: usize| {
-            let (here, adjoint) = (x.beyond[at], adjoint[at]);
-            move |way: Way| {
-                // Nothing is looked up that only an only way needs.
-                let (earned, inverse) = if way.only { (rewards[at], inverse[at]) } else { (0.0, 0.0) };
-                Step { discrete: false, earned, inverse, here }.taken(way, x).times(adjoint)
-            }
-        };
-        (!self.plan.discrete).then(|| ByParameter.gather(self.plan, slopes))
+        chain.find_lost(at);
+        (chain, sums)
     }
+
+    fn find_lost(&mut self, at: &At<'_>) {
+        let solved: Vec<f64> = self.excesses.iter().map(|x| x.constant + largest(&x.beyond)).collect();
+        let back: Vec<f64> = self.adjoints.iter().map(|adjoint| largest(adjoint)).collect();
+        let are_times = self.rewards.first().is_some_and(|rewards| at.earned(rewards).are_times);
+        let scale = at.scale(|| solved.first().copied().filter(|_| are_times));
+        if let Some(scale) = scale {
+            self.lost = solved.iter().zip(&back).map(|(&x, &adjoint)| scale.lost_of_slopes(x, adjoint)).sum();
+        }
+    }
+}
+
+/// Gathers the usual slopes of an expectation.
+struct UsualSlopes<'p, 'a> {
+    factors: &'a Factors<f64>,
+    rewards: &'a [f64],
+    x: &'a Excess,
+    sums: ParameterSums<'p, Weighed>,
+}
+
+impl Follow<f64> for UsualSlopes<'_, '_> {
+    #[inline(always)]
+    fn follow(&mut self, way: Way, form: u32, adjoint: f64) {
+        let Self { factors, rewards, x, sums } = self;
+        let discrete = !factors.total.is_empty();
+        // Nothing is looked up that only an only way needs.
+        let earned = if way.only || discrete { rewards[way.at] } else { 0.0 };
+        let step = Step { discrete, earned, inverse: factors.inverse[way.at], here: x.beyond[way.at] };
+        sums.add(form, step.taken(way, x).times(adjoint));
+    }
+}
+
+fn unit_at(position: usize, positions: usize) -> Vec<f64> {
+    let mut unit = vec![0.0; positions];
+    unit[position] = 1.0;
+    unit
 }
 
 /// A position's next step.
@@ -162,7 +198,7 @@ impl Derivative for Chain<'_> {
             let x = factors.solution(plan, rewards, solutions.last().map(Vec::as_slice));
             solutions.push(x);
         }
-        let rewards: Vec<&[f64]> = self.rewards.iter().map(Vec::as_slice).collect();
+        let rewards: Vec<&[f64]> = self.rewards.iter().map(AsRef::as_ref).collect();
         let mut seeds = vec![L::splat(0.0); rewards.len()];
         if let Some(last) = seeds.last_mut() {
             *last = L::splat(1.0);
@@ -172,6 +208,9 @@ impl Derivative for Chain<'_> {
 }
 
 /// The rewards times 1, 2, …: those of raw moments.
-fn rising(rewards: &[f64], power: usize) -> Vec<Vec<f64>> {
-    (1..=power).map(|number| rewards.iter().map(|reward| reward * number as f64).collect()).collect()
+fn rising(rewards: &[f64], power: usize) -> Vec<Cow<'_, [f64]>> {
+    let times = |number: usize| rewards.iter().map(|reward| reward * number as f64).collect();
+    (1..=power)
+        .map(|number| if number == 1 { Cow::Borrowed(rewards) } else { Cow::Owned(times(number)) })
+        .collect()
 }

@@ -6,6 +6,8 @@
 //! to `−e`; and with the lowest `b / e` of any vertex for c, right-hand sides are not negative. Then nothing is subtracted in
 //! that solve either, and what is left of x beside c has all its digits.
 
+use std::borrow::Cow;
+
 use super::Plan;
 use super::kernel::{Factors, Source};
 use super::lane::Lane;
@@ -28,13 +30,13 @@ impl Excess {
     ///
     /// The constant is 0 where rewards are negative, where something is absorbed without a reward, and where nothing is.
     pub(super) fn solve(plan: &Plan, factors: &Factors<f64>, rewards: &[f64], of: Option<&[f64]>) -> Self {
-        let mut sides: Vec<f64> = rewards.to_vec();
+        let mut sides = Cow::Borrowed(rewards);
         if let Some(of) = of {
-            sides.iter_mut().zip(of).for_each(|(side, x)| *side *= x);
+            sides = rewards.iter().zip(of).map(|(reward, x)| reward * x).collect();
         }
         let constant = factors.lowest_ratio(plan, &sides);
         if constant > 0.0 {
-            factors.take_off(plan, constant, &mut sides);
+            sides = factors.without(plan, constant, &sides).collect();
         }
         let mut beyond = vec![0.0; plan.vertices.len()];
         let source = Source { rewards: &sides, of: None, earlier: 0 };
@@ -74,10 +76,16 @@ impl Factors<f64> {
         if lowest.is_finite() && !negative { lowest } else { 0.0 }
     }
 
-    fn take_off(&self, plan: &Plan, constant: f64, sides: &mut [f64]) {
-        for (side, weight) in sides.iter_mut().zip(self.absorptions(plan)) {
-            let left = *side - weight * constant;
-            *side = if left > NOTHING * *side { left } else { 0.0 };
-        }
+    /// What right-hand sides are without those of a constant.
+    fn without<'a>(
+        &'a self,
+        plan: &'a Plan,
+        constant: f64,
+        sides: &'a [f64],
+    ) -> impl Iterator<Item = f64> + 'a {
+        sides.iter().zip(self.absorptions(plan)).map(move |(&side, weight)| {
+            let left = side - weight * constant;
+            if left > NOTHING * side { left } else { 0.0 }
+        })
     }
 }

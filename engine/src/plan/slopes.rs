@@ -153,25 +153,47 @@ pub(super) struct ByParameter;
 impl Gather for ByParameter {
     #[inline]
     fn gather<S: Slope, G: Fn(Way) -> S>(&self, plan: &Plan, slopes: impl Fn(usize) -> G) -> Vec<S> {
-        if plan.param_length() == 1 {
-            // Two sums that do not wait for each other.
-            let mut sums = (S::ZERO, S::ZERO);
-            let coefficients = &plan.forms.coefficients[..];
-            plan.each_slope(slopes, |form, slope| {
-                let coefficient = coefficients[form as usize];
-                // Slopes of constants may be no number: at a weight of 0 into a trap.
-                let slope = if coefficient == 0.0 { S::ZERO } else { slope.times(coefficient) };
-                sums = (sums.1, sums.0 + slope);
-            });
-            return vec![sums.0 + sums.1];
-        }
-        let mut sums = vec![S::ZERO; plan.forms.count()];
-        plan.each_slope(slopes, |form, slope| {
-            let sum = &mut sums[form as usize];
+        let mut sums = ParameterSums::new(plan);
+        plan.each_slope(slopes, |form, slope| sums.add(form, slope));
+        sums.gradient()
+    }
+}
+
+/// The slopes of weights so far: by form, or where there is a single parameter times their coefficients at once.
+#[derive(Debug)]
+pub(super) struct ParameterSums<'p, S> {
+    plan: &'p Plan,
+    by_form: Vec<S>,
+    /// Of the single parameter: two sums that do not wait for each other.
+    single: Option<(S, S)>,
+}
+
+impl<'p, S: Slope> ParameterSums<'p, S> {
+    pub(super) fn new(plan: &'p Plan) -> Self {
+        let is_single = plan.param_length() == 1;
+        let by_form = vec![S::ZERO; if is_single { 0 } else { plan.forms.count() }];
+        Self { plan, by_form, single: is_single.then_some((S::ZERO, S::ZERO)) }
+    }
+
+    #[inline(always)]
+    pub(super) fn add(&mut self, form: u32, slope: S) {
+        if let Some((next, last)) = self.single {
+            let coefficient = self.plan.forms.coefficients[form as usize];
+            // Slopes of constants may be no number: at a weight of 0 into a trap.
+            let slope = if coefficient == 0.0 { S::ZERO } else { slope.times(coefficient) };
+            self.single = Some((last, next + slope));
+        } else {
+            let sum = &mut self.by_form[form as usize];
             *sum = *sum + slope;
-        });
-        let mut gradient = vec![S::ZERO; plan.param_length()];
-        plan.forms.pull_back(&sums, &mut gradient);
+        }
+    }
+
+    pub(super) fn gradient(self) -> Vec<S> {
+        if let Some((one, other)) = self.single {
+            return vec![one + other];
+        }
+        let mut gradient = vec![S::ZERO; self.plan.param_length()];
+        self.plan.forms.pull_back(&self.by_form, &mut gradient);
         gradient
     }
 }

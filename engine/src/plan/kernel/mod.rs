@@ -19,6 +19,7 @@ pub(super) use parallel::Spread;
 pub(super) use powers::Powers;
 use pulp::{Arch, NullaryFnOnce};
 pub(super) use reverse::{Seeded, WeightSlopes};
+pub(super) use transposed::Follow;
 
 use super::Plan;
 use super::analysis::Lists;
