@@ -6,7 +6,8 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Dd(pub(crate) f64, pub(crate) f64);
 
-fn two_sum(a: f64, b: f64) -> Dd {
+/// The sum of two numbers, and what rounding takes of it.
+pub(crate) fn two_sum(a: f64, b: f64) -> Dd {
     let sum = a + b;
     let part = sum - a;
     Dd(sum, (a - (sum - part)) + (b - part))

@@ -7,6 +7,7 @@ use std::ops::{Add, Range};
 
 use super::lane::{Lane, Watch};
 use super::slopes::Slope;
+use crate::double_double::{Dd, two_sum};
 
 /// Distinct linear forms, in order of first use. Nearly all have one term, so that is kept apart from the others.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -24,20 +25,42 @@ pub(super) struct Forms {
 pub(super) struct Draft {
     pub(super) constant: f64,
     pub(super) terms: Vec<(u32, f64)>,
+    /// What rounding took of the sums of coefficients so far, by parameter.
+    rests: Vec<(u32, f64)>,
+    /// And of the sum of constants.
+    rest: f64,
 }
 
 impl Draft {
     pub(super) fn clear(&mut self) {
-        self.constant = 0.0;
+        (self.constant, self.rest) = (0.0, 0.0);
         self.terms.clear();
+        self.rests.clear();
     }
 
     pub(super) fn add_constant(&mut self, constant: f64) {
-        self.constant += constant;
+        let Dd(sum, rest) = two_sum(self.constant, constant);
+        self.constant = sum;
+        self.rest += rest;
     }
 
-    /// Drops terms that have cancelled, so that equal forms look alike.
+    /// Ends the sums: gives them back what rounding took, and drops terms that have cancelled, so that equal forms look
+    /// alike.
     pub(super) fn settle(&mut self) {
+        self.rests.sort_by_key(|rest| rest.0);
+        for rests in self.rests.chunk_by(|one, other| one.0 == other.0) {
+            let at = self.terms.binary_search_by_key(&rests[0].0, |term| term.0);
+            let rest: f64 = rests.iter().map(|rest| rest.1).sum();
+            // Of what is beyond f64, no rest is a number.
+            if let Some(term) = at.ok().and_then(|at| self.terms.get_mut(at)).filter(|_| rest.is_finite()) {
+                term.1 += rest;
+            }
+        }
+        self.rests.clear();
+        if self.rest.is_finite() {
+            self.constant += self.rest;
+        }
+        self.rest = 0.0;
         self.terms.retain(|term| term.1 != 0.0);
     }
 
@@ -68,7 +91,13 @@ impl Draft {
                 continue;
             }
             match self.terms.binary_search_by_key(&parameter, |&(at, _)| at) {
-                Ok(at) => self.terms[at].1 += coefficient,
+                Ok(at) => {
+                    let Dd(sum, rest) = two_sum(self.terms[at].1, coefficient);
+                    self.terms[at].1 = sum;
+                    if rest != 0.0 {
+                        self.rests.push((parameter, rest));
+                    }
+                }
                 Err(at) => self.terms.insert(at, (parameter, coefficient)),
             }
         }
@@ -124,8 +153,8 @@ impl Forms {
     /// Makes a draft that form.
     pub(super) fn write(&self, form: u32, draft: &mut Draft) {
         let (constant, parameter, coefficient) = self.head(form as usize);
+        draft.clear();
         draft.constant = constant;
-        draft.terms.clear();
         if coefficient != 0.0 {
             draft.terms.push((parameter, coefficient));
         }

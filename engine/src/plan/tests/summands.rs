@@ -96,3 +96,13 @@ fn of_small_summands_the_largest_is_watched() {
     let named: Vec<u32> = plan.watched.iter().map(|&at| plan.vertices[at as usize]).collect();
     assert_eq!(named, [99, 36]);
 }
+
+#[test]
+fn coefficients_that_cancel_in_a_sum_leave_the_others_all_their_digits() {
+    let coefficients =
+        [(1, 2, &[1e8, -1e8][..]), (1, 2, &[0.1, 0.0]), (1, 2, &[-1e8, 1e8]), (2, 3, &[1.0, 0.0])];
+    let graph = from_first(4, &coefficients);
+    let plan = plan(&graph);
+    let at = plan.at(&[1.0, 1.0]).unwrap();
+    assert_eq!((at.expectation(), at.expectation_gradient()), (11.0, vec![-11.0, 0.0]));
+}
