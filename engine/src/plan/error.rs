@@ -56,6 +56,19 @@ pub enum AnalysisError {
         /// Vertices in all.
         vertices: usize,
     },
+    /// The program made from the plan would have more commands than allowed.
+    #[error(
+        "lowering this graph takes more than the {limit} commands allowed ({done} of {vertices} vertices done); raise the \
+         limit or use a smaller model"
+    )]
+    Commands {
+        /// The limit.
+        limit: u64,
+        /// Vertices done when it was passed.
+        done: usize,
+        /// Vertices in all.
+        vertices: usize,
+    },
     /// The observer cancelled.
     #[error("the analysis was cancelled ({done} of {vertices} vertices done)")]
     Cancelled {

@@ -120,6 +120,15 @@ impl<'a> Pace<'a> {
         Ok(())
     }
 
+    /// Whether a program may have so many commands.
+    pub(super) fn check_commands(&self, count: usize, done: usize) -> Result<(), AnalysisError> {
+        let limit = self.limits.commands;
+        if count as u64 <= limit {
+            return Ok(());
+        }
+        Err(AnalysisError::Commands { limit, done, vertices: self.vertices })
+    }
+
     /// Whether so many bytes may be held beside what every vertex and edge takes.
     #[inline(always)]
     pub(super) fn has_room(&self, bytes: u64) -> bool {

@@ -4,6 +4,7 @@ use ndarray::Array2;
 
 mod digits;
 mod files;
+mod lowered;
 mod operations;
 mod properties;
 mod range;
@@ -12,7 +13,7 @@ mod summands;
 mod watching;
 
 /// States 1, 2, …; every edge has two coefficients.
-fn build(vertices: u32, edges: impl IntoIterator<Item = (u32, u32, [f64; 2])>) -> Graph {
+fn build<const N: usize>(vertices: u32, edges: impl IntoIterator<Item = (u32, u32, [f64; N])>) -> Graph {
     let mut builder = GraphBuilder::new(1).unwrap();
     for state in 1..vertices {
         builder.add_vertex(&[state.cast_signed()]).unwrap();
@@ -316,24 +317,6 @@ fn a_plan_file_whose_elimination_is_too_large_is_refused() {
     let file = plan(&graph).encode(&graph.content_hash());
     let refused = Plan::decode(&file, &Limits::default().with_multiply_adds(1000)).unwrap_err();
     assert!(matches!(refused, PlanFileError::Limits(AnalysisError::Work { limit: 1000, .. })), "{refused}");
-}
-
-#[test]
-fn a_program_larger_than_the_memory_limit_is_not_made() {
-    let pairs = (1..60).flat_map(|from| (1..=60).map(move |to| (from, to, [1.0, 1.0])));
-    let graph = build(61, pairs.filter(|&(from, to, _)| from != to));
-    let limits = Limits::default().with_memory_bytes(200_000);
-    assert!(Plan::analyze(&graph, &limits).is_ok());
-    assert!(matches!(lower(&graph, &limits), Err(AnalysisError::Memory { budget_bytes: 200_000, .. })));
-}
-
-#[test]
-fn a_lowered_program_is_right_where_phasics_own_is_not() {
-    let graph = queue(100);
-    let program = lower(&graph, &Limits::default()).unwrap();
-    let replay = program.replay(&graph, &graph.weights(&[1.5, 1.0]).unwrap()).unwrap();
-    let wanted = (0..100).map(|k| 1.5_f64.powi(k)).sum::<f64>();
-    assert!(close(replay.expectation(None).unwrap(), wanted, 1e-13));
 }
 
 #[test]

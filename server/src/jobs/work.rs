@@ -123,7 +123,8 @@ fn standing_bytes(graph: &Graph) -> u64 {
 }
 
 fn plan_limits(limits: &config::Compute) -> plan::Limits {
-    plan::Limits::default().with_memory_bytes(limits.max_memory_bytes.get())
+    // Memory alone says how long a program may be.
+    plan::Limits::default().with_memory_bytes(limits.max_memory_bytes.get()).with_commands(u64::MAX)
 }
 
 /// Makes one variant, and verifies what was made by reading it back with every check.

@@ -34,7 +34,7 @@ pub(crate) struct Limits {
     /// Most evaluation steps for building a graph from a model document [default: 20000000000, about a minute]
     #[arg(long, global = true, value_name = "COUNT", hide_short_help = true)]
     max_steps: Option<u64>,
-    /// Most commands of phasic's elimination [default: 2^30; for a forecast 2^32-1, the most there can be]
+    /// Most commands of a program, phasic's or ours [default: 2^30; for a forecast 2^32-1, the most there can be]
     #[arg(long, global = true, value_name = "COUNT", hide_short_help = true)]
     #[arg(value_parser = clap::value_parser!(u64).range(..=MOST_COMMANDS))]
     max_commands: Option<u64>,
@@ -73,6 +73,7 @@ impl Limits {
     pub(crate) fn analysis(&self) -> plan::Limits {
         let own = plan::Limits::default();
         own.with_multiply_adds(self.max_multiply_adds.unwrap_or(own.multiply_adds))
+            .with_commands(self.max_commands.unwrap_or(own.commands))
             .with_memory_bytes(self.memory.map_or(own.memory_bytes, |size| size.bytes))
     }
 }
@@ -148,6 +149,7 @@ pub(crate) fn flag_of_elimination(error: &EliminationError) -> Option<&'static s
 pub(crate) fn flag_of_analysis(error: &AnalysisError) -> Option<&'static str> {
     match error {
         AnalysisError::Memory { .. } => Some("--memory"),
+        AnalysisError::Commands { .. } => Some("--max-commands"),
         AnalysisError::Work { .. } | AnalysisError::Ordering { .. } => Some("--max-multiply-adds"),
         _ => None,
     }
@@ -244,7 +246,8 @@ mod tests {
         assert_eq!(given.steps(), 4);
         let elimination = trace::Limits::default().with_memory_bytes(1).with_commands(5);
         assert_eq!((given.elimination(), given.forecast()), (elimination, elimination));
-        assert_eq!(given.analysis(), plan::Limits::default().with_memory_bytes(1).with_multiply_adds(6));
+        let analysis = plan::Limits::default().with_memory_bytes(1).with_commands(5).with_multiply_adds(6);
+        assert_eq!(given.analysis(), analysis);
     }
 
     #[test]

@@ -150,8 +150,11 @@ fn compare(
     };
     // Ours, too, has a command for every multiply-add, so an elimination that takes more is not what the file holds. A
     // file from a stranger buys no more work than its own size pays for.
-    let plan_limits =
-        plan::Limits::default().with_memory_bytes(limits.memory_bytes).with_multiply_adds(2 * length as u64);
+    let length = length as u64;
+    let plan_limits = plan::Limits::default()
+        .with_memory_bytes(limits.memory_bytes)
+        .with_commands(length)
+        .with_multiply_adds(2 * length);
     match lower_watched(graph, &plan_limits, observer) {
         Ok(own) if own == decoded.trace => Ok(Evidence::Fast),
         Err(AnalysisError::Cancelled { .. }) => Err(VerificationError::Cancelled),

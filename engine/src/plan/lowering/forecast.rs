@@ -16,7 +16,8 @@ use crate::trace::Forecast;
 /// of the analysis, 4 bytes a vertex, and a hash table of the distinct coefficients.
 ///
 /// # Errors
-/// As [`Plan::analyze`]; the memory limit holds for the analysis, not for the program.
+/// As [`Plan::analyze`]; the memory limit holds for the analysis, not for the program, and there may be any number of
+/// commands.
 ///
 /// ```
 /// use phasic_engine::graph::GraphLimits;

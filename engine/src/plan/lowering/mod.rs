@@ -27,8 +27,14 @@ use crate::trace::{Command, Input, Trace};
 /// for weights that are equal where coefficients are, and for no others. Time and memory are those of an analysis plus 16
 /// bytes a command.
 ///
+/// A program has no branches, so it eliminates every component, whatever θ is. Where a θ closes all ways out of one, by
+/// weights of 0, pivots have no reciprocal: totals from there are infinite or no number, and a replay may be refused, also
+/// where nobody gets there. The expectation from the start is right, or there is none. A plan names the vertex that is
+/// stuck, and answers where that does no harm.
+///
 /// # Errors
 /// As [`Plan::analyze`]; the memory limit holds for the analysis, and then for the program beside the plan.
+/// [`AnalysisError::Commands`] where the program would be too long.
 ///
 /// ```
 /// use phasic_engine::graph::{GraphBuilder, Rate, START};
@@ -66,6 +72,7 @@ pub fn lower_watched(
     // At least a command for each multiply-add.
     let positions = plan.vertices.len();
     pace.check_memory(plan.multiply_adds.saturating_mul(size_of::<Command>() as u64), 0)?;
+    pace.check_commands(plan.multiply_adds as usize, 0)?;
     let mut program = Program::new(graph, &plan);
     program.make_room(2 * graph.vertex_count() as usize, &pace, 0)?;
     program.clear_what_earns_nothing();
@@ -79,6 +86,7 @@ pub fn lower_watched(
             } else {
                 program.single(at);
             }
+            pace.check_commands(program.commands.len(), at)?;
             pace.step(most, at)?;
         }
         if block.cyclic {
@@ -89,6 +97,7 @@ pub fn lower_watched(
             pace.step(entries.len(), positions)?;
         }
     }
+    pace.check_commands(program.commands.len(), positions)?;
     Ok(program.finish())
 }
 
