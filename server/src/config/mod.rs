@@ -209,6 +209,7 @@ pub struct Mirror {
 pub struct Verification {
     pub max_memory_bytes: Whole<1_048_576, 1_099_511_627_776>,
     pub busy_percent: Whole<1, 100>,
+    pub publish_timeout_ms: Millis,
 }
 
 impl Verification {
@@ -395,7 +396,11 @@ impl Default for Mirror {
 
 impl Default for Verification {
     fn default() -> Self {
-        Self { max_memory_bytes: Whole::of::<{ 1 << 30 }>(), busy_percent: Whole::of::<50>() }
+        Self {
+            max_memory_bytes: Whole::of::<{ 1 << 30 }>(),
+            busy_percent: Whole::of::<50>(),
+            publish_timeout_ms: Millis::of::<10_000>(),
+        }
     }
 }
 

@@ -49,7 +49,8 @@ pub(super) struct RetractQuery {
 /// curl -X PUT http://127.0.0.1:8787/v1/computes/ourlab-kingman -H "Authorization: Bearer $TOKEN" --data-binary @dry-run.json
 /// ```
 ///
-/// Every file is hashed and decoded, and held against the program made anew where it is known what the graph is. An id
+/// Every file is hashed and decoded, and held against the program made anew where it is known what the graph is; where that
+/// takes too long to be waited for, the `verdict` is `pending`, and it is done in the background. An id
 /// that stands for something else is left alone: `If-Match` with the `ETag` of what is there replaces it; `If-None-Match:
 /// *` publishes only what is new.
 #[utoipa::path(
@@ -321,7 +322,6 @@ impl From<PublishError> for ApiError {
             PublishError::Ambiguous(_) => Self::new(ProblemCode::GraphAmbiguous, text),
             PublishError::Store(error) => error.into(),
             PublishError::Blobs(error) => error.into(),
-            PublishError::Stopping => Self::new(ProblemCode::NotReady, text),
             error @ PublishError::Verify(_) => Self::internal(&error),
         }
     }

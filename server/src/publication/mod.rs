@@ -71,9 +71,6 @@ pub enum PublishError {
     /// The comparison could not be made.
     #[error(transparent)]
     Verify(#[from] VerifyError),
-    /// The hub is stopping.
-    #[error("the hub is stopping")]
-    Stopping,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -174,14 +171,17 @@ async fn take(hub: &Hub, file: Announced<'_>, blob: StoredBlob) -> Result<Artifa
     Ok(ArtifactRow { role: file.role, graph_hash: file.graph_hash, original, served })
 }
 
-/// Makes the program anew from every definition of the graph that the publisher sees, and compares.
+/// Makes the program anew from every definition of the graph that the publisher sees, and compares. What takes too long for
+/// somebody who waits is left to the background.
 async fn compare(
     verifier: &Arc<Verifier>,
     graph_hash: GraphHash,
     blob: StoredBlob,
     viewer: &Viewer,
 ) -> Result<Verdict, PublishError> {
-    let found = verifier.verify_now(graph_hash, blob, viewer).await?.ok_or(PublishError::Stopping)?;
+    let Some(found) = verifier.verify_now(graph_hash, blob, viewer).await? else {
+        return Ok(Verdict::Pending);
+    };
     if found.verdict == Verdict::Mismatch {
         let reason = found.difference.unwrap_or_else(|| "it is no program of its graph".to_owned());
         return Err(PublishError::File { sha256: blob.sha256, reason });

@@ -17,13 +17,15 @@ use crate::blobs::{BlobError, StoredBlob, read_whole};
 use crate::models::{ModelError, Recipe, reference_recipe};
 use crate::store::{GraphRow, StoreError, VerificationRow};
 use crate::visibility::Viewer;
-use crate::workers::BrokeOff;
+use crate::workers::{BrokeOff, Wanted};
 
 /// How often the background looks whether somebody still waits.
 const GIVE_WAY: Duration = Duration::from_millis(10);
 
 impl Verifier {
-    /// As the background does, for somebody who waits: on a thread of its own, while the background rests.
+    /// As the background does, for somebody who waits: on a thread of its own, while the background rests, and for no
+    /// longer than anybody waits, nor than the settings let him. `None` when that was not enough, or the hub is stopping:
+    /// then it is the background's.
     ///
     /// # Errors
     /// [`VerifyError`].
@@ -34,7 +36,9 @@ impl Verifier {
         viewer: &Viewer,
     ) -> Result<Option<VerificationRow>, VerifyError> {
         let _waiting = Waiting::count(&self.waiting);
-        self.verify(graph_hash, blob, viewer, Turn::Now).await
+        let compared = self.verify(graph_hash, blob, viewer, Turn::Now);
+        // Dropped in the middle of a comparison, it stops that one.
+        tokio::time::timeout(self.settings.publish_timeout_ms.duration(), compared).await.unwrap_or(Ok(None))
     }
 
     /// Holds one file against the definitions of its hash that a viewer sees, one at a time, until one fits: the verdict
@@ -137,27 +141,27 @@ impl Verifier {
         let models = self.models.within(&self.settings);
         let memory_bytes = self.settings.max_memory_bytes.get();
         let (stopping, waiting) = (Arc::clone(&self.stopping), Arc::clone(&self.waiting));
-        let go_on = move || {
+        let go_on = move |wanted: &Wanted| {
             while turn == Turn::Background
                 && waiting.load(Ordering::Relaxed) > 0
                 && !stopping.load(Ordering::Relaxed)
             {
                 std::thread::sleep(GIVE_WAY);
             }
-            if stopping.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if stopping.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { wanted.go_on() }
         };
-        let work = move || {
-            let graph = match recipe.build_watched(&models, &mut || go_on()) {
-                Err(_) if go_on().is_break() => return Judged::Stopped,
+        let work = move |wanted: &Wanted| {
+            let graph = match recipe.build_watched(&models, &mut || go_on(wanted)) {
+                Err(_) if go_on(wanted).is_break() => return Judged::Stopped,
                 Err(error) => return Judged::Found(unbuilt(&error)),
                 Ok(graph) if graph.content_hash() != graph_hash => return Judged::OfAnotherGraph,
                 Ok(graph) => graph,
             };
-            let judged = judge(&bytes, &graph, graph_hash, memory_bytes, &mut |_: Progress| go_on());
+            let judged = judge(&bytes, &graph, graph_hash, memory_bytes, &mut |_: Progress| go_on(wanted));
             judged.map_or(Judged::Stopped, Judged::Found)
         };
         let workers = if turn == Turn::Now { &self.at_once } else { &self.workers };
-        workers.run(work).await
+        workers.run_while_wanted(work).await
     }
 }
 
@@ -282,9 +286,8 @@ mod tests {
         assert_eq!(comparing.await.unwrap().unwrap().verdict, Verdict::Reproduced);
     }
 
-    #[tokio::test]
-    async fn a_definition_that_takes_more_memory_than_a_comparison_may_is_not_built() {
-        let directory = tempfile::tempdir().unwrap();
+    /// A data directory where rabbits were submitted, and a file that is said to be theirs.
+    async fn submitted(directory: &tempfile::TempDir) -> (DataDirectory, GraphHash, StoredBlob) {
         let data = DataDirectory::open(directory.path()).await.unwrap();
         let source: ModelSource =
             serde_json::from_str(r#"{"builtin": "rabbits", "constants": {"n": 200}}"#).unwrap();
@@ -296,10 +299,26 @@ mod tests {
         let row = GraphRow { identity, recipe: put(recipe.to_json().unwrap().into_bytes()).await };
         data.store.put_graph(&row, &Audience::Everybody, &Actor::Hub).await.unwrap();
         let file = put(b"PTDPRMC3 and nothing else".to_vec()).await;
+        (data, row.identity.graph_hash, file)
+    }
+
+    #[tokio::test]
+    async fn who_publishes_waits_no_longer_than_he_may_and_leaves_no_work_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let (data, hash, file) = submitted(&directory).await;
+        let verifier = verifier(&data, toml::from_str("publish_timeout_ms = 1").unwrap());
+        assert_eq!(verifier.verify_now(hash, file, &Viewer::Public).await.unwrap(), None);
+        assert_eq!(verifier.at_once.run(|| 3).await, Ok(3), "the one thread there is is free");
+    }
+
+    #[tokio::test]
+    async fn a_definition_that_takes_more_memory_than_a_comparison_may_is_not_built() {
+        let directory = tempfile::tempdir().unwrap();
+        let (data, hash, file) = submitted(&directory).await;
         for (bytes, is_said) in [(1 << 20, true), (1 << 30, false)] {
             let settings = toml::from_str(&format!("max_memory_bytes = {bytes}")).unwrap();
             let verifier = verifier(&data, settings);
-            let found = verifier.verify_now(row.identity.graph_hash, file, &Viewer::Public).await;
+            let found = verifier.verify_now(hash, file, &Viewer::Public).await;
             let found = found.unwrap().unwrap();
             let verdict = if is_said { Verdict::TooLarge } else { Verdict::Mismatch };
             assert_eq!(found.verdict, verdict, "{found:?}");
