@@ -96,6 +96,26 @@ const PUBLISH: u32 = 50;
 /// Bytes of a body that cost one point more.
 pub(super) const BYTES_PER_POINT: u64 = 256 << 10;
 
+/// How long a body may be. Those of models and those of files have limits of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyLimit {
+    /// `http.max_body_bytes`.
+    Usual,
+    /// `models.max_body_bytes`.
+    Model,
+    /// `uploads.max_blob_bytes`.
+    File,
+}
+
+/// Which limit the bodies of a route have.
+pub(super) fn body_limit(path: &str) -> BodyLimit {
+    match path {
+        "/v1/evaluate" | "/v1/graphs" | "/v1/eliminations" => BodyLimit::Model,
+        "/v1/blobs/sha256/{digest}" => BodyLimit::File,
+        _ => BodyLimit::Usual,
+    }
+}
+
 /// What a token costs that opens nothing: guessing is slow.
 pub(super) const REFUSED: u32 = 20;
 

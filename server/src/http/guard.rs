@@ -10,14 +10,15 @@ use axum::RequestExt as _;
 use axum::body::Body;
 use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::http::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, RETRY_AFTER, TRANSFER_ENCODING, VARY,
+    WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, HeaderValue, Response};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use phasic_hub_api::{ComputeId, ProblemCode};
 
-use super::access::{self, Access, REFUSED};
+use super::access::{self, Access, BodyLimit, REFUSED};
 use super::error::ApiError;
 use super::rate::{Payer, Rates};
 use crate::auth::{Caller, Scope, recognise};
@@ -32,6 +33,10 @@ pub(super) struct Gate {
     anonymous: Option<Scope>,
     trusted_proxies: config::Networks,
     rates: Rates,
+    /// Bytes of the longest body of each kind.
+    usual_bytes: u64,
+    model_bytes: u64,
+    file_bytes: u64,
 }
 
 impl Gate {
@@ -41,6 +46,18 @@ impl Gate {
             anonymous: config.access.anonymous.scope(),
             trusted_proxies: config.http.trusted_proxies.clone(),
             rates: Rates::new(&config.rate),
+            usual_bytes: config.http.max_body_bytes.get(),
+            model_bytes: config.models.max_body_bytes.get(),
+            file_bytes: config.uploads.max_blob_bytes.get(),
+        }
+    }
+
+    /// Bytes of the longest body a route takes.
+    fn longest_body(&self, path: &str) -> u64 {
+        match access::body_limit(path) {
+            BodyLimit::Usual => self.usual_bytes,
+            BodyLimit::Model => self.model_bytes,
+            BodyLimit::File => self.file_bytes,
         }
     }
 }
@@ -84,7 +101,7 @@ async fn admit(gate: &Gate, request: &mut Request) -> Result<(Access, Viewer), A
         Caller::Token { id, .. } => Payer::Token(id.clone()),
         Caller::Anonymous => address,
     };
-    gate.pay(&payer, cost.saturating_add(of_body(request.headers())))?;
+    gate.pay(&payer, cost.saturating_add(of_body(request.headers(), gate.longest_body(&path))))?;
     if let Some(wanted) = access.scope()
         && !caller.may(wanted, gate.anonymous)
     {
@@ -102,10 +119,12 @@ async fn admit(gate: &Gate, request: &mut Request) -> Result<(Access, Viewer), A
     Ok((access, viewer))
 }
 
-/// What the announced length of a body adds to the price: it is read, and computed with or stored.
-fn of_body(headers: &HeaderMap) -> u32 {
+/// What the length of a body adds to the price: it is read, and computed with or stored. One that does not say how long it
+/// is may become as long as the longest.
+fn of_body(headers: &HeaderMap, longest: u64) -> u32 {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    u32::try_from(length.unwrap_or_default() / access::BYTES_PER_POINT).unwrap_or(u32::MAX)
+    let unknown = if headers.contains_key(TRANSFER_ENCODING) { longest } else { 0 };
+    u32::try_from(length.unwrap_or(unknown) / access::BYTES_PER_POINT).unwrap_or(u32::MAX)
 }
 
 /// Holds the id in the path against the ids the token is for, before anything is looked up.
@@ -237,8 +256,20 @@ mod tests {
 
     use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-    use super::forwarded;
+    use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+
+    use super::{forwarded, of_body};
     use crate::config::Networks;
+
+    #[test]
+    fn a_body_costs_what_it_announces_or_as_much_as_the_longest() {
+        let price = |name: HeaderName, value: &'static str| {
+            of_body(&HeaderMap::from_iter([(name, HeaderValue::from_static(value))]), 16 << 20)
+        };
+        assert_eq!(of_body(&HeaderMap::new(), 16 << 20), 0, "there is none");
+        assert_eq!((price(CONTENT_LENGTH, "1048576"), price(CONTENT_LENGTH, "9")), (4, 0));
+        assert_eq!(price(TRANSFER_ENCODING, "chunked"), 64);
+    }
 
     #[test]
     fn only_trusted_proxies_say_who_the_client_is() {
