@@ -136,6 +136,10 @@ codes! {
     ComputeExists = "compute_exists", 409, "The id is taken";
     /// The compute comes from an upstream.
     ComputeMirrored = "compute_mirrored", 409, "The compute is an upstream's";
+    /// The hub lists the compute by itself.
+    ComputeOfHub = "compute_of_hub", 409, "The compute is the hub's own";
+    /// The settings say that the id is private.
+    PrivateBySetting = "private_by_setting", 409, "The id is private by the settings";
     /// There is no elimination to publish.
     EliminationMissing = "elimination_missing", 409, "There is no such elimination";
     /// The present state is not the one the request is meant for.

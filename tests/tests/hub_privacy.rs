@@ -242,6 +242,10 @@ fn ids_are_private_by_a_setting_and_nobody_without_a_token_keeps_anything_to_him
     assert_eq!(refusal(&anybody.get("/v1/computes/coal_n5_theta1")), (404, "compute_not_found".to_owned()));
     let body = json!({"model": {"builtin": "kingman", "constants": {"n": 6}}, "private": true});
     assert_eq!(refusal(&anybody.json("POST", "/v1/graphs", &body)), (401, "token_required".to_owned()));
+    let owner = token(data, &["--scope", "publish"]);
+    let owner = Client { hub: &hub, token: Some(&owner) };
+    let change = owner.json("PATCH", "/v1/computes/coal_n5_theta1", &json!({"private": false}));
+    assert_eq!(refusal(&change), (409, "private_by_setting".to_owned()));
     let shown = run(&["compute", "show", "coal_n5_theta1", "--data", data.to_str().unwrap()]);
     assert_eq!(shown.status.code(), Some(1), "the setting stays in force");
     drop(hub);

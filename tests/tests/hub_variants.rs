@@ -8,7 +8,7 @@ use phasic_engine::document::Document;
 use phasic_engine::graph::{Graph, GraphLimits};
 use phasic_engine::trace::Limits;
 use phasic_hub_tests::http;
-use phasic_hub_tests::hub::{Hub, run, wait_until};
+use phasic_hub_tests::hub::{Hub, run, token, wait_until};
 use phasic_hub_tests::registry::{kingman, model};
 use serde_json::{Value, json};
 
@@ -74,6 +74,18 @@ fn what_one_had_computed_everybody_pulls_unless_the_settings_say_otherwise() {
     wait_until("it is verified", || {
         hub.get(&format!("/v1/computes/{id}/verification")).json()["verdict"] == "reproduced"
     });
+    // It is the hub's own, and no publisher's to hide or to take back.
+    let send = |method: &str, scope: &str, body: &Value| {
+        let authorization = format!("Bearer {}", token(data.path(), scope));
+        let headers = [("Authorization", authorization.as_str())];
+        let path = format!("/v1/computes/{id}");
+        http::send(hub.address(), method, &path, &headers, body.to_string().as_bytes())
+    };
+    let patch = json!({"private": true});
+    for refused in [send("PATCH", "publish", &patch), send("DELETE", "publish", &json!({}))] {
+        assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("compute_of_hub")));
+    }
+    assert_eq!(send("PATCH", "admin", &json!({"private": false})).status, 200);
     // A graph that has a name people know gets no second one.
     eliminate(&hub, &kingman(5));
     eliminate(&hub, &kingman(8));

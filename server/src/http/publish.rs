@@ -17,9 +17,9 @@ use super::computes::{compute_of, found, unknown};
 use super::error::{ApiError, failed};
 use super::jobs::header_value;
 use super::tokens::actor;
-use crate::auth::Caller;
+use crate::auth::{Caller, Scope};
 use crate::publication::{self, Checked, Chosen, PublishError};
-use crate::store::{Condition, Published, Retraction, Standing, Wish};
+use crate::store::{Condition, Origin, Published, Retraction, Standing, Wish};
 
 /// What the ids of computed entries begin with.
 const COMPUTED: &str = "computed-";
@@ -132,7 +132,7 @@ pub(super) async fn publish(
     responses(
         (status = 200, description = "It is retracted", body = Compute),
         (status = 404, description = "`compute_not_found`"),
-        (status = 409, description = "`compute_mirrored`: only its upstream can"),
+        (status = 409, description = "`compute_mirrored`: only its upstream can; `compute_of_hub`: only an administrator"),
     )
 )]
 pub(super) async fn retract(
@@ -161,7 +161,8 @@ pub(super) async fn retract(
         (status = 200, description = "As it is now", body = Compute),
         (status = 400, description = "`invalid_request`"),
         (status = 404, description = "`compute_not_found`"),
-        (status = 409, description = "`compute_mirrored`: only its upstream can retract it"),
+        (status = 409, description = "`compute_mirrored`: only its upstream can retract it; `compute_of_hub`: only an \
+         administrator can change it; `private_by_setting`: the setting would have to be changed"),
     )
 )]
 pub(super) async fn change(
@@ -190,7 +191,23 @@ async fn apply(
         return Err(invalid(format!("A reason has up to {MAX_REASON} characters.")));
     }
     let (store, viewer) = (&services.hub.data.store, caller.viewer());
-    found(services, id.as_str(), &viewer).await?;
+    let there = found(services, id.as_str(), &viewer).await?;
+    if there.row.origin == Origin::Computed && !caller.may(Scope::Admin, None) {
+        let detail = format!(
+            "The hub lists {:?} by itself, for what was computed on demand; only an administrator changes that. Nothing was \
+             changed.",
+            id.as_str()
+        );
+        return Err(ApiError::new(ProblemCode::ComputeOfHub, detail));
+    }
+    if private == Some(false) && services.config.access.private_ids.any_matches(&id) {
+        let detail = format!(
+            "The id {:?} is private by the setting access.private_ids, which holds whatever is said about single ids. Nothing \
+             was changed.",
+            id.as_str()
+        );
+        return Err(ApiError::new(ProblemCode::PrivateBySetting, detail));
+    }
     let who = actor(caller);
     match store.change_compute(&id, Wish { retracted, private }, reason.as_deref(), &who).await? {
         Retraction::Done | Retraction::Unchanged => {}
