@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use phasic_hub_api::{Problem, ProblemCode, Sha256};
 use phasic_hub_tests::http::{Answer, connect, read_answer, send};
-use phasic_hub_tests::hub::{Hub, run};
+use phasic_hub_tests::hub::{Hub, run, token};
 use phasic_hub_tests::registry::{Model, model};
 
 const ID: &str = "coal_n5_theta1";
@@ -314,6 +314,19 @@ fn a_body_larger_than_the_limit_is_refused() {
     let hub = &fixture.hub;
     let answer = hub.request("GET", "/healthz", &[("Content-Length", "1048577")]);
     assert_problem(&answer, ProblemCode::BodyTooLarge);
+}
+
+#[test]
+fn a_body_is_taken_up_to_the_limit_of_the_settings_and_no_other() {
+    let data = tempfile::tempdir().unwrap();
+    let hub = Hub::start_with(data.path(), &[], &[("http_max_body_bytes", "4194304")]);
+    let admin = token(data.path(), "admin");
+    let authorization = format!("Bearer {admin}");
+    let headers = [("Authorization", authorization.as_str())];
+    for (bytes, status) in [(3 << 20, 400), (5 << 20, 413)] {
+        let answer = send(hub.address(), "POST", "/v1/tokens", &headers, &vec![b' '; bytes]);
+        assert_eq!(answer.status, status, "{bytes} bytes: {}", answer.text());
+    }
 }
 
 #[test]

@@ -39,7 +39,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::FromRef;
+use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -138,6 +138,8 @@ pub fn router(services: Services, config: &config::Config) -> Router {
         .route("/v1/jobs/{id}", get(jobs::job).delete(jobs::cancel))
         .route("/v1/jobs/{id}/events", get(jobs::events))
         .route("/v1/blobs/sha256/{digest}/upload", get(uploads::state).delete(uploads::discard))
+        // One limit, that of the settings: the framework has another of its own.
+        .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(config.http.max_body_bytes.count()));
     // Their bodies are models and parameter vectors, and have limits of their own.
     let documents = Router::new()
@@ -147,7 +149,7 @@ pub fn router(services: Services, config: &config::Config) -> Router {
     // Files have limits of their own, and as much time as an upload may take.
     let files = Router::new()
         .route("/v1/blobs/sha256/{digest}", get(blobs::blob).put(uploads::upload))
-        .layer(axum::extract::DefaultBodyLimit::disable());
+        .layer(DefaultBodyLimit::disable());
     let shared = Shared { services, bodies: Budget::new(&config.models) };
     let quick = plain.merge(documents).layer(in_time(config.http.request_timeout_ms));
     let routes = quick.merge(files.layer(in_time(config.uploads.timeout_ms))).with_state(shared);
