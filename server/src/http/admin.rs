@@ -269,14 +269,18 @@ pub(super) async fn discard(
     Path(digest): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let name = named(&digest)?;
-    if !hub.data.blobs.discard(name).await.map_err(failed)? {
-        let detail = format!("Nothing of the name {digest:?} is in quarantine.");
-        return Err(ApiError::new(ProblemCode::BlobNotFound, detail));
+    let is_there = hub.data.blobs.quarantined().await.map_err(failed)?.iter().any(|file| file.name == name);
+    if is_there {
+        // The line first: what cannot be told is not done.
+        let detail = serde_json::json!({});
+        let told = crate::store::Change { action: "blob.discard", subject: name.to_string(), detail };
+        hub.data.store.tell(&actor(caller), told).await?;
+        if hub.data.blobs.discard(name).await.map_err(failed)? {
+            return Ok(StatusCode::NO_CONTENT);
+        }
     }
-    let detail = serde_json::json!({});
-    let told = crate::store::Change { action: "blob.discard", subject: name.to_string(), detail };
-    hub.data.store.tell(&actor(caller), told).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let detail = format!("Nothing of the name {digest:?} is in quarantine.");
+    Err(ApiError::new(ProblemCode::BlobNotFound, detail))
 }
 
 /// The settings in force, defaults included, without secrets.
