@@ -155,7 +155,7 @@ pub struct GraphRecord {
     pub computes: Vec<ComputeId>,
     /// Eliminations this hub has made.
     pub artifacts: Vec<Elimination>,
-    /// Jobs, the latest first; at most 100.
+    /// Jobs, the latest first; at most 100. `/v1/jobs?graph=` has all of them, in pages.
     pub jobs: Vec<Job>,
 }
 

@@ -118,11 +118,14 @@ fn each_variant_is_made_verified_and_served_by_its_digest() {
     assert!(record["jobs"].as_array().unwrap().iter().all(|job| job["state"] == "done"), "{record}");
 
     let of_order = |digest: &str| hub.get(&format!("/v1/graphs/{}?edge_order_digest={digest}", made.hash));
-    let mine = of_order(&made.graph.edge_order_digest().to_string()).json();
+    let digest = made.graph.edge_order_digest().to_string();
+    let mine = of_order(&digest).json();
     assert_eq!((&mine["artifacts"], &mine["jobs"]), (&record["artifacts"], &record["jobs"]));
-    // What was computed may be listed by now, and a compute is one of the hash.
+    // What was computed is listed soon, and is none of another order.
+    wait_until("it has an entry", || of_order(&digest).json()["computes"] != json!([]));
     let other = of_order(&"0".repeat(64));
-    assert!(other.status == 404 || other.json()["artifacts"] == json!([]), "{}", other.text());
+    assert_eq!(code(&other), (404, "graph_not_found".to_owned()), "{}", other.text());
+    assert!(other.json()["detail"].as_str().unwrap().contains("POST"), "{}", other.text());
     assert_eq!(code(&of_order("0")), (400, "invalid_request".to_owned()));
 }
 

@@ -127,11 +127,8 @@ pub(super) async fn compute(
     let mut compute = describe(hub.public_base(), &hub.catalogue(), &row)?;
     let made = hub.data.store.eliminations(compute.graph_hash, &viewer).await?;
     compute.variants = made.into_iter().map(|row| jobs::elimination(hub.public_base(), row)).collect();
-    let served = hub.data.store.served_variants().await?;
-    compute.served = served
-        .into_iter()
-        .find(|one| one.id == compute.id && one.graph_hash == compute.graph_hash)
-        .map(|one| program(hub.public_base(), &one));
+    let served = hub.data.store.served_variant(&compute.id, compute.graph_hash).await?;
+    compute.served = served.map(|one| program(hub.public_base(), &one));
     compute.verdict = Some(verification::describe(&services, &row, &viewer).await?.verdict);
     let tag = [(ETAG, header_value(&format!("\"{}\"", tag(&row.row.entry))))];
     Ok((tag, Json(compute)))

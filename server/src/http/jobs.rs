@@ -76,7 +76,14 @@ pub(super) async fn jobs(
             Some(services.hub.data.store.job(&id, &viewer).await?.ok_or_else(|| no_cursor(&id))?.number)
         }
     };
-    let filter = JobFilter { viewer: viewer.clone(), state, before, graph_hash, limit: limit + 1 };
+    let filter = JobFilter {
+        viewer: viewer.clone(),
+        state,
+        before,
+        graph_hash,
+        limit: limit + 1,
+        ..JobFilter::default()
+    };
     let mut rows = services.hub.data.store.jobs(&filter).await?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);

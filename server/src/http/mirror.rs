@@ -17,7 +17,7 @@ use phasic_hub_api::mirror::{
 use super::Services;
 use super::error::{ApiError, failed};
 use super::page::{PageQuery, next};
-use super::submit::wait;
+use super::submit::Patience;
 use super::tokens::actor;
 use crate::auth::Caller;
 use crate::config::is_web;
@@ -111,16 +111,19 @@ pub(super) async fn sync(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<SyncAnswer>), ApiError> {
+    let patience = Patience::of(&headers, services.patience);
     let SyncRequest { upstreams } = if body.is_empty() { SyncRequest::default() } else { json(&body)? };
     let all = || services.mirror.scheduled().map(|settings| settings.name.to_string()).collect();
     let actor = actor(caller);
     let mut asked = Vec::new();
-    for name in upstreams.unwrap_or_else(all) {
+    let names = upstreams.unwrap_or_else(all);
+    // All of them, or none.
+    names.iter().try_for_each(|name| services.mirror.may_ask(name))?;
+    for name in names {
         let told = services.mirror.ask(&name, actor.clone())?;
         asked.push((name, told));
     }
-    let patience = services.patience.min(Duration::from_secs(wait(&headers).unwrap_or(0)));
-    let deadline = tokio::time::Instant::now() + patience;
+    let deadline = tokio::time::Instant::now() + patience.map_or(Duration::ZERO, Patience::left);
     let mut answer = SyncAnswer { passes: Vec::new(), waiting: Vec::new() };
     for (name, told) in asked {
         let number = tokio::time::timeout_at(deadline, told).await;

@@ -1,6 +1,6 @@
 //! Submitting graphs and asking for eliminations.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -12,7 +12,7 @@ use phasic_hub_api::jobs::{
     EliminationAnswer, GraphRecord, GraphSubmission, Priority, SubmitElimination, SubmitGraph,
     VariantForecast,
 };
-use phasic_hub_api::{EdgeOrderDigest, GraphHash, ModelSource, ProblemCode};
+use phasic_hub_api::{ComputeId, EdgeOrderDigest, GraphHash, ModelSource, ProblemCode};
 
 use super::Services;
 use super::body::{Budget, Received, Share};
@@ -23,7 +23,7 @@ use super::{jobs, model};
 use crate::auth::{Caller, Scope};
 use crate::jobs::{Ask, Outcome, SubmitError, Submitted};
 use crate::store::JobFilter;
-use crate::visibility::Audience;
+use crate::visibility::{Audience, Viewer};
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
@@ -134,8 +134,8 @@ async fn submit(
     tag = "compute",
     params(
         ("hash" = String, Path, description = "The content hash, 64 lower-case hexadecimal digits"),
-        ("edge_order_digest" = Option<String>, Query, description = "Only definitions, eliminations and jobs for this order \
-         of edges, which the hash does not see; computes are those of the hash"),
+        ("edge_order_digest" = Option<String>, Query, description = "Only what is for this order of edges, which the hash \
+         does not see; of computes, those whose program is known to be"),
     ),
     responses(
         (status = 200, description = "What there is", body = GraphRecord),
@@ -160,26 +160,53 @@ pub(super) async fn graph(
     let mut definitions: Vec<_> =
         store.graphs(hash, &viewer).await?.into_iter().map(|row| row.identity).collect();
     definitions.retain(|identity| is_it(identity.edge_order_digest));
-    let catalogue = services.hub.catalogue();
-    let of_graph = catalogue.computes_for(&viewer).filter(|listed| listed.graph_hash == hash);
-    let computes: Vec<_> = of_graph.map(|listed| listed.id.clone()).collect();
+    let computes = computes_of(&services, hash, order, &viewer, !definitions.is_empty()).await?;
     if definitions.is_empty() && computes.is_empty() {
+        let in_order = order.map(|order| format!(" in the order of edges {order}")).unwrap_or_default();
         let detail = format!(
-            "This hub knows nothing of the graph {hash}. Submit it: POST its document to {base}/v1/graphs, or ask for its \
-             elimination with POST {base}/v1/eliminations and {{\"model\": {{\"document\": …}}}}."
+            "This hub knows nothing of the graph {hash}{in_order}. Submit it: POST its document to {base}/v1/graphs, or \
+             ask for its elimination with POST {base}/v1/eliminations and {{\"model\": {{\"document\": …}}}}."
         );
         return Err(ApiError::new(ProblemCode::GraphNotFound, detail));
     }
     let artifacts = store.eliminations(hash, &viewer).await?;
     let artifacts = artifacts.into_iter().filter(|row| is_it(row.edge_order_digest));
     let artifacts = artifacts.map(|row| jobs::elimination(base, row)).collect();
-    let filter = JobFilter { viewer, graph_hash: Some(hash), limit: JOBS_SHOWN, ..JobFilter::default() };
+    let filter = JobFilter {
+        viewer,
+        graph_hash: Some(hash),
+        edge_order_digest: order,
+        limit: JOBS_SHOWN,
+        ..JobFilter::default()
+    };
     let mut listed = Vec::new();
     for row in store.jobs(&filter).await? {
         listed.push(jobs::describe(&services, &row, &filter.viewer).await?);
     }
-    listed.retain(|job| is_it(job.edge_order_digest));
     Ok(Json(GraphRecord { graph_hash: hash, definitions, computes, artifacts, jobs: listed }))
+}
+
+/// The computes of a hash that a viewer sees; of an order of edges, those whose program is known to be for it. Of private
+/// ones that is known to those alone who know a definition in that order.
+async fn computes_of(
+    services: &Services,
+    hash: GraphHash,
+    order: Option<EdgeOrderDigest>,
+    viewer: &Viewer,
+    knows_definition: bool,
+) -> Result<Vec<ComputeId>, ApiError> {
+    let fitting = match order {
+        Some(order) => Some(services.hub.data.store.computes_of_order(hash, order).await?),
+        None => None,
+    };
+    let catalogue = services.hub.catalogue();
+    let is_it = |id: &ComputeId| {
+        fitting.as_ref().is_none_or(|fitting| {
+            fitting.contains(id.as_str()) && (knows_definition || !catalogue.is_private(id))
+        })
+    };
+    let of_graph = catalogue.computes_for(viewer).filter(|listed| listed.graph_hash == hash);
+    Ok(of_graph.map(|listed| listed.id.clone()).filter(is_it).collect())
 }
 
 /// An elimination of a model: the artifact if it is there, or else the one job that will make it.
@@ -219,7 +246,7 @@ pub(super) async fn submit_elimination(
     Extension(payer): Extension<Payer>,
     request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
-    let wait = wait(request.headers());
+    let patience = Patience::of(request.headers(), services.patience);
     // Subscribed before the job is submitted, so that no change is missed.
     let changes = services.jobs.changes();
     let (submitted, share) = budget.receive(request).await?.json()?;
@@ -248,10 +275,9 @@ pub(super) async fn submit_elimination(
         Outcome::Job(row, _) => row,
     };
     let mut headers = HeaderMap::new();
-    if let Some(seconds) = wait {
-        let most = services.patience.min(Duration::from_secs(seconds));
-        row = jobs::wait_for(&services, row, changes, most).await?;
-        headers.extend(preference_applied(seconds));
+    if let Some(patience) = patience {
+        row = jobs::wait_for(&services, row, changes, patience.left()).await?;
+        headers.extend(patience.applied());
     }
     headers.insert(LOCATION, jobs::header_value(&format!("{base}/v1/jobs/{}", row.id)));
     let status = if row.state.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
@@ -260,16 +286,38 @@ pub(super) async fn submit_elimination(
     Ok((status, headers, Json(answer)).into_response())
 }
 
-/// The seconds of `Prefer: wait=N` (RFC 7240).
-pub(super) fn wait(headers: &HeaderMap) -> Option<u64> {
+/// How long a request waits for what it asks for: as long as it prefers (RFC 7240), within what it may take, counted from
+/// its arrival.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    since: Instant,
+    seconds: u64,
+    most: Duration,
+}
+
+impl Patience {
+    /// That of a request that has arrived now, of which `most` may go by; `None` when it does not want to wait.
+    pub(super) fn of(headers: &HeaderMap, most: Duration) -> Option<Self> {
+        wait(headers).map(|seconds| Self { since: Instant::now(), seconds, most })
+    }
+
+    /// What is left of it.
+    pub(super) fn left(self) -> Duration {
+        self.most.saturating_sub(self.since.elapsed()).min(Duration::from_secs(self.seconds))
+    }
+
+    /// Says what was applied of the preference.
+    pub(super) fn applied(self) -> HeaderMap {
+        let seconds = self.seconds.min(self.most.as_secs());
+        HeaderMap::from_iter([(PREFERENCE_APPLIED, jobs::header_value(&format!("wait={seconds}")))])
+    }
+}
+
+/// The seconds of `Prefer: wait=N`.
+fn wait(headers: &HeaderMap) -> Option<u64> {
     let values = headers.get_all("prefer").iter().filter_map(|value: &HeaderValue| value.to_str().ok());
     let mut preferences = values.flat_map(|value| value.split([',', ';'])).map(str::trim);
     preferences.find_map(|preference| preference.strip_prefix("wait=")?.trim_matches('"').parse().ok())
-}
-
-/// Says that it was waited.
-pub(super) fn preference_applied(seconds: u64) -> HeaderMap {
-    HeaderMap::from_iter([(PREFERENCE_APPLIED, jobs::header_value(&format!("wait={seconds}")))])
 }
 
 impl From<SubmitError> for ApiError {
@@ -300,8 +348,26 @@ fn retry_later() -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
-    use super::wait;
+    use std::time::Duration;
+
+    use super::{PREFERENCE_APPLIED, Patience, wait};
     use axum::http::{HeaderMap, HeaderValue};
+
+    #[test]
+    fn a_request_waits_within_its_time_which_began_when_it_came() {
+        let asks = |text| HeaderMap::from_iter([("prefer".parse().unwrap(), HeaderValue::from_static(text))]);
+        let minute = Duration::from_mins(1);
+        let patience = Patience::of(&asks("wait=3600"), minute).unwrap();
+        assert_eq!(patience.applied()[PREFERENCE_APPLIED], "wait=60");
+        let arrived = patience.since.checked_sub(Duration::from_secs(50)).unwrap();
+        assert!(Patience { since: arrived, ..patience }.left() <= Duration::from_secs(10));
+        let short = Patience::of(&asks("wait=5"), minute).unwrap();
+        assert_eq!(
+            (short.left(), &short.applied()[PREFERENCE_APPLIED]),
+            (Duration::from_secs(5), &"wait=5".parse::<HeaderValue>().unwrap())
+        );
+        assert!(Patience::of(&HeaderMap::new(), minute).is_none());
+    }
 
     #[test]
     fn the_seconds_to_wait_are_found_among_other_preferences() {

@@ -1,5 +1,6 @@
 //! Whether the files of a compute are what the elimination of its graph gives.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -14,7 +15,7 @@ use tokio::sync::watch;
 use super::Services;
 use super::computes::found;
 use super::error::ApiError;
-use super::submit::{preference_applied, wait};
+use super::submit::Patience;
 use super::tokens::actor;
 use crate::auth::Caller;
 use crate::store::{DatedCompute, Role, VerificationRow};
@@ -77,6 +78,7 @@ pub(super) async fn verify(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
+    let patience = Patience::of(&headers, services.patience);
     // Subscribed before it is asked for, so that nothing is missed.
     let compared = services.verifier.compared();
     let viewer = caller.viewer();
@@ -93,15 +95,14 @@ pub(super) async fn verify(
     }
     services.hub.data.store.ask_verification(&compute.row.id, &actor(caller)).await?;
     services.verifier.wake();
-    let Some(seconds) = wait(&headers) else {
+    let Some(patience) = patience else {
         return Ok(
             (StatusCode::ACCEPTED, Json(describe(&services, &compute, &viewer).await?)).into_response()
         );
     };
-    let most = services.patience.min(Duration::from_secs(seconds));
-    let found = compared_again(&services, &compute, &viewer, compared, most).await?;
+    let found = compared_again(&services, &compute, &viewer, compared, patience.left()).await?;
     let status = if is_open(&found) { StatusCode::ACCEPTED } else { StatusCode::OK };
-    Ok((status, preference_applied(seconds), Json(found)).into_response())
+    Ok((status, patience.applied(), Json(found)).into_response())
 }
 
 /// Whether a file is still to be compared.
@@ -142,22 +143,34 @@ pub(super) async fn describe(
     let is_private = services.hub.catalogue().is_private(&id);
     // What is public is held against what is public only, whoever asks.
     let viewer = if is_private { viewer } else { &Viewer::Public };
-    let mut files: Vec<FileVerification> = Vec::new();
-    let instead = services.hub.data.store.served_variants().await?;
-    let instead = instead.into_iter().find(|one| one.id == id && one.graph_hash == graph_hash);
-    let instead = instead.map(|one| one.blob.sha256);
+    let store = &services.hub.data.store;
+    // However many files there are, as many queries.
+    let instead = store.served_variant(&id, graph_hash).await?.map(|one| one.blob.sha256);
+    let rows: HashMap<_, _> = store
+        .verifications_of(&id)
+        .await?
+        .into_iter()
+        .map(|row| ((row.sha256, row.graph_hash), row))
+        .collect();
+    let (submitted, built_in) = (store.definitions_of(&id, viewer).await?, built_in());
+    let definitions = |hash: GraphHash| Definitions {
+        submitted: submitted.get(&hash).copied().unwrap_or_default(),
+        built_in: u64::from(built_in.contains(&hash)),
+        is_private,
+    };
+    let (mut files, mut listed) = (Vec::new(), HashSet::new());
     let mut served = instead;
     for artifact in &compute.row.artifacts {
-        let rows = services.hub.data.store.verifications_of(artifact.graph_hash).await?;
-        let definitions = definitions(services, artifact.graph_hash, viewer, is_private).await?;
+        let definitions = definitions(artifact.graph_hash);
         let instead = instead.filter(|_| artifact.role == Role::Parent);
         let published = [artifact.served.sha256, artifact.original.sha256];
         for sha256 in instead.into_iter().chain(published) {
-            if files.iter().any(|file| (file.sha256, file.graph_hash) == (sha256, artifact.graph_hash)) {
+            let name = (sha256, artifact.graph_hash);
+            if !listed.insert(name) {
                 continue;
             }
             // Whoever sees no definition is not to learn from a verdict that there is one.
-            let row = rows.iter().find(|row| row.sha256 == sha256 && definitions.total() > 0);
+            let row = rows.get(&name).filter(|_| definitions.total() > 0);
             files.push(file(sha256, artifact.graph_hash, row, definitions));
         }
         if artifact.role == Role::Parent {
@@ -166,7 +179,7 @@ pub(super) async fn describe(
     }
     let is_served = |file: &&FileVerification| Some(file.sha256) == served && file.graph_hash == graph_hash;
     let verdict = files.iter().find(is_served).map_or(Verdict::GraphUnknown, |file| file.verdict);
-    let definitions = definitions(services, graph_hash, viewer, is_private).await?.total();
+    let definitions = definitions(graph_hash).total();
     Ok(ComputeVerification { id, graph_hash, definitions, verdict, files })
 }
 
@@ -183,16 +196,6 @@ impl Definitions {
     const fn total(self) -> u64 {
         self.submitted + self.built_in
     }
-}
-
-async fn definitions(
-    services: &Services,
-    hash: GraphHash,
-    viewer: &Viewer,
-    is_private: bool,
-) -> Result<Definitions, ApiError> {
-    let submitted = services.hub.data.store.graphs(hash, viewer).await?.len() as u64;
-    Ok(Definitions { submitted, built_in: u64::from(built_in().contains(&hash)), is_private })
 }
 
 fn file(

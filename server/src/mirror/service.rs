@@ -72,17 +72,26 @@ impl Mirror {
         self.config.mirror.upstreams.iter().filter(|settings| settings.enabled).filter(is_allowed)
     }
 
-    /// Asks for a pass over an upstream of the settings, as soon as possible; a pass that is under way will do. What is
-    /// received is its number, when it has ended.
+    /// Says whether a pass over an upstream may be asked for.
     ///
     /// # Errors
     /// When there is no such upstream, or the hub is offline.
-    pub fn ask(&self, name: &str, actor: Actor) -> Result<oneshot::Receiver<i64>, MirrorError> {
+    pub fn may_ask(&self, name: &str) -> Result<(), MirrorError> {
         let unknown = || MirrorError::Unknown { name: name.to_owned() };
         let (_, settings) = self.config.mirror.upstreams.find(name).ok_or_else(unknown)?;
         if self.config.offline && settings.is_web() {
             return Err(MirrorError::Offline { upstream: name.to_owned() });
         }
+        Ok(())
+    }
+
+    /// Asks for a pass over an upstream of the settings, as soon as possible; a pass that is under way will do. What is
+    /// received is its number, when it has ended.
+    ///
+    /// # Errors
+    /// As [`may_ask`](Self::may_ask).
+    pub fn ask(&self, name: &str, actor: Actor) -> Result<oneshot::Receiver<i64>, MirrorError> {
+        self.may_ask(name)?;
         let (tell, told) = oneshot::channel();
         let mut state = self.state();
         match &mut state.running {

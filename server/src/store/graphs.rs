@@ -47,7 +47,7 @@ pub(super) const GRAPHS: &str = "SELECT g.definition, g.graph_hash, g.edge_order
      JOIN blobs b ON b.sha256 = g.recipe_sha256";
 
 /// Whether one of the audiences of a graph is the viewer's; ?2 says that he sees all, ?3 is his own.
-const GRAPH_SEEN: &str = "EXISTS (SELECT 1 FROM graph_audiences a WHERE a.definition = g.definition \
+pub(super) const GRAPH_SEEN: &str = "EXISTS (SELECT 1 FROM graph_audiences a WHERE a.definition = g.definition \
      AND (?2 OR a.audience IN ('', ?3)))";
 
 pub(super) const ELIMINATIONS: &str = "SELECT e.variant, g.graph_hash, g.edge_order_digest, e.definition, e.sha256, \

@@ -55,6 +55,9 @@ impl VariantReason {
     }
 }
 
+const SERVED: &str = "SELECT v.compute_id, v.graph_hash, v.edge_order_digest, v.variant, v.sha256, b.size_bytes, v.reason \
+     FROM served_variants v JOIN blobs b ON b.sha256 = v.sha256";
+
 impl Store {
     /// Changes whenever something changes that decides what is served. Reads a row each of three tables, and counts one.
     ///
@@ -135,13 +138,27 @@ impl Store {
     /// # Errors
     /// When the database fails or holds what no hub writes.
     pub async fn served_variants(&self) -> Result<Vec<ServedVariant>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT v.compute_id, v.graph_hash, v.edge_order_digest, v.variant, v.sha256, b.size_bytes, v.reason \
-             FROM served_variants v JOIN blobs b ON b.sha256 = v.sha256 ORDER BY v.compute_id",
-        )
-        .fetch_all(&self.readers)
-        .await?;
+        let sql = format!("{SERVED} ORDER BY v.compute_id");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
         rows.iter().map(served_variant).collect()
+    }
+
+    /// The file that is served of a compute in place of the one published for this hash, if any.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn served_variant(
+        &self,
+        id: &ComputeId,
+        hash: GraphHash,
+    ) -> Result<Option<ServedVariant>, StoreError> {
+        let sql = format!("{SERVED} WHERE v.compute_id = ? AND v.graph_hash = ?");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(id.as_str())
+            .bind(&hash.as_bytes()[..])
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(served_variant).transpose()
     }
 
     /// Serves these files in place of published ones, and the published ones again of the computes in `back`. A compute

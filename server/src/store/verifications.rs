@@ -1,5 +1,7 @@
 //! What was found when files were held against programs made anew, and what is still to be compared.
 
+use std::collections::{HashMap, HashSet};
+
 use phasic_hub_api::verification::Verdict;
 use phasic_hub_api::{ComputeId, EdgeOrderDigest, GraphHash, Sha256};
 use sqlx::Row as _;
@@ -7,10 +9,11 @@ use sqlx::sqlite::SqliteRow;
 
 use super::audit::append;
 use super::computes::digest;
-use super::graphs::blob;
-use super::privacy::EVERYBODYS;
+use super::graphs::{GRAPH_SEEN, blob};
+use super::privacy::{EVERYBODYS, own};
 use super::{Actor, Change, Store, StoreError};
 use crate::blobs::StoredBlob;
+use crate::visibility::Viewer;
 
 /// A file that is to be compared with the graphs of its hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +69,9 @@ const DEFINITIONS: &str = "(SELECT count(*) FROM graphs g WHERE g.graph_hash = f
 
 const ROWS: &str = "SELECT graph_hash, sha256, verdict, edge_order_digest, definition, difference, engine, definitions, \
      duration_ms, checked_at, asked_at IS NOT NULL AS is_asked FROM verifications";
+
+/// The hashes of the files of a compute, `?1`.
+const HASHES_OF: &str = "SELECT graph_hash FROM compute_artifacts WHERE compute_id = ?1";
 
 /// A row that may say nothing about today: `?1` is the engine, `v` the row. Of those that failed, the count of
 /// definitions decides.
@@ -174,15 +180,64 @@ impl Store {
         Ok(retired)
     }
 
-    /// All that was found of files of a hash.
+    /// The ids of computes of a hash whose program is known to be for an order of edges: it was verified, or is the result
+    /// of a job that is for everybody.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn computes_of_order(
+        &self,
+        hash: GraphHash,
+        order: EdgeOrderDigest,
+    ) -> Result<HashSet<String>, StoreError> {
+        let ids: Vec<String> = sqlx::query_scalar(
+            "SELECT a.compute_id FROM compute_artifacts a JOIN verifications v ON v.graph_hash = a.graph_hash \
+             AND v.sha256 = a.served_sha256 WHERE a.graph_hash = ?1 AND v.edge_order_digest = ?2 UNION \
+             SELECT a.compute_id FROM graphs g JOIN eliminations e ON e.definition = g.definition AND e.audience = '' \
+             JOIN compute_artifacts a ON a.graph_hash = g.graph_hash AND a.served_sha256 = e.sha256 \
+             WHERE g.graph_hash = ?1 AND g.edge_order_digest = ?2",
+        )
+        .bind(&hash.as_bytes()[..])
+        .bind(&order.as_bytes()[..])
+        .fetch_all(&self.readers)
+        .await?;
+        Ok(ids.into_iter().collect())
+    }
+
+    /// All that was found of files of the hashes of a compute, however many components it has, in one query.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
-    pub async fn verifications_of(&self, hash: GraphHash) -> Result<Vec<VerificationRow>, StoreError> {
-        let sql = format!("{ROWS} WHERE graph_hash = ? ORDER BY sha256");
-        let rows =
-            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&hash.as_bytes()[..]).fetch_all(&self.readers).await?;
+    pub async fn verifications_of(&self, id: &ComputeId) -> Result<Vec<VerificationRow>, StoreError> {
+        let sql = format!("{ROWS} WHERE graph_hash IN ({HASHES_OF}) ORDER BY graph_hash, sha256");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.as_str()).fetch_all(&self.readers).await?;
         rows.iter().map(verification_row).collect()
+    }
+
+    /// How many definitions a viewer sees of each hash of a compute; hashes without any are left out.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn definitions_of(
+        &self,
+        id: &ComputeId,
+        viewer: &Viewer,
+    ) -> Result<HashMap<GraphHash, u64>, StoreError> {
+        let sql = format!(
+            "SELECT g.graph_hash, count(*) AS definitions FROM graphs g WHERE g.graph_hash IN ({HASHES_OF}) \
+             AND {GRAPH_SEEN} GROUP BY g.graph_hash"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(id.as_str())
+            .bind(viewer.sees_all())
+            .bind(own(viewer))
+            .fetch_all(&self.readers)
+            .await?;
+        let count = |row: &SqliteRow| {
+            let hash = GraphHash::from_bytes(digest(row, "graph_hash", "graphs")?);
+            Ok((hash, row.try_get::<i64, _>("definitions")?.cast_unsigned()))
+        };
+        rows.iter().map(count).collect()
     }
 
     /// Lets the files of a compute be compared again. Says how many there are.

@@ -1,6 +1,7 @@
 //! Looking at jobs.
 
 use phasic_hub_api::jobs::{JobLine, JobState};
+use phasic_hub_api::{EdgeOrderDigest, GraphHash};
 use sqlx::Row as _;
 
 use super::super::privacy::own;
@@ -18,7 +19,9 @@ pub struct JobFilter {
     /// Submitted before the job of this number.
     pub before: Option<i64>,
     /// Of graphs with this content hash only.
-    pub graph_hash: Option<phasic_hub_api::GraphHash>,
+    pub graph_hash: Option<GraphHash>,
+    /// And, of these, of graphs with this order of edges only.
+    pub edge_order_digest: Option<EdgeOrderDigest>,
     /// At most so many.
     pub limit: u32,
 }
@@ -57,7 +60,8 @@ impl Store {
     pub async fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobRow>, StoreError> {
         let sql = format!(
             "{JOBS} WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR number < ?2) AND (?3 IS NULL OR definition IN \
-             (SELECT definition FROM graphs WHERE graph_hash = ?3)) AND (?5 OR audience IN ('', ?6)) ORDER BY number DESC LIMIT ?4"
+             (SELECT definition FROM graphs WHERE graph_hash = ?3 AND (?7 IS NULL OR edge_order_digest = ?7))) \
+             AND (?5 OR audience IN ('', ?6)) ORDER BY number DESC LIMIT ?4"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(filter.state.map(JobState::as_str))
@@ -66,6 +70,7 @@ impl Store {
             .bind(filter.limit)
             .bind(filter.viewer.sees_all())
             .bind(own(&filter.viewer))
+            .bind(filter.edge_order_digest.as_ref().map(|order| &order.as_bytes()[..]))
             .fetch_all(&self.readers)
             .await?;
         rows.iter().map(job_row).collect()
