@@ -9,6 +9,7 @@ pub mod admin;
 mod bounded;
 pub mod computes;
 pub mod evaluate;
+pub mod health;
 pub mod identifier;
 pub mod jobs;
 pub mod mirror;

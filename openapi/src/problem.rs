@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::health::Finding;
 use crate::jobs::VariantForecast;
 
 /// The media type of a problem.
@@ -35,6 +36,9 @@ pub struct Problem {
     /// What was refused would take this much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Box<VariantForecast>>,
+    /// What a hub that is not ready waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Finding>,
     /// Names this answer in the logs of the hub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -54,6 +58,7 @@ impl Problem {
             detail: detail.into(),
             code: code.as_str().to_owned(),
             forecast: None,
+            reasons: Vec::new(),
             request_id: None,
         }
     }

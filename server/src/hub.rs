@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use phasic_hub_api::Sha256;
+use phasic_hub_api::health::FindingCode;
 use tokio::sync::{Notify, watch};
 
+use crate::readiness::Readiness;
 use crate::blobs::{BlobError, BlobStore, Bounded, LocalBlobs};
 use crate::registry::{Catalogue, CatalogueError, Former, RenderingsFile};
 use crate::store::{ChangeWatch, Store, StoreError};
@@ -237,8 +239,15 @@ impl Hub {
             return Ok(());
         }
         let former = self.catalogue().renderings();
-        let catalogue =
-            Catalogue::load(&self.data.store, &*self.data.blobs, &self.public_base, former).await?;
+        let rendered = Catalogue::load(&self.data.store, &*self.data.blobs, &self.public_base, former).await;
+        match &rendered {
+            Ok(_) => self.readiness.done(FindingCode::Rendering),
+            Err(_) => self.readiness.wait_for(
+                FindingCode::Rendering,
+                "A change could not be rendered, and what was served before is still served; the log says why.",
+            ),
+        }
+        let catalogue = rendered?;
         report(&catalogue);
         self.catalogue.store(Arc::new(catalogue));
         self.renderings.send_modify(|count| *count += 1);
@@ -289,26 +298,5 @@ impl Hub {
 fn report(catalogue: &Catalogue) {
     for withheld in catalogue.withheld() {
         tracing::warn!(id = %withheld.id, reason = %withheld.reason, "withheld a compute");
-    }
-}
-
-/// What still has to happen before the hub is ready.
-#[derive(Debug, Default)]
-pub struct Readiness(Mutex<BTreeMap<&'static str, String>>);
-
-impl Readiness {
-    /// Something is missing, with a sentence for people.
-    pub fn wait_for(&self, what: &'static str, reason: impl Into<String>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(what, reason.into());
-    }
-
-    /// It is there now.
-    pub fn done(&self, what: &'static str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(what);
-    }
-
-    /// Everything that is missing; empty when the hub is ready.
-    pub fn reasons(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }

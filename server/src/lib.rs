@@ -9,6 +9,7 @@
 //! data directory in order, by itself or as [`tasks`] of administrators; [`verification`] makes the programs of known graphs
 //! anew and compares; [`variants`] decides which program of a graph is served.
 //!
+//! [`readiness`] says what is missing, to whoever asks whether the hub can be used.
 //! [`uploads`] takes bytes from clients, and [`publication`] makes computes of them.
 //!
 //! What goes over the wire is typed in `phasic-hub-api`, and the mathematics is `phasic-engine`'s: neither is here.
@@ -31,6 +32,7 @@ pub mod metrics;
 pub mod mirror;
 pub mod models;
 pub mod publication;
+pub mod readiness;
 pub mod reference;
 pub mod registry;
 pub mod store;

@@ -77,10 +77,15 @@ fn a_full_disk_is_said_so_reading_goes_on_and_room_is_noticed_without_a_restart(
         assert_eq!(elimination.status, 507, "{}", elimination.text());
         assert_eq!(oracle::served_is_whole(&hub), served, "reading goes on");
         assert_eq!(hub.get("/healthz").status, 200);
+        wait_until("it is said to whoever asks", || {
+            let ready = hub.get("/readyz");
+            ready.status == 503 && ready.json()["reasons"][0]["code"] == "disk"
+        });
         let numbers = hub.post("/v1/evaluate", &json!({"model": {"builtin": "kingman"}, "theta": [1.0]}));
         assert_eq!(numbers.status, 200, "computing writes nothing: {}", numbers.text());
         fs::remove_file(filler).unwrap();
         wait_until("there is room", || matches!(graph(number).status, 200 | 201));
+        wait_until("it is ready again", || hub.get("/readyz").status == 200);
         let done = send(
             hub.address(),
             "POST",

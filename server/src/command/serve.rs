@@ -1,11 +1,14 @@
 //! `phasic-hub serve`.
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use phasic_hub_api::IdPatterns;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::{CommandError, Outcome, ServeArgs, print};
 use crate::admission::Admission;
@@ -21,7 +24,7 @@ use crate::uploads::Uploads;
 use crate::variants::Variants;
 use crate::verification::Verifier;
 use crate::workers::Workers;
-use crate::{http, listen, metrics, reference, upkeep};
+use crate::{http, listen, metrics, readiness, reference, upkeep};
 
 pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let config = Arc::new(args.load()?);
@@ -71,18 +74,20 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let mirror = Arc::new(Mirror::new(Arc::clone(&hub), Arc::clone(&config)));
     let (begin, begun) = watch::channel(false);
     let background = [
-        tokio::spawn(reference::maintain(Arc::clone(&hub), eliminations.clone(), begin)),
-        tokio::spawn(Arc::clone(&jobs).run()),
-        tokio::spawn(follow(Arc::clone(&hub), changes)),
-        tokio::spawn(Arc::clone(&hub).keep_renderings(Arc::clone(&rendered))),
-        tokio::spawn(after(begun.clone(), Arc::clone(&mirror).run())),
-        tokio::spawn(after(begun.clone(), variants.run(Arc::clone(&hub)))),
-        tokio::spawn(after(
-            begun.clone(),
-            upkeep::keep_whole(Arc::clone(&hub), Arc::clone(&config), eliminations),
-        )),
-        tokio::spawn(after(begun.clone(), Arc::clone(&tasks).collect_when_due())),
-        tokio::spawn(after(begun, Arc::clone(&verifier).run(Arc::clone(&hub)))),
+        keep(&hub, "reference computes", reference::maintain(Arc::clone(&hub), eliminations.clone(), begin)),
+        keep(&hub, "jobs", Arc::clone(&jobs).run()),
+        keep(&hub, "changes", follow(Arc::clone(&hub), changes)),
+        keep(&hub, "renderings", Arc::clone(&hub).keep_renderings(Arc::clone(&rendered))),
+        keep(&hub, "readiness", readiness::watch(Arc::clone(&hub), config.data_dir.clone())),
+        keep(&hub, "mirror", after(begun.clone(), Arc::clone(&mirror).run())),
+        keep(&hub, "variants", after(begun.clone(), variants.run(Arc::clone(&hub)))),
+        keep(
+            &hub,
+            "upkeep",
+            after(begun.clone(), upkeep::keep_whole(Arc::clone(&hub), Arc::clone(&config), eliminations)),
+        ),
+        keep(&hub, "garbage", after(begun.clone(), Arc::clone(&tasks).collect_when_due())),
+        keep(&hub, "verification", after(begun, Arc::clone(&verifier).run(Arc::clone(&hub)))),
     ];
     let uploads = Uploads::open(hub.data.clone(), &config.data_dir, config.uploads.clone())?;
     let uploads = Arc::new(uploads);
@@ -120,6 +125,24 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
         tracing::warn!(%error, "cannot leave what was rendered for the next start");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a background service, and says so should it break down; one may end by itself if it has nothing to do.
+fn keep(
+    hub: &Arc<Hub>,
+    name: &'static str,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<()> {
+    let hub = Arc::clone(hub);
+    tokio::spawn(async move {
+        if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+            tracing::error!(
+                service = name,
+                "a background service has panicked; its message is on standard error"
+            );
+            hub.readiness.has_broken_down(name);
+        }
+    })
 }
 
 /// Runs what a hub can be ready without, once the reference computes have been seen to: it looks at everything there is, and

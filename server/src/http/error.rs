@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
+use phasic_hub_api::health::Finding;
 use phasic_hub_api::jobs::VariantForecast;
 use phasic_hub_api::{Problem, ProblemCode};
 
@@ -67,6 +68,12 @@ impl ApiError {
     /// This problem with what the thing refused would take.
     pub(super) fn with_forecast(mut self, forecast: VariantForecast) -> Self {
         self.0.0.forecast = Some(Box::new(forecast));
+        self
+    }
+
+    /// This problem with all that is missing.
+    pub(super) fn with_reasons(mut self, reasons: Vec<Finding>) -> Self {
+        self.0.0.reasons = reasons;
         self
     }
 

@@ -4,23 +4,18 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use phasic_hub_api::ProblemCode;
+use phasic_hub_api::health::{Finding, FindingCode, Health, MOST_IDS};
+use phasic_hub_api::{ComputeId, ProblemCode};
 
 use super::error::ApiError;
 use crate::hub::Hub;
 use crate::registry::WithheldReason;
 
-/// A health answer.
-#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
-pub(super) struct Health {
-    /// `live` or `ready`.
-    status: &'static str,
-    /// What is not as it should be, although the hub can do its work.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    notes: Vec<String>,
-}
-
 /// The process answers.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/healthz
+/// ```
 #[utoipa::path(
     get,
     path = "/healthz",
@@ -28,10 +23,18 @@ pub(super) struct Health {
     responses((status = 200, description = "It does", body = Health))
 )]
 pub(super) async fn live() -> Json<Health> {
-    Json(Health { status: "live", notes: Vec::new() })
+    Json(Health { status: "live".to_owned(), notes: Vec::new() })
 }
 
-/// The hub has everything it should have; if not, the problem says what is missing.
+/// The hub has everything it should have; if not, the `reasons` of the problem say what is missing.
+///
+/// Reasons are `reference_computes`, `database`, `disk`, `rendering` and `service`. What does not keep a hub from its work is
+/// a note: `files_lost`, `files_wrong` and `files_doubtful`, with the ids of the computes. Database and disk are looked at
+/// every five seconds, whoever asks.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/readyz
+/// ```
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -44,38 +47,47 @@ pub(super) async fn live() -> Json<Health> {
 pub(super) async fn ready(State(hub): State<Arc<Hub>>) -> Result<Json<Health>, ApiError> {
     let reasons = hub.readiness.reasons();
     if reasons.is_empty() {
-        return Ok(Json(Health { status: "ready", notes: notes(&hub) }));
+        return Ok(Json(Health { status: "ready".to_owned(), notes: notes(&hub) }));
     }
-    Err(ApiError::new(ProblemCode::NotReady, reasons.join(" ")))
+    let details: Vec<_> = reasons.iter().map(|reason| reason.detail.as_str()).collect();
+    Err(ApiError::new(ProblemCode::NotReady, details.join(" ")).with_reasons(reasons))
 }
 
-/// What is not as it should be: counted, and without private computes, because anybody may read this.
-pub(super) fn notes(hub: &Hub) -> Vec<String> {
+/// What is not as it should be, without private computes, because anybody may read this.
+pub(super) fn notes(hub: &Hub) -> Vec<Finding> {
     let catalogue = hub.catalogue();
-    let (mut lost, mut wrong) = (0, 0);
-    for withheld in catalogue.withheld().iter().filter(|one| !catalogue.is_private(&one.id)) {
-        match withheld.reason {
-            WithheldReason::Missing(_) => lost += 1,
-            WithheldReason::Mismatch(_) => wrong += 1,
+    let is_public = |id: &&ComputeId| !catalogue.is_private(id);
+    let withheld = |code: FindingCode| -> Vec<&ComputeId> {
+        let ids = catalogue.withheld().iter().filter(|one| code_of(one.reason) == code).map(|one| &one.id);
+        ids.filter(is_public).collect()
+    };
+    let (lost, wrong) = (withheld(FindingCode::FilesLost), withheld(FindingCode::FilesWrong));
+    let doubtful = catalogue.doubts().iter().filter(is_public).collect();
+    let found = [
+        (FindingCode::FilesLost, lost, "withheld: files of theirs are lost or damaged."),
+        (FindingCode::FilesWrong, wrong, "withheld: their files are no programs of their graphs."),
+        (
+            FindingCode::FilesDoubtful,
+            doubtful,
+            "in doubt, and served: what was published fits no graph that was submitted under the same hash. \
+             /v1/computes/{id}/verification says more.",
+        ),
+    ];
+    let note = |(code, ids, what): (FindingCode, Vec<&ComputeId>, &str)| {
+        let computes = if ids.len() == 1 { "compute is" } else { "computes are" };
+        Finding {
+            code,
+            detail: format!("{} {computes} {}", ids.len(), what.replace("{id}", ids[0].as_str())),
+            count: Some(ids.len() as u64),
+            ids: ids.into_iter().take(MOST_IDS).cloned().collect(),
         }
+    };
+    found.into_iter().filter(|(_, ids, _)| !ids.is_empty()).map(note).collect()
+}
+
+const fn code_of(reason: WithheldReason) -> FindingCode {
+    match reason {
+        WithheldReason::Missing(_) => FindingCode::FilesLost,
+        WithheldReason::Mismatch(_) => FindingCode::FilesWrong,
     }
-    let doubted = catalogue.doubts().iter().filter(|id| !catalogue.is_private(id)).count();
-    let mut notes = Vec::new();
-    for (count, what) in [
-        (lost, "files of theirs are lost or damaged"),
-        (wrong, "their files are no programs of their graphs"),
-    ] {
-        if count > 0 {
-            let computes = if count == 1 { "compute is" } else { "computes are" };
-            notes.push(format!("{count} {computes} withheld: {what}."));
-        }
-    }
-    if doubted > 0 {
-        let computes = if doubted == 1 { "compute is" } else { "computes are" };
-        notes.push(format!(
-            "{doubted} {computes} in doubt, and served: what was published fits no graph that was submitted under the \
-             same hash. /v1/computes/{{id}}/verification says more."
-        ));
-    }
-    notes
 }

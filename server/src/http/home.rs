@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::response::{Html, IntoResponse};
+use phasic_hub_api::health::Finding;
 use phasic_hub_api::mirror::UpstreamStatus;
 
 use super::{Services, health};
@@ -84,7 +85,7 @@ fn mirror_fact(upstream: &UpstreamStatus) -> String {
 
 /// What there is to say about the state of the hub, in sentences. Only what everybody may know.
 async fn facts(hub: &Hub) -> Vec<String> {
-    let mut facts = health::notes(hub);
+    let mut facts: Vec<_> = health::notes(hub).into_iter().map(|note| note.detail).collect();
     match hub.data.store.verdicts().await {
         Ok(verdicts) => {
             let count = |word: &str| verdicts.iter().find(|(known, _)| known == word).map_or(0, |&(_, n)| n);
@@ -101,11 +102,12 @@ async fn facts(hub: &Hub) -> Vec<String> {
     facts
 }
 
-fn page(base: &str, listed: &Catalogue, waiting_for: &[String], facts: &[String]) -> String {
+fn page(base: &str, listed: &Catalogue, waiting_for: &[Finding], facts: &[String]) -> String {
     let facts: Vec<_> = facts.iter().map(|fact| escape(fact)).collect();
     let facts = facts.join("<li>");
     let base = escape(base);
-    let state = if waiting_for.is_empty() { "Ready.".to_owned() } else { escape(&waiting_for.join(" ")) };
+    let reasons: Vec<_> = waiting_for.iter().map(|reason| escape(&reason.detail)).collect();
+    let state = if reasons.is_empty() { "Ready.".to_owned() } else { reasons.join(" ") };
     let computes = computes(listed);
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Phasic Hub</title>\n\

@@ -200,7 +200,7 @@ async fn apply(
         );
         return Err(ApiError::new(ProblemCode::ComputeOfHub, detail));
     }
-    if private == Some(false) && services.config.access.private_ids.any_matches(&id) {
+    if private == Some(false) && services.config.access.private_ids.patterns().any_matches(&id) {
         let detail = format!(
             "The id {:?} is private by the setting access.private_ids, which holds whatever is said about single ids. Nothing \
              was changed.",

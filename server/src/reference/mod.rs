@@ -14,6 +14,7 @@ use phasic_engine::document::DocumentError;
 use phasic_engine::graph::{Graph, GraphLimits};
 use phasic_engine::reference::{ReferenceCompute, computes};
 use phasic_engine::trace::{EliminationError, Limits, eliminate};
+use phasic_hub_api::health::FindingCode;
 use phasic_hub_api::identifier::ComputeIdError;
 use phasic_hub_api::{
     ArtifactName, ArtifactRef, Artifacts, ComputeId, GraphHash, Metadata, RegistryEntry, Sha256,
@@ -27,9 +28,6 @@ use crate::jobs::memory_of_program;
 use crate::registry::FORMAT_REVISION;
 use crate::store::{ArtifactRow, Publication, Role, StoreError};
 use crate::workers::BrokeOff;
-
-/// What readiness waits for.
-const READINESS: &str = "reference computes";
 
 /// Part of every definition digest: raise it when the same document must be eliminated anew.
 const SCHEME: &str = "phasic-trace/ptdprmc3/1";
@@ -80,11 +78,11 @@ pub async fn publish(hub: Arc<Hub>, admission: Admission) {
         tracing::error!(%error, "could not render the registry");
     }
     if failed.is_empty() {
-        hub.readiness.done(READINESS);
+        hub.readiness.done(FindingCode::ReferenceComputes);
     } else {
         let failed = failed.join(", ");
         let reason = format!("Reference computes that could not be published: {failed} (see the log).");
-        hub.readiness.wait_for(READINESS, reason);
+        hub.readiness.wait_for(FindingCode::ReferenceComputes, reason);
     }
 }
 
@@ -108,7 +106,7 @@ pub async fn maintain(hub: Arc<Hub>, admission: Admission, tried: watch::Sender<
         let lost = lost.join(", ");
         tracing::warn!(lost, "eliminating reference computes again: their files are lost");
         let reason = format!("Reference computes whose files were lost are being eliminated again: {lost}.");
-        hub.readiness.wait_for(READINESS, reason);
+        hub.readiness.wait_for(FindingCode::ReferenceComputes, reason);
     }
 }
 
@@ -130,7 +128,7 @@ pub fn known_graph(hash: GraphHash) -> Option<&'static Graph> {
 
 /// Tells readiness that the reference computes are still to come.
 pub fn announce(hub: &Hub) {
-    hub.readiness.wait_for(READINESS, "The reference computes are being eliminated.");
+    hub.readiness.wait_for(FindingCode::ReferenceComputes, "The reference computes are being eliminated.");
 }
 
 /// Says whether there was anything to do. What somebody has published under the id, and his retraction, stay.

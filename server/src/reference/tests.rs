@@ -4,6 +4,7 @@ use std::time::Duration;
 use phasic_engine::artifact::{Checks, Format, decode};
 use phasic_engine::graph::GraphLimits;
 use phasic_engine::reference::computes;
+use phasic_hub_api::health::Finding;
 
 use super::{announce, definition, maintain, make, publish};
 use crate::admission::Admission;
@@ -32,7 +33,7 @@ async fn a_hub_publishes_every_reference_compute_and_is_ready_then() {
     let hub = hub(&directory).await;
     assert_eq!(hub.readiness.reasons().len(), 1);
     publish(Arc::clone(&hub), admission(MEMORY_BYTES)).await;
-    assert_eq!(hub.readiness.reasons(), [""; 0]);
+    assert_eq!(hub.readiness.reasons(), []);
     let listed: Vec<_> = hub.catalogue().computes().iter().map(|compute| compute.id.to_string()).collect();
     let expected: Vec<_> = computes().iter().map(|compute| compute.id).collect();
     assert_eq!(listed, expected);
@@ -54,9 +55,9 @@ async fn a_later_start_eliminates_only_what_is_missing() {
     // With no memory allowed only the one that is missing could fail, and does.
     publish(Arc::clone(&again), admission(0)).await;
     let reasons = again.readiness.reasons();
-    assert!(reasons[0].contains("published: coal_n20_theta1 (see"), "{reasons:?}");
+    assert!(reasons[0].detail.contains("published: coal_n20_theta1 (see"), "{reasons:?}");
     publish(Arc::clone(&again), admission(MEMORY_BYTES)).await;
-    assert_eq!(again.readiness.reasons(), [""; 0]);
+    assert_eq!(again.readiness.reasons(), []);
     assert_eq!(std::fs::read(&path).unwrap(), lost);
     assert_eq!(again.catalogue().document(Paths::Absolute).plain, document);
 }
@@ -94,7 +95,8 @@ async fn a_running_hub_makes_anew_what_it_loses_and_is_not_ready_until_then() {
         }
         assert_eq!(*hub.renderings().borrow(), before + 1, "rendered once, however often it is missed");
         if memory_bytes == 0 {
-            wait_until("not ready", || hub.readiness.reasons().join(" ").contains("coal_n20_theta1")).await;
+            let is_named = |reason: &Finding| reason.detail.contains("coal_n20_theta1");
+            wait_until("not ready", || hub.readiness.reasons().iter().any(is_named)).await;
             keeper.abort();
             publish(Arc::clone(&hub), admission(MEMORY_BYTES)).await;
         } else {
@@ -132,7 +134,7 @@ async fn what_people_publish_under_the_id_of_a_reference_or_take_back_is_left_al
     assert_eq!(hub.catalogue().withheld().len(), 1);
     publish(Arc::clone(&hub), admission(MEMORY_BYTES)).await;
     assert_eq!(entries().await, before);
-    assert_eq!(hub.readiness.reasons(), [""; 0]);
+    assert_eq!(hub.readiness.reasons(), []);
 }
 
 #[test]

@@ -227,6 +227,15 @@ impl Store {
         Ok(watch)
     }
 
+    /// Whether the database can be read: a look at one row.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT number FROM catalogue_changes LIMIT 1").fetch_optional(&self.readers).await?;
+        Ok(())
+    }
+
     /// Closes all connections, after which nothing is left in the write-ahead log.
     pub async fn close(&self) {
         self.readers.close().await;
