@@ -31,7 +31,8 @@ pub struct Problem {
     /// What happened this time, to which thing, and what to do next.
     #[serde(default)]
     pub detail: String,
-    /// The kind of problem for programs; never changes. See [`ProblemCode`].
+    /// The kind of problem for programs; never changes. Later versions may have more of them.
+    #[cfg_attr(feature = "schema", schema(value_type = ProblemCode))]
     pub code: String,
     /// What was refused would take this much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -199,6 +200,20 @@ codes! {
     ArtifactUnavailable = "artifact_unavailable", 503, "The artifact is not available";
 }
 
+#[cfg(feature = "schema")]
+impl utoipa::PartialSchema for ProblemCode {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .description(Some("The kinds of problems this version of the hub answers with."))
+            .enum_values(Some(Self::ALL.iter().map(|code| code.as_str())))
+            .into()
+    }
+}
+
+#[cfg(feature = "schema")]
+impl utoipa::ToSchema for ProblemCode {}
+
 impl Serialize for ProblemCode {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
@@ -217,6 +232,66 @@ mod tests {
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), ProblemCode::ALL.len());
+    }
+
+    /// Programs compare with these words: a line may be added here, and none changed or taken away.
+    #[test]
+    fn codes_never_change() {
+        let promised = [
+            "invalid_request 400",
+            "token_required 401",
+            "token_invalid 401",
+            "scope_missing 403",
+            "token_not_found 404",
+            "route_not_found 404",
+            "artifact_not_found 404",
+            "method_not_allowed 405",
+            "job_not_found 404",
+            "job_of_others 403",
+            "queue_full 503",
+            "too_many_jobs 429",
+            "job_ended 409",
+            "blob_not_found 404",
+            "task_not_found 404",
+            "task_running 409",
+            "storage_full 507",
+            "graph_ambiguous 409",
+            "id_not_allowed 403",
+            "upload_not_found 404",
+            "upload_conflict 409",
+            "compute_exists 409",
+            "compute_mirrored 409",
+            "compute_of_hub 409",
+            "private_by_setting 409",
+            "elimination_missing 409",
+            "precondition_failed 412",
+            "blob_missing 422",
+            "artifact_invalid 422",
+            "metadata_invalid 422",
+            "digest_mismatch 422",
+            "quota_exceeded 507",
+            "compute_not_found 404",
+            "graph_not_found 404",
+            "model_invalid 422",
+            "too_large 422",
+            "question_invalid 422",
+            "no_number 422",
+            "body_too_large 413",
+            "range_not_satisfiable 416",
+            "rate_limited 429",
+            "upstream_not_found 404",
+            "pass_not_found 404",
+            "quarantine_not_found 404",
+            "decision_impossible 409",
+            "hub_offline 409",
+            "internal 500",
+            "timeout 503",
+            "busy 503",
+            "not_ready 503",
+            "artifact_unavailable 503",
+        ];
+        let now = ProblemCode::ALL.iter().map(|code| format!("{} {}", code.as_str(), code.status()));
+        assert_eq!(now.collect::<Vec<_>>(), promised);
     }
 
     #[test]

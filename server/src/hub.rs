@@ -14,8 +14,8 @@ use phasic_hub_api::Sha256;
 use phasic_hub_api::health::FindingCode;
 use tokio::sync::{Notify, watch};
 
-use crate::readiness::Readiness;
 use crate::blobs::{BlobError, BlobStore, Bounded, LocalBlobs};
+use crate::readiness::Readiness;
 use crate::registry::{Catalogue, CatalogueError, Former, RenderingsFile};
 use crate::store::{ChangeWatch, Store, StoreError};
 

@@ -432,6 +432,83 @@ fn every_route_is_documented_and_every_documented_route_answers() {
 }
 
 #[test]
+fn whatever_nonsense_is_sent_the_answer_is_one_that_is_documented() {
+    let data = tempfile::tempdir().unwrap();
+    let small = "65536";
+    let settings =
+        [("http_max_body_bytes", small), ("models_max_body_bytes", small), ("rate_per_second", "0")];
+    let hub = Hub::start_with(data.path(), &[], &settings);
+    let authorization = format!("Bearer {}", token(data.path(), "admin"));
+    let authorization = ("Authorization", authorization.as_str());
+    let document = hub.get("/openapi.json").json();
+    let long = vec![b' '; 70_000];
+    let (mut answers, mut refusals) = (0, 0);
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for name in ["%ff", "a%20b", "none", "7"] {
+            let target: String = path
+                .split('/')
+                .map(|part| if part.starts_with('{') { name } else { part })
+                .collect::<Vec<_>>()
+                .join("/");
+            for query in ["", "?limit=x&cursor=%ff&after=x&state=x&private=x&all=x&paths=x&nonsense=1"] {
+                for (method, operation) in operations.as_object().unwrap() {
+                    for body in [&b""[..], b"[", b"{}", &long] {
+                        if method == "get" && !body.is_empty() {
+                            continue;
+                        }
+                        let method = method.to_uppercase();
+                        let target = format!("{target}{query}");
+                        // Bodies that are not empty say their length by themselves.
+                        let headers = [authorization, ("Content-Length", "0")];
+                        let headers = &headers[..if body.is_empty() { 2 } else { 1 }];
+                        let answer = send(hub.address(), &method, &target, headers, body);
+                        let documented = &operation["responses"][answer.status.to_string()];
+                        let told = format!("{method} {target} with {} bytes: {}", body.len(), answer.status);
+                        assert!(documented.is_object(), "{told}");
+                        if answer.status >= 400 {
+                            let code = answer.json()["code"].as_str().unwrap().to_owned();
+                            let about = documented["description"].as_str().unwrap();
+                            assert!(
+                                about.contains(&format!("`{code}`")),
+                                "{told} {code}, documented: {about}"
+                            );
+                            refusals += 1;
+                        }
+                        answers += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(answers > 500 && refusals > answers / 2, "{refusals} of {answers}");
+}
+
+#[test]
+fn the_page_of_the_api_is_found_from_everywhere_and_needs_nothing_from_elsewhere() {
+    let fixture = fixture();
+    let hub = &fixture.hub;
+    let page = hub.get("/api");
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+    assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
+    for (path, operations) in hub.get("/openapi.json").json()["paths"].as_object().unwrap() {
+        for method in operations.as_object().unwrap().keys() {
+            assert!(
+                page.text().contains(&format!("<code>{} {path}</code>", method.to_uppercase())),
+                "{path}"
+            );
+        }
+    }
+    assert!(!page.text().contains("<script"));
+    assert!(hub.get("/").text().contains("href=\"/api\""));
+    assert!(hub.get("/nowhere").json()["detail"].as_str().unwrap().contains("GET /api"));
+    for path in ["/api", "/openapi.json"] {
+        let tag = hub.get(path).header("etag").unwrap().to_owned();
+        assert_eq!(hub.request("GET", path, &[("If-None-Match", &tag)]).status, 304, "{path}");
+    }
+}
+
+#[test]
 fn several_requests_share_a_connection() {
     let fixture = fixture();
     let mut stream = connect(fixture.hub.address());

@@ -218,7 +218,10 @@ fn what_somebody_submits_never_withdraws_what_another_publishes_nor_takes_its_pl
             hub.get("/readyz").text().contains("1 compute is in doubt")
         });
         let note = &hub.get("/readyz").json()["notes"][0];
-        assert_eq!((&note["code"], &note["count"], &note["ids"]), (&json!("files_doubtful"), &json!(1), &json!(["mine"])));
+        assert_eq!(
+            (&note["code"], &note["count"], &note["ids"]),
+            (&json!("files_doubtful"), &json!(1), &json!(["mine"]))
+        );
         let of_hash: Vec<String> = entries()
             .into_iter()
             .filter(|(_, entry)| entry["graph_hash"] == hash)

@@ -32,6 +32,7 @@ pub const ROUTES: &[(&str, &str, Access, u32)] = &[
     ("GET", "/healthz", Access::Open, FREE),
     ("GET", "/readyz", Access::Open, FREE),
     ("GET", "/openapi.json", Access::Open, 1),
+    ("GET", "/api", Access::Open, 1),
     ("GET", "/metrics", Access::Scoped(Scope::Read), 1),
     ("GET", "/registry.json", Access::Scoped(Scope::Read), 1),
     ("GET", "/{owner}/{repo}/{reference}/registry.json", Access::Scoped(Scope::Read), 1),
@@ -82,7 +83,7 @@ pub const ROUTES: &[(&str, &str, Access, u32)] = &[
 ];
 
 /// What is asked by probes and must always be answered.
-const FREE: u32 = 0;
+pub(super) const FREE: u32 = 0;
 
 /// What keeps processors busy.
 const COMPUTE: u32 = 10;

@@ -30,6 +30,10 @@ use crate::tasks::{TaskError, TaskRequest};
 const MAX_NOTE: usize = 1000;
 
 /// Hashes every stored file again now, and restores what is damaged or lost. One scrub runs, however many ask.
+///
+/// ```text
+/// curl -s -X POST http://127.0.0.1:8787/v1/admin/scrub -H "Authorization: Bearer $ADMIN"
+/// ```
 #[utoipa::path(
     post,
     path = "/v1/admin/scrub",
@@ -68,6 +72,10 @@ pub(super) async fn gc(
 }
 
 /// Writes database and blobs to one file in the hub's directory for backups (`upkeep.backup_dir`), and reads it again.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/admin/backup -H "Authorization: Bearer $ADMIN" -d '{"name": "monday.tar"}'
+/// ```
 #[utoipa::path(
     post,
     path = "/v1/admin/backup",
@@ -109,6 +117,10 @@ async fn begin(
 }
 
 /// Long actions, in the order they were begun in.
+///
+/// ```text
+/// curl -s 'http://127.0.0.1:8787/v1/admin/tasks?limit=20' -H "Authorization: Bearer $ADMIN"
+/// ```
 #[utoipa::path(
     get,
     path = "/v1/admin/tasks",
@@ -133,6 +145,10 @@ pub(super) async fn tasks(
 }
 
 /// A long action: how far it is, and what it found.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/admin/tasks/task_0123456789abcdef -H "Authorization: Bearer $ADMIN"
+/// ```
 #[utoipa::path(
     get,
     path = "/v1/admin/tasks/{id}",
@@ -156,6 +172,10 @@ pub(super) async fn task(
 }
 
 /// Blobs that are kept, whoever else refers to them.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/admin/pins -H "Authorization: Bearer $ADMIN"
+/// ```
 #[utoipa::path(
     get,
     path = "/v1/admin/pins",
@@ -208,6 +228,10 @@ pub(super) async fn pin(
 }
 
 /// Takes a pin out; the blob is garbage if nobody else refers to it.
+///
+/// ```text
+/// curl -s -X DELETE http://127.0.0.1:8787/v1/admin/pins/$digest -H "Authorization: Bearer $ADMIN"
+/// ```
 #[utoipa::path(
     delete,
     path = "/v1/admin/pins/{digest}",
@@ -231,6 +255,10 @@ pub(super) async fn unpin(
 }
 
 /// Damaged files that were set aside, and blobs that have no file at all.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/admin/quarantine -H "Authorization: Bearer $ADMIN"
+/// ```
 #[utoipa::path(
     get,
     path = "/v1/admin/quarantine",
@@ -253,6 +281,10 @@ pub(super) async fn quarantine(State(hub): State<Arc<Hub>>) -> Result<Json<Quara
 }
 
 /// Removes a damaged file from quarantine, for good.
+///
+/// ```text
+/// curl -s -X DELETE http://127.0.0.1:8787/v1/admin/quarantine/$digest -H "Authorization: Bearer $ADMIN"
+/// ```
 #[utoipa::path(
     delete,
     path = "/v1/admin/quarantine/{digest}",
@@ -284,6 +316,10 @@ pub(super) async fn discard(
 }
 
 /// The settings in force, defaults included, without secrets.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/admin/settings -H "Authorization: Bearer $ADMIN"
+/// ```
 #[utoipa::path(
     get,
     path = "/v1/admin/settings",

@@ -39,6 +39,10 @@ pub(super) struct ArtifactQuery {
 /// With `sha256`, the bytes of that digest, cacheable for ever; this is the address the registry gives. Without, the
 /// bytes the name stands for today. Parents are PTDPRMC3 files. HEAD answers the same without a body. One `Range` is
 /// answered with 206; `If-Range` and `If-None-Match` compare the entity tag, which is the SHA-256 of the bytes.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/artifacts/4d652ed73c66ed4ada3dd13e0dde2051c151aa24be097bcd96c5bc04713be0f6.bin -o kingman.bin
+/// ```
 #[utoipa::path(
     get,
     path = "/artifacts/{name}",
@@ -73,6 +77,10 @@ pub(super) async fn artifact(
 }
 
 /// The same artifact at the address it has on a raw file host, for clients that keep `{repo}` in their template.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/munch-group/phasic-traces/master/artifacts/4d652ed73c66ed4ada3dd13e0dde2051c151aa24be097bcd96c5bc04713be0f6.bin -o kingman.bin
+/// ```
 #[utoipa::path(
     get,
     path = "/{owner}/{repo}/{reference}/artifacts/{name}",

@@ -14,6 +14,10 @@ use crate::hub::Hub;
 ///
 /// To check an export: the `sha256` of a line is that of the line as compact JSON without the member `sha256`, and
 /// `previous` is the `sha256` of the line before. `phasic-hub audit verify` does it on the hub's own machine.
+///
+/// ```text
+/// curl -s 'http://127.0.0.1:8787/v1/audit?limit=20' -H "Authorization: Bearer $ADMIN"
+/// ```
 #[utoipa::path(
     get,
     path = "/v1/audit",

@@ -26,6 +26,7 @@ use crate::hub::Hub;
     params(
         ("digest" = String, Path, description = "64 lower-case hexadecimal digits"),
         ("Range" = Option<String>, Header, description = "One range of bytes"),
+        ("If-Range" = Option<String>, Header, description = "Entity tag the range belongs to"),
         ("If-None-Match" = Option<String>, Header, description = "Entity tags the client has"),
     ),
     responses(

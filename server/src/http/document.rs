@@ -1,18 +1,20 @@
 //! The API document.
 
-use axum::http::HeaderValue;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
+use std::sync::LazyLock;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Response};
 use phasic_hub_api::Problem;
 use utoipa::OpenApi;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 
-use super::access::{Access, ROUTES};
+use super::access::{self, Access, ROUTES};
+use super::fixed::Fixed;
 use super::{
-    admin, artifacts, audit, blobs, computes, evaluate, health, home, jobs, metrics, mirror, publish,
-    registry, submit, tokens, uploads, variant, verification,
+    admin, api_page, artifacts, audit, blobs, computes, evaluate, health, home, jobs, metrics, mirror,
+    publish, registry, submit, tokens, uploads, variant, verification,
 };
 use crate::auth::Scope;
 
@@ -24,8 +26,8 @@ const OF_ID: &str = "x-access-of-id";
     info(
         title = "Phasic Hub",
         description = "Eliminations of phase-type graphs, computed once, verified, and served to phasic. The error \
-                       answers of all routes are RFC 9457 problems with a stable `code` and the id of the request. \
-                       `x-access` of an \
+                       answers of all routes are RFC 9457 problems with a stable `code` and the id of the request; \
+                       `ProblemCode` lists them. `x-access` of an \
                        operation is the scope of the token it asks for, or `open`; `read` asks for none where the \
                        operator lets everybody read; `x-access-of-id` says that the token must be for the id in the path. Only what is no HTTP request, or has too large a head, is answered with a bare 400 or 431.",
         license(name = "MIT", identifier = "MIT")
@@ -81,7 +83,8 @@ const OF_ID: &str = "x-access-of-id";
         admin::discard,
         variant::want_variant,
         admin::settings,
-        openapi
+        openapi,
+        api_page::api_page
     ),
     tags(
         (name = "registry", description = "What phasic reads."),
@@ -101,7 +104,7 @@ pub fn api_document() -> utoipa::openapi::OpenApi {
     let mut document = ApiDocument::openapi();
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     document.components.get_or_insert_default().add_security_scheme("token", bearer);
-    for &(method, path, access, _) in ROUTES {
+    for &(method, path, access, cost) in ROUTES {
         let Some(item) = document.paths.paths.get_mut(path) else { continue };
         let operation = match method {
             "GET" => &mut item.get,
@@ -113,19 +116,11 @@ pub fn api_document() -> utoipa::openapi::OpenApi {
         };
         if let Some(operation) = operation {
             say_access(operation, access);
-            say_parameters(operation);
+            say_common(operation, (method, path, access, cost));
             say_problems(operation);
         }
     }
     document
-}
-
-/// Says in an operation that asks for something by parameters that they can be none.
-fn say_parameters(operation: &mut Operation) {
-    if operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty()) {
-        let response = || ResponseBuilder::new().description("`invalid_request`").build().into();
-        operation.responses.responses.entry("400".to_owned()).or_insert_with(response);
-    }
 }
 
 /// Gives every error answer of an operation the body all of them have.
@@ -143,28 +138,57 @@ fn problem() -> Content {
     Content::new(Some(Ref::from_schema_name("Problem")))
 }
 
-/// Says in an operation what it asks for, and how it refuses, beside what the operation says of the same status itself.
+/// Says in an operation what it asks for, and how it refuses.
 fn say_access(operation: &mut Operation, access: Access) {
-    let mut refuse = |status: &str, description: &str| {
-        let own = match operation.responses.responses.get(status) {
-            Some(RefOr::T(own)) => format!("{}; {description}", own.description),
-            _ => description.to_owned(),
-        };
-        let response = ResponseBuilder::new().description(own).build();
-        operation.responses.responses.insert(status.to_owned(), response.into());
-    };
-    refuse("429", "`rate_limited`; `Retry-After` says how many seconds to wait");
     if let Some(scope) = access.scope() {
-        refuse("401", "`token_required` or `token_invalid`");
-        let of_id = matches!(access, Access::OfId(_));
-        refuse("403", if of_id { "`scope_missing` or `id_not_allowed`" } else { "`scope_missing`" });
-        operation.security = Some(vec![SecurityRequirement::new("token", [scope.as_str()])]);
+        let token = SecurityRequirement::new("token", [scope.as_str()]);
+        // Whoever reads needs none, unless the operator has said so.
+        let nothing = (scope == Scope::Read).then(SecurityRequirement::default);
+        operation.security = Some(nothing.into_iter().chain([token]).collect());
     }
     let extensions = operation.extensions.get_or_insert_default();
     extensions.insert("x-access".to_owned(), access.scope().map_or("open", Scope::as_str).into());
     if let Access::OfId(_) = access {
         extensions.insert(OF_ID.to_owned(), true.into());
     }
+}
+
+/// Says in an operation what every operation of its kind may answer, beside what it says itself.
+fn say_common(operation: &mut Operation, (method, path, access, cost): (&str, &str, Access, u32)) {
+    let is_probe = cost == access::FREE;
+    let has_body = operation.request_body.is_some();
+    let reads_anything = has_body || path.contains('{') || operation.parameters.is_some();
+    let changes = method != "GET" && path != "/v1/evaluate";
+    let of_id = matches!(access, Access::OfId(_));
+    let common = [
+        (400, &["invalid_request"][..], reads_anything),
+        (401, &["token_required", "token_invalid"], access.scope().is_some()),
+        (403, &["scope_missing"], access.scope().is_some()),
+        (403, &["id_not_allowed"], of_id),
+        (413, &["body_too_large"], method != "GET"),
+        (429, &["rate_limited"], !is_probe),
+        (500, &["internal"], !is_probe),
+        (503, &["busy", "timeout"], !is_probe),
+        (507, &["storage_full"], changes),
+    ];
+    for (status, codes, applies) in common {
+        if applies {
+            may_answer(operation, status, codes);
+        }
+    }
+}
+
+/// Adds codes to what an operation says of a status.
+fn may_answer(operation: &mut Operation, status: u16, codes: &[&str]) {
+    let own = match operation.responses.responses.get(&status.to_string()) {
+        Some(RefOr::T(own)) => own.description.clone(),
+        _ => String::new(),
+    };
+    let missing = codes.iter().map(|code| format!("`{code}`")).filter(|code| !own.contains(code.as_str()));
+    let own = Some(own.clone()).filter(|own| !own.is_empty());
+    let description = own.into_iter().chain(missing).collect::<Vec<_>>().join("; ");
+    let response = ResponseBuilder::new().description(description).build();
+    operation.responses.responses.insert(status.to_string(), response.into());
 }
 
 /// The API document as it is served, printed by `phasic-hub openapi`, and committed.
@@ -189,12 +213,47 @@ pub fn api_document_json() -> String {
 }
 
 /// This document.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/openapi.json
+/// ```
 #[utoipa::path(
     get,
     path = "/openapi.json",
     tag = "operations",
-    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json"))
+    responses(
+        (status = 200, description = "OpenAPI 3.1", content_type = "application/json"),
+        (status = 304, description = "The client has it"),
+    )
 )]
-pub(super) async fn openapi() -> impl IntoResponse {
-    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], api_document_json())
+pub(super) async fn openapi(headers: HeaderMap) -> Response<Body> {
+    static DOCUMENT: LazyLock<Fixed> = LazyLock::new(|| Fixed::json(api_document_json()));
+    DOCUMENT.answer(&headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::api_document_json;
+
+    #[test]
+    fn every_operation_has_an_example_that_would_be_let_in() {
+        let document: Value = serde_json::from_str(&api_document_json()).unwrap();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            let begin = path.split('{').next().unwrap();
+            let begin = if begin == "/" && path != "/" { "/munch-group/" } else { begin };
+            for (method, operation) in methods.as_object().unwrap() {
+                let about = operation["description"].as_str().unwrap_or_default();
+                let examples: Vec<_> =
+                    about.lines().filter(|line| line.trim_start().starts_with("curl ")).collect();
+                assert!(!examples.is_empty(), "{method} {path} has no example");
+                let is_it = |line: &&&str| line.contains(&format!("http://127.0.0.1:8787{begin}"));
+                assert!(examples.iter().any(|line| is_it(&line)), "{method} {path}: {examples:?}");
+                let scope = operation["x-access"].as_str().unwrap();
+                let is_let_in = ["open", "read"].contains(&scope) || about.contains("Authorization: Bearer");
+                assert!(is_let_in, "{method} {path} asks for {scope}, and its example has no token");
+            }
+        }
+    }
 }

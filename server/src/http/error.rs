@@ -128,7 +128,7 @@ pub(super) fn status(problem: &Problem) -> StatusCode {
 pub(super) fn problem_of(status: StatusCode) -> Problem {
     let (code, detail) = match status {
         StatusCode::NOT_FOUND => {
-            (ProblemCode::RouteNotFound, "No route of this hub has this path. GET / lists what is here.")
+            (ProblemCode::RouteNotFound, "No route of this hub has this path. GET /api lists all there are.")
         }
         StatusCode::METHOD_NOT_ALLOWED => {
             (ProblemCode::MethodNotAllowed, "This path answers other methods; they are in the Allow header.")

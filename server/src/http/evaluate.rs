@@ -26,7 +26,7 @@ use crate::workers::BrokeOff;
 /// models that were asked lately, so asking again costs only the evaluation.
 ///
 /// ```text
-/// curl -s http://127.0.0.1:8787/v1/evaluate -d '{
+/// curl -s http://127.0.0.1:8787/v1/evaluate -H "Authorization: Bearer $TOKEN" -d '{
 ///   "model": {"builtin": "kingman", "constants": {"n": 5}},
 ///   "theta": [[1.0], [2.0]],
 ///   "quantities": ["expectation", "variance", {"cdf": [0.5, 1.0]}], "gradients": false}'
@@ -39,6 +39,7 @@ use crate::workers::BrokeOff;
     post,
     path = "/v1/evaluate",
     tag = "compute",
+    params(("Accept" = Option<String>, Header, description = "`application/x-ndjson`: a line for each θ")),
     request_body = EvaluateRequest,
     responses(
         (status = 200, description = "The numbers", content(

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use axum::extract::State;
-use axum::http::HeaderValue;
-use axum::http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::response::{Html, IntoResponse};
 use phasic_hub_api::health::Finding;
 use phasic_hub_api::mirror::UpstreamStatus;
 
+use super::fixed::PAGE_HEADERS;
+use super::html::{STYLE, escape};
 use super::{Services, health};
 use crate::auth::Scope;
 use crate::hub::Hub;
@@ -18,11 +18,11 @@ use crate::visibility::Viewer;
 /// Computes shown; the registry has the others.
 const SHOWN: usize = 100;
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
-    pre,code{font:14px/1.4 ui-monospace,monospace}pre{padding:1rem;overflow:auto;border:1px solid #8886}\
-    table{border-collapse:collapse}td,th{text-align:left;padding:.2rem 1rem .2rem 0;vertical-align:top}";
-
 /// A page for people: what is here, and how to point phasic and curl at it.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/
+/// ```
 #[utoipa::path(
     get,
     path = "/",
@@ -31,14 +31,10 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;mar
 )]
 pub(super) async fn home(State(services): State<Services>) -> impl IntoResponse {
     let hub = &services.hub;
-    let headers = [
-        (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'")),
-        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    ];
     // The page shows no more than the routes it leads to: where those ask for a token, neither what is here nor its state.
     let is_open = services.config.access.anonymous.scope().is_some_and(|open| open.includes(Scope::Read));
     if !is_open {
-        return (headers, Html(closed(hub.public_base())));
+        return (PAGE_HEADERS, Html(closed(hub.public_base())));
     }
     let mut facts = facts(hub).await;
     match super::mirror::seen_by(&services, &Viewer::Public).await {
@@ -46,7 +42,7 @@ pub(super) async fn home(State(services): State<Services>) -> impl IntoResponse 
         Ok(status) => facts.extend(status.upstreams.iter().map(mirror_fact)),
         Err(error) => tracing::warn!(?error, "could not look at the mirror"),
     }
-    (headers, Html(page(hub.public_base(), &hub.catalogue(), &hub.readiness.reasons(), &facts)))
+    (PAGE_HEADERS, Html(page(hub.public_base(), &hub.catalogue(), &hub.readiness.reasons(), &facts)))
 }
 
 /// The page for those who are not let in yet: nothing of what is here, nor of its state, and how to get in.
@@ -64,7 +60,7 @@ fn closed(base: &str) -> String {
          <pre>curl -H \"Authorization: Bearer $TOKEN\" {base}/registry.json</pre>\n\
          <p>The unmodified <code>phasic</code> sends no token. Run a hub of your own beside it that mirrors this one: its \
          settings name this address and the token (<code>[[mirror.upstreams]]</code>).\n\
-         <p><a href=\"/openapi.json\">openapi.json</a> · <a href=\"/healthz\">healthz</a>\n</html>\n"
+         <p><a href=\"/api\">The API</a> · <a href=\"/openapi.json\">openapi.json</a> · <a href=\"/healthz\">healthz</a>\n</html>\n"
     )
 }
 
@@ -124,7 +120,7 @@ fn page(base: &str, listed: &Catalogue, waiting_for: &[Finding], facts: &[String
          repository._default_registry = None</pre>\n\
          <h2>From a shell</h2>\n\
          <pre>curl {base}/registry.json\ncurl {base}/readyz</pre>\n\
-         <p><a href=\"/registry.json\">registry.json</a> · <a href=\"/openapi.json\">openapi.json</a> · \
+         <p><a href=\"/api\">The API</a> · <a href=\"/registry.json\">registry.json</a> · <a href=\"/openapi.json\">openapi.json</a> · \
          <a href=\"/readyz\">readyz</a>\n\
          {computes}</html>\n"
     )
@@ -140,28 +136,4 @@ fn computes(catalogue: &Catalogue) -> String {
         let _ = writeln!(rows, "<tr><td><code>{}</code><td>{}", compute.id, escape(description));
     }
     format!("<h2>Computes: {count}</h2>\n<table>\n{rows}</table>\n")
-}
-
-/// Text as HTML. Descriptions come from wherever a mirror found them.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn markup_in_a_description_is_text() {
-        assert_eq!(super::escape("<a href='x'>&\"</a>"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;&lt;/a&gt;");
-    }
 }

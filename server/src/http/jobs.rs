@@ -216,7 +216,7 @@ fn stream(
 /// for them, and the answer shows it as it is.
 ///
 /// ```text
-/// curl -s -X DELETE http://127.0.0.1:8787/v1/jobs/job_0123456789abcdef
+/// curl -s -X DELETE http://127.0.0.1:8787/v1/jobs/job_0123456789abcdef -H "Authorization: Bearer $TOKEN"
 /// ```
 #[utoipa::path(
     delete,

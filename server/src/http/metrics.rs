@@ -18,6 +18,10 @@ use crate::store::StoreError;
 /// upstream. Counts are of what everybody sees; holders of tokens for all ids get all blobs, their bytes and all jobs
 /// beside, plans kept and made, what the scrub and the verification have
 /// looked at, what is in quarantine, and what was submitted and went unused.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/metrics
+/// ```
 #[utoipa::path(
     get,
     path = "/metrics",

@@ -4,6 +4,7 @@
 
 mod access;
 mod admin;
+mod api_page;
 mod artifacts;
 mod audit;
 mod blobs;
@@ -15,9 +16,11 @@ mod document;
 mod edge;
 mod error;
 mod evaluate;
+mod fixed;
 mod guard;
 mod health;
 mod home;
+mod html;
 mod jobs;
 mod metrics;
 mod mirror;
@@ -106,6 +109,7 @@ pub fn router(services: Services, config: &config::Config) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(document::openapi))
+        .route("/api", get(api_page::api_page))
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{id}", delete(tokens::revoke))
         .route("/v1/audit", get(audit::audit))

@@ -25,6 +25,10 @@ pub(super) struct RegistryQuery {
 /// Holders of tokens see the private computes that are for them, in front of the others. Artifacts are named by absolute
 /// URLs under the hub's public address, which carry the digest of their bytes. With
 /// `paths=relative` they are named as they lie in a registry repository.
+///
+/// ```text
+/// curl -s --compressed http://127.0.0.1:8787/registry.json
+/// ```
 #[utoipa::path(
     get,
     path = "/registry.json",
@@ -72,6 +76,10 @@ pub(super) async fn registry(
 }
 
 /// The same registry at the address it has on a raw file host, for clients that keep `{repo}` in their template.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/munch-group/phasic-traces/master/registry.json
+/// ```
 #[utoipa::path(
     get,
     path = "/{owner}/{repo}/{reference}/registry.json",

@@ -49,8 +49,8 @@ pub(super) struct OrderQuery {
 /// again. 201 says that it is new.
 ///
 /// ```text
-/// curl -s http://127.0.0.1:8787/v1/graphs -d '{"model": {"builtin": "kingman", "constants": {"n": 7}}}'
-/// curl -s http://127.0.0.1:8787/v1/graphs --data-binary @model.json
+/// curl -s http://127.0.0.1:8787/v1/graphs -H "Authorization: Bearer $TOKEN" -d '{"model": {"builtin": "kingman", "constants": {"n": 7}}}'
+/// curl -s http://127.0.0.1:8787/v1/graphs -H "Authorization: Bearer $TOKEN" --data-binary @model.json
 /// ```
 #[utoipa::path(
     post,
@@ -216,7 +216,7 @@ async fn computes_of(
 /// would not fit into this hub is refused at once, with its forecast in the problem.
 ///
 /// ```text
-/// curl -s http://127.0.0.1:8787/v1/eliminations -H 'Prefer: wait=10' -d '{
+/// curl -s http://127.0.0.1:8787/v1/eliminations -H "Authorization: Bearer $TOKEN" -H 'Prefer: wait=10' -d '{
 ///   "model": {"builtin": "rabbits", "constants": {"n": 10}}, "variant": "phasic"}'
 /// ```
 #[utoipa::path(

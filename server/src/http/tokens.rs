@@ -23,6 +23,10 @@ const MAX_NAME: usize = 100;
 const MAX_SECONDS: u64 = 3_153_600_000;
 
 /// All tokens, without their secrets, in the order they were made in.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/tokens -H "Authorization: Bearer $ADMIN"
+/// ```
 #[utoipa::path(
     get,
     path = "/v1/tokens",
@@ -52,6 +56,10 @@ fn info(row: TokenRow) -> TokenInfo {
 }
 
 /// Makes a token. The answer holds its secret, which the hub itself does not keep.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/tokens -H "Authorization: Bearer $ADMIN" -d '{"name": "lab", "scopes": ["read"], "expires_in_seconds": 7776000}'
+/// ```
 #[utoipa::path(
     post,
     path = "/v1/tokens",
@@ -96,6 +104,10 @@ pub(super) async fn create(
 }
 
 /// Revokes a token, from the next request on.
+///
+/// ```text
+/// curl -s -X DELETE http://127.0.0.1:8787/v1/tokens/3b0c44298fc1 -H "Authorization: Bearer $ADMIN"
+/// ```
 #[utoipa::path(
     delete,
     path = "/v1/tokens/{id}",

@@ -123,6 +123,10 @@ pub(super) async fn state(
 }
 
 /// Forgets an unfinished upload.
+///
+/// ```text
+/// curl -s -X DELETE http://127.0.0.1:8787/v1/blobs/sha256/$digest/upload -H "Authorization: Bearer $TOKEN"
+/// ```
 #[utoipa::path(
     delete,
     path = "/v1/blobs/sha256/{digest}/upload",
