@@ -100,7 +100,7 @@ pub struct TokenInfo {
 pub struct TokenPage {
     /// The tokens, revoked and expired ones too.
     pub tokens: Vec<TokenInfo>,
-    /// What to give as `after` for the next page; `null` when this is the last.
+    /// What to give as `cursor` for the next page; `null` when this is the last.
     pub next: Option<i64>,
 }
 
@@ -192,7 +192,7 @@ impl AuditLine {
 pub struct AuditPage {
     /// The lines.
     pub lines: Vec<AuditLine>,
-    /// What to give as `after` for the next page; `null` when this is the last.
+    /// What to give as `cursor` for the next page; `null` when this is the last.
     pub next: Option<i64>,
 }
 

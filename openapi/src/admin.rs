@@ -95,7 +95,7 @@ pub struct Task {
 pub struct TaskPage {
     /// The tasks.
     pub tasks: Vec<Task>,
-    /// What to give as `after` for the next page; missing on the last.
+    /// What to give as `cursor` for the next page; missing on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<i64>,
 }
@@ -161,12 +161,16 @@ pub struct Pin {
     pub pinned_at: String,
 }
 
-/// All pins, by name.
+/// A page of pins, by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PinList {
     /// The pins.
     pub pins: Vec<Pin>,
+    /// What to give as `cursor` for the next page; missing on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
+    pub next: Option<Sha256>,
 }
 
 /// A damaged file that was set aside. It is never served.
@@ -191,4 +195,8 @@ pub struct Quarantine {
     /// Blobs that are referred to and have no file, damaged or not.
     #[cfg_attr(feature = "schema", schema(value_type = Vec<String>))]
     pub lost: Vec<Sha256>,
+    /// What to give as `cursor` for the next page; missing on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
+    pub next: Option<Sha256>,
 }

@@ -324,7 +324,7 @@ pub struct QuarantineItem {
 pub struct QuarantinePage {
     /// The lines.
     pub items: Vec<QuarantineItem>,
-    /// What to give as `after` for the next page; missing on the last.
+    /// What to give as `cursor` for the next page; missing on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<i64>,
 }

@@ -208,7 +208,7 @@ fn a_token_is_made_used_listed_and_revoked_at_once_over_http() {
     assert_eq!((listed.name.as_str(), &listed.scopes[..]), ("lab", &[Scope::Read][..]));
     assert!(listed.last_used_at.is_some() && listed.expires_at > Some(listed.created_at.clone()));
     let first = page("?limit=1");
-    let second = page(&format!("?limit=1&after={}", first.next.unwrap()));
+    let second = page(&format!("?limit=1&cursor={}", first.next.unwrap()));
     assert_eq!([&first.tokens[..], &second.tokens[..]].concat(), all.tokens[..2]);
 
     assert_eq!(ask(&hub, "DELETE", &format!("/v1/tokens/{id}"), Some(&admin), b"").status, 204);
@@ -251,7 +251,7 @@ fn wrong_token_requests_are_refused_with_a_sentence() {
         let answer = ask(&hub, "POST", "/v1/tokens", Some(&admin), body.as_bytes());
         assert_eq!((answer.status, &answer.json()["code"]), (400, &"invalid_request".into()), "{body}");
     }
-    for query in ["limit=0", "limit=1001", "limit=x", "after=-1", "after=x"] {
+    for query in ["limit=0", "limit=1001", "limit=x", "cursor=-1", "after=x", "cursors=1"] {
         assert_eq!(ask(&hub, "GET", &format!("/v1/audit?{query}"), Some(&admin), b"").status, 400, "{query}");
     }
     let wrong_method = ask(&hub, "PUT", "/v1/tokens", Some(&admin), b"");

@@ -89,6 +89,16 @@ fn whatever_happens_to_stored_files_they_are_set_aside_made_again_and_served() {
     let listed = quarantine["blobs"].as_array().unwrap();
     assert_eq!((listed.len(), &quarantine["lost"]), (5, &json!([])), "{quarantine}");
     assert!(listed.iter().all(|file| file["restored"] == true), "{quarantine}");
+    let (mut paged, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = ask(&hub, &token, "GET", &format!("/v1/admin/quarantine?limit=2{cursor}"), "").json();
+        let files = page["blobs"].as_array().unwrap();
+        assert!(files.len() <= 2 && page["lost"] == json!([]), "{page}");
+        paged.extend(files.iter().cloned());
+        let Some(next) = page["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(&paged, listed, "each once, in order");
     let one = listed[0]["sha256"].as_str().unwrap();
     let path = format!("/v1/admin/quarantine/{one}");
     assert_eq!(ask(&hub, &token, "DELETE", &path, "").status, 204);

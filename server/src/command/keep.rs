@@ -67,7 +67,7 @@ pub(super) async fn pin(command: PinCommand) -> Outcome {
         PinCommand::List { data } => {
             let data = open(data).await?;
             let mut text = String::new();
-            for pin in data.store.pins().await? {
+            for pin in data.store.pins(None, i64::MAX).await? {
                 // Writing to a string cannot fail. Debug formatting keeps a note on its line.
                 let (name, size) = (pin.blob.sha256, pin.blob.size_bytes);
                 let _ = writeln!(text, "{name}  {size} bytes  since {}  {:?}", pin.pinned_at, pin.note);

@@ -1,5 +1,6 @@
 //! What administrators do: long actions, pins, quarantine, and the settings in force.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -18,13 +19,16 @@ use serde_json::Value;
 use super::Services;
 use super::error::{ApiError, failed};
 use super::jobs::header_value;
-use super::page::{PageQuery, next};
+use super::page::{Number, Page, PageQuery};
 use super::tokens::actor;
 use crate::auth::Caller;
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::store::{StoreError, TaskRow};
 use crate::tasks::{TaskError, TaskRequest};
+
+/// Blobs whose files one page of the quarantine looks for.
+const LOOKED_AT: u32 = 10_000;
 
 /// Notes are for people: longer ones fill lists.
 const MAX_NOTE: usize = 1000;
@@ -126,7 +130,7 @@ async fn begin(
     path = "/v1/admin/tasks",
     tag = "admin",
     params(
-        ("after" = Option<i64>, Query, description = "`next` of the page before"),
+        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
         ("limit" = Option<i64>, Query, description = "Tasks on a page, from 1 to 1000; 100 if not given"),
     ),
     responses(
@@ -138,9 +142,9 @@ pub(super) async fn tasks(
     State(hub): State<Arc<Hub>>,
     query: Query<PageQuery>,
 ) -> Result<Json<TaskPage>, ApiError> {
-    let (after, limit) = query.read()?;
-    let rows = hub.data.store.tasks(after, limit).await?;
-    let next = next(&rows, limit, |row| row.number);
+    let page = query.read::<Number>()?;
+    let mut rows = hub.data.store.tasks(page.number(), page.wanted()).await?;
+    let next = page.cut_numbered(&mut rows, |row| row.number);
     Ok(Json(TaskPage { tasks: rows.into_iter().map(task_of).collect::<Result<_, _>>()?, next }))
 }
 
@@ -180,16 +184,29 @@ pub(super) async fn task(
     get,
     path = "/v1/admin/pins",
     tag = "admin",
-    responses((status = 200, description = "All of them", body = PinList))
+    params(
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<i64>, Query, description = "Pins on a page, from 1 to 1000; 100 if not given"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = PinList),
+        (status = 400, description = "`invalid_request`"),
+    )
 )]
-pub(super) async fn pins(State(hub): State<Arc<Hub>>) -> Result<Json<PinList>, ApiError> {
+pub(super) async fn pins(
+    State(hub): State<Arc<Hub>>,
+    query: Query<PageQuery>,
+) -> Result<Json<PinList>, ApiError> {
+    let page: Page<Sha256> = query.read()?;
+    let mut rows = hub.data.store.pins(page.after, page.wanted()).await?;
+    let next = page.cut(&mut rows, |row| row.blob.sha256);
     let pin = |row: crate::store::PinRow| Pin {
         sha256: row.blob.sha256,
         size_bytes: row.blob.size_bytes,
         note: row.note,
         pinned_at: row.pinned_at,
     };
-    Ok(Json(PinList { pins: hub.data.store.pins().await?.into_iter().map(pin).collect() }))
+    Ok(Json(PinList { pins: rows.into_iter().map(pin).collect(), next }))
 }
 
 /// Keeps a blob until it is unpinned.
@@ -263,21 +280,53 @@ pub(super) async fn unpin(
     get,
     path = "/v1/admin/quarantine",
     tag = "admin",
-    responses((status = 200, description = "All of them", body = Quarantine))
+    params(
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<i64>, Query, description = "Files on a page, from 1 to 1000; 100 if not given"),
+    ),
+    responses(
+        (status = 200, description = "A page: it may be empty and have a next one, because each looks at ten thousand \
+         blobs at most", body = Quarantine),
+        (status = 400, description = "`invalid_request`"),
+    )
 )]
-pub(super) async fn quarantine(State(hub): State<Arc<Hub>>) -> Result<Json<Quarantine>, ApiError> {
-    let mut blobs = Vec::new();
-    for file in hub.data.blobs.quarantined().await.map_err(failed)? {
-        let restored = hub.data.blobs.size_bytes(file.name).await.map_err(failed)?.is_some();
-        blobs.push(QuarantinedBlob { sha256: file.name, size_bytes: file.size_bytes, restored });
-    }
-    let mut lost = Vec::new();
-    for blob in hub.data.store.blobs().await? {
-        if hub.data.blobs.size_bytes(blob.sha256).await.map_err(failed)?.is_none() {
-            lost.push(blob.sha256);
+pub(super) async fn quarantine(
+    State(hub): State<Arc<Hub>>,
+    query: Query<PageQuery>,
+) -> Result<Json<Quarantine>, ApiError> {
+    let page: Page<Sha256> = query.read()?;
+    let is_behind = |name: &Sha256| page.after.is_none_or(|after| *name > after);
+    let set_aside = hub.data.blobs.quarantined().await.map_err(failed)?;
+    let set_aside = set_aside.into_iter().map(|file| (file.name, file.size_bytes));
+    let set_aside: BTreeMap<_, _> = set_aside.filter(|(name, _)| is_behind(name)).collect();
+    let known: BTreeSet<_> = hub
+        .data
+        .store
+        .blobs_after(page.after, LOOKED_AT)
+        .await?
+        .into_iter()
+        .map(|blob| blob.sha256)
+        .collect();
+    // Behind the last one of those that are known there may be more of them, so the page ends with it.
+    let end = known.last().copied().filter(|_| known.len() >= LOOKED_AT as usize);
+    let names: BTreeSet<_> = known.iter().chain(set_aside.keys()).copied().collect();
+    let (mut found, mut last) = (Quarantine { blobs: Vec::new(), lost: Vec::new(), next: None }, None);
+    for name in names.into_iter().filter(|name| end.is_none_or(|end| *name <= end)) {
+        if found.blobs.len() + found.lost.len() >= page.limit {
+            found.next = last;
+            return Ok(Json(found));
+        }
+        last = Some(name);
+        let is_here = hub.data.blobs.size_bytes(name).await.map_err(failed)?.is_some();
+        if let Some(&size_bytes) = set_aside.get(&name) {
+            found.blobs.push(QuarantinedBlob { sha256: name, size_bytes, restored: is_here });
+        }
+        if !is_here && known.contains(&name) {
+            found.lost.push(name);
         }
     }
-    Ok(Json(Quarantine { blobs, lost }))
+    found.next = end;
+    Ok(Json(found))
 }
 
 /// Removes a damaged file from quarantine, for good.

@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use phasic_hub_api::AuditPage;
 
 use super::error::{ApiError, failed};
-use super::page::{PageQuery, next};
+use super::page::{Number, PageQuery};
 use crate::hub::Hub;
 
 /// The audit log: every change, in order, each line with the digest of the one before.
@@ -23,7 +23,7 @@ use crate::hub::Hub;
     path = "/v1/audit",
     tag = "access",
     params(
-        ("after" = Option<i64>, Query, description = "`next` of the page before, or a line number"),
+        ("cursor" = Option<i64>, Query, description = "`next` of the page before, or a line number"),
         ("limit" = Option<i64>, Query, description = "Lines on a page, from 1 to 1000; 100 if not given"),
     ),
     responses(
@@ -35,8 +35,8 @@ pub(super) async fn audit(
     State(hub): State<Arc<Hub>>,
     query: Query<PageQuery>,
 ) -> Result<Json<AuditPage>, ApiError> {
-    let (after, limit) = query.read()?;
-    let lines = hub.data.store.audit(after, limit).await.map_err(failed)?;
-    let next = next(&lines, limit, |line| line.number);
+    let page = query.read::<Number>()?;
+    let mut lines = hub.data.store.audit(page.number(), page.wanted()).await.map_err(failed)?;
+    let next = page.cut_numbered(&mut lines, |line| line.number);
     Ok(Json(AuditPage { lines, next }))
 }

@@ -16,7 +16,7 @@ use phasic_hub_api::mirror::{
 
 use super::Services;
 use super::error::{ApiError, failed};
-use super::page::{PageQuery, next};
+use super::page::{Number, PageQuery};
 use super::submit::Patience;
 use super::tokens::actor;
 use crate::auth::Caller;
@@ -243,9 +243,13 @@ pub(super) async fn pass(
 }
 
 #[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct QuarantineQuery {
     #[serde(default)]
     all: bool,
+    #[serde(alias = "after")]
+    cursor: Option<String>,
+    limit: Option<String>,
 }
 
 /// What was refused or is suspicious, and alarms: lines nobody has decided upon, or all.
@@ -259,7 +263,7 @@ pub(super) struct QuarantineQuery {
     tag = "mirror",
     params(
         ("all" = Option<bool>, Query, description = "Decided lines, too"),
-        ("after" = Option<i64>, Query, description = "`next` of the page before"),
+        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
         ("limit" = Option<i64>, Query, description = "Lines on a page, from 1 to 1000; 100 if not given"),
     ),
     responses(
@@ -269,12 +273,12 @@ pub(super) struct QuarantineQuery {
 )]
 pub(super) async fn quarantine(
     State(services): State<Services>,
-    Query(query): Query<QuarantineQuery>,
-    page: Query<PageQuery>,
+    Query(QuarantineQuery { all, cursor, limit }): Query<QuarantineQuery>,
 ) -> Result<Json<QuarantinePage>, ApiError> {
-    let (after, limit) = page.read()?;
-    let items = services.hub.data.store.quarantine(after, limit, query.all).await.map_err(failed)?;
-    let next = next(&items, limit, |item| item.number);
+    let page = PageQuery::new(cursor, limit).read::<Number>()?;
+    let store = &services.hub.data.store;
+    let mut items = store.quarantine(page.number(), page.wanted(), all).await.map_err(failed)?;
+    let next = page.cut_numbered(&mut items, |item| item.number);
     Ok(Json(QuarantinePage { items, next }))
 }
 

@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use phasic_hub_api::{NewToken, ProblemCode, TokenInfo, TokenPage, TokenRequest};
 
 use super::error::{ApiError, failed};
-use super::page::{PageQuery, next};
+use super::page::{Number, PageQuery};
 use crate::auth::{Caller, Scope, TokenSecret};
 use crate::hub::Hub;
 use crate::store::{Actor, TokenRow};
@@ -32,7 +32,7 @@ const MAX_SECONDS: u64 = 3_153_600_000;
     path = "/v1/tokens",
     tag = "access",
     params(
-        ("after" = Option<i64>, Query, description = "`next` of the page before"),
+        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
         ("limit" = Option<i64>, Query, description = "Tokens on a page, from 1 to 1000; 100 if not given"),
     ),
     responses(
@@ -44,9 +44,9 @@ pub(super) async fn list(
     State(hub): State<Arc<Hub>>,
     query: Query<PageQuery>,
 ) -> Result<Json<TokenPage>, ApiError> {
-    let (after, limit) = query.read()?;
-    let rows = hub.data.store.token_page(after, limit).await.map_err(failed)?;
-    let next = next(&rows, limit, |row| row.number);
+    let page = query.read::<Number>()?;
+    let mut rows = hub.data.store.token_page(page.number(), page.wanted()).await.map_err(failed)?;
+    let next = page.cut_numbered(&mut rows, |row| row.number);
     Ok(Json(TokenPage { tokens: rows.into_iter().map(info).collect(), next }))
 }
 

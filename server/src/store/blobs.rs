@@ -7,6 +7,7 @@ use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqliteConnection, Transaction};
 
 use super::computes::digest;
+use super::graphs::blob;
 use super::{Store, StoreError};
 use crate::blobs::StoredBlob;
 
@@ -18,14 +19,23 @@ impl Store {
     pub async fn blobs(&self) -> Result<Vec<StoredBlob>, StoreError> {
         let rows = sqlx::query("SELECT sha256, size_bytes FROM blobs ORDER BY sha256");
         let rows = rows.fetch_all(&self.readers).await?;
-        let blob = |row: &sqlx::sqlite::SqliteRow| {
-            let size: i64 = row.try_get("size_bytes")?;
-            Ok(StoredBlob {
-                sha256: digest(row, "sha256", "blobs")?.into(),
-                size_bytes: size.cast_unsigned(),
-            })
-        };
-        rows.iter().map(blob).collect()
+        rows.iter().map(|row| blob(row, "sha256", "blobs")).collect()
+    }
+
+    /// Blobs by name, behind one, and at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn blobs_after(
+        &self,
+        after: Option<Sha256>,
+        limit: u32,
+    ) -> Result<Vec<StoredBlob>, StoreError> {
+        let sql = "SELECT sha256, size_bytes FROM blobs WHERE sha256 > ? ORDER BY sha256 LIMIT ?";
+        // Nothing is before the empty name.
+        let after = after.as_ref().map_or(&[][..], |name| name.as_bytes());
+        let rows = sqlx::query(sql).bind(after).bind(limit).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| blob(row, "sha256", "blobs")).collect()
     }
 
     /// The blobs no foreign key of any table refers to, by name. The tables are asked for their keys, so that one that

@@ -171,15 +171,17 @@ impl Store {
         Ok(true)
     }
 
-    /// All pins, by name.
+    /// Pins by name, behind one, and at most `limit`.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
-    pub async fn pins(&self) -> Result<Vec<PinRow>, StoreError> {
+    pub async fn pins(&self, after: Option<Sha256>, limit: i64) -> Result<Vec<PinRow>, StoreError> {
         let rows = sqlx::query(
             "SELECT p.sha256, b.size_bytes, p.note, p.pinned_at FROM pins p JOIN blobs b ON b.sha256 = p.sha256 \
-             ORDER BY p.sha256",
+             WHERE ?1 IS NULL OR p.sha256 > ?1 ORDER BY p.sha256 LIMIT ?2",
         )
+        .bind(after.as_ref().map(|name| &name.as_bytes()[..]))
+        .bind(limit)
         .fetch_all(&self.readers)
         .await?;
         let pin = |row: &SqliteRow| {
