@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::pattern::{NO_FORM, Pattern};
 use super::slices::SliceRates;
+use crate::double_double::Dd;
 use crate::plan::{EvaluationError, Plan};
 
 /// What to make of initial probabilities that do not sum to one.
@@ -51,6 +52,19 @@ pub(crate) struct Chain<'p> {
     jump_limit: u64,
 }
 
+/// Initial probabilities that lack less than this to one sum to one, but for rounding.
+const DEFECT: f64 = 1e-14;
+
+/// Derivatives of a chain's rates with respect to a parameter.
+#[derive(Debug, Clone)]
+pub(super) struct ChainSlope {
+    /// By entry of the pattern's `out`.
+    pub(super) rates: Vec<f64>,
+    /// By position.
+    pub(super) exits: Vec<f64>,
+    pub(super) totals: Vec<f64>,
+}
+
 /// Jumps that a sweep may take unless stated otherwise.
 const JUMP_LIMIT: u64 = 1_000_000_000;
 
@@ -86,6 +100,20 @@ impl Plan {
     }
 }
 
+/// Rates and exits of forms with these values, those on the way back through the start times `scale`.
+fn fill_rates(pattern: &Pattern, values: &[f64], scale: f64, [rates, exits]: [&mut [f64]; 2]) {
+    let value = |form: u32| if form == NO_FORM { 0.0 } else { values[form as usize] };
+    let own = rates.iter_mut().zip(&pattern.forms).chain(exits.iter_mut().zip(&pattern.exit_forms));
+    for (rate, &form) in own {
+        *rate = value(form);
+    }
+    for (returns, rates) in [(&pattern.returns, rates), (&pattern.exit_returns, exits)] {
+        for back in returns {
+            rates[back.at as usize] += scale * back.probability * value(back.form);
+        }
+    }
+}
+
 impl<'p> Chain<'p> {
     /// Moves to another θ without allocating. After an error the numbers are those of no θ.
     ///
@@ -118,22 +146,30 @@ impl<'p> Chain<'p> {
     fn fill(&mut self) -> Result<(), EvaluationError> {
         let pattern = Arc::clone(&self.pattern);
         let scale = self.fill_start(&pattern)?;
-        let value = |form: u32| if form == NO_FORM { 0.0 } else { self.values[form as usize] };
-        for (rate, &form) in self.rates.iter_mut().zip(&pattern.forms) {
-            *rate = value(form);
-        }
-        for back in &pattern.returns {
-            self.rates[back.at as usize] += scale * back.probability * value(back.form);
-        }
-        for (exit, &form) in self.exits.iter_mut().zip(&pattern.exit_forms) {
-            *exit = value(form);
-        }
-        for back in &pattern.exit_returns {
-            self.exits[back.at as usize] += scale * back.probability * value(back.form);
-        }
+        fill_rates(&pattern, &self.values, scale, [&mut self.rates, &mut self.exits]);
         self.sum_rows(&pattern, scale)?;
         pattern.slices.fill(&self.rates, &self.totals, &self.exits, &mut self.slice_rates);
         Ok(())
+    }
+
+    /// Derivatives of all rates with respect to a parameter, in continuous time, where nothing is lost on a way back through
+    /// the start.
+    pub(super) fn slope(&self, parameter: usize) -> ChainSlope {
+        let mut values = vec![0.0; self.values.len()];
+        self.plan.form_slopes(parameter, &mut values);
+        let mut rates = vec![0.0; self.rates.len()];
+        let mut exits = vec![0.0; self.exits.len()];
+        fill_rates(&self.pattern, &values, self.return_scale(), [&mut rates, &mut exits]);
+        let row =
+            |at: usize| rates[self.pattern.out.range(at)].iter().fold(exits[at], |sum, rate| sum + rate);
+        let totals = (0..self.len()).map(row).collect();
+        ChainSlope { rates, exits, totals }
+    }
+
+    /// What initial probabilities are multiplied by on the way back through the start.
+    fn return_scale(&self) -> f64 {
+        let sum = self.pattern.initial_sum(&self.values);
+        if self.choice == Start::Conditional || sum > 1.0 { 1.0 / sum } else { 1.0 }
     }
 
     /// Initial probabilities; returns what they were multiplied by.
@@ -212,8 +248,7 @@ impl<'p> Chain<'p> {
         for (&form, &slope) in direct.chain(pattern.exit_forms.iter().zip(exits)) {
             forms[form as usize] += slope;
         }
-        let sum = pattern.initial_sum(&self.values);
-        let scale = if self.choice == Start::Conditional || sum > 1.0 { 1.0 / sum } else { 1.0 };
+        let scale = self.return_scale();
         for (returns, slopes) in [(&pattern.returns, slopes), (&pattern.exit_returns, exits)] {
             for back in returns {
                 forms[back.form as usize] += scale * back.probability * slopes[back.at as usize];
@@ -306,9 +341,15 @@ impl<'p> Chain<'p> {
         self.start.iter().fold(self.atom, |sum, &(_, probability)| sum + probability)
     }
 
-    /// What initial probabilities lack to one, where that counts as never starting.
+    /// What initial probabilities lack to one, where that counts as never starting; less than 1e-14 is rounding.
     pub(crate) fn kept_back(&self) -> f64 {
-        if self.choice == Start::AsGiven { (1.0 - self.mass()).max(0.0) } else { 0.0 }
+        if self.choice != Start::AsGiven {
+            return 0.0;
+        }
+        // The sum is rounded once, and what it lacks not at all.
+        let starts = self.start.iter().map(|&(_, probability)| probability).chain([self.atom]);
+        let lacking = starts.fold(Dd::from(1.0), |left, probability| left - Dd::from(probability)).0;
+        if lacking > DEFECT { lacking } else { 0.0 }
     }
 
     /// What totals conditional on starting are to be multiplied by: 1, unless initial probabilities sum to more.

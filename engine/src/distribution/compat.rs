@@ -56,13 +56,11 @@ impl<'g> StepScheme<'g> {
     /// The scheme at weights such as [`Graph::weights`] gives; granularity 0 stands for `⌊2·max(512, largest rate)⌋`.
     ///
     /// # Errors
-    /// [`DistributionError::WeightCount`]; [`DistributionError::Granularity`] when a step would move more than 1.0001 of a
+    /// [`DistributionError::WeightCount`]; [`DistributionError::Weight`] for one that is negative, infinite or not a number;
+    /// [`DistributionError::Granularity`] when a step would move more than 1.0001 of a
     /// vertex's mass.
     pub fn new(graph: &'g Graph, weights: &[f64], granularity: u32) -> Result<Self, DistributionError> {
-        let expected = graph.edge_count() as usize;
-        if weights.len() != expected {
-            return Err(DistributionError::WeightCount { expected, found: weights.len() });
-        }
+        check_weights(graph, weights)?;
         let rates = graph.rates(weights);
         let granularity = match granularity {
             0 => (2.0 * rates.iter().fold(512.0_f64, |top, &rate| top.max(rate))) as u64,
@@ -80,10 +78,7 @@ impl<'g> StepScheme<'g> {
     /// # Errors
     /// As [`new`](Self::new), where weights of a vertex sum to more than 1.0001.
     pub fn of_jumps(graph: &'g Graph, weights: &[f64]) -> Result<Self, DistributionError> {
-        let expected = graph.edge_count() as usize;
-        if weights.len() != expected {
-            return Err(DistributionError::WeightCount { expected, found: weights.len() });
-        }
+        check_weights(graph, weights)?;
         Self::with_steps(graph, weights, &graph.rates(weights), 1, true)
     }
 
@@ -186,10 +181,25 @@ impl<'g> StepScheme<'g> {
         check_times(times)?;
         let granularity = self.granularity;
         let steps = |&time: &f64| granularity as f64 * time;
-        match times.iter().find(|time| steps(time) > MOST_STEPS) {
-            Some(time) => Err(DistributionError::Steps { time: *time, granularity, steps: steps(time) }),
+        match times.iter().position(|time| steps(time) > MOST_STEPS) {
+            Some(index) => {
+                let time = times[index];
+                Err(DistributionError::Steps { index, time, granularity, steps: steps(&time) })
+            }
             None => Ok(()),
         }
+    }
+}
+
+/// Refuses weights that are not one number from 0 on for each edge.
+fn check_weights(graph: &Graph, weights: &[f64]) -> Result<(), DistributionError> {
+    let expected = graph.edge_count() as usize;
+    if weights.len() != expected {
+        return Err(DistributionError::WeightCount { expected, found: weights.len() });
+    }
+    match weights.iter().position(|weight| !(0.0..f64::INFINITY).contains(weight)) {
+        Some(edge) => Err(DistributionError::Weight { edge, value: weights[edge] }),
+        None => Ok(()),
     }
 }
 
@@ -256,6 +266,12 @@ mod tests {
         assert!(matches!(at(3.0004, 3), Err(DistributionError::Granularity { vertex: 1, .. })));
         // Without one, twice the largest rate, and never less than 1024.
         assert_eq!((at(3.0, 0).unwrap().granularity(), at(700.5, 0).unwrap().granularity()), (1024, 1401));
+        for value in [-1.0, f64::INFINITY] {
+            let refused = StepScheme::new(&graph, &[1.0, 2.0, value], 0).unwrap_err();
+            assert_eq!(refused, DistributionError::Weight { edge: 2, value });
+        }
+        let refused = StepScheme::of_jumps(&graph, &[1.0, f64::NAN, 0.0]).unwrap_err();
+        assert!(matches!(refused, DistributionError::Weight { edge: 1, .. }), "{refused:?}");
         assert!(matches!(
             StepScheme::new(&graph, &[1.0], 0),
             Err(DistributionError::WeightCount { expected: 3, found: 1 })
@@ -266,10 +282,15 @@ mod tests {
     fn more_steps_than_phasic_takes_are_refused_with_the_time() {
         let graph = erlang(1);
         let scheme = StepScheme::new(&graph, &graph.weights(&[1.0]).unwrap(), 1000).unwrap();
-        let wanted = |time: f64| DistributionError::Steps { time, granularity: 1000, steps: 1000.0 * time };
-        assert_eq!(scheme.pdf(&[0.5, 1_000_000.5]).unwrap_err(), wanted(1_000_000.5));
-        assert_eq!(scheme.stop_probability(f64::INFINITY).unwrap_err(), wanted(f64::INFINITY));
-        assert_eq!(scheme.accumulated_visiting_time(1e300).unwrap_err(), wanted(1e300));
+        let wanted = |index: usize, time: f64| DistributionError::Steps {
+            index,
+            time,
+            granularity: 1000,
+            steps: 1000.0 * time,
+        };
+        assert_eq!(scheme.pdf(&[0.5, 1_000_000.5]).unwrap_err(), wanted(1, 1_000_000.5));
+        assert_eq!(scheme.stop_probability(f64::INFINITY).unwrap_err(), wanted(0, f64::INFINITY));
+        assert_eq!(scheme.accumulated_visiting_time(1e300).unwrap_err(), wanted(0, 1e300));
         assert!(matches!(scheme.cdf(&[f64::NAN]), Err(DistributionError::Time { index: 0, .. })));
         assert!(scheme.cdf(&[0.5]).is_ok());
     }

@@ -98,9 +98,13 @@ impl Distribution<'_> {
             let first = sweep.first_too_far(&self.chain, &sorted[..finite]);
             error.of_index(first.map(|at| order[at] as usize))
         })?;
-        let forever = if finite < sorted.len() { self.absorption()? } else { 0.0 };
+        let forever = match sorted.get(finite) {
+            // Where absorption is certain, nothing is left: two sums would not cancel.
+            Some(_) => self.absorption_of_certain().or_else(|_| self.absorption())?,
+            None => 0.0,
+        };
         values.rest(forever, self.chain.mass());
-        Ok(values.in_order(&order, self.defect()))
+        Ok(values.in_order(&order, Survival::of(&self.chain)))
     }
 
     /// How precise a sweep to `horizon` has to be.
@@ -110,7 +114,33 @@ impl Distribution<'_> {
 
     /// What is missing from certain absorption, if anything worth mentioning.
     pub(super) fn defect(&self) -> bool {
-        self.chain.mass() < 1.0 - 1e-14
+        self.chain.kept_back() > 0.0
+    }
+}
+
+/// How the survival function is made of what is absorbed and what is alive.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Survival {
+    /// What never starts.
+    missing: f64,
+    /// Whether some of what starts may be lost on a way back through the start, and survive for ever, too.
+    lossy: bool,
+}
+
+impl Survival {
+    pub(super) fn of(chain: &Chain<'_>) -> Self {
+        let missing = chain.kept_back();
+        Self { missing, lossy: missing > 0.0 && !chain.pattern().back_forms.is_empty() }
+    }
+
+    /// Its value: a sum, wherever nothing is lost.
+    pub(super) fn value(self, absorbed: f64, alive: f64) -> f64 {
+        if self.lossy { 1.0 - absorbed } else { self.missing + alive }
+    }
+
+    /// A multiple of it, as coefficients of density, distribution function and mass alive.
+    pub(super) fn times(self, coefficient: f64) -> [f64; 3] {
+        if self.lossy { [0.0, -coefficient, 0.0] } else { [0.0, 0.0, coefficient] }
     }
 }
 
@@ -174,14 +204,19 @@ impl Values {
         self.found[self.done..].fill([0.0, absorbed, alive]);
     }
 
-    pub(super) fn in_order(self, order: &[u32], defect: bool) -> Curve {
+    /// Density, absorbed and alive at each of the sorted times.
+    pub(super) fn into_found(self) -> Vec<[f64; 3]> {
+        self.found
+    }
+
+    pub(super) fn in_order(self, order: &[u32], survival: Survival) -> Curve {
         let count = self.found.len();
         let mut curve = Curve { pdf: vec![0.0; count], cdf: vec![0.0; count], survival: vec![0.0; count] };
         for (&at, [density, absorbed, alive]) in order.iter().zip(self.found) {
             let at = at as usize;
             curve.pdf[at] = density;
             curve.cdf[at] = absorbed;
-            curve.survival[at] = if defect { 1.0 - absorbed } else { alive };
+            curve.survival[at] = survival.value(absorbed, alive);
         }
         curve
     }

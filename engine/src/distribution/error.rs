@@ -93,9 +93,12 @@ pub enum DistributionError {
     },
     /// A time takes more fixed steps than phasic allows.
     #[error(
-        "time {time} takes {steps} steps of 1/{granularity}, more than 10^9; use a smaller granularity or the exact method"
+        "time {index} (counted from 0) is {time} and takes {steps} steps of 1/{granularity}, more than 10^9; use a smaller \
+         granularity or the exact method"
     )]
     Steps {
+        /// Which one, counted from 0.
+        index: usize,
         /// The time.
         time: f64,
         /// Steps per unit of time.
@@ -110,6 +113,14 @@ pub enum DistributionError {
         expected: usize,
         /// Weights given.
         found: usize,
+    },
+    /// A weight is negative, infinite or not a number.
+    #[error("the weight of edge {edge} (counted from 0) is {value}; weights must be finite and not negative")]
+    Weight {
+        /// Which one, counted from 0.
+        edge: usize,
+        /// Its value.
+        value: f64,
     },
     /// There is not one θ more than breakpoints.
     #[error(

@@ -153,17 +153,150 @@ fn leaps_count_every_jump_however_many() {
     }
 }
 
+/// A star whose three rates are parameters: leaves to the hub, hub to each leaf, and out.
+fn star_of(leaves: u32, returns: bool) -> Plan {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let vertices: Vec<u32> =
+        (0..leaves + 2).map(|state| builder.add_vertex(&[state.cast_signed()]).unwrap()).collect();
+    let (hub, last) = (vertices[leaves as usize], vertices[leaves as usize + 1]);
+    builder.add_edge(START, hub, Rate::Scalar(if returns { 0.5 } else { 1.0 })).unwrap();
+    for &leaf in &vertices[..leaves as usize] {
+        builder.add_edge(leaf, hub, Rate::Coefficients(&[1.0, 0.0, 0.0])).unwrap();
+        builder.add_edge(hub, leaf, Rate::Coefficients(&[0.0, 1.0, 0.0])).unwrap();
+    }
+    builder.add_edge(hub, last, Rate::Coefficients(&[0.0, 0.0, 1.0])).unwrap();
+    if returns {
+        builder.add_edge(hub, START, Rate::Coefficients(&[0.0, 0.0, 1.0])).unwrap();
+    }
+    plan(&builder.finish())
+}
+
+/// Density, distribution function and survival of such a star, by the pair of vertices it is lumped into.
+fn lumped_star(leaves: u32, [a, b, c]: [f64; 3], time: f64) -> [f64; 3] {
+    let edges = [(1, 2, a), (2, 1, b * f64::from(leaves)), (2, 3, c)];
+    let (state, density) = exact(3, 2, &edges, time);
+    [density, state[2], state[0] + state[1]]
+}
+
 #[test]
-fn gradients_with_too_long_a_way_back_are_refused() {
-    let (plan, _) = pair(0.7);
-    let refused = plan.likelihood(&[1e-3, 1e-4]).unwrap().value_and_gradient(&[1.0]).unwrap_err();
+fn gradients_of_stiff_models_are_found_by_leaps() {
+    let leaves = 5;
+    let plan = star_of(leaves, false);
+    for theta in [[3e11, 1e11, 0.7], [2e5, 4e4, 0.7], [1e13, 2e3, 0.7]] {
+        let distribution = plan.distribution(&theta).unwrap();
+        let times = [1.0, 0.02, 8.0];
+        let (densities, slopes) = distribution.pdf_gradient(&times).unwrap();
+        let (below, slopes_below) = distribution.cdf_gradient(&times).unwrap();
+        let (value, gradient) =
+            plan.censored_likelihood(&times, &[3.0]).unwrap().value_and_gradient(&theta).unwrap();
+        let known: Vec<_> = times.iter().map(|&time| lumped_star(leaves, theta, time)).collect();
+        let late = lumped_star(leaves, theta, 3.0)[2];
+        let wanted: f64 = known.iter().map(|values| values[0].ln()).sum::<f64>() + late.ln();
+        assert!((value - wanted).abs() < 1e-10, "{theta:?}: {value} {wanted}");
+        for parameter in 0..3 {
+            // Central differences of the exponentials, of fourth order, by shares of the parameter.
+            let slope = |time: f64, which: usize| {
+                let at = |share: f64| {
+                    let mut moved = theta;
+                    moved[parameter] *= 1.0 + share;
+                    lumped_star(leaves, moved, time)[which]
+                };
+                let h = 1e-3;
+                (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h)
+            };
+            let mut sum = slope(3.0, 2) / late;
+            for (at, &time) in times.iter().enumerate() {
+                let share = theta[parameter];
+                let (density, absorbed) = (slope(time, 0), slope(time, 1));
+                let found = slopes[[at, parameter]] * share;
+                assert!(
+                    (densities[at] / known[at][0] - 1.0).abs() < 1e-11
+                        && (below[at] / known[at][1] - 1.0).abs() < 1e-11
+                );
+                assert!(
+                    (found - density).abs() < 1e-10 * known[at][0],
+                    "{theta:?} {parameter} {time}: {found} {density}"
+                );
+                let found = slopes_below[[at, parameter]] * share;
+                assert!((found - absorbed).abs() < 1e-10, "{theta:?} {parameter} {time}: {found} {absorbed}");
+                sum += density / known[at][0];
+            }
+            let found = gradient[parameter] * theta[parameter];
+            assert!((found - sum).abs() < 1e-9, "{theta:?} {parameter}: {found} {sum}");
+        }
+    }
+}
+
+#[test]
+fn gradients_across_stiff_epochs_are_those_of_both_ways() {
+    // Few enough jumps that both ways can be gone: leaps by asking for many times.
+    let plan = star_of(3, false);
+    let epochs = plan.epochs(&[1.0], &[[3e3, 2e3, 0.4], [2e3, 1e3, 1.5]]).unwrap();
+    let times: Vec<f64> = (1..=60).map(|k| 0.05 * f64::from(k)).collect();
+    let (values, slopes) = epochs.pdf_gradient(&times).unwrap();
+    for at in [3, 19, 45] {
+        let (value, wanted) = epochs.pdf_gradient(&times[at..=at]).unwrap();
+        assert!(is_near(values[at], value[0], 1e-11), "{at}: {} {}", values[at], value[0]);
+        for epoch in 0..2 {
+            for (parameter, theta) in [3e3, 2e3, 1.0].into_iter().enumerate() {
+                let (found, wanted) = (slopes[[at, epoch, parameter]], wanted[[0, epoch, parameter]]);
+                assert!(
+                    (found - wanted).abs() * theta < 1e-9 * value[0],
+                    "{at} {epoch} {parameter}: {found} {wanted}"
+                );
+            }
+        }
+    }
+    // Far stiffer, one may only leap.
+    let epochs = plan.epochs(&[1.0], &[[3e13, 2e13, 0.4], [2e13, 1e13, 1.5]]).unwrap();
+    let (value, slopes) = epochs.log_likelihood_gradient(&[2.0], &[3.0]).unwrap();
+    // In equilibrium the hub has a/(a + 3b) of the mass.
+    let (first, second): (f64, f64) = (3.0 / 9.0, 2.0 / 5.0);
+    let (early, late) = (0.4 * first, 1.5 * second);
+    assert!((value - (late.ln() - 2.0 * early - 3.0 * late)).abs() < 1e-9, "{value}");
+    let of_early = slopes[[0, 2]] + 2.0 * first;
+    let of_late = slopes[[1, 2]] - (1.0 / 1.5 - 3.0 * second);
+    assert!(of_early.abs() < 1e-9 && of_late.abs() < 1e-9, "{slopes}");
+}
+
+#[test]
+fn gradients_that_no_way_leads_to_are_refused() {
+    // Something is lost on the way back to a start that lacks a half, so there are only jumps.
+    let plan_ = star_of(1, true);
+    let theta = [3e11, 7e11, 0.7];
+    let refused = plan_.likelihood(&[1e-3, 1e-4]).unwrap().value_and_gradient(&theta).unwrap_err();
     assert!(matches!(refused, DistributionError::TrailMemory { .. }), "{refused:?}");
-    let refused = at_one(&plan).pdf_gradient(&[1e-12, 1e-3]).unwrap_err();
+    let distribution = plan_.distribution(&theta).unwrap();
+    let refused = distribution.pdf_gradient(&[1e-12, 1e-3]).unwrap_err();
     assert!(matches!(refused, DistributionError::TrailMemory { .. }), "{refused:?}");
-    assert!(at_one(&plan).pdf_gradient(&[1e-12, 1e-7]).is_ok());
+    assert!(distribution.pdf_gradient(&[1e-12, 1e-7]).is_ok());
     // Beyond the limit of jumps the time is named.
-    let refused = at_one(&plan).cdf_gradient(&[1.0, 1e-12]).unwrap_err();
+    let refused = distribution.cdf_gradient(&[1.0, 1e-12]).unwrap_err();
     assert!(matches!(refused, DistributionError::Jumps { index: Some(0), .. }), "{refused:?}");
+    // Of observations, it is the first of that time among those given.
+    let refused = plan_.likelihood(&[1e-12, 1.0, 1e-12, 1.0]).unwrap().value(&theta).unwrap_err();
+    assert!(matches!(refused, DistributionError::Jumps { index: Some(1), .. }), "{refused:?}");
+}
+
+#[test]
+fn starts_that_lack_next_to_nothing_survive_with_all_their_digits() {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let (on, off) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
+    let starts = [0.3, 0.299_999_999_9, 0.4];
+    for (probability, state) in starts.into_iter().zip(2..) {
+        let vertex = builder.add_vertex(&[state]).unwrap();
+        builder.add_edge(START, vertex, Rate::Scalar(probability)).unwrap();
+        builder.add_edge(vertex, on, Rate::Coefficients(&[1.0])).unwrap();
+    }
+    builder.add_edge(on, off, Rate::Coefficients(&[1.0])).unwrap();
+    let plan = plan(&builder.finish());
+    // The sums of these numbers to 0.4 and to 0.7 round nothing away that the last difference does not show.
+    let missing = ((1.0 - 0.4) - 0.3) - 0.299_999_999_9;
+    let survival = plan.distribution(&[1.0]).unwrap().survival(&[50.0]).unwrap()[0];
+    let alive = 51.0 * (-50.0_f64).exp();
+    assert!((survival - missing - alive).abs() < 2e-16, "{survival:e} {missing:e}");
+    let (value, _) = plan.censored_likelihood(&[], &[50.0]).unwrap().value_and_gradient(&[1.0]).unwrap();
+    assert!(is_near(value, survival.ln(), 1e-14), "{value}");
 }
 
 #[test]
@@ -245,4 +378,24 @@ fn initial_probabilities_above_one_are_masses() {
     assert_eq!(given.expectation().unwrap(), whole.expectation().unwrap());
     let (_, slopes) = given.cdf_gradient(&[0.3]).unwrap();
     assert!((slopes[[0, 0]] - 1.5 * 0.8 * 1.2 * 0.3 * (-0.72_f64).exp()).abs() < 1e-13, "{slopes}");
+}
+
+#[test]
+fn no_rewards_are_ones_and_nothing_is_left_at_infinity() {
+    let plan = plan(&graph(3, &[1], &[(1, 2, 1.0), (2, 1, 1.0), (2, 3, 1.0)]));
+    let distribution = at_one(&plan);
+    let weights = [0.0, 1.0, 3.0, 0.0];
+    let ones = [1.0; 4];
+    let matrix = distribution.covariance_matrix(&[&[][..], &weights]).unwrap();
+    assert_eq!(matrix, distribution.covariance_matrix(&[ones, weights]).unwrap());
+    assert_eq!(
+        distribution.correlation(&[], &weights).unwrap(),
+        distribution.correlation(&ones, &weights).unwrap()
+    );
+    let forever = [f64::INFINITY];
+    assert_eq!(
+        (distribution.cdf(&forever).unwrap(), distribution.survival(&forever).unwrap()),
+        (vec![1.0], vec![0.0])
+    );
+    assert!(distribution.hazard(&forever).unwrap()[0].is_nan());
 }

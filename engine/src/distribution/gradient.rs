@@ -4,18 +4,19 @@ use ndarray::{Array2, Array3, ArrayView1, Axis};
 
 use super::curve::{ascending, check_finite};
 use super::run::Run;
-use super::trail::KEPT;
+use super::trail::WayBack;
 use super::{Distribution, DistributionError};
 
 impl Distribution<'_> {
     /// Densities and their gradients with respect to θ: a row for each time.
     ///
     /// One forward sweep, and one reverse sweep for each time; see
-    /// [`Likelihood::value_and_gradient`](super::Likelihood::value_and_gradient) for their cost.
+    /// [`Likelihood::value_and_gradient`](super::Likelihood::value_and_gradient) for their cost, and for what is done where
+    /// that is too much.
     ///
     /// # Errors
     /// As [`pdf`](Self::pdf), with infinite times refused; [`DistributionError::GradientRange`] for a slope beyond f64;
-    /// [`DistributionError::TrailMemory`] where the way back takes more than 1 GiB: there are too many jumps.
+    /// [`DistributionError::TrailMemory`] where the way back takes more than 1 GiB and leaps are no way out.
     pub fn pdf_gradient(&self, times: &[f64]) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
         self.gradients(times, 0)
     }
@@ -30,8 +31,9 @@ impl Distribution<'_> {
 
     fn gradients(&self, times: &[f64], which: usize) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
         let chain = self.chain.clone();
-        let (values, gradients) =
-            in_order(times, which, |sorted| Run::new(vec![chain], &[], sorted, Some(KEPT)))?;
+        let (values, gradients) = in_order(times, which, |sorted| {
+            Run::new(vec![chain], &[], sorted, Some(WayBack::times(sorted.len())))
+        })?;
         Ok((values, gradients.index_axis_move(Axis(1), 0)))
     }
 }

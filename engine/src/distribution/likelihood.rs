@@ -7,7 +7,7 @@ use super::error::of_row;
 use super::gradient::check_gradient;
 use super::observations::Observations;
 use super::run::Run;
-use super::trail::KEPT;
+use super::trail::WayBack;
 use super::{DistributionError, Start};
 use crate::plan::Plan;
 
@@ -41,8 +41,7 @@ pub struct Likelihood<'p> {
     plan: &'p Plan,
     start: Start,
     observations: Observations,
-    /// Numbers of states that may be kept for going back.
-    room: usize,
+    back: WayBack,
     jump_limit: Option<u64>,
 }
 
@@ -69,7 +68,13 @@ impl Plan {
             return Err(DistributionError::DiscreteTime);
         }
         let observations = Observations::new(observed, censored)?;
-        Ok(Likelihood { plan: self, start: Start::default(), observations, room: KEPT, jump_limit: None })
+        Ok(Likelihood {
+            plan: self,
+            start: Start::default(),
+            observations,
+            back: WayBack::times(1),
+            jump_limit: None,
+        })
     }
 }
 
@@ -91,7 +96,7 @@ impl<'p> Likelihood<'p> {
 
     #[cfg(test)]
     pub(super) fn with_room(mut self, room: usize) -> Self {
-        self.room = room;
+        self.back.room = room;
         self
     }
 
@@ -107,11 +112,13 @@ impl<'p> Likelihood<'p> {
     ///
     /// A forward and a reverse sweep: two to four times a value, whatever the number of parameters and observations.
     /// Beyond 1 MiB of states the forward sweep is run again block by block, from states that are kept: 32 MiB of them for
-    /// every million jumps at most, unless blocks as long as the square root of the jumps need more.
+    /// every million jumps at most, unless blocks as long as the square root of the jumps need more. Where that is too much,
+    /// or takes longer, up to 1,024 vertices leap by powers of a dense matrix, whatever the rates: `(1 + 2p) n³ log₂ λt`
+    /// multiply-adds for `p` parameters.
     ///
     /// # Errors
     /// As [`value`](Self::value), [`DistributionError::GradientRange`] for a slope beyond f64, and
-    /// [`DistributionError::TrailMemory`] where the way back takes more than 1 GiB: there are too many jumps.
+    /// [`DistributionError::TrailMemory`] where the way back takes more than 1 GiB and leaps are no way out.
     pub fn value_and_gradient(&self, theta: &[f64]) -> Result<(f64, Vec<f64>), DistributionError> {
         let mut run = self.run(theta, true)?;
         let value = run.log_likelihood(&self.observations);
@@ -136,7 +143,8 @@ impl<'p> Likelihood<'p> {
         if let Some(jump_limit) = self.jump_limit {
             chain.set_jump_limit(jump_limit);
         }
-        Run::new(vec![chain], &[], &self.observations.times, trail.then_some(self.room))
+        let run = Run::new(vec![chain], &[], &self.observations.times, trail.then_some(self.back));
+        run.map_err(|error| self.observations.place(error))
     }
 }
 

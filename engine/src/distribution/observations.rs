@@ -11,6 +11,8 @@ pub(super) struct Observations {
     /// Other times, ascending and distinct: how often seen, and how often censored.
     pub(super) times: Vec<f64>,
     pub(super) counts: Vec<[f64; 2]>,
+    /// The place of the first observation of each time, censored ones counted on from the observed.
+    places: Vec<usize>,
 }
 
 impl Observations {
@@ -24,6 +26,7 @@ impl Observations {
             return Err(DistributionError::Observation { index, value: all[index] });
         }
         let (mut zeros, mut times, mut counts) = (0, Vec::new(), Vec::<[f64; 2]>::new());
+        let mut places = Vec::new();
         for at in ascending(&all) {
             let (time, kind) = (all[at as usize], usize::from(at as usize >= observed.len()));
             if time == 0.0 && kind == 0 {
@@ -33,11 +36,17 @@ impl Observations {
             if times.last() != Some(&time) {
                 times.push(time);
                 counts.push([0.0; 2]);
+                places.push(at as usize);
             }
             if let Some(counts) = counts.last_mut() {
                 counts[kind] += 1.0;
             }
         }
-        Ok(Self { zeros, times, counts })
+        Ok(Self { zeros, times, counts, places })
+    }
+
+    /// The error with the place that an observation was given at, instead of that of its time.
+    pub(super) fn place(&self, error: DistributionError) -> DistributionError {
+        error.map_index(|index| self.places.get(index).copied())
     }
 }

@@ -57,7 +57,7 @@ impl Distribution<'_> {
     }
 
     /// What is absorbed in the end; an error if what starts may stay for ever.
-    fn absorption_of_certain(&self) -> Result<f64, DistributionError> {
+    pub(super) fn absorption_of_certain(&self) -> Result<f64, DistributionError> {
         self.at()?;
         if self.defect() { self.absorption() } else { Ok(self.chain.mass()) }
     }

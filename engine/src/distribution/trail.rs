@@ -10,7 +10,7 @@ use super::slices::WIDTH;
 use super::sweep::{LOOK, Segment};
 
 /// Numbers that a trail keeps beside those that blocks begin with.
-pub(super) const KEPT: usize = 1 << 17;
+const KEPT: usize = 1 << 17;
 /// Numbers in the states of a block, as far as there is a choice: half a cache of the second level.
 const BLOCK: usize = 1 << 16;
 /// Numbers that the first states of a segment's blocks may be, as far as there is a choice.
@@ -18,6 +18,22 @@ const MARKS: usize = 1 << 22;
 
 /// Most bytes of all that is remembered, with the states of one block made again.
 pub(super) const MOST_BYTES: u64 = 1 << 30;
+
+/// How a sweep will be gone back over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WayBack {
+    /// Numbers that may be kept, beside those that blocks begin with.
+    pub(super) room: usize,
+    /// How often.
+    pub(super) sweeps: usize,
+}
+
+impl WayBack {
+    /// So many sweeps back.
+    pub(super) fn times(sweeps: usize) -> Self {
+        Self { room: KEPT, sweeps }
+    }
+}
 
 /// What is remembered of a sweep.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +43,10 @@ pub(super) struct Trail {
     masses: Vec<[f64; WIDTH]>,
     /// Numbers that may still be kept.
     room: usize,
+    /// How often it will be gone back over.
+    pub(super) sweeps: usize,
+    /// Whether it ends where leaps would find gradients sooner.
+    pub(super) gives_way: bool,
     /// States of all segments that have ended.
     states: usize,
     /// Which of several processes, one after the other, the sweep is in.
@@ -80,9 +100,9 @@ pub(super) struct State<'a> {
 }
 
 impl Trail {
-    /// A trail that keeps this many numbers at most, beside those that blocks begin with.
-    pub(super) fn within(room: usize) -> Self {
-        Self { room, ..Self::default() }
+    /// A trail for some ways back, that ends where leaps would find gradients sooner, if it `gives_way`.
+    pub(super) fn of(back: WayBack, gives_way: bool) -> Self {
+        Self { room: back.room, sweeps: back.sweeps, gives_way, ..Self::default() }
     }
 
     /// From now on the sweep is in the next process.

@@ -207,6 +207,17 @@ impl Forms {
         seen.see_all(&values[forms]);
     }
 
+    /// Adds the derivative of each form with respect to a parameter to its slot.
+    pub(super) fn slopes(&self, parameter: usize, slopes: &mut [f64]) {
+        let heads = self.parameters.iter().zip(&self.coefficients).zip(0..);
+        let heads = heads.map(|((&parameter, &coefficient), form)| (form, parameter, coefficient));
+        for (form, of, coefficient) in heads.chain(self.further.iter().copied()) {
+            if of as usize == parameter {
+                slopes[form as usize] += coefficient;
+            }
+        }
+    }
+
     /// Adds `slope[form] · ∂form/∂θ` to `gradient`, for all forms.
     pub(super) fn pull_back<S: Slope>(&self, slopes: &[S], gradient: &mut [S]) {
         if let [gradient] = gradient {

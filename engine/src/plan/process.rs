@@ -76,6 +76,11 @@ impl Plan {
         }
     }
 
+    /// The derivatives of all forms with respect to a parameter; `slopes` holds zeros.
+    pub(crate) fn form_slopes(&self, parameter: usize, slopes: &mut [f64]) {
+        self.forms.slopes(parameter, slopes);
+    }
+
     /// Adds `Σ slopes[form] · ∂form/∂θ` to a gradient.
     pub(crate) fn pull_back_forms(&self, slopes: &[f64], gradient: &mut [f64]) {
         self.forms.pull_back(slopes, gradient);

@@ -9,12 +9,12 @@ use crate::distribution::DistributionError;
 impl JumpDistribution<'_> {
     /// Probabilities of numbers of jumps and their gradients with respect to θ: a row for each number.
     ///
-    /// Two passes over the jumps and one back for each number, `O(E)` a jump; states are kept for twice the square root of
+    /// Two passes over the jumps and one back for each number, `O(E)` a jump; states are kept for four times the square root of
     /// the number of jumps. Weights are divided by their sums, so a parameter that all edges of a vertex share has no part
     /// in the slope. NaN where the process can reach a vertex that has no weight at θ: numbers jump there.
     ///
     /// # Errors
-    /// As [`pmf`](Self::pmf).
+    /// As [`pmf`](Self::pmf), and [`DistributionError::TrailMemory`] where those states take more than 1 GiB.
     pub fn pmf_gradient(&self, jumps: &[u64]) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
         self.gradients(jumps, 0, |known| known.pmf)
     }
@@ -39,7 +39,7 @@ impl JumpDistribution<'_> {
         coefficients[which] = 1.0;
         for (mut row, &jumps) in gradients.rows_mut().into_iter().zip(jumps) {
             let functional = Functional { jumps: vec![jumps], coefficients: vec![coefficients] };
-            row.iter_mut().zip(functional.gradient(self)).for_each(|(slot, slope)| *slot = slope);
+            row.iter_mut().zip(functional.gradient(self)?).for_each(|(slot, slope)| *slot = slope);
         }
         Ok((values, gradients))
     }

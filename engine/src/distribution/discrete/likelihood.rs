@@ -43,6 +43,8 @@ pub struct JumpLikelihood<'p> {
     /// Numbers, ascending and distinct: how often seen, and how often censored.
     jumps: Vec<u64>,
     counts: Vec<[f64; 2]>,
+    /// The place of the first observation of each number, censored ones counted on from the observed.
+    places: Vec<usize>,
     jump_limit: u64,
 }
 
@@ -60,22 +62,24 @@ impl Plan {
             return Err(DistributionError::ContinuousTime);
         }
         let kinds = observed.iter().map(|&jumps| (jumps, 0)).chain(censored.iter().map(|&jumps| (jumps, 1)));
-        let mut all: Vec<(u64, usize)> = kinds.collect();
+        let mut all: Vec<(u64, usize, usize)> =
+            kinds.enumerate().map(|(place, (jumps, kind))| (jumps, place, kind)).collect();
         if all.is_empty() {
             return Err(DistributionError::NoObservations);
         }
         all.sort_unstable();
-        let (mut jumps, mut counts) = (Vec::new(), Vec::<[f64; 2]>::new());
-        for (number, kind) in all {
+        let (mut jumps, mut counts, mut places) = (Vec::new(), Vec::<[f64; 2]>::new(), Vec::new());
+        for (number, place, kind) in all {
             if jumps.last() != Some(&number) {
                 jumps.push(number);
                 counts.push([0.0; 2]);
+                places.push(place);
             }
             if let Some(counts) = counts.last_mut() {
                 counts[kind] += 1.0;
             }
         }
-        Ok(JumpLikelihood { plan: self, jumps, counts, jump_limit: JUMP_LIMIT })
+        Ok(JumpLikelihood { plan: self, jumps, counts, places, jump_limit: JUMP_LIMIT })
     }
 }
 
@@ -90,7 +94,8 @@ impl JumpLikelihood<'_> {
     /// The log-likelihood at θ. One pass over the jumps, `O(E)` each.
     ///
     /// # Errors
-    /// As [`Plan::jumps`] and [`JumpDistribution::pmf`]; a number beyond the limit is counted in ascending order.
+    /// As [`Plan::jumps`] and [`JumpDistribution::pmf`]; a censored number beyond the limit is counted on from the observed
+    /// ones.
     pub fn value(&self, theta: &[f64]) -> Result<f64, DistributionError> {
         Ok(self.found(&self.law(theta)?)?.0)
     }
@@ -99,7 +104,7 @@ impl JumpLikelihood<'_> {
     /// observations; see [`JumpDistribution::pmf_gradient`].
     ///
     /// # Errors
-    /// As [`value`](Self::value).
+    /// As [`value`](Self::value), and [`DistributionError::TrailMemory`] as for those.
     pub fn value_and_gradient(&self, theta: &[f64]) -> Result<(f64, Vec<f64>), DistributionError> {
         let law = self.law(theta)?;
         let (value, coefficients) = self.found(&law)?;
@@ -107,7 +112,7 @@ impl JumpLikelihood<'_> {
             return Ok((value, vec![f64::NAN; self.plan.param_length()]));
         }
         let functional = Functional { jumps: self.jumps.clone(), coefficients };
-        Ok((value, functional.gradient(&law)))
+        Ok((value, functional.gradient(&law)?))
     }
 
     /// Log-likelihoods and gradients at many θ, one a row; on the threads of the current rayon pool.
@@ -126,7 +131,14 @@ impl JumpLikelihood<'_> {
     fn found(&self, law: &JumpDistribution<'_>) -> Result<(f64, Vec<[f64; 3]>), DistributionError> {
         let mut sum = 0.0;
         let share = |count: f64, value: f64| if count > 0.0 { count / value } else { 0.0 };
-        let found = law.probabilities(&self.jumps)?;
+        let named = |error| match error {
+            DistributionError::JumpLimit { index, limit } => DistributionError::JumpLimit {
+                index: self.places.get(index).copied().unwrap_or(index),
+                limit,
+            },
+            other => other,
+        };
+        let found = law.probabilities(&self.jumps).map_err(named)?;
         let coefficients = self.counts.iter().zip(found).map(|(&[seen, alive], known)| {
             for (count, value) in [(seen, known.pmf), (alive, known.survival)] {
                 if count > 0.0 {

@@ -5,6 +5,7 @@
 
 use super::JumpDistribution;
 use crate::distribution::DistributionError;
+use crate::distribution::totals::{from_units, in_units, or_ones};
 use crate::graph::START;
 use crate::plan::{At, EvaluationError, Rewarded};
 
@@ -14,7 +15,7 @@ fn in_range(moment: f64, order: usize) -> Result<f64, DistributionError> {
 }
 
 impl<'p> JumpDistribution<'p> {
-    /// Expected number of jumps.
+    /// Expected number of jumps: `α (I − T)⁻¹ 1`. One solve.
     ///
     /// # Errors
     /// [`DistributionError::Evaluation`] when absorption is not certain.
@@ -23,7 +24,7 @@ impl<'p> JumpDistribution<'p> {
     }
 
     /// Variance of the number of jumps: `m₂ − m₁² − m₁` with phasic's (continuous) moments, where phasic itself has
-    /// `m₂ − 2m₁` when no rewards are given.
+    /// `m₂ − 2m₁` when no rewards are given. Two solves.
     ///
     /// # Errors
     /// As [`expectation`](Self::expectation), and [`DistributionError::MomentRange`] when it is beyond f64.
@@ -31,7 +32,7 @@ impl<'p> JumpDistribution<'p> {
         in_range(self.at()?.variance(), 2)
     }
 
-    /// Expected total reward, one reward for each visit of a vertex.
+    /// Expected total reward, one reward for each visit of a vertex: `α (I − T)⁻¹ R`. One solve.
     ///
     /// # Errors
     /// As [`reward_moments`](Self::reward_moments).
@@ -39,22 +40,35 @@ impl<'p> JumpDistribution<'p> {
         in_range(self.at()?.rewarded(rewards)?.expectation(), 1)
     }
 
-    /// Variance of a total reward, one reward for each visit of a vertex.
+    /// Variance of a total reward, one reward for each visit of a vertex: its [`covariance`](Self::covariance) with itself.
+    /// Two solves.
     ///
     /// # Errors
     /// As [`reward_moments`](Self::reward_moments).
     pub fn reward_variance(&self, rewards: &[f64]) -> Result<f64, DistributionError> {
-        in_range(self.at()?.rewarded(rewards)?.variance(), 2)
+        let at = self.at()?;
+        at.rewarded(rewards)?;
+        let (rewards, exponent) = in_units(rewards);
+        from_units(at.rewarded(&rewards)?.variance(), exponent, 2)
     }
 
     /// Covariance of two total rewards, one reward for each visit of a vertex:
-    /// `W(x₁∘R₂) + W(x₂∘R₁) − W(R₁∘R₂) − x₁x₂`, which in phasic lacks its symmetric half.
+    /// `W(x₁∘R₂) + W(x₂∘R₁) − W(R₁∘R₂) − x₁x₂`, which in phasic lacks its symmetric half. An empty vector is one of ones, so
+    /// that its total is the number of jumps. Three solves.
     ///
     /// # Errors
     /// As [`expectation`](Self::expectation), and for rewards of the wrong length or that are not finite.
     pub fn covariance(&self, first: &[f64], second: &[f64]) -> Result<f64, DistributionError> {
         let at = self.at()?;
-        in_range(at.rewarded(first)?.covariance(&at.rewarded(second)?), 2)
+        let ones = vec![1.0; at.vertex_count() as usize];
+        let [first, second] = [first, second].map(|rewards| or_ones(rewards, &ones));
+        for rewards in [first, second] {
+            at.rewarded(rewards)?;
+        }
+        let ((first, up), (second, more)) = (in_units(first), in_units(second));
+        let covariance = at.rewarded(&first)?.covariance(&at.rewarded(&second)?);
+        from_units(covariance, up.saturating_add(more), 1)
+            .map_err(|_| DistributionError::MomentRange { order: 2 })
     }
 
     /// Totals under a reward vector: expectation, variance, gradients. Its `moments` are the continuous ones; those of the
@@ -75,16 +89,17 @@ impl<'p> JumpDistribution<'p> {
         self.reward_moments(&vec![1.0; self.chain.plan().vertex_count() as usize], count)
     }
 
-    /// The first `count` raw moments of a total reward, one reward for each visit of a vertex.
+    /// The first `count` raw moments of a total reward, one reward for each visit of a vertex. `count` solves.
     ///
     /// # Errors
     /// As [`moments`](Self::moments), and for rewards of the wrong length or that are not finite.
     pub fn reward_moments(&self, rewards: &[f64], count: usize) -> Result<Vec<f64>, DistributionError> {
         let at = self.at()?;
         at.rewarded(rewards)?;
-        let mut moments = Vec::with_capacity(count);
+        let (rewards, exponent) = in_units(rewards);
+        let mut moments = Vec::new();
         // T·E[Yⁱ] by position, from i = 1.
-        let mut ahead: Vec<Vec<f64>> = Vec::with_capacity(count);
+        let mut ahead: Vec<Vec<f64>> = Vec::new();
         for order in 1..=count {
             let source = |position: usize, vertex: u32| {
                 let reward = rewards[vertex as usize];
@@ -98,7 +113,7 @@ impl<'p> JumpDistribution<'p> {
                 sum
             };
             let (value, next) = self.solved(at, source, order)?;
-            moments.push(value);
+            moments.push(from_units(value, exponent, order)?);
             ahead.push(next);
         }
         Ok(moments)
@@ -111,7 +126,7 @@ impl<'p> JumpDistribution<'p> {
     /// As [`moments`](Self::moments).
     pub fn factorial_moments(&self, count: usize) -> Result<Vec<f64>, DistributionError> {
         let at = self.at()?;
-        let mut moments = Vec::with_capacity(count);
+        let mut moments = Vec::new();
         let mut ahead = vec![1.0; self.chain.len()];
         for order in 1..=count {
             // k! is spread over the solves, so that none overflows before its moment does.

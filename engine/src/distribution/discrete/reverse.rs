@@ -7,6 +7,8 @@
 
 use super::JumpDistribution;
 use super::walk::Walk;
+use crate::distribution::DistributionError;
+use crate::distribution::trail::MOST_BYTES;
 
 /// Numbers of jumps with coefficients of probability, distribution function and survival, ascending.
 #[derive(Debug, Clone, Default)]
@@ -25,12 +27,17 @@ struct Slopes {
 }
 
 impl Functional {
-    /// The gradient with respect to θ. One pass forward, and one back in which jumps are made again block by block; two
-    /// times the square root of the number of jumps states are kept.
-    pub(super) fn gradient(&self, law: &JumpDistribution<'_>) -> Vec<f64> {
+    /// The gradient with respect to θ. One pass forward, and one back in which jumps are made again block by block; states
+    /// are kept for four times the square root of the number of jumps.
+    pub(super) fn gradient(&self, law: &JumpDistribution<'_>) -> Result<Vec<f64>, DistributionError> {
         let chain = &law.chain;
         let last = self.jumps.last().copied().unwrap_or(0);
         let length = last.isqrt().max(1);
+        let bytes = (4 * length + 2).saturating_mul(8 * chain.len() as u64);
+        if bytes > MOST_BYTES {
+            let (time, limit_bytes) = (0.0, MOST_BYTES);
+            return Err(DistributionError::TrailMemory { time, rate: 1.0, bytes, limit_bytes });
+        }
         let mut marks = Vec::new();
         let mut walk = Walk::new(chain, &law.stays);
         while walk.jumps < last && !walk.is_over() {
@@ -84,7 +91,7 @@ impl Functional {
             }
             end = mark.jumps;
         }
-        slopes.pull(law)
+        Ok(slopes.pull(law))
     }
 }
 

@@ -228,3 +228,33 @@ proptest! {
         prop_assert!(close(jumps.covariance(list, &doubled).unwrap(), 2.0 * rewarded.variance(), 1e-10));
     }
 }
+
+#[test]
+fn tiny_rewards_are_no_zeros_and_no_rewards_are_ones() {
+    let plan = plan(&negative_binomial(2, 0.25));
+    let jumps = plan.jumps(&[1.0]).unwrap();
+    let beyond = |order: usize| Err(DistributionError::MomentRange { order });
+    for size in [1e-200, 1e200] {
+        let [rewards, other] = [size, 1.0 / size].map(|reward| vec![reward; plan.vertex_count() as usize]);
+        assert_eq!(jumps.reward_variance(&rewards), beyond(2));
+        assert_eq!(jumps.covariance(&rewards, &rewards), beyond(2));
+        assert_eq!(jumps.reward_moments(&rewards, 2).map(|_| 0.0), beyond(2));
+        assert!(close(jumps.reward_moments(&rewards, 1).unwrap()[0], 8.0 * size, 1e-14));
+        // Of a large and a small one.
+        assert!(close(jumps.covariance(&rewards, &other).unwrap(), 24.0, 1e-13));
+    }
+    assert_eq!(jumps.covariance(&[], &[]).unwrap(), jumps.variance().unwrap());
+    assert_eq!(jumps.moments(100).unwrap().len(), 100);
+    let Err(DistributionError::MomentRange { order }) = jumps.moments(1000) else { panic!() };
+    assert_eq!(jumps.moments(usize::MAX), Err(DistributionError::MomentRange { order }));
+}
+
+#[test]
+fn a_number_beyond_the_limit_is_named_by_its_place_among_the_observations() {
+    let plan = plan(&negative_binomial(2, 0.25));
+    let limit = 100;
+    for (observed, censored, index) in [(vec![300, 2], vec![], 0), (vec![2, 7], vec![5, 300], 3)] {
+        let likelihood = plan.jump_likelihood(&observed, &censored).unwrap().with_jump_limit(limit);
+        assert_eq!(likelihood.value(&[1.0]).unwrap_err(), DistributionError::JumpLimit { index, limit });
+    }
+}

@@ -7,7 +7,7 @@ use super::super::error::of_epoch;
 use super::super::gradient::{self, check_gradient};
 use super::super::observations::Observations;
 use super::super::run::Run;
-use super::super::trail::KEPT;
+use super::super::trail::WayBack;
 use super::Epochs;
 
 impl<'p> Epochs<'p> {
@@ -18,7 +18,7 @@ impl<'p> Epochs<'p> {
     /// # Errors
     /// As [`curve`](Self::curve).
     pub fn pdf_gradient(&self, times: &[f64]) -> Result<(Vec<f64>, Array3<f64>), DistributionError> {
-        gradient::in_order(times, 0, |sorted| self.run(sorted, true))
+        gradient::in_order(times, 0, |sorted| self.run(sorted, sorted.len()))
     }
 
     /// Distribution functions and their gradients with respect to the θ of every epoch: by time, epoch and parameter.
@@ -26,7 +26,7 @@ impl<'p> Epochs<'p> {
     /// # Errors
     /// As [`pdf_gradient`](Self::pdf_gradient).
     pub fn cdf_gradient(&self, times: &[f64]) -> Result<(Vec<f64>, Array3<f64>), DistributionError> {
-        gradient::in_order(times, 1, |sorted| self.run(sorted, true))
+        gradient::in_order(times, 1, |sorted| self.run(sorted, sorted.len()))
     }
 
     /// The log-likelihood of observed times to absorption, and of times at which a process was last seen alive.
@@ -37,7 +37,8 @@ impl<'p> Epochs<'p> {
     /// As [`Plan::censored_likelihood`] and [`curve`](Self::curve).
     pub fn log_likelihood(&self, observed: &[f64], censored: &[f64]) -> Result<f64, DistributionError> {
         let observations = Observations::new(observed, censored)?;
-        Ok(self.run(&observations.times, false)?.log_likelihood(&observations))
+        let run = self.run(&observations.times, 0).map_err(|error| observations.place(error))?;
+        Ok(run.log_likelihood(&observations))
     }
 
     /// The log-likelihood and its gradient with respect to the θ of every epoch, a row each.
@@ -52,7 +53,7 @@ impl<'p> Epochs<'p> {
         censored: &[f64],
     ) -> Result<(f64, Array2<f64>), DistributionError> {
         let observations = Observations::new(observed, censored)?;
-        let mut run = self.run(&observations.times, true)?;
+        let mut run = self.run(&observations.times, 1).map_err(|error| observations.place(error))?;
         let mut gradient = Array2::zeros((self.thetas.len(), self.plan.param_length()));
         let found = run.log_likelihood_gradient(&observations);
         gradient.iter_mut().zip(found.iter().flatten()).for_each(|(slot, &slope)| *slot = slope);
@@ -65,7 +66,8 @@ impl<'p> Epochs<'p> {
         Ok((value, gradient))
     }
 
-    fn run(&self, times: &[f64], trail: bool) -> Result<Run<'p>, DistributionError> {
+    /// With ways back for so many gradients.
+    fn run(&self, times: &[f64], gradients: usize) -> Result<Run<'p>, DistributionError> {
         let mut chains = Vec::with_capacity(self.thetas.len());
         for theta in &self.thetas {
             let mut chain = self.plan.chain(theta)?;
@@ -73,6 +75,6 @@ impl<'p> Epochs<'p> {
             self.limit(&mut chain);
             chains.push(chain);
         }
-        Run::new(chains, &self.breakpoints, times, trail.then_some(KEPT))
+        Run::new(chains, &self.breakpoints, times, (gradients > 0).then(|| WayBack::times(gradients)))
     }
 }

@@ -8,7 +8,7 @@ mod tests;
 
 use super::chain::Chain;
 use super::continuous::check_tolerance;
-use super::curve::{Accuracy, Curve, Values, ascending, check_finite, precision};
+use super::curve::{Accuracy, Curve, Survival, Values, ascending, check_finite, precision};
 use super::error::of_epoch;
 use super::quantile::{Search, check_probabilities};
 use super::sweep::{Segment, Sweep};
@@ -144,7 +144,7 @@ impl<'p> Epochs<'p> {
         swept.map_err(|error| {
             error.of_index(sweep.first_too_far(&chain, &sorted).map(|at| order[at] as usize))
         })?;
-        Ok(values.in_order(&order, chain.mass() < 1.0 - 1e-14))
+        Ok(values.in_order(&order, Survival::of(&chain)))
     }
 
     /// Densities; see [`curve`](Self::curve).
@@ -192,7 +192,7 @@ impl<'p> Epochs<'p> {
             self.plan.at(theta).map_err(of_epoch(self.thetas.len() - 1))?;
         }
         let (mut chain, mut sweep) = self.begin(self.start, 0.0, Accuracy::OfValue)?;
-        let lossy = chain.mass() < 1.0 - 1e-14 && !chain.pattern().back_forms.is_empty();
+        let lossy = chain.kept_back() > 0.0 && !chain.pattern().back_forms.is_empty();
         let mut search = Search::new(probabilities, chain.atom(), chain.mass(), lossy);
         sweep.hold_to(search.least());
         let mut segment = Segment::default();

@@ -5,6 +5,9 @@ use super::super::sweep::Segment;
 use super::super::{DistributionError, Start, poisson};
 use super::Epochs;
 
+/// Moments that anybody can want.
+const MOST_MOMENTS: usize = 4096;
+
 impl Epochs<'_> {
     /// Expected time to absorption, given that the process starts.
     ///
@@ -40,7 +43,8 @@ impl Epochs<'_> {
     fn moments_about(&self, center: f64, count: usize) -> Result<Vec<f64>, DistributionError> {
         let last = self.breakpoints.last().copied().unwrap_or(0.0);
         let (mut chain, mut sweep) = self.begin(Start::Conditional, last, Accuracy::OfValue)?;
-        let mut moments = vec![0.0; count];
+        // Long before that many, moments leave the range of f64.
+        let mut moments = vec![0.0; count.min(MOST_MOMENTS)];
         let mut segment = Segment::default();
         self.advance(&mut chain, &mut sweep, last, None, &mut segment, |segment| {
             add_moments(segment, center, &mut moments);
@@ -62,7 +66,9 @@ impl Epochs<'_> {
             for value in from.iter_mut().filter(|value| !value.is_finite()) {
                 *value = 0.0;
             }
-            let moment = &mut moments[order - 1];
+            let Some(moment) = moments.get_mut(order - 1) else {
+                return Err(DistributionError::MomentRange { order });
+            };
             *moment += shifted(order, last - center, &rest);
             if !moment.is_finite() {
                 return Err(DistributionError::MomentRange { order });

@@ -249,13 +249,18 @@ fn censored(
             return Err(TransformError::NoReward);
         }
     }
-    let condition = options.zero_paths == ZeroPaths::Condition;
-    let (left, wanted) = (total(start), if condition { 1.0 } else { initial });
+    let left = total(start);
     if left == 0.0 {
         return Err(TransformError::Trapped { vertex: START });
     }
+    let scale = match options.zero_paths {
+        ZeroPaths::Condition => 1.0 / left,
+        // What comes back before it has earned anything starts again, and lacks what a start lacks.
+        ZeroPaths::Atom if initial < 1.0 => 1.0 / (1.0 - (initial - left)),
+        ZeroPaths::Atom => initial / left,
+    };
     for (_, weight) in start.iter_mut() {
-        *weight *= wanted / left;
+        *weight *= scale;
     }
     Ok(rows)
 }

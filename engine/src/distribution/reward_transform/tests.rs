@@ -234,3 +234,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_comes_back_to_a_start_that_lacks_something_lacks_it_again() {
+    // Half of it starts; from vertex 1 half goes back to the start, the other half on to vertex 2.
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let v: Vec<u32> = (1..4).map(|s| builder.add_vertex(&[s]).unwrap()).collect();
+    builder.add_edge(START, v[0], Rate::Scalar(0.5)).unwrap();
+    builder.add_edge(v[0], START, Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(v[0], v[1], Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(v[1], v[2], Rate::Scalar(1.0)).unwrap();
+    let graph = builder.finish();
+    // x = 1/4 + x/4, as for the time itself.
+    for rewards in [[0.0, 0.0, 1.0, 0.0], [0.0, 1e-9, 1.0, 0.0], [0.0, 1.0, 1.0, 0.0]] {
+        let law = transformed(&graph, &rewards).unwrap();
+        let plan = super::super::tests::plan(&law);
+        let theta = vec![1.0; law.param_length()];
+        let below = plan.distribution(&theta).unwrap().cdf(&[200.0]).unwrap()[0];
+        assert!(close(below, 1.0 / 3.0, 1e-11), "{rewards:?}: {below}");
+    }
+}

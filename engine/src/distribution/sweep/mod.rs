@@ -220,7 +220,8 @@ impl Sweep {
     /// Goes to `until`, one segment at a time, and shows each; `visited` collects `∫ p dt`.
     ///
     /// # Errors
-    /// [`DistributionError::Jumps`] when that takes too many jumps.
+    /// [`DistributionError::Jumps`] when that takes too many jumps; with a trail, more than derivatives by powers of a
+    /// matrix are worth.
     pub(super) fn advance(
         &mut self,
         chain: &Chain<'_>,
@@ -263,6 +264,11 @@ impl Sweep {
                 shortcuts && !may_fall && !self.precision.relative && left > LONG && !self.is_strict();
             if shortcuts && self.leaps_pay(chain, left, may_fall || looks, visited.is_some()) {
                 return self.leap(chain, until, rate, visited, segment, &mut show);
+            }
+            if self.trail.as_ref().is_some_and(|trail| trail.gives_way)
+                && self.slopes_pay(chain, left, may_fall)
+            {
+                return Err(self.too_far(chain, rate));
             }
             let mut mean = match may_fall {
                 true => self.stride,

@@ -8,15 +8,15 @@
 use super::super::DistributionError;
 use super::super::chain::Chain;
 use super::super::kernel::{add_scaled, dot, total};
-use super::super::leaps::Leaps;
+use super::super::leaps::{Leaps, RARE};
 use super::{LONG, Segment, Sweep};
 
 /// A dense matrix is tried after this share of its cost was spent on jumps.
 const TRIED: f64 = 0.125;
+/// Jumps that leaps are never worth.
+const FEW: f64 = 512.0;
 /// A tenth of the least error that shortcuts can be held to: powers of a matrix round at every doubling.
 const EXACTEST: f64 = 0.99e-13;
-/// Densities below this share of what the fastest exit could let out are too rare for leaps to know all their paths.
-const RARE: f64 = 1e-27;
 
 /// Processes that leap to where enough has been absorbed.
 impl Sweep {
@@ -95,6 +95,21 @@ impl Sweep {
         let count = self.stops.as_ref().map_or(1, Vec::len).max(1);
         let cost = Leaps::cost(self.active.end, edges, left, count, visits);
         let (jump, limit) = (edges as f64, chain.jump_limit() as f64);
+        cost < left.min(limit) * jump && (!hopes || cost * TRIED <= self.jumps * jump)
+    }
+
+    /// Whether derivatives are found sooner by powers of a matrix than by going back over the jumps that are left.
+    pub(super) fn slopes_pay(&self, chain: &Chain<'_>, left: f64, hopes: bool) -> bool {
+        let sweeps = self.trail.as_ref().map_or(1, |trail| trail.sweeps.max(1)) as f64;
+        if left * sweeps <= LONG || left <= FEW || self.lossy {
+            return false;
+        }
+        let edges = chain.rates().len() + chain.len();
+        let count = self.stops.as_ref().map_or(1, Vec::len).max(1);
+        let parameters = chain.plan().param_length();
+        let cost = Leaps::cost_with_slopes(chain.len(), edges, left, count, parameters);
+        // A way back is two ways there.
+        let (jump, limit) = ((1.0 + 2.0 * sweeps) * edges as f64, chain.jump_limit() as f64);
         cost < left.min(limit) * jump && (!hopes || cost * TRIED <= self.jumps * jump)
     }
 

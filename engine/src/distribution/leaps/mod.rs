@@ -8,12 +8,16 @@
 //! by a multiple of themselves that grows with the number of positions, but not with its rates (O'Cinneide, Numerische
 //! Mathematik 65, 1993).
 
+mod slopes;
+
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 
 use super::chain::Chain;
-use super::kernel::{add_scaled, step};
+use super::kernel::{add_scaled, dot, step};
 use super::poisson;
 use super::slices::room;
+
+pub(super) use slopes::{Found, values_and_slopes};
 
 /// Most positions of a process that leaps: the powers take 8 bytes for each pair, each time.
 const MOST_POSITIONS: usize = 1024;
@@ -21,6 +25,10 @@ const MOST_POSITIONS: usize = 1024;
 const MOST_BYTES: u64 = 1 << 30;
 /// Entries that a doubling changes by less than this share of themselves have come to rest.
 const AT_REST: f64 = 8.0 * f64::EPSILON;
+/// Densities below this share of what the fastest exit could let out are too rare for leaps to know all their paths.
+pub(super) const RARE: f64 = 1e-27;
+/// Jumps are no rarer than this, however slow the vertices are.
+const SLOWEST: f64 = 1e-307;
 /// Jumps of the longest paths that are counted within the shortest leap: others have less than 1e-43 of its mass.
 const LONGEST_PATH: usize = 37;
 
@@ -28,6 +36,8 @@ const LONGEST_PATH: usize = 37;
 #[derive(Debug, Clone)]
 pub(super) struct Leaps {
     powers: Vec<Power>,
+    /// The largest rate of leaving a position.
+    fastest: f64,
     /// Whether more time than that of the longest power makes no difference any more.
     at_rest: bool,
 }
@@ -80,6 +90,22 @@ impl Leaps {
         n * (LONGEST_PATH * edges) as f64 + matrices * n * n * doublings * (n + count as f64)
     }
 
+    /// What derivatives with respect to so many parameters cost beside; infinite if there is no room for the powers and
+    /// their derivatives, which have to be taken to the end.
+    pub(super) fn cost_with_slopes(
+        positions: usize,
+        edges: usize,
+        jumps: f64,
+        count: usize,
+        parameters: usize,
+    ) -> f64 {
+        let powers = jumps.max(1.0).log2().ceil() + 1.0;
+        if powers * Power::bytes(positions.max(1), true) as f64 > MOST_BYTES as f64 {
+            return f64::INFINITY;
+        }
+        (1 + 2 * parameters) as f64 * Self::cost(positions, edges, jumps, count, false)
+    }
+
     /// Positions that leap; others hold nothing.
     pub(super) fn positions(&self) -> usize {
         self.powers[0].absorbed.len()
@@ -91,13 +117,18 @@ impl Leaps {
     /// None if they take more memory than there may be.
     pub(super) fn new(chain: &Chain<'_>, positions: usize, longest: f64, visits: bool) -> Option<Self> {
         let fastest = chain.totals()[..positions].iter().fold(0.0_f64, |most, &total| most.max(total));
+        let mut leaps = Self::shortest_of(chain, positions, fastest, longest, visits);
+        leaps.reach(longest).then_some(leaps)
+    }
+
+    /// The first of the powers for times up to `longest`, in which about one jump happens.
+    fn shortest_of(chain: &Chain<'_>, positions: usize, fastest: f64, longest: f64, visits: bool) -> Self {
         // The product of both may be beyond f64, and so may 2 to this power.
         let doublings = (fastest.log2() + longest.log2()).ceil().max(0.0) as i32;
         let half = doublings / 2;
         let shortest = longest * 2.0_f64.powi(-half) * 2.0_f64.powi(half - doublings);
         let powers = vec![single(chain, positions, fastest, shortest.max(f64::MIN_POSITIVE), visits)];
-        let mut leaps = Self { powers, at_rest: false };
-        leaps.reach(longest).then_some(leaps)
+        Self { powers, fastest, at_rest: false }
     }
 
     /// Adds powers until the longest is of at least half of a time, or makes no difference any more; says whether there
@@ -113,8 +144,13 @@ impl Leaps {
 
     /// Adds a power of twice the longest time; says whether there was room for it, and time left.
     pub(super) fn grow(&mut self) -> bool {
-        let room = Power::bytes(self.positions(), self.count_visits()) * (self.powers.len() as u64 + 1);
-        let Some(last) = self.powers.last().filter(|_| room <= MOST_BYTES && !self.at_rest) else {
+        !self.at_rest && self.double(1)
+    }
+
+    /// Adds a power of twice the longest time, as long as all powers fit that many times in the memory there is.
+    fn double(&mut self, times: u64) -> bool {
+        let bytes = Power::bytes(self.positions(), self.count_visits()) * (self.powers.len() as u64 + 1);
+        let Some(last) = self.powers.last().filter(|_| times * bytes <= MOST_BYTES) else {
             return false;
         };
         let twice = last.twice();
@@ -149,9 +185,10 @@ impl Leaps {
     /// Takes the state on by a power; returns its time and what was absorbed in it.
     pub(super) fn apply(&self, power: usize, state: &mut [f64]) -> (f64, f64) {
         let Power { time, matrix, absorbed, .. } = &self.powers[power];
-        let before = ArrayView1::from(&*state);
-        let (absorbed, after) = (before.dot(absorbed), before.dot(matrix));
-        state.iter_mut().zip(after).for_each(|(slot, mass)| *slot = mass);
+        let absorbed = ArrayView1::from(&*state).dot(absorbed);
+        let mut after = vec![0.0; state.len()];
+        add_product(state, matrix, &mut after);
+        state.copy_from_slice(&after);
         (*time, absorbed)
     }
 
@@ -184,38 +221,78 @@ impl Leaps {
     }
 }
 
+/// `sum += state · matrix`, a row after the other as they lie in memory.
+fn add_product(state: &[f64], matrix: &Array2<f64>, sum: &mut [f64]) {
+    for (row, &mass) in matrix.rows().into_iter().zip(state).filter(|&(_, &mass)| mass != 0.0) {
+        match row.as_slice() {
+            Some(row) => add_scaled(sum, mass, row),
+            None => sum.iter_mut().zip(row).for_each(|(slot, entry)| *slot += mass * entry),
+        }
+    }
+}
+
+/// Jumps within a time so short that about one happens.
+struct Short {
+    /// Jumps per unit of time.
+    rate: f64,
+    /// Probabilities of 0, 1, 2, … jumps, and of more than that many.
+    weights: Vec<f64>,
+    beyond: Vec<f64>,
+}
+
+impl Short {
+    fn new(fastest: f64, time: f64) -> Self {
+        let rate = fastest * (1.0 + 4.0 * f64::EPSILON);
+        let mut weights = Vec::new();
+        // A mean of at most 1 has all its weights from 0 on.
+        let mean = (rate * time).max(f64::MIN_POSITIVE);
+        poisson::weights(mean, mean, &mut weights);
+        let mut beyond = weights.clone();
+        let mut more = 0.0;
+        for slot in beyond.iter_mut().rev() {
+            more += std::mem::replace(slot, more);
+        }
+        Self { rate, weights, beyond }
+    }
+
+    /// Goes on from the state `p`, which has room for whole slices, and shows every state: its probability, the mean
+    /// time spent in it, its masses and the flow out of it into absorption.
+    fn jumps(
+        &self,
+        chain: &Chain<'_>,
+        positions: usize,
+        p: &mut Vec<f64>,
+        mut show: impl FnMut(f64, f64, &[f64], f64),
+    ) {
+        let mut next = vec![0.0; p.len()];
+        let mut flow = dot(&chain.exits()[..positions], &p[..positions]);
+        for (&weight, more) in self.weights.iter().zip(&self.beyond) {
+            show(weight, more / self.rate, p, flow);
+            flow = step(chain, 1.0 / self.rate, p, &mut next, 0..positions);
+            std::mem::swap(p, &mut next);
+        }
+    }
+}
+
 /// The probabilities of moving, and of being absorbed, within a time of about one jump.
 fn single(chain: &Chain<'_>, positions: usize, fastest: f64, time: f64, visits: bool) -> Power {
-    let rate = fastest * (1.0 + 4.0 * f64::EPSILON);
-    let mut weights = Vec::new();
-    // A mean of at most 1 has all its weights from 0 on.
-    let mean = (rate * time).max(f64::MIN_POSITIVE);
-    poisson::weights(mean, mean, &mut weights);
-    // P(more than k jumps).
-    let mut beyond = weights.clone();
-    let mut more = 0.0;
-    for slot in beyond.iter_mut().rev() {
-        more += std::mem::replace(slot, more);
-    }
+    let short = Short::new(fastest, time);
     let square = || Array2::zeros((positions, positions));
     let visits = visits.then(square);
     let mut found = Power { time, matrix: square(), absorbed: Array1::zeros(positions), visits };
-    let (mut p, mut next) = (vec![0.0; room(chain.len())], vec![0.0; room(chain.len())]);
+    let mut p = vec![0.0; room(chain.len())];
     for from in 0..positions {
         p.fill(0.0);
         p[from] = 1.0;
         let mut row = vec![0.0; positions];
-        let mut flow = chain.exits()[from];
-        for (&weight, more) in weights.iter().zip(&beyond) {
+        short.jumps(chain, positions, &mut p, |weight, spent, p, flow| {
             add_scaled(&mut row, weight, &p[..positions]);
-            found.absorbed[from] += flow * more / rate;
+            found.absorbed[from] += flow * spent;
             if let Some(visits) = &mut found.visits {
                 let row = visits.row_mut(from).into_iter();
-                row.zip(&p).for_each(|(slot, mass)| *slot += mass * more / rate);
+                row.zip(p).for_each(|(slot, mass)| *slot += mass * spent);
             }
-            flow = step(chain, 1.0 / rate, &p, &mut next, 0..positions);
-            std::mem::swap(&mut p, &mut next);
-        }
+        });
         found.matrix.row_mut(from).iter_mut().zip(row).for_each(|(slot, mass)| *slot = mass);
     }
     normalise(&mut found);
