@@ -89,7 +89,7 @@ impl NullaryFnOnce for Step<'_, '_> {
 
 /// `Σ rate · p[source]` of one row, in four partial sums.
 #[inline(always)]
-fn gather(sources: &[u32], rates: &[f64], p: &[f64]) -> f64 {
+pub(super) fn gather(sources: &[u32], rates: &[f64], p: &[f64]) -> f64 {
     let mut sums = [0.0; 4];
     let ((sources, last_sources), (rates, last_rates)) = (sources.as_chunks::<4>(), rates.as_chunks::<4>());
     for (sources, rates) in sources.iter().zip(rates) {

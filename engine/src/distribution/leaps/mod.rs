@@ -106,6 +106,11 @@ impl Leaps {
         (1 + 2 * parameters) as f64 * Self::cost(positions, edges, jumps, count, false)
     }
 
+    /// Whether so many positions can leap.
+    pub(super) fn has_room(positions: usize) -> bool {
+        positions <= MOST_POSITIONS
+    }
+
     /// Positions that leap; others hold nothing.
     pub(super) fn positions(&self) -> usize {
         self.powers[0].absorbed.len()

@@ -27,7 +27,8 @@ pub(in super::super) struct Found {
 /// `breakpoints[i]`.
 ///
 /// A product of matrices for each doubling, and two more for each parameter. None where that is out of reach: too many
-/// positions or doublings, mass that is lost on a way back through the start, or a density of paths too rare for leaps.
+/// positions or doublings, more work than that of the jumps allowed, mass that is lost on a way back through the start, or a
+/// density of paths too rare for leaps.
 pub(in super::super) fn values_and_slopes(
     chains: &[Chain<'_>],
     breakpoints: &[f64],
@@ -51,14 +52,11 @@ pub(in super::super) fn values_and_slopes(
         if until <= begin {
             break;
         }
-        let within = times.iter().copied().filter(|&time| time > begin && time < until);
-        let stops = within.chain([until]).collect();
-        let leaps = Leaps::to_the_end(chain, until - begin)?;
-        let walk = Walk { chain, leaps, begin, stops };
+        let walk = Walk::new(chain, begin..until, times)?;
         let before = state.clone();
         let mut rare = false;
         walk.go(&mut state, &mut State::nothing(positions), None, |stop, values, _| {
-            rare |= walk.is_rare(values);
+            rare |= walk.is_rare(values) && !walk.asked(stop, times).is_empty();
             for at in walk.asked(stop, times) {
                 found.values[at] = values;
             }
@@ -209,7 +207,23 @@ struct Walk<'a, 'p> {
     stops: Vec<f64>,
 }
 
-impl Walk<'_, '_> {
+impl<'a, 'p> Walk<'a, 'p> {
+    /// From one time to another, with stops at those between; none where that is out of reach.
+    fn new(chain: &'a Chain<'p>, range: Range<f64>, times: &[f64]) -> Option<Self> {
+        let duration = range.end - range.start;
+        let edges = chain.rates().len() + chain.len();
+        let fastest = chain.totals().iter().fold(0.0_f64, |most, &total| most.max(total));
+        let parameters = chain.plan().param_length();
+        let cost = Leaps::cost_with_slopes(chain.len(), edges, fastest * duration, times.len(), parameters);
+        // The limit is one on work: a jump, there and back, is three multiply-adds for each edge.
+        if cost > chain.jump_limit() as f64 * (3 * edges) as f64 {
+            return None;
+        }
+        let leaps = Leaps::to_the_end(chain, duration)?;
+        let between = times.iter().copied().filter(|&time| time > range.start && time < range.end);
+        Some(Self { chain, leaps, begin: range.start, stops: between.chain([range.end]).collect() })
+    }
+
     /// Takes a state and what a parameter has changed it by to the end, and shows what both make of density, distribution
     /// function and mass alive at each stop. `own` is what the parameter changes of this very process.
     fn go(

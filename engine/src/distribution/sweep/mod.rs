@@ -260,8 +260,7 @@ impl Sweep {
             let may_fall = chain.pattern().cut_below[self.active.end] > 0;
             let left = (rate * (until - self.now)).min(f64::MAX);
             let shortcuts = self.stops.is_some() && self.trail.is_none() && !self.lossy;
-            let looks =
-                shortcuts && !may_fall && !self.precision.relative && left > LONG && !self.is_strict();
+            let looks = shortcuts && !may_fall && left > LONG && self.hopes_for_steady_state();
             if shortcuts && self.leaps_pay(chain, left, may_fall || looks, visited.is_some()) {
                 return self.leap(chain, until, rate, visited, segment, &mut show);
             }

@@ -7,12 +7,15 @@
 
 use super::super::DistributionError;
 use super::super::chain::Chain;
-use super::super::kernel::{add_scaled, dot, total};
+use super::super::kernel::{add_scaled, dot, gather, total};
 use super::super::leaps::{Leaps, RARE};
 use super::{LONG, Segment, Sweep};
 
 /// A dense matrix is tried after this share of its cost was spent on jumps.
 const TRIED: f64 = 0.125;
+/// Share of itself that a number found by a steady hazard may be off, and what rounding leaves of the hazard.
+const RELATIVE: f64 = 1e-11;
+const ROUNDING: f64 = 1e-13;
 /// Jumps that leaps are never worth.
 const FEW: f64 = 512.0;
 /// A tenth of the least error that shortcuts can be held to: powers of a matrix round at every doubling.
@@ -113,6 +116,15 @@ impl Sweep {
         cost < left.min(limit) * jump && (!hopes || cost * TRIED <= self.jumps * jump)
     }
 
+    /// Whether a steady state would be exact enough. Where errors are relative to each number, that is so only of a steady
+    /// hazard, which is looked for where there is no other way.
+    pub(super) fn hopes_for_steady_state(&self) -> bool {
+        if self.precision.relative {
+            return !self.is_state_wanted() && !Leaps::has_room(self.active.end);
+        }
+        !self.is_strict()
+    }
+
     /// Whether smaller errors were asked for than of shortcuts.
     pub(super) fn is_strict(&self) -> bool {
         !self.precision.relative && self.precision.tolerance < EXACTEST
@@ -170,7 +182,7 @@ impl Sweep {
         if alive <= 0.0 {
             return None;
         }
-        if self.is_steady(chain, segment, until) {
+        if !self.precision.relative && self.is_steady(chain, segment, until) {
             let share = self.lost / (alive + self.lost);
             return Some(-(-share).ln_1p() / (segment.end - segment.begin));
         }
@@ -182,7 +194,13 @@ impl Sweep {
         self.looked = self.jumps;
         let rows = self.active.clone();
         let hazard = dot(&chain.exits()[rows.clone()], &self.p[rows]) / alive;
-        self.has_settled(chain, segment).then_some(hazard)
+        let tolerance = if self.precision.relative {
+            // Of survival it is as many times as much as the hazard adds up to.
+            (RELATIVE / (hazard * (until - self.now))).clamp(ROUNDING, 10.0 * ROUNDING)
+        } else {
+            self.precision.tolerance
+        };
+        self.has_settled(chain, segment, tolerance).then_some(hazard)
     }
 
     /// Whether it matters where the process is, and not only what flows out and is alive.
@@ -215,34 +233,31 @@ impl Sweep {
     /// With `e = Pᴷ s` the flow out after `K` jumps from each position, and `u = Pᴷ 1` what is still alive, the hazard of any
     /// state at least `K` jumps old lies between the least and the largest `e/u`. That holds for all later times, so an
     /// error is no larger than what these differ by, however slow the decay: rounding of the state does not add up.
-    fn has_settled(&self, chain: &Chain<'_>, segment: &Segment) -> bool {
+    fn has_settled(&self, chain: &Chain<'_>, segment: &Segment, tolerance: f64) -> bool {
         // Fewer than an eighth of the jumps on average never happen.
         let jumps = (segment.rate * (segment.end - segment.begin) / 8.0) as usize;
         let (end, h) = (self.active.end, 1.0 / segment.rate);
         let mut flows = chain.exits()[..end].to_vec();
         let mut alive = vec![1.0; end];
-        let mut next = vec![[0.0; 2]; end];
+        let (mut next_flows, mut next_alive) = (flows.clone(), alive.clone());
         for _ in 0..jumps {
-            for (at, next) in next.iter_mut().enumerate() {
-                let row = chain.pattern().out.range(at);
-                let targets = chain.pattern().out.items[row.clone()].iter().zip(&chain.rates()[row]);
-                let (mut flow, mut kept) = (0.0, 0.0);
-                for (&target, rate) in targets.filter(|&(&target, _)| (target as usize) < end) {
-                    flow += rate * flows[target as usize];
-                    kept += rate * alive[target as usize];
+            for (values, next) in [(&flows, &mut next_flows), (&alive, &mut next_alive)] {
+                for (at, next) in next.iter_mut().enumerate() {
+                    let row = chain.pattern().out.range(at);
+                    // Nothing leads beyond the end, and partial sums keep digits where a row is long.
+                    let moved = gather(&chain.pattern().out.items[row.clone()], &chain.rates()[row], values);
+                    *next = (1.0 - h * chain.totals()[at]) * values[at] + h * moved;
                 }
-                let stays = 1.0 - h * chain.totals()[at];
-                *next = [stays * flows[at] + h * flow, stays * alive[at] + h * kept];
             }
-            for (at, next) in next.iter().enumerate() {
-                [flows[at], alive[at]] = *next;
-            }
+            std::mem::swap(&mut flows, &mut next_flows);
+            std::mem::swap(&mut alive, &mut next_alive);
         }
-        let held = self.active.clone().filter(|&at| self.p[at] > 0.0);
+        // What is next to nothing now may be all there is in the end.
+        let held = (0..end).filter(|&at| self.precision.relative || self.p[at] > 0.0);
         let hazards = held.map(|at| flows[at] / alive[at]);
         let (least, most) = hazards
             .fold((f64::INFINITY, 0.0_f64), |(least, most), hazard| (least.min(hazard), most.max(hazard)));
-        most - least <= self.precision.tolerance * least
+        most - least <= tolerance * least
     }
 
     /// The rest of a steady state: one exponential time, written as a segment of a single jump.
@@ -259,13 +274,14 @@ impl Sweep {
         segment.absorbed = vec![self.absorbed, self.absorbed + alive];
         segment.alive = vec![alive, 0.0];
         let gone = -(-segment.rate * (until - self.now)).exp_m1();
+        let kept = (-segment.rate * (until - self.now)).exp();
         if let Some(visited) = visited {
             let duration = until - self.now;
             let stayed = if segment.rate > 0.0 { gone / segment.rate } else { duration };
             add_scaled(&mut visited[rows.clone()], stayed, &self.p[rows.clone()]);
         }
         self.absorbed += alive * gone;
-        self.p[rows].iter_mut().for_each(|mass| *mass *= 1.0 - gone);
+        self.p[rows].iter_mut().for_each(|mass| *mass *= kept);
         self.now = until;
     }
 
