@@ -24,10 +24,11 @@ import graphs
 import protocol
 import timing
 
-# Steps of phasic's scheme times edges: beyond, one density at the grid takes more than about ten seconds.
-MOST_WORK = 1e9
-# Beyond this one density at a single time may take it a minute: that is not compared.
-MOST_COMPARED = 1e8
+# Steps of phasic's scheme times edges: beyond, one density at the grid takes more than about two seconds, and all of them
+# together more than ten minutes.
+MOST_WORK = 2e8
+# Beyond this one density at a single time takes it long: that is not compared.
+MOST_COMPARED = 2e7
 SAMPLES = 1000
 PROGRAMS = pathlib.Path(os.environ["PHASIC_CACHE_DIR"]) / "parameterized_reward_compute"
 MAGIC = b"PTDPRMC3"
