@@ -15,8 +15,20 @@ const COMMANDS: [&str; 11] = [
     "show",
     "pull",
 ];
-const TRANSFORMS: [&str; 9] =
-    ["rewards", "discretize", "passage", "sum", "minimum", "maximum", "mixture", "matrices", "from-matrices"];
+const TRANSFORMS: [&str; 12] = [
+    "rewards",
+    "discretize",
+    "passage",
+    "start",
+    "settle",
+    "sum",
+    "minimum",
+    "maximum",
+    "order",
+    "mixture",
+    "matrices",
+    "from-matrices",
+];
 
 #[test]
 fn the_help_of_every_command_is_as_reviewed() {

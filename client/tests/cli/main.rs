@@ -4,13 +4,17 @@
 mod artifacts;
 mod compat;
 mod documents;
+mod epochs;
 mod failures;
 mod functions;
+mod gradients;
 mod help;
 mod hubs;
+mod laws;
 mod models;
 mod numbers;
 mod pictures;
 mod plans;
 mod scene;
+mod totals;
 mod transforms;

@@ -250,11 +250,11 @@ fn wrong_questions_are_refused_before_any_work() {
         (&["--epoch", "2:1", "--quantity", "laplace=1"], "not with laplace"),
         (
             &["--epoch", "2:1", "--quantity", "pdf=1", "--rewards", "1,1,1,1,1,1"],
-            "--epoch goes with --rewards for expectation and sample, but not for pdf",
+            "--epoch goes with --rewards for expectation, variance, moments, covariance, correlation and sample, but not for pdf",
         ),
         (
-            &["--epoch", "2:1", "--quantity", "sample=1", "--alive-at", "1"],
-            "--epoch does not go with --alive-at",
+            &["--epoch", "2:1", "--quantity", "sample=1", "--alive-at", "1e9"],
+            "nothing is alive at 1000000000; sample at an earlier --alive-at",
         ),
         (
             &["--epoch", "2:1", "--grad"],

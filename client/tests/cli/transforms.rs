@@ -173,3 +173,42 @@ fn what_cannot_be_transformed_is_refused_with_its_place() {
         assert!(ended.err.contains(message), "{arguments:?}: {}", ended.err);
     }
 }
+
+#[test]
+fn the_second_of_three_to_end_is_known_and_so_is_a_start_in_the_middle() {
+    let scene = Scene::new();
+    let phase = "builtin:erlang";
+    let one = scene.output(&["graph", phase, "--set", "stages=1"]);
+    scene.write("one.json", one);
+    let three = ["one.json", "one.json", "one.json"];
+    let order = scene.output(
+        &[&["transform", "order"], &three[..], &["--rank", "2", "--shared", "-o", "second.json"]].concat(),
+    );
+    assert_eq!(order, "");
+    // 1/3 until the first, 1/2 more until the second.
+    assert_close(&value(&scene, "second.json", "1", "expectation"), 5.0 / 6.0);
+    let refused = scene.run(&[&["transform", "order"], &three[..], &["--rank", "4"]].concat());
+    assert_eq!(refused.status, 2, "{refused:?}");
+    // From three or two lineages with equal probability: 1 + 1/3 and 1.
+    let starts = scene.output(&["transform", "start", "builtin:kingman", "--at", "3:0.5,4:0.5"]);
+    scene.write("late.json", starts);
+    assert_close(&value(&scene, "late.json", "1", "expectation"), 7.0 / 6.0);
+    let refused = scene.run(&["transform", "start", "builtin:kingman", "--at", "3:x"]);
+    assert!(refused.err.contains("--at 3:x: write VERTEX:PROBABILITY, as in 3:0.5"), "{refused:?}");
+}
+
+#[test]
+fn a_start_that_lacks_something_is_settled_as_it_is_told() {
+    let scene = Scene::new();
+    let settled = |deficit: &str| {
+        let model = "builtin:kingman_defective_start";
+        let graph = scene.output(&["transform", "settle", model, "--deficit", deficit]);
+        scene.write("settled.json", graph);
+        value(&scene, "settled.json", "1", "cdf=0")[0].as_f64().unwrap()
+    };
+    // Three tenths are absorbed at once, and a fifth never started.
+    assert!((settled("atom") - 0.5).abs() < 1e-15);
+    assert!((settled("condition") - 0.375).abs() < 1e-15);
+    let refused = scene.run(&["transform", "settle", "builtin:kingman_defective_start"]);
+    assert_eq!(refused.status, 2, "{refused:?}");
+}

@@ -29,6 +29,14 @@ impl Distribution<'_> {
         self.gradients(times, 1)
     }
 
+    /// Survival functions and their gradients with respect to θ, both accurate where survival is small: a row for each time.
+    ///
+    /// # Errors
+    /// As [`pdf_gradient`](Self::pdf_gradient).
+    pub fn survival_gradient(&self, times: &[f64]) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
+        self.gradients(times, 2)
+    }
+
     fn gradients(&self, times: &[f64], which: usize) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
         let chain = self.chain.clone();
         let (values, gradients) = in_order(times, which, |sorted| {

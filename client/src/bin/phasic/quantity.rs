@@ -20,7 +20,8 @@ pub(crate) enum Quantity {
     Covariance,
     Correlation,
     WaitingTime,
-    Sojourn,
+    /// In the vertices named, or in all.
+    Sojourn(Vec<u32>),
     /// A number for each of some numbers.
     Function(Function, Vec<f64>),
     /// A number for each vertex, at each of some times.
@@ -49,7 +50,7 @@ pub(crate) enum States {
     VisitingTime,
 }
 
-const SUPPORTED: &str = "expectation, variance, moments=K, covariance, correlation, waiting-time, sojourn, pdf=T, pmf=J, \
+const SUPPORTED: &str = "expectation, variance, moments=K, covariance, correlation, waiting-time, sojourn, sojourn=V, pdf=T, pmf=J, \
                          cdf=T, survival=T, hazard=T, quantile=P, laplace=S, stop-probability=T, visiting-time=T, \
                          sample=N, loglik=DATA";
 
@@ -122,7 +123,7 @@ impl Quantity {
             Self::Covariance => "covariance",
             Self::Correlation => "correlation",
             Self::WaitingTime => "waiting-time",
-            Self::Sojourn => "sojourn",
+            Self::Sojourn(_) => "sojourn",
             Self::Function(function, _) => function.key(),
             Self::States(states, _) => states.key(),
             Self::Sample(_) => "sample",
@@ -148,7 +149,7 @@ impl Quantity {
                 | Self::Covariance
                 | Self::Correlation
                 | Self::WaitingTime
-                | Self::Sojourn
+                | Self::Sojourn(_)
         )
     }
 
@@ -205,11 +206,16 @@ impl Quantity {
             ("covariance", None) => Ok(Self::Covariance),
             ("correlation", None) => Ok(Self::Correlation),
             ("waiting-time", None) => Ok(Self::WaitingTime),
-            ("sojourn", None) => Ok(Self::Sojourn),
-            (
-                "expectation" | "variance" | "covariance" | "correlation" | "waiting-time" | "sojourn",
-                Some(_),
-            ) => Err(refused(format!("{name} takes no '=…'"))),
+            ("sojourn", None) => Ok(Self::Sojourn(Vec::new())),
+            ("sojourn", Some(list)) => {
+                let vertices = list.split(',').map(|vertex| vertex.trim().parse()).collect::<Result<_, _>>();
+                vertices.map(Self::Sojourn).map_err(|_| {
+                    refused("sojourn=V needs numbers of vertices, as in sojourn=1,4; sojourn is of all".into())
+                })
+            }
+            ("expectation" | "variance" | "covariance" | "correlation" | "waiting-time", Some(_)) => {
+                Err(refused(format!("{name} takes no '=…'")))
+            }
             _ => Err(refused(format!("this version computes {SUPPORTED}"))),
         }
     }
@@ -243,7 +249,8 @@ mod tests {
             ("covariance", Quantity::Covariance),
             ("correlation", Quantity::Correlation),
             ("waiting-time", Quantity::WaitingTime),
-            ("sojourn", Quantity::Sojourn),
+            ("sojourn", Quantity::Sojourn(vec![])),
+            ("sojourn=4,1", Quantity::Sojourn(vec![4, 1])),
             ("pdf=1,2", Quantity::Function(Function::Pdf, vec![1.0, 2.0])),
             ("pmf=3", Quantity::Function(Function::Pmf, vec![3.0])),
             ("cdf=0:1:3", Quantity::Function(Function::Cdf, vec![0.0, 0.5, 1.0])),
@@ -278,7 +285,9 @@ mod tests {
             "moments=-1",
             "moments=1001",
             "moments=two",
-            "sojourn=3",
+            "sojourn=",
+            "sojourn=1.5",
+            "sojourn=-1",
             "pdf",
             "pdf=",
             "cdf=-1",

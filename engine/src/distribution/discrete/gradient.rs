@@ -27,6 +27,14 @@ impl JumpDistribution<'_> {
         self.gradients(jumps, 1, |known| known.cdf)
     }
 
+    /// Probabilities of more than numbers of jumps and their gradients with respect to θ: a row for each number.
+    ///
+    /// # Errors
+    /// As [`pmf_gradient`](Self::pmf_gradient).
+    pub fn survival_gradient(&self, jumps: &[u64]) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
+        self.gradients(jumps, 2, |known| known.survival)
+    }
+
     fn gradients(
         &self,
         jumps: &[u64],

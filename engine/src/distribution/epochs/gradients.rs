@@ -29,6 +29,14 @@ impl<'p> Epochs<'p> {
         gradient::in_order(times, 1, |sorted| self.run(sorted, sorted.len()))
     }
 
+    /// Survival functions and their gradients with respect to the θ of every epoch: by time, epoch and parameter.
+    ///
+    /// # Errors
+    /// As [`pdf_gradient`](Self::pdf_gradient).
+    pub fn survival_gradient(&self, times: &[f64]) -> Result<(Vec<f64>, Array3<f64>), DistributionError> {
+        gradient::in_order(times, 2, |sorted| self.run(sorted, sorted.len()))
+    }
+
     /// The log-likelihood of observed times to absorption, and of times at which a process was last seen alive.
     ///
     /// What counts how is told at [`Likelihood`](super::Likelihood).

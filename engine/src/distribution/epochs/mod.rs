@@ -2,6 +2,7 @@
 
 mod gradients;
 mod moments;
+mod rewards;
 mod states;
 #[cfg(test)]
 mod tests;

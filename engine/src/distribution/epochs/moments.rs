@@ -76,32 +76,6 @@ impl Epochs<'_> {
         }
         Ok(moments)
     }
-
-    /// Expected total reward, given that the process starts: one reward for each vertex of the graph, earned per unit of time
-    /// there in whatever epoch.
-    ///
-    /// What is earned before the last breakpoint is that of the times spent there until then, what comes after the expected
-    /// reward in the last epoch from where the process is. One sweep and one solve.
-    ///
-    /// # Errors
-    /// As [`moments`](Self::moments), and for rewards of the wrong length or that are not finite.
-    pub fn reward_expectation(&self, rewards: &[f64]) -> Result<f64, DistributionError> {
-        let Some(theta) = self.thetas.last() else { return Ok(0.0) };
-        let at = self.plan.at(theta)?;
-        let later = at.rewarded(rewards)?.waiting_times();
-        let last = self.breakpoints.last().copied().unwrap_or(0.0);
-        let (mut chain, mut sweep) = self.begin(Start::Conditional, last, Accuracy::OfValue)?;
-        let (mut visited, mut segment) = (vec![0.0; chain.len()], Segment::default());
-        self.advance(&mut chain, &mut sweep, last, Some(&mut visited), &mut segment, |_| ())?;
-        let mut mean = 0.0;
-        for (&vertex, (stayed, mass)) in chain.pattern().vertices.iter().zip(visited.iter().zip(&sweep.p)) {
-            mean += stayed * rewards[vertex as usize];
-            if *mass > 0.0 {
-                mean += mass * later[vertex as usize];
-            }
-        }
-        if mean.is_finite() { Ok(mean) } else { Err(DistributionError::MomentRange { order: 1 }) }
-    }
 }
 
 /// `Σ_j C(k, j) shift^{k−j} moments[j]`.

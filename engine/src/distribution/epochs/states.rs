@@ -2,9 +2,9 @@
 
 use ndarray::Array2;
 
-use super::super::DistributionError;
 use super::super::curve::{Accuracy, ascending, check_finite};
 use super::super::sweep::Segment;
+use super::super::{DistributionError, Start};
 use super::Epochs;
 
 impl Epochs<'_> {
@@ -23,6 +23,16 @@ impl Epochs<'_> {
     /// As [`curve`](Self::curve).
     pub fn accumulated_visiting_time(&self, times: &[f64]) -> Result<Array2<f64>, DistributionError> {
         self.rows(times, true)
+    }
+
+    /// Masses above 0 by position at a time, each with a small relative error, given that the process starts.
+    pub(in super::super) fn alive_at(&self, time: f64) -> Result<Vec<(u32, f64)>, DistributionError> {
+        check_finite(&[time])?;
+        let (mut chain, mut sweep) = self.begin(Start::Conditional, time, Accuracy::OfValue)?;
+        sweep.stops = Some(Vec::new());
+        self.advance(&mut chain, &mut sweep, time, None, &mut Segment::default(), |_| ())?;
+        let masses = (0..).zip(sweep.p.iter().copied());
+        Ok(masses.take(chain.len()).filter(|&(_, mass)| mass > 0.0).collect())
     }
 
     fn rows(&self, times: &[f64], visits: bool) -> Result<Array2<f64>, DistributionError> {

@@ -188,3 +188,49 @@ fn graph_of_two() -> crate::graph::Graph {
     builder.add_edge(vertices[1], vertices[2], Rate::Coefficients(&[0.0, 1.0])).unwrap();
     builder.finish()
 }
+
+/// Totals of two phases, whose laws are known: in each epoch a sum of what came before and exponential times.
+#[test]
+fn moments_of_rewards_are_those_of_samples_and_of_times() {
+    let plan = plan(&cycle());
+    let epochs = plan.epochs(&[0.8, 1.5], &[THETAS[0], [0.7, 0.1], THETAS[1]]).unwrap();
+    let ones = [1.0; 4];
+    let (found, wanted) = (epochs.reward_moments(&ones, 4).unwrap(), epochs.moments(4).unwrap());
+    for (found, wanted) in found.iter().zip(&wanted) {
+        assert!((found / wanted - 1.0).abs() < 1e-12, "{found} {wanted}");
+    }
+    assert!((epochs.reward_variance(&ones).unwrap() / epochs.variance().unwrap() - 1.0).abs() < 1e-12);
+    // The time is what is spent in both: covariances add up.
+    let (first, second) = ([0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]);
+    let [a, b, both] = [
+        epochs.reward_variance(&first).unwrap(),
+        epochs.reward_variance(&second).unwrap(),
+        epochs.covariance(&first, &second).unwrap(),
+    ];
+    assert!(((a + b + 2.0 * both) / epochs.variance().unwrap() - 1.0).abs() < 1e-12, "{a} {b} {both}");
+    assert!((epochs.covariance(&[], &first).unwrap() / (a + both) - 1.0).abs() < 1e-12);
+    // One epoch thrice is none.
+    let same = plan.epochs(&[0.3, 0.9], &[THETAS[0]; 3]).unwrap();
+    let wanted = plan.distribution(&THETAS[0]).unwrap();
+    let rewards = [0.0, 2.0, 0.5, 0.0];
+    for (found, wanted) in
+        same.reward_moments(&rewards, 4).unwrap().iter().zip(wanted.reward_moments(&rewards, 4).unwrap())
+    {
+        assert!((found / wanted - 1.0).abs() < 1e-12, "{found} {wanted}");
+    }
+    let covariance = wanted.covariance(&first, &second).unwrap();
+    let found = same.covariance(&first, &second).unwrap();
+    assert!(
+        (found - covariance).abs() < 1e-12 * (a + b + wanted.variance().unwrap()),
+        "{found} {covariance}"
+    );
+    // By samples, of which the standard errors are known.
+    let count = 40_000;
+    let totals = epochs.sampler().unwrap().totals(3, count, &first).unwrap();
+    let [mean, square, _, fourth] = epochs.reward_moments(&first, 4).unwrap()[..] else { panic!() };
+    let n = count as f64;
+    let (found, found_square) =
+        (totals.iter().sum::<f64>() / n, totals.iter().map(|total| total * total).sum::<f64>() / n);
+    assert!((found - mean).abs() < 5.0 * (a / n).sqrt(), "{found} {mean}");
+    assert!((found_square - square).abs() < 5.0 * ((fourth - square * square) / n).sqrt());
+}

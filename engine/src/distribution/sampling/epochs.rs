@@ -73,6 +73,29 @@ impl Epochs<'_> {
     }
 }
 
+impl Epochs<'_> {
+    /// A sampler of what happens after `time`, given that absorption is still to come then: the time left, and rewards from
+    /// then on. See [`Distribution::survivors`](crate::distribution::Distribution::survivors).
+    ///
+    /// # Errors
+    /// [`SamplingError::Distribution`] for a time that is negative, infinite or not a number, and for one that takes too many
+    /// jumps; [`SamplingError::NoMass`] when nothing is alive at `time`, or less than f64 can hold; as
+    /// [`sampler`](Self::sampler).
+    pub fn survivors(&self, time: f64) -> Result<EpochSampler, SamplingError> {
+        let alive = self.alive_at(time)?;
+        let mut sampler = self.sampler()?;
+        let passed = self.breakpoints().partition_point(|&breakpoint| breakpoint <= time);
+        sampler.tables.drain(..passed);
+        sampler.breakpoints.drain(..passed);
+        sampler.breakpoints.iter_mut().for_each(|breakpoint| *breakpoint -= time);
+        if alive.is_empty() {
+            return Err(SamplingError::NoMass);
+        }
+        sampler.tables[0].push_start(alive, 0.0, &sampler.vertices);
+        Ok(sampler)
+    }
+}
+
 impl EpochSampler {
     /// This sampler under other limits.
     #[must_use]
@@ -215,6 +238,30 @@ mod tests {
         for (found, wanted) in epochs.sampler().unwrap().times(3, 500).unwrap().into_iter().zip(alone) {
             assert!((found - wanted).abs() <= 1e-12 * wanted, "{found} {wanted}");
         }
+    }
+
+    #[test]
+    fn survivors_go_on_in_the_epoch_they_are_in() {
+        // A hazard of 3 until 2, of 1/2 until 3, of 1 from then on: of those alive at 2.5, half a unit of time is left of 1/2.
+        let plan = plan(&erlang(1));
+        let epochs = plan.epochs(&[2.0, 3.0], &[[3.0], [0.5], [1.0]]).unwrap();
+        let left = plan.epochs(&[0.5], &[[0.5], [1.0]]).unwrap();
+        let found = epochs.survivors(2.5).unwrap().times(5, 300).unwrap();
+        for (found, wanted) in found.iter().zip(left.sampler().unwrap().times(5, 300).unwrap()) {
+            assert!((found - wanted).abs() < 1e-12, "{found} {wanted}");
+        }
+        // Where it is matters: by the states at 0.8, and from the breakpoint on with the rates of the last epoch.
+        let plan = super::super::super::tests::plan(&cycle());
+        let epochs = plan.epochs(&[0.8], &[[3.0, 0.5], [1.0, 4.0]]).unwrap();
+        let count = 40_000;
+        let times = epochs.survivors(0.8).unwrap().times(11, count).unwrap();
+        let alive = epochs.survival(&[0.8, 1.2]).unwrap();
+        let share = times.iter().filter(|&&time| time > 0.4).count() as f64 / count as f64;
+        let wanted = alive[1] / alive[0];
+        let error = (wanted * (1.0 - wanted) / count as f64).sqrt();
+        assert!((share - wanted).abs() < 5.0 * error, "{share} {wanted}");
+        assert!(epochs.survivors(f64::INFINITY).is_err() && epochs.survivors(-1.0).is_err());
+        assert_eq!(epochs.survivors(1e5).unwrap_err(), SamplingError::NoMass);
     }
 
     #[test]

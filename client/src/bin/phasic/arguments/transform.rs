@@ -11,8 +11,8 @@ use super::ModelArguments;
 pub(super) const LONG_ABOUT: &str = "\
 Make another model of a model, or of several.
 
-The result is a graph (phasic-graph/1), which every command takes as MODEL. Discretized and composed graphs and first \
-passages keep their parameters; reward transforms and graphs of matrices have none.";
+The result is a graph (phasic-graph/1), which every command takes as MODEL. Discretized and composed graphs, first \
+passages and other starts keep their parameters; reward transforms and graphs of matrices have none.";
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -43,12 +43,18 @@ pub(crate) enum Transform {
     Discretize(DiscretizeArguments),
     /// The time until one of some vertices is reached
     Passage(PassageArguments),
+    /// The same process from other vertices on
+    Start(StartArguments),
+    /// A start whose probabilities sum to 1
+    Settle(SettleArguments),
     /// One process after the other
     Sum(CompositionArguments),
     /// The first of independent processes to end
     Minimum(CompositionArguments),
     /// The last of independent processes to end
     Maximum(CompositionArguments),
+    /// The K-th of independent processes to end
+    Order(OrderArguments),
     /// One of some processes, chosen with given probabilities
     Mixture(MixtureArguments),
     /// Print a model as matrices: initial probabilities, sub-intensities, exit rates
@@ -105,6 +111,28 @@ pub(crate) struct PassageArguments {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct StartArguments {
+    #[command(flatten)]
+    pub(crate) model: ModelArguments,
+    /// Vertices with their probabilities, such as 3:0.5,4:0.5; a vertex alone has probability 1
+    #[arg(long, value_name = "VERTEX:PROBABILITY", value_delimiter = ',', required = true)]
+    pub(crate) at: Vec<String>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SettleArguments {
+    #[command(flatten)]
+    pub(crate) model: ModelArguments,
+    /// What initial probability that is missing to 1 becomes
+    #[arg(long, value_enum, default_value_t = DeficitChoice::Refuse)]
+    pub(crate) deficit: DeficitChoice,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct CompositionArguments {
     /// Two models or more: files, builtin:NAME, or compute ids or hashes
     #[arg(value_name = "MODEL", num_args = 2.., required = true)]
@@ -114,6 +142,15 @@ pub(crate) struct CompositionArguments {
     pub(crate) shared: bool,
     #[command(flatten)]
     pub(crate) target: Target,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct OrderArguments {
+    #[command(flatten)]
+    pub(crate) composition: CompositionArguments,
+    /// Which, from 1, the first to end
+    #[arg(long, value_name = "K")]
+    pub(crate) rank: usize,
 }
 
 #[derive(Args, Debug)]

@@ -1,13 +1,13 @@
 //! The answers to a question at one θ.
 
 use phasic_engine::distribution::{
-    RewardOptions, SampleLimits, Sampler, SamplingError, reward_transform, reward_transform_discrete,
+    RewardOptions, SampleLimits, Sampler, reward_transform, reward_transform_discrete,
 };
 
 use super::epochs::Changing;
 use super::law::{Found, Source, Treatment, law};
 use super::model::{Model, Subject};
-use super::no_number::NoNumber;
+use super::no_number::{NoNumber, of_survivors};
 use super::question::Question;
 use super::results::{Answered, Results};
 use crate::quantity::Quantity;
@@ -40,6 +40,7 @@ pub(super) fn answer<'a>(
             Quantity::States(states, times) => by_vertex(own.states(*states, times)?),
             Quantity::LogLikelihood(observations) => Found::One(of_time.log_likelihood(observations)?),
             Quantity::Sample(count) => sample(subject, *count, &rewards, treatment)?,
+            Quantity::Sojourn(vertices) => of_vertices(own.total(quantity, &rewards)?, vertices),
             _ => own.total(quantity, &rewards)?,
         };
         let gradient = if question.gradients { Some(own.gradient(quantity, &rewards)?) } else { None };
@@ -79,7 +80,7 @@ fn sample(
         limits = limits.with_steps(limit);
     }
     if !treatment.epochs.is_empty() {
-        return Changing::new(subject, treatment)?.sample(treatment.seed, count, rewards, limits);
+        return Changing::new(subject, treatment)?.sample(treatment, count, rewards, limits);
     }
     let sampler = sampler(subject, treatment)?.with_limits(limits);
     Ok(match rewards {
@@ -109,10 +110,15 @@ fn sampler(subject: Subject<'_>, treatment: &Treatment) -> Result<Sampler, NoNum
             None => law.survivors(time),
         }
     };
-    survivors.map_err(|error| match error {
-        SamplingError::NoMass => {
-            NoNumber::Here(format!("nothing is alive at {time}; sample at an earlier --alive-at"))
+    survivors.map_err(|error| of_survivors(error, time))
+}
+
+/// Those of the vertices named, in the order they are named, or all.
+fn of_vertices(found: Found, vertices: &[u32]) -> Found {
+    match found {
+        Found::Many(all) if !vertices.is_empty() => {
+            Found::Many(vertices.iter().filter_map(|&vertex| all.get(vertex as usize).copied()).collect())
         }
-        other => other.into(),
-    })
+        other => other,
+    }
 }

@@ -58,7 +58,7 @@ impl Law for Times<'_> {
                 |rewards| Ok(self.law.reward_variance(rewards)?),
             )?,
             Quantity::WaitingTime => Found::Many(self.law.rewarded(first)?.waiting_times()),
-            Quantity::Sojourn => Found::Many(self.law.sojourn_times()?),
+            Quantity::Sojourn(_) => Found::Many(self.law.sojourn_times()?),
             other => return Err(unanswered(other.key())),
         })
     }
@@ -101,13 +101,13 @@ impl Law for Times<'_> {
                 Found::Many(total()?.covariance_gradient(&second))
             }
             Quantity::Function(function, points) => {
-                let (sign, (_, gradients)) = match function {
-                    Function::Pdf => (1.0, self.law.pdf_gradient(points)?),
-                    Function::Cdf => (1.0, self.law.cdf_gradient(points)?),
-                    Function::Survival => (-1.0, self.law.cdf_gradient(points)?),
+                let (_, gradients) = match function {
+                    Function::Pdf => self.law.pdf_gradient(points)?,
+                    Function::Cdf => self.law.cdf_gradient(points)?,
+                    Function::Survival => self.law.survival_gradient(points)?,
                     other => return Err(unanswered(other.key())),
                 };
-                table(gradients.rows(), sign)
+                table(gradients.rows())
             }
             Quantity::LogLikelihood(observations) => {
                 let likelihood = self.likelihood(observations)?;

@@ -54,7 +54,9 @@ impl Law for Jumps<'_> {
                 |rewards| Ok(self.law.reward_variance(rewards)?),
             )?,
             Quantity::WaitingTime => Found::Many(self.law.rewarded(first)?.waiting_times()),
-            Quantity::Sojourn => Found::Many(self.subject.plan()?.at(&self.subject.theta())?.sojourn_times()),
+            Quantity::Sojourn(_) => {
+                Found::Many(self.subject.plan()?.at(&self.subject.theta())?.sojourn_times())
+            }
             other => return Err(unanswered(other.key())),
         })
     }
@@ -101,13 +103,13 @@ impl Law for Jumps<'_> {
             }
             Quantity::Function(function, points) => {
                 let jumps = whole(points);
-                let (sign, (_, gradients)) = match function {
-                    Function::Pdf | Function::Pmf => (1.0, self.law.pmf_gradient(&jumps)?),
-                    Function::Cdf => (1.0, self.law.cdf_gradient(&jumps)?),
-                    Function::Survival => (-1.0, self.law.cdf_gradient(&jumps)?),
+                let (_, gradients) = match function {
+                    Function::Pdf | Function::Pmf => self.law.pmf_gradient(&jumps)?,
+                    Function::Cdf => self.law.cdf_gradient(&jumps)?,
+                    Function::Survival => self.law.survival_gradient(&jumps)?,
                     other => return Err(unanswered(other.key())),
                 };
-                table(gradients.rows(), sign)
+                table(gradients.rows())
             }
             Quantity::LogLikelihood(observations) => {
                 Found::Many(self.likelihood(observations)?.value_and_gradient(&self.subject.theta())?.1)

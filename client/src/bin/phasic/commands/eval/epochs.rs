@@ -2,9 +2,9 @@
 
 use phasic_engine::distribution::{Epochs, SampleLimits};
 
-use super::law::{Found, Law, Treatment, table, unanswered};
+use super::law::{Found, Law, Treatment, joint, table, unanswered};
 use super::model::Subject;
-use super::no_number::NoNumber;
+use super::no_number::{NoNumber, of_survivors};
 use crate::points::Observations;
 use crate::quantity::{Function, Quantity, States};
 
@@ -35,6 +35,8 @@ impl<'a> Changing<'a> {
             Quantity::Expectation
             | Quantity::Variance
             | Quantity::Moments(_)
+            | Quantity::Covariance
+            | Quantity::Correlation
             | Quantity::States(..)
             | Quantity::LogLikelihood(_)
             | Quantity::Sample(_) => true,
@@ -44,18 +46,30 @@ impl<'a> Changing<'a> {
 
     /// Whether there is one under rewards then.
     pub(super) fn answers_rewarded(quantity: &Quantity) -> bool {
-        matches!(quantity, Quantity::Expectation | Quantity::Sample(_))
+        matches!(
+            quantity,
+            Quantity::Expectation
+                | Quantity::Variance
+                | Quantity::Moments(_)
+                | Quantity::Covariance
+                | Quantity::Correlation
+                | Quantity::Sample(_)
+        )
     }
 
-    /// Draws of the time, or of the totals of rewards.
+    /// Draws of the time, or of the totals of rewards, of those alive at a time if one is given.
     pub(super) fn sample(
         &self,
-        seed: u64,
+        treatment: &Treatment,
         count: usize,
         rewards: &[&[f64]],
         limits: SampleLimits,
     ) -> Result<Found, NoNumber> {
-        let sampler = self.law.sampler()?.with_limits(limits);
+        let sampler = match treatment.alive_at {
+            Some(time) => self.law.survivors(time).map_err(|error| of_survivors(error, time))?,
+            None => self.law.sampler()?,
+        };
+        let (sampler, seed) = (sampler.with_limits(limits), treatment.seed);
         let mut totals = rewards
             .iter()
             .map(|rewards| sampler.totals(seed, count, rewards))
@@ -77,14 +91,22 @@ impl<'a> Changing<'a> {
 
 impl Law for Changing<'_> {
     fn total(&self, quantity: &Quantity, rewards: &[&[f64]]) -> Result<Found, NoNumber> {
-        if let (Quantity::Expectation, [rewards]) = (quantity, rewards) {
-            return Ok(Found::One(self.law.reward_expectation(rewards)?));
-        }
-        Ok(match quantity {
-            Quantity::Expectation => Found::One(self.law.expectation()?),
-            Quantity::Variance => Found::One(self.law.variance()?),
-            Quantity::Moments(count) => Found::Many(self.law.moments(*count as usize)?),
-            other => return Err(unanswered(other.key())),
+        Ok(match (quantity, rewards) {
+            (Quantity::Expectation, []) => Found::One(self.law.expectation()?),
+            (Quantity::Variance, []) => Found::One(self.law.variance()?),
+            (Quantity::Moments(count), []) => Found::Many(self.law.moments(*count as usize)?),
+            (Quantity::Expectation, [rewards]) => Found::One(self.law.reward_expectation(rewards)?),
+            (Quantity::Variance, [rewards]) => Found::One(self.law.reward_variance(rewards)?),
+            (Quantity::Moments(count), [rewards]) => {
+                Found::Many(self.law.reward_moments(rewards, *count as usize)?)
+            }
+            (Quantity::Covariance | Quantity::Correlation, _) => joint(
+                quantity,
+                rewards,
+                |first, second| Ok(self.law.covariance(first, second)?),
+                |rewards| Ok(self.law.reward_variance(rewards)?),
+            )?,
+            (other, _) => return Err(unanswered(other.key())),
         })
     }
 
@@ -113,10 +135,10 @@ impl Law for Changing<'_> {
 
     /// With respect to the parameters of all epochs, one epoch after the other.
     fn gradient(&self, quantity: &Quantity, _: &[&[f64]]) -> Result<Found, NoNumber> {
-        let (sign, (_, gradients)) = match quantity {
-            Quantity::Function(Function::Pdf, points) => (1.0, self.law.pdf_gradient(points)?),
-            Quantity::Function(Function::Cdf, points) => (1.0, self.law.cdf_gradient(points)?),
-            Quantity::Function(Function::Survival, points) => (-1.0, self.law.cdf_gradient(points)?),
+        let (_, gradients) = match quantity {
+            Quantity::Function(Function::Pdf, points) => self.law.pdf_gradient(points)?,
+            Quantity::Function(Function::Cdf, points) => self.law.cdf_gradient(points)?,
+            Quantity::Function(Function::Survival, points) => self.law.survival_gradient(points)?,
             Quantity::LogLikelihood(observations) => {
                 let (seen, alive) = (&observations.seen, &observations.alive);
                 let (_, gradient) = self.law.log_likelihood_gradient(seen, alive)?;
@@ -126,6 +148,6 @@ impl Law for Changing<'_> {
         };
         let by_time: Vec<Vec<f64>> =
             gradients.outer_iter().map(|slopes| slopes.iter().copied().collect()).collect();
-        Ok(table(by_time.iter(), sign))
+        Ok(table(by_time.iter()))
     }
 }

@@ -84,12 +84,9 @@ pub(super) fn law<'a>(subject: Subject<'a>, treatment: &'a Treatment) -> Result<
     Ok(Box::new(Times::new(subject, treatment)?))
 }
 
-/// A list for each row of an array; with `sign` −1, those of one minus what was asked.
-pub(super) fn table<'r, R: IntoIterator<Item = &'r f64>>(
-    rows: impl IntoIterator<Item = R>,
-    sign: f64,
-) -> Found {
-    Found::Table(rows.into_iter().map(|row| row.into_iter().map(|value| sign * value).collect()).collect())
+/// A list for each row of an array.
+pub(super) fn table<'r, R: IntoIterator<Item = &'r f64>>(rows: impl IntoIterator<Item = R>) -> Found {
+    Found::Table(rows.into_iter().map(|row| row.into_iter().copied().collect()).collect())
 }
 
 /// Covariances or correlations under several rewards: a number for two of them, else all, row by row.

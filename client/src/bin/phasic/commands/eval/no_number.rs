@@ -40,6 +40,16 @@ impl From<SamplingError> for NoNumber {
     }
 }
 
+/// Why nobody can be sampled who is alive at a time.
+pub(super) fn of_survivors(error: SamplingError, time: f64) -> NoNumber {
+    match error {
+        SamplingError::NoMass => {
+            NoNumber::Here(format!("nothing is alive at {time}; sample at an earlier --alive-at"))
+        }
+        other => other.into(),
+    }
+}
+
 macro_rules! from_errors_of_the_engine {
     ($($error:ty),*) => {$(
         impl From<$error> for NoNumber {

@@ -82,7 +82,7 @@ impl Law for Phasic<'_> {
                 |rewards| self.variance(Some(rewards)),
             )?,
             Quantity::WaitingTime => Found::Many(replay.waiting_times(first)?),
-            Quantity::Sojourn => Found::Many(replay.sojourn_times()?),
+            Quantity::Sojourn(_) => Found::Many(replay.sojourn_times()?),
             other => return Err(unanswered(other.key())),
         })
     }

@@ -66,6 +66,13 @@ impl Question {
                     times.len()
                 )));
             }
+            if let Quantity::Sojourn(asked) = quantity
+                && let Some(vertex) = asked.iter().find(|&&vertex| vertex as usize >= vertices)
+            {
+                return Err(Failure::input(format!(
+                    "{quantity}: vertex {vertex} does not exist; the model has {vertices} vertices, the start is 0"
+                )));
+            }
             if graph.was_dph() {
                 self.check_discrete(quantity)?;
             } else if let Quantity::Function(Function::Pmf, _) = quantity {
@@ -166,20 +173,18 @@ impl Question {
         if graph.was_dph() {
             return refuse("is for models in continuous time; this one is in discrete time");
         }
-        if treatment.alive_at.is_some() {
-            return refuse("does not go with --alive-at");
-        }
         let rewarded =
             |quantity: &&Quantity| !self.rewards.is_empty() && !Changing::answers_rewarded(quantity);
         if let Some(quantity) = self.quantities.iter().find(rewarded) {
             return refuse(&format!(
-                "goes with --rewards for expectation and sample, but not for {quantity}"
+                "goes with --rewards for expectation, variance, moments, covariance, correlation and sample, but not for \
+                 {quantity}"
             ));
         }
         if let Some(quantity) = self.quantities.iter().find(|quantity| !Changing::answers(quantity)) {
             return refuse(&format!(
-                "goes with expectation, variance, moments, functions of time, quantile, stop-probability, visiting-time, \
-                 loglik and sample, not with {quantity}"
+                "goes with expectation, variance, moments, covariance, correlation, functions of time, quantile, \
+                 stop-probability, visiting-time, loglik and sample, not with {quantity}"
             ));
         }
         if let Some(quantity) =
@@ -228,7 +233,7 @@ fn check_rewards(quantity: &Quantity, count: usize, gradients: bool) -> Result<(
     let (fits, takes) = match quantity {
         Quantity::Covariance if gradients => (count == 2, "exactly two --rewards with --grad"),
         Quantity::Covariance | Quantity::Correlation => (count >= 2, "at least two --rewards"),
-        Quantity::Sojourn | Quantity::States(..) => (count == 0, "no --rewards"),
+        Quantity::Sojourn(_) | Quantity::States(..) => (count == 0, "no --rewards"),
         Quantity::Function(..) | Quantity::LogLikelihood(_) if gradients => {
             (count == 0, "no --rewards with --grad")
         }

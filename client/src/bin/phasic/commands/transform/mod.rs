@@ -13,8 +13,8 @@ use phasic_engine::graph::Graph;
 
 use super::{Answer, graph};
 use crate::arguments::transform::{
-    CompositionArguments, DiscretizeArguments, MixtureArguments, RewardsArguments, Target, Transform,
-    TransformArguments,
+    CompositionArguments, DiscretizeArguments, MixtureArguments, OrderArguments, RewardsArguments, Target,
+    Transform, TransformArguments,
 };
 use crate::failure::Failure;
 use crate::limits::{advised, flag_of_transform};
@@ -30,6 +30,16 @@ pub(crate) fn run(arguments: &TransformArguments, context: &mut Context<'_>) -> 
             let passage = first_passage(&context.graph(&arguments.model)?, &arguments.to, limits);
             (&arguments.target, document(passage)?)
         }
+        Transform::Start(arguments) => {
+            let starts = arguments.at.iter().map(|text| start(text)).collect::<Result<Vec<_>, _>>()?;
+            let graph = context.graph(&arguments.model)?;
+            (&arguments.target, document(distribution::started_at(&graph, &starts, limits))?)
+        }
+        Transform::Settle(arguments) => {
+            let graph = context.graph(&arguments.model)?;
+            let settled = distribution::settle_deficit(&graph, arguments.deficit.into(), limits);
+            (&arguments.target, document(settled)?)
+        }
         Transform::Sum(arguments) => {
             composed(arguments, context, |graphs, parameters| distribution::sum(graphs, parameters, limits))?
         }
@@ -39,6 +49,11 @@ pub(crate) fn run(arguments: &TransformArguments, context: &mut Context<'_>) -> 
         Transform::Maximum(arguments) => composed(arguments, context, |graphs, parameters| {
             distribution::maximum(graphs, parameters, limits)
         })?,
+        Transform::Order(OrderArguments { composition, rank }) => {
+            composed(composition, context, |graphs, parameters| {
+                distribution::order_statistic(graphs, *rank, parameters, limits)
+            })?
+        }
         Transform::Mixture(MixtureArguments { composition, weights }) => {
             let weights = one_vector("--weights", weights)?.values;
             composed(composition, context, |graphs, parameters| {
@@ -58,6 +73,14 @@ fn document(graph: Result<Graph, TransformError>) -> Result<String, Failure> {
 
 fn failed(error: &TransformError) -> Failure {
     Failure::input(advised(&error, flag_of_transform(error)))
+}
+
+/// Reads `VERTEX:PROBABILITY`, or a vertex that is certain.
+fn start(text: &str) -> Result<(u32, f64), Failure> {
+    let (vertex, probability) = text.split_once(':').unwrap_or((text, "1"));
+    let wrong = || Failure::input(format!("--at {text}: write VERTEX:PROBABILITY, as in 3:0.5"));
+    let vertex = vertex.trim().parse().map_err(|_| wrong())?;
+    Ok((vertex, probability.trim().parse().map_err(|_| wrong())?))
 }
 
 fn rewarded(arguments: &RewardsArguments, context: &Context<'_>) -> Result<String, Failure> {

@@ -1,0 +1,178 @@
+//! Moments of total rewards across epochs: backwards from the last one.
+//!
+//! With `m_j(t, v)` the expected product of `j` totals of what is earned from time `t` on in `v`, and `R` what the `j`-th earns,
+//! `−dm_j/dt = S m_j + Σ R ∘ m_{j−1}`, a sum over which of them earns now (Hobolth and Jensen, Theoretical Population Biology
+//! 78, 2010, for θ that does not change). So `n` jumps of rate `λ` before the end of an epoch it is
+//! `m_j ← P m_j + Σ R ∘ m_{j−1} / λ`, and the number of jumps is Poisson. For rewards of one sign nothing is subtracted.
+
+use super::super::error::of_epoch;
+use super::super::totals::or_ones;
+use super::super::{DistributionError, Start, poisson};
+use super::Epochs;
+use crate::distribution::chain::Chain;
+use crate::graph::START;
+use crate::plan::EvaluationError;
+
+/// An expected product of totals: what earns it, a factor times rewards by vertex, from which product of fewer totals. None
+/// is that of no totals, 1.
+type Product<'a> = Vec<(f64, &'a [f64], Option<usize>)>;
+
+impl Epochs<'_> {
+    /// Expected total reward, given that the process starts: one reward for each vertex of the graph, earned per unit of time
+    /// there in whatever epoch.
+    ///
+    /// # Errors
+    /// As [`reward_moments`](Self::reward_moments).
+    pub fn reward_expectation(&self, rewards: &[f64]) -> Result<f64, DistributionError> {
+        Ok(self.reward_moments(rewards, 1)?[0])
+    }
+
+    /// The first `count` raw moments of a total reward, given that the process starts.
+    ///
+    /// From the moments of the last epoch, `count` solves, back through the others: `count` multiply-adds for an edge and a
+    /// jump. Every jump is taken, of the fastest vertex.
+    ///
+    /// # Errors
+    /// [`DistributionError::Evaluation`] when absorption is not certain in the last epoch, and for rewards of the wrong length
+    /// or that are not finite; [`DistributionError::MomentRange`] for the first moment beyond f64;
+    /// [`DistributionError::Jumps`].
+    pub fn reward_moments(&self, rewards: &[f64], count: usize) -> Result<Vec<f64>, DistributionError> {
+        let factor = |order: usize| vec![(order as f64, rewards, order.checked_sub(2))];
+        let products: Vec<Product<'_>> = (1..=count).map(factor).collect();
+        self.products(&products)
+    }
+
+    /// Variance of a total reward, given that the process starts: its [`covariance`](Self::covariance) with itself.
+    ///
+    /// # Errors
+    /// As [`reward_moments`](Self::reward_moments).
+    pub fn reward_variance(&self, rewards: &[f64]) -> Result<f64, DistributionError> {
+        self.covariance(rewards, rewards)
+    }
+
+    /// Covariance of two total rewards, given that the process starts; an empty vector is one of ones, so that its total is
+    /// the time.
+    ///
+    /// `E[XY] − E[X] E[Y]`, so a covariance that is small beside that product has as many digits less.
+    ///
+    /// # Errors
+    /// As [`reward_moments`](Self::reward_moments).
+    pub fn covariance(&self, first: &[f64], second: &[f64]) -> Result<f64, DistributionError> {
+        let ones = vec![1.0; self.plan.vertex_count() as usize];
+        let [first, second] = [first, second].map(|rewards| or_ones(rewards, &ones));
+        let both = vec![(1.0, first, Some(1)), (1.0, second, Some(0))];
+        let [x, y, product] =
+            self.products(&[vec![(1.0, first, None)], vec![(1.0, second, None)], both])?[..]
+        else {
+            return Ok(0.0);
+        };
+        Ok(product - x * y)
+    }
+
+    /// Expected products from the start, each made of those before it.
+    fn products(&self, products: &[Product<'_>]) -> Result<Vec<f64>, DistributionError> {
+        let last = self.thetas.len() - 1;
+        let at = self.plan.at(&self.thetas[last]).map_err(of_epoch(last))?;
+        let mut chain = self.plan.chain(&self.thetas[last])?;
+        chain.set_start(Start::Conditional)?;
+        self.limit(&mut chain);
+        // By vertex, in the last epoch.
+        let mut known: Vec<Vec<f64>> = Vec::new();
+        for product in products {
+            let mut earned = vec![0.0; at.vertex_count() as usize];
+            for &(factor, rewards, fewer) in product {
+                at.rewarded(rewards)?;
+                for (vertex, (slot, reward)) in earned.iter_mut().zip(rewards).enumerate() {
+                    let value = fewer.map_or(1.0, |fewer| known[fewer][vertex]);
+                    // Where that is no number, none of fewer totals is one.
+                    *slot += if value.is_finite() { factor * reward * value } else { 0.0 };
+                }
+            }
+            let order = known.len() + 1;
+            let solved = at.rewarded(&earned).map_err(|error| match error {
+                EvaluationError::RewardNotFinite { .. } => DistributionError::MomentRange { order },
+                other => other.into(),
+            })?;
+            known.push(solved.waiting_times());
+        }
+        if last == 0 {
+            return in_range(known.iter().map(|values| values[START as usize]).collect());
+        }
+        let by_position =
+            |values: &Vec<f64>| chain.pattern().vertices.iter().map(|&v| values[v as usize]).collect();
+        let mut state: Vec<Vec<f64>> = known.iter().map(by_position).collect();
+        for epoch in (0..last).rev() {
+            chain.set(&self.thetas[epoch])?;
+            let begin = if epoch == 0 { 0.0 } else { self.breakpoints[epoch - 1] };
+            back(&chain, products, self.breakpoints[epoch] - begin, &mut state).map_err(of_epoch(epoch))?;
+        }
+        let from_start = |values: &Vec<f64>| {
+            let starts = chain.start().iter();
+            starts.map(|&(at, probability)| probability * values[at as usize]).sum()
+        };
+        in_range(state.iter().map(from_start).collect())
+    }
+}
+
+/// Moments that are numbers.
+fn in_range(moments: Vec<f64>) -> Result<Vec<f64>, DistributionError> {
+    match moments.iter().position(|moment| !moment.is_finite()) {
+        Some(at) => Err(DistributionError::MomentRange { order: at + 1 }),
+        None => Ok(moments),
+    }
+}
+
+/// Takes expected products at the end of a time to its beginning.
+fn back(
+    chain: &Chain<'_>,
+    products: &[Product<'_>],
+    time: f64,
+    state: &mut Vec<Vec<f64>>,
+) -> Result<(), DistributionError> {
+    let fastest = chain.totals().iter().fold(1.0 / time, |most, &total| most.max(total));
+    if fastest * time > chain.jump_limit() as f64 {
+        let limit = chain.jump_limit();
+        return Err(DistributionError::Jumps { index: None, time: 0.0, rate: fastest, limit });
+    }
+    let mut weights = Vec::new();
+    let first = poisson::weights(fastest * time, fastest * time, &mut weights);
+    let mut sums = vec![vec![0.0; chain.len()]; state.len()];
+    for jumps in 0..first + weights.len() {
+        if jumps > 0 {
+            jump(chain, products, fastest, state);
+        }
+        if let Some(weight) = jumps.checked_sub(first).and_then(|at| weights.get(at)) {
+            for (sum, value) in sums.iter_mut().flatten().zip(state.iter().flatten()) {
+                *sum += weight * value;
+            }
+        }
+    }
+    *state = sums;
+    Ok(())
+}
+
+/// A product: what never happens counts for nothing, however much it would be.
+fn times(rate: f64, value: f64) -> f64 {
+    if rate == 0.0 { 0.0 } else { rate * value }
+}
+
+/// One jump back.
+fn jump(chain: &Chain<'_>, products: &[Product<'_>], rate: f64, state: &mut [Vec<f64>]) {
+    let pattern = chain.pattern();
+    // The last first: each is made of those before it, as they are after the jump.
+    for number in (0..state.len()).rev() {
+        let (before, here) = state.split_at_mut(number);
+        let values = &here[0];
+        let next = (0..chain.len()).map(|at| {
+            let range = pattern.out.range(at);
+            let edges = pattern.out.items[range.clone()].iter().zip(&chain.rates()[range]);
+            let moved: f64 = edges.map(|(&to, &rate)| times(rate, values[to as usize])).sum();
+            let vertex = pattern.vertices[at] as usize;
+            let earned = products[number].iter().map(|&(factor, rewards, fewer)| {
+                times(factor * rewards[vertex], fewer.map_or(1.0, |fewer| before[fewer][at]))
+            });
+            times(1.0 - chain.totals()[at] / rate, values[at]) + (moved + earned.sum::<f64>()) / rate
+        });
+        here[0] = next.collect();
+    }
+}
