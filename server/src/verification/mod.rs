@@ -1,7 +1,7 @@
 //! Verification in the background: whenever it is known what a graph is, every file of its hash is held against the
 //! program made anew.
 //!
-//! One file at a time, on a thread of its own that rests as long as it works, waits while jobs run, and gives way to those
+//! One file at a time, on a thread of its own that rests as long as it works, longer while jobs run, and gives way to those
 //! who publish and wait for their own comparison. What was found is
 //! a row, so a new process goes on where the last one ended, and another engine begins anew. What is done about a file
 //! that fits no graph is the registry's business. What everybody may have is held against what everybody may know only:
@@ -9,7 +9,10 @@
 
 mod comparison;
 mod judge;
+#[cfg(test)]
+mod tests;
 
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -19,7 +22,7 @@ use phasic_engine::reference::computes;
 use phasic_hub_api::GraphHash;
 use phasic_hub_api::jobs::JobState;
 use phasic_hub_api::verification::Verdict;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use self::comparison::Turn;
 use crate::blobs::BlobError;
@@ -43,6 +46,25 @@ const AFTER_A_FAILURE: Duration = Duration::from_secs(10);
 /// How often it is looked whether jobs have ended.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How much longer than usually the background rests at most because jobs run: a hub that is never idle is verified, too.
+const BESIDE_JOBS: u32 = 10;
+
+/// How long the background waits for jobs to end before it goes on beside them.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    at_first: Duration,
+    longest: Duration,
+}
+
+impl Patience {
+    const USUAL: Self = Self { at_first: Duration::from_mins(1), longest: Duration::from_mins(10) };
+
+    /// After a file that took so long, with the rest.
+    fn after(self, taken: Duration) -> Duration {
+        taken.saturating_mul(BESIDE_JOBS).clamp(self.at_first.min(LOOK_EVERY), self.longest)
+    }
+}
+
 /// Definitions of one hash that are tried. They differ only in the order of edges and in weights no parameter changes.
 pub(crate) const MOST_DEFINITIONS: usize = 64;
 
@@ -56,8 +78,9 @@ pub struct Verifier {
     waiting: Arc<AtomicUsize>,
     models: config::Models,
     settings: config::Verification,
-    /// Rings when there may be something to do.
-    wake: Notify,
+    patience: Patience,
+    /// Counts how often there may have been something new to do.
+    news: watch::Sender<u64>,
     /// Counts files that were compared, for those who wait.
     compared: watch::Sender<u64>,
     stopping: Arc<AtomicBool>,
@@ -100,7 +123,8 @@ impl Verifier {
             waiting: Arc::default(),
             models,
             settings,
-            wake: Notify::new(),
+            patience: Patience::USUAL,
+            news: watch::Sender::new(0),
             compared: watch::Sender::new(0),
             stopping: Arc::new(AtomicBool::new(false)),
         })
@@ -108,7 +132,7 @@ impl Verifier {
 
     /// Says that there may be something to do: a graph was submitted, or somebody asks.
     pub fn wake(&self) {
-        self.wake.notify_one();
+        self.news.send_modify(|count| *count += 1);
     }
 
     /// Counts files that were compared.
@@ -124,69 +148,110 @@ impl Verifier {
     /// Compares whatever is to be compared, now and after every change of the registry. Never ends.
     pub async fn run(self: Arc<Self>, hub: Arc<Hub>) {
         let mut renderings = hub.renderings();
+        let mut news = self.news.subscribe();
         loop {
             renderings.mark_unchanged();
-            let passed = self.pass().await;
+            let passed = self.pass(&mut news).await;
             if let Err(error) = &passed {
                 tracing::error!(%error, "could not look for files to verify; it is tried again");
             }
             tokio::select! {
                 () = tokio::time::sleep(AFTER_A_FAILURE), if passed.is_err() => {}
-                () = self.wake.notified() => {}
-                // An error would say that the hub is gone, which we hold ourselves.
+                // An error would say that the hub is gone, or this, which we hold ourselves.
+                _ = news.changed() => {}
                 _ = renderings.changed() => {}
             }
         }
     }
 
-    async fn pass(&self) -> Result<(), StoreError> {
-        let work = self.data.store.verification_work(ENGINE, &built_in()).await?;
-        pending(&work);
-        for (done, one) in work.iter().enumerate() {
-            self.wait_for_jobs().await?;
-            let begun = Instant::now();
-            let viewer = if one.is_public { Viewer::Public } else { Viewer::All };
-            match self.verify(one.graph_hash, one.blob, &viewer, Turn::Background).await {
-                Ok(Some(row)) => {
-                    if row.verdict == Verdict::Mismatch
-                        && self.data.store.retire_eliminations(row.sha256, ENGINE).await? > 0
-                    {
-                        tracing::info!(sha256 = %row.sha256, "retired a result of another engine");
-                    }
-                    report(&row);
-                    self.data.store.put_verification(&row).await?;
-                    self.compared.send_modify(|count| *count += 1);
-                }
-                // The hub is stopping.
-                Ok(None) => return Ok(()),
-                Err(VerifyError::Store(error)) => return Err(error),
-                // Lost and rotten files are the scrub's business.
-                Err(error) => tracing::warn!(sha256 = %one.blob.sha256, %error, "could not verify a file"),
+    /// Compares all there is to compare. What there is is looked up again whenever there may be something new: what
+    /// somebody asks for comes first, and does not wait for the end of a list of thousands.
+    async fn pass(&self, news: &mut watch::Receiver<u64>) -> Result<(), StoreError> {
+        news.mark_unchanged();
+        let mut work = self.work().await?;
+        let mut failed = HashSet::new();
+        let mut patience = self.patience.at_first;
+        while !work.is_empty() {
+            self.wait_for_jobs(patience).await?;
+            if news.has_changed().is_ok_and(|is_so| is_so) {
+                news.mark_unchanged();
+                work = self.work().await?;
             }
-            pending(&work[done + 1..]);
+            work.retain(|one| !failed.contains(&(one.graph_hash, one.blob.sha256)));
+            let Some(one) = work.pop_front() else { return Ok(()) };
+            let begun = Instant::now();
+            match self.compare(one).await? {
+                Compared::Done => self.compared.send_modify(|count| *count += 1),
+                Compared::Failed => drop(failed.insert((one.graph_hash, one.blob.sha256))),
+                Compared::Stopping => return Ok(()),
+            }
+            pending(&work);
             let rest = begun.elapsed().mul_f64(self.settings.rest()).min(LONGEST_REST);
             tokio::time::sleep(rest).await;
+            patience = self.patience.after(begun.elapsed());
         }
         Ok(())
     }
 
-    /// Jobs are what people wait for.
-    async fn wait_for_jobs(&self) -> Result<(), StoreError> {
+    async fn work(&self) -> Result<VecDeque<VerificationWork>, StoreError> {
+        let work = VecDeque::from(self.data.store.verification_work(ENGINE, &built_in()).await?);
+        pending(&work);
+        Ok(work)
+    }
+
+    async fn compare(&self, one: VerificationWork) -> Result<Compared, StoreError> {
+        let viewer = if one.is_public { Viewer::Public } else { Viewer::All };
+        match self.verify(one.graph_hash, one.blob, &viewer, Turn::Background).await {
+            Ok(Some(row)) => {
+                if row.verdict == Verdict::Mismatch
+                    && self.data.store.retire_eliminations(row.sha256, ENGINE).await? > 0
+                {
+                    tracing::info!(sha256 = %row.sha256, "retired a result of another engine");
+                }
+                report(&row);
+                self.data.store.put_verification(&row).await?;
+                Ok(Compared::Done)
+            }
+            Ok(None) => Ok(Compared::Stopping),
+            Err(VerifyError::Store(error)) => Err(error),
+            // Lost and rotten files are healed, and come again then.
+            Err(error) => {
+                tracing::warn!(sha256 = %one.blob.sha256, %error, "could not verify a file");
+                Ok(Compared::Failed)
+            }
+        }
+    }
+
+    /// Jobs are what people wait for, so they are waited for, but not for ever.
+    async fn wait_for_jobs(&self, patience: Duration) -> Result<(), StoreError> {
         let filter = JobFilter {
             viewer: Viewer::All,
             state: Some(JobState::Running),
             limit: 1,
             ..JobFilter::default()
         };
+        let begun = Instant::now();
         while !self.data.store.jobs(&filter).await?.is_empty() {
-            tokio::time::sleep(LOOK_EVERY).await;
+            let left = patience.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            tokio::time::sleep(LOOK_EVERY.min(left)).await;
         }
         Ok(())
     }
 }
 
+/// What became of the comparison of a file.
+enum Compared {
+    Done,
+    Failed,
+    /// The hub is stopping.
+    Stopping,
+}
+
 /// Says how much of what everybody may have is still to be compared.
-fn pending(work: &[VerificationWork]) {
+fn pending(work: &VecDeque<VerificationWork>) {
     metrics::Level::VerificationsPending.set(work.iter().filter(|one| one.is_public).count() as f64);
 }
 

@@ -1,0 +1,109 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use phasic_hub_api::jobs::{Priority, Variant};
+use phasic_hub_api::{ModelSource, Sha256};
+
+use super::{Patience, Verifier};
+use crate::admission::Admission;
+use crate::blobs::{Terms, in_memory};
+use crate::config;
+use crate::hub::{DataDirectory, Hub};
+use crate::models::{Named, identify, named};
+use crate::reference;
+use crate::registry::Former;
+use crate::store::{Actor, FreeMemory, GraphRow, NewJob, QueueLimits, Queued};
+use crate::visibility::Audience;
+use crate::workers::Workers;
+
+/// A hub with the reference computes, and a verifier of it that never rests longer than its files take.
+async fn published(directory: &tempfile::TempDir, patience: Patience) -> (Arc<Hub>, Arc<Verifier>) {
+    let data = DataDirectory::open(directory.path()).await.unwrap();
+    let hub = Hub::new(data.clone(), "http://hub.example".to_owned(), Former::default()).await.unwrap();
+    let hub = Arc::new(hub);
+    reference::publish(Arc::clone(&hub), Admission::new(Workers::new("test", 1).unwrap(), 1 << 30)).await;
+    let (models, settings) = (config::Models::default(), config::Verification::default());
+    let verifier = Verifier::new(data, models, settings).unwrap();
+    (hub, Arc::new(Verifier { patience, ..verifier }))
+}
+
+/// A job that runs for as long as the hub does.
+async fn keep_busy(data: &DataDirectory) {
+    let source: ModelSource = serde_json::from_str(r#"{"builtin": "rabbits"}"#).unwrap();
+    let Named::Here(recipe) = named(&source).unwrap() else { panic!("it is in the request") };
+    let identity = identify(&recipe.build(&config::Models::default()).unwrap());
+    let definition = identity.definition;
+    let text = in_memory(recipe.to_json().unwrap());
+    let recipe = data.blobs.put(text, Terms { max_bytes: 1 << 20, sha256: None }).await.unwrap();
+    let row = GraphRow { identity, recipe };
+    data.store.put_graph(&row, &Audience::Everybody, &Actor::Hub).await.unwrap();
+    let job = NewJob {
+        audience: Audience::Everybody,
+        id: "job".to_owned(),
+        subject: Sha256::of(b"subject"),
+        variant: Variant::Phasic,
+        definition,
+        forecast: "{}".to_owned(),
+        memory_bytes: 1,
+        asker: "address:192.0.2.1".to_owned(),
+        priority: Priority::Normal,
+        timeout_ms: None,
+        lost: None,
+    };
+    let room = QueueLimits { total: 9, of_one: 9 };
+    assert!(matches!(data.store.queue(&job, room, &Actor::Hub).await.unwrap(), Queued::New(_)));
+    let free = FreeMemory { bytes: 1 << 30, is_all: true };
+    assert!(data.store.begin_job("me", free).await.unwrap().is_some());
+}
+
+async fn wait_until(what: &str, mut is_true: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !is_true().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting)
+        .await
+        .unwrap_or_else(|_| panic!("in vain: {what}"));
+}
+
+#[tokio::test]
+async fn a_hub_that_is_never_idle_is_verified_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let patience = Patience { at_first: Duration::from_millis(50), longest: Duration::from_millis(100) };
+    let (hub, verifier) = published(&directory, patience).await;
+    keep_busy(&hub.data).await;
+    let running = tokio::spawn(Arc::clone(&verifier).run(Arc::clone(&hub)));
+    let all = phasic_engine::reference::computes().len() as u64;
+    wait_until("all are compared", async || *verifier.compared().borrow() >= all).await;
+    running.abort();
+}
+
+#[tokio::test]
+async fn what_somebody_asks_for_does_not_wait_for_the_end_of_the_list() {
+    let directory = tempfile::tempdir().unwrap();
+    // A job keeps the background from going on at once after each file.
+    let patience = Patience { at_first: Duration::from_millis(400), longest: Duration::from_millis(400) };
+    let (hub, verifier) = published(&directory, patience).await;
+    keep_busy(&hub.data).await;
+    let store = &hub.data.store;
+    let running = tokio::spawn(Arc::clone(&verifier).run(Arc::clone(&hub)));
+    wait_until("one is compared", async || *verifier.compared().borrow() > 0).await;
+    let mut asked = None;
+    for row in store.computes().await.unwrap() {
+        if !store.verifications_of(&row.id).await.unwrap().is_empty() {
+            asked = Some(row.id);
+        }
+    }
+    let id = asked.unwrap();
+    assert!(store.ask_verification(&id, &Actor::Operator).await.unwrap() > 0);
+    verifier.wake();
+    wait_until("it is compared again", async || {
+        store.verifications_of(&id).await.unwrap().iter().all(|row| !row.is_asked)
+    })
+    .await;
+    let all = phasic_engine::reference::computes().len() as u64;
+    let compared = *verifier.compared().borrow();
+    assert!(compared < all, "{compared} of {all} were compared first");
+    running.abort();
+}
