@@ -2,19 +2,19 @@
 //!
 //! The rooms meet here. Nothing here speaks HTTP or SQL.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use phasic_hub_api::Sha256;
 use phasic_hub_api::health::FindingCode;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
-use crate::blobs::{BlobError, BlobStore, Bounded, LocalBlobs};
+use crate::blobs::{BlobError, BlobStore, Bounded, LocalBlobs, Suspects, Watched};
 use crate::readiness::Readiness;
 use crate::registry::{Catalogue, CatalogueError, Former, RenderingsFile};
 use crate::store::{ChangeWatch, Store, StoreError};
@@ -26,9 +26,6 @@ const WATCH_EVERY: Duration = Duration::from_millis(500);
 /// file is as large as the registry document.
 const KEEP_AFTER: Duration = Duration::from_secs(30);
 
-/// How long nobody looks again for a blob that was not found.
-const LOOK_AGAIN: Duration = Duration::from_mins(10);
-
 /// The data directory of a hub: database and blobs.
 #[derive(Clone)]
 pub struct DataDirectory {
@@ -36,6 +33,8 @@ pub struct DataDirectory {
     pub store: Store,
     /// The bytes.
     pub blobs: Arc<dyn BlobStore>,
+    /// Those of them that somebody could not read.
+    pub suspects: Arc<Suspects>,
 }
 
 /// A data directory that cannot be used.
@@ -77,7 +76,14 @@ impl DataDirectory {
         // The files first: where nothing can be written, the file system says why, and SQLite does not.
         let blobs = Arc::new(LocalBlobs::open(path)?);
         let store = Store::open(path).await?;
-        Ok(Self { store, blobs })
+        Ok(Self::of(store, blobs))
+    }
+
+    /// A data directory of these two.
+    pub fn of(store: Store, blobs: Arc<dyn BlobStore>) -> Self {
+        let suspects = Arc::new(Suspects::default());
+        let blobs = Arc::new(Watched::new(blobs, Arc::clone(&suspects)));
+        Self { store, blobs, suspects }
     }
 
     /// The same, whose blobs take no more than so many bytes together; 0 is as many as the disk holds.
@@ -111,27 +117,6 @@ impl ServeLock {
     }
 }
 
-/// Blobs somebody stumbled over.
-#[derive(Debug, Default)]
-struct Suspects {
-    /// Those nobody has looked for yet.
-    new: BTreeSet<Sha256>,
-    /// Since when those are looked for that were there lately.
-    looked_for: BTreeMap<Sha256, Instant>,
-}
-
-impl Suspects {
-    /// Says whether somebody is to look for the blob.
-    fn insert(&mut self, blob: Sha256, now: Instant) -> bool {
-        self.looked_for.retain(|_, since| now.duration_since(*since) < LOOK_AGAIN);
-        if self.looked_for.contains_key(&blob) {
-            return false;
-        }
-        self.looked_for.insert(blob, now);
-        self.new.insert(blob)
-    }
-}
-
 /// A hub that answers requests.
 pub struct Hub {
     /// Its data.
@@ -144,9 +129,6 @@ pub struct Hub {
     rendering: tokio::sync::Mutex<()>,
     /// How often the catalogue has been rendered anew.
     renderings: watch::Sender<u64>,
-    /// Blobs that could not be read when they were asked for.
-    suspects: Mutex<Suspects>,
-    suspected: Notify,
     /// Files that were asked for, and of which no note was taken yet.
     used: Mutex<HashSet<Sha256>>,
 }
@@ -159,7 +141,7 @@ impl Hub {
     /// When the present state cannot be read.
     pub async fn new(data: DataDirectory, public_base: String, former: Former) -> Result<Self, DataError> {
         let catalogue = Catalogue::load(&data.store, &*data.blobs, &public_base, former).await?;
-        report(&catalogue);
+        report(&data, &catalogue);
         Ok(Self {
             data,
             readiness: Readiness::default(),
@@ -167,8 +149,6 @@ impl Hub {
             catalogue: ArcSwap::from_pointee(catalogue),
             rendering: tokio::sync::Mutex::default(),
             renderings: watch::Sender::new(0),
-            suspects: Mutex::default(),
-            suspected: Notify::new(),
             used: Mutex::default(),
         })
     }
@@ -191,32 +171,14 @@ impl Hub {
         self.refresh_if(|_| true).await
     }
 
-    /// Withdraws a blob that could not be read, and has it healed: renders the registry anew if that promises it, and
-    /// has nobody look at the same blob twice in ten minutes, unless it was whole in between. However many requests
-    /// stumble over it, each is done once.
+    /// Withdraws a blob that could not be read, and has it healed: renders the registry anew if that promises it. However
+    /// many requests stumble over it, each is done once.
     ///
     /// # Errors
     /// When the present state cannot be read; what was served before is still served then.
     pub async fn withdraw(&self, blob: Sha256) -> Result<(), CatalogueError> {
-        if self.suspects().insert(blob, Instant::now()) {
-            self.suspected.notify_one();
-        }
+        self.data.suspects.report([blob]);
         self.refresh_if(|catalogue| catalogue.promises(blob)).await
-    }
-
-    /// Takes note that a blob is whole, or wanted no longer: whoever stumbles over it next is listened to at once.
-    pub fn trust(&self, blob: Sha256) {
-        self.suspects().looked_for.remove(&blob);
-    }
-
-    /// Blobs somebody stumbled over since the last call.
-    pub fn take_suspects(&self) -> BTreeSet<Sha256> {
-        std::mem::take(&mut self.suspects().new)
-    }
-
-    /// Waits until somebody stumbles over a blob.
-    pub async fn suspected(&self) {
-        self.suspected.notified().await;
     }
 
     /// Takes note that a file was asked for: no more than a look into memory.
@@ -227,10 +189,6 @@ impl Hub {
     /// Files that were asked for since the last call.
     pub fn take_used(&self) -> Vec<Sha256> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).drain().collect()
-    }
-
-    fn suspects(&self) -> MutexGuard<'_, Suspects> {
-        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn refresh_if(&self, is_needed: impl FnOnce(&Catalogue) -> bool) -> Result<(), CatalogueError> {
@@ -248,7 +206,7 @@ impl Hub {
             ),
         }
         let catalogue = rendered?;
-        report(&catalogue);
+        report(&self.data, &catalogue);
         self.catalogue.store(Arc::new(catalogue));
         self.renderings.send_modify(|count| *count += 1);
         Ok(())
@@ -295,7 +253,9 @@ impl Hub {
     }
 }
 
-fn report(catalogue: &Catalogue) {
+/// Says what is stored and not served, and has looked for what it lacks: nobody will ask for what is not listed.
+fn report(data: &DataDirectory, catalogue: &Catalogue) {
+    data.suspects.report(catalogue.lost());
     for withheld in catalogue.withheld() {
         tracing::warn!(id = %withheld.id, reason = %withheld.reason, "withheld a compute");
     }

@@ -7,6 +7,7 @@ mod local;
 mod quota;
 mod stamp;
 mod temporary;
+mod watched;
 
 #[cfg(test)]
 mod conformance;
@@ -27,6 +28,7 @@ use phasic_hub_api::Sha256;
 
 pub use local::LocalBlobs;
 pub use quota::Bounded;
+pub use watched::{Suspects, Watched};
 
 /// Bytes on their way, in pieces.
 pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;

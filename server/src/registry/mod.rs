@@ -182,6 +182,11 @@ impl Catalogue {
         &self.doubts
     }
 
+    /// Blobs that should be there and were found to be lost, or not whole.
+    pub fn lost(&self) -> impl Iterator<Item = Sha256> {
+        self.lost.iter().copied()
+    }
+
     /// Whether a blob that should be there was found to be lost.
     pub fn is_lost(&self, blob: Sha256) -> bool {
         self.lost.contains(&blob)

@@ -21,7 +21,7 @@ async fn fresh() -> (tempfile::TempDir, DataDirectory) {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path()).await.unwrap();
     let blobs = Arc::new(LocalBlobs::open(directory.path()).unwrap());
-    (directory, DataDirectory { store, blobs })
+    (directory, DataDirectory::of(store, blobs))
 }
 
 fn hash(seed: &str) -> GraphHash {

@@ -1,5 +1,7 @@
 //! Graphs that were submitted, and the eliminations this hub has made of them.
 
+use std::collections::BTreeSet;
+
 use phasic_hub_api::jobs::Variant;
 use phasic_hub_api::{EdgeOrderDigest, GraphHash, GraphIdentity, Sha256};
 use sqlx::Row as _;
@@ -212,17 +214,23 @@ impl Store {
         rows.iter().map(elimination_row).collect()
     }
 
-    /// Every result of a job, with the content hash of its graph.
+    /// Which of these blobs are results of jobs, or were served at any time, with the content hashes of their graphs.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
-    pub async fn files_of_graphs(&self) -> Result<Vec<(GraphHash, Sha256)>, StoreError> {
+    pub async fn graphs_of_files(
+        &self,
+        names: &BTreeSet<Sha256>,
+    ) -> Result<Vec<(GraphHash, Sha256)>, StoreError> {
         let rows = sqlx::query(
-            "SELECT g.graph_hash, e.sha256 FROM eliminations e JOIN graphs g ON g.definition = e.definition",
+            "WITH names AS (SELECT unhex(value) FROM json_each(?1)) \
+             SELECT g.graph_hash, e.sha256 FROM eliminations e JOIN graphs g ON g.definition = e.definition \
+             WHERE e.sha256 IN names UNION SELECT graph_hash, sha256 FROM artifact_versions WHERE sha256 IN names",
         )
+        .bind(serde_json::json!(names).to_string())
         .fetch_all(&self.readers)
         .await?;
-        let place = "eliminations";
+        let place = "eliminations, artifact_versions";
         let pair = |row: &SqliteRow| {
             Ok((
                 GraphHash::from_bytes(digest(row, "graph_hash", place)?),

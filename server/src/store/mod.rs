@@ -18,6 +18,7 @@ mod snapshot;
 pub(crate) mod tests;
 mod tokens;
 mod totals;
+mod unhealed;
 #[cfg(test)]
 mod upgrades;
 mod upkeep;
@@ -69,6 +70,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "held_files", include_str!("../../../migrations/0008_held_files.sql")),
     (9, "last_use", include_str!("../../../migrations/0009_last_use.sql")),
     (10, "leases", include_str!("../../../migrations/0010_leases.sql")),
+    (11, "unhealed", include_str!("../../../migrations/0011_unhealed.sql")),
 ];
 
 /// How long a statement waits for another process that is writing.

@@ -53,7 +53,8 @@ const TASKS: &str =
     "SELECT number, id, kind, state, asked, report, error, started_at, finished_at FROM tasks";
 
 impl Store {
-    /// Blobs that were not hashed for so long, the longest first, and at most `limit`. A blob that is stored was hashed.
+    /// Blobs that were not hashed for so long, the longest first, and at most `limit`. A blob that is stored was hashed; one
+    /// that is known to be bad is not looked for here.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
@@ -61,7 +62,7 @@ impl Store {
         let rows = sqlx::query(
             "SELECT b.sha256, b.size_bytes, coalesce(c.checked_at, b.stored_at) AS at FROM blobs b \
              LEFT JOIN blob_checks c ON c.sha256 = b.sha256 \
-             WHERE at <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-' || ?1 || ' seconds') ORDER BY at, b.sha256 LIMIT ?2",
+             WHERE b.sha256 NOT IN (SELECT sha256 FROM unhealed) AND at <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-' || ?1 || ' seconds') ORDER BY at, b.sha256 LIMIT ?2",
         )
         .bind(seconds.cast_signed())
         .bind(limit)
@@ -70,7 +71,7 @@ impl Store {
         rows.iter().map(|row| blob(row, "sha256", "blobs")).collect()
     }
 
-    /// Takes note that these blobs were hashed now, whatever was found.
+    /// Takes note that these blobs were hashed now, and are whole.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
@@ -88,14 +89,15 @@ impl Store {
         Ok(change.commit().await?)
     }
 
-    /// Seconds since the blob that was not hashed for longest was hashed; `None` without any blob.
+    /// Seconds since the blob that was not hashed for longest was hashed, of those that are not known to be bad; `None`
+    /// without any such blob.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn scrub_age_seconds(&self) -> Result<Option<f64>, StoreError> {
         let age: Option<f64> = sqlx::query_scalar(
             "SELECT (julianday('now') - julianday(min(coalesce(c.checked_at, b.stored_at)))) * 86400.0 FROM blobs b \
-             LEFT JOIN blob_checks c ON c.sha256 = b.sha256",
+             LEFT JOIN blob_checks c ON c.sha256 = b.sha256 WHERE b.sha256 NOT IN (SELECT sha256 FROM unhealed)",
         )
         .fetch_one(&self.readers)
         .await?;

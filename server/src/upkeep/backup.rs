@@ -96,6 +96,8 @@ async fn make(data: &DataDirectory, staging: &Path, file: &Path) -> Result<Backu
             }
         }
     }
+    // A hub that serves this directory puts them right; this process may not be one.
+    data.store.note_unhealed(&missing.iter().copied().collect()).await?;
     let (data, staging, file) = (data.clone(), staging.to_owned(), file.to_owned());
     let handle = Handle::current();
     tokio::task::spawn_blocking(move || {

@@ -189,7 +189,7 @@ mod tests {
         let file = std::fs::File::options().write(true).open(&path).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_hours(2)).unwrap();
         let contended = Contended { inner: Arc::clone(&data.blobs), store: data.store.clone() };
-        let contended = DataDirectory { store: data.store.clone(), blobs: Arc::new(contended) };
+        let contended = DataDirectory { blobs: Arc::new(contended), ..data.clone() };
         let rules = Rules { grace: Duration::from_hours(1), keep_submitted_days: 0 };
         let found = collect(&contended, rules, false, &Actor::Hub).await.unwrap();
         assert!(found.removed.is_empty(), "{found:?}");

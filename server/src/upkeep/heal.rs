@@ -1,82 +1,121 @@
 //! Healing: bytes of a name made again. From the other form of the same artifact, by elimination of a graph that is known
 //! here, or fetched again; whichever way, only under the digest they must have.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use phasic_engine::artifact::{Checks, decode, encode_ptdprmc1, encode_ptdprmc3};
 use phasic_engine::graph::Graph;
-use phasic_engine::plan::{self, Plan, lower};
-use phasic_engine::trace::{Limits, Trace, eliminate};
+use phasic_engine::plan::{self, Plan, lower_watched};
+use phasic_engine::trace::{Limits, Progress, Trace, eliminate};
 use phasic_hub_api::jobs::{Forecast, Variant};
 use phasic_hub_api::{GraphHash, Sha256};
-use serde_json::json;
 
-use super::{UpkeepError, scrub};
+use super::UpkeepError;
 use crate::admission::{Admission, Share};
 use crate::blobs::{BlobError, StoredBlob, Terms, in_memory, read_whole};
 use crate::config::Config;
 use crate::hub::DataDirectory;
 use crate::jobs::forecast;
+use crate::mirror;
 use crate::models::{Recipe, building_bytes, identify, reference_recipe};
-use crate::store::{Actor, Change, GraphRow};
+use crate::store::GraphRow;
+use crate::verification::MOST_DEFINITIONS;
 use crate::visibility::Viewer;
-use crate::workers::BrokeOff;
+use crate::workers::{BrokeOff, Wanted as Wished};
 
-/// Makes or fetches again what is damaged or lost, and tells what came of it: where nothing did, only if `is_news` says
-/// that it has not been told before. Gives the names that are whole again.
+/// Makes or fetches again what takes little time: what another form of the same program gives, and what the upstreams
+/// have. Gives the names that are whole again, whoever put them right.
 ///
 /// # Errors
 /// When the database fails. An upstream that cannot be asked, and a file that cannot be read or stored, are only logged.
-pub async fn heal(
+pub(super) async fn quickly(
     data: &DataDirectory,
     config: &Config,
     admission: &Admission,
     bad: &BTreeSet<Sha256>,
-    is_news: bool,
 ) -> Result<BTreeSet<Sha256>, UpkeepError> {
-    let mut restored = remake(data, config, admission, bad).await?;
-    let missing: BTreeSet<_> = bad.difference(&restored).copied().collect();
-    match scrub::fetch(data, config, &missing).await {
-        Ok(fetched) => restored.extend(fetched),
-        // What was made again is whole all the same, and is told.
-        Err(error) => tracing::error!(%error, "could not fetch again what is damaged or lost"),
+    let converted = restore(data, config, admission, bad, Way::Conversion).await?;
+    let missing: BTreeSet<_> = bad.difference(&converted).copied().collect();
+    if let Err(error) = mirror::fetch_again(data, config, &missing).await {
+        // What was made again is whole all the same.
+        tracing::error!(%error, "could not fetch again what is damaged or lost");
     }
-    if restored.is_empty() && !is_news {
-        return Ok(restored);
-    }
-    // Also when nothing was restored: what is gone is withdrawn.
-    data.store.touch_catalogue().await?;
-    let missing: Vec<_> = bad.difference(&restored).collect();
-    for name in &restored {
-        tracing::warn!(blob = %name, "a stored file was damaged or lost, and is whole again");
-    }
-    for name in &missing {
-        tracing::error!(blob = %name, "a stored file is damaged or lost, and cannot be made again here");
-    }
-    let detail = json!({"bad": bad, "restored": restored, "missing": missing});
-    let told = Change { action: "blob.heal", subject: "blobs".to_owned(), detail };
-    data.store.tell(&Actor::Hub, told).await?;
-    Ok(restored)
+    Ok(whole(data, bad).await)
 }
 
-/// Makes files again from what is here, with threads and memory of eliminations. Gives the names that are whole again.
-pub(super) async fn remake(
+/// Eliminates what is still missing anew, from the definitions of graphs that are known here, with threads and memory of
+/// eliminations. Gives the names that are whole again, whoever put them right.
+///
+/// At most [`MOST_DEFINITIONS`] of a hash are tried, each within the time a job may take.
+///
+/// # Errors
+/// When the database fails. A file that cannot be read or stored is only logged.
+pub(super) async fn eliminating(
     data: &DataDirectory,
     config: &Config,
     admission: &Admission,
     bad: &BTreeSet<Sha256>,
 ) -> Result<BTreeSet<Sha256>, UpkeepError> {
-    let mut restored = BTreeSet::new();
-    if bad.is_empty() {
-        return Ok(restored);
+    restore(data, config, admission, bad, Way::Elimination).await?;
+    Ok(whole(data, bad).await)
+}
+
+/// Those of these that can be read to the end: an unreadable file still has its size.
+pub(super) async fn whole(data: &DataDirectory, names: &BTreeSet<Sha256>) -> BTreeSet<Sha256> {
+    let mut whole = BTreeSet::new();
+    for &name in names {
+        if data.blobs.check(name).await.is_ok() {
+            whole.insert(name);
+        }
     }
+    whole
+}
+
+/// How files are made again.
+#[derive(Clone, Copy)]
+enum Way {
+    /// From another form of the same program, if there is memory for that.
+    Conversion,
+    /// From a definition of the graph, too.
+    Elimination,
+}
+
+impl Way {
+    /// How long memory is waited for, so that what finds none keeps nothing else waiting for long.
+    const fn patience(self) -> Duration {
+        match self {
+            Self::Conversion => Duration::from_secs(5),
+            Self::Elimination => Duration::from_mins(10),
+        }
+    }
+}
+
+/// Makes files again in one way. Gives the names that were stored.
+async fn restore(
+    data: &DataDirectory,
+    config: &Config,
+    admission: &Admission,
+    bad: &BTreeSet<Sha256>,
+    way: Way,
+) -> Result<BTreeSet<Sha256>, UpkeepError> {
+    let mut restored = BTreeSet::new();
     for (graph_hash, wanted) in wanted(data, bad).await? {
-        for origin in origins(data, graph_hash, &wanted).await? {
+        for origin in origins(data, graph_hash, &wanted, way).await? {
             let missing: BTreeSet<_> = wanted.names.difference(&restored).copied().collect();
             if missing.is_empty() {
                 break;
             }
-            let made = origin.files(data, config, admission, missing).await?;
+            let made = match origin.files(data, config, admission, missing, way.patience()).await {
+                Ok(made) => made,
+                Err(error) => {
+                    tracing::error!(%graph_hash, %error, "a lost file is not made again from this graph");
+                    continue;
+                }
+            };
             for bytes in made {
                 let terms = Terms { max_bytes: bytes.len() as u64, sha256: None };
                 match data.blobs.put(in_memory(bytes), terms).await {
@@ -114,10 +153,8 @@ async fn wanted(
             }
         }
     }
-    for (graph_hash, name) in data.store.files_of_graphs().await? {
-        if bad.contains(&name) {
-            found.entry(graph_hash).or_default().names.insert(name);
-        }
+    for (graph_hash, name) in data.store.graphs_of_files(bad).await? {
+        found.entry(graph_hash).or_default().names.insert(name);
     }
     Ok(found)
 }
@@ -136,14 +173,18 @@ async fn origins(
     data: &DataDirectory,
     graph_hash: GraphHash,
     wanted: &Wanted,
+    way: Way,
 ) -> Result<Vec<Origin>, UpkeepError> {
     let mut origins = Vec::new();
     for &sibling in wanted.siblings.difference(&wanted.names) {
         origins.extend(data.store.blob(sibling).await?.map(Origin::File));
     }
-    origins.extend(reference_recipe(graph_hash).map(Origin::BuiltIn));
-    let submitted = data.store.graphs(graph_hash, &Viewer::All).await?;
-    origins.extend(submitted.into_iter().map(|row| Origin::Submitted(Box::new(row))));
+    if let Way::Elimination = way {
+        origins.extend(reference_recipe(graph_hash).map(Origin::BuiltIn));
+        let submitted = data.store.graphs(graph_hash, &Viewer::All).await?;
+        let some = submitted.into_iter().take(MOST_DEFINITIONS);
+        origins.extend(some.map(|row| Origin::Submitted(Box::new(row))));
+    }
     Ok(origins)
 }
 
@@ -158,10 +199,11 @@ impl Origin {
         config: &Config,
         admission: &Admission,
         missing: BTreeSet<Sha256>,
+        patience: Duration,
     ) -> Result<Vec<Vec<u8>>, BrokeOff> {
         match self {
             Self::File(blob) => {
-                let Some(_share) = admitted(admission, CONVERTED * blob.size_bytes).await else {
+                let Some(_share) = admitted(admission, CONVERTED * blob.size_bytes, patience).await else {
                     return Ok(Vec::new());
                 };
                 let Some(bytes) = read(data, blob).await else { return Ok(Vec::new()) };
@@ -177,7 +219,9 @@ impl Origin {
             Self::BuiltIn(recipe) => of_graph(config, admission, recipe, None, missing).await,
             Self::Submitted(row) => {
                 let building = building_bytes(&row.identity).saturating_add(2 * row.recipe.size_bytes);
-                let Some(share) = admitted(admission, building).await else { return Ok(Vec::new()) };
+                let Some(share) = admitted(admission, building, patience).await else {
+                    return Ok(Vec::new());
+                };
                 let text = read(data, row.recipe).await;
                 let recipe = text.and_then(|text| Recipe::from_json(&String::from_utf8_lossy(&text)).ok());
                 let Some(recipe) = recipe else { return Ok(Vec::new()) };
@@ -208,25 +252,46 @@ async fn of_graph(
     missing: BTreeSet<Sha256>,
 ) -> Result<Vec<Vec<u8>>, BrokeOff> {
     let (models, compute) = (config.models.clone(), config.compute.clone());
-    let build = move || {
-        let graph = recipe.build(&models).ok()?;
-        let forecast = forecast(&graph, &identify(&graph), &compute, &mut ());
+    let build = move |wanted: &Wished| {
+        let graph = recipe.build_watched(&models, &mut || wanted.go_on()).ok()?;
+        let forecast = forecast(&graph, &identify(&graph), &compute, &mut |_: Progress| wanted.go_on());
         Some((graph, forecast))
     };
-    let workers = admission.workers();
-    let Some((graph, forecast)) = workers.run(build).await? else { return Ok(Vec::new()) };
+    let built = within(config, admission.workers().run_while_wanted(build)).await?;
+    let Some((graph, forecast)) = built.flatten() else { return Ok(Vec::new()) };
     let most = most_bytes(&forecast);
     // Waiting for more than there will ever be beside what is held would be waiting for ever.
     let fits = most <= admission.max_bytes();
     let rest = if fits { most.saturating_sub(held.as_ref().map_or(0, Share::bytes)) } else { most };
-    let Some(_share) = admitted(admission, rest).await else { return Ok(Vec::new()) };
+    let Some(_share) = admitted(admission, rest, Way::Elimination.patience()).await else {
+        return Ok(Vec::new());
+    };
     let limit = config.compute.max_memory_bytes.get();
-    workers.run(move || made_anew(&graph, &forecast, limit, missing)).await
+    let make = move |wanted: &Wished| made_anew(&graph, &forecast, limit, missing, wanted);
+    let made = within(config, admission.workers().run_while_wanted(make)).await?;
+    Ok(made.unwrap_or_default())
 }
 
-/// Memory for something, when there is so much. What needs more than there may be is not made.
-async fn admitted(admission: &Admission, bytes: u64) -> Option<Share> {
-    let share = admission.take(bytes).await;
+/// The result of some work, if it is done within the time a job may take; nobody works on it any more then.
+async fn within<T>(
+    config: &Config,
+    work: impl Future<Output = Result<T, BrokeOff>>,
+) -> Result<Option<T>, BrokeOff> {
+    let limit = config.compute.job_timeout_ms.duration();
+    let Ok(done) = tokio::time::timeout(limit, work).await else {
+        tracing::warn!(?limit, "a lost file is not made again from this graph, which takes too long");
+        return Ok(None);
+    };
+    done.map(Some)
+}
+
+/// Memory for something, when there is so much. What needs more than there may be is not made, and what waits too long is
+/// made another time.
+async fn admitted(admission: &Admission, bytes: u64, patience: Duration) -> Option<Share> {
+    let Ok(share) = tokio::time::timeout(patience, admission.take(bytes)).await else {
+        tracing::info!(bytes, "there is no memory to make a lost file again for now");
+        return None;
+    };
     share.inspect_err(|error| tracing::warn!(%error, "a lost file is not made again from this graph")).ok()
 }
 
@@ -258,13 +323,20 @@ impl Missing {
 }
 
 /// Every file this hub knows how to make of a graph within its memory, until nothing is missing.
-fn made_anew(graph: &Graph, forecast: &Forecast, limit: u64, names: BTreeSet<Sha256>) -> Vec<Vec<u8>> {
+fn made_anew(
+    graph: &Graph,
+    forecast: &Forecast,
+    limit: u64,
+    names: BTreeSet<Sha256>,
+    wanted: &Wished,
+) -> Vec<Vec<u8>> {
     let hash = graph.content_hash();
     let plan_limits = plan::Limits::default().with_memory_bytes(limit);
     let mut missing = Missing { names, files: Vec::new() };
     let fits = |variant, missing: &Missing| !missing.is_done() && forecast.of(variant).refused.is_none();
     if fits(Variant::Phasic, &missing)
-        && let Ok(trace) = eliminate(graph, &Limits::default().with_memory_bytes(limit), &mut ())
+        && let Ok(trace) =
+            eliminate(graph, &Limits::default().with_memory_bytes(limit), &mut |_: Progress| wanted.go_on())
     {
         missing.offer(ptdprmc3(&trace));
         // The memory contents of this format depend on θ; these are phasic's where nobody has set one.
@@ -276,12 +348,12 @@ fn made_anew(graph: &Graph, forecast: &Forecast, limit: u64, names: BTreeSet<Sha
         }
     }
     if fits(Variant::Fast, &missing)
-        && let Ok(trace) = lower(graph, &plan_limits)
+        && let Ok(trace) = lower_watched(graph, &plan_limits, &mut |_: Progress| wanted.go_on())
     {
         missing.offer(ptdprmc3(&trace));
     }
     if fits(Variant::Plan, &missing)
-        && let Ok(plan) = Plan::analyze(graph, &plan_limits)
+        && let Ok(plan) = Plan::analyze_watched(graph, &plan_limits, &mut |_: Progress| wanted.go_on())
     {
         missing.offer(Some(plan.encode(&hash)));
     }
@@ -292,43 +364,4 @@ fn ptdprmc3(trace: &Trace) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     encode_ptdprmc3(trace, &mut bytes).ok()?;
     Some(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use super::heal;
-    use crate::admission::Admission;
-    use crate::config::Config;
-    use crate::hub::{DataDirectory, Hub};
-    use crate::reference;
-    use crate::registry::Former;
-    use crate::workers::Workers;
-
-    #[tokio::test]
-    async fn a_lost_file_is_made_again_once_there_is_memory_for_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let data = DataDirectory::open(directory.path()).await.unwrap();
-        let hub = Arc::new(Hub::new(data, "http://hub.example".to_owned(), Former::default()).await.unwrap());
-        let admission = Admission::new(Workers::new("test", 1).unwrap(), 1 << 30);
-        reference::publish(Arc::clone(&hub), admission.clone()).await;
-        let row = hub.data.store.computes().await.unwrap().remove(0);
-        let name = row.artifacts[0].served.sha256;
-        let digits = name.to_string();
-        let path = directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits);
-        let bytes = std::fs::read(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        let config = Config { offline: true, ..Config::default() };
-        let bad = BTreeSet::from([name]);
-        let jobs = admission.take_free().unwrap();
-        let mut healing = std::pin::pin!(heal(&hub.data, &config, &admission, &bad, true));
-        let waiting = tokio::time::timeout(Duration::from_millis(300), &mut healing).await;
-        assert!(waiting.is_err() && !path.exists(), "jobs have all the memory");
-        drop(jobs);
-        assert_eq!(healing.await.unwrap(), bad);
-        assert_eq!(std::fs::read(&path).unwrap(), bytes);
-    }
 }

@@ -6,6 +6,7 @@
 mod backup;
 mod collect;
 mod heal;
+mod healer;
 mod restore;
 mod schedule;
 mod scrub;
@@ -17,7 +18,6 @@ use std::path::{Path, PathBuf};
 
 pub use backup::{BackupReport, Manifest, backup};
 pub use collect::{Collection, Rules, collect};
-pub use heal::heal;
 pub use restore::restore;
 pub use schedule::keep_whole;
 pub use scrub::{ScrubReport, scrub};

@@ -1,13 +1,12 @@
-//! The scrub of the service: hashes stored files again at leisure, the longest unseen first, and heals at once what is
-//! found bad, here or by whoever stumbled over it.
+//! The scrub of the service: hashes stored files again at leisure, the longest unseen first. What is found bad is healed
+//! beside it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use phasic_hub_api::Sha256;
-
-use super::{UpkeepError, heal};
+use super::UpkeepError;
+use super::healer::Healer;
 use crate::admission::Admission;
 use crate::blobs::{BlobError, StoredBlob};
 use crate::config::Config;
@@ -21,104 +20,55 @@ const BATCH: u32 = 64;
 /// The longest time between two looks for blobs that are due.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 
-/// How long to wait before healing is tried again.
-const TRY_AGAIN: Duration = Duration::from_mins(10);
-
 /// How long to wait after a failure of database or disk.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(10);
 
-/// What is known to be bad.
-#[derive(Debug, Default)]
-struct Unhealed {
-    /// Names that are not whole again. They are here from the moment they are found until they are seen to be whole,
-    /// whatever fails in between.
-    names: BTreeSet<Sha256>,
-    /// Those of them it was said of that they cannot be healed, so that it is not said every time.
-    told: BTreeSet<Sha256>,
-}
-
-impl Unhealed {
-    fn forget<'a>(&mut self, hub: &Hub, names: impl IntoIterator<Item = &'a Sha256>) {
-        for name in names {
-            self.names.remove(name);
-            self.told.remove(name);
-            hub.trust(*name);
-        }
-    }
-}
-
 /// Keeps stored files whole. Never ends.
 ///
-/// Which blob was hashed when is a row, so a restart does not begin anew.
+/// Which blob was hashed when, and which is bad, are rows, so a restart does not begin anew.
 pub async fn keep_whole(hub: Arc<Hub>, config: Arc<Config>, admission: Admission) {
-    let mut unhealed = Unhealed::default();
+    let healer = Healer::new(hub.data.clone(), Arc::clone(&config), admission);
+    tokio::join!(healer.run(), keep_scrubbing(&hub, &config));
+}
+
+async fn keep_scrubbing(hub: &Hub, config: &Config) {
     loop {
-        let wait = match round(&hub, &config, &admission, &mut unhealed).await {
+        let wait = match round(hub, config).await {
             Ok(wait) => wait,
             Err(error) => {
                 tracing::error!(%error, "the scrub was interrupted; it goes on in a moment");
                 AFTER_A_FAILURE
             }
         };
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = hub.suspected() => {}
-        }
+        tokio::time::sleep(wait).await;
     }
 }
 
-/// Heals what is known to be bad, and hashes a batch of what is due. Says how long there is nothing to do.
-async fn round(
-    hub: &Hub,
-    config: &Config,
-    admission: &Admission,
-    unhealed: &mut Unhealed,
-) -> Result<Duration, UpkeepError> {
+/// Hashes a batch of what is due. Says how long there is nothing to do.
+async fn round(hub: &Hub, config: &Config) -> Result<Duration, UpkeepError> {
     let used = hub.take_used();
     if !used.is_empty()
         && let Err(error) = hub.data.store.use_files(&used).await
     {
         tracing::warn!(%error, "could not take note of the files that were asked for");
     }
-    let mut bad = hub.take_suspects();
-    unhealed.names.extend(&bad);
     let interval = config.upkeep.scrub_interval_seconds.get();
     let due = if interval == 0 { Vec::new() } else { hub.data.store.blobs_due(interval, BATCH).await? };
     let rate = config.upkeep.scrub_bytes_per_second.get() as f64;
-    let mut seen = Vec::new();
+    let mut good = Vec::new();
     for &blob in &due {
         let found = look(hub, blob).await?;
         metrics::scrubbed(found.unwrap_or("good"));
-        seen.push(blob.sha256);
-        if found.is_some() {
-            unhealed.names.insert(blob.sha256);
-            bad.insert(blob.sha256);
-        }
-        if !bad.is_empty() {
-            // What is known to be bad does not wait for the rest.
-            break;
+        if found.is_none() {
+            good.push(blob.sha256);
+        } else {
+            hub.data.store.note_unhealed(&BTreeSet::from([blob.sha256])).await?;
+            hub.data.suspects.report([blob.sha256]);
         }
         tokio::time::sleep(Duration::from_secs_f64(blob.size_bytes as f64 / rate)).await;
     }
-    hub.data.store.note_checks(&seen).await?;
-    if bad.is_empty() && due.is_empty() {
-        bad.clone_from(&unhealed.names);
-    }
-    if !bad.is_empty() {
-        let confirmed = confirmed(hub, &bad).await?;
-        unhealed.forget(hub, bad.difference(&confirmed));
-        if !confirmed.is_empty() {
-            let is_news = !confirmed.is_subset(&unhealed.told);
-            let restored = heal(&hub.data, config, admission, &confirmed, is_news).await?;
-            unhealed.told.extend(confirmed.difference(&restored));
-            unhealed.forget(hub, &restored);
-        }
-    }
-    Ok(match (due.is_empty(), unhealed.names.is_empty()) {
-        (false, _) => Duration::ZERO,
-        (true, true) => LOOK_EVERY.min(Duration::from_secs(interval.max(1))),
-        (true, false) => TRY_AGAIN.min(Duration::from_secs(interval.max(60))),
-    })
+    hub.data.store.note_checks(&good).await?;
+    Ok(if due.is_empty() { LOOK_EVERY.min(Duration::from_secs(interval.max(1))) } else { Duration::ZERO })
 }
 
 /// What is wrong with a blob, in a word, if anything is. A file that cannot be read is as bad as one that is gone, and no
@@ -140,16 +90,65 @@ async fn is_lost(hub: &Hub, blob: StoredBlob) -> Result<bool, StoreError> {
     Ok(hub.data.store.blob(blob.sha256).await?.is_some())
 }
 
-/// Those that are still wanted, and still bad: others may have put them right.
-async fn confirmed(hub: &Hub, bad: &BTreeSet<Sha256>) -> Result<BTreeSet<Sha256>, StoreError> {
-    let mut confirmed = BTreeSet::new();
-    for &name in bad {
-        if hub.data.store.blob(name).await?.is_none() {
-            continue;
-        }
-        if hub.data.blobs.check(name).await.is_err() {
-            confirmed.insert(name);
-        }
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::round;
+    use crate::admission::Admission;
+    use crate::config::Config;
+    use crate::hub::{DataDirectory, Hub};
+    use crate::reference;
+    use crate::registry::Former;
+    use crate::upkeep::healer::Healer;
+    use crate::workers::Workers;
+
+    async fn hub(directory: &tempfile::TempDir) -> Arc<Hub> {
+        let data = DataDirectory::open(directory.path()).await.unwrap();
+        Arc::new(Hub::new(data, "http://hub.example".to_owned(), Former::default()).await.unwrap())
     }
-    Ok(confirmed)
+
+    #[tokio::test]
+    async fn what_the_scrub_has_found_is_bad_until_it_is_healed_whoever_does_that() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = Config { offline: true, ..Config::default() };
+        config.upkeep.scrub_interval_seconds = 1.try_into().unwrap();
+        let admission = Admission::new(Workers::new("test", 1).unwrap(), 1 << 30);
+        let first = hub(&directory).await;
+        reference::publish(Arc::clone(&first), admission.clone()).await;
+        let row = first.data.store.computes().await.unwrap().remove(0);
+        let name = row.artifacts[0].served.sha256;
+        let digits = name.to_string();
+        let path = directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, b"rot").unwrap();
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        round(&first, &config).await.unwrap();
+        let store = &first.data.store;
+        assert!(store.unhealed().await.unwrap().contains_key(&name));
+        let due = store.blobs_due(0, 99).await.unwrap();
+        assert!(!due.is_empty() && due.iter().all(|blob| blob.sha256 != name), "it is healed, not hashed");
+        first.data.store.close().await;
+        drop(first);
+
+        // The next process has not come across it: it knows.
+        let data = DataDirectory::open(directory.path()).await.unwrap();
+        assert!(data.suspects.take().is_empty());
+        let healer = Healer::new(data.clone(), Arc::new(config), admission);
+        let is_whole = async {
+            while !std::fs::read(&path).is_ok_and(|found| found == bytes)
+                || !data.store.unhealed().await.unwrap().is_empty()
+            {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let within = tokio::time::timeout(Duration::from_secs(30), is_whole);
+        tokio::select! {
+            () = healer.run() => {}
+            ended = within => ended.unwrap(),
+        }
+        let due = data.store.blobs_due(0, 99).await.unwrap();
+        assert!(due.iter().any(|blob| blob.sha256 == name), "and it is hashed with the others");
+    }
 }

@@ -11,7 +11,6 @@ use crate::admission::Admission;
 use crate::blobs::BlobError;
 use crate::config::Config;
 use crate::hub::DataDirectory;
-use crate::mirror;
 use crate::store::{Actor, Change};
 
 /// What a scrub found.
@@ -73,14 +72,17 @@ pub async fn scrub(
             }
         }
     }
-    let names: Vec<_> = names.into_iter().collect();
-    for names in names.chunks(1000) {
+    let bad = report.missing();
+    // Before anything is done about it: whatever breaks off here, a hub goes on with it.
+    data.store.note_unhealed(&bad).await?;
+    let good: Vec<_> = names.difference(&bad).copied().collect();
+    for names in good.chunks(1000) {
         data.store.note_checks(names).await?;
     }
-    if !report.missing().is_empty() {
-        report.restored = heal::remake(data, config, admission, &report.missing()).await?;
-        let fetched = fetch(data, config, &report.missing()).await?;
-        report.restored.extend(fetched);
+    if !bad.is_empty() {
+        report.restored = heal::quickly(data, config, admission, &bad).await?;
+        report.restored.extend(heal::eliminating(data, config, admission, &report.missing()).await?);
+        data.store.note_healed(&report.restored).await?;
         data.store.touch_catalogue().await?;
     }
     let detail = json!({
@@ -90,21 +92,4 @@ pub async fn scrub(
     let told = Change { action: "blob.scrub", subject: "blobs".to_owned(), detail };
     data.store.tell(actor, told).await?;
     Ok(report)
-}
-
-/// Asks the upstreams for files. Gives the names that are whole then: read to the end, because an unreadable file still
-/// has its size.
-pub(super) async fn fetch(
-    data: &DataDirectory,
-    config: &Config,
-    missing: &BTreeSet<Sha256>,
-) -> Result<BTreeSet<Sha256>, UpkeepError> {
-    mirror::fetch_again(data, config, missing).await?;
-    let mut fetched = BTreeSet::new();
-    for &name in missing {
-        if data.blobs.check(name).await.is_ok() {
-            fetched.insert(name);
-        }
-    }
-    Ok(fetched)
 }
