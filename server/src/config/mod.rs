@@ -26,6 +26,7 @@ pub use ids::Ids;
 pub use layers::{ConfigError, Flags};
 pub use networks::Networks;
 pub use number::{Millis, Whole};
+pub(crate) use upstreams::usual_requests;
 pub use upstreams::{
     COMMIT, TokenError, Trust, UpstreamName, UpstreamSettings, UpstreamToken, Upstreams, is_web,
 };

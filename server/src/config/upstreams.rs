@@ -285,7 +285,8 @@ fn hourly() -> Millis {
     Millis::of::<3_600_000>()
 }
 
-fn usual_requests() -> Whole<1, 1_000_000> {
+/// Requests an upstream is sent in an hour at most, where nothing else is said.
+pub(crate) fn usual_requests() -> Whole<1, 1_000_000> {
     Whole::of::<3600>()
 }
 

@@ -119,7 +119,11 @@ impl Run<'_> {
             let document = match self.look().await? {
                 Look::Document(document) => document,
                 Look::Unmodified(told) => {
-                    return Ok(self.data.store.unmodified(&self.head(self.usual()), told.as_ref()).await?);
+                    return Ok(self
+                        .data
+                        .store
+                        .unmodified(&self.head(self.usual(), None), told.as_ref())
+                        .await?);
                 }
             };
             // Once, and once more for each decision somebody takes meanwhile.
@@ -305,7 +309,7 @@ impl Run<'_> {
             None => self.usual(),
         };
         Ok(PassRecord {
-            head: self.head(next),
+            head: self.head(next, harvest.wait_seconds.map(Timing::asked)),
             commit: commit.clone(),
             document: blob,
             validators: validators.clone(),
@@ -336,7 +340,7 @@ impl Run<'_> {
         self.errand.timing.map(Timing::usual)
     }
 
-    fn head(&self, next_seconds: Option<f64>) -> PassHead {
+    fn head(&self, next_seconds: Option<f64>, asked_seconds: Option<f64>) -> PassHead {
         PassHead {
             upstream: self.errand.upstream.name.clone(),
             address: self.errand.upstream.address.clone(),
@@ -344,6 +348,7 @@ impl Run<'_> {
             started_at: self.started_at.clone(),
             requests: self.requests.sent(),
             next_seconds,
+            asked_seconds,
         }
     }
 
@@ -367,7 +372,8 @@ impl Run<'_> {
             _ => None,
         };
         let text = error.to_string();
-        let number = self.data.store.fail(&self.head(next), (error.code(), &text), finding.as_ref()).await?;
+        let head = self.head(next, error.wait_seconds().map(Timing::asked));
+        let number = self.data.store.fail(&head, (error.code(), &text), finding.as_ref()).await?;
         Ok(Ended { number, result: Err(error) })
     }
 }

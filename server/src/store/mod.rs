@@ -71,6 +71,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (9, "last_use", include_str!("../../../migrations/0009_last_use.sql")),
     (10, "leases", include_str!("../../../migrations/0010_leases.sql")),
     (11, "unhealed", include_str!("../../../migrations/0011_unhealed.sql")),
+    (12, "waits", include_str!("../../../migrations/0012_waits.sql")),
 ];
 
 /// How long a statement waits for another process that is writing.

@@ -39,6 +39,8 @@ pub struct PassHead {
     pub requests: u64,
     /// Seconds until the next pass is due. `None`: no pass by itself.
     pub next_seconds: Option<f64>,
+    /// Seconds for which upstream has asked to be left alone, if it has.
+    pub asked_seconds: Option<f64>,
 }
 
 /// What a pass found, ready to become the state of the mirror.
@@ -423,16 +425,20 @@ async fn succeed(change: &mut Transaction<'static, Sqlite>, head: &PassHead) -> 
     next_run(change, head).await
 }
 
-/// When the next pass is due: at once, if somebody has decided something while this one was under way.
+/// When the next pass is due: at once, if somebody has decided something while this one was under way. And until when
+/// upstream has asked to be left alone.
 async fn next_run(change: &mut Transaction<'static, Sqlite>, head: &PassHead) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE upstreams SET next_run_at = \
          iif(EXISTS (SELECT 1 FROM quarantine WHERE upstream = ?1 AND decided_at >= ?3), NULL, \
-         strftime('%Y-%m-%dT%H:%M:%fZ', 'now', printf('%+.3f seconds', ?2))) WHERE name = ?1",
+         strftime('%Y-%m-%dT%H:%M:%fZ', 'now', printf('%+.3f seconds', ?2))), \
+         wait_until = iif(?4 IS NULL, wait_until, \
+         strftime('%Y-%m-%dT%H:%M:%fZ', 'now', printf('%+.3f seconds', ?4))) WHERE name = ?1",
     )
     .bind(&head.upstream)
     .bind(head.next_seconds)
     .bind(&head.started_at)
+    .bind(head.asked_seconds)
     .execute(&mut **change)
     .await?;
     Ok(())

@@ -1,13 +1,18 @@
 //! The record of passes, for those who look at it.
 
-use phasic_hub_api::Sha256;
+use std::collections::BTreeSet;
+
 use phasic_hub_api::mirror::{ChangeKind, MirrorPass, MirrorPassDetail, PassChange, PassFault, PassOutcome};
+use phasic_hub_api::{GraphHash, Sha256};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use super::super::computes::digest;
-use super::super::{Store, StoreError};
+use super::super::computes::{compute_row, digest};
+use super::super::{ComputeRow, Store, StoreError};
 use crate::visibility::Viewer;
+
+/// Entries that are looked at when bytes of before are missing.
+const MOST_FORMER: i64 = 64;
 
 const PASSES: &str = "SELECT number, upstream, address, outcome, actor, started_at, finished_at, requests, commit_id, \
      document_sha256, entries, mirrored, error_code, error, \
@@ -45,6 +50,29 @@ impl Store {
             passes.iter_mut().for_each(keep_public);
         }
         Ok(passes)
+    }
+
+    /// The entries an upstream has had for these graphs, now or formerly, each with the commit it was read at, where there
+    /// was one. The latest first, and no more than [`MOST_FORMER`].
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn former_parents(
+        &self,
+        upstream: &str,
+        hashes: &BTreeSet<GraphHash>,
+    ) -> Result<Vec<(ComputeRow, Option<String>)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT compute_id AS id, 'mirror' AS origin, entry, upstream, commit_id FROM revisions \
+             WHERE upstream = ?1 AND json_extract(entry, '$.graph_hash') IN (SELECT value FROM json_each(?2)) \
+             ORDER BY number DESC LIMIT ?3",
+        )
+        .bind(upstream)
+        .bind(serde_json::json!(hashes).to_string())
+        .bind(MOST_FORMER)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(|row| Ok((compute_row(row)?, row.try_get("commit_id")?))).collect()
     }
 
     /// A pass with all it left out and changed.

@@ -29,6 +29,7 @@ fn head(upstream: &str) -> PassHead {
         started_at: "2026-11-28T12:00:00.000Z".to_owned(),
         requests: 1,
         next_seconds: Some(3600.0),
+        asked_seconds: None,
     }
 }
 
@@ -398,6 +399,29 @@ async fn the_budget_is_spent_and_given_back_and_fills_with_time() {
         .await
         .unwrap();
     assert_eq!(spend(&store, 99).await.requests, 5, "half an hour, half of it");
+}
+
+#[tokio::test]
+async fn how_long_an_upstream_wants_to_be_left_alone_outlives_passes_that_say_nothing_of_it() {
+    let (directory, store) = with_upstreams(&["test", "by hand"]).await;
+    let asked = PassHead { asked_seconds: Some(7200.0), next_seconds: None, ..head("test") };
+    store.fail(&asked, ("later", "not now"), None).await.unwrap();
+    store.unmodified(&head("test"), None).await.unwrap();
+    store.ask_to_wait("by hand", 7200.0).await.unwrap();
+    store.close().await;
+    let store = Store::open(directory.path()).await.unwrap();
+    for name in ["test", "by hand"] {
+        let row = store.upstream(name).await.unwrap().unwrap();
+        assert!(row.wait_seconds.is_some_and(|seconds| seconds > 7000.0), "{row:?}");
+    }
+    // Told to wait for longer than until the next pass, that comes later; told to wait for less, it does not come sooner.
+    for (seconds, expected) in [(5400.0, 5400.0), (60.0, 5400.0)] {
+        store.ask_to_wait("test", seconds).await.unwrap();
+        let due = store.upstream("test").await.unwrap().unwrap().due_seconds.unwrap();
+        assert!((expected - 60.0..=expected).contains(&due), "{due}");
+    }
+    let row = store.upstream("by hand").await.unwrap().unwrap();
+    assert_eq!(row.next_run_at, None, "what has no passes by itself gets none");
 }
 
 #[tokio::test]

@@ -55,6 +55,8 @@ pub struct UpstreamRow {
     pub next_run_at: Option<String>,
     /// Seconds until then; negative when it is over. `None`: at once.
     pub due_seconds: Option<f64>,
+    /// Seconds for which it wants to be left alone; negative when they are over.
+    pub wait_seconds: Option<f64>,
     /// Requests that were left at some time, and the seconds since.
     pub budget: Option<(f64, f64)>,
     /// Computes that are mirrored from it.
@@ -89,7 +91,8 @@ const WORTHWHILE: u32 = 4;
 
 const UPSTREAMS: &str = "SELECT name, address, trust, place, commit_id, document_sha256, etag, last_modified, \
      must_read, must_verify, checked_at, (julianday('now') - julianday(checked_at)) * 86400.0 AS lag_seconds, failures_in_a_row, \
-     next_run_at, (julianday(next_run_at) - julianday('now')) * 86400.0 AS due_seconds, budget_left, \
+     next_run_at, (julianday(next_run_at) - julianday('now')) * 86400.0 AS due_seconds, \
+     (julianday(wait_until) - julianday('now')) * 86400.0 AS wait_seconds, budget_left, \
      (julianday('now') - julianday(budget_at)) * 86400.0 AS budget_age, \
      (SELECT count(*) FROM computes c WHERE c.upstream = u.name) AS computes, \
      (SELECT count(*) FROM quarantine q WHERE q.upstream = u.name AND q.decision IS NULL \
@@ -241,6 +244,23 @@ impl Store {
         Ok(Some(ids.len()))
     }
 
+    /// Takes note that an upstream wants to be left alone for so many seconds: its next pass by itself comes no sooner.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn ask_to_wait(&self, name: &str, seconds: f64) -> Result<(), StoreError> {
+        let mut change = self.begin().await?;
+        sqlx::query(
+            "UPDATE upstreams SET wait_until = moment, next_run_at = iif(next_run_at < moment, moment, next_run_at) \
+             FROM (SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now', printf('%+.3f seconds', ?2)) AS moment) WHERE name = ?1",
+        )
+        .bind(name)
+        .bind(seconds)
+        .execute(&mut *change)
+        .await?;
+        Ok(change.commit().await?)
+    }
+
     /// Takes up to `wanted` requests out of what an upstream may still be asked. What is left grows by `per_hour` in an
     /// hour, and never beyond it; it is written down before a request is sent, so that no restart gives it back.
     ///
@@ -330,6 +350,7 @@ fn upstream_row(row: &SqliteRow) -> Result<UpstreamRow, StoreError> {
         failures_in_a_row: row.try_get("failures_in_a_row")?,
         next_run_at: row.try_get("next_run_at")?,
         due_seconds: row.try_get("due_seconds")?,
+        wait_seconds: row.try_get("wait_seconds")?,
         budget: left.zip(age),
         computes: row.try_get("computes")?,
         quarantined: row.try_get("quarantined")?,
