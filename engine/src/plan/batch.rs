@@ -327,12 +327,17 @@ impl Workspace {
     fn is_sure(&self, batch: &Batch<'_, '_>) -> bool {
         let scale = self.extent.scale(&self.factors);
         let (earned, discrete) = (batch.earned, batch.plan.discrete);
-        earned.largest == 0.0 || scale.is_sure(earned, discrete, self.powers.at_start())
+        let is_sure =
+            || !batch.plan.schedule.is_deep() && scale.is_sure(earned, discrete, self.powers.at_start());
+        earned.largest == 0.0 || is_sure()
     }
 
     /// Which θ have moments that are what they should be: nothing that matters was beyond the range of f64.
     #[inline(always)]
     fn sure_lanes(&mut self, batch: &Batch<'_, '_>) -> [bool; WIDTH] {
+        if batch.plan.schedule.is_deep() {
+            return [false; WIDTH];
+        }
         // Of long chains the first solution is gone.
         let again = batch.rewarded || self.long;
         if again {

@@ -12,12 +12,16 @@
 //! the longest time is looked up in the solution itself, which is good for that as soon as `n η (1 + R) T` is small
 //! (Khasminskii's bound of moments, `j! (max R · T)^j`, takes it from there).
 //!
+//! Roundings add up, too, from each component to the next. Where so many are passed that it shows, plain numbers are not
+//! enough either: those with endless exponents have more digits.
+//!
 //! Where a parameter is so small that its product with a coefficient has fewer digits, plain numbers are never enough.
 
 use std::cell::{Cell, OnceCell};
 
 use super::kernel::{Factors, Powers, Source};
 use super::lane::{Lane, Lanes};
+use super::schedule::{Kind, LONGEST_PATH, Segment};
 use super::wide::Wide;
 use super::{At, EvaluationError, Plan};
 
@@ -245,6 +249,8 @@ pub(super) struct Range {
     is_measured: Cell<bool>,
     /// Whether some pivot has no reciprocal in f64, so that plain numbers say nothing.
     broken: bool,
+    /// Whether more components are passed than plain numbers are good for, once somebody has asked.
+    is_long: OnceCell<bool>,
     /// The factors with endless exponents, once they were needed.
     wide: OnceCell<Box<Factors<Wide>>>,
 }
@@ -256,6 +262,7 @@ impl Range {
             scale: Cell::default(),
             is_measured: Cell::default(),
             broken: false,
+            is_long: OnceCell::new(),
             wide: OnceCell::new(),
         }
     }
@@ -265,6 +272,7 @@ impl Range {
         self.scale.set(self.extent.scale(factors));
         self.is_measured.set(false);
         self.broken = broken;
+        self.is_long.take();
         self.wide.take();
     }
 }
@@ -303,8 +311,8 @@ impl At<'_> {
     /// Whether plain numbers pass a test that depends on how large they may be. `longest` is the largest solution, if it
     /// was for times.
     pub(super) fn passes(&self, longest: impl FnOnce() -> Option<f64>, test: impl Fn(Scale) -> bool) -> bool {
-        let Range { scale, is_measured, broken, .. } = &self.range;
-        if *broken {
+        let Range { scale, is_measured, .. } = &self.range;
+        if !self.has_plain_numbers() {
             return false;
         }
         if test(scale.get()) {
@@ -321,6 +329,27 @@ impl At<'_> {
         test(scale.get())
     }
 
+    /// Whether plain numbers may be enough, whatever their range.
+    fn has_plain_numbers(&self) -> bool {
+        let is_long = || *self.range.is_long.get_or_init(|| self.components_passed() > LONGEST_PATH.into());
+        !(self.range.broken || self.plan.schedule.is_deep() && is_long())
+    }
+
+    /// The expected number of components that are left, segments of chains for one each.
+    #[cold]
+    fn components_passed(&self) -> f64 {
+        let Self { plan, factors, .. } = self;
+        let mut z = vec![0.0; plan.vertices.len()];
+        z[self.start] = 1.0;
+        factors.solve_transposed(plan, &mut z);
+        let mut passed = 0.0;
+        for Segment { range, kind, .. } in &plan.schedule.segments {
+            let left: f64 = range.clone().map(|at| z[at] * factors.outside(plan, at)).sum();
+            passed += if let Kind::Chain { .. } = kind { left / range.len() as f64 } else { left };
+        }
+        passed
+    }
+
     #[cold]
     fn longest_time(&self) -> f64 {
         let mut x = vec![[0.0]; self.plan.vertices.len()];
@@ -331,7 +360,7 @@ impl At<'_> {
     /// The scale for questions about which ordinary bounds say enough; none if plain numbers say nothing.
     pub(super) fn scale(&self, longest: impl FnOnce() -> Option<f64>) -> Option<Scale> {
         self.passes(longest, |scale| scale.time <= ORDINARY);
-        (!self.range.broken).then(|| self.range.scale.get())
+        self.has_plain_numbers().then(|| self.range.scale.get())
     }
 
     /// Whether raw moments that were just worked out are right.

@@ -14,6 +14,9 @@ const SHORTEST_CHAIN: usize = 8;
 /// Multiply-adds for each position from which on wide instructions pay at one θ.
 const DENSE: usize = 12;
 
+/// Errors of plain numbers add up from one component to the next, to some 6e-17 each: so many may be passed.
+pub(super) const LONGEST_PATH: u32 = 1 << 14;
+
 /// Positions that one kernel eliminates and solves together.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Segment {
@@ -54,6 +57,8 @@ pub(super) struct Schedule {
     pub(super) supernode_end: Vec<u32>,
     /// The form that is 0 for every θ, which many positions have for their exit.
     pub(super) zero_form: Option<u32>,
+    /// Most components that are passed one after another, segments of chains for one each; looked up where there are many.
+    depth: u32,
 }
 
 impl Schedule {
@@ -104,7 +109,35 @@ impl Schedule {
             last.forms.end = plan.forms.count();
             last.further.end = plan.forms.further().len();
         }
+        if plan.vertices.len() > LONGEST_PATH as usize {
+            schedule.depth = schedule.longest_path(plan);
+        }
         schedule
+    }
+
+    /// Whether more components may be passed than plain numbers are good for.
+    pub(super) fn is_deep(&self) -> bool {
+        self.depth > LONGEST_PATH
+    }
+
+    fn longest_path(&self, plan: &Plan) -> u32 {
+        let mut depths = vec![0; plan.vertices.len()];
+        for Segment { range, kind, .. } in &self.segments {
+            let behind = |at: usize, depths: &[u32]| {
+                plan.outer.of(at).iter().map(|&to| depths[to as usize]).max().unwrap_or(0)
+            };
+            if *kind == Kind::Singles {
+                for at in range.clone() {
+                    depths[at] = 1 + behind(at, &depths);
+                }
+                continue;
+            }
+            let first =
+                if let Kind::Chain { .. } = kind { range.start..range.start + 1 } else { range.clone() };
+            let behind = first.map(|at| behind(at, &depths)).max().unwrap_or(0);
+            depths[range.clone()].fill(1 + behind);
+        }
+        depths.into_iter().max().unwrap_or(0)
     }
 
     /// Finds tails without a gap, and supernodes; single vertices have neither.

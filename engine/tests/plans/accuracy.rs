@@ -3,6 +3,7 @@
 use super::graphs::{cases, library, plan, queue, rewards, small_library};
 use super::number::{Double2, Number};
 use super::solver::{Solver, weights};
+use ndarray::Array2;
 use phasic_engine::graph::{Graph, GraphBuilder, Rate, START};
 use phasic_engine::plan::Plan;
 use proptest::prelude::*;
@@ -162,6 +163,32 @@ fn paths_of_a_million_vertices_keep_twelve_digits() {
         worst.add(errors(&graph, &plan(&graph), &[0.7]), || format!("{decades} decades"));
         worst.stays_below([1e-12; 3]);
     }
+}
+
+#[test]
+fn long_paths_that_may_end_anywhere_keep_twelve_digits() {
+    let vertices = 200_000_u32;
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=vertices + 1 {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for v in 1..=vertices {
+        builder.add_edge(v, v + 1, Rate::Coefficients(&[3.0, 0.0])).unwrap();
+        builder.add_edge(v, vertices + 1, Rate::Coefficients(&[0.0, 1.0])).unwrap();
+    }
+    let graph = builder.finish();
+    let plan = plan(&graph);
+    let mut worst = Worst::new();
+    // From one that is hardly ever left early to one that is after a few steps, where plain numbers are enough.
+    for ends in [1e-9, 1e-5, 1.0] {
+        worst.add(errors(&graph, &plan, &[0.7, ends]), || format!("{ends}"));
+        let theta = Array2::from_shape_fn((3, 2), |(_, parameter)| [0.7, ends][parameter]);
+        let means = plan.batch(&theta.view()).unwrap().expectation().unwrap();
+        let mean = plan.at(&[0.7, ends]).unwrap().expectation();
+        assert!(means.iter().all(|found| found.to_bits() == mean.to_bits()), "{means:?} {mean}");
+    }
+    worst.stays_below([1e-13; 3]);
 }
 
 #[test]

@@ -253,7 +253,7 @@ impl<L: Lane> Factors<L> {
 
     /// Total weight of the edges that leave the component.
     #[inline(always)]
-    fn outside(&self, plan: &Plan, at: usize) -> L {
+    pub(super) fn outside(&self, plan: &Plan, at: usize) -> L {
         let forms = plan.outer_forms[plan.outer.range(at)].iter();
         forms.fold(self.values[plan.exit_forms[at] as usize], |sum, &form| sum + self.values[form as usize])
     }
