@@ -3,10 +3,14 @@
 //! The names are here, once. Who counts uses the functions below; what is counted at the moment of asking (the state
 //! of the data directory) is set by `http::metrics`. Without [`start`] everything is silently dropped, as in tests.
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// The recorder of this process: the facade has one for all, and so have we.
@@ -251,43 +255,90 @@ pub fn public(rendered: &str) -> String {
 }
 
 /// One more or fewer, for as long as the value lives.
-#[derive(Debug)]
-pub struct Present(&'static str);
+pub struct Present(Gauge);
 
 impl Present {
-    /// A request that is being answered.
-    pub fn request() -> Self {
-        Self::count(IN_FLIGHT)
-    }
-
     /// An open connection.
     pub fn connection() -> Self {
-        Self::count(CONNECTIONS)
+        Self::count(gauge!(CONNECTIONS))
     }
 
-    fn count(name: &'static str) -> Self {
-        gauge!(name).increment(1.0);
-        Self(name)
+    fn count(gauge: Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge)
     }
 }
 
 impl Drop for Present {
     fn drop(&mut self) {
-        gauge!(self.0).decrement(1.0);
+        self.0.decrement(1.0);
     }
 }
 
-/// A request was answered. `route` is the pattern, not the path, so that clients cannot make up new names.
-pub fn answered(method: &'static str, route: &str, status: u16, elapsed: Duration) {
-    let route = route.to_owned();
-    counter!(REQUESTS, "method" => method, "route" => route.clone(), "status" => status.to_string())
-        .increment(1);
-    histogram!(SECONDS, "route" => route).record(elapsed.as_secs_f64());
+/// What is counted about requests, with its counters at hand: finding one by its name takes longer than many an answer.
+pub struct Requests {
+    in_flight: Gauge,
+    routes: RwLock<HashMap<Box<str>, Arc<Route>>>,
 }
 
-/// The counter of the bytes a route has sent.
-pub fn sent_bytes(route: &str) -> metrics::Counter {
-    counter!(SENT_BYTES, "route" => route.to_owned())
+/// What is counted about the requests to one route.
+struct Route {
+    seconds: Histogram,
+    sent_bytes: Counter,
+    /// By method and status.
+    answers: RwLock<HashMap<(&'static str, u16), Counter>>,
+}
+
+impl Requests {
+    /// Counters of this process; after [`start`], or nothing is counted.
+    #[expect(clippy::new_without_default, reason = "it is not the same at any time")]
+    pub fn new() -> Self {
+        Self { in_flight: gauge!(IN_FLIGHT), routes: RwLock::default() }
+    }
+
+    /// A request that is being answered, for as long as the value lives.
+    pub fn begin(&self) -> Present {
+        Present::count(self.in_flight.clone())
+    }
+
+    /// A request was answered. `name` is the pattern of the route, not the path, so that clients cannot make up new names. Gives the
+    /// counter of the bytes the route sends.
+    pub fn answered(&self, method: &'static str, name: &str, status: u16, elapsed: Duration) -> Counter {
+        let route = self.route(name);
+        route.seconds.record(elapsed.as_secs_f64());
+        route.count(name, method, status);
+        route.sent_bytes.clone()
+    }
+
+    fn route(&self, name: &str) -> Arc<Route> {
+        if let Some(known) = self.routes.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Arc::clone(known);
+        }
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(routes.entry(name.into()).or_insert_with(|| Arc::new(Route::new(name))))
+    }
+}
+
+impl Route {
+    fn new(name: &str) -> Self {
+        Self {
+            seconds: histogram!(SECONDS, "route" => name.to_owned()),
+            sent_bytes: counter!(SENT_BYTES, "route" => name.to_owned()),
+            answers: RwLock::default(),
+        }
+    }
+
+    fn count(&self, name: &str, method: &'static str, status: u16) {
+        if let Some(known) =
+            self.answers.read().unwrap_or_else(PoisonError::into_inner).get(&(method, status))
+        {
+            return known.increment(1);
+        }
+        let (name, text) = (name.to_owned(), status.to_string());
+        let counter = counter!(REQUESTS, "method" => method, "route" => name, "status" => text);
+        counter.increment(1);
+        self.answers.write().unwrap_or_else(PoisonError::into_inner).insert((method, status), counter);
+    }
 }
 
 /// A stored file was opened.

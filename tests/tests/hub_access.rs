@@ -286,6 +286,23 @@ fn whoever_asks_too_much_is_told_how_long_to_wait_and_others_are_not() {
 }
 
 #[test]
+fn asking_whether_anything_has_changed_is_no_way_around_tokens_and_limits() {
+    let directory = tempfile::tempdir().unwrap();
+    let unchanged = [("If-None-Match", "*")];
+    {
+        let hub = Hub::start_with(directory.path(), &[], &[("access_anonymous", "nothing")]);
+        let answer = hub.request("GET", "/registry.json", &unchanged);
+        assert_eq!((answer.status, refusal(&answer).as_deref()), (401, Some("token_required")));
+    }
+    let hub = Hub::start_with(directory.path(), &[], &[("rate_per_second", "1"), ("rate_burst", "10")]);
+    let guess = [unchanged[0], ("Authorization", "Bearer x")];
+    assert_eq!(hub.request("GET", "/registry.json", &guess).status, 401);
+    let statuses: Vec<_> = (0..40).map(|_| hub.request("GET", "/registry.json", &unchanged).status).collect();
+    let refused = statuses.iter().filter(|status| **status == 429).count();
+    assert!(refused >= 20 && statuses.iter().all(|status| [304, 429].contains(status)), "{statuses:?}");
+}
+
+#[test]
 fn every_change_is_a_line_of_an_unbroken_chain() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path();

@@ -142,6 +142,30 @@ fn the_registry_answers_304_to_whoever_has_it() {
 }
 
 #[test]
+fn that_nothing_has_changed_is_said_alike_to_every_form_of_the_question() {
+    let fixture = fixture();
+    let hub = &fixture.hub;
+    let tag = hub.get("/registry.json").header("etag").unwrap().to_owned();
+    let has_it = ("If-None-Match", tag.as_str());
+    let head = |target: &str, headers: &[(&str, &str)]| {
+        let answer = hub.request("GET", target, headers);
+        assert_eq!((answer.status, answer.body.len()), (304, 0), "{target}");
+        let mut fields = answer.headers;
+        fields.retain(|(name, _)| !["date", "x-request-id"].contains(&name.as_str()));
+        fields.sort();
+        fields
+    };
+    let plain = head("/registry.json", &[has_it]);
+    assert!(plain.iter().any(|(name, value)| name == "vary" && value == "accept-encoding, authorization"));
+    assert_eq!(head("/registry.json?paths=absolute", &[has_it]), plain);
+    assert_eq!(head("/registry.json", &[has_it, ("Content-Length", "0")]), plain);
+    let ids: Vec<_> = (0..3)
+        .map(|_| hub.request("GET", "/registry.json", &[has_it]).header("x-request-id").unwrap().to_owned())
+        .collect();
+    assert!(ids[0] != ids[1] && ids[1] != ids[2], "{ids:?}");
+}
+
+#[test]
 fn the_registry_is_compressed_for_those_who_ask_and_artifacts_never_are() {
     let fixture = fixture();
     let hub = &fixture.hub;

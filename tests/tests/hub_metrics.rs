@@ -37,6 +37,9 @@ fn metrics_count_requests_bytes_openings_and_the_age_of_the_mirror() {
     phasic_hub_tests::hub::wait_until("the pass is served", || hub.get(&format!("/{path}")).status == 200);
     assert_eq!(hub.get(&format!("/{path}")).body, model.ptdprmc3);
     assert_eq!(hub.request("BREW", "/pot", &[]).status, 404);
+    for _ in 0..3 {
+        assert_eq!(hub.request("GET", "/registry.json", &[("If-None-Match", "*")]).status, 304);
+    }
     let after = hub.get("/metrics");
     let after = after.text();
     assert_eq!(sample(after, "phasic_hub_computes"), Some(computes + 1.0));
@@ -47,6 +50,10 @@ fn metrics_count_requests_bytes_openings_and_the_age_of_the_mirror() {
     let route = "route=\"/artifacts/{name}\"";
     let answered = format!("phasic_hub_http_requests_total{{method=\"GET\",{route},status=\"200\"}}");
     assert_eq!(sample(after, &answered), Some(2.0), "{after}");
+    let unchanged = "phasic_hub_http_requests_total{method=\"GET\",route=\"/registry.json\",status=\"304\"}";
+    assert_eq!(sample(after, unchanged), Some(3.0), "{after}");
+    let timed = "phasic_hub_http_request_seconds_count{route=\"/registry.json\"}";
+    assert_eq!(sample(after, timed), Some(3.0), "{after}");
     let lost = "phasic_hub_http_requests_total{method=\"other\",route=\"none\",status=\"404\"}";
     assert_eq!(sample(after, lost), Some(1.0), "methods and paths of clients are no labels");
     assert_eq!(sample(after, "phasic_hub_http_requests_in_flight"), Some(1.0), "this one");

@@ -106,7 +106,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
         uploads,
         publishing: Arc::default(),
     };
-    let router = http::router(services, &config);
+    let front = http::front(services, &config);
     let stop = {
         let jobs = Arc::clone(&jobs);
         async move {
@@ -114,7 +114,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
             jobs.stop_waiting();
         }
     };
-    listen::serve(listener, router, &config.http, stop, hurry).await;
+    listen::serve(listener, front, &config.http, stop, hurry).await;
     verifier.stop();
     for task in background {
         task.abort();

@@ -1,54 +1,104 @@
 //! The outermost layer: gives each request an id and a log line, and each error answer its one shape.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use axum::body::Body;
-use axum::extract::{MatchedPath, Request};
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderName, HeaderValue, Method, Response};
+use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 use axum::middleware::Next;
 use phasic_hub_api::Problem;
 use phasic_hub_api::problem::PROBLEM_MEDIA_TYPE;
-use tracing::Instrument;
+use tracing::{Instrument as _, Span};
 
 use super::counted::Counted;
 use super::error;
-use crate::metrics;
+use crate::metrics::{Present, Requests};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-pub(super) async fn edge(request: Request, next: Next) -> Response<Body> {
-    let request_id = next_request_id();
-    let method = request.method().clone();
-    let counted_method = method.clone();
-    let path = request.uri().path().to_owned();
-    let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned());
-    let known = known_route(route.as_deref());
-    let (begun, present) = (Instant::now(), metrics::Present::request());
-    let span = tracing::info_span!("request", id = request_id);
-    let answer = async move {
+pub(super) async fn edge(
+    State(requests): State<Arc<Requests>>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let attended = Attended::begin(&requests, &request);
+    let route = route.as_ref().map(MatchedPath::as_str);
+    let answer = async {
         let response = next.run(request).await;
+        attended.log(route, response.status());
+        response
+    };
+    let response = answer.instrument(attended.span()).await;
+    attended.finish(&requests, route, response)
+}
+
+/// A request that is being answered, as logs, counters and its answer tell of it.
+pub(super) struct Attended {
+    id: String,
+    method: Method,
+    uri: Uri,
+    begun: Instant,
+    present: Present,
+}
+
+impl Attended {
+    pub(super) fn begin(requests: &Requests, request: &Request) -> Self {
+        Self {
+            id: next_request_id(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            begun: Instant::now(),
+            present: requests.begin(),
+        }
+    }
+
+    /// What all lines of the log about the request are in.
+    fn span(&self) -> Span {
+        tracing::info_span!("request", id = self.id)
+    }
+
+    fn log(&self, route: Option<&str>, status: StatusCode) {
+        let Self { method, uri, begun, .. } = self;
         // Debug formatting escapes whatever a client may have put into its path.
-        let status = response.status().as_u16();
+        let (path, status) = (uri.path(), status.as_u16());
         let elapsed_ms = begun.elapsed().as_millis();
         // A hub that is not ready says so to every probe; its log has said why.
-        if status >= 500 && route.as_deref() != Some("/readyz") {
+        if status >= 500 && route != Some("/readyz") {
             tracing::warn!(%method, ?path, route, status, elapsed_ms, "answered");
         } else {
             tracing::debug!(%method, ?path, route, status, elapsed_ms, "answered");
         }
-        response
-    };
-    let response = finish(answer.instrument(span).await, &request_id);
-    metrics::answered(known_method(&counted_method), &known, response.status().as_u16(), begun.elapsed());
-    drop(present);
-    response.map(|body| Body::new(Counted::new(body, metrics::sent_bytes(&known))))
-}
+    }
 
-/// The route as a label. Paths that lead nowhere share one.
-fn known_route(route: Option<&str>) -> String {
-    route.unwrap_or("none").to_owned()
+    /// The same, for an answer that was given at once: the span is made only if anybody reads the line.
+    pub(super) fn log_at_once(&self, route: &str, status: StatusCode) {
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            self.span().in_scope(|| self.log(Some(route), status));
+        }
+    }
+
+    /// Gives the answer its id and an error its shape, and counts both.
+    pub(super) fn finish(
+        self,
+        requests: &Requests,
+        route: Option<&str>,
+        response: Response<Body>,
+    ) -> Response<Body> {
+        let Self { id, method, begun, present, .. } = self;
+        let response = finish(response, id);
+        // Paths that lead nowhere share one label.
+        let (method, route, status) = (known_method(&method), route.unwrap_or("none"), response.status());
+        let sent_bytes = requests.answered(method, route, status.as_u16(), begun.elapsed());
+        drop(present);
+        if response.body().size_hint().exact() == Some(0) {
+            return response;
+        }
+        response.map(|body| Body::new(Counted::new(body, sent_bytes)))
+    }
 }
 
 /// The method as a label. Clients can make up methods, and they share one.
@@ -64,11 +114,11 @@ fn known_method(method: &Method) -> &'static str {
     }
 }
 
-fn finish(mut response: Response<Body>, request_id: &str) -> Response<Body> {
+fn finish(mut response: Response<Body>, request_id: String) -> Response<Body> {
     if response.status().is_client_error() || response.status().is_server_error() {
         let problem = response.extensions_mut().remove::<Problem>();
         let mut problem = problem.unwrap_or_else(|| error::problem_of(response.status()));
-        problem.request_id = Some(request_id.to_owned());
+        problem.request_id = Some(request_id.clone());
         *response.status_mut() = error::status(&problem);
         let body = serde_json::to_string(&problem).expect("a problem is texts and numbers");
         let headers = response.headers_mut();
@@ -77,7 +127,7 @@ fn finish(mut response: Response<Body>, request_id: &str) -> Response<Body> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
         *response.body_mut() = Body::from(body);
     }
-    if let Ok(value) = HeaderValue::from_str(request_id) {
+    if let Ok(value) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
     response

@@ -68,13 +68,7 @@ pub(super) async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, n
         Err(refusal) => return refusal.into_response(),
     };
     let mut response = next.run(request).await;
-    if let Some(scope) = access.scope() {
-        // Who sends a token may see more than who sends none.
-        vary_by_token(response.headers_mut());
-        if viewer != Viewer::Public || !gate.anonymous.is_some_and(|open| open.includes(scope)) {
-            keep_private(response.headers_mut());
-        }
-    }
+    gate.restrict(access, &viewer, response.headers_mut());
     response
 }
 
@@ -146,6 +140,34 @@ async fn check_id(caller: &Caller, request: &mut Request) -> Result<(), ApiError
 }
 
 impl Gate {
+    /// Says of an answer who may keep it, and for whom.
+    fn restrict(&self, access: Access, viewer: &Viewer, headers: &mut HeaderMap) {
+        let Some(scope) = access.scope() else { return };
+        // Who sends a token may see more than who sends none.
+        vary_by_token(headers);
+        if *viewer != Viewer::Public || !self.anonymous.is_some_and(|open| open.includes(scope)) {
+            keep_private(headers);
+        }
+    }
+
+    /// Lets a request without a token and without a body pass where everybody may, as [`guard`] does. `None` where that
+    /// is not so, or its price cannot be paid; then nothing has been paid.
+    pub(super) fn admit_anybody(&self, request: &Request, access: Access, cost: u32) -> Option<()> {
+        let asks_for_more = [AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING];
+        if asks_for_more.iter().any(|name| request.headers().contains_key(name))
+            || access.scope().is_some_and(|wanted| !Caller::Anonymous.may(wanted, self.anonymous))
+        {
+            return None;
+        }
+        let payer = Payer::Address(client(address(&self.trusted_proxies, request)));
+        self.rates.pay(&payer, cost).ok()
+    }
+
+    /// Says of an answer to somebody without a token who may keep it.
+    pub(super) fn restrict_anybodys(&self, access: Access, headers: &mut HeaderMap) {
+        self.restrict(access, &Viewer::Public, headers);
+    }
+
     async fn recognise(&self, authorization: &[u8], address: &Payer) -> Result<Caller, ApiError> {
         let recognised = recognise(&self.hub.data.store, authorization).await.map_err(|error| {
             tracing::error!(%error, "could not look up a token");
@@ -178,9 +200,8 @@ fn address(trusted: &config::Networks, request: &Request) -> IpAddr {
 }
 
 fn forwarded(trusted: &config::Networks, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-    let values: Vec<_> =
-        headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
-    let named = values.iter().flat_map(|value| value.split(',')).map(str::trim).rev();
+    let values = headers.get_all("x-forwarded-for").iter().rev().filter_map(|value| value.to_str().ok());
+    let named = values.flat_map(|value| value.rsplit(',')).map(str::trim);
     let mut address = peer;
     for name in named {
         let Some(next) = trusted.contains(address).then(|| name.parse().ok()).flatten() else { break };
@@ -235,9 +256,13 @@ fn too_many(wait: Duration) -> ApiError {
 
 /// Adds the token to what an answer depends on.
 fn vary_by_token(headers: &mut HeaderMap) {
-    let others = headers.get(VARY).and_then(|value| value.to_str().ok());
-    let all = others.map(|others| HeaderValue::from_str(&format!("{others}, authorization")));
-    headers.insert(VARY, all.and_then(Result::ok).unwrap_or(HeaderValue::from_static("authorization")));
+    let all = match headers.get(VARY).and_then(|value| value.to_str().ok()) {
+        None => HeaderValue::from_static("authorization"),
+        Some("accept-encoding") => HeaderValue::from_static("accept-encoding, authorization"),
+        Some(others) => HeaderValue::from_str(&format!("{others}, authorization"))
+            .unwrap_or(HeaderValue::from_static("authorization")),
+    };
+    headers.insert(VARY, all);
 }
 
 /// What not everybody may see is kept by no cache that everybody shares.

@@ -17,6 +17,7 @@ mod edge;
 mod error;
 mod evaluate;
 mod fixed;
+mod front;
 mod guard;
 mod health;
 mod home;
@@ -44,17 +45,20 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use self::body::Budget;
+use self::front::Asked;
 use self::guard::Gate;
 use crate::config;
 use crate::evaluate::Evaluator;
 use crate::hub::Hub;
 use crate::jobs::Jobs;
+use crate::metrics::Requests;
 use crate::mirror::Mirror;
 use crate::tasks::Tasks;
 use crate::uploads::Uploads;
@@ -62,6 +66,7 @@ use crate::verification::Verifier;
 
 pub use access::{Access, ROUTES, required};
 pub use document::{api_document, api_document_json};
+pub use front::Front;
 
 /// What handlers ask.
 #[derive(Clone)]
@@ -95,10 +100,17 @@ struct Shared {
     bodies: Budget,
 }
 
-/// All routes of a hub, with everything around them. The routes are documented where they are handled; a test
-/// compares this list with the API document.
-pub fn router(services: Services, config: &config::Config) -> Router {
-    let gate = Arc::new(Gate::new(Arc::clone(&services.hub), config));
+/// All routes of a hub, with everything around them.
+pub fn front(services: Services, config: &config::Config) -> Front {
+    let hub = Arc::clone(&services.hub);
+    let gate = Arc::new(Gate::new(Arc::clone(&hub), config));
+    let requests = Arc::new(Requests::new());
+    let routes = routes(services, config).layer(from_fn_with_state(Arc::clone(&gate), guard::guard));
+    Front::new(guarded(routes, Arc::clone(&requests)), Asked { hub, gate, requests })
+}
+
+/// The routes are documented where they are handled; a test compares this list with the API document.
+fn routes(services: Services, config: &config::Config) -> Router {
     let plain = Router::new()
         .route("/", get(home::home))
         .route("/registry.json", get(registry::registry))
@@ -156,8 +168,7 @@ pub fn router(services: Services, config: &config::Config) -> Router {
         .layer(DefaultBodyLimit::disable());
     let shared = Shared { services, bodies: Budget::new(&config.models) };
     let quick = plain.merge(documents).layer(in_time(config.http.request_timeout_ms));
-    let routes = quick.merge(files.layer(in_time(config.uploads.timeout_ms))).with_state(shared);
-    guarded(routes.layer(axum::middleware::from_fn_with_state(gate, guard::guard)))
+    quick.merge(files.layer(in_time(config.uploads.timeout_ms))).with_state(shared)
 }
 
 /// How long the head of an answer may take.
@@ -166,8 +177,8 @@ fn in_time(limit: config::Millis) -> TimeoutLayer {
 }
 
 /// What surrounds every route: one shape for whatever goes wrong.
-fn guarded(routes: Router) -> Router {
-    routes.layer(CatchPanicLayer::custom(error::caught)).layer(axum::middleware::from_fn(edge::edge))
+fn guarded(routes: Router, requests: Arc<Requests>) -> Router {
+    routes.layer(CatchPanicLayer::custom(error::caught)).layer(from_fn_with_state(requests, edge::edge))
 }
 
 impl FromRef<Shared> for Services {

@@ -15,6 +15,9 @@ use crate::auth::Caller;
 use crate::hub::Hub;
 use crate::registry::{Paths, Representation};
 
+/// Fields of an answer's head, those of the layers around included, so that the table of them need not grow.
+const FIELDS: usize = 8;
+
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct RegistryQuery {
     paths: Option<String>,
@@ -110,20 +113,19 @@ fn not_compressed() -> ApiError {
 }
 
 /// The answer, unless the document has to be compressed first.
-fn answer(document: &Representation, request: &HeaderMap) -> Option<Response<Body>> {
+pub(super) fn answer(document: &Representation, request: &HeaderMap) -> Option<Response<Body>> {
     let gzip = accepts_gzip(request);
-    // Two codings are two representations, and a strong tag may not be shared by them.
-    let etag =
-        if gzip { format!("\"{}-gzip\"", document.sha256) } else { format!("\"{}\"", document.sha256) };
-    let mut headers = HeaderMap::from_iter([
-        (CACHE_CONTROL, HeaderValue::from_static("public, no-cache")),
-        (VARY, HeaderValue::from_static("accept-encoding")),
-    ]);
-    if let Ok(value) = HeaderValue::from_str(&etag) {
+    let tag = document.tag(gzip);
+    let mut headers = HeaderMap::with_capacity(FIELDS);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, no-cache"));
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if let Ok(value) = HeaderValue::from_maybe_shared(tag.clone()) {
         headers.insert(ETAG, value);
     }
-    if conditional::none_match(request, &etag) {
-        return Some((StatusCode::NOT_MODIFIED, headers).into_response());
+    if std::str::from_utf8(tag).is_ok_and(|tag| conditional::none_match(request, tag)) {
+        let mut unchanged = Response::new(Body::empty());
+        (*unchanged.status_mut(), *unchanged.headers_mut()) = (StatusCode::NOT_MODIFIED, headers);
+        return Some(unchanged);
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if !gzip {

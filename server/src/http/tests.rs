@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response};
@@ -8,6 +10,7 @@ use tower::ServiceExt as _;
 
 use super::{guarded, in_time};
 use crate::config;
+use crate::metrics::Requests;
 
 /// Routes that misbehave, with the layers every route has.
 fn misbehaving() -> Router {
@@ -16,7 +19,7 @@ fn misbehaving() -> Router {
         .route("/panic", get(async || -> &str { panic!("secret {}", 42) }))
         .route("/literal", get(async || -> &str { panic!("a secret") }));
     let limits: config::Http = toml::from_str("request_timeout_ms = 50").unwrap();
-    guarded(routes.layer(in_time(limits.request_timeout_ms)))
+    guarded(routes.layer(in_time(limits.request_timeout_ms)), Arc::new(Requests::new()))
 }
 
 async fn ask(path: &str) -> (Response<()>, String) {

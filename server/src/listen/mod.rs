@@ -13,8 +13,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -23,7 +24,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tower::ServiceExt;
+use tower::Service;
 
 use self::addresses::Addresses;
 pub use self::addresses::client;
@@ -32,6 +33,17 @@ use crate::{config, metrics};
 
 /// The first pause after a failed accept, and the longest.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+
+/// What answers requests; it is always ready to.
+pub trait Answers:
+    Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> Answers for S where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
 
 /// The other end of the connection a request came on; among the extensions of each request.
 #[derive(Clone, Copy, Debug)]
@@ -43,14 +55,14 @@ const MAX_HEADER_FIELDS: usize = 100;
 /// A connection that is silent for so long is asked whether anybody is still there, and again at this interval.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(15));
 
-/// Serves `router` on `listener` until `stop` is complete; then lets running requests finish, for as long as the
+/// Serves `answers` on `listener` until `stop` is complete; then lets running requests finish, for as long as the
 /// drain timeout says, or until `hurry` is complete.
 ///
 /// At most `max_connections` connections are open at a time; others wait in the queue of the operating system. Those
 /// of a client beyond its `max_connections_per_address` are closed.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    answers: impl Answers,
     limits: &config::Http,
     stop: impl Future<Output = ()>,
     hurry: impl Future<Output = ()>,
@@ -78,7 +90,7 @@ pub async fn serve(
         };
         let stream = Progress::new(stream, patience, limits.min_bytes_per_second.get());
         let held = (place, counted, metrics::Present::connection());
-        let answering = (router.clone(), Peer(client));
+        let answering = (answers.clone(), Peer(client));
         connections.spawn(connection(builder.clone(), stream, answering, drain.clone(), held));
         // Forget those that are over.
         while connections.try_join_next().is_some() {}
@@ -111,13 +123,15 @@ fn protocol(limits: &config::Http) -> http1::Builder {
 async fn connection(
     builder: http1::Builder,
     stream: Progress<TcpStream>,
-    (router, peer): (Router, Peer),
+    (answers, peer): (impl Answers, Peer),
     mut drain: watch::Receiver<bool>,
     _held: impl Send,
 ) {
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let router = router.clone();
-        async move { Ok::<_, Infallible>(answer(router, peer, request).await) }
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        // Always ready: limits are those of the connections.
+        answers.clone().call(request)
     });
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let draining = async {
@@ -133,14 +147,6 @@ async fn connection(
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
-    }
-}
-
-async fn answer(router: Router, peer: Peer, mut request: hyper::Request<Incoming>) -> hyper::Response<Body> {
-    request.extensions_mut().insert(peer);
-    match router.oneshot(request.map(Body::new)).await {
-        Ok(response) => response,
-        Err(never) => match never {},
     }
 }
 

@@ -58,8 +58,8 @@ pub struct Representation {
     pub plain: Bytes,
     /// The same, compressed, once somebody wants it so.
     gzip: OnceLock<Bytes>,
-    /// SHA-256 of the JSON text.
-    pub sha256: Sha256,
+    /// What names the text, and the compressed one: the SHA-256 of the JSON text, in quotes, as it is sent.
+    tags: [Bytes; 2],
 }
 
 /// A compute of the served document, for listings.
@@ -214,7 +214,14 @@ impl Catalogue {
 
 impl Representation {
     fn of(text: String) -> Self {
-        Self { sha256: Sha256::of(text.as_bytes()), plain: text.into(), gzip: OnceLock::new() }
+        let sha256 = Sha256::of(text.as_bytes());
+        let tags = [format!("\"{sha256}\"").into(), format!("\"{sha256}-gzip\"").into()];
+        Self { plain: text.into(), gzip: OnceLock::new(), tags }
+    }
+
+    /// The strong entity tag, with its quotes: two codings are two representations, and may not share one.
+    pub fn tag(&self, is_compressed: bool) -> &Bytes {
+        &self.tags[usize::from(is_compressed)]
     }
 
     /// The text, compressed, if somebody has asked for that.
