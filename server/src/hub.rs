@@ -72,10 +72,20 @@ impl DataDirectory {
     /// # Errors
     /// When directory, database or blob store cannot be opened.
     pub async fn open(path: &Path) -> Result<Self, DataError> {
+        let data = Self::open_unchecked(path).await?;
+        data.store.check().await?;
+        Ok(data)
+    }
+
+    /// The same without a look for damage of the database; see [`Store::open_unchecked`].
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_unchecked(path: &Path) -> Result<Self, DataError> {
         fs::create_dir_all(path).map_err(|source| DataError::Create { path: path.to_owned(), source })?;
         // The files first: where nothing can be written, the file system says why, and SQLite does not.
         let blobs = Arc::new(LocalBlobs::open(path)?);
-        let store = Store::open(path).await?;
+        let store = Store::open_unchecked(path).await?;
         Ok(Self::of(store, blobs))
     }
 

@@ -1,5 +1,6 @@
 //! `phasic-hub serve`.
 
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::{CommandError, Outcome, ServeArgs, print};
 use crate::admission::Admission;
 use crate::auth::{Scope, TokenSecret};
+use crate::config::Config;
 use crate::evaluate::Evaluator;
 use crate::hub::{DataDirectory, DataError, Hub, ServeLock};
 use crate::jobs::Jobs;
@@ -37,17 +39,8 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let eliminations = Workers::giving_way("eliminate", threads)?;
     let eliminations = Admission::new(eliminations, config.compute.max_memory_bytes.get());
     let evaluations = Workers::new("evaluate", threads)?;
-    let rendered = tokio::task::spawn_blocking({
-        let data_dir = config.data_dir.clone();
-        move || RenderingsFile::open(&data_dir)
-    });
-    let data = DataDirectory::open(&config.data_dir).await?.within(config.storage.max_bytes.get());
-    let store = data.store.clone();
-    store.set_private_patterns(config.access.private_ids.patterns()).await?;
-    let changes = store.watch().await?;
-    let (rendered, former) = rendered.await.map_err(CatalogueError::from).map_err(DataError::from)?;
-    let rendered = Arc::new(rendered);
-    let hub = Arc::new(Hub::new(data, config.public_url.base(address), former).await?);
+    let (hub, rendered, changes) = open(&config, address).await?;
+    let store = hub.data.store.clone();
     let (stop, hurry) = stop_requests()?;
     reference::announce(&hub);
 
@@ -143,6 +136,30 @@ fn keep(
             hub.readiness.has_broken_down(name);
         }
     })
+}
+
+/// Opens the data directory, and reads all there is to serve. Nothing is served, and nothing written, before all of the
+/// database was looked at; reading it need not wait for that.
+async fn open(
+    config: &Config,
+    address: SocketAddr,
+) -> Result<(Arc<Hub>, Arc<RenderingsFile>, ChangeWatch), CommandError> {
+    let data_dir = config.data_dir.clone();
+    let rendered = tokio::task::spawn_blocking(move || RenderingsFile::open(&data_dir));
+    let data = DataDirectory::open_unchecked(&config.data_dir).await?;
+    let data = data.within(config.storage.max_bytes.get());
+    let store = data.store.clone();
+    store.set_private_patterns(config.access.private_ids.patterns()).await?;
+    let changes = store.watch().await?;
+    let read = async {
+        let (rendered, former) = rendered.await.map_err(CatalogueError::from)?;
+        let hub = Hub::new(data, config.public_url.base(address), former).await?;
+        Ok::<_, DataError>((Arc::new(hub), Arc::new(rendered)))
+    };
+    let (checked, read) = tokio::join!(store.check(), read);
+    checked.map_err(DataError::from)?;
+    let (hub, rendered) = read?;
+    Ok((hub, rendered, changes))
 }
 
 /// Runs what a hub can be ready without, once the reference computes have been seen to: it looks at everything there is, and

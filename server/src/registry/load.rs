@@ -54,7 +54,8 @@ impl Catalogue {
         let mut snapshot = store.snapshot().await?;
         let sizes = snapshot.sizes();
         // Looked for after they were counted: what is stored in between is there.
-        let lost = lost(blobs, &sizes).await?;
+        let (lost, former_versions) = tokio::join!(lost(blobs, &sizes), snapshot.former_versions());
+        let (lost, former_versions) = (lost?, former_versions?);
         let rules = Rules {
             wrong,
             doubted,
@@ -68,7 +69,7 @@ impl Catalogue {
         };
         let rules = Arc::new(rules);
         let mut found = Found::default();
-        found.former(&snapshot.former_versions().await?, &rules);
+        found.former(&former_versions, &rules);
         let mut batches = snapshot
             .computes()
             .chunks(BATCH)

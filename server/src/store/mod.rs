@@ -26,6 +26,7 @@ mod variants;
 mod verifications;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use phasic_hub_api::Sha256;
@@ -35,6 +36,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Connection as _, SqlSafeStr as _, Sqlite, Transaction};
+use tokio::sync::OnceCell;
 
 pub use audit::{Actor, Chain, ChainFault, Change};
 pub use browse::{BrowseFilter, DatedCompute, RevisionRow};
@@ -85,6 +87,9 @@ const READERS: u32 = 4;
 pub struct Store {
     writer: SqlitePool,
     readers: SqlitePool,
+    path: Arc<Path>,
+    /// Set once the file was found to be whole.
+    is_whole: Arc<OnceCell<()>>,
 }
 
 /// The database could not do what it was asked to.
@@ -177,11 +182,23 @@ impl StoreError {
 }
 
 impl Store {
-    /// Opens `hub.db` in the data directory, makes it if it is not there, and brings its tables up to date.
+    /// Opens `hub.db` in the data directory, makes it if it is not there, brings its tables up to date, and looks at
+    /// [all of it](Self::check).
     ///
     /// # Errors
-    /// When the file cannot be opened, or was written by a later version.
+    /// When the file cannot be opened, is damaged, or was written by a later version.
     pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
+        let store = Self::open_unchecked(data_dir).await?;
+        store.check().await?;
+        Ok(store)
+    }
+
+    /// The same, for those who read while they look for damage by [`check`](Self::check): looking takes a fifth of a second
+    /// for a hundred thousand files. Nothing is changed before that is over, the tables not either.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), apart from damage nobody has met yet.
+    pub async fn open_unchecked(data_dir: &Path) -> Result<Self, StoreError> {
         Self::open_within(data_dir, BUSY_TIMEOUT).await
     }
 
@@ -198,24 +215,35 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(busy_timeout);
         let writer = pool(1).connect_with(options.clone()).await.map_err(open)?;
-        // Milliseconds; damage that is found later would be found by a request.
-        let found: String =
-            sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&writer).await.map_err(open)?;
-        if found != "ok" {
-            return Err(StoreError::Damaged { path, reason: found });
-        }
+        // Tables are not brought up to date in what is damaged.
+        let is_whole = if is_new_version(&writer).await {
+            look_for_damage(&path, &writer).await?;
+            OnceCell::from(())
+        } else {
+            OnceCell::new()
+        };
         let migrate = |source| StoreError::Migrate { path: path.clone(), source: Box::new(source) };
         migrator().run(&writer).await.map_err(migrate)?;
         let readers = pool(READERS)
             .connect_with(options.read_only(true).create_if_missing(false))
             .await
             .map_err(open)?;
-        Ok(Self { writer, readers })
+        Ok(Self { writer, readers, path: path.into(), is_whole: is_whole.into() })
+    }
+
+    /// Looks for damage, at all of the file, unless it was found to be whole since it was opened: damage that is found later
+    /// would be found by a request.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], or when the file cannot be read.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.is_whole.get_or_try_init(|| look_for_damage(&self.path, &self.writer)).await.copied()
     }
 
     /// Begins a change. Immediate, because a transaction that reads first and writes later fails at once when
     /// somebody else has written in between, whatever the busy timeout says.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.check().await?;
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
 
@@ -290,6 +318,24 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .idle_timeout(None)
         .max_lifetime(None)
         .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+}
+
+/// On the connection for writing: until this is over, nobody has anything to write.
+async fn look_for_damage(path: &Path, writer: &SqlitePool) -> Result<(), StoreError> {
+    let found = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(writer).await;
+    let found: String = found.map_err(|source| StoreError::open(path, source))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    Err(StoreError::Damaged { path: path.to_owned(), reason: found })
+}
+
+/// Whether the tables are to be brought to this version, or to be made. What cannot be read is not up to date either: then
+/// it is looked at more closely.
+async fn is_new_version(writer: &SqlitePool) -> bool {
+    let last: Result<i64, _> =
+        sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success").fetch_one(writer).await;
+    last.ok() != MIGRATIONS.last().map(|&(version, ..)| version)
 }
 
 fn migrator() -> Migrator {

@@ -32,16 +32,16 @@ impl Store {
     /// # Errors
     /// When the database fails; nothing is changed then.
     pub async fn set_private_patterns(&self, patterns: &IdPatterns) -> Result<(), StoreError> {
-        let mut change = self.begin().await?;
-        let before: HashSet<String> =
+        let before: Vec<String> =
             sqlx::query_scalar("SELECT pattern FROM private_ids WHERE origin = 'setting'")
-                .fetch_all(&mut *change)
-                .await?
-                .into_iter()
-                .collect();
-        if before == patterns.iter().map(ToString::to_string).collect() {
+                .fetch_all(&self.readers)
+                .await?;
+        let wanted: HashSet<_> = patterns.iter().map(ToString::to_string).collect();
+        // Nobody else writes these, and a change waits until all of the file was looked at.
+        if wanted == before.into_iter().collect() {
             return Ok(());
         }
+        let mut change = self.begin().await?;
         sqlx::query("DELETE FROM private_ids WHERE origin = 'setting'").execute(&mut *change).await?;
         for pattern in patterns.iter() {
             sqlx::query("INSERT INTO private_ids (pattern, origin) VALUES (?, 'setting')")

@@ -23,7 +23,7 @@ const DIGITS: usize = 64;
 
 /// The files of a compute in one string: for each a letter for its role, and the digits of three digests.
 const FILES: &str = "(SELECT group_concat(substr(role, 1, 1) || hex(graph_hash) || hex(original_sha256) \
-     || hex(served_sha256), '') FROM compute_artifacts WHERE compute_id = computes.id)";
+     || hex(served_sha256), '') FROM compute_artifacts WHERE compute_id = ordered.id)";
 
 /// One moment of the database.
 #[derive(Debug)]
@@ -74,11 +74,14 @@ impl Snapshot {
 
     /// All computes, in the order of [`Store::computes`].
     pub fn computes(&mut self) -> impl Stream<Item = Result<PackedCompute, StoreError>> + Send + '_ {
+        // Put in order before their entries are read: sorting those as well takes as long as reading them.
         let sql = format!(
-            "SELECT id, {ORIGIN} AS origin, upstream, entry, {FILES} AS files FROM computes \
+            "WITH ordered AS MATERIALIZED (SELECT id, {ORIGIN} AS origin, upstream FROM computes \
              LEFT JOIN upstreams u ON u.name = computes.upstream \
              ORDER BY CASE {ORIGIN} WHEN 'local' THEN 0 WHEN 'mirror' THEN 1 ELSE 2 END, u.place, computes.upstream, \
-             computes.place, id"
+             computes.place, id) \
+             SELECT id, origin, upstream, (SELECT entry FROM computes WHERE computes.id = ordered.id) AS entry, \
+             {FILES} AS files FROM ordered"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch(&mut *self.transaction);
         rows.map(|row| packed(&row?))
