@@ -159,7 +159,7 @@ async fn expire_eliminations(
     names(change, sql, "sha256", days).await
 }
 
-/// Entries that were listed because of a result that is gone, and the addresses of their files.
+/// Entries that were listed because of a result that is gone, and the addresses of their files. Gives the entries.
 async fn expire_computed(change: &mut Transaction<'static, Sqlite>) -> Result<Vec<ComputeId>, StoreError> {
     let sql = format!(
         "DELETE FROM computes WHERE id GLOB '{COMPUTED_PREFIX}*' AND NOT EXISTS (SELECT 1 FROM compute_artifacts c \
@@ -173,16 +173,14 @@ async fn expire_computed(change: &mut Transaction<'static, Sqlite>) -> Result<Ve
         let unreadable = |_| StoreError::Row { place: "computes".to_owned(), reason: format!("id {id:?}") };
         gone.push(id.parse().map_err(unreadable)?);
     }
-    let ids = serde_json::json!(gone).to_string();
+    // Also those of entries that were removed before, while the result was still here.
     sqlx::query(AssertSqlSafe(format!(
-        "DELETE FROM artifact_versions AS x WHERE EXISTS (SELECT 1 FROM version_computes v WHERE v.sha256 = x.sha256 \
-         AND v.compute_id IN (SELECT value FROM json_each(?))) \
+        "DELETE FROM artifact_versions AS x WHERE EXISTS (SELECT 1 FROM version_computes v WHERE v.sha256 = x.sha256) \
          AND NOT EXISTS (SELECT 1 FROM version_computes v WHERE v.sha256 = x.sha256 \
-         AND v.compute_id NOT GLOB '{COMPUTED_PREFIX}*') \
+         AND (v.compute_id NOT GLOB '{COMPUTED_PREFIX}*' OR v.compute_id IN (SELECT id FROM computes))) \
          AND NOT EXISTS (SELECT 1 FROM eliminations e WHERE e.sha256 = x.sha256) AND NOT {}",
         is_of_a_compute()
     )))
-    .bind(ids)
     .execute(&mut **change)
     .await?;
     Ok(gone)

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use phasic_hub_api::jobs::Variant;
 use phasic_hub_api::{ComputeId, EdgeOrderDigest, GraphHash, Sha256};
-use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, Sqlite, Transaction};
 
 use super::audit::append;
 use super::computes::{digest, put, record};
@@ -162,7 +162,7 @@ impl Store {
     }
 
     /// Serves these files in place of published ones, and the published ones again of the computes in `back`. A compute
-    /// that is gone meanwhile is passed over.
+    /// or a file that is gone meanwhile is passed over.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
@@ -180,6 +180,9 @@ impl Store {
             append(&mut change, &Actor::Hub, told).await?;
         }
         for one in served {
+            if !is_known(&mut change, one.blob.sha256).await? {
+                continue;
+            }
             let (hash, sha256) = (&one.graph_hash.as_bytes()[..], &one.blob.sha256.as_bytes()[..]);
             let done = sqlx::query(
                 "INSERT OR REPLACE INTO served_variants (compute_id, graph_hash, edge_order_digest, variant, sha256, \
@@ -221,7 +224,8 @@ impl Store {
         Ok(change.commit().await?)
     }
 
-    /// Publishes entries of what was computed on demand, and removes those in `gone`.
+    /// Publishes entries of what was computed on demand, and removes those in `gone`. A result that has gone meanwhile is
+    /// passed over: its file may have gone, too.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
@@ -231,16 +235,23 @@ impl Store {
         gone: &[ComputeId],
     ) -> Result<(), StoreError> {
         let mut change = self.begin().await?;
+        let mut listed = Vec::new();
         for publication in publications {
-            put(&mut change, None, 0, publication).await?;
+            let mut is_here = true;
+            for file in &publication.artifacts {
+                is_here &= is_known(&mut change, file.served.sha256).await?;
+            }
+            if is_here {
+                put(&mut change, None, 0, publication).await?;
+                listed.push(&publication.id);
+            }
         }
         for id in gone {
             let deleted = sqlx::query("DELETE FROM computes WHERE id = ?").bind(id.as_str());
             deleted.execute(&mut *change).await?;
             record(&mut change, id.as_str(), Origin::Computed, None, None).await?;
         }
-        let ids: Vec<_> = publications.iter().map(|publication| &publication.id).collect();
-        let detail = serde_json::json!({"published": ids, "removed": gone});
+        let detail = serde_json::json!({"published": listed, "removed": gone});
         let told = Change { action: "compute.computed", subject: "computes".to_owned(), detail };
         append(&mut change, &Actor::Hub, told).await?;
         Ok(change.commit().await?)
@@ -292,6 +303,12 @@ impl Store {
         };
         rows.iter().map(file).collect()
     }
+}
+
+/// Whether a file is known still: garbage collection forgets it first, and then removes it.
+async fn is_known(change: &mut Transaction<'static, Sqlite>, file: Sha256) -> Result<bool, StoreError> {
+    let found = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM blobs WHERE sha256 = ?)");
+    Ok(found.bind(&file.as_bytes()[..]).fetch_one(&mut **change).await?)
 }
 
 fn served_variant(row: &SqliteRow) -> Result<ServedVariant, StoreError> {

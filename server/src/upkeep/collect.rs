@@ -14,6 +14,9 @@ use crate::hub::DataDirectory;
 use crate::metrics;
 use crate::store::{Actor, Change, Expired};
 
+/// How long running hubs may take to see that a compute is gone: until then they list it, and its files are asked for.
+const UNTIL_SEEN: Duration = Duration::from_secs(2);
+
 /// What goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
@@ -53,6 +56,9 @@ pub async fn collect(
     if !dry_run {
         metrics::expired("graph", expired.graphs.len());
         metrics::expired("elimination", expired.eliminations.len());
+    }
+    if !dry_run && !expired.computes.is_empty() {
+        tokio::time::sleep(UNTIL_SEEN).await;
     }
     let unwanted = &expired.unreferenced;
     let mut known = data.store.blobs().await?;

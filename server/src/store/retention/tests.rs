@@ -2,7 +2,7 @@ use phasic_hub_api::jobs::Variant;
 use phasic_hub_api::{EdgeOrderDigest, GraphHash, GraphIdentity, Sha256};
 
 use super::super::tests::{blob, fresh, history, publication};
-use super::super::{Actor, GraphRow, Store};
+use super::super::{Actor, GraphRow, Store, StoreError};
 use crate::blobs::StoredBlob;
 use crate::store::Expired;
 use crate::visibility::{Audience, Viewer};
@@ -163,4 +163,25 @@ async fn an_entry_that_was_listed_because_of_a_result_goes_with_it() {
     assert_eq!(expired.graphs, [row.identity.definition]);
     assert!(expired.unreferenced.contains(&file.sha256), "its address is not kept for ever");
     assert_eq!(history(&store, "computed-1").await.len(), 2, "its history says that it is gone");
+}
+
+#[tokio::test]
+async fn a_result_leaves_no_address_behind_whose_entry_was_removed_before_and_gets_none_afterwards() {
+    let (_directory, store) = fresh().await;
+    let (_, file) = submit(&store, "listed").await;
+    let mut entry = publication("computed-1", "content");
+    for artifact in &mut entry.artifacts {
+        (artifact.original, artifact.served) = (file, file);
+    }
+    store.publish_computed(&[entry.clone()], &[]).await.unwrap();
+    store.publish_computed(&[], std::slice::from_ref(&entry.id)).await.unwrap();
+    forget_uses(&store).await;
+    let expired = store.expire_submissions(90, false, &Actor::Hub).await.unwrap();
+    assert!(expired.computes.is_empty() && expired.unreferenced.contains(&file.sha256), "{expired:?}");
+    let is_old = std::future::ready(Ok::<_, StoreError>(true));
+    store.forget_blob(file.sha256, is_old).await.unwrap();
+    // Whoever had seen the result before lists it now.
+    store.publish_computed(&[entry], &[]).await.unwrap();
+    assert!(store.blob(file.sha256).await.unwrap().is_none(), "its file may be gone");
+    assert!(store.snapshot().await.unwrap().former_versions().await.unwrap().is_empty());
 }
