@@ -18,6 +18,7 @@ use crate::blobs::{BlobError, BlobStore, Bounded, LocalBlobs, Suspects, Watched}
 use crate::readiness::Readiness;
 use crate::registry::{Catalogue, CatalogueError, Former, RenderingsFile};
 use crate::store::{ChangeWatch, Store, StoreError};
+use crate::whole_file;
 
 /// How often the database is asked whether another process has changed it.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
@@ -82,7 +83,12 @@ impl DataDirectory {
     /// # Errors
     /// As [`open`](Self::open).
     pub async fn open_unchecked(path: &Path) -> Result<Self, DataError> {
-        fs::create_dir_all(path).map_err(|source| DataError::Create { path: path.to_owned(), source })?;
+        let create = |source| DataError::Create { path: path.to_owned(), source };
+        fs::create_dir_all(path).map_err(create)?;
+        // Whoever made it: a loss of power may take it away again, with all that was acknowledged.
+        if let Some(parent) = fs::canonicalize(path).map_err(create)?.parent() {
+            whole_file::sync(parent).map_err(create)?;
+        }
         // The files first: where nothing can be written, the file system says why, and SQLite does not.
         let blobs = Arc::new(LocalBlobs::open(path)?);
         let store = Store::open_unchecked(path).await?;

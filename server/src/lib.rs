@@ -42,4 +42,6 @@ pub mod uploads;
 pub mod variants;
 pub mod verification;
 pub mod visibility;
+mod whole_file;
+
 pub mod workers;

@@ -1,7 +1,7 @@
 //! Writing a bundle: the same state gives the same bytes.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter};
 use std::path::Path;
 
@@ -14,6 +14,7 @@ use super::{BLOBS, BundleError, FORMAT, MANIFEST, Manifest, REGISTRY, header};
 use crate::hub::DataDirectory;
 use crate::registry::{Catalogue, Former, bundle_document, say_privacy};
 use crate::store::ComputeRow;
+use crate::whole_file::{create_private, give_name};
 
 /// What was exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,10 +92,10 @@ fn write(
             io::Error::new(io::ErrorKind::AlreadyExists, "there is a file already; choose another name");
         return Err(BundleError::file(file)(taken));
     }
-    let staged = Staged::beside(file);
     let failed = |error| BundleError::file(file)(error);
+    let staged = Staged::beside(file).map_err(failed)?;
     let mut out = Hashed {
-        inner: BufWriter::new(File::create_new(&staged.0).map_err(failed)?),
+        inner: BufWriter::new(create_private(&staged.0).map_err(failed)?),
         hasher: sha2::Digest::new(),
         bytes: 0,
     };
@@ -114,8 +115,7 @@ fn write(
     let Hashed { inner, hasher, bytes } = out;
     let written = inner.into_inner().map_err(|error| failed(error.into_error()))?;
     written.sync_all().map_err(failed)?;
-    // A link, because a rename would replace what somebody has put there meanwhile.
-    fs::hard_link(&staged.0, file).map_err(failed)?;
+    give_name(&staged.0, file).map_err(failed)?;
     let sha256 = Sha256::from(<[u8; 32]>::from(sha2::Digest::finalize(hasher)));
     Ok(ExportReport { computes: 0, blobs: manifest.blobs, bytes, sha256 })
 }
@@ -124,9 +124,13 @@ fn write(
 struct Staged(std::path::PathBuf);
 
 impl Staged {
-    fn beside(file: &Path) -> Self {
-        let name = format!(".phasic-hub-bundle-{}", std::process::id());
-        Self(file.with_file_name(name))
+    fn beside(file: &Path) -> io::Result<Self> {
+        let path = file.with_file_name(format!(".phasic-hub-bundle-{}", std::process::id()));
+        // A process makes one bundle, so this is one of a process that was killed; in a container all have one id.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(Self(path)),
+        }
     }
 }
 

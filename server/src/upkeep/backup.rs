@@ -19,6 +19,7 @@ use super::UpkeepError;
 use crate::blobs::{BlobError, StoredBlob};
 use crate::hub::DataDirectory;
 use crate::store::{Actor, Change, Store};
+use crate::whole_file::{create_private, give_name};
 
 /// What the first entry of a backup says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,8 +110,7 @@ async fn make(data: &DataDirectory, staging: &Path, file: &Path) -> Result<Backu
         write(&data, &manifest, &database, &whole, &written, &handle).map_err(UpkeepError::file(&written))?;
         super::restore::check(&written)?;
         let bytes = fs::metadata(&written).map_err(UpkeepError::file(&written))?.len();
-        // A link, because a rename would replace what somebody has put there meanwhile.
-        fs::hard_link(&written, &file).map_err(UpkeepError::file(&file))?;
+        give_name(&written, &file).map_err(UpkeepError::file(&file))?;
         Ok(BackupReport { manifest, bytes })
     })
     .await?
@@ -138,15 +138,6 @@ fn write(
         tar.append_data(&mut header(blob.size_bytes), format!("blobs/{}", blob.sha256), body)?;
     }
     tar.into_inner()?.sync_all()
-}
-
-/// A new file that nobody else reads: there are private computes in a backup, and digests of tokens.
-fn create_private(file: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file)
 }
 
 fn header(size_bytes: u64) -> tar::Header {
