@@ -9,6 +9,8 @@
 pub mod access;
 pub mod blobs;
 pub mod chaos;
+pub mod database;
+
 pub mod http;
 pub mod hub;
 pub mod oracle;

@@ -1,6 +1,6 @@
 //! What must be true of a data directory whatever happened to the hub: the invariants that fault tests check.
 //!
-//! I1 to I4 are those of docs/reliability.md. Each function panics with the name of what is broken.
+//! They are those of docs/reliability.md. Each function panics with the name of what is broken.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,6 +10,7 @@ use phasic_hub_api::Sha256;
 use serde_json::Value;
 
 use crate::hub::{self, Hub};
+use crate::{blobs, database};
 
 /// I1: a file under `blobs/sha256/` has the bytes its name says. Gives their number.
 pub fn blobs_have_their_bytes(data: &Path) -> usize {
@@ -29,14 +30,28 @@ pub fn blobs_have_their_bytes(data: &Path) -> usize {
     count
 }
 
-/// I2 and I4: every file that the registry names is there and has the announced digest and size, and what an id stands
-/// for is what its history says last. Gives the ids with the digests of their parents.
+/// I3: every file the database has taken note of is there, whoever refers to it.
+pub fn rows_have_their_files(data: &Path) {
+    for digest in database::texts(data, "SELECT lower(hex(sha256)) FROM blobs") {
+        assert!(blobs::path(data, &digest).exists(), "I3: {digest} is lost");
+    }
+}
+
+/// I2: every file that the registry names is there and has the announced digest and size. Gives the ids with the digests
+/// of their parents.
 pub fn served_is_whole(hub: &Hub) -> BTreeMap<String, String> {
+    let served = served(hub).into_iter();
+    served.map(|(id, files)| (id, files.into_iter().next().unwrap())).collect()
+}
+
+/// The digests of the files each id stands for, the parent first; all of them are asked for.
+fn served(hub: &Hub) -> BTreeMap<String, Vec<String>> {
     let registry = hub.get("/registry.json").json();
     let mut served = BTreeMap::new();
     for (id, entry) in registry["computes"].as_object().unwrap() {
         let artifacts = &entry["artifacts"];
         let components = artifacts["scc"].as_array().into_iter().flatten();
+        let mut digests = Vec::new();
         for file in std::iter::once(&artifacts["parent"]).chain(components) {
             let url = file["cid_or_path"].as_str().unwrap();
             let target = url.strip_prefix(&format!("http://{}", hub.address())).unwrap();
@@ -44,13 +59,40 @@ pub fn served_is_whole(hub: &Hub) -> BTreeMap<String, String> {
             assert_eq!(answer.status, 200, "I2: {id}: {target}: {}", String::from_utf8_lossy(&answer.body));
             assert_eq!(file["sha256"], Sha256::of(&answer.body).to_string(), "I2: {id}: {target}");
             assert_eq!(file["size_bytes"], answer.body.len(), "I2: {id}: {target}");
+            digests.push(file["sha256"].as_str().unwrap().to_owned());
         }
-        let history = hub.get(&format!("/v1/computes/{id}/revisions?limit=1")).json();
-        let latest = &history["revisions"][0]["entry"];
-        assert_eq!(latest["graph_hash"], entry["graph_hash"], "I4: {id} changed without a revision");
-        served.insert(id.clone(), artifacts["parent"]["sha256"].as_str().unwrap().to_owned());
+        served.insert(id.clone(), digests);
     }
     served
+}
+
+/// What ids have stood for, from one look to the next.
+#[derive(Default)]
+pub struct Names(BTreeMap<String, (u64, Vec<String>)>);
+
+impl Names {
+    /// I4: an id that stands for other files than at the last look has a new revision. Gives the ids with the digests of
+    /// their parents.
+    pub fn change_by_revision(&mut self, hub: &Hub) -> BTreeMap<String, String> {
+        let served = served(hub);
+        for (id, digests) in &served {
+            let history = hub.get(&format!("/v1/computes/{id}/revisions?limit=1")).json();
+            let number = history["revisions"][0]["number"].as_u64().unwrap();
+            let before = self.0.insert(id.clone(), (number, digests.clone()));
+            let Some((last, former)) = before.filter(|(_, former)| former != digests) else { continue };
+            assert!(
+                number > last,
+                "I4: {id} stood for {former:?} and stands for {digests:?}, without a revision"
+            );
+        }
+        served.into_iter().map(|(id, files)| (id, files.into_iter().next().unwrap())).collect()
+    }
+
+    /// All of the above, on a hub that has just been restarted.
+    pub fn everything_holds(&mut self, hub: &Hub, data: &Path) -> BTreeMap<String, String> {
+        everything_holds(hub, data);
+        self.change_by_revision(hub)
+    }
 }
 
 /// After a restart nothing unfinished is left of those that died: below `tmp/` there are only locks, and what the hub
@@ -71,9 +113,10 @@ pub fn audit_is_whole(data: &Path) {
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
 }
 
-/// All of the above, on a hub that has just been restarted.
+/// I1 to I3 and I9, on a hub that has just been restarted.
 pub fn everything_holds(hub: &Hub, data: &Path) -> BTreeMap<String, String> {
     blobs_have_their_bytes(data);
+    rows_have_their_files(data);
     nothing_is_left_unfinished(hub, data);
     audit_is_whole(data);
     assert_eq!(files(&data.join("quarantine")), Vec::<PathBuf>::new(), "I1: something was found rotten");
