@@ -13,9 +13,10 @@ use super::{LONG, Segment, Sweep};
 
 /// A dense matrix is tried after this share of its cost was spent on jumps.
 const TRIED: f64 = 0.125;
-/// Share of itself that a number found by a steady hazard may be off, and what rounding leaves of the hazard.
-const RELATIVE: f64 = 1e-11;
-const ROUNDING: f64 = 1e-13;
+/// Share of itself that a number found by a steady hazard may be off, and what the rounding of long rows leaves of the
+/// hazard: looking longer finds no less.
+const RELATIVE: f64 = 1e-10;
+const ROUNDING: f64 = 5e-13;
 /// Jumps that leaps are never worth.
 const FEW: f64 = 512.0;
 /// A tenth of the least error that shortcuts can be held to: powers of a matrix round at every doubling.
@@ -196,7 +197,7 @@ impl Sweep {
         let hazard = dot(&chain.exits()[rows.clone()], &self.p[rows]) / alive;
         let tolerance = if self.precision.relative {
             // Of survival it is as many times as much as the hazard adds up to.
-            (RELATIVE / (hazard * (until - self.now))).clamp(ROUNDING, 10.0 * ROUNDING)
+            (RELATIVE / (hazard * (until - self.now))).clamp(ROUNDING, 2.0 * ROUNDING)
         } else {
             self.precision.tolerance
         };
