@@ -138,17 +138,20 @@ impl Store {
     }
 }
 
-/// The blobs everybody may have, or has given: what is counted for everybody to see.
-pub(super) const EVERYBODYS: &str = "SELECT sha256 FROM eliminations WHERE audience = '' \
-     UNION SELECT v.sha256 FROM artifact_versions v WHERE NOT EXISTS (SELECT 1 FROM version_computes c \
+/// Whether the blob named by a row `b` is one everybody may have, or has given: what is counted for everybody to see.
+///
+/// Nearly all are files of computes, which an index tells; the others are gathered once, if there is any. Of an original
+/// that is served as it came the first look tells as well.
+pub(super) const EVERYBODYS: &str = "(EXISTS (SELECT 1 FROM version_computes c WHERE c.sha256 = b.sha256 \
+     AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE c.compute_id GLOB p.pattern)) \
+     OR b.sha256 IN (SELECT sha256 FROM eliminations WHERE audience = '' \
+     UNION ALL SELECT v.sha256 FROM artifact_versions v WHERE NOT EXISTS (SELECT 1 FROM version_computes c \
      WHERE c.role = v.role AND c.graph_hash = v.graph_hash AND c.sha256 = v.sha256) \
-     UNION SELECT c.sha256 FROM version_computes c \
-     WHERE NOT EXISTS (SELECT 1 FROM private_ids p WHERE c.compute_id GLOB p.pattern) \
-     UNION SELECT a.original_sha256 FROM compute_artifacts a \
-     WHERE NOT EXISTS (SELECT 1 FROM private_ids p WHERE a.compute_id GLOB p.pattern) \
-     UNION SELECT g.recipe_sha256 FROM graphs g JOIN graph_audiences a ON a.definition = g.definition \
-     WHERE a.audience = '' UNION SELECT document_sha256 FROM passes WHERE document_sha256 IS NOT NULL \
-     UNION SELECT document_sha256 FROM upstreams WHERE document_sha256 IS NOT NULL";
+     UNION ALL SELECT a.original_sha256 FROM compute_artifacts a WHERE a.original_sha256 <> a.served_sha256 \
+     AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE a.compute_id GLOB p.pattern) \
+     UNION ALL SELECT g.recipe_sha256 FROM graphs g JOIN graph_audiences a ON a.definition = g.definition \
+     WHERE a.audience = '' UNION ALL SELECT document_sha256 FROM passes WHERE document_sha256 IS NOT NULL \
+     UNION ALL SELECT document_sha256 FROM upstreams WHERE document_sha256 IS NOT NULL))";
 
 /// Writes that an id is private, or no longer, within a change. Says whether it was otherwise.
 pub(super) async fn set_private(

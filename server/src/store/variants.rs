@@ -268,8 +268,8 @@ impl Store {
             "SELECT graph_hash, sha256, edge_order_digest FROM verifications WHERE edge_order_digest IS NOT NULL \
              AND graph_hash IN (SELECT graph_hash FROM (SELECT graph_hash, edge_order_digest FROM graphs g WHERE EXISTS \
              (SELECT 1 FROM graph_audiences a WHERE a.definition = g.definition AND a.audience = '') UNION \
-             SELECT graph_hash, edge_order_digest FROM verifications WHERE edge_order_digest IS NOT NULL \
-             AND sha256 IN ({EVERYBODYS})) GROUP BY graph_hash HAVING count(*) > 1)"
+             SELECT graph_hash, edge_order_digest FROM verifications b WHERE edge_order_digest IS NOT NULL \
+             AND {EVERYBODYS}) GROUP BY graph_hash HAVING count(*) > 1)"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
         let place = "verifications";

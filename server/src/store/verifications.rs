@@ -290,7 +290,7 @@ impl Store {
     /// When the database fails.
     pub async fn verdicts(&self) -> Result<Vec<(String, i64)>, StoreError> {
         let sql = format!(
-            "SELECT verdict, count(*) AS files FROM verifications WHERE sha256 IN ({EVERYBODYS}) GROUP BY verdict"
+            "SELECT verdict, count(*) AS files FROM verifications b WHERE {EVERYBODYS} GROUP BY verdict"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((row.try_get("verdict")?, row.try_get("files")?))).collect()
