@@ -20,8 +20,9 @@ use crate::graph::Graph;
 /// Where numbers on the way may have left the range of f64, a question is worked out once more with exponents that do not
 /// end: an elimination that takes some thirty times as long, and is kept for the next. So every number is good to the last
 /// digits, infinite only if it is beyond f64, and 0 only if it is nearer to that than to the smallest f64. The same is done
-/// where more than 16,384 components are passed on the way to absorption, so that roundings do not add up; those of long
-/// chains without other ways are summed apart anyway.
+/// where more than 4,096 vertices are passed one after another, so that roundings do not add up: in long sequences of
+/// components, and in queues; those of chains without other ways are summed apart anyway. Such plans are looked at once for
+/// each θ, which takes as long as a question, and batches take their θ one by one.
 ///
 /// An elimination of more than a million multiply-adds in several components is spread over the threads of the current
 /// rayon pool, each with a workspace of its own, which is kept; numbers do not depend on it.

@@ -25,7 +25,7 @@ pub(super) struct Forms {
 pub(super) struct Draft {
     pub(super) constant: f64,
     pub(super) terms: Vec<(u32, f64)>,
-    /// What rounding took of the sums of coefficients so far, by parameter.
+    /// What rounding took of the sums of coefficients so far, by ascending parameter.
     rests: Vec<(u32, f64)>,
     /// And of the sum of constants.
     rest: f64,
@@ -47,10 +47,8 @@ impl Draft {
     /// Ends the sums: gives them back what rounding took, and drops terms that have cancelled, so that equal forms look
     /// alike.
     pub(super) fn settle(&mut self) {
-        self.rests.sort_by_key(|rest| rest.0);
-        for rests in self.rests.chunk_by(|one, other| one.0 == other.0) {
-            let at = self.terms.binary_search_by_key(&rests[0].0, |term| term.0);
-            let rest: f64 = rests.iter().map(|rest| rest.1).sum();
+        for &(parameter, rest) in &self.rests {
+            let at = self.terms.binary_search_by_key(&parameter, |term| term.0);
             // Of what is beyond f64, no rest is a number.
             if let Some(term) = at.ok().and_then(|at| self.terms.get_mut(at)).filter(|_| rest.is_finite()) {
                 term.1 += rest;
@@ -84,6 +82,16 @@ impl Draft {
         }
     }
 
+    fn add_rest(&mut self, parameter: u32, rest: f64) {
+        if rest == 0.0 {
+            return;
+        }
+        match self.rests.binary_search_by_key(&parameter, |&(at, _)| at) {
+            Ok(at) => self.rests[at].1 += rest,
+            Err(at) => self.rests.insert(at, (parameter, rest)),
+        }
+    }
+
     /// Adds a dense coefficient list.
     pub(super) fn add_coefficients(&mut self, coefficients: &[f64]) {
         for (&coefficient, parameter) in coefficients.iter().zip(0..) {
@@ -94,9 +102,7 @@ impl Draft {
                 Ok(at) => {
                     let Dd(sum, rest) = two_sum(self.terms[at].1, coefficient);
                     self.terms[at].1 = sum;
-                    if rest != 0.0 {
-                        self.rests.push((parameter, rest));
-                    }
+                    self.add_rest(parameter, rest);
                 }
                 Err(at) => self.terms.insert(at, (parameter, coefficient)),
             }

@@ -12,8 +12,8 @@
 //! the longest time is looked up in the solution itself, which is good for that as soon as `n η (1 + R) T` is small
 //! (Khasminskii's bound of moments, `j! (max R · T)^j`, takes it from there).
 //!
-//! Roundings add up, too, from each component to the next. Where so many are passed that it shows, plain numbers are not
-//! enough either: those with endless exponents have more digits.
+//! Roundings add up, too, from each vertex to the next. Where so many are passed that it shows, plain numbers are not enough
+//! either: those with endless exponents have more digits.
 //!
 //! Where a parameter is so small that its product with a coefficient has fewer digits, plain numbers are never enough.
 
@@ -21,7 +21,7 @@ use std::cell::{Cell, OnceCell};
 
 use super::kernel::{Factors, Powers, Source};
 use super::lane::{Lane, Lanes};
-use super::schedule::{Kind, LONGEST_PATH, Segment};
+use super::schedule::{LONGEST_PATH, Segment};
 use super::wide::Wide;
 use super::{At, EvaluationError, Plan};
 
@@ -249,7 +249,7 @@ pub(super) struct Range {
     is_measured: Cell<bool>,
     /// Whether some pivot has no reciprocal in f64, so that plain numbers say nothing.
     broken: bool,
-    /// Whether more components are passed than plain numbers are good for, once somebody has asked.
+    /// Whether more steps are taken than plain numbers are good for, once somebody has asked.
     is_long: OnceCell<bool>,
     /// The factors with endless exponents, once they were needed.
     wide: OnceCell<Box<Factors<Wide>>>,
@@ -331,23 +331,30 @@ impl At<'_> {
 
     /// Whether plain numbers may be enough, whatever their range.
     fn has_plain_numbers(&self) -> bool {
-        let is_long = || *self.range.is_long.get_or_init(|| self.components_passed() > LONGEST_PATH.into());
+        let is_long = || {
+            *self.range.is_long.get_or_init(|| {
+                let steps = self.most_steps();
+                steps.is_nan() || steps > f64::from(LONGEST_PATH)
+            })
+        };
         !(self.range.broken || self.plan.schedule.is_deep() && is_long())
     }
 
-    /// The expected number of components that are left, segments of chains for one each.
+    /// The largest expected number of steps to absorption from any vertex, in the measure of [`Kind::steps`].
     #[cold]
-    fn components_passed(&self) -> f64 {
+    fn most_steps(&self) -> f64 {
         let Self { plan, factors, .. } = self;
-        let mut z = vec![0.0; plan.vertices.len()];
-        z[self.start] = 1.0;
-        factors.solve_transposed(plan, &mut z);
-        let mut passed = 0.0;
+        let mut steps = vec![0.0; plan.vertices.len()];
         for Segment { range, kind, .. } in &plan.schedule.segments {
-            let left: f64 = range.clone().map(|at| z[at] * factors.outside(plan, at)).sum();
-            passed += if let Kind::Chain { .. } = kind { left / range.len() as f64 } else { left };
+            for at in range.clone() {
+                let inner = plan.inner_forms[plan.inner.range(at)].iter();
+                let inside = inner.map(|&form| factors.values[form as usize]).sum();
+                let steps_per_time = kind.steps(range.len(), inside, factors.outside(plan, at));
+                // Right-hand sides of jumps scale with the rate.
+                steps[at] = factors.total.get(at).map_or(steps_per_time, |total| steps_per_time / total);
+            }
         }
-        passed
+        largest(&factors.solution(plan, &steps, None))
     }
 
     #[cold]
@@ -385,7 +392,7 @@ impl At<'_> {
             let lost = scale.lost(earned);
             if earned.are_times && !self.plan.discrete {
                 // Each loses by its own time.
-                return lost <= scale.unit && x.iter().all(|x| x.is_finite());
+                return lost.is_finite() && lost <= scale.unit && x.iter().all(|x| x.is_finite());
             }
             x.iter().all(|x| x.is_finite() && (*x == 0.0 || x.abs() >= lost))
         };

@@ -14,8 +14,8 @@ const SHORTEST_CHAIN: usize = 8;
 /// Multiply-adds for each position from which on wide instructions pay at one θ.
 const DENSE: usize = 12;
 
-/// Errors of plain numbers add up from one component to the next, to some 6e-17 each: so many may be passed.
-pub(super) const LONGEST_PATH: u32 = 1 << 14;
+/// Errors of plain numbers add up from one vertex to the next, to at most 1.5e-16 each: so many may be passed.
+pub(super) const LONGEST_PATH: u32 = 1 << 12;
 
 /// Positions that one kernel eliminates and solves together.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +46,18 @@ pub(super) enum Kind {
     },
 }
 
+impl Kind {
+    /// In how many steps roundings add up, where so much leaves a position of a segment of this length for others of its
+    /// component and for what is outside: a chain is summed apart, and what fills in is small beside its cost.
+    pub(super) fn steps(self, length: usize, inside: f64, outside: f64) -> f64 {
+        match self {
+            Self::Chain { .. } => outside / length as f64,
+            Self::Singles | Self::Cyclic { .. } => outside,
+            Self::Tree => inside + outside,
+        }
+    }
+}
+
 /// The segments of a plan, sinks first, and the parts of its factors that are dense.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Schedule {
@@ -57,7 +69,7 @@ pub(super) struct Schedule {
     pub(super) supernode_end: Vec<u32>,
     /// The form that is 0 for every θ, which many positions have for their exit.
     pub(super) zero_form: Option<u32>,
-    /// Most components that are passed one after another, segments of chains for one each; looked up where there are many.
+    /// Most steps one after another, in the measure of [`Kind::steps`]; looked up where there are many vertices.
     depth: u32,
 }
 
@@ -115,7 +127,7 @@ impl Schedule {
         schedule
     }
 
-    /// Whether more components may be passed than plain numbers are good for.
+    /// Whether there may be more steps one after another than plain numbers are good for.
     pub(super) fn is_deep(&self) -> bool {
         self.depth > LONGEST_PATH
     }
@@ -135,7 +147,8 @@ impl Schedule {
             let first =
                 if let Kind::Chain { .. } = kind { range.start..range.start + 1 } else { range.clone() };
             let behind = first.map(|at| behind(at, &depths)).max().unwrap_or(0);
-            depths[range.clone()].fill(1 + behind);
+            let own = if *kind == Kind::Tree { range.len() as u32 } else { 1 };
+            depths[range.clone()].fill(own + behind);
         }
         depths.into_iter().max().unwrap_or(0)
     }

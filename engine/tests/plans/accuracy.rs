@@ -126,22 +126,15 @@ fn an_overloaded_queue_keeps_thirteen_digits() {
 }
 
 #[test]
-fn queues_of_a_million_places_keep_twelve_digits_or_all_that_the_load_decides() {
-    let places = 1_000_000;
-    let graph = queue(places);
+fn queues_of_a_million_places_keep_twelve_digits() {
+    let graph = queue(1_000_000);
     let plan = plan(&graph);
     let mut worst = Worst::new();
-    for load in [0.25, 0.999] {
+    // Around the load 1 results go with its power: its last bit alone moves them by 1e-10.
+    for load in [0.25, 0.999, 1.0, 1.0001] {
         worst.add(errors(&graph, &plan, &[load, 1.0]), || format!("load {load}"));
     }
     worst.stays_below([1e-12; 3]);
-    // Around the load 1 results go with its power, so that its last bit alone moves them by this much, 1.1e-10.
-    let by_last_bit = f64::from(places) * f64::EPSILON / 2.0;
-    for (load, mean) in [(1.0, 1e-12), (1.0001, by_last_bit)] {
-        let mut worst = Worst::new();
-        worst.add(errors(&graph, &plan, &[load, 1.0]), || format!("load {load}"));
-        worst.stays_below([mean, by_last_bit, by_last_bit]);
-    }
 }
 
 #[test]
@@ -165,30 +158,44 @@ fn paths_of_a_million_vertices_keep_twelve_digits() {
     }
 }
 
-#[test]
-fn long_paths_that_may_end_anywhere_keep_twelve_digits() {
-    let vertices = 200_000_u32;
+/// A path whose vertices all have a way to the end at the second parameter, and that starts at vertex 1 with the first
+/// probability, else at the end of the path.
+fn leaking_path(vertices: u32, probability: f64) -> Graph {
     let mut builder = GraphBuilder::new(1).unwrap();
     for state in 1..=vertices + 1 {
         builder.add_vertex(&[state.cast_signed()]).unwrap();
     }
-    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(START, 1, Rate::Scalar(probability)).unwrap();
+    builder.add_edge(START, vertices, Rate::Scalar(1.0 - probability)).unwrap();
     for v in 1..=vertices {
         builder.add_edge(v, v + 1, Rate::Coefficients(&[3.0, 0.0])).unwrap();
         builder.add_edge(v, vertices + 1, Rate::Coefficients(&[0.0, 1.0])).unwrap();
     }
-    let graph = builder.finish();
-    let plan = plan(&graph);
+    builder.finish()
+}
+
+#[test]
+fn long_paths_that_may_end_anywhere_keep_twelve_digits() {
     let mut worst = Worst::new();
-    // From one that is hardly ever left early to one that is after a few steps, where plain numbers are enough.
-    for ends in [1e-9, 1e-5, 1.0] {
-        worst.add(errors(&graph, &plan, &[0.7, ends]), || format!("{ends}"));
-        let theta = Array2::from_shape_fn((3, 2), |(_, parameter)| [0.7, ends][parameter]);
-        let means = plan.batch(&theta.view()).unwrap().expectation().unwrap();
-        let mean = plan.at(&[0.7, ends]).unwrap().expectation();
-        assert!(means.iter().all(|found| found.to_bits() == mean.to_bits()), "{means:?} {mean}");
+    // Below and above the length from which twice the digits are used; the last is seldom gone at all.
+    for (vertices, probability) in [(4_000, 1.0), (5_000, 1.0), (200_000, 1.0), (200_000, 0.015_625)] {
+        let graph = leaking_path(vertices, probability);
+        let plan = plan(&graph);
+        // From one that is hardly ever left early to one that is after a few steps, where plain numbers are enough.
+        for ends in [1e-9, 1e-5, 1.0] {
+            let what = || format!("{vertices} {probability} {ends}");
+            worst.add(errors(&graph, &plan, &[0.7, ends]), what);
+            let theta = Array2::from_shape_fn((3, 2), |(_, parameter)| [0.7, ends][parameter]);
+            let means = plan.batch(&theta.view()).unwrap().expectation().unwrap();
+            let mean = plan.at(&[0.7, ends]).unwrap().expectation();
+            assert!(
+                means.iter().all(|found| found.to_bits() == mean.to_bits()),
+                "{means:?} {mean} {}",
+                what()
+            );
+        }
     }
-    worst.stays_below([1e-13; 3]);
+    worst.stays_below([1e-12; 3]);
 }
 
 #[test]

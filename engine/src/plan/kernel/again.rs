@@ -18,8 +18,8 @@ impl<L: Lane> Factors<L> {
         plan.forms.evaluate(all, further, theta, values, weights_seen);
         // Whether an edge is there at all is not a question of digits.
         for (slot, &other) in values.iter_mut().zip(&others.values) {
-            if other == 0.0 {
-                *slot = L::splat(0.0);
+            if other == 0.0 || slot.lowest() <= 0.0 {
+                *slot = L::splat(other);
             }
         }
         factors.reduce_all(plan);
