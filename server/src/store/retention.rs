@@ -120,22 +120,21 @@ impl Store {
         let mut change = self.begin().await?;
         let eliminations = expire_eliminations(&mut change, days).await?;
         let computes = expire_computed(&mut change).await?;
+        let addresses = forget_addresses(&mut change).await?;
         let graphs = expire_graphs(&mut change, days).await?;
         let unreferenced = unreferenced(&mut change).await?;
         let expired = Expired { graphs, eliminations, computes, unreferenced };
-        if dry_run || expired.is_nothing() {
+        if dry_run || (expired.is_nothing() && addresses == 0) {
             // What was done is undone with the change.
             return Ok(expired);
         }
         let detail = serde_json::json!({
             "days": days, "graphs": expired.graphs, "eliminations": expired.eliminations, "computes": expired.computes,
         });
-        append(
-            &mut change,
-            actor,
-            Change { action: "submission.expire", subject: "graphs".to_owned(), detail },
-        )
-        .await?;
+        if !expired.is_nothing() {
+            let told = Change { action: "submission.expire", subject: "graphs".to_owned(), detail };
+            append(&mut change, actor, told).await?;
+        }
         change.commit().await?;
         Ok(expired)
     }
@@ -159,7 +158,7 @@ async fn expire_eliminations(
     names(change, sql, "sha256", days).await
 }
 
-/// Entries that were listed because of a result that is gone, and the addresses of their files. Gives the entries.
+/// Entries that were listed because of a result that is gone.
 async fn expire_computed(change: &mut Transaction<'static, Sqlite>) -> Result<Vec<ComputeId>, StoreError> {
     let sql = format!(
         "DELETE FROM computes WHERE id GLOB '{COMPUTED_PREFIX}*' AND NOT EXISTS (SELECT 1 FROM compute_artifacts c \
@@ -173,8 +172,13 @@ async fn expire_computed(change: &mut Transaction<'static, Sqlite>) -> Result<Ve
         let unreadable = |_| StoreError::Row { place: "computes".to_owned(), reason: format!("id {id:?}") };
         gone.push(id.parse().map_err(unreadable)?);
     }
-    // Also those of entries that were removed before, while the result was still here.
-    sqlx::query(AssertSqlSafe(format!(
+    Ok(gone)
+}
+
+/// Addresses of files that only such entries had, once the results are gone; also of entries that were removed before.
+/// Gives their number.
+async fn forget_addresses(change: &mut Transaction<'static, Sqlite>) -> Result<u64, StoreError> {
+    let forgotten = sqlx::query(AssertSqlSafe(format!(
         "DELETE FROM artifact_versions AS x WHERE EXISTS (SELECT 1 FROM version_computes v WHERE v.sha256 = x.sha256) \
          AND NOT EXISTS (SELECT 1 FROM version_computes v WHERE v.sha256 = x.sha256 \
          AND (v.compute_id NOT GLOB '{COMPUTED_PREFIX}*' OR v.compute_id IN (SELECT id FROM computes))) \
@@ -183,7 +187,7 @@ async fn expire_computed(change: &mut Transaction<'static, Sqlite>) -> Result<Ve
     )))
     .execute(&mut **change)
     .await?;
-    Ok(gone)
+    Ok(forgotten.rows_affected())
 }
 
 async fn expire_graphs(

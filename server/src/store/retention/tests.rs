@@ -185,3 +185,23 @@ async fn a_result_leaves_no_address_behind_whose_entry_was_removed_before_and_ge
     assert!(store.blob(file.sha256).await.unwrap().is_none(), "its file may be gone");
     assert!(store.snapshot().await.unwrap().former_versions().await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn an_address_whose_entry_was_removed_after_its_result_goes_with_the_next_collection() {
+    let (_directory, store) = fresh().await;
+    let (_, file) = submit(&store, "listed").await;
+    forget_uses(&store).await;
+    store.expire_submissions(90, false, &Actor::Hub).await.unwrap();
+    // Listed by whoever had seen the result, before its file was forgotten; and removed again.
+    let mut entry = publication("computed-1", "content");
+    for artifact in &mut entry.artifacts {
+        (artifact.original, artifact.served) = (file, file);
+    }
+    store.publish_computed(&[entry.clone()], &[]).await.unwrap();
+    store.publish_computed(&[], &[entry.id]).await.unwrap();
+    let before = store.audit(0, 100).await.unwrap().len();
+    let expired = store.expire_submissions(90, false, &Actor::Hub).await.unwrap();
+    assert!(expired.unreferenced.contains(&file.sha256), "{expired:?}");
+    assert!(store.unreferenced_blobs().await.unwrap().contains(&file.sha256), "for good");
+    assert_eq!(store.audit(0, 100).await.unwrap().len(), before, "no submission has expired");
+}
