@@ -63,7 +63,7 @@ fn in_lanes(plan: &Plan, question: &Question, range: Range<usize>) -> Option<Vec
         batch = batch.rewarded(rewards).ok()?;
     }
     let moments =
-        batch.moments(count).ok().filter(|moments| moments.iter().all(|moment| moment.is_finite()))?;
+        batch.moments(count).ok().filter(|moments| moments.iter().all(|moment| moment.is_normal()))?;
     let result = |(index, row): (usize, ndarray::ArrayView1<'_, f64>)| {
         let mut values = Values::default();
         for quantity in &question.quantities {
@@ -224,10 +224,16 @@ fn total(
             values.correlations = Some(table(&joint::matrix(at, &question.rewards, true)?));
         }
         Quantity::Moments(count) => {
+            // Of rewards of one sign none is 0 unless all are.
+            let rewards = question.rewards.first();
+            let positive = total.expectation() > 0.0
+                && rewards.is_none_or(|rewards| rewards.iter().all(|&reward| reward >= 0.0));
             let moments = total.moments(*count as usize).into_iter().zip(1..);
-            values.moments = Some(
-                moments.map(|(moment, order)| in_range(moment, order).map(Real)).collect::<Result<_, _>>()?,
-            );
+            let known = |(moment, order): (f64, usize)| {
+                let vanished = positive && moment < f64::MIN_POSITIVE;
+                in_range(if vanished { f64::NAN } else { moment }, order).map(Real)
+            };
+            values.moments = Some(moments.map(known).collect::<Result<_, _>>()?);
         }
         Quantity::WaitingTimes => values.waiting_times = Some(list(&total.waiting_times())),
         _ => values.sojourn_times = Some(list(&at.sojourn_times())),
@@ -307,8 +313,8 @@ fn of_times(
         (Quantity::Pdf(times), None) => values.pdf = Some(list(&distribution.pdf(times)?)),
         (Quantity::Cdf(times), None) => values.cdf = Some(list(&distribution.cdf(times)?)),
         (Quantity::Survival(times), Some(gradients)) => {
-            values.survival = Some(list(&distribution.survival(times)?));
-            gradients.survival = Some(negative(rows(&distribution.cdf_gradient(times)?.1)));
+            let (found, slopes) = distribution.survival_gradient(times)?;
+            (values.survival, gradients.survival) = (Some(list(&found)), Some(rows(&slopes)));
         }
         (Quantity::Survival(times), None) => values.survival = Some(list(&distribution.survival(times)?)),
         (Quantity::Hazard(times), _) => values.hazard = Some(list(&distribution.hazard(times)?)),
@@ -354,7 +360,7 @@ fn of_jumps(
         Quantity::Survival(at) => {
             values.survival = Some(list(&jumps.survival(&whole(at))?));
             if let Some(gradients) = gradients {
-                gradients.survival = Some(negative(rows(&jumps.cdf_gradient(&whole(at))?.1)));
+                gradients.survival = Some(rows(&jumps.survival_gradient(&whole(at))?.1));
             }
         }
         Quantity::Hazard(at) => {
@@ -389,9 +395,4 @@ pub(super) fn rows(table: &ndarray::Array2<f64>) -> Vec<Vec<Real>> {
 
 fn table(rows: &[Vec<f64>]) -> Vec<Vec<Real>> {
     rows.iter().map(|row| list(row)).collect()
-}
-
-/// The slopes of one minus what these are the slopes of.
-pub(super) fn negative(rows: Vec<Vec<Real>>) -> Vec<Vec<Real>> {
-    rows.into_iter().map(|row| row.into_iter().map(|slope| Real(-slope.0)).collect()).collect()
 }

@@ -6,7 +6,7 @@ use phasic_engine::plan::Plan;
 use phasic_hub_api::{Gradients, Quantity, Real, Values};
 
 use super::Question;
-use super::answer::{list, negative, rows, start};
+use super::answer::{list, rows, start};
 use super::no_number::NoNumber;
 
 /// Whether there is an answer to a quantity when parameters change, or its gradient.
@@ -75,7 +75,7 @@ fn gradient(law: &Epochs<'_>, quantity: &Quantity, gradients: &mut Gradients) ->
         Quantity::Pdf(times) => gradients.pdf = Some(by_time(&law.pdf_gradient(times)?.1)),
         Quantity::Cdf(times) => gradients.cdf = Some(by_time(&law.cdf_gradient(times)?.1)),
         Quantity::Survival(times) => {
-            gradients.survival = Some(negative(by_time(&law.cdf_gradient(times)?.1)));
+            gradients.survival = Some(by_time(&law.survival_gradient(times)?.1));
         }
         Quantity::LogLikelihood(data) => {
             let (_, slopes) = law.log_likelihood_gradient(&data.observed, &data.censored)?;
