@@ -15,10 +15,10 @@ use crate::graph::Graph;
 ///
 /// Holds the factors, so each further question costs a few triangular solves. [`set`](Self::set) moves on to another θ;
 /// it, [`expectation`](Self::expectation) and [`moments_into`](Self::moments_into) allocate nothing from the second
-/// time on.
+/// time on, where plain numbers are enough.
 ///
-/// Where numbers on the way may have left the range of f64, a question is worked out once more with exponents that do not
-/// end: an elimination that takes some thirty times as long, and is kept for the next. So every number is good to the last
+/// Where numbers on the way may have left the range of f64, a question is worked out once more with twice the digits and
+/// exponents that do not end: an elimination that takes far longer, and is kept for the next. So every number is good to the last
 /// digits, infinite only if it is beyond f64, and 0 only if it is nearer to that than to the smallest f64. The same is done
 /// where more than 4,096 vertices are passed one after another, so that roundings do not add up: in long sequences of
 /// components, and in queues; those of chains without other ways are summed apart anyway. Such plans are looked at once for

@@ -57,8 +57,8 @@ pub struct Batches<'p> {
 }
 
 impl Batches<'_> {
-    /// As [`Plan::batch`]. Beside its result and what failing θ take, a batch allocates nothing that one before it with as
-    /// many threads and moments had.
+    /// As [`Plan::batch`]. Beside its result and what those θ take that fail or need more than plain numbers, a batch
+    /// allocates nothing that one before it with as many threads and moments had.
     ///
     /// # Errors
     /// As [`Plan::batch`].

@@ -146,8 +146,8 @@ pub struct Cost {
     pub multiply_adds: u64,
     /// Bytes of the plan itself, without the states that it shares with its graph.
     pub plan_bytes: u64,
-    /// Bytes that [`Plan::at`] and a first expectation take; an elimination spread over threads takes a workspace for each
-    /// beside them.
+    /// Bytes that [`Plan::at`] and a first expectation take. An elimination spread over threads takes a workspace for each
+    /// beside them; one in numbers of more digits, as [`At`] says, three times as much again.
     pub workspace_bytes: u64,
 }
 

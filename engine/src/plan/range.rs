@@ -14,8 +14,6 @@
 //!
 //! Roundings add up, too, from each vertex to the next. Where so many are passed that it shows, plain numbers are not enough
 //! either: those with endless exponents have more digits.
-//!
-//! Where a parameter is so small that its product with a coefficient has fewer digits, plain numbers are never enough.
 
 use std::cell::{Cell, OnceCell};
 
@@ -48,8 +46,6 @@ pub(super) struct Extent {
     products: f64,
     /// The largest coefficient of a parameter, or 1 if that is larger.
     coefficient: f64,
-    /// The smallest in size that is not 0; infinite if there is none.
-    least_coefficient: f64,
 }
 
 impl Extent {
@@ -64,14 +60,10 @@ impl Extent {
         let products = longest * longest + (positions + entries.iter().sum::<usize>()) as f64;
         let coefficients =
             plan.forms.coefficients.iter().chain(plan.forms.further().iter().map(|term| &term.2));
-        let (mut coefficient, mut least_coefficient) = (1.0_f64, f64::INFINITY);
-        for size in coefficients.map(|coefficient| coefficient.abs()).filter(|&size| size > 0.0) {
-            coefficient = coefficient.max(size);
-            least_coefficient = least_coefficient.min(size);
-        }
+        let coefficient = coefficients.fold(1.0, |most: f64, coefficient| most.max(coefficient.abs()));
         let degree = degree.unwrap_or(1) as f64;
         let positions = positions as f64;
-        Self { positions, longest, degree, products, coefficient, least_coefficient }
+        Self { positions, longest, degree, products, coefficient }
     }
 
     /// What is known of the numbers after an elimination that went well: at once without cycles, by a look at the weights
@@ -86,7 +78,6 @@ impl Extent {
             lowest_weight: lowest_weight.lowest(),
             highest_weight: highest_weight.highest(),
             discrete: !factors.total.is_empty(),
-            weights_are_whole: factors.theta.iter().all(|theta| theta.all(|value| self.keeps_digits(value))),
         })
     }
 
@@ -102,15 +93,8 @@ impl Extent {
                 lowest_weight: lowest_weight.0[lane],
                 highest_weight: highest_weight.0[lane],
                 discrete: !factors.total.is_empty(),
-                weights_are_whole: factors.theta.iter().all(|theta| self.keeps_digits(theta.0[lane])),
             })
         })
-    }
-
-    /// Whether a parameter's products with coefficients have all their digits: none comes near the smallest f64.
-    #[inline(always)]
-    fn keeps_digits(&self, theta: f64) -> bool {
-        theta == 0.0 || theta.abs() * self.least_coefficient >= f64::MIN_POSITIVE
     }
 
     /// The lowest weight that is not 0; infinite where it says nothing.
@@ -122,7 +106,7 @@ impl Extent {
 
     #[inline(always)]
     fn scale_of(&self, bounds: Bounds) -> Scale {
-        let Self { positions, longest, degree, products, coefficient, .. } = *self;
+        let Self { positions, longest, degree, products, coefficient } = *self;
         let Bounds { lowest_pivot, highest_pivot, lowest_weight, highest_weight, .. } = bounds;
         let (rate, time) = if longest == 0.0 {
             (highest_pivot, positions / lowest_pivot)
@@ -133,8 +117,7 @@ impl Extent {
             (rate, if short { positions * longest / lowest_weight * steps.exp2() } else { f64::INFINITY })
         };
         let unit = if bounds.discrete { time * rate } else { time };
-        let moved = if bounds.weights_are_whole { LOST * products * (1.0 + rate) } else { f64::INFINITY };
-        Scale { time, unit, moved, coefficient }
+        Scale { time, unit, moved: LOST * products * (1.0 + rate), coefficient }
     }
 }
 
@@ -146,7 +129,6 @@ struct Bounds {
     lowest_weight: f64,
     highest_weight: f64,
     discrete: bool,
-    weights_are_whole: bool,
 }
 
 /// The lowest of some numbers that is not 0.

@@ -148,8 +148,8 @@ fn compare(
         }
         Err(limit) => VerificationError::TooLarge(limit),
     };
-    // Ours, too, has a command for every multiply-add, so an elimination that takes more is not what the file holds. A
-    // file from a stranger buys no more work than its own size pays for.
+    // Ours, too, has a command for every multiply-add, so an elimination that takes more is not what the file holds; ordering
+    // may take as many steps again. A file from a stranger buys no more work than its own size pays for.
     let length = length as u64;
     let plan_limits = plan::Limits::default()
         .with_memory_bytes(limits.memory_bytes)
