@@ -33,11 +33,11 @@ fn run() -> io::Result<()> {
     io::stdin().read_line(&mut line)?;
     let order: Order = serde_json::from_str(&line).map_err(io::Error::other)?;
     drop(line);
+    // Before there is another thread: an allocator reserves address space for each, as long as nothing forbids it.
+    confine(order.address_space_bytes)?;
     std::thread::Builder::new().stack_size(64 << 10).spawn(end_with_the_hub)?;
-    // Threads of their own would each reserve address space.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread();
     pool.build_global().map_err(io::Error::other)?;
-    confine(order.address_space_bytes)?;
     let mut told = Instant::now();
     let watch = |progress: Option<Progress>| {
         if let Some(Progress { vertices_done, vertices, commands, .. }) = progress
