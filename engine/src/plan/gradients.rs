@@ -66,7 +66,7 @@ impl At<'_> {
     fn gathered(&self, of: &impl Derivative, by: &impl Gather) -> Vec<f64> {
         match of.trust() {
             Trust::Usual => {
-                let usual = by.gather_ways(self.plan, self.without_traps(|way| of.usual(way)));
+                let usual = by.gather(self.plan, self.without_traps(|way| of.usual(way)));
                 self.settled(&usual, of, by)
             }
             Trust::Precise => {
@@ -109,13 +109,13 @@ impl At<'_> {
     #[cold]
     fn precise(&self, of: &impl Derivative, by: &impl Gather) -> Vec<Dd> {
         let factors = Factors::<Dd>::again(self.plan, &self.factors);
-        by.gather_ways(self.plan, self.without_traps(of.precise(self.plan, &factors)))
+        by.gather(self.plan, self.without_traps(of.precise(self.plan, &factors)))
     }
 
     #[cold]
     fn wide_slopes(&self, of: &impl Derivative, by: &impl Gather) -> Vec<f64> {
         let slopes = of.back(self.plan, self.wide());
-        let wide = by.gather_ways(self.plan, self.without_traps(|way| slopes.slope(self.plan, way)));
+        let wide = by.gather(self.plan, self.without_traps(|way| slopes.slope(self.plan, way)));
         wide.into_iter().map(Wide::value).collect()
     }
 

@@ -17,7 +17,7 @@
 
 use std::cell::{Cell, OnceCell};
 
-use super::kernel::{Factors, Powers, Source};
+use super::kernel::{Factors, Powers};
 use super::lane::{Lane, Lanes};
 use super::schedule::{LONGEST_PATH, Segment};
 use super::wide::Wide;
@@ -341,9 +341,7 @@ impl At<'_> {
 
     #[cold]
     fn longest_time(&self) -> f64 {
-        let mut x = vec![[0.0]; self.plan.vertices.len()];
-        self.factors.solve_all(self.plan, Source { rewards: self.unit(), of: None, earlier: 0 }, &mut x);
-        largest(x.as_flattened())
+        largest(&self.factors.solution(self.plan, self.unit(), None))
     }
 
     /// The scale for questions about which ordinary bounds say enough; none if plain numbers say nothing.

@@ -135,15 +135,9 @@ impl Slope for Weighed {
     }
 }
 
-/// Adds up the slopes of all weights. They are given by position, then by way, so that what all ways of a position have in
-/// common is looked up once.
+/// Adds up the slopes of all weights.
 pub(super) trait Gather {
-    fn gather<S: Slope, G: Fn(Way) -> S>(&self, plan: &Plan, slopes: impl Fn(usize) -> G) -> Vec<S>;
-
-    /// The same where they have nothing in common.
-    fn gather_ways<S: Slope>(&self, plan: &Plan, slope: impl Fn(Way) -> S) -> Vec<S> {
-        self.gather(plan, |_| &slope)
-    }
+    fn gather<S: Slope>(&self, plan: &Plan, slope: impl Fn(Way) -> S) -> Vec<S>;
 }
 
 /// The gradient with respect to θ.
@@ -152,9 +146,9 @@ pub(super) struct ByParameter;
 
 impl Gather for ByParameter {
     #[inline]
-    fn gather<S: Slope, G: Fn(Way) -> S>(&self, plan: &Plan, slopes: impl Fn(usize) -> G) -> Vec<S> {
+    fn gather<S: Slope>(&self, plan: &Plan, slope: impl Fn(Way) -> S) -> Vec<S> {
         let mut sums = ParameterSums::new(plan);
-        plan.each_slope(slopes, |form, slope| sums.add(form, slope));
+        plan.each_slope(slope, |form, slope| sums.add(form, slope));
         sums.gradient()
     }
 }
@@ -239,11 +233,11 @@ impl<'g> ByEdge<'g> {
 }
 
 impl Gather for ByEdge<'_> {
-    fn gather<S: Slope, G: Fn(Way) -> S>(&self, plan: &Plan, slopes: impl Fn(usize) -> G) -> Vec<S> {
+    fn gather<S: Slope>(&self, plan: &Plan, slope: impl Fn(Way) -> S) -> Vec<S> {
         let mut gradient = vec![S::ZERO; self.graph.edge_count() as usize];
         for vertex in 0..plan.vertex_count {
             let Place::Transient(at) = self.place(vertex) else { continue };
-            let (has_one_way, slope) = (plan.has_one_way(at), slopes(at));
+            let has_one_way = plan.has_one_way(at);
             for edge in self.graph.edges(vertex) {
                 let target = match self.place(edge.target) {
                     Place::Transient(target) => Some(target),
@@ -261,11 +255,7 @@ impl Gather for ByEdge<'_> {
 impl Plan {
     /// Adds the slope of every way out of every position to what the form of its weight stands for.
     #[inline(always)]
-    fn each_slope<S: Slope, G: Fn(Way) -> S>(
-        &self,
-        slopes: impl Fn(usize) -> G,
-        mut add: impl FnMut(u32, S),
-    ) {
+    fn each_slope<S: Slope>(&self, slope: impl Fn(Way) -> S, mut add: impl FnMut(u32, S)) {
         // Most exits of a model are alike; they are added up at hand.
         let mut exits: Option<(u32, S)> = None;
         for Segment { range, kind, .. } in &self.schedule.segments {
@@ -273,7 +263,7 @@ impl Plan {
                 let first = self.outer.start[range.start] as usize;
                 let forms = &self.outer_forms[first..first + range.len()];
                 for (at, &form) in range.clone().zip(forms) {
-                    add(form, slopes(at)(Way { at, target: Some(at - 1), only: true }));
+                    add(form, slope(Way { at, target: Some(at - 1), only: true }));
                 }
                 continue;
             }
@@ -285,7 +275,6 @@ impl Plan {
                 let ends = Some(form) != self.schedule.zero_form;
                 let (targets, forms) = outer.advance();
                 let only = is_single && targets.len() + usize::from(ends) == 1;
-                let slope = slopes(at);
                 if ends {
                     let slope = slope(Way { at, target: None, only });
                     match &mut exits {

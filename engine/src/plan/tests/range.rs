@@ -168,8 +168,8 @@ fn far_apart() -> impl Strategy<Value = (Graph, bool)> {
 /// Slopes and the sizes of what they are sums of, with endless exponents.
 fn wide_slopes(of: &impl Derivative, plan: &Plan, wide: &Factors<Wide>) -> Vec<(f64, f64)> {
     let slopes = of.back(plan, wide);
-    let values = ByParameter.gather_ways(plan, |way| slopes.slope(plan, way));
-    let sizes = ByParameter.gather_ways(plan, |way| slopes.slope(plan, way).abs());
+    let values = ByParameter.gather(plan, |way| slopes.slope(plan, way));
+    let sizes = ByParameter.gather(plan, |way| slopes.slope(plan, way).abs());
     values.into_iter().zip(sizes).map(|(value, size)| (value.value(), size.value())).collect()
 }
 
