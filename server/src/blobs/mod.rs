@@ -133,6 +133,21 @@ pub trait BlobStore: Send + Sync + 'static {
     fn discard(&self, name: Sha256) -> BoxFuture<'_, Result<bool, BlobError>>;
 }
 
+/// Hands methods of a store around another one on to that, `self.inner`, as they are.
+macro_rules! hand_on {
+    ($(fn $method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)+) => {
+        $(
+            fn $method(
+                &self,
+                $($argument: $type),*
+            ) -> futures_util::future::BoxFuture<'_, Result<$answer, $crate::blobs::BlobError>> {
+                self.inner.$method($($argument),*)
+            }
+        )+
+    };
+}
+pub(crate) use hand_on;
+
 /// Damaged bytes that were set aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quarantined {

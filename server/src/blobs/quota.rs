@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use phasic_hub_api::Sha256;
 
-use super::{BlobError, BlobStore, ByteStream, OpenBlob, Quarantined, StoredBlob, Terms};
+use super::{BlobError, BlobStore, ByteStream, OpenBlob, Quarantined, StoredBlob, Terms, hand_on};
 
 /// A blob store that takes no more than so many bytes: uploads, mirrored files and results alike.
 ///
@@ -129,36 +129,15 @@ impl BlobStore for Bounded {
         Box::pin(self.store(body, terms))
     }
 
-    fn open(&self, name: Sha256, range: Option<Range<u64>>) -> BoxFuture<'_, Result<OpenBlob, BlobError>> {
-        self.inner.open(name, range)
-    }
-
-    fn size_bytes(&self, name: Sha256) -> BoxFuture<'_, Result<Option<u64>, BlobError>> {
-        self.inner.size_bytes(name)
-    }
-
-    fn sizes_bytes(&self) -> BoxFuture<'_, Result<HashMap<Sha256, u64>, BlobError>> {
-        self.inner.sizes_bytes()
-    }
-
-    fn names(&self) -> BoxFuture<'_, Result<Vec<Sha256>, BlobError>> {
-        self.inner.names()
-    }
-
-    fn check(&self, name: Sha256) -> BoxFuture<'_, Result<u64, BlobError>> {
-        self.inner.check(name)
-    }
-
-    fn renew(&self, name: Sha256) -> BoxFuture<'_, Result<u64, BlobError>> {
-        self.inner.renew(name)
-    }
-
-    fn quarantined(&self) -> BoxFuture<'_, Result<Vec<Quarantined>, BlobError>> {
-        self.inner.quarantined()
-    }
-
-    fn discard(&self, name: Sha256) -> BoxFuture<'_, Result<bool, BlobError>> {
-        self.inner.discard(name)
+    hand_on! {
+        fn open(name: Sha256, range: Option<Range<u64>>) -> OpenBlob;
+        fn size_bytes(name: Sha256) -> Option<u64>;
+        fn sizes_bytes() -> HashMap<Sha256, u64>;
+        fn names() -> Vec<Sha256>;
+        fn check(name: Sha256) -> u64;
+        fn renew(name: Sha256) -> u64;
+        fn quarantined() -> Vec<Quarantined>;
+        fn discard(name: Sha256) -> bool;
     }
 
     fn expire(

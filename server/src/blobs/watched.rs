@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use phasic_hub_api::Sha256;
 use tokio::sync::Notify;
 
-use super::{BlobError, BlobStore, ByteStream, OpenBlob, Quarantined, StoredBlob, Terms};
+use super::{BlobError, BlobStore, ByteStream, OpenBlob, Quarantined, StoredBlob, Terms, hand_on};
 
 /// Blobs somebody stumbled over.
 #[derive(Debug, Default)]
@@ -91,24 +91,18 @@ impl Watched {
 }
 
 impl BlobStore for Watched {
-    fn put(&self, body: ByteStream, terms: Terms) -> BoxFuture<'_, Result<StoredBlob, BlobError>> {
-        self.inner.put(body, terms)
+    hand_on! {
+        fn put(body: ByteStream, terms: Terms) -> StoredBlob;
+        fn size_bytes(name: Sha256) -> Option<u64>;
+        fn sizes_bytes() -> HashMap<Sha256, u64>;
+        fn names() -> Vec<Sha256>;
+        fn expire(name: Sha256, age: Duration, remove: bool) -> Option<u64>;
+        fn quarantined() -> Vec<Quarantined>;
+        fn discard(name: Sha256) -> bool;
     }
 
     fn open(&self, name: Sha256, range: Option<Range<u64>>) -> BoxFuture<'_, Result<OpenBlob, BlobError>> {
         self.noting(name, self.inner.open(name, range))
-    }
-
-    fn size_bytes(&self, name: Sha256) -> BoxFuture<'_, Result<Option<u64>, BlobError>> {
-        self.inner.size_bytes(name)
-    }
-
-    fn sizes_bytes(&self) -> BoxFuture<'_, Result<HashMap<Sha256, u64>, BlobError>> {
-        self.inner.sizes_bytes()
-    }
-
-    fn names(&self) -> BoxFuture<'_, Result<Vec<Sha256>, BlobError>> {
-        self.inner.names()
     }
 
     fn check(&self, name: Sha256) -> BoxFuture<'_, Result<u64, BlobError>> {
@@ -117,23 +111,6 @@ impl BlobStore for Watched {
 
     fn renew(&self, name: Sha256) -> BoxFuture<'_, Result<u64, BlobError>> {
         self.noting(name, self.inner.renew(name))
-    }
-
-    fn quarantined(&self) -> BoxFuture<'_, Result<Vec<Quarantined>, BlobError>> {
-        self.inner.quarantined()
-    }
-
-    fn discard(&self, name: Sha256) -> BoxFuture<'_, Result<bool, BlobError>> {
-        self.inner.discard(name)
-    }
-
-    fn expire(
-        &self,
-        name: Sha256,
-        age: Duration,
-        remove: bool,
-    ) -> BoxFuture<'_, Result<Option<u64>, BlobError>> {
-        self.inner.expire(name, age, remove)
     }
 }
 

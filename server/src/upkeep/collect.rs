@@ -93,6 +93,7 @@ pub async fn collect(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
     use std::ops::Range;
     use std::sync::Arc;
     use std::time::{Duration, SystemTime};
@@ -102,7 +103,7 @@ mod tests {
 
     use super::{Rules, collect};
     use crate::blobs::{
-        BlobError, BlobStore, ByteStream, OpenBlob, Quarantined, StoredBlob, Terms, in_memory,
+        BlobError, BlobStore, ByteStream, OpenBlob, Quarantined, StoredBlob, Terms, hand_on, in_memory,
     };
     use crate::hub::DataDirectory;
     use crate::store::{Actor, Store};
@@ -126,36 +127,16 @@ mod tests {
     }
 
     impl BlobStore for Contended {
-        fn put(&self, body: ByteStream, terms: Terms) -> BoxFuture<'_, Result<StoredBlob, BlobError>> {
-            self.inner.put(body, terms)
-        }
-
-        fn open(
-            &self,
-            name: Sha256,
-            range: Option<Range<u64>>,
-        ) -> BoxFuture<'_, Result<OpenBlob, BlobError>> {
-            self.inner.open(name, range)
-        }
-
-        fn size_bytes(&self, name: Sha256) -> BoxFuture<'_, Result<Option<u64>, BlobError>> {
-            self.inner.size_bytes(name)
-        }
-
-        fn sizes_bytes(&self) -> BoxFuture<'_, Result<std::collections::HashMap<Sha256, u64>, BlobError>> {
-            self.inner.sizes_bytes()
-        }
-
-        fn names(&self) -> BoxFuture<'_, Result<Vec<Sha256>, BlobError>> {
-            self.inner.names()
-        }
-
-        fn check(&self, name: Sha256) -> BoxFuture<'_, Result<u64, BlobError>> {
-            self.inner.check(name)
-        }
-
-        fn renew(&self, name: Sha256) -> BoxFuture<'_, Result<u64, BlobError>> {
-            self.inner.renew(name)
+        hand_on! {
+            fn put(body: ByteStream, terms: Terms) -> StoredBlob;
+            fn open(name: Sha256, range: Option<Range<u64>>) -> OpenBlob;
+            fn size_bytes(name: Sha256) -> Option<u64>;
+            fn sizes_bytes() -> HashMap<Sha256, u64>;
+            fn names() -> Vec<Sha256>;
+            fn check(name: Sha256) -> u64;
+            fn renew(name: Sha256) -> u64;
+            fn quarantined() -> Vec<Quarantined>;
+            fn discard(name: Sha256) -> bool;
         }
 
         fn expire(
@@ -174,14 +155,6 @@ mod tests {
                 }
                 found
             })
-        }
-
-        fn quarantined(&self) -> BoxFuture<'_, Result<Vec<Quarantined>, BlobError>> {
-            self.inner.quarantined()
-        }
-
-        fn discard(&self, name: Sha256) -> BoxFuture<'_, Result<bool, BlobError>> {
-            self.inner.discard(name)
         }
     }
 
