@@ -110,8 +110,8 @@ fn whatever_happens_to_stored_files_they_are_set_aside_made_again_and_served() {
     assert!(log.contains("is whole again"), "{log}");
 }
 
-#[test]
-fn a_file_that_cannot_be_made_again_is_lost_and_said_to_be() {
+/// A data directory with the compute `mine`, whose upstream is gone.
+fn with_a_mirrored_compute() -> (tempfile::TempDir, registry::Model) {
     let (data, checkout) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mirrored = registry::kingman(4);
     let document = registry::document(&[("mine", registry::entry(&mirrored, &mirrored.ptdprmc3))]);
@@ -119,6 +119,12 @@ fn a_file_that_cannot_be_made_again_is_lost_and_said_to_be() {
     registry::write_directory(checkout.path(), &document, &[(path, &mirrored.ptdprmc3)]);
     assert!(sync(data.path(), checkout.path().to_str().unwrap(), &[]).status.success());
     drop(checkout);
+    (data, mirrored)
+}
+
+#[test]
+fn a_file_that_cannot_be_made_again_is_lost_and_said_to_be() {
+    let (data, mirrored) = with_a_mirrored_compute();
     let hub = Hub::start_with(data.path(), &[], &SETTINGS);
     let name = Sha256::of(&mirrored.ptdprmc3).to_string();
     fs::remove_file(blob(data.path(), &name)).unwrap();
@@ -213,13 +219,7 @@ fn a_lost_result_of_a_job_is_looked_for_once_however_many_ask() {
 
 #[test]
 fn what_is_lost_while_the_hub_is_down_is_made_again_though_nobody_asks_for_it() {
-    let (data, checkout) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mirrored = registry::kingman(4);
-    let document = registry::document(&[("mine", registry::entry(&mirrored, &mirrored.ptdprmc3))]);
-    let path = format!("artifacts/{}.bin", mirrored.hash);
-    registry::write_directory(checkout.path(), &document, &[(path, &mirrored.ptdprmc3)]);
-    assert!(sync(data.path(), checkout.path().to_str().unwrap(), &[]).status.success());
-    drop(checkout);
+    let (data, mirrored) = with_a_mirrored_compute();
     let settings = [("access_anonymous", "compute")];
     let hub = Hub::start_with(data.path(), &[], &settings);
     let request = json!({"model": {"builtin": "kingman", "constants": {"n": 4}}});
