@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::chain::Chain;
 use super::poisson::{Reciprocals, spread};
 use super::slices::{SliceRates, Slices, WIDTH, room};
-use super::sweep::Sweep;
+use super::sweep::{Sweep, in_ones};
 use super::trail::{Block, Part, Replayed, State, Trail};
 
 /// What of the states after `k` jumps a sum depends on.
@@ -21,7 +21,8 @@ struct Loads {
     alive: Vec<f64>,
 }
 
-/// Times with coefficients of density, distribution function and survival, ascending, none of them 0.
+/// Times with coefficients of density, distribution function and survival, ascending, none of them 0. Densities and survival
+/// are in the units of the segment that a time lies in.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Functional {
     pub(super) times: Vec<f64>,
@@ -37,6 +38,8 @@ impl Functional {
         let mut adjoint = vec![0.0; room(first.len())];
         let (mut reciprocals, mut states) = (Reciprocals::default(), Replayed::default());
         let (mut until, mut later) = (self.times.len(), 0.0);
+        // The adjoint is of masses in the units of a later part.
+        let mut exponent = None;
         for (epoch, gradient) in gradients.iter_mut().enumerate().rev() {
             let chain = &chains[epoch];
             let mut back = Back::new(chain);
@@ -48,13 +51,19 @@ impl Functional {
                 let loads = self.loads(part, from..until, later, &mut reciprocals);
                 later += self.coefficients[from..until].iter().map(|[_, below, _]| below).sum::<f64>();
                 until = from;
+                let shift = exponent.replace(part.exponent).map_or(0, |after: i32| after - part.exponent);
+                if shift != 0 {
+                    for value in &mut adjoint {
+                        *value = in_ones(*value, -shift);
+                    }
+                }
                 back.through(part, &loads, &mut adjoint, |block, visit| {
                     if block.is_whole() {
                         return (0..block.count)
                             .rev()
                             .for_each(|k| visit(block.first + k, trail.kept(block, k)));
                     }
-                    sweep.replay(chain, part.rate, block, &trail.kept(block, 0), &mut states);
+                    sweep.replay(chain, (part.begin, part.rate), block, &trail.kept(block, 0), &mut states);
                     (0..block.count).rev().for_each(|k| visit(block.first + k, states.state(k)));
                 });
             }
@@ -79,7 +88,7 @@ impl Functional {
         let mut before = 0.0;
         for (flow, absorbed) in flows.iter_mut().zip(&absorbed) {
             before += absorbed;
-            *flow += (total - before) / part.rate;
+            *flow += in_ones((total - before) / part.rate, part.exponent);
         }
         Loads { flows, alive }
     }

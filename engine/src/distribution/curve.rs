@@ -2,7 +2,7 @@
 
 use super::chain::Chain;
 use super::poisson::{self, Reach, Reciprocals};
-use super::sweep::{Precision, Segment, Sweep};
+use super::sweep::{Precision, Segment, Sweep, in_ones};
 use super::{Distribution, DistributionError};
 
 /// The distribution of the time to absorption at given times, in the order the times were given.
@@ -20,11 +20,18 @@ pub struct Curve {
 /// Which error a sweep may make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Accuracy {
-    /// The tolerance, of the peak of the density.
-    OfPeak,
-    /// Relative to each value, however small, as likelihoods need it.
-    OfValue,
+    /// Of the peak of the density: the tolerance.
+    Peak,
+    /// Relative to each value, as far as f64 holds it.
+    Value,
+    /// Relative to each value, however small, as logarithms and quotients of them need it.
+    Logarithm,
 }
+
+/// Values are found as far as f64 holds them, with room for the units they are in.
+const BITS_OF_VALUE: i32 = 1700;
+/// And this is as far as logarithms are: about −10⁶.
+pub(super) const BITS_OF_LOGARITHM: i32 = 1_500_000;
 
 impl Distribution<'_> {
     /// The density `f(t) = α e^{St} s` at each time.
@@ -59,16 +66,17 @@ impl Distribution<'_> {
     /// # Errors
     /// As [`pdf`](Self::pdf).
     pub fn survival(&self, times: &[f64]) -> Result<Vec<f64>, DistributionError> {
-        Ok(self.curve_with(times, Accuracy::OfValue)?.survival)
+        Ok(self.curve_with(times, Accuracy::Value)?.survival)
     }
 
-    /// The hazard rate `f(t) / P(T > t)` at each time, per unit of time; NaN where survival is zero.
+    /// The hazard rate `f(t) / P(T > t)` at each time, per unit of time; NaN where survival is zero, or below about
+    /// `e^−10⁶`.
     ///
     /// # Errors
     /// As [`pdf`](Self::pdf).
     pub fn hazard(&self, times: &[f64]) -> Result<Vec<f64>, DistributionError> {
-        let Curve { pdf, survival, .. } = self.curve_with(times, Accuracy::OfValue)?;
-        Ok(pdf.iter().zip(&survival).map(|(density, alive)| density / alive).collect())
+        let points = self.points(times, Accuracy::Logarithm)?;
+        Ok(Survival::of(&self.chain).hazards(&points))
     }
 
     /// Density, distribution function and survival function at each time, in one sweep.
@@ -76,35 +84,42 @@ impl Distribution<'_> {
     /// # Errors
     /// As [`pdf`](Self::pdf).
     pub fn curve(&self, times: &[f64]) -> Result<Curve, DistributionError> {
-        self.curve_with(times, Accuracy::OfPeak)
+        self.curve_with(times, Accuracy::Peak)
     }
 
     pub(super) fn curve_with(&self, times: &[f64], accuracy: Accuracy) -> Result<Curve, DistributionError> {
+        let points = self.points(times, accuracy)?;
+        Ok(Survival::of(&self.chain).curve(&points))
+    }
+
+    fn points(&self, times: &[f64], accuracy: Accuracy) -> Result<Vec<Point>, DistributionError> {
         check_times(times)?;
         let order = ascending(times);
-        let mut values = Values::new(times.len(), accuracy);
         let sorted: Vec<f64> = order.iter().map(|&at| times[at as usize]).collect();
         let finite = sorted.partition_point(|time| time.is_finite());
         let horizon = if finite == 0 { 0.0 } else { sorted[finite - 1] };
-        let mut sweep = Sweep::new(&self.chain, self.precision(horizon, accuracy));
-        sweep.stops = Some(sorted[..finite].to_vec());
-        sweep.horizon = horizon;
-        let mut segment = Segment::default();
-        values.at_zero(&self.chain, &sorted);
-        let swept = sweep.advance(&self.chain, horizon, None, &mut segment, |segment| {
-            values.read(segment, &sorted[..finite]);
-        });
-        swept.map_err(|error| {
-            let first = sweep.first_too_far(&self.chain, &sorted[..finite]);
-            error.of_index(first.map(|at| order[at] as usize))
-        })?;
-        let forever = match sorted.get(finite) {
+        let mut values = held_to_peak(self.precision(horizon, accuracy), |precision| {
+            let mut values = Values::new(times.len(), accuracy);
+            let mut sweep = Sweep::new(&self.chain, precision);
+            sweep.stops = Some(sorted[..finite].to_vec());
+            sweep.horizon = horizon;
+            values.at_zero(&self.chain, &sorted);
+            let swept = sweep.advance(&self.chain, horizon, None, &mut Segment::default(), |segment| {
+                values.read(segment, &sorted[..finite]);
+            });
+            swept.map_err(|error| {
+                let first = sweep.first_too_far(&self.chain, &sorted[..finite]);
+                error.of_index(first.map(|at| order[at] as usize))
+            })?;
+            Ok((values, sweep))
+        })?
+        .0;
+        if sorted.len() > finite {
             // Where absorption is certain, nothing is left: two sums would not cancel.
-            Some(_) => self.absorption_of_certain().or_else(|_| self.absorption())?,
-            None => 0.0,
-        };
-        values.rest(forever, self.chain.mass());
-        Ok(values.in_order(&order, Survival::of(&self.chain)))
+            let forever = self.absorption_of_certain().or_else(|_| self.absorption())?;
+            values.rest(forever, self.chain.mass());
+        }
+        Ok(values.in_order(&order))
     }
 
     /// How precise a sweep to `horizon` has to be.
@@ -138,52 +153,125 @@ impl Survival {
         if self.lossy { 1.0 - absorbed } else { self.missing + alive }
     }
 
-    /// A multiple of it, as coefficients of density, distribution function and mass alive.
-    pub(super) fn times(self, coefficient: f64) -> [f64; 3] {
-        if self.lossy { [0.0, -coefficient, 0.0] } else { [0.0, 0.0, coefficient] }
+    /// Its value at a point.
+    pub(super) fn at(self, point: &Point) -> f64 {
+        self.value(point.absorbed, in_ones(point.alive, point.exponent))
+    }
+
+    /// A multiple of it at points with this exponent, as coefficients of density, distribution function and mass alive in
+    /// their units.
+    pub(super) fn times(self, coefficient: f64, exponent: i32) -> [f64; 3] {
+        if self.lossy { [0.0, -coefficient, 0.0] } else { [0.0, 0.0, in_ones(coefficient, exponent)] }
+    }
+
+    /// Whether it is the mass alive and nothing else, so that it may be in units of its own.
+    pub(super) fn is_alive(self) -> bool {
+        !self.lossy && self.missing == 0.0
+    }
+
+    /// The three functions.
+    pub(super) fn curve(self, points: &[Point]) -> Curve {
+        Curve {
+            pdf: points.iter().map(Point::density_in_ones).collect(),
+            cdf: points.iter().map(|point| point.absorbed).collect(),
+            survival: points.iter().map(|point| self.at(point)).collect(),
+        }
+    }
+
+    /// Hazard rates.
+    pub(super) fn hazards(self, points: &[Point]) -> Vec<f64> {
+        let hazard = |point: &Point| {
+            if self.is_alive() {
+                point.density / point.alive
+            } else {
+                point.density_in_ones() / self.at(point)
+            }
+        };
+        points.iter().map(hazard).collect()
+    }
+}
+
+/// What was found at a time.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Point {
+    /// Density and mass alive are in units of 2 to the power of minus `exponent`.
+    pub(super) density: f64,
+    pub(super) absorbed: f64,
+    pub(super) alive: f64,
+    pub(super) exponent: i32,
+}
+
+impl Point {
+    pub(super) fn density_in_ones(&self) -> f64 {
+        in_ones(self.density, self.exponent)
+    }
+}
+
+/// What a sweep finds that drops so little that it is within its tolerance of the largest density it finds.
+///
+/// Mostly the first does. Where a density is small that begins with much less mass than there is, or lasts for much longer
+/// than most exits, it is run again.
+pub(super) fn held_to_peak<T>(
+    mut precision: Precision,
+    mut swept: impl FnMut(Precision) -> Result<(T, Sweep), DistributionError>,
+) -> Result<(T, Sweep), DistributionError> {
+    loop {
+        let (found, sweep) = swept(precision)?;
+        match sweep.stricter() {
+            Some(stricter) => precision = stricter,
+            None => return Ok((found, sweep)),
+        }
     }
 }
 
 /// How much mass a sweep to `horizon` may drop at a time so that the error of the density stays within the tolerance.
 ///
-/// A peak is at least the mass absorbed over the time it took, and dropped mass adds at most the largest exit rate.
+/// A peak is at least the mass absorbed over the time it took, and dropped mass adds at most the largest exit rate. That is
+/// enough where about all is absorbed by then; where not, see [`held_to_peak`].
 pub(super) fn precision(chain: &Chain<'_>, horizon: f64, tolerance: f64, accuracy: Accuracy) -> Precision {
     let fastest = chain.exits().iter().fold(0.0_f64, |most, &exit| most.max(exit));
+    let relative = Precision { mass: 1e-30, relative: true, least: 0.0, tolerance: 0.0, bits: 0 };
     match accuracy {
-        Accuracy::OfPeak => {
+        Accuracy::Peak => {
             let mass = tolerance * 1e-4 / (1.0 + fastest * horizon);
             let mass = mass.clamp(1e-30, 1e-18);
-            Precision { mass, relative: false, least: 0.0, tolerance: 0.1 * tolerance }
+            Precision { mass, relative: false, least: 0.0, tolerance: 0.1 * tolerance, bits: 0 }
         }
-        Accuracy::OfValue => Precision { mass: 1e-30, relative: true, least: 0.0, tolerance: 0.0 },
+        Accuracy::Value => Precision { bits: BITS_OF_VALUE, ..relative },
+        Accuracy::Logarithm => Precision { bits: BITS_OF_LOGARITHM, ..relative },
     }
 }
 
 /// Values at sorted times, filled from segment to segment.
 pub(super) struct Values {
-    /// Density, absorbed, alive.
-    found: Vec<[f64; 3]>,
+    found: Vec<Point>,
     done: usize,
     reach: Reach,
     reciprocals: Reciprocals,
     means: Vec<f64>,
+    mixed: Vec<[f64; 3]>,
 }
 
 impl Values {
     pub(super) fn new(count: usize, accuracy: Accuracy) -> Self {
-        let reach = if accuracy == Accuracy::OfValue { Reach::Tails } else { Reach::Middle };
-        let reciprocals = Reciprocals::default();
-        Self { found: vec![[0.0; 3]; count], done: 0, reach, reciprocals, means: Vec::new() }
+        Self {
+            found: vec![Point::default(); count],
+            done: 0,
+            reach: if accuracy == Accuracy::Peak { Reach::Middle } else { Reach::Tails },
+            reciprocals: Reciprocals::default(),
+            means: Vec::new(),
+            mixed: Vec::new(),
+        }
     }
 
     pub(super) fn at_zero(&mut self, chain: &Chain<'_>, times: &[f64]) {
         let zeros = times.partition_point(|&time| time <= 0.0);
         // The sum of no numbers is −0 in Rust.
         let start = chain.start().iter();
-        let flow =
+        let density =
             start.clone().fold(0.0, |sum, &(at, probability)| sum + probability * chain.exits()[at as usize]);
         let alive = start.fold(0.0, |sum, &(_, probability)| sum + probability);
-        self.found[..zeros].fill([flow, chain.atom(), alive]);
+        self.found[..zeros].fill(Point { density, absorbed: chain.atom(), alive, exponent: 0 });
         self.done = zeros;
     }
 
@@ -193,32 +281,33 @@ impl Values {
         self.means.clear();
         self.means.extend(times[self.done..until].iter().map(|time| (time - segment.begin) * segment.rate));
         let series = [&segment.flows[..], &segment.absorbed, &segment.alive];
-        let out = &mut self.found[self.done..until];
-        poisson::mix(&self.means, series, self.reach, &mut self.reciprocals, out);
+        self.mixed.clear();
+        self.mixed.resize(until - self.done, [0.0; 3]);
+        poisson::mix(&self.means, series, self.reach, &mut self.reciprocals, &mut self.mixed);
+        for (point, &[density, absorbed, alive]) in self.found[self.done..until].iter_mut().zip(&self.mixed) {
+            *point = Point { density, absorbed, alive, exponent: segment.exponent };
+        }
         self.done = until;
     }
 
     /// Times at infinity.
-    fn rest(&mut self, absorbed: f64, mass: f64) {
+    pub(super) fn rest(&mut self, absorbed: f64, mass: f64) {
         let alive = (mass - absorbed).max(0.0);
-        self.found[self.done..].fill([0.0, absorbed, alive]);
+        self.found[self.done..].fill(Point { density: 0.0, absorbed, alive, exponent: 0 });
     }
 
-    /// Density, absorbed and alive at each of the sorted times.
-    pub(super) fn into_found(self) -> Vec<[f64; 3]> {
+    /// What was found at each of the sorted times.
+    pub(super) fn into_found(self) -> Vec<Point> {
         self.found
     }
 
-    pub(super) fn in_order(self, order: &[u32], survival: Survival) -> Curve {
-        let count = self.found.len();
-        let mut curve = Curve { pdf: vec![0.0; count], cdf: vec![0.0; count], survival: vec![0.0; count] };
-        for (&at, [density, absorbed, alive]) in order.iter().zip(self.found) {
-            let at = at as usize;
-            curve.pdf[at] = density;
-            curve.cdf[at] = absorbed;
-            curve.survival[at] = survival.value(absorbed, alive);
+    /// The same in the order that times were asked for in.
+    pub(super) fn in_order(self, order: &[u32]) -> Vec<Point> {
+        let mut points = vec![Point::default(); self.found.len()];
+        for (&at, point) in order.iter().zip(self.found) {
+            points[at as usize] = point;
         }
-        curve
+        points
     }
 }
 

@@ -64,6 +64,8 @@ pub use transform_error::TransformError;
 #[cfg(test)]
 mod closed_forms;
 #[cfg(test)]
+mod deep;
+#[cfg(test)]
 mod double_double;
 #[cfg(test)]
 mod exactness;

@@ -35,9 +35,8 @@ impl Distribution<'_> {
         // What is alive is what will be absorbed, unless some of it is lost on a way back through the start.
         let lossy = self.defect() && !self.chain.pattern().back_forms.is_empty();
         let mut search = Search::new(probabilities, self.chain.atom(), most, lossy);
-        let mut precision = self.precision(0.0, Accuracy::OfValue);
-        precision.least = search.least();
-        let mut sweep = Sweep::new(&self.chain, precision);
+        let mut sweep = Sweep::new(&self.chain, self.precision(0.0, Accuracy::Value));
+        sweep.hold_to(search.least());
         let mut segment = Segment::default();
         let mut step = 16.0 / sweep.fastest_rate();
         while let Some(first) = search.first() {

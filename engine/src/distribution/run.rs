@@ -1,26 +1,25 @@
 //! A way forward to given times, through one process or several in turn, and gradients of what was found.
 
+use std::f64::consts::LN_2;
+
 use ndarray::Array3;
 
 use super::DistributionError;
 use super::adjoint::Functional;
 use super::chain::Chain;
-use super::curve::{Accuracy, Survival, Values, precision};
+use super::curve::{Accuracy, Point, Survival, Values, precision};
 use super::error::of_epoch;
 use super::leaps::{Found, values_and_slopes};
 use super::observations::Observations;
-use super::sweep::{Segment, Sweep};
+use super::sweep::{Segment, Sweep, in_ones};
 use super::trail::{Trail, WayBack};
-
-/// Densities below this are zero: nearer to the end of f64 nothing is accurate.
-pub(super) const NOTHING: f64 = 1e-250;
 
 /// A way to given times, and what was found there.
 pub(super) struct Run<'p> {
     /// The processes, one after the other.
     chains: Vec<Chain<'p>>,
-    /// Density, distribution function and mass alive at each time.
-    found: Vec<[f64; 3]>,
+    /// What was found at each time.
+    found: Vec<Point>,
     survival: Survival,
     back: Back,
 }
@@ -29,8 +28,8 @@ pub(super) struct Run<'p> {
 enum Back {
     /// By going back over the jumps of a sweep, if it has kept a trail.
     Jumps(Box<Sweep>),
-    /// They were found on the way: derivatives of density, distribution function and mass alive, by time, process and
-    /// parameter.
+    /// They were found on the way: derivatives of density, distribution function and mass alive, in the units of what was
+    /// found, by time, process and parameter.
     Known(Array3<[f64; 3]>),
 }
 
@@ -66,11 +65,18 @@ impl<'p> Run<'p> {
     /// The log-likelihood of observations at the times of this sweep.
     pub(super) fn log_likelihood(&self, observations: &Observations) -> f64 {
         let mut sum = self.at_zero(observations.zeros);
-        for (&[seen, alive], &found) in observations.counts.iter().zip(&self.found) {
-            for (count, value) in [(seen, found[0]), (alive, self.survival_of(found))] {
-                if count > 0.0 {
-                    sum += if value < NOTHING { f64::NEG_INFINITY } else { count * value.ln() };
-                }
+        for (&[seen, alive], point) in observations.counts.iter().zip(&self.found) {
+            let of_units = f64::from(point.exponent) * LN_2;
+            if seen > 0.0 {
+                sum += seen * (point.density.ln() - of_units);
+            }
+            if alive > 0.0 {
+                let logarithm = if self.survival.is_alive() {
+                    point.alive.ln() - of_units
+                } else {
+                    self.survival.at(point).ln()
+                };
+                sum += alive * logarithm;
             }
         }
         sum
@@ -84,9 +90,13 @@ impl<'p> Run<'p> {
         let coefficient = |count: f64, value: f64| if count > 0.0 { count / value } else { 0.0 };
         let each = observations.counts.iter().zip(&self.found);
         let coefficients: Vec<[f64; 3]> = each
-            .map(|(&[seen, alive], &found)| {
-                let mut sum = self.survival.times(coefficient(alive, self.survival_of(found)));
-                sum[0] = coefficient(seen, found[0]);
+            .map(|(&[seen, alive], point)| {
+                let mut sum = if self.survival.is_alive() {
+                    self.survival.times(coefficient(alive, point.alive), 0)
+                } else {
+                    self.survival.times(coefficient(alive, self.survival.at(point)), point.exponent)
+                };
+                sum[0] = coefficient(seen, point.density);
                 sum
             })
             .collect();
@@ -99,8 +109,8 @@ impl<'p> Run<'p> {
         gradients
     }
 
-    /// Gradients of `Σ coefficients · (density, distribution function, mass alive)` over times above 0, of which `first` is
-    /// the place of the first among all.
+    /// Gradients of `Σ coefficients · (density, distribution function, mass alive)`, in the units of what was found, over
+    /// times above 0, of which `first` is the place of the first among all.
     fn pull(&mut self, first: usize, times: &[f64], coefficients: &[[f64; 3]]) -> Vec<Vec<f64>> {
         let parameters = self.chains[0].plan().param_length();
         match &mut self.back {
@@ -131,8 +141,10 @@ impl<'p> Run<'p> {
         let mut coefficients = [0.0; 3];
         coefficients[which] = 1.0;
         if which == 2 {
-            coefficients = self.survival.times(1.0);
+            coefficients = self.survival.times(1.0, 0);
         }
+        // Distribution functions are in units of 1.
+        let in_units = coefficients[1] == 0.0;
         for (at, (mut slopes, &time)) in slopes.outer_iter_mut().zip(times).enumerate() {
             let mut found = vec![vec![0.0; parameters]; self.chains.len()];
             if time > 0.0 {
@@ -140,14 +152,16 @@ impl<'p> Run<'p> {
             } else if which == 0 {
                 self.flow_gradient(1.0, &mut found[0]);
             }
-            slopes.iter_mut().zip(found.iter().flatten()).for_each(|(slot, &slope)| *slot = slope);
+            let exponent = if in_units { self.found[at].exponent } else { 0 };
+            let found = found.iter().flatten().map(|&slope| in_ones(slope, exponent));
+            slopes.iter_mut().zip(found).for_each(|(slot, slope)| *slot = slope);
         }
-        let value = |&found: &[f64; 3]| if which == 2 { self.survival_of(found) } else { found[which] };
+        let value = |point: &Point| match which {
+            0 => point.density_in_ones(),
+            1 => point.absorbed,
+            _ => self.survival.at(point),
+        };
         (self.found.iter().map(value).collect(), slopes)
-    }
-
-    fn survival_of(&self, [_, absorbed, alive]: [f64; 3]) -> f64 {
-        self.survival.value(absorbed, alive)
     }
 
     /// The log-likelihood of observations of exactly 0.
@@ -157,7 +171,7 @@ impl<'p> Run<'p> {
         }
         let atom = self.chains[0].atom();
         let value = if atom > 0.0 { atom } else { self.flow() };
-        if value < NOTHING { f64::NEG_INFINITY } else { zeros as f64 * value.ln() }
+        zeros as f64 * value.ln()
     }
 
     /// The density at 0.
@@ -178,18 +192,18 @@ impl<'p> Run<'p> {
     }
 }
 
-/// A sweep to the last of some times, and density, distribution function and mass alive at each.
+/// A sweep to the last of some times, and what it found at each.
 fn swept(
     chains: &[Chain<'_>],
     breakpoints: &[f64],
     times: &[f64],
     trail: Option<Trail>,
-) -> Result<(Vec<[f64; 3]>, Sweep), DistributionError> {
+) -> Result<(Vec<Point>, Sweep), DistributionError> {
     let first = &chains[0];
-    let mut sweep = Sweep::new(first, precision(first, 0.0, 0.0, Accuracy::OfValue));
+    let mut sweep = Sweep::new(first, precision(first, 0.0, 0.0, Accuracy::Logarithm));
     sweep.trail = trail;
     sweep.stops = Some(times.to_vec());
-    let mut values = Values::new(times.len(), Accuracy::OfValue);
+    let mut values = Values::new(times.len(), Accuracy::Logarithm);
     values.at_zero(first, times);
     let mut segment = Segment::default();
     let horizon = times.last().copied().unwrap_or(0.0);

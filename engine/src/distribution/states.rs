@@ -56,7 +56,7 @@ impl Distribution<'_> {
             self.at()?;
         }
         let horizon = times.iter().copied().filter(|time| time.is_finite()).fold(0.0, f64::max);
-        let mut sweep = Sweep::new(&self.chain, self.precision(horizon, Accuracy::OfPeak));
+        let mut sweep = Sweep::new(&self.chain, self.precision(horizon, Accuracy::Peak));
         sweep.stops = Some(Vec::new());
         let mut segment = Segment::default();
         let mut visited = vec![0.0; if visits { self.chain.len() } else { 0 }];

@@ -257,7 +257,7 @@ fn rounding_does_not_add_up_over_many_jumps() {
     let edges = [(1, 2, 3e5), (2, 1, 7e5), (2, 3, 0.7)];
     let plan = plan(&graph(3, &[1], &edges));
     let chain = plan.chain(&[1.0]).unwrap();
-    let precision = super::curve::precision(&chain, 2.0, 1e-10, super::curve::Accuracy::OfPeak);
+    let precision = super::curve::precision(&chain, 2.0, 1e-10, super::curve::Accuracy::Peak);
     // Without stops there is no way but jumps.
     let mut sweep = Sweep::new(&chain, precision);
     sweep.advance(&chain, 2.0, None, &mut Segment::default(), |_| ()).unwrap();

@@ -173,7 +173,7 @@ fn an_erlang_time_has_its_density() {
         let mean = f64::from(phases) / rate;
         let times: Vec<f64> = (1..=40).map(|k| 0.1 * f64::from(k) * mean).collect();
         let curve = distribution.curve(&times).unwrap();
-        let tails = distribution.curve_with(&times, curve::Accuracy::OfValue).unwrap();
+        let tails = distribution.curve_with(&times, curve::Accuracy::Value).unwrap();
         for (at, &time) in times.iter().enumerate() {
             let [density, below, survival] = erlang_values(phases, rate, time);
             assert!((curve.pdf[at] - density).abs() < 1e-13, "{phases} {time}: {} {density}", curve.pdf[at]);

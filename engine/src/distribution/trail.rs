@@ -61,6 +61,8 @@ pub(super) struct Part {
     pub(super) begin: f64,
     pub(super) rate: f64,
     pub(super) epoch: usize,
+    /// Masses are in units of 2 to the power of minus this.
+    pub(super) exponent: i32,
     /// Weights of the states at the end of the segment, from the state `first` on.
     pub(super) first: usize,
     pub(super) weights: Vec<f64>,
@@ -130,6 +132,7 @@ impl Trail {
             begin: segment.begin,
             rate: segment.rate,
             epoch: self.epoch,
+            exponent: segment.exponent,
             first,
             weights: weights.to_vec(),
             ..Part::default()

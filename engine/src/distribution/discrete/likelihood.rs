@@ -6,8 +6,10 @@ use super::reverse::Functional;
 use super::{JUMP_LIMIT, JumpDistribution};
 use crate::distribution::DistributionError;
 use crate::distribution::likelihood::batch;
-use crate::distribution::run::NOTHING;
 use crate::plan::Plan;
+
+/// Probabilities below this are zero: nearer to the end of f64 nothing is accurate.
+const NOTHING: f64 = 1e-250;
 
 /// The log-likelihood of independent observations of the number of jumps to absorption, as a function of θ.
 ///

@@ -9,7 +9,9 @@ mod tests;
 
 use super::chain::Chain;
 use super::continuous::check_tolerance;
-use super::curve::{Accuracy, Curve, Survival, Values, ascending, check_finite, precision};
+use super::curve::{
+    Accuracy, Curve, Point, Survival, Values, ascending, check_finite, held_to_peak, precision,
+};
 use super::error::of_epoch;
 use super::quantile::{Search, check_probabilities};
 use super::sweep::{Segment, Sweep};
@@ -125,27 +127,37 @@ impl<'p> Epochs<'p> {
     /// # Errors
     /// [`DistributionError::Time`] for a time that is negative, infinite or not a number; [`DistributionError::Jumps`].
     pub fn curve(&self, times: &[f64]) -> Result<Curve, DistributionError> {
-        self.curve_with(times, Accuracy::OfPeak)
+        self.curve_with(times, Accuracy::Peak)
     }
 
     fn curve_with(&self, times: &[f64], accuracy: Accuracy) -> Result<Curve, DistributionError> {
+        let (points, survival) = self.points(times, accuracy)?;
+        Ok(survival.curve(&points))
+    }
+
+    fn points(&self, times: &[f64], accuracy: Accuracy) -> Result<(Vec<Point>, Survival), DistributionError> {
         check_finite(times)?;
         let order = ascending(times);
         let sorted: Vec<f64> = order.iter().map(|&at| times[at as usize]).collect();
-        let mut values = Values::new(times.len(), accuracy);
-        let (mut chain, mut sweep) =
-            self.begin(self.start, sorted.last().copied().unwrap_or(0.0), accuracy)?;
-        sweep.stops = Some(sorted.clone());
-        values.at_zero(&chain, &sorted);
-        let mut segment = Segment::default();
         let horizon = sorted.last().copied().unwrap_or(0.0);
-        let swept = self.advance(&mut chain, &mut sweep, horizon, None, &mut segment, |segment| {
-            values.read(segment, &sorted);
-        });
-        swept.map_err(|error| {
-            error.of_index(sweep.first_too_far(&chain, &sorted).map(|at| order[at] as usize))
+        let (mut chain, first) = self.begin(self.start, horizon, accuracy)?;
+        let (values, _) = held_to_peak(first.precision(), |precision| {
+            let mut values = Values::new(times.len(), accuracy);
+            chain.set(&self.thetas[0])?;
+            let mut sweep = first.clone();
+            sweep.restart(&chain, precision);
+            sweep.stops = Some(sorted.clone());
+            values.at_zero(&chain, &sorted);
+            let segment = &mut Segment::default();
+            let swept = self.advance(&mut chain, &mut sweep, horizon, None, segment, |segment| {
+                values.read(segment, &sorted);
+            });
+            swept.map_err(|error| {
+                error.of_index(sweep.first_too_far(&chain, &sorted).map(|at| order[at] as usize))
+            })?;
+            Ok((values, sweep))
         })?;
-        Ok(values.in_order(&order, Survival::of(&chain)))
+        Ok((values.in_order(&order), Survival::of(&chain)))
     }
 
     /// Densities; see [`curve`](Self::curve).
@@ -169,16 +181,17 @@ impl<'p> Epochs<'p> {
     /// # Errors
     /// As [`curve`](Self::curve).
     pub fn survival(&self, times: &[f64]) -> Result<Vec<f64>, DistributionError> {
-        Ok(self.curve_with(times, Accuracy::OfValue)?.survival)
+        Ok(self.curve_with(times, Accuracy::Value)?.survival)
     }
 
-    /// The hazard rate `f(t) / P(T > t)` at each time; at a breakpoint, just before it. NaN where survival is zero.
+    /// The hazard rate `f(t) / P(T > t)` at each time; at a breakpoint, just before it. NaN where survival is zero, or below
+    /// about `e^−10⁶`.
     ///
     /// # Errors
     /// As [`curve`](Self::curve).
     pub fn hazard(&self, times: &[f64]) -> Result<Vec<f64>, DistributionError> {
-        let Curve { pdf, survival, .. } = self.curve_with(times, Accuracy::OfValue)?;
-        Ok(pdf.iter().zip(&survival).map(|(density, alive)| density / alive).collect())
+        let (points, survival) = self.points(times, Accuracy::Logarithm)?;
+        Ok(survival.hazards(&points))
     }
 
     /// The smallest time `t` with `F(t) ≥ q`, for each `q` in `[0, 1]`; see
@@ -192,7 +205,7 @@ impl<'p> Epochs<'p> {
         if let Some(theta) = self.thetas.last() {
             self.plan.at(theta).map_err(of_epoch(self.thetas.len() - 1))?;
         }
-        let (mut chain, mut sweep) = self.begin(self.start, 0.0, Accuracy::OfValue)?;
+        let (mut chain, mut sweep) = self.begin(self.start, 0.0, Accuracy::Value)?;
         let lossy = chain.kept_back() > 0.0 && !chain.pattern().back_forms.is_empty();
         let mut search = Search::new(probabilities, chain.atom(), chain.mass(), lossy);
         sweep.hold_to(search.least());

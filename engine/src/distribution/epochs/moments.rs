@@ -1,7 +1,7 @@
 //! Moments across epochs.
 
 use super::super::curve::Accuracy;
-use super::super::sweep::Segment;
+use super::super::sweep::{Segment, in_ones};
 use super::super::{DistributionError, Start, poisson};
 use super::Epochs;
 
@@ -42,7 +42,7 @@ impl Epochs<'_> {
 
     fn moments_about(&self, center: f64, count: usize) -> Result<Vec<f64>, DistributionError> {
         let last = self.breakpoints.last().copied().unwrap_or(0.0);
-        let (mut chain, mut sweep) = self.begin(Start::Conditional, last, Accuracy::OfValue)?;
+        let (mut chain, mut sweep) = self.begin(Start::Conditional, last, Accuracy::Value)?;
         // Long before that many, moments leave the range of f64.
         let mut moments = vec![0.0; count.min(MOST_MOMENTS)];
         let mut segment = Segment::default();
@@ -53,6 +53,7 @@ impl Epochs<'_> {
         let at = self.plan.at(theta)?;
         let vertices = &chain.pattern().vertices;
         // E[X^j] from where the process is: j·W(…) of the moment before.
+        sweep.p.iter_mut().for_each(|mass| *mass = in_ones(*mass, sweep.exponent));
         let mut rest = vec![sweep.p.iter().sum::<f64>()];
         let mut from = vec![1.0; at.vertex_count() as usize];
         for order in 1..=count {
@@ -107,7 +108,7 @@ fn add_moments(segment: &Segment, center: f64, moments: &mut [f64]) {
     let beyond = |m: usize| m.checked_sub(first).map_or(1.0, |at| weights.get(at).copied().unwrap_or(0.0));
     let mut within = vec![0.0; moments.len() + 1];
     for (n, flow) in segment.flows.iter().enumerate() {
-        let mut term = flow / segment.rate;
+        let mut term = in_ones(flow / segment.rate, segment.exponent);
         for (j, slot) in within.iter_mut().enumerate() {
             *slot += term * beyond(n + j);
             term *= (n + j + 1) as f64 / segment.rate;

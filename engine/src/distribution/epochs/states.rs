@@ -25,20 +25,25 @@ impl Epochs<'_> {
         self.rows(times, true)
     }
 
-    /// Masses above 0 by position at a time, each with a small relative error, given that the process starts.
+    /// Masses above 0 by position at a time, each with a small relative error, given that the process starts and is alive.
     pub(in super::super) fn alive_at(&self, time: f64) -> Result<Vec<(u32, f64)>, DistributionError> {
         check_finite(&[time])?;
-        let (mut chain, mut sweep) = self.begin(Start::Conditional, time, Accuracy::OfValue)?;
+        let (mut chain, mut sweep) = self.begin(Start::Conditional, time, Accuracy::Logarithm)?;
         sweep.stops = Some(Vec::new());
         self.advance(&mut chain, &mut sweep, time, None, &mut Segment::default(), |_| ())?;
+        let alive = sweep.alive();
         let masses = (0..).zip(sweep.p.iter().copied());
-        Ok(masses.take(chain.len()).filter(|&(_, mass)| mass > 0.0).collect())
+        Ok(masses
+            .take(chain.len())
+            .filter(|&(_, mass)| mass > 0.0)
+            .map(|(at, mass)| (at, mass / alive))
+            .collect())
     }
 
     fn rows(&self, times: &[f64], visits: bool) -> Result<Array2<f64>, DistributionError> {
         check_finite(times)?;
         let horizon = times.iter().copied().fold(0.0, f64::max);
-        let (mut chain, mut sweep) = self.begin(self.start, horizon, Accuracy::OfPeak)?;
+        let (mut chain, mut sweep) = self.begin(self.start, horizon, Accuracy::Peak)?;
         sweep.stops = Some(Vec::new());
         let mut rows = Array2::zeros((times.len(), self.plan.vertex_count() as usize));
         let mut visited = vec![0.0; if visits { chain.len() } else { 0 }];

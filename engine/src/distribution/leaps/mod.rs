@@ -13,7 +13,7 @@ mod slopes;
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 
 use super::chain::Chain;
-use super::kernel::{add_scaled, dot, step};
+use super::kernel::{add_scaled, dot, step, total};
 use super::poisson;
 use super::slices::room;
 
@@ -27,6 +27,10 @@ const MOST_BYTES: u64 = 1 << 30;
 const AT_REST: f64 = 8.0 * f64::EPSILON;
 /// Densities below this share of what the fastest exit could let out are too rare for leaps to know all their paths.
 pub(super) const RARE: f64 = 1e-27;
+/// Entries of powers below the first are nothing. So it is what leaves less than the second of the mass alive that is
+/// inaccurate.
+const SMALLEST: f64 = 1e-250;
+const KEPT: f64 = 1e-120;
 /// Jumps are no rarer than this, however slow the vertices are.
 const SLOWEST: f64 = 1e-307;
 /// Jumps of the longest paths that are counted within the shortest leap: others have less than 1e-43 of its mass.
@@ -197,6 +201,28 @@ impl Leaps {
         (*time, absorbed)
     }
 
+    /// Takes the state `p` on by the longest power that is no longer than `left` and no further than `from`, and keeps enough
+    /// of it alive for numbers of all sizes to count; returns which that is, its time, and what was absorbed. None if all
+    /// are too long, or nothing is alive.
+    pub(super) fn leap_within(&self, p: &mut [f64], left: f64, from: usize) -> Option<(usize, f64, f64)> {
+        let alive = total(p);
+        let mut after = vec![0.0; p.len()];
+        for power in (0..=from).rev().filter(|&power| alive > 0.0 && self.powers[power].time <= left) {
+            after.copy_from_slice(p);
+            let (time, absorbed) = self.apply(power, &mut after);
+            if power == 0 || total(&after) >= KEPT * alive {
+                p.copy_from_slice(&after);
+                return Some((power, time, absorbed));
+            }
+        }
+        None
+    }
+
+    /// Whether a power is that of all longer times, too.
+    pub(super) fn is_at_rest(&self, power: usize) -> bool {
+        self.at_rest && power == self.last()
+    }
+
     /// Takes the state `p` on by as much of a duration as leaps can, which have to [`reach`](Self::reach) it; returns what
     /// is left of it, less than the shortest power, and what was absorbed. The time spent in positions is added to
     /// `visited`, if these powers know it.
@@ -217,7 +243,7 @@ impl Leaps {
                 let (time, more) = self.apply(power, p);
                 left -= time;
                 absorbed += more;
-                if self.at_rest && power == self.last() {
+                if self.is_at_rest(power) {
                     return (0.0, absorbed);
                 }
             }
@@ -308,7 +334,7 @@ fn single(chain: &Chain<'_>, positions: usize, fastest: f64, time: f64, visits: 
 fn normalise(Power { matrix, absorbed, .. }: &mut Power) {
     for (mut row, absorbed) in matrix.axis_iter_mut(Axis(0)).zip(absorbed) {
         let sum = row.sum() + *absorbed;
-        row.iter_mut().for_each(|mass| *mass = if *mass < 1e-250 { 0.0 } else { *mass / sum });
+        row.iter_mut().for_each(|mass| *mass = if *mass < SMALLEST { 0.0 } else { *mass / sum });
         *absorbed /= sum;
     }
 }

@@ -11,15 +11,18 @@ use ndarray::{Array1, Array2, Array3, ArrayView1};
 
 use super::{Leaps, MOST_POSITIONS, Power, RARE, SLOWEST, Short, add_product};
 use crate::distribution::chain::{Chain, ChainSlope};
+use crate::distribution::curve::{BITS_OF_LOGARITHM, Point};
 use crate::distribution::kernel::{add_scaled, dot, step, total};
 use crate::distribution::slices::room;
+use crate::distribution::sweep::{choose_units, in_ones};
 
 /// Values at times, and what parameters make of them.
 #[derive(Debug)]
 pub(in super::super) struct Found {
-    /// Density, distribution function and mass alive at each time.
-    pub(in super::super) values: Vec<[f64; 3]>,
-    /// Their derivatives, by time, process and parameter; at time 0 they are left out.
+    /// What there is at each time.
+    pub(in super::super) values: Vec<Point>,
+    /// Derivatives of density, distribution function and mass alive in the units of the values, by time, process and
+    /// parameter; at time 0 they are left out.
     pub(in super::super) slopes: Array3<[f64; 3]>,
 }
 
@@ -55,10 +58,10 @@ pub(in super::super) fn values_and_slopes(
         let walk = Walk::new(chain, begin..until, times)?;
         let before = state.clone();
         let mut rare = false;
-        walk.go(&mut state, &mut State::nothing(positions), None, |stop, values, _| {
-            rare |= walk.is_rare(values) && !walk.asked(stop, times).is_empty();
+        walk.go(&mut state, &mut State::nothing(positions), None, |stop, point, _| {
+            rare |= walk.is_rare(&point) && !walk.asked(stop, times).is_empty();
             for at in walk.asked(stop, times) {
-                found.values[at] = values;
+                found.values[at] = point;
             }
         });
         if rare {
@@ -105,16 +108,18 @@ impl Leaps {
     }
 }
 
-/// Masses and what was absorbed, or the derivatives of both.
+/// Masses and what was absorbed, or the derivatives of both. Masses are in units of 2 to the power of minus `exponent`,
+/// derivatives in those of what they are of.
 #[derive(Debug, Clone)]
 struct State {
     p: Vec<f64>,
     absorbed: f64,
+    exponent: i32,
 }
 
 impl State {
     fn nothing(positions: usize) -> Self {
-        Self { p: vec![0.0; positions], absorbed: 0.0 }
+        Self { p: vec![0.0; positions], absorbed: 0.0, exponent: 0 }
     }
 
     fn start(chain: &Chain<'_>) -> Self {
@@ -125,9 +130,19 @@ impl State {
         start
     }
 
-    /// Density, distribution function and mass alive.
-    fn values(&self, chain: &Chain<'_>) -> [f64; 3] {
-        [dot(chain.exits(), &self.p), self.absorbed, total(&self.p)]
+    fn values(&self, chain: &Chain<'_>) -> Point {
+        let (density, alive) = (dot(chain.exits(), &self.p), total(&self.p));
+        Point { density, absorbed: self.absorbed, alive, exponent: self.exponent }
+    }
+
+    /// Takes masses in other units where that is due, and their derivatives with them.
+    fn choose_units(&mut self, change: &mut Self) {
+        let exponent = choose_units(&mut self.p, self.exponent, BITS_OF_LOGARITHM);
+        let shift = exponent - self.exponent;
+        if shift != 0 {
+            change.p.iter_mut().for_each(|slope| *slope = in_ones(*slope, -shift));
+        }
+        self.exponent = exponent;
     }
 }
 
@@ -231,24 +246,24 @@ impl<'a, 'p> Walk<'a, 'p> {
         state: &mut State,
         change: &mut State,
         own: Option<&Own>,
-        mut show: impl FnMut(usize, [f64; 3], [f64; 3]),
+        mut show: impl FnMut(usize, Point, [f64; 3]),
     ) {
         let mut now = self.begin;
         for (number, &stop) in self.stops.iter().enumerate() {
-            let mut left = stop - now;
-            for power in (0..self.leaps.powers.len()).rev() {
-                let time = self.leaps.powers[power].time;
-                while time <= left && (total(&state.p) > 0.0 || change.p.iter().any(|&slope| slope != 0.0)) {
-                    self.leap(power, state, change, own);
-                    left -= time;
-                }
+            let (mut left, mut power) = (stop - now, self.leaps.last());
+            loop {
+                state.choose_units(change);
+                let Some(next) = self.leap(power, left, state, change, own) else { break };
+                left -= self.leaps.powers[next].time;
+                power = (next + 1).min(self.leaps.last());
             }
             if left > 0.0 && left <= self.leaps.shortest() {
                 let short = Short::new(self.leaps.fastest, left);
                 jump(self.chain, &short, own.map(|own| &own.rates), state, change);
             }
             now = stop;
-            let mut slopes = change.values(self.chain);
+            let Point { density, absorbed, alive, .. } = change.values(self.chain);
+            let mut slopes = [density, absorbed, alive];
             if let Some(own) = own {
                 slopes[0] += dot(&own.rates.exits, &state.p);
             }
@@ -256,18 +271,30 @@ impl<'a, 'p> Walk<'a, 'p> {
         }
     }
 
-    fn leap(&self, power: usize, state: &mut State, change: &mut State, own: Option<&Own>) {
+    /// A leap as [`Leaps::leap_within`], with what a parameter has changed; returns which.
+    fn leap(
+        &self,
+        from: usize,
+        left: f64,
+        state: &mut State,
+        change: &mut State,
+        own: Option<&Own>,
+    ) -> Option<usize> {
+        let before = state.p.clone();
+        let (power, _, lost) = self.leaps.leap_within(&mut state.p, left, from)?;
         let Power { matrix, absorbed, .. } = &self.leaps.powers[power];
-        let mut after = vec![0.0; state.p.len()];
+        let mut after = vec![0.0; before.len()];
         add_product(&change.p, matrix, &mut after);
-        change.absorbed += ArrayView1::from(&change.p[..]).dot(absorbed);
+        let mut changed = ArrayView1::from(&change.p[..]).dot(absorbed);
         if let Some(own) = own {
             let Change { matrix, absorbed } = &own.powers[power];
-            add_product(&state.p, matrix, &mut after);
-            change.absorbed += ArrayView1::from(&state.p[..]).dot(absorbed);
+            add_product(&before, matrix, &mut after);
+            changed += ArrayView1::from(&before[..]).dot(absorbed);
         }
         change.p = after;
-        state.absorbed += self.leaps.apply(power, &mut state.p).1;
+        state.absorbed += in_ones(lost, state.exponent);
+        change.absorbed += in_ones(changed, state.exponent);
+        Some(power)
     }
 
     /// The places of the ascending times that a stop stands for; none, if it is just the end.
@@ -277,9 +304,9 @@ impl<'a, 'p> Walk<'a, 'p> {
     }
 
     /// Whether a density is that of paths too rare for leaps to know them all.
-    fn is_rare(&self, [density, _, alive]: [f64; 3]) -> bool {
+    fn is_rare(&self, point: &Point) -> bool {
         let fastest = self.chain.exits().iter().fold(0.0_f64, |most, &exit| most.max(exit));
-        density < RARE * fastest * alive
+        point.density < RARE * fastest * point.alive
     }
 }
 
@@ -291,6 +318,7 @@ fn jump(chain: &Chain<'_>, short: &Short, rates: Option<&ChainSlope>, state: &mu
         padded[..positions].copy_from_slice(masses);
         padded
     };
+    let exponent = state.exponent;
     let (mut p, mut slopes) = (padded(&state.p), padded(&change.p));
     let mut next = vec![0.0; room(positions)];
     state.p.fill(0.0);
@@ -298,14 +326,14 @@ fn jump(chain: &Chain<'_>, short: &Short, rates: Option<&ChainSlope>, state: &mu
     short.jumps(chain, positions, &mut p, |weight, spent, p, flow| {
         add_scaled(&mut state.p, weight, &p[..positions]);
         add_scaled(&mut change.p, weight, &slopes[..positions]);
-        state.absorbed += flow * spent;
+        state.absorbed += in_ones(flow * spent, exponent);
         let mut changed = dot(chain.exits(), &slopes[..positions]);
         step(chain, 1.0 / short.rate, &slopes, &mut next, 0..positions);
         if let Some(rates) = rates {
             changed += dot(&rates.exits, &p[..positions]);
             rates.add_jump(chain, 1.0 / short.rate, p, &mut next);
         }
-        change.absorbed += changed * spent;
+        change.absorbed += in_ones(changed * spent, exponent);
         std::mem::swap(&mut slopes, &mut next);
     });
 }

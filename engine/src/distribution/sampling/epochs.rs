@@ -79,7 +79,7 @@ impl Epochs<'_> {
     ///
     /// # Errors
     /// [`SamplingError::Distribution`] for a time that is negative, infinite or not a number, and for one that takes too many
-    /// jumps; [`SamplingError::NoMass`] when nothing is alive at `time`, or less than f64 can hold; as
+    /// jumps; [`SamplingError::NoMass`] when nothing is alive at `time`, or less than about `e^−10⁶`; as
     /// [`sampler`](Self::sampler).
     pub fn survivors(&self, time: f64) -> Result<EpochSampler, SamplingError> {
         let alive = self.alive_at(time)?;
@@ -261,7 +261,7 @@ mod tests {
         let error = (wanted * (1.0 - wanted) / count as f64).sqrt();
         assert!((share - wanted).abs() < 5.0 * error, "{share} {wanted}");
         assert!(epochs.survivors(f64::INFINITY).is_err() && epochs.survivors(-1.0).is_err());
-        assert_eq!(epochs.survivors(1e5).unwrap_err(), SamplingError::NoMass);
+        assert_eq!(epochs.survivors(1e8).unwrap_err(), SamplingError::NoMass);
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl Distribution<'_> {
     ///
     /// # Errors
     /// [`SamplingError::Distribution`] for a negative time or NaN; [`SamplingError::NoMass`] when nothing is alive at `time`, or
-    /// less than f64 can hold; as [`Plan::sampler`](crate::plan::Plan::sampler).
+    /// less than about `e^−10⁶`; as [`Plan::sampler`](crate::plan::Plan::sampler).
     pub fn survivors(&self, time: f64) -> Result<Sampler, SamplingError> {
         check_times(&[time])?;
         let sampler = self.chain.plan().sampler(self.chain.theta())?;
@@ -39,12 +39,17 @@ impl Distribution<'_> {
         }
         let mut chain = self.chain.clone();
         chain.set_start(Start::Conditional)?;
-        let mut sweep = Sweep::new(&chain, self.precision(time, Accuracy::OfValue));
+        let mut sweep = Sweep::new(&chain, self.precision(time, Accuracy::Logarithm));
         // Only the state at the end matters.
         sweep.stops = Some(Vec::new());
         sweep.horizon = time;
         sweep.advance(&chain, time, None, &mut Segment::default(), |_| ())?;
         let mut probabilities = vec![0.0; chain.plan().vertex_count() as usize];
+        let alive = sweep.alive();
+        if alive == 0.0 {
+            return Err(SamplingError::NoMass);
+        }
+        sweep.p.iter_mut().for_each(|mass| *mass /= alive);
         chain.scatter(&sweep.p, &mut probabilities);
         sampler.started_in(&probabilities)
     }

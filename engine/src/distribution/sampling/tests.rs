@@ -184,7 +184,7 @@ fn survivors_are_those_of_all_samples_that_survive() {
         SamplingError::Distribution(DistributionError::Time { index: 0, .. })
     ));
     assert_eq!(distribution.survivors(f64::INFINITY).unwrap_err(), SamplingError::NoMass);
-    assert_eq!(distribution.survivors(1e6).unwrap_err(), SamplingError::NoMass);
+    assert_eq!(distribution.survivors(1e8).unwrap_err(), SamplingError::NoMass);
 }
 
 #[test]

@@ -24,6 +24,7 @@ impl Sweep {
         let last = first + self.weights.len();
         // P(more than k jumps), for the time spent in a state.
         let mut more = 1.0;
+        segment.exponent = self.exponent;
         let mut trail = self.trail.take();
         if let Some(trail) = &mut trail {
             trail.begin(segment, first, &self.weights, self.active.end);
@@ -83,25 +84,26 @@ impl Sweep {
         self.next.fill(0.0);
         self.active = touched;
         // Of what was absorbed on the way to the end: by itself first, so that a little of it keeps its digits.
-        let begun = self.absorbed;
+        let (begun, unit) = (self.absorbed, self.unit());
         let lost = self.weights.iter().zip(first..).map(|(weight, k)| {
             let absorbed = segment.absorbed[k.min(segment.absorbed.len() - 1)];
             weight * absorbed
         });
         self.lost = lost.sum();
-        self.absorbed = begun + self.lost;
-        segment.absorbed.iter_mut().for_each(|absorbed| *absorbed += begun);
+        self.absorbed = begun + self.lost * unit;
+        segment.absorbed.iter_mut().for_each(|absorbed| *absorbed = begun + *absorbed * unit);
     }
 
-    /// Goes through the states of a block again, from its first one.
+    /// Goes through the states of a block of a segment with this beginning and rate again, from its first one.
     pub(in super::super) fn replay(
         &mut self,
         chain: &Chain<'_>,
-        rate: f64,
+        (begin, rate): (f64, f64),
         block: &Block,
         first: &State<'_>,
         states: &mut Replayed,
     ) {
+        self.now = begin;
         self.p.fill(0.0);
         self.next.fill(0.0);
         self.p.as_chunks_mut::<WIDTH>().0[first.slices.clone()].copy_from_slice(first.masses);
@@ -155,11 +157,13 @@ impl Sweep {
         let rows = self.reach.min(self.active.start)..self.active.end;
         let flow = step(chain, h, &self.p, &mut self.next, rows.clone());
         std::mem::swap(&mut self.p, &mut self.next);
-        let mut first = rows.start;
+        let (mut first, mut dropped) = (rows.start, 0.0);
         while first < rows.end && self.p[first] < self.vanished {
+            dropped += self.p[first];
             self.p[first] = 0.0;
             first += 1;
         }
+        self.leak(dropped);
         for at in first..self.active.start {
             self.reach = self.reach.min(self.lowest[at] as usize);
         }
@@ -200,11 +204,17 @@ impl Sweep {
         least
     }
 
+    /// Takes note of what is dropped of the active positions.
+    fn leak(&mut self, mass: f64) {
+        let fastest = self.fastest_exit[self.active.end].max(self.later_exit.unwrap_or(0.0));
+        self.leaked += mass * fastest;
+    }
+
     /// Drops the last positions as far as they hold next to nothing.
     pub(super) fn drop_left(&mut self, chain: &Chain<'_>) {
-        let share = self.least_asked(chain);
-        self.vanished = (VANISHED * share).max(DENORMAL);
-        let mut allowed = (self.precision.mass * share).max(EXTINCT);
+        let (share, whole) = (self.least_asked(chain), self.whole());
+        self.vanished = (VANISHED * share).max(DENORMAL * whole.max(1e-10));
+        let mut allowed = (self.precision.mass * share).max(EXTINCT * whole);
         while !self.active.is_empty() {
             let cut = (chain.pattern().cut_below[self.active.end] as usize).max(self.active.start);
             let mass: f64 = self.p[cut..self.active.end].iter().sum();
@@ -212,6 +222,7 @@ impl Sweep {
                 break;
             }
             allowed -= mass;
+            self.leak(mass);
             self.p[cut..self.active.end].fill(0.0);
             self.next[cut..self.active.end].fill(0.0);
             self.active.end = cut;

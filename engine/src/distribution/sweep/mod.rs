@@ -13,6 +13,7 @@
 
 mod jumps;
 mod shortcuts;
+mod units;
 
 use std::ops::Range;
 
@@ -22,6 +23,7 @@ use super::kernel::{add_scaled, total};
 use super::leaps::Leaps;
 use super::slices::room;
 use super::trail::{MOST_BYTES, Trail};
+pub(super) use units::{choose_units, in_ones};
 
 /// Mean number of jumps in a segment that ends in the hope of a lower rate: at first, at least and at most.
 const SEGMENT: f64 = 128.0;
@@ -35,13 +37,15 @@ const DRIFTS: f64 = 4096.0;
 const LONG: f64 = 16384.0;
 /// The share of all jumps allowed after which a steady state is hoped for no longer.
 const HOPES: f64 = 1.0 / 64.0;
-/// Where ends must be exact, segments are so short that weights of survivors are above e^−600: twice this.
+/// Where ends must be exact, segments are so short that weights of survivors are above e^−600: twice this; and so is the
+/// share of the mass that survives above e^−900.
 const DEEPEST: f64 = 300.0;
+const DEEPEST_DECAY: f64 = 450.0;
 /// Numbers below this are about to lose digits.
 const DENORMAL: f64 = 1e-290;
 /// Jumps are no rarer than this, however slow the vertices are.
 const SLOWEST: f64 = 1e-307;
-/// Less than this is nothing even relative to itself: denormal numbers are near.
+/// Less than this share of what is alive is nothing: denormal numbers are near.
 const EXTINCT: f64 = 1e-260;
 
 /// How exact a sweep is.
@@ -55,6 +59,9 @@ pub(super) struct Precision {
     pub(super) least: f64,
     /// What a steady state may be off: the error of probabilities, and of densities as a share of their peak.
     pub(super) tolerance: f64,
+    /// Mass below 2 to the power of minus this is nothing; masses smaller than f64 holds are kept in units of their own. 0:
+    /// they are not.
+    pub(super) bits: i32,
 }
 
 /// One segment: scalars of the states after 0, 1, 2, … jumps. States after the last one recorded hold nothing.
@@ -65,6 +72,8 @@ pub(super) struct Segment {
     pub(super) end: f64,
     /// Jumps per unit of time.
     pub(super) rate: f64,
+    /// Flows and masses alive are in units of 2 to the power of minus this.
+    pub(super) exponent: i32,
     /// `p_k · exit`.
     pub(super) flows: Vec<f64>,
     /// Mass absorbed before the state after `k` jumps was entered, that before the segment included.
@@ -76,8 +85,9 @@ pub(super) struct Segment {
 /// A state vector on its way through time.
 #[derive(Debug, Clone)]
 pub(super) struct Sweep {
-    /// Mass by position.
+    /// Mass by position, in units of 2 to the power of minus `exponent`.
     pub(super) p: Vec<f64>,
+    pub(super) exponent: i32,
     next: Vec<f64>,
     /// The state at the end of the segment, in the making.
     end: Vec<f64>,
@@ -85,12 +95,13 @@ pub(super) struct Sweep {
     pub(super) active: Range<usize>,
     /// The lowest position that one jump reaches from where mass has been.
     reach: usize,
-    /// Largest rate among positions below each, and the lowest target of each.
+    /// Largest rate, and largest exit, among positions below each; and the lowest target of each.
     fastest: Vec<f64>,
+    fastest_exit: Vec<f64>,
     lowest: Vec<u32>,
     weights: Vec<f64>,
     pub(super) now: f64,
-    /// Mass absorbed so far, the atom at 0 included.
+    /// Mass absorbed so far, the atom at 0 included; in units of 1.
     pub(super) absorbed: f64,
     /// Mean number of jumps of the next segment.
     stride: f64,
@@ -99,6 +110,8 @@ pub(super) struct Sweep {
     precision: Precision,
     /// Mass at the beginning: what is dropped is small beside it, unless errors are relative.
     started: f64,
+    /// No less than any density is wrong by for what was dropped, unless errors are relative.
+    leaked: f64,
     /// The last time that will be asked for with these rates, where it is known; else infinite.
     pub(super) horizon: f64,
     /// Mass that the last segment let out into absorption.
@@ -131,11 +144,13 @@ impl Sweep {
         let positions = chain.len();
         let mut sweep = Self {
             p: vec![0.0; room(positions)],
+            exponent: 0,
             next: vec![0.0; room(positions)],
             end: vec![0.0; room(positions)],
             active: 0..0,
             reach: 0,
             fastest: vec![0.0; positions + 1],
+            fastest_exit: vec![0.0; positions + 1],
             lowest: lowest_targets(chain),
             weights: Vec::new(),
             now: 0.0,
@@ -144,6 +159,7 @@ impl Sweep {
             jumps: 0.0,
             precision,
             started: 0.0,
+            leaked: 0.0,
             horizon: f64::INFINITY,
             lost: 0.0,
             vanished: 0.0,
@@ -168,16 +184,33 @@ impl Sweep {
             self.p[at as usize] = probability;
         }
         (self.now, self.jumps, self.absorbed, self.precision) = (0.0, 0.0, chain.atom(), precision);
-        self.looked = 0.0;
+        (self.exponent, self.looked, self.peak, self.leaked) = (0, 0.0, 0.0, 0.0);
         self.started = total(&self.p);
         self.vanished = DENORMAL;
-        self.peak = 0.0;
         self.use_rates(chain);
+    }
+
+    /// How exact this sweep is.
+    pub(super) fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Holds errors relative to numbers no smaller than this.
     pub(super) fn hold_to(&mut self, least: f64) {
-        self.precision.least = least;
+        (self.precision.least, self.precision.bits) = (least, 0);
+    }
+
+    /// A precision that drops less, if what was dropped may have been more than the tolerance allows of the largest density
+    /// that was found.
+    ///
+    /// Dropped mass adds to a density no more than the fastest exit that it may get to would let out.
+    pub(super) fn stricter(&self) -> Option<Precision> {
+        let allowed = self.precision.tolerance * self.peak;
+        if self.precision.relative || self.leaked <= allowed {
+            return None;
+        }
+        let mass = (0.1 * self.precision.mass * (allowed / self.leaked)).max(EXTINCT);
+        (mass < self.precision.mass).then_some(Precision { mass, ..self.precision })
     }
 
     /// Goes on in the next epoch, with the rates of this chain of the same pattern.
@@ -194,6 +227,11 @@ impl Sweep {
             fastest = fastest.max(total);
             *slot = fastest;
         }
+        fastest = 0.0;
+        for (slot, &exit) in self.fastest_exit[1..].iter_mut().zip(chain.exits()) {
+            fastest = fastest.max(exit);
+            *slot = fastest;
+        }
         let first = self.p.iter().position(|&mass| mass > 0.0).unwrap_or(0);
         let last = self.p.iter().rposition(|&mass| mass > 0.0).map_or(first, |last| last + 1);
         // Mass moves to later positions only as far as they hang together.
@@ -207,7 +245,7 @@ impl Sweep {
         self.leaps = None;
     }
 
-    /// Mass not yet absorbed.
+    /// Mass not yet absorbed, in the units of `p`.
     pub(super) fn alive(&self) -> f64 {
         total(&self.p[self.active.clone()])
     }
@@ -232,6 +270,7 @@ impl Sweep {
     ) -> Result<(), DistributionError> {
         let mut before = f64::NAN;
         while self.now < until {
+            self.choose_units();
             self.drop_left(chain);
             let mut rate = self.fastest[self.active.end] * (1.0 + 4.0 * f64::EPSILON);
             if rate > 0.0 {
@@ -277,7 +316,7 @@ impl Sweep {
             if self.exact_ends {
                 let kept = self.least_kept(chain, rate);
                 let depth = if kept > 0.0 { kept * kept.ln() + 1.0 - kept } else { 1.0 };
-                mean = mean.min(DEEPEST / depth);
+                mean = mean.min(DEEPEST / depth).min(DEEPEST_DECAY / (1.0 - kept));
             }
             // Where rates cannot fall, all jumps are known beforehand, unless a steady state comes soon.
             let limit = chain.jump_limit() as f64;
@@ -302,14 +341,13 @@ impl Sweep {
             }
             self.run(chain, segment, visited.as_deref_mut());
             self.now = segment.end;
-            self.peak = segment.flows.iter().fold(self.peak, |most, &flow| most.max(flow));
+            self.peak = self.peak.max(least_peak(&segment.flows));
             show(segment);
             if looks
                 && self.now < until
                 && let Some(rate) = self.steady_rate(chain, segment, until)
             {
-                self.decay(rate, segment, until, visited.as_deref_mut());
-                show(segment);
+                self.decay_until(rate, segment, until, visited.as_deref_mut(), &mut show);
             }
         }
         Ok(())
@@ -328,6 +366,13 @@ impl Sweep {
         let first = waiting + times[waiting..].iter().position(is_too_far).unwrap_or(0);
         (first < times.len()).then_some(first)
     }
+}
+
+/// No more than the largest density of a segment with these flows: after a mean of `k` jumps, `k` happen with a probability
+/// of at least `1/√(2πk)` less a twelfth of that.
+fn least_peak(flows: &[f64]) -> f64 {
+    let density = |(jumps, flow): (usize, &f64)| flow / (1.0 + 2.75 * (jumps as f64).sqrt());
+    flows.iter().enumerate().map(density).fold(0.0, f64::max)
 }
 
 /// The lowest position that each position leads to, itself included.

@@ -156,8 +156,14 @@ impl Sweep {
         let ahead = stops.iter().flatten().copied().filter(|&stop| stop > self.now && stop < until);
         let ahead: Vec<f64> = ahead.chain([until]).collect();
         for stop in ahead {
-            let (left, absorbed) = leaps.advance(&mut self.p[..end], stop - self.now, visited.as_deref_mut());
-            self.absorbed += absorbed;
+            let left = if self.precision.bits > 0 {
+                self.leap_deep(&leaps, stop - self.now)
+            } else {
+                let (left, absorbed) =
+                    leaps.advance(&mut self.p[..end], stop - self.now, visited.as_deref_mut());
+                self.absorbed += absorbed;
+                left
+            };
             self.now = stop - left;
             (self.active, self.reach) = (0..end, 0);
             if self.now < stop {
@@ -168,6 +174,7 @@ impl Sweep {
             self.now = stop;
             self.rest(segment, stop);
             segment.flows = vec![dot(&exits[self.active.start..], &self.p[self.active.start..end])];
+            self.peak = self.peak.max(segment.flows[0]);
             if densities && self.precision.relative && segment.flows[0] < RARE * fastest * segment.alive[0] {
                 return Err(self.too_far(chain, rate));
             }
@@ -271,8 +278,9 @@ impl Sweep {
     ) {
         let (alive, rows) = (self.alive(), self.active.clone());
         (segment.begin, segment.end, segment.rate) = (self.now, until, rate);
+        segment.exponent = self.exponent;
         segment.flows = vec![rate * alive, 0.0];
-        segment.absorbed = vec![self.absorbed, self.absorbed + alive];
+        segment.absorbed = vec![self.absorbed, self.absorbed + alive * self.unit()];
         segment.alive = vec![alive, 0.0];
         let gone = -(-segment.rate * (until - self.now)).exp_m1();
         let kept = (-segment.rate * (until - self.now)).exp();
@@ -281,7 +289,7 @@ impl Sweep {
             let stayed = if segment.rate > 0.0 { gone / segment.rate } else { duration };
             add_scaled(&mut visited[rows.clone()], stayed, &self.p[rows.clone()]);
         }
-        self.absorbed += alive * gone;
+        self.absorbed += alive * gone * self.unit();
         self.p[rows].iter_mut().for_each(|mass| *mass *= kept);
         self.now = until;
     }
@@ -289,6 +297,7 @@ impl Sweep {
     /// A segment without jumps.
     pub(super) fn rest(&mut self, segment: &mut Segment, until: f64) {
         (segment.begin, segment.end, segment.rate) = (self.now, until, 0.0);
+        segment.exponent = self.exponent;
         (segment.flows, segment.absorbed, segment.alive) =
             (vec![0.0], vec![self.absorbed], vec![self.alive()]);
         self.now = until;

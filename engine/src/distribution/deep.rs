@@ -1,0 +1,157 @@
+//! Numbers far smaller than f64 holds, and densities with small peaks, against closed forms.
+
+use super::stiff::{at_one, exact, pair, star_with};
+use super::tests::{erlang, plan};
+use crate::graph::{Graph, GraphBuilder, Rate, START};
+use crate::plan::Plan;
+
+/// Two phases one after the other, each with its own rate.
+fn hypoexponential() -> Plan {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let vertices: Vec<u32> = (1..=3).map(|state| builder.add_vertex(&[state]).unwrap()).collect();
+    builder.add_edge(START, vertices[0], Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(vertices[0], vertices[1], Rate::Coefficients(&[1.0, 0.0])).unwrap();
+    builder.add_edge(vertices[1], vertices[2], Rate::Coefficients(&[0.0, 1.0])).unwrap();
+    plan(&builder.finish())
+}
+
+/// Two vertices that are left for good, each at its own rate, listed in this order.
+fn parallel(listed: [(f64, f64); 2]) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let vertices: Vec<u32> = (1..=3).map(|state| builder.add_vertex(&[state]).unwrap()).collect();
+    for ((probability, rate), &vertex) in listed.into_iter().zip(&vertices) {
+        builder.add_edge(START, vertex, Rate::Scalar(probability)).unwrap();
+        builder.add_edge(vertex, vertices[2], Rate::Scalar(rate)).unwrap();
+    }
+    builder.finish()
+}
+
+#[test]
+fn a_rare_start_in_a_fast_vertex_counts_where_the_peak_is_low() {
+    for (rare, slow, fast) in [(1e-18, 1e-15, 1e3), (1e-16, 1e-12, 1e3), (1e-30, 1e-20, 1e6)] {
+        let times = [0.5 / fast, 0.0, 3.0 / fast, 40.0 / fast];
+        let density = |time: f64| slow * (-slow * time).exp() + rare * fast * (-fast * time).exp();
+        let peak = density(0.0);
+        for listed in [[(1.0, slow), (rare, fast)], [(rare, fast), (1.0, slow)]] {
+            let plan = plan(&parallel(listed));
+            let found = at_one(&plan).pdf(&times).unwrap();
+            let later = plan.epochs(&[1.0 / fast], &[[1.0]; 2]).unwrap().pdf(&times).unwrap();
+            for (at, &time) in times.iter().enumerate() {
+                for found in [found[at], later[at]] {
+                    assert!(
+                        (found - density(time)).abs() <= 1e-10 * peak,
+                        "{listed:?} at {time:e}: {found:e} {:e}",
+                        density(time)
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn survival_and_hazard_keep_their_digits_to_the_end_of_f64_and_beyond() {
+    let plan = hypoexponential();
+    let distribution = plan.distribution(&[1.0, 2.0]).unwrap();
+    let epochs = plan.epochs(&[100.0, 640.0], &[[1.0, 2.0]; 3]).unwrap();
+    let times = [559.0, 620.0, 650.0, 690.0, 705.0, 0.5];
+    for survival in [distribution.survival(&times).unwrap(), epochs.survival(&times).unwrap()] {
+        for (&time, &found) in times.iter().zip(&survival) {
+            let wanted = 2.0 * (-time).exp() - (-2.0 * time).exp();
+            assert!((found / wanted - 1.0).abs() < 2e-12, "{time}: {found:e} {wanted:e}");
+        }
+    }
+    let times = [690.0, 5_000.0, 100_000.0, 0.5];
+    for hazard in [distribution.hazard(&times).unwrap(), epochs.hazard(&times).unwrap()] {
+        for (&time, &found) in times.iter().zip(&hazard) {
+            let wanted = (2.0 - 2.0 * (-time).exp()) / (2.0 - (-time).exp());
+            assert!((found / wanted - 1.0).abs() < 1e-12, "{time}: {found:e} {wanted:e}");
+        }
+    }
+    // What is too small for f64 is 0.
+    assert_eq!(distribution.survival(&[800.0, 1e12]).unwrap(), [0.0, 0.0]);
+    assert_eq!(distribution.pdf(&[800.0]).unwrap(), [0.0]);
+}
+
+/// A gamma density with a whole number of phases.
+fn log_density(phases: i32, rate: f64, time: f64) -> f64 {
+    let factorial: f64 = (1..phases).map(f64::from).map(f64::ln).sum();
+    f64::from(phases) * rate.ln() + f64::from(phases - 1) * time.ln() - rate * time - factorial
+}
+
+#[test]
+fn likelihoods_of_what_hardly_ever_happens_are_numbers_with_slopes() {
+    // By jumps, with states that are found again, and by leaps.
+    for (phases, rate, times) in [
+        (1, 1_000.0, vec![1.0]),
+        (3, 2_000.0, vec![0.5, 2.5, 1.0, 2.5]),
+        (3, 1e5, vec![0.5, 2.5, 1.0]),
+        (1, 1e5, vec![1.0, 2.0]),
+    ] {
+        let plan = plan(&erlang(phases));
+        let likelihood = plan.likelihood(&times).unwrap();
+        let wanted: f64 = times.iter().map(|&time| log_density(phases, rate, time)).sum();
+        let slope = times.iter().map(|time| f64::from(phases) / rate - time).sum::<f64>();
+        for likelihood in [likelihood.clone(), likelihood.with_room(0)] {
+            let (value, gradient) = likelihood.value_and_gradient(&[rate]).unwrap();
+            assert!((value / wanted - 1.0).abs() < 1e-12, "{phases} {rate}: {value} {wanted}");
+            assert!((gradient[0] / slope - 1.0).abs() < 1e-10, "{phases} {rate}: {gradient:?} {slope}");
+            assert!((likelihood.value(&[rate]).unwrap() / wanted - 1.0).abs() < 1e-12);
+        }
+        let (densities, slopes) = plan.distribution(&[rate]).unwrap().pdf_gradient(&[300.0 / rate]).unwrap();
+        let wanted = log_density(phases, rate, 300.0 / rate).exp();
+        let slope = wanted * (f64::from(phases) / rate - 300.0 / rate);
+        assert!((densities[0] / wanted - 1.0).abs() < 1e-11 && (slopes[[0, 0]] / slope - 1.0).abs() < 1e-10);
+    }
+}
+
+#[test]
+fn likelihoods_add_up_over_epochs_however_little_is_left() {
+    let plan = hypoexponential();
+    // Whatever is left after long is in one phase or the other, by chances that are known.
+    let alive = |time: f64| (2.0 * (-time).exp() - (-2.0 * time).exp()).ln();
+    let epochs = plan.epochs(&[300.0, 400.0], &[[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]]).unwrap();
+    let (value, gradient) = epochs.log_likelihood_gradient(&[], &[600.0, 200.0]).unwrap();
+    assert!((value - alive(600.0) - alive(200.0)).abs() < 1e-9, "{value}");
+    // By the slopes of one θ for all: they add up.
+    let likelihood = plan.censored_likelihood(&[], &[600.0, 200.0]).unwrap();
+    let (whole, slopes) = likelihood.value_and_gradient(&[1.0, 2.0]).unwrap();
+    assert!((whole - value).abs() < 1e-9);
+    for parameter in 0..2 {
+        let sum: f64 = gradient.column(parameter).sum();
+        assert!((sum - slopes[parameter]).abs() < 1e-9 * slopes[0].abs(), "{gradient} {slopes:?}");
+    }
+    // S(t) = (b e^−at − a e^−bt)/(b − a): ∂ ln S/∂a → −t + 1/(b − a), ∂ ln S/∂b → 1/b − 1/(b − a).
+    assert!((slopes[0] - (2.0 - 800.0)).abs() < 1e-9 && (slopes[1] - (1.0 - 2.0)).abs() < 1e-9, "{slopes:?}");
+}
+
+#[test]
+fn tails_of_stiff_models_go_on_beyond_f64() {
+    let (leaping, edges) = pair(0.7);
+    let (steady, lumped) = star_with(1100, 0.5);
+    for (plan, edges, start) in [(&leaping, edges, 1), (&steady, lumped, 2)] {
+        let distribution = at_one(plan).with_jump_limit(20_000_000);
+        let (state, flow) = exact(3, start, &edges, 20.0);
+        let hazard = flow / (state[0] + state[1]);
+        let found = distribution.hazard(&[20.0, 50_000.0]).unwrap();
+        assert!(found.iter().all(|found| (found / hazard - 1.0).abs() < 1e-9), "{found:?} {hazard}");
+        let likelihood =
+            plan.censored_likelihood(&[], &[20.0, 50_000.0]).unwrap().with_jump_limit(20_000_000);
+        let value = likelihood.value(&[1.0]).unwrap();
+        let wanted = 2.0 * (state[0] + state[1]).ln() - hazard * (50_000.0 - 20.0);
+        assert!((value / wanted - 1.0).abs() < 1e-9, "{value} {wanted}");
+    }
+}
+
+#[test]
+fn survivors_are_drawn_however_few_there_are() {
+    let plan = hypoexponential();
+    let count = 20_000;
+    let of_one = plan.distribution(&[1.0, 2.0]).unwrap().survivors(50_000.0).unwrap();
+    let epochs = plan.epochs(&[10.0], &[[1.0, 2.0]; 2]).unwrap().survivors(50_000.0).unwrap();
+    for times in [of_one.times(1, count).unwrap(), epochs.times(1, count).unwrap()] {
+        // Half of those alive are in each phase: 1/2 · (1 + 1/2) + 1/2 · 1/2.
+        let mean = times.iter().sum::<f64>() / count as f64;
+        assert!((mean - 1.0).abs() < 5.0 / (count as f64).sqrt(), "{mean}");
+    }
+}
