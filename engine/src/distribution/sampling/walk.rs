@@ -65,6 +65,13 @@ struct Lanes {
     ended: [u8; LANES],
 }
 
+/// Samples that are about to start: their generators, seeded side by side, and what decides where they start.
+#[repr(align(64))]
+struct Ready {
+    state: [[u64; LANES]; 4],
+    draw: [u64; LANES],
+}
+
 /// What a step looks up first: all of it in one piece of a cache line.
 #[derive(Debug, Clone, Copy)]
 struct Stop {
@@ -78,6 +85,7 @@ struct Walkers<'a, const DISCRETE: bool, const BRANCHES: bool> {
     piece: Piece<'a>,
     stops: Vec<Stop>,
     lanes: Lanes,
+    ready: Ready,
     /// Lanes in use: those below.
     active: usize,
     /// The next sample to start, counted within the piece.
@@ -103,7 +111,8 @@ impl<'a, const DISCRETE: bool, const BRANCHES: bool> Walkers<'a, DISCRETE, BRANC
         let stops = (0..piece.table.start())
             .map(|at| Stop { gain: gain(at), row: piece.table.rows[at as usize] })
             .collect();
-        Self { stops, piece, lanes, active: 0, waiting: 0, samples }
+        let ready = Ready { state: [[1; LANES]; 4], draw: [0; LANES] };
+        Self { stops, piece, lanes, ready, active: 0, waiting: 0, samples }
     }
 
     #[inline(always)]
@@ -126,21 +135,21 @@ impl<'a, const DISCRETE: bool, const BRANCHES: bool> Walkers<'a, DISCRETE, BRANC
     #[inline(always)]
     fn begin(&mut self, lane: usize) -> bool {
         while self.waiting < self.samples {
-            let sample = self.waiting;
+            let (sample, place) = (self.waiting, self.waiting % LANES);
+            if place == 0 {
+                self.make_ready();
+            }
             self.waiting += 1;
-            let mut state = seeded(self.piece.seed, self.piece.first.wrapping_add(sample as u64));
             let table = self.piece.table;
             let row = table.rows[table.start() as usize];
             let at = if BRANCHES {
-                let (draw, after) = next(state);
-                state = after;
-                jump(&table.columns, row, draw)
+                jump(&table.columns, row, self.ready.draw[place])
             } else {
                 only_jump(&table.columns, row)
             };
             if at != ABSORBED {
-                for (column, word) in self.lanes.state.iter_mut().zip(state) {
-                    column[lane] = word;
+                for (column, words) in self.lanes.state.iter_mut().zip(&self.ready.state) {
+                    column[lane] = words[place];
                 }
                 self.lanes.at[lane] = at;
                 self.lanes.sample[lane] = sample as u32;
@@ -149,6 +158,22 @@ impl<'a, const DISCRETE: bool, const BRANCHES: bool> Walkers<'a, DISCRETE, BRANC
             }
         }
         false
+    }
+
+    /// Seeds the generators of the next samples.
+    #[inline(always)]
+    fn make_ready(&mut self) {
+        let (seed, first) = (self.piece.seed, self.piece.first.wrapping_add(self.waiting as u64));
+        let count = (self.samples - self.waiting).min(LANES);
+        let Ready { state: [a, b, c, d], draw } = &mut self.ready;
+        // Whole groups of eight: the rest is computed and never looked at.
+        for place in 0..(count + 7) & !7 {
+            let mut state = seeded(seed, first.wrapping_add(place as u64));
+            if BRANCHES {
+                (draw[place], state) = next(state);
+            }
+            [a[place], b[place], c[place], d[place]] = state;
+        }
     }
 
     /// The numbers of one step for all lanes in use.
