@@ -85,6 +85,17 @@ pub enum TransformError {
         /// Their sum.
         sum: f64,
     },
+    /// A start that is defective is returned to, and what is lost at each return cannot be told.
+    #[error(
+        "the initial probabilities sum to {sum}, and vertex {vertex} leads back to the start, where the rest is lost each \
+         time: matrices cannot say so; decide first what becomes of it (see `settle_deficit`)"
+    )]
+    LossyReturn {
+        /// The first vertex with an edge into the start.
+        vertex: u32,
+        /// Sum of the initial probabilities.
+        sum: f64,
+    },
     /// Nothing was given to compose.
     #[error("at least one distribution is needed, and none was given")]
     Empty,

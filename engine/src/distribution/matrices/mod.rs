@@ -82,9 +82,11 @@ pub struct Matrices {
 ///
 /// # Errors
 /// [`TransformError`] when θ does not fit, a weight is negative or infinite, nothing leaves the start, or a vertex has
-/// edges but rate 0.
+/// edges but rate 0; [`TransformError::LossyReturn`] where initial probabilities sum to less than 1 (by more than 1e-9) and
+/// some vertex leads back to the start, in continuous time: what is lost there at each return has no place in matrices.
 pub fn matrices(graph: &Graph, theta: &[f64], listing: Listing) -> Result<Matrices, TransformError> {
     let mut rows = Rows::of(graph, theta)?;
+    check_returns(graph, &rows)?;
     rows.pass_through_start()?;
     let initial_total = rows.total(START);
     if initial_total == 0.0 {
@@ -142,6 +144,19 @@ pub fn matrices(graph: &Graph, theta: &[f64], listing: Listing) -> Result<Matric
         vertices,
         discrete: graph.was_dph(),
     })
+}
+
+/// Refuses a defective start that is returned to. In discrete time weights are normalised, so nothing is ever lost.
+fn check_returns(graph: &Graph, rows: &Rows) -> Result<(), TransformError> {
+    let sum = rows.total(START);
+    if graph.was_dph() || sum == 0.0 || sum >= 1.0 - SUM_TOLERANCE {
+        return Ok(());
+    }
+    let returns = |&vertex: &u32| rows.of_vertex(vertex).first().is_some_and(|&(target, _)| target == START);
+    match (1..graph.vertex_count()).find(returns) {
+        Some(vertex) => Err(TransformError::LossyReturn { vertex, sum }),
+        None => Ok(()),
+    }
 }
 
 impl Matrices {

@@ -3,8 +3,9 @@ use proptest::prelude::*;
 
 use super::super::random_graphs::{close, moments, recipe};
 use super::{Deficit, Listing, MatrixError, MatrixOptions, SparseMatrix, graph_from_matrices, matrices};
-use crate::distribution::TransformError;
-use crate::graph::{Graph, GraphBuilder, Rate, START};
+use crate::distribution::{TransformError, settle_deficit};
+use crate::graph::{Graph, GraphBuilder, GraphLimits, Rate, START};
+use crate::plan::{Limits, Plan};
 
 fn dense(matrix: &Array2<f64>) -> SparseMatrix {
     SparseMatrix::from_dense(matrix.view()).unwrap()
@@ -181,7 +182,56 @@ fn a_vertex_whose_rate_is_zero_is_named() {
     assert_eq!(matrices(&graph, &[-1.0], Listing::Index), Err(negative));
 }
 
+/// Half of what starts or comes back is lost: P(T < ∞) = ½ · 1/(1 + ½) = 1/3.
+#[test]
+fn matrices_are_refused_where_a_defective_start_is_returned_to() {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let (on, off) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
+    builder.add_edge(START, on, Rate::Scalar(0.5)).unwrap();
+    builder.add_edge(on, START, Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(on, off, Rate::Scalar(1.0)).unwrap();
+    let graph = builder.finish();
+    let ever = |graph: &Graph| law(graph, &[1000.0])[0];
+    assert!(close(ever(&graph), 1.0 / 3.0, 1e-12), "{}", ever(&graph));
+    let refused = matrices(&graph, &[], Listing::Index);
+    assert_eq!(refused, Err(TransformError::LossyReturn { vertex: on, sum: 0.5 }));
+    for (deficit, wanted) in [(Deficit::Atom, 1.0), (Deficit::Condition, 1.0)] {
+        let settled = settle_deficit(&graph, deficit, GraphLimits::default()).unwrap();
+        let again = matrices(&settled, &[], Listing::Index).unwrap().to_graph().unwrap();
+        assert!(close(ever(&again), wanted, 1e-12), "{deficit:?}");
+    }
+}
+
+/// Distribution functions of a scalar graph.
+fn law(graph: &Graph, times: &[f64]) -> Vec<f64> {
+    let plan = Plan::analyze(graph, &Limits::default()).unwrap();
+    plan.distribution(&vec![1.0; graph.param_length()]).unwrap().cdf(times).unwrap()
+}
+
 proptest! {
+    #[test]
+    fn matrices_give_the_law_back_or_are_refused(
+        recipe in recipe(1..=6),
+        returns in prop::collection::vec((0..6_usize, 0.1..2.0_f64), 0..3),
+        share in prop_oneof![Just(1.0), 0.1..0.99_f64],
+        deficit in prop_oneof![Just(Deficit::Keep), Just(Deficit::Atom), Just(Deficit::Condition)],
+    ) {
+        let mut recipe = recipe;
+        recipe.initial.iter_mut().for_each(|p| *p *= share);
+        let graph = settle_deficit(&recipe.with_returns(false, &returns), deficit, GraphLimits::default()).unwrap();
+        let listed = matrices(&graph, &[], Listing::Index);
+        if deficit == Deficit::Keep && share < 1.0 && !returns.is_empty() {
+            let refused = matches!(listed, Err(TransformError::LossyReturn { .. }));
+            prop_assert!(refused, "{:?}", listed);
+            return Ok(());
+        }
+        let again = listed.unwrap().to_graph().unwrap();
+        let times = [0.0, 0.3, 1.0, 4.0, 20.0];
+        for (found, wanted) in law(&again, &times).into_iter().zip(law(&graph, &times)) {
+            prop_assert!((found - wanted).abs() < 1e-12, "{} {}", found, wanted);
+        }
+    }
+
     #[test]
     fn matrices_round_trip(recipe in recipe(1..=6), returns in prop::collection::vec((0..6_usize, 0.1..2.0_f64), 0..3)) {
         let graph = recipe.with_returns(false, &returns);
