@@ -53,7 +53,7 @@ pub(crate) struct Chain<'p> {
 }
 
 /// Initial probabilities that lack less than this to one sum to one, but for rounding.
-const DEFECT: f64 = 1e-14;
+pub(super) const DEFECT: f64 = 1e-14;
 
 /// Derivatives of a chain's rates with respect to a parameter.
 #[derive(Debug, Clone)]

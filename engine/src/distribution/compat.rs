@@ -4,6 +4,7 @@
 //! at `t` differs from the scheme's by about `(λ²t/2 + λ)/g` for the rates λ that matter at `t`.
 
 use super::DistributionError;
+use super::chain::DEFECT;
 use super::curve::{Curve, ascending, check_times};
 use crate::graph::{Graph, START};
 
@@ -49,6 +50,8 @@ struct Walk<'a> {
     old: Vec<f64>,
     visits: Vec<f64>,
     absorbed: f64,
+    /// What never started, and what came back to the start: lost, and not absorbed.
+    lost: f64,
     steps: u64,
 }
 
@@ -120,8 +123,8 @@ impl<'g> StepScheme<'g> {
         Ok(self.curve(times)?.cdf)
     }
 
-    /// Density, distribution function, and what is not absorbed: that is the mass still there, unless some of it never
-    /// started.
+    /// Density, distribution function, and what is not absorbed: the mass still there, what never started and what was lost
+    /// on coming back to the start. Sums, so that survival keeps its digits where it is small.
     ///
     /// # Errors
     /// As [`pdf`](Self::pdf).
@@ -131,7 +134,6 @@ impl<'g> StepScheme<'g> {
         let mut curve = Curve { pdf: zeros(), cdf: zeros(), survival: zeros() };
         let g = self.granularity as f64;
         let mut walk = Walk::new(self);
-        let whole = (walk.absorbed + walk.p.iter().sum::<f64>() - 1.0).abs() < 1e-14;
         let mut density = if self.jumps {
             walk.absorbed
         } else {
@@ -145,7 +147,7 @@ impl<'g> StepScheme<'g> {
                 density = walk.step(1.0 / g) * g;
             }
             (curve.pdf[at], curve.cdf[at]) = (density, walk.absorbed);
-            curve.survival[at] = if whole { walk.p.iter().sum() } else { 1.0 - walk.absorbed };
+            curve.survival[at] = walk.p.iter().fold(walk.lost, |sum, mass| sum + mass);
         }
         Ok(curve)
     }
@@ -209,9 +211,13 @@ impl<'a> Walk<'a> {
         let vertices = scheme.graph.vertex_count() as usize;
         let (mut p, old, visits) = (vec![0.0; vertices], vec![0.0; vertices], vec![0.0; vertices]);
         p[START as usize] = 1.0;
-        let mut walk = Self { scheme, p, old, visits, absorbed: 0.0, steps: 0 };
+        let mut walk = Self { scheme, p, old, visits, absorbed: 0.0, lost: 0.0, steps: 0 };
         walk.step(1.0);
         walk.steps = 0;
+        // What is left at the start never leaves it; less than that is rounding, or masses that sum to more than 1.
+        if walk.lost < DEFECT {
+            walk.lost = 0.0;
+        }
         walk
     }
 
@@ -240,7 +246,7 @@ impl<'a> Walk<'a> {
                 self.visits[vertex as usize] += *mass;
             }
         }
-        self.p[START as usize] = 0.0;
+        self.lost += std::mem::take(&mut self.p[START as usize]);
         self.absorbed += absorbed;
         self.steps += 1;
         absorbed
@@ -295,6 +301,31 @@ mod tests {
         assert!(scheme.cdf(&[0.5]).is_ok());
     }
 
+    /// Of two ways out of the only vertex one loses all: P(T ≤ t) = (1 − e^{−2t})/2 but for the scheme's steps.
+    #[test]
+    fn what_comes_back_to_the_start_or_never_left_it_survives() {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        let (on, off) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
+        builder.add_edge(START, on, Rate::Scalar(1.0)).unwrap();
+        builder.add_edge(on, START, Rate::Scalar(1.0)).unwrap();
+        builder.add_edge(on, off, Rate::Scalar(1.0)).unwrap();
+        let graph = builder.finish();
+        for share in [1.0, 0.25] {
+            let curve =
+                StepScheme::new(&graph, &[share, 1.0, 1.0], 0).unwrap().curve(&[0.0, 0.5, 5.0, 40.0]).unwrap();
+            for (below, above) in curve.cdf.iter().zip(&curve.survival) {
+                // Each of 40,960 steps rounds once.
+                assert!((below + above - 1.0).abs() < 40_960.0 * f64::EPSILON, "{share}: {below} {above}");
+            }
+            assert!((curve.cdf[3] - share / 2.0).abs() < 1e-12, "{share}: {}", curve.cdf[3]);
+        }
+        // With nothing lost it is a sum still, and keeps its digits: (1 − 2/1024)^40960.
+        let whole = erlang(1);
+        let survival = StepScheme::new(&whole, &[1.0, 2.0], 0).unwrap().curve(&[40.0]).unwrap().survival[0];
+        let wanted = (40_960.0 * (-2.0 / 1024.0_f64).ln_1p()).exp();
+        assert!((survival / wanted - 1.0).abs() < 1e-10, "{survival:e} {wanted:e}");
+    }
+
     #[test]
     fn what_jumps_back_to_the_start_is_lost_as_in_phasic() {
         let mut builder = GraphBuilder::new(1).unwrap();
@@ -312,6 +343,8 @@ mod tests {
         // A quarter stays, having no edge; a half is lost; a quarter is absorbed.
         assert_eq!(curve.pdf, [0.25, 0.75 * 0.25, 0.75 * 0.0625, 0.75 * 0.015_625]);
         assert_eq!(curve.cdf, [0.25, 0.4375, 0.484_375, 0.496_093_75]);
+        let survival: Vec<f64> = curve.cdf.iter().map(|below| 1.0 - below).collect();
+        assert_eq!(curve.survival, survival);
         assert_eq!(scheme.stop_probability(2.0).unwrap()[on as usize], 0.75 * 0.0625);
         assert_eq!(scheme.accumulated_visiting_time(1.0).unwrap()[on as usize], 0.75 * 1.25);
         // Ours goes on from the start.
