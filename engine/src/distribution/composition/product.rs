@@ -4,16 +4,21 @@
 //! time), but only what can be reached is made.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use hashbrown::HashMap;
 
 use super::Parameters;
-use super::part::Parts;
+use super::part::{Part, Parts};
 use crate::distribution::TransformError;
 use crate::graph::{Graph, GraphBuilder, GraphError, GraphLimits, Rate, START};
 
 /// The vertex of a process that has ended: no process stands at its start.
 const ENDED: u32 = START;
+
+/// Bytes that the smallest product takes for each integer of a joint state: four of them in the start, the end, where it
+/// begins and the state at hand, and as many for choices and tuples.
+const BYTES_OF_INTEGER: u64 = 32;
 
 /// The vertex of each process.
 type Tuple = Box<[u32]>;
@@ -83,7 +88,7 @@ pub fn order_statistic(
     limits: GraphLimits,
 ) -> Result<Graph, TransformError> {
     let parts = Parts::new(graphs, parameters)?;
-    Product::new(&parts, rank, false, limits)?.run()
+    Product::new(&parts, None, rank, limits)?.run()
 }
 
 /// The graph of the `rank`-th least of `copies` independent times with the same law and the same parameters.
@@ -99,35 +104,36 @@ pub fn order_statistic_of_copies(
     rank: usize,
     limits: GraphLimits,
 ) -> Result<Graph, TransformError> {
-    if rank > copies {
-        return Err(TransformError::Rank { rank, count: copies });
-    }
-    let parts = Parts::new(&vec![graph; copies], Parameters::Shared)?;
-    Product::new(&parts, rank, true, limits)?.run()
+    let parts = Parts::new(&[graph], Parameters::Shared)?;
+    Product::new(&parts, Some(copies), rank, limits)?.run()
 }
 
 /// The reachable part of a product, as it is explored.
 struct Product<'p, 'a> {
     parts: &'p Parts<'a>,
+    /// How many processes there are.
+    count: usize,
     /// How many processes must end.
     rank: usize,
-    /// Whether the processes are alike, so that their order does not matter.
+    /// Whether all processes are copies of the only part, so that their order does not matter.
     alike: bool,
+    /// Probabilities of jumps by part and vertex, in discrete time.
+    jumps: Rc<[Vec<Vec<(u32, f64)>>]>,
     builder: GraphBuilder,
     places: HashMap<Tuple, u32>,
     queue: VecDeque<(Tuple, u32)>,
     end: u32,
-    edge_limit: u64,
+    limits: GraphLimits,
 }
 
 impl<'p, 'a> Product<'p, 'a> {
     fn new(
         parts: &'p Parts<'a>,
+        copies: Option<usize>,
         rank: usize,
-        alike: bool,
         limits: GraphLimits,
     ) -> Result<Self, TransformError> {
-        let count = parts.list.len();
+        let count = copies.unwrap_or(parts.list.len());
         if rank == 0 || rank > count {
             return Err(TransformError::Rank { rank, count });
         }
@@ -136,36 +142,43 @@ impl<'p, 'a> Product<'p, 'a> {
         {
             return Err(TransformError::NotLinear { part });
         }
-        let length = parts.list.iter().map(|part| part.graph.state_length() + 1).sum();
+        let lengths = parts.list.iter().map(|part| part.graph.state_length() + 1);
+        let length = lengths.sum::<usize>().saturating_mul(copies.unwrap_or(1));
+        check_length(length, limits)?;
         let mut builder = GraphBuilder::with_limits(length, limits)?;
         parts.prepare(&mut builder)?;
         let end = builder.add_auxiliary_vertex()?;
         Ok(Self {
             parts,
+            count,
             rank,
-            alike,
+            alike: copies.is_some(),
+            jumps: jumps(parts).into(),
             builder,
             places: HashMap::new(),
             queue: VecDeque::new(),
             end,
-            edge_limit: u64::from(limits.edges),
+            limits,
         })
     }
 
+    /// The part that a process is of.
+    fn part(&self, process: usize) -> usize {
+        if self.alike { 0 } else { process }
+    }
+
     fn run(mut self) -> Result<Graph, TransformError> {
-        let choices: Vec<Vec<(u32, f64)>> = self
-            .parts
-            .list
-            .iter()
-            .map(|part| {
-                let atom = (part.atom > 0.0).then_some((ENDED, part.atom));
-                part.initial.iter().copied().chain(atom).collect()
-            })
-            .collect();
-        for (tuple, probability) in joint(&choices, self.edge_limit)? {
-            let to = self.find(tuple)?;
-            self.builder.add_start_edge(to, &[probability], probability)?;
-        }
+        let starts = self.parts.list.iter().map(|part| {
+            let atom = (part.atom > 0.0).then_some((ENDED, part.atom));
+            part.initial.iter().copied().chain(atom).collect()
+        });
+        let starts: Vec<Vec<(u32, f64)>> = starts.collect();
+        let choices: Vec<&[(u32, f64)]> =
+            (0..self.count).map(|process| &starts[self.part(process)][..]).collect();
+        self.each_of_all(&choices, |this, tuple, probability| {
+            let to = this.find(tuple)?;
+            Ok(this.builder.add_start_edge(to, &[probability], probability)?)
+        })?;
         while let Some((tuple, from)) = self.queue.pop_front() {
             if self.parts.discrete {
                 self.jump_together(&tuple, from)?;
@@ -179,39 +192,60 @@ impl<'p, 'a> Product<'p, 'a> {
     /// Continuous time: one process at a time.
     fn jump_one(&mut self, tuple: &[u32], from: u32) -> Result<(), TransformError> {
         let parts = self.parts;
-        for (number, part) in parts.list.iter().enumerate().filter(|&(number, _)| tuple[number] != ENDED) {
-            for (target, weight) in &part.edges[tuple[number] as usize] {
+        let mut number = 0;
+        while number < tuple.len() {
+            let (part, vertex) = (&parts.list[self.part(number)], tuple[number]);
+            // Copies in the same vertex stand side by side, and jump so many times as fast.
+            let equal = if self.alike { tuple[number..].iter().take_while(|&&v| v == vertex).count() } else { 1 };
+            for (target, weight) in part.edges[vertex as usize].iter().filter(|_| vertex != ENDED) {
                 let mut next: Tuple = tuple.into();
                 next[number] = if part.graph.is_absorbing(*target) { ENDED } else { *target };
                 let to = self.find(next)?;
-                parts.add_edge(&mut self.builder, part, (from, to), weight, 1.0)?;
+                parts.add_edge(&mut self.builder, part, (from, to), weight, equal as f64)?;
             }
+            number += equal;
         }
         Ok(())
     }
 
     /// Discrete time: all that have not ended.
     fn jump_together(&mut self, tuple: &[u32], from: u32) -> Result<(), TransformError> {
-        let mut choices: Vec<Vec<(u32, f64)>> = Vec::with_capacity(tuple.len());
-        for (part, &vertex) in self.parts.list.iter().zip(tuple) {
-            if vertex == ENDED {
-                choices.push(vec![(ENDED, 1.0)]);
-                continue;
-            }
-            let row = &part.edges[vertex as usize];
-            let total: f64 = row.iter().map(|(_, weight)| weight.number()).sum();
-            if total == 0.0 {
-                return Err(TransformError::Trapped { vertex });
-            }
-            let live = |target: u32| if part.graph.is_absorbing(target) { ENDED } else { target };
-            let open = row.iter().filter(|(_, weight)| weight.number() > 0.0);
-            choices.push(open.map(|(target, weight)| (live(*target), weight.number() / total)).collect());
+        let jumps = Rc::clone(&self.jumps);
+        let choices: Vec<&[(u32, f64)]> =
+            tuple.iter().enumerate().map(|(number, &at)| &jumps[self.part(number)][at as usize][..]).collect();
+        if let Some(number) = choices.iter().position(|list| list.is_empty()) {
+            return Err(TransformError::Trapped { vertex: tuple[number] });
         }
-        for (next, probability) in joint(&choices, self.edge_limit)? {
-            let to = self.find(next)?;
-            self.builder.add_edge(from, to, Rate::Scalar(probability))?;
+        self.each_of_all(&choices, |this, next, probability| {
+            let to = this.find(next)?;
+            Ok(this.builder.add_edge(from, to, Rate::Scalar(probability))?)
+        })
+    }
+
+    /// Does something with one choice of each list and the product of the probabilities, for all of them; each takes an
+    /// edge, so that there may be no more than edges.
+    fn each_of_all(
+        &mut self,
+        choices: &[&[(u32, f64)]],
+        mut take: impl FnMut(&mut Self, Tuple, f64) -> Result<(), TransformError>,
+    ) -> Result<(), TransformError> {
+        let limit = u64::from(self.limits.edges);
+        let count = choices.iter().try_fold(1_u64, |count, list| count.checked_mul(list.len() as u64));
+        if count.is_none_or(|count| count > limit) {
+            return Err(GraphError::Limit { what: "edges", limit }.into());
         }
-        Ok(())
+        let mut chosen = vec![0; choices.len()];
+        loop {
+            let here = choices.iter().zip(&chosen).map(|(list, &at): (_, &usize)| list[at]);
+            let probability = here.clone().map(|(_, probability)| probability).product();
+            take(self, here.map(|(vertex, _)| vertex).collect(), probability)?;
+            // The next in the order of counting, the last list fastest.
+            let Some(at) = (0..choices.len()).rev().find(|&at| chosen[at] + 1 < choices[at].len()) else {
+                return Ok(());
+            };
+            chosen[at] += 1;
+            chosen[at + 1..].fill(0);
+        }
     }
 
     /// The vertex of a joint state, made if there is none.
@@ -226,37 +260,47 @@ impl<'p, 'a> Product<'p, 'a> {
             return Ok(place);
         }
         let mut state = Vec::with_capacity(self.builder.state(START).len());
-        for (part, &vertex) in self.parts.list.iter().zip(&tuple) {
+        for (number, &vertex) in tuple.iter().enumerate() {
+            let part = &self.parts.list[self.part(number)];
             state.push(i32::from(vertex != ENDED));
             // The start's state is all zeros, as that of a process that has ended is to be.
             state.extend_from_slice(part.graph.state(vertex));
         }
         let place = self.builder.add_vertex(&state)?;
+        let held = (self.places.len() as u64 + 1).saturating_mul(8 * self.count as u64);
+        if held > self.limits.memory_bytes {
+            return Err(GraphError::Limit { what: "bytes of memory", limit: self.limits.memory_bytes }.into());
+        }
         self.places.insert(tuple.clone(), place);
         self.queue.push_back((tuple, place));
         Ok(place)
     }
 }
 
-/// One choice of each list, with the product of the probabilities; at most `limit` of them.
-fn joint(choices: &[Vec<(u32, f64)>], limit: u64) -> Result<Vec<(Tuple, f64)>, GraphError> {
-    let count = choices.iter().try_fold(1_u64, |count, list| count.checked_mul(list.len() as u64));
-    if count.is_none_or(|count| count > limit) {
-        return Err(GraphError::Limit { what: "edges", limit });
+/// Where each vertex of each part jumps to in discrete time, and how probably; what has ended stays. Nothing for a vertex
+/// without weight.
+fn jumps(parts: &Parts<'_>) -> Vec<Vec<Vec<(u32, f64)>>> {
+    if !parts.discrete {
+        return Vec::new();
     }
-    let mut tuples: Vec<(Vec<u32>, f64)> = vec![(Vec::with_capacity(choices.len()), 1.0)];
-    for list in choices {
-        tuples = tuples
-            .iter()
-            .flat_map(|(tuple, probability)| {
-                list.iter().map(move |&(vertex, p)| {
-                    let mut longer = Vec::with_capacity(choices.len());
-                    longer.extend_from_slice(tuple);
-                    longer.push(vertex);
-                    (longer, probability * p)
-                })
-            })
-            .collect();
+    let of_part = |part: &Part<'_>| {
+        let mut rows = vec![vec![(ENDED, 1.0)]];
+        rows.extend(part.edges.iter().skip(1).map(|row| {
+            let total: f64 = row.iter().map(|(_, weight)| weight.number()).sum();
+            let live = |target: u32| if part.graph.is_absorbing(target) { ENDED } else { target };
+            let open = row.iter().filter(|(_, weight)| weight.number() > 0.0);
+            open.map(|(target, weight)| (live(*target), weight.number() / total)).collect()
+        }));
+        rows
+    };
+    parts.list.iter().map(of_part).collect()
+}
+
+/// Refuses joint states of so many integers that the first few, and what goes with them, are more than all memory allowed.
+fn check_length(integers: usize, limits: GraphLimits) -> Result<(), GraphError> {
+    let bytes = (integers as u64).saturating_mul(BYTES_OF_INTEGER);
+    if bytes > limits.memory_bytes {
+        return Err(GraphError::Limit { what: "bytes of memory", limit: limits.memory_bytes });
     }
-    Ok(tuples.into_iter().map(|(tuple, probability)| (tuple.into_boxed_slice(), probability)).collect())
+    Ok(())
 }

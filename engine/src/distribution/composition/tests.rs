@@ -80,6 +80,24 @@ fn the_kth_of_n_exponentials_has_a_partial_harmonic_mean() {
 }
 
 #[test]
+fn copies_are_held_to_the_limits_before_there_is_one_of_them() {
+    let lamp = exponential(1.0);
+    let refused = |copies, rank| order_statistic_of_copies(&lamp, copies, rank, ROOM()).unwrap_err();
+    let memory = TransformError::Graph(GraphError::Limit { what: "bytes of memory", limit: 8 << 30 });
+    for copies in [1 << 29, 1 << 40, usize::MAX] {
+        assert_eq!(refused(copies, 1), memory, "{copies}");
+    }
+    // As many vertices as must end, and each state is long.
+    let limits = GraphLimits::default().with_memory_bytes(1 << 20);
+    let refused = order_statistic_of_copies(&lamp, 20_000, 20_000, limits).unwrap_err();
+    assert!(matches!(refused, TransformError::Graph(GraphError::Limit { .. })), "{refused:?}");
+    // The first of very many is no trouble: n times the rate.
+    let first = order_statistic_of_copies(&lamp, 100_000, 1, ROOM()).unwrap();
+    assert_eq!(first.vertex_count(), 3);
+    assert!(close(mean_and_variance(&first, &[1.0]).0, 1e-5, 1e-15));
+}
+
+#[test]
 fn what_cannot_be_composed_is_refused_by_name() {
     let (a, b) = (exponential(1.0), queue());
     let side = Parameters::SideBySide;
