@@ -9,7 +9,7 @@ use super::curve::{Curve, ascending, check_times};
 use crate::graph::{Graph, START};
 
 /// Most steps one evaluation may take, as in phasic.
-const MOST_STEPS: f64 = 1e9;
+const STEP_LIMIT: u64 = 1_000_000_000;
 /// A step may move slightly more than all there is.
 const SLACK: f64 = 1.0001;
 
@@ -39,6 +39,7 @@ pub struct StepScheme<'g> {
     graph: &'g Graph,
     weights: Vec<f64>,
     granularity: u64,
+    step_limit: u64,
     /// Whether steps are jumps of a process in discrete time.
     jumps: bool,
 }
@@ -97,7 +98,16 @@ impl<'g> StepScheme<'g> {
             let rate = rates[vertex];
             return Err(DistributionError::Granularity { granularity, vertex: vertex as u32, rate });
         }
-        Ok(Self { graph, weights: weights.to_vec(), granularity, jumps })
+        Ok(Self { graph, weights: weights.to_vec(), granularity, step_limit: STEP_LIMIT, jumps })
+    }
+
+    /// This scheme with another bound on the steps of a question; phasic's, 10⁹, if never set.
+    ///
+    /// A step costs a multiply-add per edge, so this bounds the time a question can take.
+    #[must_use]
+    pub fn with_step_limit(mut self, step_limit: u64) -> Self {
+        self.step_limit = step_limit;
+        self
     }
 
     /// Steps per unit of time.
@@ -110,7 +120,8 @@ impl<'g> StepScheme<'g> {
     /// Linear in steps times edges.
     ///
     /// # Errors
-    /// [`DistributionError::Time`]; [`DistributionError::Steps`] when a time takes more than 10⁹ steps.
+    /// [`DistributionError::Time`]; [`DistributionError::Steps`] when a time takes more steps than
+    /// [allowed](Self::with_step_limit).
     pub fn pdf(&self, times: &[f64]) -> Result<Vec<f64>, DistributionError> {
         Ok(self.curve(times)?.pdf)
     }
@@ -181,12 +192,12 @@ impl<'g> StepScheme<'g> {
 
     fn check(&self, times: &[f64]) -> Result<(), DistributionError> {
         check_times(times)?;
-        let granularity = self.granularity;
+        let (granularity, limit) = (self.granularity, self.step_limit);
         let steps = |&time: &f64| granularity as f64 * time;
-        match times.iter().position(|time| steps(time) > MOST_STEPS) {
+        match times.iter().position(|time| steps(time) > limit as f64) {
             Some(index) => {
                 let time = times[index];
-                Err(DistributionError::Steps { index, time, granularity, steps: steps(&time) })
+                Err(DistributionError::Steps { index, time, granularity, steps: steps(&time), limit })
             }
             None => Ok(()),
         }
@@ -293,12 +304,17 @@ mod tests {
             time,
             granularity: 1000,
             steps: 1000.0 * time,
+            limit: 1_000_000_000,
         };
         assert_eq!(scheme.pdf(&[0.5, 1_000_000.5]).unwrap_err(), wanted(1, 1_000_000.5));
         assert_eq!(scheme.stop_probability(f64::INFINITY).unwrap_err(), wanted(0, f64::INFINITY));
         assert_eq!(scheme.accumulated_visiting_time(1e300).unwrap_err(), wanted(0, 1e300));
         assert!(matches!(scheme.cdf(&[f64::NAN]), Err(DistributionError::Time { index: 0, .. })));
         assert!(scheme.cdf(&[0.5]).is_ok());
+        let short = scheme.with_step_limit(500);
+        assert!(short.cdf(&[0.5]).is_ok());
+        let refused = short.stop_probability(0.501).unwrap_err();
+        assert!(matches!(refused, DistributionError::Steps { index: 0, limit: 500, .. }), "{refused:?}");
     }
 
     /// Of two ways out of the only vertex one loses all: P(T ≤ t) = (1 − e^{−2t})/2 but for the scheme's steps.
@@ -311,8 +327,10 @@ mod tests {
         builder.add_edge(on, off, Rate::Scalar(1.0)).unwrap();
         let graph = builder.finish();
         for share in [1.0, 0.25] {
-            let curve =
-                StepScheme::new(&graph, &[share, 1.0, 1.0], 0).unwrap().curve(&[0.0, 0.5, 5.0, 40.0]).unwrap();
+            let curve = StepScheme::new(&graph, &[share, 1.0, 1.0], 0)
+                .unwrap()
+                .curve(&[0.0, 0.5, 5.0, 40.0])
+                .unwrap();
             for (below, above) in curve.cdf.iter().zip(&curve.survival) {
                 // Each of 40,960 steps rounds once.
                 assert!((below + above - 1.0).abs() < 40_960.0 * f64::EPSILON, "{share}: {below} {above}");

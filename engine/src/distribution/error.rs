@@ -12,9 +12,18 @@ pub(super) fn of_row(row: usize) -> impl Fn(DistributionError) -> DistributionEr
     move |error| DistributionError::Row { row, error: Box::new(error) }
 }
 
+/// Wraps an error in the place of the reward vector it is of.
+pub(super) fn of_rewards<E: Into<DistributionError>>(index: usize) -> impl Fn(E) -> DistributionError {
+    move |error| DistributionError::Reward { index, error: Box::new(error.into()) }
+}
+
 /// Names an entry of what was asked for.
 fn of_entry(index: Option<usize>) -> String {
     index.map_or_else(String::new, |index| format!("entry {index} (counted from 0) is out of reach: "))
+}
+
+fn at_entry(index: Option<usize>) -> String {
+    index.map_or_else(String::new, |index| format!(" of entry {index} (counted from 0)"))
 }
 
 /// Why a distribution has no answer.
@@ -78,6 +87,21 @@ pub enum DistributionError {
         /// Bytes allowed.
         limit_bytes: u64,
     },
+    /// A gradient in discrete time has to remember more states than there is room for.
+    #[error(
+        "the gradient at {jumps} jumps, entry {index} (counted from 0), takes {bytes} bytes for the way back, more than the \
+         {limit_bytes} allowed; ask for fewer jumps, or use a smaller model"
+    )]
+    JumpTrailMemory {
+        /// Which entry, counted from 0.
+        index: usize,
+        /// Its number of jumps.
+        jumps: u64,
+        /// Bytes it takes.
+        bytes: u64,
+        /// Bytes allowed.
+        limit_bytes: u64,
+    },
     /// Fixed steps are too long for a vertex.
     #[error(
         "granularity {granularity} is too small: vertex {vertex} is left {rate} times per unit of time; it must be at least \
@@ -91,10 +115,10 @@ pub enum DistributionError {
         /// Its rate.
         rate: f64,
     },
-    /// A time takes more fixed steps than phasic allows.
+    /// A time takes more fixed steps than allowed.
     #[error(
-        "time {index} (counted from 0) is {time} and takes {steps} steps of 1/{granularity}, more than 10^9; use a smaller \
-         granularity or the exact method"
+        "time {index} (counted from 0) is {time} and takes {steps} steps of 1/{granularity}, more than the {limit} allowed; use \
+         a smaller granularity or the exact method"
     )]
     Steps {
         /// Which one, counted from 0.
@@ -105,6 +129,8 @@ pub enum DistributionError {
         granularity: u64,
         /// Steps it takes.
         steps: f64,
+        /// The limit.
+        limit: u64,
     },
     /// A vector of weights has the wrong length.
     #[error("{found} weights were given, but the graph has {expected} edges")]
@@ -183,12 +209,34 @@ pub enum DistributionError {
         /// Its order, from 1.
         order: usize,
     },
+    /// More moments are asked for than anybody could want.
+    #[error("{count} moments were asked for, more than the {limit} there may be; ask for fewer")]
+    MomentCount {
+        /// How many.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A covariance is beyond the range of f64.
+    #[error(
+        "the covariance of total rewards {first} and {second} (counted from 0) is beyond the range of floating-point numbers; \
+         scale the rates or the rewards"
+    )]
+    CovarianceRange {
+        /// One of the totals, counted from 0.
+        first: usize,
+        /// The other, or the same.
+        second: usize,
+    },
     /// A slope is beyond the range of f64.
     #[error(
-        "the slope with respect to parameter {parameter} (counted from 0) is beyond the range of floating-point numbers; \
-         scale the rates or leave out what is next to impossible at these parameters"
+        "the slope{} with respect to parameter {parameter} (counted from 0) is beyond the range of floating-point numbers; \
+         scale the rates or leave out what is next to impossible at these parameters",
+        at_entry(*index)
     )]
     GradientRange {
+        /// Which of the times asked for, counted from 0; `None` where there is one answer for all.
+        index: Option<usize>,
         /// Which parameter, counted from 0.
         parameter: usize,
     },
@@ -198,6 +246,15 @@ pub enum DistributionError {
         /// Which epoch, counted from 0.
         epoch: usize,
         /// Why not.
+        #[source]
+        error: Box<DistributionError>,
+    },
+    /// One of several reward vectors does not fit.
+    #[error("reward vector {index} (counted from 0): {error}")]
+    Reward {
+        /// Which one, counted from 0.
+        index: usize,
+        /// What is wrong with it.
         #[source]
         error: Box<DistributionError>,
     },
@@ -237,6 +294,17 @@ impl DistributionError {
     /// The same, with that entry, if it is known, by its place in another list.
     pub(super) fn map_index(self, place: impl Fn(usize) -> Option<usize>) -> Self {
         self.with_index(|index| index.and_then(&place))
+    }
+
+    /// The same, with the entry of numbers of jumps that is at fault by its place in another list.
+    pub(super) fn at_place(self, place: impl Fn(usize) -> usize) -> Self {
+        match self {
+            Self::JumpLimit { index, limit } => Self::JumpLimit { index: place(index), limit },
+            Self::JumpTrailMemory { index, jumps, bytes, limit_bytes } => {
+                Self::JumpTrailMemory { index: place(index), jumps, bytes, limit_bytes }
+            }
+            other => other,
+        }
     }
 
     fn with_index(self, of: impl FnOnce(Option<usize>) -> Option<usize>) -> Self {

@@ -3,6 +3,7 @@
 use ndarray::{Array2, Array3, ArrayView1, Axis};
 
 use super::curve::{ascending, check_finite};
+use super::error::of_epoch;
 use super::run::Run;
 use super::trail::WayBack;
 use super::{Distribution, DistributionError};
@@ -47,9 +48,12 @@ impl Distribution<'_> {
 }
 
 /// Refuses slopes beyond the range of f64.
-pub(super) fn check_gradient(slopes: &ArrayView1<'_, f64>) -> Result<(), DistributionError> {
+pub(super) fn check_gradient(
+    slopes: &ArrayView1<'_, f64>,
+    index: Option<usize>,
+) -> Result<(), DistributionError> {
     match slopes.iter().position(|slope| !slope.is_finite()) {
-        Some(parameter) => Err(DistributionError::GradientRange { parameter }),
+        Some(parameter) => Err(DistributionError::GradientRange { index, parameter }),
         None => Ok(()),
     }
 }
@@ -66,7 +70,13 @@ pub(super) fn in_order<'p>(
     let named = |index: usize| order.get(index).map(|&at| at as usize);
     let mut run = run(&sorted).map_err(|error| error.map_index(named))?;
     let (found, slopes) = run.gradients(&sorted, which);
-    slopes.rows().into_iter().try_for_each(|slopes| check_gradient(&slopes))?;
+    let epochs = slopes.len_of(Axis(1));
+    for (slopes, index) in slopes.outer_iter().zip(0..) {
+        for (slopes, epoch) in slopes.rows().into_iter().zip(0..) {
+            let checked = check_gradient(&slopes, named(index));
+            if epochs > 1 { checked.map_err(of_epoch(epoch))? } else { checked? }
+        }
+    }
     let mut values = vec![0.0; times.len()];
     let mut gradients = Array3::zeros(slopes.raw_dim());
     for (from, &at) in order.iter().enumerate() {

@@ -124,7 +124,7 @@ impl<'p> Likelihood<'p> {
         let value = run.log_likelihood(&self.observations);
         let gradient = run.log_likelihood_gradient(&self.observations).swap_remove(0);
         if value > f64::NEG_INFINITY {
-            check_gradient(&ArrayView1::from(&gradient))?;
+            check_gradient(&ArrayView1::from(&gradient), None)?;
         }
         Ok((value, gradient))
     }

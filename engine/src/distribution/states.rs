@@ -67,7 +67,7 @@ impl Distribution<'_> {
                 let swept = sweep.advance(&self.chain, time, visited, &mut segment, |_| ());
                 swept.map_err(|error| error.of_index(Some(at as usize)))?;
             } else {
-                self.finish(&mut sweep, &mut visited)?;
+                self.finish(&mut sweep, &mut visited).map_err(|error| error.of_index(Some(at as usize)))?;
             }
             show(at as usize, &sweep.p, &visited);
         }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::graph::{Graph, GraphBuilder, Rate, START};
+use crate::graph::{Graph, GraphBuilder, GraphLimits, Rate, START};
 use crate::plan::{EvaluationError, Limits, Plan};
 
 pub(super) fn plan(graph: &Graph) -> Plan {
@@ -68,10 +68,11 @@ fn what_leaves_the_range_of_f64_is_an_error_and_no_number() {
     let large = [0.0, 1e200, 0.0];
     assert_eq!(
         distribution.covariance(&large, &large).unwrap_err(),
-        DistributionError::MomentRange { order: 2 }
+        DistributionError::CovarianceRange { first: 0, second: 1 }
     );
-    let matrix = distribution.covariance_matrix(&[large, large]).unwrap_err();
-    assert_eq!(matrix, DistributionError::MomentRange { order: 2 });
+    let small = [0.0, 1.0, 0.0];
+    let matrix = distribution.covariance_matrix(&[small, small, large]).unwrap_err();
+    assert_eq!(matrix, DistributionError::CovarianceRange { first: 2, second: 2 });
     assert!((distribution.correlation(&large, &[0.0, 1e-200, 0.0]).unwrap() - 1.0).abs() < 1e-15);
     // A rate of 1 whose slope is 2.5e307 for each unit of time.
     let mut builder = GraphBuilder::new(1).unwrap();
@@ -80,7 +81,14 @@ fn what_leaves_the_range_of_f64_is_an_error_and_no_number() {
     builder.add_edge(on, off, Rate::Coefficients(&[2.5e307])).unwrap();
     let steep = plan(&builder.finish());
     let refused = steep.likelihood(&[20.0; 100]).unwrap().value_and_gradient(&[4e-308]).unwrap_err();
-    assert_eq!(refused, DistributionError::GradientRange { parameter: 0 });
+    assert_eq!(refused, DistributionError::GradientRange { index: None, parameter: 0 });
+    // Of several times, the one whose slope it is: t e^{−rt} for each unit of a rate r of 0.01. The later one's is 0.
+    let refused = steep.distribution(&[4e-310]).unwrap().cdf_gradient(&[1e6, 100.0]).unwrap_err();
+    assert_eq!(refused, DistributionError::GradientRange { index: Some(1), parameter: 0 });
+    assert!(
+        refused.to_string().starts_with("the slope of entry 1 (counted from 0) with respect"),
+        "{refused}"
+    );
     // Rates that are numbers, but not their sum.
     let mut builder = GraphBuilder::new(1).unwrap();
     let v: Vec<u32> = (1..=3).map(|state| builder.add_vertex(&[state]).unwrap()).collect();
@@ -297,6 +305,62 @@ fn likelihoods_and_hazards_keep_their_digits_however_little_is_left() {
         assert!((survival / (2.0 * (-t).exp()) - 1.0).abs() < 1e-11, "{t}: {survival:e}");
         assert!((distribution.hazard(&[t]).unwrap()[0] - 1.0).abs() < 1e-11, "{t}");
     }
+}
+
+#[test]
+fn the_reward_vector_that_does_not_fit_is_named() {
+    let (continuous, mut discrete) = (erlang(1), erlang(1).discretize(0.5).unwrap());
+    discrete = discrete
+        .normalize_discrete(&discrete.weights(&[0.25, 1.0]).unwrap(), GraphLimits::default())
+        .unwrap()
+        .0;
+    let (one, other) = (plan(&continuous), plan(&discrete));
+    let (law, jumps) = (one.distribution(&[1.0]).unwrap(), other.jumps(&[1.0]).unwrap());
+    let epochs = one.epochs(&[1.0], &[[1.0], [2.0]]).unwrap();
+    let wrong = EvaluationError::RewardNotFinite { vertex: 1, value: f64::INFINITY };
+    let named = |index: usize, error: EvaluationError| {
+        let error = Box::new(DistributionError::Evaluation(error));
+        DistributionError::Reward { index, error }
+    };
+    let (fit, unfit) = ([0.0, 1.0, 0.0], [0.0, f64::INFINITY, 0.0]);
+    assert_eq!(law.covariance(&fit, &unfit).unwrap_err(), named(1, wrong.clone()));
+    assert_eq!(law.covariance_matrix(&[fit, fit, unfit]).unwrap_err(), named(2, wrong.clone()));
+    assert_eq!(law.correlation(&unfit, &fit).unwrap_err(), named(0, wrong.clone()));
+    assert_eq!(epochs.covariance(&fit, &unfit).unwrap_err(), named(1, wrong.clone()));
+    let refused = one.sampler(&[1.0]).unwrap().joint_totals(1, 2, &[&fit, &unfit]).unwrap_err();
+    assert_eq!(refused, SamplingError::Distribution(named(1, wrong)));
+    assert_eq!(
+        refused.to_string(),
+        "reward vector 1 (counted from 0): the reward of vertex 1 is inf; rewards must be finite"
+    );
+    let long = vec![1.0; 9];
+    let length = EvaluationError::RewardLength { expected: other.vertex_count() as usize, found: 9 };
+    assert_eq!(jumps.covariance(&[], &long).unwrap_err(), named(1, length));
+}
+
+#[test]
+fn a_correlation_is_never_beyond_one() {
+    let plan = plan(&erlang(3));
+    let law = plan.distribution(&[1.0]).unwrap();
+    for size in 1..200 {
+        let rewards: Vec<f64> = (0..5).map(|v| f64::from(v) * 0.1 + f64::from(size) / 7.0).collect();
+        let minus: Vec<f64> = rewards.iter().map(|reward| -3.0 * reward).collect();
+        let found = law.correlation(&rewards, &minus).unwrap();
+        assert!((-1.0..=-1.0 + 1e-14).contains(&found), "{size}: {found}");
+    }
+}
+
+#[test]
+fn more_moments_than_anybody_wants_are_refused() {
+    let plan = plan(&erlang(1));
+    let law = plan.distribution(&[1.0]).unwrap();
+    let refused = DistributionError::MomentCount { count: usize::MAX, limit: 1000 };
+    assert_eq!(law.moments(usize::MAX), Err(refused.clone()));
+    assert_eq!(law.reward_moments(&[0.0; 3], usize::MAX), Err(refused.clone()));
+    assert_eq!(law.reward_moments(&[0.0; 3], 1000).unwrap(), vec![0.0; 1000]);
+    let epochs = plan.epochs(&[1.0], &[[1.0], [2.0]]).unwrap();
+    assert_eq!(epochs.moments(usize::MAX), Err(refused.clone()));
+    assert_eq!(epochs.reward_moments(&[1.0; 3], usize::MAX), Err(refused));
 }
 
 #[test]

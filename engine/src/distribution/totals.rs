@@ -2,8 +2,13 @@
 
 use ndarray::Array2;
 
+use super::error::of_rewards;
 use super::{Distribution, DistributionError};
 use crate::plan::{At, Rewarded};
+
+/// Most moments of one question. Binomial coefficients of that order are numbers still, and moments of more are beyond f64
+/// for all but totals that hardly vary.
+const MOST_MOMENTS: usize = 1000;
 
 impl<'p> Distribution<'p> {
     /// Expected time to absorption, given that the process starts: `−α S⁻¹ 1 / Σα`.
@@ -50,6 +55,7 @@ impl<'p> Distribution<'p> {
     /// # Errors
     /// As [`expectation`](Self::expectation), and [`DistributionError::MomentRange`] for the first moment beyond f64.
     pub fn moments(&self, count: usize) -> Result<Vec<f64>, DistributionError> {
+        check_count(count)?;
         let at = self.at()?;
         raw_moments(at, &vec![1.0; at.vertex_count() as usize], count)
     }
@@ -60,6 +66,7 @@ impl<'p> Distribution<'p> {
     /// # Errors
     /// As [`moments`](Self::moments), and for rewards of the wrong length or that are not finite.
     pub fn reward_moments(&self, rewards: &[f64], count: usize) -> Result<Vec<f64>, DistributionError> {
+        check_count(count)?;
         let at = self.at()?;
         at.rewarded(rewards)?;
         raw_moments(at, rewards, count)
@@ -85,7 +92,9 @@ impl<'p> Distribution<'p> {
         let at = self.at()?;
         let ones = vec![1.0; at.vertex_count() as usize];
         let [first, second] = [first, second].map(|rewards| or_ones(rewards, &ones));
-        in_range(at.rewarded(first)?.covariance(&at.rewarded(second)?))
+        let (one, other) =
+            (at.rewarded(first).map_err(of_rewards(0))?, at.rewarded(second).map_err(of_rewards(1))?);
+        covariance_in_range(one.covariance(&other), [0, 1])
     }
 
     /// Correlation of two total rewards: their covariance over the root of the product of both variances. Two solves each.
@@ -114,8 +123,8 @@ impl<'p> Distribution<'p> {
         let ones = vec![1.0; at.vertex_count() as usize];
         let rewards: Vec<&[f64]> = rewards.iter().map(|rewards| or_ones(rewards.as_ref(), &ones)).collect();
         let mut earned = Vec::with_capacity(rewards.len());
-        for rewards in &rewards {
-            let rewarded = at.rewarded(rewards)?;
+        for (index, rewards) in rewards.iter().enumerate() {
+            let rewarded = at.rewarded(rewards).map_err(of_rewards(index))?;
             let (times, mean) = (rewarded.waiting_times(), rewarded.expectation());
             earned.push((times, mean, rewarded));
         }
@@ -129,7 +138,7 @@ impl<'p> Distribution<'p> {
                 let product = mean_x * mean_y;
                 let cancels = (cross - product).abs() * 16.0 < cross.abs() + product.abs();
                 let covariance = if cancels { one.covariance(other) } else { cross - product };
-                matrix[[first, second]] = in_range(covariance)?;
+                matrix[[first, second]] = covariance_in_range(covariance, [first, second])?;
                 matrix[[second, first]] = matrix[[first, second]];
             }
         }
@@ -152,7 +161,9 @@ impl<'p> Distribution<'p> {
             return Err(DistributionError::NoVariance { index });
         }
         for ((first, second), value) in matrix.indexed_iter_mut() {
-            *value = if first == second { 1.0 } else { *value / (deviations[first] * deviations[second]) };
+            // Rounding must not lead beyond what a correlation can be.
+            let correlation = *value / (deviations[first] * deviations[second]);
+            *value = if first == second { 1.0 } else { correlation.clamp(-1.0, 1.0) };
         }
         Ok(matrix)
     }
@@ -203,6 +214,24 @@ fn spread(mean: f64, variance: f64) -> Result<f64, DistributionError> {
 /// A second moment that is a number.
 fn in_range(moment: f64) -> Result<f64, DistributionError> {
     if moment.is_finite() { Ok(moment) } else { Err(DistributionError::MomentRange { order: 2 }) }
+}
+
+/// A covariance that is a number.
+pub(super) fn covariance_in_range(
+    covariance: f64,
+    [first, second]: [usize; 2],
+) -> Result<f64, DistributionError> {
+    if covariance.is_finite() {
+        Ok(covariance)
+    } else {
+        Err(DistributionError::CovarianceRange { first, second })
+    }
+}
+
+/// Refuses more moments than there may be.
+pub(super) fn check_count(count: usize) -> Result<(), DistributionError> {
+    let limit = MOST_MOMENTS;
+    if count > limit { Err(DistributionError::MomentCount { count, limit }) } else { Ok(()) }
 }
 
 /// `y₁ = W(R)`, `y_{k+1} = (k+1)·W(y_k ∘ R)`: no factorial is ever formed, and a power of two is kept apart.

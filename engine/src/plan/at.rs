@@ -76,7 +76,7 @@ impl Plan {
         }
     }
 
-    pub(super) fn check_rewards(&self, rewards: &[f64]) -> Result<(), EvaluationError> {
+    pub(crate) fn check_rewards(&self, rewards: &[f64]) -> Result<(), EvaluationError> {
         let expected = self.vertex_count as usize;
         if rewards.len() != expected {
             return Err(EvaluationError::RewardLength { expected, found: rewards.len() });

@@ -23,6 +23,9 @@ const BYTES_OF_INTEGER: u64 = 32;
 /// The vertex of each process.
 type Tuple = Box<[u32]>;
 
+/// Where a process may be next, and how probably.
+type Choices = Vec<(u32, f64)>;
+
 /// The graph of the least of independent times: the survival function is the product of theirs.
 ///
 /// As [`order_statistic`] with rank 1.
@@ -118,7 +121,7 @@ struct Product<'p, 'a> {
     /// Whether all processes are copies of the only part, so that their order does not matter.
     alike: bool,
     /// Probabilities of jumps by part and vertex, in discrete time.
-    jumps: Rc<[Vec<Vec<(u32, f64)>>]>,
+    jumps: Rc<[Vec<Choices>]>,
     builder: GraphBuilder,
     places: HashMap<Tuple, u32>,
     queue: VecDeque<(Tuple, u32)>,
@@ -172,7 +175,7 @@ impl<'p, 'a> Product<'p, 'a> {
             let atom = (part.atom > 0.0).then_some((ENDED, part.atom));
             part.initial.iter().copied().chain(atom).collect()
         });
-        let starts: Vec<Vec<(u32, f64)>> = starts.collect();
+        let starts: Vec<Choices> = starts.collect();
         let choices: Vec<&[(u32, f64)]> =
             (0..self.count).map(|process| &starts[self.part(process)][..]).collect();
         self.each_of_all(&choices, |this, tuple, probability| {
@@ -196,7 +199,8 @@ impl<'p, 'a> Product<'p, 'a> {
         while number < tuple.len() {
             let (part, vertex) = (&parts.list[self.part(number)], tuple[number]);
             // Copies in the same vertex stand side by side, and jump so many times as fast.
-            let equal = if self.alike { tuple[number..].iter().take_while(|&&v| v == vertex).count() } else { 1 };
+            let equal =
+                if self.alike { tuple[number..].iter().take_while(|&&v| v == vertex).count() } else { 1 };
             for (target, weight) in part.edges[vertex as usize].iter().filter(|_| vertex != ENDED) {
                 let mut next: Tuple = tuple.into();
                 next[number] = if part.graph.is_absorbing(*target) { ENDED } else { *target };
@@ -211,8 +215,11 @@ impl<'p, 'a> Product<'p, 'a> {
     /// Discrete time: all that have not ended.
     fn jump_together(&mut self, tuple: &[u32], from: u32) -> Result<(), TransformError> {
         let jumps = Rc::clone(&self.jumps);
-        let choices: Vec<&[(u32, f64)]> =
-            tuple.iter().enumerate().map(|(number, &at)| &jumps[self.part(number)][at as usize][..]).collect();
+        let choices: Vec<&[(u32, f64)]> = tuple
+            .iter()
+            .enumerate()
+            .map(|(number, &at)| &jumps[self.part(number)][at as usize][..])
+            .collect();
         if let Some(number) = choices.iter().position(|list| list.is_empty()) {
             return Err(TransformError::Trapped { vertex: tuple[number] });
         }
@@ -279,7 +286,7 @@ impl<'p, 'a> Product<'p, 'a> {
 
 /// Where each vertex of each part jumps to in discrete time, and how probably; what has ended stays. Nothing for a vertex
 /// without weight.
-fn jumps(parts: &Parts<'_>) -> Vec<Vec<Vec<(u32, f64)>>> {
+fn jumps(parts: &Parts<'_>) -> Vec<Vec<Choices>> {
     if !parts.discrete {
         return Vec::new();
     }

@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 
-use super::reverse::Functional;
+use super::reverse::{Functional, check_memory};
 use super::{JumpDistribution, JumpProbability};
 use crate::distribution::DistributionError;
 
@@ -14,7 +14,7 @@ impl JumpDistribution<'_> {
     /// in the slope. NaN where the process can reach a vertex that has no weight at θ: numbers jump there.
     ///
     /// # Errors
-    /// As [`pmf`](Self::pmf), and [`DistributionError::TrailMemory`] where those states take more than 1 GiB.
+    /// As [`pmf`](Self::pmf), and [`DistributionError::JumpTrailMemory`] where those states take more than 1 GiB.
     pub fn pmf_gradient(&self, jumps: &[u64]) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
         self.gradients(jumps, 0, |known| known.pmf)
     }
@@ -41,13 +41,14 @@ impl JumpDistribution<'_> {
         which: usize,
         value: impl Fn(JumpProbability) -> f64,
     ) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
+        check_memory(self, jumps)?;
         let values = self.probabilities(jumps)?.into_iter().map(value).collect();
         let mut gradients = Array2::zeros((jumps.len(), self.chain.plan().param_length()));
         let mut coefficients = [0.0; 3];
         coefficients[which] = 1.0;
         for (mut row, &jumps) in gradients.rows_mut().into_iter().zip(jumps) {
             let functional = Functional { jumps: vec![jumps], coefficients: vec![coefficients] };
-            row.iter_mut().zip(functional.gradient(self)?).for_each(|(slot, slope)| *slot = slope);
+            row.iter_mut().zip(functional.gradient(self)).for_each(|(slot, slope)| *slot = slope);
         }
         Ok((values, gradients))
     }

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use super::reverse::Functional;
+use super::reverse::{Functional, check_memory};
 use super::{JUMP_LIMIT, JumpDistribution};
 use crate::distribution::DistributionError;
 use crate::distribution::likelihood::batch;
@@ -106,15 +106,16 @@ impl JumpLikelihood<'_> {
     /// observations; see [`JumpDistribution::pmf_gradient`].
     ///
     /// # Errors
-    /// As [`value`](Self::value), and [`DistributionError::TrailMemory`] as for those.
+    /// As [`value`](Self::value), and [`DistributionError::JumpTrailMemory`] as for those.
     pub fn value_and_gradient(&self, theta: &[f64]) -> Result<(f64, Vec<f64>), DistributionError> {
         let law = self.law(theta)?;
+        check_memory(&law, &self.jumps).map_err(|error| error.at_place(|at| self.place(at)))?;
         let (value, coefficients) = self.found(&law)?;
         if value == f64::NEG_INFINITY {
             return Ok((value, vec![f64::NAN; self.plan.param_length()]));
         }
         let functional = Functional { jumps: self.jumps.clone(), coefficients };
-        Ok((value, functional.gradient(&law)?))
+        Ok((value, functional.gradient(&law)))
     }
 
     /// Log-likelihoods and gradients at many θ, one a row; on the threads of the current rayon pool.
@@ -125,6 +126,11 @@ impl JumpLikelihood<'_> {
         batch(thetas, self.plan.param_length(), |theta| self.value_and_gradient(theta))
     }
 
+    /// The first observation of a number of jumps.
+    fn place(&self, at: usize) -> usize {
+        self.places.get(at).copied().unwrap_or(at)
+    }
+
     fn law(&self, theta: &[f64]) -> Result<JumpDistribution<'_>, DistributionError> {
         Ok(self.plan.jumps(theta)?.with_jump_limit(self.jump_limit))
     }
@@ -133,14 +139,7 @@ impl JumpLikelihood<'_> {
     fn found(&self, law: &JumpDistribution<'_>) -> Result<(f64, Vec<[f64; 3]>), DistributionError> {
         let mut sum = 0.0;
         let share = |count: f64, value: f64| if count > 0.0 { count / value } else { 0.0 };
-        let named = |error| match error {
-            DistributionError::JumpLimit { index, limit } => DistributionError::JumpLimit {
-                index: self.places.get(index).copied().unwrap_or(index),
-                limit,
-            },
-            other => other,
-        };
-        let found = law.probabilities(&self.jumps).map_err(named)?;
+        let found = law.probabilities(&self.jumps).map_err(|error| error.at_place(|at| self.place(at)))?;
         let coefficients = self.counts.iter().zip(found).map(|(&[seen, alive], known)| {
             for (count, value) in [(seen, known.pmf), (alive, known.survival)] {
                 if count > 0.0 {

@@ -5,7 +5,8 @@
 
 use super::JumpDistribution;
 use crate::distribution::DistributionError;
-use crate::distribution::totals::{from_units, in_units, or_ones};
+use crate::distribution::error::of_rewards;
+use crate::distribution::totals::{check_count, from_units, in_units, or_ones};
 use crate::graph::START;
 use crate::plan::{At, EvaluationError, Rewarded};
 
@@ -62,13 +63,13 @@ impl<'p> JumpDistribution<'p> {
         let at = self.at()?;
         let ones = vec![1.0; at.vertex_count() as usize];
         let [first, second] = [first, second].map(|rewards| or_ones(rewards, &ones));
-        for rewards in [first, second] {
-            at.rewarded(rewards)?;
+        for (index, rewards) in [first, second].into_iter().enumerate() {
+            at.rewarded(rewards).map_err(of_rewards(index))?;
         }
         let ((first, up), (second, more)) = (in_units(first), in_units(second));
         let covariance = at.rewarded(&first)?.covariance(&at.rewarded(&second)?);
         from_units(covariance, up.saturating_add(more), 1)
-            .map_err(|_| DistributionError::MomentRange { order: 2 })
+            .map_err(|_| DistributionError::CovarianceRange { first: 0, second: 1 })
     }
 
     /// Totals under a reward vector: expectation, variance, gradients. Its `moments` are the continuous ones; those of the
@@ -94,6 +95,7 @@ impl<'p> JumpDistribution<'p> {
     /// # Errors
     /// As [`moments`](Self::moments), and for rewards of the wrong length or that are not finite.
     pub fn reward_moments(&self, rewards: &[f64], count: usize) -> Result<Vec<f64>, DistributionError> {
+        check_count(count)?;
         let at = self.at()?;
         at.rewarded(rewards)?;
         let (rewards, exponent) = in_units(rewards);
@@ -125,6 +127,7 @@ impl<'p> JumpDistribution<'p> {
     /// # Errors
     /// As [`moments`](Self::moments).
     pub fn factorial_moments(&self, count: usize) -> Result<Vec<f64>, DistributionError> {
+        check_count(count)?;
         let at = self.at()?;
         let mut moments = Vec::new();
         let mut ahead = vec![1.0; self.chain.len()];

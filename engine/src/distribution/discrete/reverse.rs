@@ -26,18 +26,30 @@ struct Slopes {
     reached: Vec<bool>,
 }
 
+/// How many jumps are made again at a time on the way back.
+fn stretch(last: u64) -> u64 {
+    last.isqrt().max(1)
+}
+
+/// Refuses numbers of jumps for which the way back takes too much memory, before anything is computed.
+pub(super) fn check_memory(law: &JumpDistribution<'_>, jumps: &[u64]) -> Result<(), DistributionError> {
+    let limit_bytes = MOST_BYTES;
+    for (index, &jumps) in jumps.iter().enumerate() {
+        let bytes = (4 * stretch(jumps) + 2).saturating_mul(8 * law.chain.len() as u64);
+        if bytes > limit_bytes {
+            return Err(DistributionError::JumpTrailMemory { index, jumps, bytes, limit_bytes });
+        }
+    }
+    Ok(())
+}
+
 impl Functional {
     /// The gradient with respect to θ. One pass forward, and one back in which jumps are made again block by block; states
     /// are kept for four times the square root of the number of jumps.
-    pub(super) fn gradient(&self, law: &JumpDistribution<'_>) -> Result<Vec<f64>, DistributionError> {
+    pub(super) fn gradient(&self, law: &JumpDistribution<'_>) -> Vec<f64> {
         let chain = &law.chain;
         let last = self.jumps.last().copied().unwrap_or(0);
-        let length = last.isqrt().max(1);
-        let bytes = (4 * length + 2).saturating_mul(8 * chain.len() as u64);
-        if bytes > MOST_BYTES {
-            let (time, limit_bytes) = (0.0, MOST_BYTES);
-            return Err(DistributionError::TrailMemory { time, rate: 1.0, bytes, limit_bytes });
-        }
+        let length = stretch(last);
         let mut marks = Vec::new();
         let mut walk = Walk::new(chain, &law.stays);
         while walk.jumps < last && !walk.is_over() {
@@ -91,7 +103,7 @@ impl Functional {
             }
             end = mark.jumps;
         }
-        Ok(slopes.pull(law))
+        slopes.pull(law)
     }
 }
 

@@ -144,7 +144,7 @@ fn probabilities_next_to_nothing_have_no_likelihood_and_no_zero_is_negative() {
     assert!(gradient.iter().all(|slope| slope.is_nan()));
     let large = [0.0, 1e200, 1e200, 0.0];
     let refused = plan_.jumps(&[1.0]).unwrap().covariance(&large, &large).unwrap_err();
-    assert_eq!(refused, DistributionError::MomentRange { order: 2 });
+    assert_eq!(refused, DistributionError::CovarianceRange { first: 0, second: 1 });
     let mut builder = GraphBuilder::new(1).unwrap();
     builder.set_was_dph(true);
     let off = builder.add_vertex(&[0]).unwrap();
@@ -237,7 +237,8 @@ fn tiny_rewards_are_no_zeros_and_no_rewards_are_ones() {
     for size in [1e-200, 1e200] {
         let [rewards, other] = [size, 1.0 / size].map(|reward| vec![reward; plan.vertex_count() as usize]);
         assert_eq!(jumps.reward_variance(&rewards), beyond(2));
-        assert_eq!(jumps.covariance(&rewards, &rewards), beyond(2));
+        let beyond_pair = Err(DistributionError::CovarianceRange { first: 0, second: 1 });
+        assert_eq!(jumps.covariance(&rewards, &rewards), beyond_pair);
         assert_eq!(jumps.reward_moments(&rewards, 2).map(|_| 0.0), beyond(2));
         assert!(close(jumps.reward_moments(&rewards, 1).unwrap()[0], 8.0 * size, 1e-14));
         // Of a large and a small one.
@@ -245,8 +246,33 @@ fn tiny_rewards_are_no_zeros_and_no_rewards_are_ones() {
     }
     assert_eq!(jumps.covariance(&[], &[]).unwrap(), jumps.variance().unwrap());
     assert_eq!(jumps.moments(100).unwrap().len(), 100);
-    let Err(DistributionError::MomentRange { order }) = jumps.moments(1000) else { panic!() };
-    assert_eq!(jumps.moments(usize::MAX), Err(DistributionError::MomentRange { order }));
+    assert!(matches!(jumps.moments(1000), Err(DistributionError::MomentRange { .. })));
+    let refused = DistributionError::MomentCount { count: usize::MAX, limit: 1000 };
+    assert_eq!(jumps.moments(usize::MAX), Err(refused.clone()));
+    assert_eq!(jumps.factorial_moments(usize::MAX), Err(refused));
+}
+
+/// One jump for certain: all moments are 1, though binomial coefficients are large.
+#[test]
+fn as_many_moments_as_there_may_be_are_right() {
+    let plan = plan(&negative_binomial(1, 1.0));
+    let jumps = plan.jumps(&[1.0]).unwrap();
+    assert_eq!(jumps.moments(1000).unwrap(), vec![1.0; 1000]);
+}
+
+#[test]
+fn the_number_whose_gradient_takes_too_much_memory_is_named() {
+    let plan = plan(&negative_binomial(2000, 0.25));
+    let jumps = plan.jumps(&[1.0]).unwrap();
+    let refused = |index| DistributionError::JumpTrailMemory {
+        index,
+        jumps: 90_000_000,
+        bytes: (4 * 90_000_000_u64.isqrt() + 2) * 8 * jumps.chain.len() as u64,
+        limit_bytes: 1 << 30,
+    };
+    assert_eq!(jumps.cdf_gradient(&[2, 90_000_000]).unwrap_err(), refused(1));
+    let likelihood = plan.jump_likelihood(&[3, 4], &[5, 90_000_000]).unwrap();
+    assert_eq!(likelihood.value_and_gradient(&[1.0]).unwrap_err(), refused(3));
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl<'p> Epochs<'p> {
         let value = run.log_likelihood(&observations);
         for (row, epoch) in gradient.rows().into_iter().zip(0..) {
             if value > f64::NEG_INFINITY {
-                check_gradient(&row).map_err(of_epoch(epoch))?;
+                check_gradient(&row, None).map_err(of_epoch(epoch))?;
             }
         }
         Ok((value, gradient))

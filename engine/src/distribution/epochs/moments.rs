@@ -1,12 +1,11 @@
 //! Moments across epochs.
 
 use super::super::curve::Accuracy;
+use super::super::error::of_epoch;
 use super::super::sweep::{Segment, in_ones};
+use super::super::totals::check_count;
 use super::super::{DistributionError, Start, poisson};
 use super::Epochs;
-
-/// Moments that anybody can want.
-const MOST_MOMENTS: usize = 4096;
 
 impl Epochs<'_> {
     /// Expected time to absorption, given that the process starts.
@@ -34,29 +33,30 @@ impl Epochs<'_> {
     /// vertex. One sweep to τ and a solve per moment; nothing is subtracted.
     ///
     /// # Errors
-    /// [`DistributionError::Evaluation`] when absorption is not certain in the last epoch;
-    /// [`DistributionError::MomentRange`] for a moment that is infinite or beyond f64; [`DistributionError::Jumps`].
+    /// [`DistributionError::Epoch`] around [`DistributionError::Evaluation`] when absorption is not certain in the last epoch;
+    /// [`DistributionError::MomentCount`] for more than 1,000; [`DistributionError::MomentRange`] for a moment that is infinite
+    /// or beyond f64; [`DistributionError::Jumps`].
     pub fn moments(&self, count: usize) -> Result<Vec<f64>, DistributionError> {
         self.moments_about(0.0, count)
     }
 
     fn moments_about(&self, center: f64, count: usize) -> Result<Vec<f64>, DistributionError> {
+        check_count(count)?;
         let last = self.breakpoints.last().copied().unwrap_or(0.0);
         let (mut chain, mut sweep) = self.begin(Start::Conditional, last, Accuracy::Value)?;
-        // Long before that many, moments leave the range of f64.
-        let mut moments = vec![0.0; count.min(MOST_MOMENTS)];
+        let mut moments = vec![0.0; count];
         let mut segment = Segment::default();
         self.advance(&mut chain, &mut sweep, last, None, &mut segment, |segment| {
             add_moments(segment, center, &mut moments);
         })?;
         let Some(theta) = self.thetas.last() else { return Ok(moments) };
-        let at = self.plan.at(theta)?;
+        let at = self.plan.at(theta).map_err(of_epoch(self.thetas.len() - 1))?;
         let vertices = &chain.pattern().vertices;
         // E[X^j] from where the process is: j·W(…) of the moment before.
         sweep.p.iter_mut().for_each(|mass| *mass = in_ones(*mass, sweep.exponent));
         let mut rest = vec![sweep.p.iter().sum::<f64>()];
         let mut from = vec![1.0; at.vertex_count() as usize];
-        for order in 1..=count {
+        for (order, moment) in (1..).zip(&mut moments) {
             from = at.rewarded(&from)?.waiting_times();
             for value in &mut from {
                 *value *= order as f64;
@@ -67,9 +67,6 @@ impl Epochs<'_> {
             for value in from.iter_mut().filter(|value| !value.is_finite()) {
                 *value = 0.0;
             }
-            let Some(moment) = moments.get_mut(order - 1) else {
-                return Err(DistributionError::MomentRange { order });
-            };
             *moment += shifted(order, last - center, &rest);
             if !moment.is_finite() {
                 return Err(DistributionError::MomentRange { order });

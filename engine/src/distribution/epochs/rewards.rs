@@ -5,8 +5,8 @@
 //! 78, 2010, for θ that does not change). So `n` jumps of rate `λ` before the end of an epoch it is
 //! `m_j ← P m_j + Σ R ∘ m_{j−1} / λ`, and the number of jumps is Poisson. For rewards of one sign nothing is subtracted.
 
-use super::super::error::of_epoch;
-use super::super::totals::or_ones;
+use super::super::error::{of_epoch, of_rewards};
+use super::super::totals::{check_count, or_ones};
 use super::super::{DistributionError, Start, poisson};
 use super::Epochs;
 use crate::distribution::chain::Chain;
@@ -34,9 +34,11 @@ impl Epochs<'_> {
     ///
     /// # Errors
     /// [`DistributionError::Evaluation`] when absorption is not certain in the last epoch, and for rewards of the wrong length
-    /// or that are not finite; [`DistributionError::MomentRange`] for the first moment beyond f64;
+    /// or that are not finite; [`DistributionError::MomentCount`] for more than 1,000;
+    /// [`DistributionError::MomentRange`] for the first moment beyond f64;
     /// [`DistributionError::Jumps`].
     pub fn reward_moments(&self, rewards: &[f64], count: usize) -> Result<Vec<f64>, DistributionError> {
+        check_count(count)?;
         let factor = |order: usize| vec![(order as f64, rewards, order.checked_sub(2))];
         let products: Vec<Product<'_>> = (1..=count).map(factor).collect();
         self.products(&products)
@@ -47,7 +49,9 @@ impl Epochs<'_> {
     /// # Errors
     /// As [`reward_moments`](Self::reward_moments).
     pub fn reward_variance(&self, rewards: &[f64]) -> Result<f64, DistributionError> {
-        self.covariance(rewards, rewards)
+        self.plan.check_rewards(rewards)?;
+        let variance = self.spread(rewards, rewards)?.filter(|variance| variance.is_finite());
+        variance.ok_or(DistributionError::MomentRange { order: 2 })
     }
 
     /// Covariance of two total rewards, given that the process starts; an empty vector is one of ones, so that its total is
@@ -56,17 +60,26 @@ impl Epochs<'_> {
     /// `E[XY] − E[X] E[Y]`, so a covariance that is small beside that product has as many digits less.
     ///
     /// # Errors
-    /// As [`reward_moments`](Self::reward_moments).
+    /// As [`reward_moments`](Self::reward_moments), with [`DistributionError::Reward`] around what is wrong with one of the
+    /// vectors, and [`DistributionError::CovarianceRange`].
     pub fn covariance(&self, first: &[f64], second: &[f64]) -> Result<f64, DistributionError> {
         let ones = vec![1.0; self.plan.vertex_count() as usize];
         let [first, second] = [first, second].map(|rewards| or_ones(rewards, &ones));
+        for (index, rewards) in [first, second].into_iter().enumerate() {
+            self.plan.check_rewards(rewards).map_err(of_rewards(index))?;
+        }
+        let beyond = DistributionError::CovarianceRange { first: 0, second: 1 };
+        self.spread(first, second)?.filter(|covariance| covariance.is_finite()).ok_or(beyond)
+    }
+
+    /// `E[XY] − E[X] E[Y]`; nothing where one of these is beyond f64.
+    fn spread(&self, first: &[f64], second: &[f64]) -> Result<Option<f64>, DistributionError> {
         let both = vec![(1.0, first, Some(1)), (1.0, second, Some(0))];
-        let [x, y, product] =
-            self.products(&[vec![(1.0, first, None)], vec![(1.0, second, None)], both])?[..]
-        else {
-            return Ok(0.0);
-        };
-        Ok(product - x * y)
+        match self.products(&[vec![(1.0, first, None)], vec![(1.0, second, None)], both]).as_deref() {
+            Ok(&[x, y, product]) => Ok(Some(product - x * y)),
+            Ok(_) | Err(DistributionError::MomentRange { .. }) => Ok(None),
+            Err(error) => Err(error.clone()),
+        }
     }
 
     /// Expected products from the start, each made of those before it.
@@ -104,7 +117,7 @@ impl Epochs<'_> {
         for epoch in (0..last).rev() {
             chain.set(&self.thetas[epoch])?;
             let begin = if epoch == 0 { 0.0 } else { self.breakpoints[epoch - 1] };
-            back(&chain, products, self.breakpoints[epoch] - begin, &mut state).map_err(of_epoch(epoch))?;
+            back(&chain, products, [begin, self.breakpoints[epoch]], &mut state).map_err(of_epoch(epoch))?;
         }
         let from_start = |values: &Vec<f64>| {
             let starts = chain.start().iter();
@@ -122,17 +135,18 @@ fn in_range(moments: Vec<f64>) -> Result<Vec<f64>, DistributionError> {
     }
 }
 
-/// Takes expected products at the end of a time to its beginning.
+/// Takes expected products at the end of an epoch to its beginning.
 fn back(
     chain: &Chain<'_>,
     products: &[Product<'_>],
-    time: f64,
+    [begin, end]: [f64; 2],
     state: &mut Vec<Vec<f64>>,
 ) -> Result<(), DistributionError> {
+    let time = end - begin;
     let fastest = chain.totals().iter().fold(1.0 / time, |most, &total| most.max(total));
     if fastest * time > chain.jump_limit() as f64 {
         let limit = chain.jump_limit();
-        return Err(DistributionError::Jumps { index: None, time: 0.0, rate: fastest, limit });
+        return Err(DistributionError::Jumps { index: None, time: begin, rate: fastest, limit });
     }
     let mut weights = Vec::new();
     let first = poisson::weights(fastest * time, fastest * time, &mut weights);

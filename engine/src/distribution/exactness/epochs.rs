@@ -47,7 +47,9 @@ fn epochs_that_do_not_fit_are_named() {
     let wanted = DistributionError::Breakpoint { index: 1, value: 1.0, before: 1.0 };
     assert_eq!(error(&[1.0, 1.0], &[[1.0]; 3]), wanted);
     let epochs = plan.epochs(&[1.0], &[[1.0], [0.0]]).unwrap();
-    assert!(matches!(epochs.expectation(), Err(DistributionError::Evaluation(_))));
+    let refused = epochs.expectation().unwrap_err();
+    let DistributionError::Epoch { epoch: 1, error } = refused else { panic!("{refused:?}") };
+    assert!(matches!(*error, DistributionError::Evaluation(_)), "{error:?}");
 }
 
 proptest! {

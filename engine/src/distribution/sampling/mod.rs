@@ -13,6 +13,7 @@ mod walk;
 use ndarray::Array2;
 use rayon::prelude::*;
 
+use super::error::of_rewards;
 use super::{DistributionError, Start};
 use crate::plan::{EvaluationError, Plan};
 pub use epochs::EpochSampler;
@@ -249,7 +250,8 @@ impl Sampler {
     /// [`times`](Self::times).
     pub fn totals(&self, seed: u64, count: usize, rewards: &[f64]) -> Result<Vec<f64>, SamplingError> {
         self.check_memory(count, 1)?;
-        let gains = self.gains(&[rewards])?;
+        self.check_rewards(rewards)?;
+        let gains = self.gains(&[rewards]);
         let mut out = vec![0.0; count];
         self.fill(seed, 0, &gains, 1, &mut out)?;
         Ok(out)
@@ -258,7 +260,7 @@ impl Sampler {
     /// Several totals of each path: row `i` has the totals of sample `i` under each of the reward vectors.
     ///
     /// # Errors
-    /// As [`totals`](Self::totals).
+    /// As [`totals`](Self::totals), with [`DistributionError::Reward`] around what is wrong with a reward vector.
     pub fn joint_totals(
         &self,
         seed: u64,
@@ -266,7 +268,10 @@ impl Sampler {
         rewards: &[&[f64]],
     ) -> Result<Array2<f64>, SamplingError> {
         self.check_memory(count, rewards.len())?;
-        let gains = self.gains(rewards)?;
+        for (index, list) in rewards.iter().enumerate() {
+            self.check_rewards(list).map_err(of_rewards(index))?;
+        }
+        let gains = self.gains(rewards);
         let mut out = Array2::zeros((count, rewards.len()));
         if let Some(out) = out.as_slice_mut().filter(|out| !out.is_empty()) {
             self.fill(seed, 0, &gains, rewards.len(), out)?;
@@ -317,21 +322,23 @@ impl Sampler {
         Ok(path)
     }
 
-    /// What a visit adds to each total, by position.
-    fn gains(&self, rewards: &[&[f64]]) -> Result<Vec<f64>, SamplingError> {
+    fn check_rewards(&self, rewards: &[f64]) -> Result<(), EvaluationError> {
         let expected = self.vertex_count as usize;
-        for list in rewards {
-            if list.len() != expected {
-                return Err(EvaluationError::RewardLength { expected, found: list.len() }.into());
-            }
-            if let Some(vertex) = list.iter().position(|reward| !reward.is_finite()) {
-                return Err(EvaluationError::RewardNotFinite { vertex, value: list[vertex] }.into());
-            }
+        if rewards.len() != expected {
+            return Err(EvaluationError::RewardLength { expected, found: rewards.len() });
         }
+        match rewards.iter().position(|reward| !reward.is_finite()) {
+            Some(vertex) => Err(EvaluationError::RewardNotFinite { vertex, value: rewards[vertex] }),
+            None => Ok(()),
+        }
+    }
+
+    /// What a visit adds to each total, by position.
+    fn gains(&self, rewards: &[&[f64]]) -> Vec<f64> {
         let gains = self.vertices.iter().zip(&self.table.means);
-        Ok(gains
+        gains
             .flat_map(|(&vertex, mean)| rewards.iter().map(move |list| list[vertex as usize] * mean))
-            .collect())
+            .collect()
     }
 
     fn fill(

@@ -225,7 +225,12 @@ fn what_cannot_be_sampled_is_refused_by_name() {
     let short = sampler.totals(1, 1, &[0.0; 2]).unwrap_err();
     assert_eq!(short, EvaluationError::RewardLength { expected: 6, found: 2 }.into());
     let nan = sampler.joint_totals(1, 1, &[&[0.0; 6], &[0.0, 0.0, f64::NAN, 0.0, 0.0, 0.0]]).unwrap_err();
-    assert!(matches!(nan, SamplingError::Evaluation(EvaluationError::RewardNotFinite { vertex: 2, .. })));
+    let SamplingError::Distribution(DistributionError::Reward { index: 1, error }) = nan else {
+        panic!("{nan:?}")
+    };
+    let not_finite =
+        DistributionError::Evaluation(EvaluationError::RewardNotFinite { vertex: 2, value: 0.0 });
+    assert_eq!(std::mem::discriminant(&*error), std::mem::discriminant(&not_finite), "{error:?}");
     let limited = sampler.clone().with_limits(SampleLimits::default().with_steps(50));
     assert_eq!(limited.times(1, 1000), Err(SamplingError::Steps { limit: 50 }));
     let small = sampler.clone().with_limits(SampleLimits::default().with_memory_bytes(80));
