@@ -1,7 +1,7 @@
 //! From a graph to a plan: what must be done for any θ, found once.
 //!
 //! Parallel edges are summed, vertices the start does not reach are dropped, components are put sinks first, each is
-//! ordered by minimum degree, and the pattern of its elimination is worked out. Nothing here looks at θ.
+//! put into an order in which little fills in, and the pattern of its elimination is worked out. Nothing here looks at θ.
 
 use super::collecting::collect_edges;
 use super::ordering::Ordering;

@@ -5,7 +5,7 @@ use super::number::{Double2, Number};
 use super::solver::{Solver, weights};
 use ndarray::Array2;
 use phasic_engine::graph::{Graph, GraphBuilder, Rate, START};
-use phasic_engine::plan::Plan;
+use phasic_engine::plan::{Limits, Plan};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -214,4 +214,41 @@ fn two_lineages_on_three_demes_meet_after_5_6() {
         let mean = plan(&graph).at(&[1.0, 0.5]).unwrap().expectation();
         assert!((mean - 5.6).abs() <= 1e-15, "{mean}");
     }
+}
+
+/// A walk on a three-dimensional torus that is left from its first place at rate θ₀, all steps at rate θ₁.
+fn walk_on_a_torus(side: u32) -> Graph {
+    let places = side * side * side;
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for place in 0..places {
+        builder.add_vertex(&[place.cast_signed() + 1]).unwrap();
+    }
+    let end = builder.add_vertex(&[0]).unwrap();
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for place in 0..places {
+        for stride in [1, side, side * side] {
+            let at = place / stride % side;
+            for to in [(at + 1) % side, (at + side - 1) % side] {
+                let to = place - at * stride + to * stride;
+                builder.add_edge(place + 1, to + 1, Rate::Coefficients(&[0.0, 1.0])).unwrap();
+            }
+        }
+    }
+    builder.add_edge(1, end, Rate::Coefficients(&[1.0, 0.0])).unwrap();
+    builder.finish()
+}
+
+#[test]
+fn a_walk_on_a_large_torus_takes_as_long_as_its_places_say() {
+    // Large enough to be dissected. As steps are symmetric, each place is visited for 1/θ₀ on average.
+    let side = 15;
+    let graph = walk_on_a_torus(side);
+    let plan = Plan::analyze(&graph, &Limits::default()).unwrap();
+    for theta in [[1.0, 1.0], [1e-6, 1.0], [1e3, 1e-3]] {
+        let at = plan.at(&theta).unwrap();
+        let wanted = f64::from(side * side * side) / theta[0];
+        assert!((at.expectation() / wanted - 1.0).abs() < 1e-12, "{theta:?} {} {wanted}", at.expectation());
+    }
+    // By minimum degree alone these would be 184 million.
+    assert!(plan.cost().multiply_adds < 150_000_000, "{}", plan.cost().multiply_adds);
 }

@@ -36,6 +36,8 @@ enum Role {
 #[derive(Clone, Copy, Default)]
 struct Node {
     role: Role,
+    /// Eliminated after all that is not, or with something that has no other neighbours.
+    late: bool,
     /// Where its list begins: of a variable, its elements and then the neighbours that no element covers; of an
     /// element, its variables.
     begin: u32,
@@ -72,6 +74,28 @@ impl Node {
     }
 }
 
+/// What an order fills in, were the pattern symmetric.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Fill {
+    /// Entries above the diagonal, seldom fewer: vertices that are eliminated at once with another come before it, and
+    /// may not yet lead to all that it leads to.
+    pub(super) entries: u64,
+    /// Multiply-adds of the elimination.
+    pub(super) multiply_adds: u64,
+}
+
+impl Fill {
+    /// So many vertices that are next to one another and to so many further ones.
+    fn add(&mut self, weight: u64, beyond: u64) {
+        let pairs = weight * weight.saturating_sub(1) / 2;
+        self.entries += weight * beyond + pairs;
+        // The sum of (beyond + i)² for i below the weight.
+        let squares = pairs * (2 * weight).saturating_sub(1) / 3;
+        let work = (weight * beyond).saturating_mul(beyond).saturating_add(2 * pairs * beyond + squares);
+        self.multiply_adds = self.multiply_adds.saturating_add(work);
+    }
+}
+
 /// A graph in elimination.
 #[derive(Default)]
 pub(super) struct Quotient {
@@ -85,6 +109,8 @@ pub(super) struct Quotient {
     /// Variables by degree.
     by_degree: Vec<u32>,
     lowest: usize,
+    /// Whether late variables are among them by now.
+    late: bool,
     /// Members of the newest element by a hash of their lists; empty between pivots.
     by_hash: Vec<u32>,
     stamp: u32,
@@ -97,22 +123,30 @@ pub(super) struct Quotient {
 }
 
 impl Quotient {
-    /// Eliminates everything. Puts the places of the vertices into `order`; how many entries there are above the
-    /// diagonal in the factors of a symmetric pattern, seldom fewer: vertices that are eliminated at once with another
-    /// come before it, and may not yet lead to all that it leads to. `step` is told how many places of lists were looked
-    /// at and how many vertices are left, and may stop it.
+    /// The neighbours of each vertex that was loaded, but of those that come last, which have none here.
+    pub(super) fn lists(&self) -> impl Iterator<Item = &[u32]> {
+        self.nodes.iter().map(|node| &self.lists[node.begin as usize..(node.begin + node.length) as usize])
+    }
+
+    /// Has some of the vertices that were loaded eliminated after the others.
+    pub(super) fn put_off(&mut self, late: &[bool]) {
+        self.nodes.iter_mut().zip(late).for_each(|(node, &late)| node.late = late);
+    }
+
+    /// Eliminates everything. Puts the places of the vertices into `order`; what fills in. `step` is told how many places
+    /// of lists were looked at and how many vertices are left, and may stop it.
     pub(super) fn order<E>(
         &mut self,
         order: &mut Vec<u32>,
         step: &mut impl FnMut(usize, u32) -> Result<(), E>,
-    ) -> Result<u64, E> {
+    ) -> Result<Fill, E> {
         let count = self.nodes.len();
         self.room = self.lists.len() + self.lists.len() / 4 + count;
         for heads in [&mut self.by_degree, &mut self.by_hash] {
             heads.clear();
             heads.resize(count, NONE);
         }
-        self.lowest = 0;
+        (self.lowest, self.late) = (0, false);
         self.pivots.clear();
         self.left = 0;
         // The newest in a bucket comes first: so begin with the last.
@@ -123,7 +157,8 @@ impl Quotient {
             }
         }
         let last = count as u64 - u64::from(self.left);
-        let mut entries = last * last.saturating_sub(1) / 2;
+        let mut fill = Fill::default();
+        fill.add(last, 0);
         while self.left > 0 {
             let pivot = self.pop_lowest();
             if self.nodes[pivot as usize].role == Role::Hub && self.nodes[pivot as usize].hubs > 0 {
@@ -134,15 +169,17 @@ impl Quotient {
             }
             self.eliminate(pivot);
             let Node { weight, degree, .. } = self.nodes[pivot as usize];
-            let (weight, beyond) = (u64::from(weight), u64::from(degree) + last);
-            entries += weight * beyond + weight * (weight - 1) / 2;
+            fill.add(weight.into(), u64::from(degree) + last);
             step(std::mem::take(&mut self.steps), self.left)?;
         }
         self.emit(order);
-        Ok(entries)
+        Ok(fill)
     }
 
     fn insert(&mut self, vertex: u32) {
+        if !self.has_bucket(vertex) {
+            return;
+        }
         let bucket = self.nodes[vertex as usize].degree as usize;
         let first = std::mem::replace(&mut self.by_degree[bucket], vertex);
         let node = &mut self.nodes[vertex as usize];
@@ -153,7 +190,15 @@ impl Quotient {
         self.lowest = self.lowest.min(bucket);
     }
 
+    /// Whether a variable may be eliminated by now, and so belongs into a bucket.
+    fn has_bucket(&self, vertex: u32) -> bool {
+        self.late || !self.nodes[vertex as usize].late
+    }
+
     fn remove(&mut self, vertex: u32) {
+        if !self.has_bucket(vertex) {
+            return;
+        }
         let Node { next, previous, degree, .. } = self.nodes[vertex as usize];
         if previous == NONE {
             self.by_degree[degree as usize] = next;
@@ -168,10 +213,23 @@ impl Quotient {
     fn pop_lowest(&mut self) -> u32 {
         while self.by_degree[self.lowest] == NONE {
             self.lowest += 1;
+            if self.lowest == self.by_degree.len() {
+                self.begin_late();
+            }
         }
         let vertex = self.by_degree[self.lowest];
         self.remove(vertex);
         vertex
+    }
+
+    /// Puts late variables into buckets, as only they are left.
+    fn begin_late(&mut self) {
+        (self.lowest, self.late) = (self.by_degree.len() - 1, true);
+        for vertex in (0..self.nodes.len() as u32).rev() {
+            if self.nodes[vertex as usize].is_left() {
+                self.insert(vertex);
+            }
+        }
     }
 
     /// Turns a variable into an element and updates all it touches.

@@ -1,16 +1,23 @@
 //! The order of elimination inside a strongly connected component: leaves first where it is a tree, else approximate
-//! minimum degree.
+//! minimum degree, after a nested dissection where that is better.
 //!
 //! Works on the undirected pattern of a component and knows nothing of weights.
 
+mod dissection;
 mod minimum_degree;
 
 use super::AnalysisError;
 use super::pace::Pace;
 use crate::graph::{Graph, Numbers};
-use minimum_degree::Quotient;
+use minimum_degree::{Fill, Quotient};
 
 const NONE: u32 = u32::MAX;
+
+/// Components of fewer vertices are not dissected.
+const LEAST_DISSECTED: usize = 2_000;
+/// Multiply-adds for each vertex from which on a component is dissected. Looking for a better order then takes about as
+/// long as one elimination, and saves part of every one.
+const WORTH_DISSECTING: u64 = 2_000;
 
 /// Orders components one after the other, in storage that they share.
 #[derive(Default)]
@@ -19,6 +26,8 @@ pub(super) struct Ordering {
     later: Vec<u32>,
     quotient: Quotient,
     order: Vec<u32>,
+    /// The order to compare that with.
+    other: Vec<u32>,
     entries: u64,
 }
 
@@ -51,20 +60,49 @@ impl Ordering {
         members.sort_unstable();
         renumber(numbers, first, members);
         let component = Component { graph, numbers, first, count: members.len() as u32 };
-        let edges = |vertex: u32| component.edges(vertex);
-        // Each edge is in the lists of both its ends, and lists have a quarter more room and a place for each vertex.
-        let listed: u64 = members.iter().map(|&vertex| 2 * graph.edge_range(vertex).len() as u64).sum();
-        pace.check_entries(listed + listed / 4 + members.len() as u64, first as usize)?;
-        self.quotient.load(members, edges, &mut |steps| pace.step(steps, first as usize))?;
-        let count = members.len();
-        let mut step = |steps, left: u32| pace.step(steps, first as usize + count - left as usize);
-        self.entries += self.quotient.order(&mut self.order, &mut step)?;
+        self.entries += self.order_cyclic(&component, members, pace)?.entries;
         for at in &mut self.order {
             *at = members[*at as usize];
         }
         members.copy_from_slice(&self.order);
         renumber(numbers, first, members);
         Ok(())
+    }
+
+    /// Puts the places of the vertices of a component that is no tree into `order`.
+    fn order_cyclic(
+        &mut self,
+        component: &Component<'_>,
+        members: &[u32],
+        pace: &mut Pace<'_>,
+    ) -> Result<Fill, AnalysisError> {
+        let first = component.first as usize;
+        // Each edge is in the lists of both its ends, and lists have a quarter more room and a place for each vertex.
+        let listed: u64 =
+            members.iter().map(|&vertex| 2 * component.graph.edge_range(vertex).len() as u64).sum();
+        pace.check_entries(listed + listed / 4 + members.len() as u64, first)?;
+        let edges = |vertex: u32| component.edges(vertex);
+        self.quotient.load(members, edges, &mut |steps| pace.step(steps, first))?;
+        let done = |left: u32| first + members.len() - left as usize;
+        let fill = self.quotient.order(&mut self.order, &mut |steps, left| pace.step(steps, done(left)))?;
+        if members.len() < LEAST_DISSECTED || fill.multiply_adds < WORTH_DISSECTING * members.len() as u64 {
+            return Ok(fill);
+        }
+        // Lists and ties, of the whole, of coarser images and of parts.
+        pace.check_memory(32 * listed + 64 * members.len() as u64, first)?;
+        self.quotient.load(members, edges, &mut |steps| pace.step(steps, first))?;
+        let mut step = |steps| pace.step(steps, first);
+        let lists = self.quotient.lists();
+        let Some(late) = dissection::separators(lists, fill.multiply_adds, &mut step)? else {
+            return Ok(fill);
+        };
+        self.quotient.put_off(&late);
+        let other = self.quotient.order(&mut self.other, &mut |steps, left| pace.step(steps, done(left)))?;
+        if other.multiply_adds >= fill.multiply_adds {
+            return Ok(fill);
+        }
+        std::mem::swap(&mut self.order, &mut self.other);
+        Ok(other)
     }
 
     /// Whether all edges of a component are those of a tree, in either or both directions: no vertex has two

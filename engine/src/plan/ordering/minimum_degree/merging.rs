@@ -11,7 +11,7 @@ impl Quotient {
             while keeper != NONE && self.nodes[keeper as usize].next != NONE {
                 self.next_stamp();
                 let Self { nodes, lists, stamp, .. } = self;
-                let Node { begin, length, elements, previous: hash, .. } = nodes[keeper as usize];
+                let Node { begin, length, elements, previous: hash, late, .. } = nodes[keeper as usize];
                 for &other in &lists[begin as usize..(begin + length) as usize] {
                     nodes[other as usize].mark = *stamp;
                 }
@@ -21,7 +21,8 @@ impl Quotient {
                     let node = nodes[rival as usize];
                     let list = &lists[node.begin as usize..(node.begin + node.length) as usize];
                     self.steps += 1;
-                    let same = (node.previous, node.length, node.elements) == (hash, length, elements)
+                    let same = (node.previous, node.length, node.elements, node.late)
+                        == (hash, length, elements, late)
                         && list.iter().all(|&other| nodes[other as usize].mark == *stamp);
                     if same {
                         let rival = &mut nodes[rival as usize];

@@ -18,8 +18,8 @@ fn ordered(neighbours: &[BTreeSet<u32>]) -> (Vec<u32>, u64) {
         list.iter().copied().chain(list.range(vertex..).copied())
     };
     let Ok(()) = quotient.load(&members, edges, &mut |_| Ok::<_, Infallible>(()));
-    let Ok(entries) = quotient.order(&mut order, &mut step);
-    (order, entries)
+    let Ok(fill) = quotient.order(&mut order, &mut step);
+    (order, fill.entries)
 }
 
 /// Entries above the diagonal when a symmetric pattern is eliminated in this order, vertex by vertex.
