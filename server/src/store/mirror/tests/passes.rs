@@ -1,0 +1,202 @@
+//! What a pass makes of what is mirrored.
+
+use phasic_hub_api::mirror::{ChangeKind, PassFault};
+
+use super::{head, pass, pass_of, reconcile, with_upstreams};
+use crate::store::mirror::{PassRecord, Reconciliation, is_mass_deletion};
+use crate::store::tests::{blob, history, ids, publication};
+use crate::store::{Origin, Publication, Store, StoreError};
+
+#[tokio::test]
+async fn a_pass_that_found_a_file_here_does_not_refer_to_it_once_it_is_garbage() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    reconcile(&store, &pass(vec![publication("x", "1")])).await.unwrap();
+    let reused = publication("y", "of another version");
+    let file = reused.artifacts[0].original;
+    let error = store.reconcile(&pass(vec![reused.clone()])).await.unwrap_err();
+    assert!(matches!(error, StoreError::Collected(name) if name == file.sha256), "{error}");
+    assert_eq!(ids(&store).await, ["x"], "nothing was changed");
+    reconcile(&store, &pass(vec![reused])).await.unwrap();
+    assert_eq!(ids(&store).await, ["y"]);
+}
+
+#[tokio::test]
+async fn a_pass_replaces_what_was_mirrored_and_never_what_is_local() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    store.publish_local(&publication("mine", "mine"), None).await.unwrap();
+    reconcile(&store, &pass(vec![publication("x", "1"), publication("y", "2"), publication("mine", "3")]))
+        .await
+        .unwrap();
+    assert_eq!(ids(&store).await, ["mine", "x", "y"]);
+    assert_eq!(
+        store.computes().await.unwrap()[0].publication().unwrap().entry,
+        publication("mine", "mine").entry
+    );
+    let mut second = pass(vec![publication("z", "4"), publication("y", "5")]);
+    second.faults = vec![PassFault {
+        entry: "bad id".to_owned(),
+        artifact: None,
+        code: "entry_invalid".to_owned(),
+        reason: "no".to_owned(),
+    }];
+    reconcile(&store, &second).await.unwrap();
+    assert_eq!(ids(&store).await, ["mine", "z", "y"], "in the order of the document");
+    assert_eq!(store.pass(2).await.unwrap().unwrap().faults, second.faults);
+    let gone = history(&store, "x").await;
+    assert!(matches!(&gone[..], [Some(_), None]), "{gone:?}");
+}
+
+#[tokio::test]
+async fn a_pass_that_fails_half_way_changes_nothing() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    reconcile(&store, &pass(vec![publication("x", "1")])).await.unwrap();
+    let mut broken = publication("y", "2");
+    // Two rows of one key: the transaction fails after "x" would have been removed and "y" inserted.
+    broken.artifacts.push(broken.artifacts[0]);
+    let error = reconcile(&store, &pass(vec![broken])).await.unwrap_err();
+    assert!(matches!(error, StoreError::Sql(_)), "{error}");
+    assert_eq!(ids(&store).await, ["x"]);
+    assert_eq!(history(&store, "x").await.len(), 1);
+    assert_eq!(history(&store, "y").await.len(), 0);
+}
+
+async fn kinds(store: &Store, pass: &PassRecord) -> Vec<String> {
+    let Reconciliation::Done(number) = reconcile(store, pass).await.unwrap() else { panic!("held") };
+    let detail = store.pass(number).await.unwrap().unwrap();
+    let word =
+        |change: &phasic_hub_api::mirror::PassChange| format!("{} {}", change.kind.as_str(), change.id);
+    detail.changes.iter().map(word).collect()
+}
+
+#[tokio::test]
+async fn new_changed_renamed_retracted_restored_and_vanished_computes_are_told_apart() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let same_graph =
+        |id: &str, like: &str| Publication { id: id.parse().unwrap(), ..publication(like, like) };
+    let mut first = vec![publication("a", "a"), publication("b", "b"), publication("c", "c")];
+    first.push(publication("d", "d"));
+    assert_eq!(kinds(&store, &pass(first)).await, ["new a", "new b", "new c", "new d"]);
+    let mut retracted = publication("b", "b");
+    retracted.entry.retracted = true;
+    let second =
+        vec![same_graph("renamed", "a"), retracted, publication("c", "other"), publication("e", "e")];
+    let told = kinds(&store, &pass(second)).await;
+    assert_eq!(told, ["renamed renamed", "retracted b", "changed c", "new e", "vanished d"]);
+    assert!(matches!(&history(&store, "a").await[..], [Some(_), None]));
+    let third = vec![same_graph("renamed", "a"), publication("b", "b"), publication("c", "other")];
+    assert_eq!(kinds(&store, &pass(third)).await, ["restored b", "vanished e"]);
+    assert_eq!(ChangeKind::ALL.len(), 6);
+}
+
+#[tokio::test]
+async fn of_two_upstreams_the_first_wins_and_what_it_gives_up_is_looked_for_at_once() {
+    let (_directory, store) = with_upstreams(&["first", "second"]).await;
+    let second = pass_of("second", vec![publication("x", "theirs"), publication("y", "y")]);
+    reconcile(&store, &second).await.unwrap();
+    let row = async |name: &str| store.upstream(name).await.unwrap().unwrap();
+    assert!(!row("second").await.must_read);
+    reconcile(&store, &pass_of("first", vec![publication("x", "ours")])).await.unwrap();
+    let owners = async || -> Vec<_> {
+        let rows = store.computes().await.unwrap();
+        rows.iter().map(|row| format!("{} {}", row.id, row.upstream.as_deref().unwrap())).collect()
+    };
+    assert_eq!(owners().await, ["x first", "y second"]);
+    reconcile(&store, &second).await.unwrap();
+    assert_eq!(owners().await, ["x first", "y second"], "the second may offer it as often as it likes");
+    assert!(store.computes().await.unwrap().iter().all(|row| row.origin == Origin::Mirror));
+    reconcile(&store, &pass_of("first", vec![])).await.unwrap();
+    assert_eq!(owners().await, ["y second"]);
+    let waiting = row("second").await;
+    assert!(waiting.must_read && waiting.due_seconds.is_none(), "{waiting:?}");
+    assert!(!row("first").await.must_read);
+    store.publish_local(&publication("y", "mine"), None).await.unwrap();
+    assert_eq!(row("second").await.computes, 0, "a local compute takes the id");
+}
+
+#[tokio::test]
+async fn many_removals_need_a_word_and_renames_are_none() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    assert!(!is_mass_deletion(3, 10) && is_mass_deletion(4, 10) && is_mass_deletion(1, 3));
+    assert!(!is_mass_deletion(0, 0));
+    reconcile(&store, &pass(vec![publication("a", "a"), publication("b", "b")])).await.unwrap();
+    let guarded = |computes| PassRecord { may_remove_many: false, ..pass(computes) };
+    let held = reconcile(&store, &guarded(vec![publication("a", "a")])).await.unwrap();
+    assert_eq!(held, Reconciliation::TooManyRemovals { removed: 1, mirrored: 2 });
+    assert_eq!(ids(&store).await, ["a", "b"]);
+    let other = |id: &str, like: &str| Publication { id: id.parse().unwrap(), ..publication(like, like) };
+    let renamed = guarded(vec![other("c", "a"), other("d", "b")]);
+    assert!(matches!(reconcile(&store, &renamed).await.unwrap(), Reconciliation::Done(_)));
+    let added = PassRecord { keeps_others: true, ..guarded(vec![publication("e", "e")]) };
+    assert!(matches!(reconcile(&store, &added).await.unwrap(), Reconciliation::Done(_)));
+    assert_eq!(store.computes().await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_mass_retraction_is_a_mass_deletion_and_what_the_hub_itself_takes_out_is_none() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    reconcile(&store, &pass(vec![publication("a", "a"), publication("b", "b")])).await.unwrap();
+    let guarded = |computes| PassRecord { may_remove_many: false, ..pass(computes) };
+    let mut hidden = publication("b", "b");
+    hidden.entry.retracted = true;
+    let held = reconcile(&store, &guarded(vec![publication("a", "a"), hidden])).await.unwrap();
+    assert_eq!(held, Reconciliation::TooManyRemovals { removed: 1, mirrored: 2 });
+    let withdrawn = ["a", "b"].map(|id| id.parse().unwrap()).into();
+    let ours = PassRecord { withdrawn, ..guarded(vec![]) };
+    assert!(matches!(reconcile(&store, &ours).await.unwrap(), Reconciliation::Done(_)));
+    assert!(ids(&store).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_has_arrived_for_a_pass_is_no_garbage_before_the_pass_has_ended() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let files = [blob("wanted"), blob("of another version")];
+    store.hold("test", &files).await.unwrap();
+    assert_eq!(store.unreferenced_blobs().await.unwrap(), []);
+    let is_old = std::future::ready(Ok::<_, StoreError>(true));
+    store.forget_blob(files[0].sha256, is_old).await.unwrap();
+    assert!(store.blob(files[0].sha256).await.unwrap().is_some());
+    store.fail(&head("test"), ("unreachable", "no answer"), None).await.unwrap();
+    assert_eq!(store.unreferenced_blobs().await.unwrap(), [], "the next pass goes on with them");
+    reconcile(&store, &pass(vec![publication("x", "wanted")])).await.unwrap();
+    assert!(store.unreferenced_blobs().await.unwrap().contains(&files[1].sha256));
+}
+
+#[tokio::test]
+async fn the_history_of_an_id_says_which_commit_changed_it() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let of = |commit: &str, computes| PassRecord { commit: Some(commit.to_owned()), ..pass(computes) };
+    reconcile(&store, &of("c1", vec![publication("x", "1")])).await.unwrap();
+    reconcile(&store, &of("c2", vec![publication("x", "1")])).await.unwrap();
+    reconcile(&store, &of("c3", vec![publication("x", "2")])).await.unwrap();
+    reconcile(&store, &of("c4", vec![])).await.unwrap();
+    let history = store.revisions(&"x".parse().unwrap(), None, 10).await.unwrap();
+    let commits: Vec<_> = history.iter().map(|revision| revision.commit.as_deref().unwrap()).collect();
+    assert_eq!(commits, ["c4", "c3", "c1"]);
+}
+
+#[tokio::test]
+async fn a_pass_that_changes_nothing_writes_nothing_of_what_is_mirrored() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let computes = || vec![publication("x", "1"), publication("y", "2")];
+    reconcile(&store, &pass(computes())).await.unwrap();
+    let mut change = store.begin().await.unwrap();
+    sqlx::query("CREATE TABLE written (what TEXT NOT NULL) STRICT").execute(&mut *change).await.unwrap();
+    for table in ["computes", "compute_artifacts", "artifact_versions", "blobs", "revisions"] {
+        for action in ["INSERT", "UPDATE", "DELETE"] {
+            let sql = format!(
+                "CREATE TRIGGER t_{table}_{action} AFTER {action} ON {table} BEGIN \
+                 INSERT INTO written (what) VALUES ('{action} {table}'); END"
+            );
+            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *change).await.unwrap();
+        }
+    }
+    change.commit().await.unwrap();
+    let written = async || -> Vec<String> {
+        sqlx::query_scalar("SELECT what FROM written").fetch_all(&store.readers).await.unwrap()
+    };
+    reconcile(&store, &pass(computes())).await.unwrap();
+    assert_eq!(written().await, [""; 0]);
+    reconcile(&store, &pass(vec![publication("y", "2"), publication("x", "1")])).await.unwrap();
+    assert!(written().await.contains(&"UPDATE computes".to_owned()), "their order has changed");
+    assert_eq!(ids(&store).await, ["y", "x"]);
+}
