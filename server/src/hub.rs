@@ -23,6 +23,9 @@ use crate::whole_file;
 /// How often the database is asked whether another process has changed it.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 
+/// How long to wait before the files are looked for again, where that has failed.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
 /// How long after a change what was rendered is left for the next start: many changes may follow upon each other, and the
 /// file is as large as the registry document.
 const KEEP_AFTER: Duration = Duration::from_secs(30);
@@ -158,7 +161,21 @@ impl Hub {
     pub async fn new(data: DataDirectory, public_base: String, former: Former) -> Result<Self, DataError> {
         let catalogue = Catalogue::load(&data.store, &*data.blobs, &public_base, former).await?;
         report(&data, &catalogue);
-        Ok(Self {
+        Ok(Self::of(data, public_base, catalogue))
+    }
+
+    /// The same without a look whether the files are there, of which there may be a hundred thousand: whoever answers
+    /// already has it done by [`look_for_files`](Self::look_for_files).
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub async fn unseen(data: DataDirectory, public_base: String, former: Former) -> Result<Self, DataError> {
+        let catalogue = Catalogue::load_unseen(&data.store, &public_base, former).await?;
+        Ok(Self::of(data, public_base, catalogue))
+    }
+
+    fn of(data: DataDirectory, public_base: String, catalogue: Catalogue) -> Self {
+        Self {
             data,
             readiness: Readiness::default(),
             public_base,
@@ -166,7 +183,24 @@ impl Hub {
             rendering: tokio::sync::Mutex::default(),
             renderings: watch::Sender::new(0),
             used: Mutex::default(),
-        })
+        }
+    }
+
+    /// Looks whether all files are there, and withdraws what lacks some.
+    pub async fn look_for_files(self: Arc<Self>) {
+        let DataDirectory { store, blobs, .. } = &self.data;
+        loop {
+            let looked = match Catalogue::lacks_files(store, &**blobs).await {
+                Ok(false) => Ok(()),
+                Ok(true) => self.refresh().await,
+                Err(error) => Err(error),
+            };
+            match looked {
+                Ok(()) => return,
+                Err(error) => tracing::error!(%error, "cannot look for the stored files; it is tried again"),
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// What absolute URLs of this hub begin with, without a final slash.

@@ -20,7 +20,7 @@ use crate::hub::{DataDirectory, DataError, Hub, ServeLock};
 use crate::jobs::Jobs;
 use crate::mirror::Mirror;
 use crate::registry::{CatalogueError, RenderingsFile};
-use crate::store::{ChangeWatch, Store};
+use crate::store::{ChangeWatch, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::uploads::Uploads;
 use crate::variants::Variants;
@@ -42,6 +42,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let (hub, rendered, changes) = open(&config, address).await?;
     let store = hub.data.store.clone();
     let (stop, hurry) = stop_requests()?;
+    let (look, damaged) = look_for_damage(store.clone());
     reference::announce(&hub);
 
     print(&format!("Phasic Hub is listening on http://{address}\n"))?;
@@ -69,6 +70,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let background = [
         keep(&hub, "reference computes", reference::maintain(Arc::clone(&hub), eliminations.clone(), begin)),
         keep(&hub, "jobs", Arc::clone(&jobs).run()),
+        keep(&hub, "files", Arc::clone(&hub).look_for_files()),
         keep(&hub, "changes", follow(Arc::clone(&hub), changes)),
         keep(&hub, "renderings", Arc::clone(&hub).keep_renderings(Arc::clone(&rendered))),
         keep(&hub, "readiness", readiness::watch(Arc::clone(&hub), config.data_dir.clone())),
@@ -101,10 +103,19 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     };
     let front = http::front(services, &config);
     let stop = {
-        let jobs = Arc::clone(&jobs);
+        let (jobs, damaged) = (Arc::clone(&jobs), damaged.clone());
         async move {
-            stop.await;
+            tokio::select! {
+                () = stop => {}
+                () = found(damaged) => {}
+            }
             jobs.stop_waiting();
+        }
+    };
+    let hurry = async {
+        tokio::select! {
+            () = hurry => {}
+            () = found(damaged) => {}
         }
     };
     listen::serve(listener, front, &config.http, stop, hurry).await;
@@ -112,6 +123,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     for task in background {
         task.abort();
     }
+    look.await.map_err(std::io::Error::other)??;
     jobs.put_back().await?;
     store.close().await;
     if let Err(error) = rendered.write(&hub.catalogue().renderings()) {
@@ -138,8 +150,8 @@ fn keep(
     })
 }
 
-/// Opens the data directory, and reads all there is to serve. Nothing is served, and nothing written, before all of the
-/// database was looked at; reading it need not wait for that.
+/// Opens the data directory, and reads all there is to serve. Where that fails, damage of the database says more than what
+/// has come of it.
 async fn open(
     config: &Config,
     address: SocketAddr,
@@ -149,17 +161,38 @@ async fn open(
     let data = DataDirectory::open_unchecked(&config.data_dir).await?;
     let data = data.within(config.storage.max_bytes.get());
     let store = data.store.clone();
-    store.set_private_patterns(config.access.private_ids.patterns()).await?;
-    let changes = store.watch().await?;
     let read = async {
+        store.set_private_patterns(config.access.private_ids.patterns()).await?;
+        let changes = store.watch().await?;
         let (rendered, former) = rendered.await.map_err(CatalogueError::from)?;
-        let hub = Hub::new(data, config.public_url.base(address), former).await?;
-        Ok::<_, DataError>((Arc::new(hub), Arc::new(rendered)))
+        let hub = Hub::unseen(data, config.public_url.base(address), former).await?;
+        Ok::<_, DataError>((Arc::new(hub), Arc::new(rendered), changes))
     };
-    let (checked, read) = tokio::join!(store.check(), read);
-    checked.map_err(DataError::from)?;
-    let (hub, rendered) = read?;
-    Ok((hub, rendered, changes))
+    let read = read.await;
+    if read.is_err() {
+        store.check().await?;
+    }
+    Ok(read?)
+}
+
+/// Looks at all of the database for damage while the hub answers already; nothing is written before that is over. What was
+/// found is what the task gives; that there was something is told at once.
+fn look_for_damage(store: Store) -> (JoinHandle<Result<(), StoreError>>, watch::Receiver<bool>) {
+    let (tell, told) = watch::channel(false);
+    let look = tokio::spawn(async move {
+        let looked = store.check().await;
+        tell.send_replace(looked.is_err());
+        looked
+    });
+    (look, told)
+}
+
+/// Complete once damage was found.
+async fn found(mut damaged: watch::Receiver<bool>) {
+    if damaged.wait_for(|&is_so| is_so).await.is_err() {
+        // It is over, and there is none.
+        std::future::pending().await
+    }
 }
 
 /// Runs what a hub can be ready without, once the reference computes have been seen to: it looks at everything there is, and

@@ -44,6 +44,32 @@ impl Catalogue {
         base: &str,
         former: Former,
     ) -> Result<Self, CatalogueError> {
+        Self::read(store, Some(blobs), base, former).await
+    }
+
+    /// The same, as if all files were there.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn load_unseen(store: &Store, base: &str, former: Former) -> Result<Self, CatalogueError> {
+        Self::read(store, None, base, former).await
+    }
+
+    /// Whether a file is not there, or not whole, that should be. Looks at each of them.
+    ///
+    /// # Errors
+    /// When the database or the blob store fails.
+    pub async fn lacks_files(store: &Store, blobs: &dyn BlobStore) -> Result<bool, CatalogueError> {
+        let sizes = store.snapshot().await?.sizes();
+        Ok(!lost(blobs, &sizes).await?.is_empty())
+    }
+
+    async fn read(
+        store: &Store,
+        blobs: Option<&dyn BlobStore>,
+        base: &str,
+        former: Former,
+    ) -> Result<Self, CatalogueError> {
         let (wrong, doubted): (HashSet<_>, HashSet<_>) =
             store.mismatches().await?.into_iter().partition(|&(hash, _)| known_graph(hash).is_some());
         let private_ids = store.private_ids().await?;
@@ -54,7 +80,13 @@ impl Catalogue {
         let mut snapshot = store.snapshot().await?;
         let sizes = snapshot.sizes();
         // Looked for after they were counted: what is stored in between is there.
-        let (lost, former_versions) = tokio::join!(lost(blobs, &sizes), snapshot.former_versions());
+        let lost = async {
+            match blobs {
+                Some(blobs) => lost(blobs, &sizes).await,
+                None => Ok(HashSet::new()),
+            }
+        };
+        let (lost, former_versions) = tokio::join!(lost, snapshot.former_versions());
         let (lost, former_versions) = (lost?, former_versions?);
         let rules = Rules {
             wrong,

@@ -85,6 +85,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn add_admin_token(&self, token: &NewToken) -> Result<bool, StoreError> {
+        // At nearly every start there is one, and a change waits until all of the file was looked at.
+        if sqlx::query_scalar(ANY_VALID_ADMIN).fetch_one(&self.readers).await? {
+            return Ok(false);
+        }
         let mut change = self.begin().await?;
         let any: bool = sqlx::query_scalar(ANY_VALID_ADMIN).fetch_one(&mut *change).await?;
         if any {
