@@ -4,7 +4,7 @@
 //! directory ([`store`] for SQL, [`blobs`] for bytes), and renders the [`registry`] once per change; [`listen`]
 //! accepts connections and hands them to [`http`]; [`reference`] eliminates the built-in models; [`models`] builds those
 //! that requests bring, [`evaluate`] computes their numbers and [`jobs`] their eliminations, on the threads of
-//! [`workers`], as far as [`admission`] lets them; [`mirror`] copies an upstream registry, trusting nothing, through [`fetch`], which goes nowhere it is led
+//! [`workers`] or [`isolated`] in a process of their own, as far as [`admission`] lets them; [`mirror`] copies an upstream registry, trusting nothing, through [`fetch`], which goes nowhere it is led
 //! to; [`auth`] makes tokens, and [`visibility`] says who sees what is private; [`metrics`] counts; [`upkeep`] keeps the
 //! data directory in order, by itself or as [`tasks`] of administrators; [`verification`] makes the programs of known graphs
 //! anew and compares; [`variants`] decides which program of a graph is served.
@@ -26,6 +26,7 @@ pub mod evaluate;
 pub mod fetch;
 pub mod http;
 pub mod hub;
+mod isolated;
 pub mod jobs;
 pub mod listen;
 pub mod metrics;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use phasic_hub_api::Sha256;
 use phasic_hub_tests::http::{self, Answer};
-use phasic_hub_tests::hub::{Hub, wait_until};
+use phasic_hub_tests::hub::{Hub, token, wait_until};
 use phasic_hub_tests::registry::kingman;
 use serde_json::{Value, json};
 
@@ -42,8 +42,17 @@ fn job(hub: &Hub, id: &str) -> Value {
     hub.get(&format!("/v1/jobs/{id}")).json()
 }
 
-/// The process of a job, as /proc has it; only a path, because it may be gone at any time.
+/// The process of an elimination, as /proc has it; only a path, because it may be gone at any time.
 fn child(hub: &Hub) -> Option<PathBuf> {
+    child_that(hub, "eliminate")
+}
+
+/// A process that does what this word says.
+fn child_that(hub: &Hub, word: &str) -> Option<PathBuf> {
+    let does_it = |path: &PathBuf| {
+        let words = fs::read(path.join("cmdline")).unwrap_or_default();
+        words.split(|&byte| byte == 0).nth(1) == Some(word.as_bytes())
+    };
     let parent = hub.process_id().to_string();
     let is_child = |path: &PathBuf| {
         let status = fs::read_to_string(path.join("status")).unwrap_or_default();
@@ -54,7 +63,7 @@ fn child(hub: &Hub) -> Option<PathBuf> {
             && of("State:").is_some_and(|state| !state.starts_with('Z'))
     };
     let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
-    processes.filter(|path| path.join("exe").exists()).find(is_child)
+    processes.filter(|path| path.join("exe").exists() && does_it(path)).find(is_child)
 }
 
 fn await_child(hub: &Hub) -> PathBuf {
@@ -208,4 +217,36 @@ fn a_hub_that_stops_in_good_order_takes_its_processes_with_it() {
         job(&hub, &id)["state"] == "done"
     });
     assert_eq!(job(&hub, &id)["attempts"], 1, "a stop in good order costs no attempt");
+}
+
+#[test]
+fn files_are_compared_and_made_again_in_processes_of_their_own_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = start(directory.path(), &[("verification_busy_percent", "100")]);
+    let made = eliminate(&hub, &json!({"model": large()}), true).json();
+    let (digest, hash) =
+        (made["artifact"]["sha256"].as_str().unwrap(), made["graph"]["graph_hash"].as_str().unwrap());
+    let mut process = None;
+    wait_until("it is compared in a process", || {
+        process = child_that(&hub, "compare");
+        process.is_some()
+    });
+    // One that dies decides nothing about the file, and is followed by another.
+    signal(&process.unwrap(), "KILL");
+    let id = format!("computed-{}-{}", &hash[..16], made["graph"]["definition"].as_str().unwrap());
+    let target = format!("/v1/computes/{id}/verification");
+    wait_until("it is listed", || hub.get(&target).status == 200);
+    let authorization = format!("Bearer {}", token(directory.path(), "admin"));
+    let again = http::send(hub.address(), "POST", &target, &[("Authorization", &authorization)], b"");
+    assert!(again.status < 300, "{}", again.text());
+    wait_until("it is verified", || hub.get(&target).json()["verdict"] == "reproduced");
+
+    let file = directory.path().join("blobs/sha256").join(&digest[..2]).join(digest);
+    let bytes = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    let artifact = format!("/artifacts/{hash}.bin?sha256={digest}");
+    assert_eq!(hub.get(&artifact).status, 503);
+    let process = await_child(&hub);
+    assert_eq!(fs::read(process.join("environ")).unwrap_or_default(), b"", "no secrets");
+    wait_until("it is made again", || hub.get(&artifact).body == bytes);
 }

@@ -103,9 +103,12 @@ enum Command {
     },
     /// Print the API document (OpenAPI)
     Openapi,
-    /// One elimination, for a hub with --isolated: reads a task, and writes what comes of it
+    /// One elimination, for a hub with --isolated: reads what to do, and writes what comes of it
     #[command(hide = true)]
     Eliminate,
+    /// One comparison of a file with a graph, in the same way
+    #[command(hide = true)]
+    Compare,
 }
 
 #[derive(Debug, Args)]
@@ -267,7 +270,7 @@ pub fn run() -> ExitCode {
         Some(Command::Backup { file, data }) => block_on(async move { upkeep::backup(&file, data).await }),
         Some(Command::Restore { file, data }) => block_on(async move { upkeep::restore(&file, data).await }),
         Some(Command::Audit(command)) => block_on(audit::run(command)),
-        Some(Command::Eliminate) => return crate::jobs::child(),
+        Some(Command::Eliminate | Command::Compare) => return crate::isolated::child(),
         Some(Command::Openapi) => print(&crate::http::api_document_json()).map(|()| ExitCode::SUCCESS),
     };
     match outcome {

@@ -60,8 +60,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
         config.models.clone(),
     )?;
     let jobs = Arc::new(jobs);
-    let verifier =
-        Arc::new(Verifier::new(hub.data.clone(), config.models.clone(), config.verification.clone())?);
+    let verifier = Arc::new(Verifier::new(hub.data.clone(), &config)?);
     store.break_off_tasks().await?;
     let tasks = Arc::new(Tasks::new(hub.data.clone(), Arc::clone(&config), eliminations.clone()));
     let variants = Arc::new(Variants::new(hub.data.clone(), Arc::clone(&jobs), config.registry.clone()));
@@ -103,21 +102,13 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     };
     let front = http::front(services, &config);
     let stop = {
-        let (jobs, damaged) = (Arc::clone(&jobs), damaged.clone());
+        let (jobs, stop) = (Arc::clone(&jobs), either(stop, found(damaged.clone())));
         async move {
-            tokio::select! {
-                () = stop => {}
-                () = found(damaged) => {}
-            }
+            stop.await;
             jobs.stop_waiting();
         }
     };
-    let hurry = async {
-        tokio::select! {
-            () = hurry => {}
-            () = found(damaged) => {}
-        }
-    };
+    let hurry = either(hurry, found(damaged));
     listen::serve(listener, front, &config.http, stop, hurry).await;
     verifier.stop();
     for task in background {
@@ -191,7 +182,15 @@ fn look_for_damage(store: Store) -> (JoinHandle<Result<(), StoreError>>, watch::
 async fn found(mut damaged: watch::Receiver<bool>) {
     if damaged.wait_for(|&is_so| is_so).await.is_err() {
         // It is over, and there is none.
-        std::future::pending().await
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Complete with the first of the two.
+async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    tokio::select! {
+        () = one => {}
+        () = other => {}
     }
 }
 

@@ -1,10 +1,10 @@
 //! Eliminations on demand: submitted graphs, the queue of jobs, and their results.
 //!
 //! [`submit`] makes a request at most one job, however many ask; a job survives the end of the process. [`runner`] has
-//! its [`task`] done, on the threads of this process or [`isolated`] in another. The rows are in the store, the files in the blob store; HTTP is elsewhere.
+//! its [`task`] [`perform`]ed, on the threads of this process or in another. The rows are in the store, the files in the blob
+//! store; HTTP is elsewhere.
 
-mod child;
-mod isolated;
+mod perform;
 mod runner;
 mod running;
 mod submit;
@@ -29,8 +29,9 @@ use crate::store::{Actor, Cancelled, JobRow, StoreError};
 use crate::visibility::{Audience, Viewer};
 use crate::workers::Workers;
 
-pub use child::child;
+pub(crate) use perform::eliminate;
 pub use submit::{Ask, Outcome, SubmitError, Submitted};
+pub(crate) use task::Task;
 pub(crate) use work::{forecast, memory_of_program};
 
 /// What makes results; part of what is said about each.

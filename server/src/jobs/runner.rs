@@ -4,19 +4,17 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use phasic_hub_api::GraphIdentity;
-use phasic_hub_api::jobs::{JobState, Variant};
+use phasic_hub_api::jobs::JobState;
 
-use super::isolated::{self, ChildError, Order};
+use super::perform::{PerformError, perform};
 use super::running::Running;
-use super::task::{Task, TaskError};
-use super::work::{self, WorkError};
+use super::task::Task;
 use super::{ENGINE, Jobs};
 use crate::admission::Share;
 use crate::blobs::{BlobError, StoredBlob, Terms, in_memory, read_whole};
+use crate::isolated::ChildError;
 use crate::store::{FreeMemory, JobRow, MOST_ATTEMPTS, StoreError};
 use crate::visibility::Viewer;
-use crate::workers::BrokeOff;
 
 /// How often the queue is looked at when nobody rings.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -33,15 +31,9 @@ enum JobError {
     #[error("its graph is not known any more")]
     NoGraph,
     #[error(transparent)]
-    Task(#[from] TaskError),
-    #[error("what its process made is withheld: {0}")]
-    Unverified(#[from] WorkError),
-    #[error(transparent)]
-    Child(#[from] ChildError),
-    #[error("it took longer than the {0} s this job may take")]
-    TooLong(f64),
-    #[error(transparent)]
-    BrokeOff(#[from] BrokeOff),
+    Performing(#[from] PerformError),
+    #[error("it was cancelled")]
+    Cancelled,
     #[error(transparent)]
     Blobs(#[from] BlobError),
     #[error(transparent)]
@@ -51,7 +43,7 @@ enum JobError {
 impl JobError {
     /// Whether the attempt broke down, and another one may fare better.
     fn is_breakdown(&self) -> bool {
-        matches!(self, Self::BrokeOff(_) | Self::Child(ChildError::Broke(_)))
+        matches!(self, Self::Performing(error) if error.is_breakdown())
     }
 
     /// What is said of it to everybody who sees the job. Files and the database are places of the hub, which nobody else
@@ -64,7 +56,7 @@ impl JobError {
                 "something went wrong inside the hub; its log has the details, under the id of this job"
                     .to_owned()
             }
-            Self::Child(ChildError::Broke(_)) => without_places(&self.to_string()),
+            Self::Performing(PerformError::Child(ChildError::Broke(_))) => without_places(&self.to_string()),
             error => error.to_string(),
         }
     }
@@ -259,50 +251,13 @@ impl Jobs {
             compute: self.compute.clone(),
             models: self.models.clone(),
         };
-        let made = if self.compute.isolated {
-            self.made_elsewhere(task, &running).await
-        } else {
-            self.made_here(task, Arc::clone(&running)).await
-        };
-        let bytes = match made {
-            Err(JobError::Child(ChildError::TooLong)) => {
-                return Err(JobError::TooLong(running.limit().as_secs_f64()));
-            }
-            made => made?,
-        };
+        let bytes = perform(task, Arc::clone(&running), self.eliminations.workers()).await?;
         let terms = Terms { max_bytes: bytes.len() as u64, sha256: None };
         // A slow disk keeps nobody waiting either.
         tokio::select! {
             stored = self.data.blobs.put(in_memory(bytes), terms) => Ok(stored?),
-            () = running.cancelled.cancelled() => Err(ChildError::Cancelled.into()),
+            () = running.cancelled.cancelled() => Err(JobError::Cancelled),
         }
-    }
-
-    /// The result of a task, made and verified on the threads of this process.
-    async fn made_here(&self, task: Task, running: Arc<Running>) -> Result<Vec<u8>, JobError> {
-        let work = move || {
-            let begun = Instant::now();
-            let made = task.perform(|progress| running.note(progress, begun));
-            if made.is_err() && begun.elapsed() > running.limit() {
-                return Err(JobError::TooLong(running.limit().as_secs_f64()));
-            }
-            Ok(made?)
-        };
-        self.eliminations.workers().run(work).await?
-    }
-
-    /// The result of a task, made and verified by a process of its own, and its file verified once more here.
-    async fn made_elsewhere(&self, task: Task, running: &Running) -> Result<Vec<u8>, JobError> {
-        let (identity, variant): (GraphIdentity, Variant) = (task.identity.clone(), task.variant);
-        let setting = self.compute.isolated_memory_bytes.get();
-        let address_space_bytes = isolated::address_space_bytes(setting, running.memory_bytes);
-        let bytes = isolated::perform(&Order { task, address_space_bytes }, running).await?;
-        let compute = self.compute.clone();
-        let work = move || {
-            work::check(&bytes, &identity, variant, &compute)?;
-            Ok(bytes)
-        };
-        self.eliminations.workers().run(work).await?
     }
 
     /// Gives a job that this process works on as long as its row says by now.
@@ -315,8 +270,9 @@ impl Jobs {
 
 #[cfg(test)]
 mod tests {
-    use super::{ChildError, JobError};
+    use super::{JobError, PerformError};
     use crate::blobs::BlobError;
+    use crate::isolated::ChildError;
 
     #[test]
     fn nobody_learns_from_a_job_where_the_hub_keeps_its_files() {
@@ -324,9 +280,9 @@ mod tests {
         let source = std::io::Error::other("Input/output error");
         let errors = [
             JobError::Blobs(BlobError::File { action: "write", path, source }),
-            JobError::Child(ChildError::Broke(
+            JobError::Performing(PerformError::Child(ChildError::Broke(
                 "ended with signal: 6: thread 'main' panicked at /srv/src/hub.rs:3:1: C:\\hub".to_owned(),
-            )),
+            ))),
         ];
         for error in errors {
             assert!(error.to_string().contains("/srv"), "{error}");

@@ -15,19 +15,19 @@ use crate::models::{ModelError, Recipe, identify};
 
 /// One elimination.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Task {
+pub(crate) struct Task {
     /// The recipe of the graph, as it is stored.
-    pub(super) recipe: String,
+    pub(crate) recipe: String,
     /// The graph it must build.
-    pub(super) identity: GraphIdentity,
-    pub(super) variant: Variant,
-    pub(super) compute: config::Compute,
-    pub(super) models: config::Models,
+    pub(crate) identity: GraphIdentity,
+    pub(crate) variant: Variant,
+    pub(crate) compute: config::Compute,
+    pub(crate) models: config::Models,
 }
 
 /// Why a task has no result.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TaskError {
+pub(crate) enum TaskError {
     #[error("its graph cannot be read any more: {0}")]
     Recipe(#[from] serde_json::Error),
     #[error(transparent)]
@@ -43,7 +43,7 @@ pub(super) enum TaskError {
 impl Task {
     /// Builds the graph, eliminates it and verifies the result. `watch` is told of progress, once there is any, and says
     /// whether to go on; it is asked every few milliseconds.
-    pub(super) fn perform(
+    pub(crate) fn perform(
         &self,
         mut watch: impl FnMut(Option<Progress>) -> ControlFlow<()>,
     ) -> Result<Vec<u8>, TaskError> {

@@ -25,7 +25,7 @@ const VERTEX_BYTES: u64 = 160;
 /// Why an elimination has no result.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(super) enum WorkError {
+pub(crate) enum WorkError {
     /// phasic's elimination stopped.
     #[error(transparent)]
     Elimination(#[from] EliminationError),

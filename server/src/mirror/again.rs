@@ -149,8 +149,13 @@ async fn fetch_from(
     requests: &Arc<Requests>,
     lost: &[Lost],
 ) -> Result<Option<f64>, MirrorError> {
-    let judge =
-        Judge { data, models: &config.models, verification: &config.verification, must_be_known: false };
+    let judge = Judge {
+        data,
+        models: &config.models,
+        verification: &config.verification,
+        compute: &config.compute,
+        must_be_known: false,
+    };
     for some in lost.chunk_by(|one, next| one.commit == next.commit) {
         let commit = some.first().and_then(|one| one.commit.as_deref());
         let upstream = open(config, row, commit, Arc::clone(requests)).await?;

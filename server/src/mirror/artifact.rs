@@ -10,10 +10,9 @@ use super::{Fault, FaultCode, Location, Upstream};
 use crate::blobs::{BlobError, BlobStore, StoredBlob, Terms, in_memory, read_whole};
 use crate::config;
 use crate::hub::DataDirectory;
-use crate::models::Recipe;
 use crate::reference::known_graph;
 use crate::store::{ArtifactRow, Role, StoreError};
-use crate::verification::MOST_DEFINITIONS;
+use crate::verification::{Comparison, MOST_DEFINITIONS, fits};
 use crate::visibility::Viewer;
 
 /// What an entry says about a file.
@@ -104,6 +103,8 @@ pub(super) struct Judge<'a> {
     pub(super) models: &'a config::Models,
     /// Limits of the comparison.
     pub(super) verification: &'a config::Verification,
+    /// Whether that is done in a process of its own.
+    pub(super) compute: &'a config::Compute,
     /// Whether only the program this hub makes itself will do.
     pub(super) must_be_known: bool,
 }
@@ -191,20 +192,19 @@ impl Judge<'_> {
         let bytes = Arc::new(bytes);
         for row in rows.into_iter().take(MOST_DEFINITIONS) {
             let text = read_whole(&*self.data.blobs, row.recipe).await.unwrap_or_default();
-            let Some(recipe) = String::from_utf8(text).ok().and_then(|text| Recipe::from_json(&text).ok())
-            else {
-                continue;
+            let Ok(recipe) = String::from_utf8(text) else { continue };
+            let comparison = Comparison {
+                recipe,
+                graph_hash: hash,
+                models: self.models.within(self.verification),
+                memory_bytes: self.verification.max_memory_bytes.get(),
             };
-            let models = self.models.within(self.verification);
-            let limits = Limits::default().with_memory_bytes(self.verification.max_memory_bytes.get());
-            let program = Arc::clone(&bytes);
-            let is_it = move || {
-                let graph = recipe.build(&models).ok()?;
-                (graph.content_hash() == hash).then_some(())?;
-                verify_in_any_order(&program, &graph, hash, &limits, &mut ()).ok().map(drop)
-            };
-            if matches!(tokio::task::spawn_blocking(is_it).await, Ok(Some(()))) {
-                return Ok(Arc::unwrap_or_clone(bytes));
+            match fits(comparison, &bytes, self.compute).await {
+                Ok(true) => return Ok(Arc::unwrap_or_clone(bytes)),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%hash, %error, "could not hold a file against a graph that was submitted");
+                }
             }
         }
         Err(unverified(is_known))

@@ -265,6 +265,7 @@ impl Run<'_> {
             data: self.data,
             models: &self.config.models,
             verification: &self.config.verification,
+            compute: &self.config.compute,
             must_be_known: false,
         };
         let pass = Pass {

@@ -8,18 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use phasic_engine::artifact::{Checks, decode, encode_ptdprmc1, encode_ptdprmc3};
-use phasic_engine::graph::Graph;
-use phasic_engine::plan::{self, Plan, lower_watched};
-use phasic_engine::trace::{Limits, Progress, Trace, eliminate};
+use phasic_engine::trace::{Progress, Trace};
 use phasic_hub_api::jobs::{Forecast, Variant};
-use phasic_hub_api::{GraphHash, Sha256};
+use phasic_hub_api::{GraphHash, GraphIdentity, Sha256};
 
 use super::UpkeepError;
 use crate::admission::{Admission, Share};
 use crate::blobs::{BlobError, StoredBlob, Terms, in_memory, read_whole};
 use crate::config::Config;
 use crate::hub::DataDirectory;
-use crate::jobs::forecast;
+use crate::jobs::{Task, eliminate, forecast};
 use crate::mirror;
 use crate::models::{Recipe, building_bytes, identify, reference_recipe};
 use crate::store::GraphRow;
@@ -251,14 +249,15 @@ async fn of_graph(
     held: Option<Share>,
     missing: BTreeSet<Sha256>,
 ) -> Result<Vec<Vec<u8>>, BrokeOff> {
-    let (models, compute) = (config.models.clone(), config.compute.clone());
+    let (models, compute, building) = (config.models.clone(), config.compute.clone(), recipe.clone());
     let build = move |wanted: &Wished| {
-        let graph = recipe.build_watched(&models, &mut || wanted.go_on()).ok()?;
-        let forecast = forecast(&graph, &identify(&graph), &compute, &mut |_: Progress| wanted.go_on());
-        Some((graph, forecast))
+        let graph = building.build_watched(&models, &mut || wanted.go_on()).ok()?;
+        let identity = identify(&graph);
+        let forecast = forecast(&graph, &identity, &compute, &mut |_: Progress| wanted.go_on());
+        Some((identity, forecast))
     };
     let built = within(config, admission.workers().run_while_wanted(build)).await?;
-    let Some((graph, forecast)) = built.flatten() else { return Ok(Vec::new()) };
+    let Some((identity, forecast)) = built.flatten() else { return Ok(Vec::new()) };
     let most = most_bytes(&forecast);
     // Waiting for more than there will ever be beside what is held would be waiting for ever.
     let fits = most <= admission.max_bytes();
@@ -266,10 +265,13 @@ async fn of_graph(
     let Some(_share) = admitted(admission, rest, Way::Elimination.patience()).await else {
         return Ok(Vec::new());
     };
-    let limit = config.compute.max_memory_bytes.get();
-    let make = move |wanted: &Wished| made_anew(&graph, &forecast, limit, missing, wanted);
-    let made = within(config, admission.workers().run_while_wanted(make)).await?;
-    Ok(made.unwrap_or_default())
+    let mut missing = Missing { names: missing, files: Vec::new() };
+    let make = async {
+        made_anew(config, admission, &recipe, &identity, &forecast, &mut missing).await;
+        Ok(())
+    };
+    within(config, make).await?;
+    Ok(missing.files)
 }
 
 /// The result of some work, if it is done within the time a job may take; nobody works on it any more then.
@@ -322,42 +324,70 @@ impl Missing {
     }
 }
 
-/// Every file this hub knows how to make of a graph within its memory, until nothing is missing.
-fn made_anew(
-    graph: &Graph,
+/// Every file this hub knows how to make of a graph within its memory, until nothing is missing: made as jobs are, in a
+/// process of its own where the settings say so. What cannot be made is only logged.
+async fn made_anew(
+    config: &Config,
+    admission: &Admission,
+    recipe: &Recipe,
+    identity: &GraphIdentity,
     forecast: &Forecast,
-    limit: u64,
-    names: BTreeSet<Sha256>,
-    wanted: &Wished,
-) -> Vec<Vec<u8>> {
-    let hash = graph.content_hash();
-    let plan_limits = plan::Limits::default().with_memory_bytes(limit);
-    let mut missing = Missing { names, files: Vec::new() };
-    let fits = |variant, missing: &Missing| !missing.is_done() && forecast.of(variant).refused.is_none();
-    if fits(Variant::Phasic, &missing)
-        && let Ok(trace) =
-            eliminate(graph, &Limits::default().with_memory_bytes(limit), &mut |_: Progress| wanted.go_on())
-    {
-        missing.offer(ptdprmc3(&trace));
-        // The memory contents of this format depend on θ; these are phasic's where nobody has set one.
-        if !missing.is_done()
-            && let Ok(memory) = trace.final_memory(graph, &graph.unit_weights())
-        {
-            let mut bytes = Vec::new();
-            missing.offer(encode_ptdprmc1(&trace, &hash, &memory, &mut bytes).ok().map(|()| bytes));
+    missing: &mut Missing,
+) {
+    let Ok(text) = recipe.to_json() else { return };
+    let limit = config.compute.job_timeout_ms.duration();
+    for variant in Variant::ALL {
+        let of_it = forecast.of(variant);
+        if missing.is_done() || of_it.refused.is_some() {
+            continue;
+        }
+        let task = Task {
+            recipe: text.clone(),
+            identity: identity.clone(),
+            variant,
+            compute: config.compute.clone(),
+            models: config.models.clone(),
+        };
+        let memory_bytes = of_it.memory_bytes.unwrap_or_default();
+        match eliminate(task, memory_bytes, limit, admission.workers()).await {
+            Ok(bytes) => {
+                if variant == Variant::Phasic {
+                    let other = with_memory(config, admission, recipe, &bytes, missing).await;
+                    missing.offer(other);
+                }
+                missing.offer(Some(bytes));
+            }
+            Err(error) => {
+                let graph_hash = identity.graph_hash;
+                let variant = variant.as_str();
+                tracing::warn!(%graph_hash, variant, %error, "a lost file is not made again in this form");
+            }
         }
     }
-    if fits(Variant::Fast, &missing)
-        && let Ok(trace) = lower_watched(graph, &plan_limits, &mut |_: Progress| wanted.go_on())
-    {
-        missing.offer(ptdprmc3(&trace));
+}
+
+/// phasic's program in the format that has memory contents, if something else than the program itself is missing. They
+/// depend on θ; these are phasic's where nobody has set one.
+async fn with_memory(
+    config: &Config,
+    admission: &Admission,
+    recipe: &Recipe,
+    program: &[u8],
+    missing: &Missing,
+) -> Option<Vec<u8>> {
+    if missing.names.len() == usize::from(missing.names.contains(&Sha256::of(program))) {
+        return None;
     }
-    if fits(Variant::Plan, &missing)
-        && let Ok(plan) = Plan::analyze_watched(graph, &plan_limits, &mut |_: Progress| wanted.go_on())
-    {
-        missing.offer(Some(plan.encode(&hash)));
-    }
-    missing.files
+    let (models, recipe, program) = (config.models.clone(), recipe.clone(), program.to_owned());
+    let work = move |wanted: &Wished| {
+        let graph = recipe.build_watched(&models, &mut || wanted.go_on()).ok()?;
+        let trace = decode(&program, &Checks::default()).ok()?.trace;
+        let memory = trace.final_memory(&graph, &graph.unit_weights()).ok()?;
+        let mut bytes = Vec::new();
+        encode_ptdprmc1(&trace, &graph.content_hash(), &memory, &mut bytes).ok()?;
+        Some(bytes)
+    };
+    admission.workers().run_while_wanted(work).await.ok()?
 }
 
 fn ptdprmc3(trace: &Trace) -> Option<Vec<u8>> {

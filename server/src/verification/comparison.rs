@@ -11,16 +11,21 @@ use phasic_engine::trace::Progress;
 use phasic_hub_api::verification::Verdict;
 use phasic_hub_api::{GraphHash, Sha256};
 
-use super::judge::{Judgement, judge};
+use super::judge::{Comparison, Judged, Judgement};
 use super::{ENGINE, MOST_DEFINITIONS, Verifier, VerifyError};
 use crate::blobs::{BlobError, StoredBlob, read_whole};
-use crate::models::{ModelError, Recipe, reference_recipe};
+use crate::config;
+use crate::isolated::{self, Assignment, ChildError, Work};
+use crate::models::{Recipe, reference_recipe};
 use crate::store::{GraphRow, StoreError, VerificationRow};
 use crate::visibility::Viewer;
 use crate::workers::{BrokeOff, Wanted};
 
 /// How often the background looks whether somebody still waits.
 const GIVE_WAY: Duration = Duration::from_millis(10);
+
+/// How often it is looked whether the hub is stopping while another process compares.
+const LOOK_WHETHER_STOPPING: Duration = Duration::from_millis(100);
 
 impl Verifier {
     /// As the background does, for somebody who waits: on a thread of its own, while the background rests, and for no
@@ -61,7 +66,13 @@ impl Verifier {
         for candidate in candidates {
             let definition = candidate.definition();
             let Some(recipe) = self.recipe(candidate).await? else { continue };
-            let judgement = match self.judge(recipe, Arc::clone(&bytes), graph_hash, turn).await? {
+            let comparison = Comparison {
+                recipe,
+                graph_hash,
+                models: self.models.within(&self.settings),
+                memory_bytes: self.settings.max_memory_bytes.get(),
+            };
+            let judgement = match self.judge(comparison, Arc::clone(&bytes), turn).await? {
                 Judged::Stopped => return Ok(None),
                 Judged::OfAnotherGraph => continue,
                 Judged::Found(judgement) => judgement,
@@ -118,13 +129,13 @@ impl Verifier {
     }
 
     /// Reads a definition; `None` when it is lost: the others still tell.
-    async fn recipe(&self, candidate: Candidate) -> Result<Option<Recipe>, VerifyError> {
+    async fn recipe(&self, candidate: Candidate) -> Result<Option<String>, VerifyError> {
         let row = match candidate {
-            Candidate::BuiltIn(recipe) => return Ok(Some(recipe)),
+            Candidate::BuiltIn(recipe) => return Ok(Some(recipe.to_json()?)),
             Candidate::Submitted(row) => row,
         };
         match read_whole(&*self.data.blobs, row.recipe).await {
-            Ok(text) => Ok(Some(Recipe::from_json(&String::from_utf8_lossy(&text))?)),
+            Ok(text) => Ok(Some(String::from_utf8_lossy(&text).into_owned())),
             Err(BlobError::NotFound(_) | BlobError::Damaged(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -133,13 +144,24 @@ impl Verifier {
     /// Builds a graph, within the memory of a comparison, and holds a file against it.
     async fn judge(
         &self,
-        recipe: Recipe,
+        comparison: Comparison,
         bytes: Arc<Vec<u8>>,
-        graph_hash: GraphHash,
         turn: Turn,
-    ) -> Result<Judged, BrokeOff> {
-        let models = self.models.within(&self.settings);
-        let memory_bytes = self.settings.max_memory_bytes.get();
+    ) -> Result<Judged, VerifyError> {
+        if self.compute.isolated {
+            self.elsewhere(comparison, &bytes).await
+        } else {
+            self.here(comparison, bytes, turn).await
+        }
+    }
+
+    /// On a thread of this process.
+    async fn here(
+        &self,
+        comparison: Comparison,
+        bytes: Arc<Vec<u8>>,
+        turn: Turn,
+    ) -> Result<Judged, VerifyError> {
         let (stopping, waiting) = (Arc::clone(&self.stopping), Arc::clone(&self.waiting));
         let go_on = move |wanted: &Wanted| {
             while turn == Turn::Background
@@ -150,19 +172,61 @@ impl Verifier {
             }
             if stopping.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { wanted.go_on() }
         };
-        let work = move |wanted: &Wanted| {
-            let graph = match recipe.build_watched(&models, &mut || go_on(wanted)) {
-                Err(_) if go_on(wanted).is_break() => return Judged::Stopped,
-                Err(error) => return Judged::Found(unbuilt(&error)),
-                Ok(graph) if graph.content_hash() != graph_hash => return Judged::OfAnotherGraph,
-                Ok(graph) => graph,
-            };
-            let judged = judge(&bytes, &graph, graph_hash, memory_bytes, &mut |_: Progress| go_on(wanted));
-            judged.map_or(Judged::Stopped, Judged::Found)
-        };
+        let work = move |wanted: &Wanted| comparison.perform(&bytes, |_: Option<Progress>| go_on(wanted));
         let workers = if turn == Turn::Now { &self.at_once } else { &self.workers };
-        workers.run_while_wanted(work).await
+        Ok(workers.run_while_wanted(work).await??)
     }
+
+    /// By a process of its own, which gives way to everybody.
+    async fn elsewhere(&self, comparison: Comparison, bytes: &[u8]) -> Result<Judged, VerifyError> {
+        let stop = async {
+            while !self.stopping.load(Ordering::Relaxed) {
+                tokio::time::sleep(LOOK_WHETHER_STOPPING).await;
+            }
+        };
+        elsewhere(comparison, bytes, &self.compute, stop).await
+    }
+}
+
+/// Holds a file against a graph in a process of its own, until `stop` is complete. What it says is a few words, and they are
+/// read with care; that they are true is taken from it, as it is from a thread.
+async fn elsewhere(
+    comparison: Comparison,
+    bytes: &[u8],
+    compute: &config::Compute,
+    stop: impl Future<Output = ()>,
+) -> Result<Judged, VerifyError> {
+    let stop = async {
+        stop.await;
+        ChildError::Cancelled
+    };
+    let memory_bytes = comparison.memory_bytes.saturating_add(bytes.len() as u64);
+    let assignment = Assignment { work: Work::Compare(comparison), input: bytes, memory_bytes };
+    match isolated::perform(assignment, compute, |_| (), stop).await {
+        Ok(said) => Ok(serde_json::from_slice(&said)?),
+        Err(ChildError::Cancelled) => Ok(Judged::Stopped),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a file is right for a graph, in some order of its edges; as the settings say, in a process of its own.
+///
+/// # Errors
+/// When that could not be found out.
+pub(crate) async fn fits(
+    comparison: Comparison,
+    bytes: &Arc<Vec<u8>>,
+    compute: &config::Compute,
+) -> Result<bool, VerifyError> {
+    let judged = if compute.isolated {
+        elsewhere(comparison, bytes, compute, std::future::pending()).await?
+    } else {
+        let bytes = Arc::clone(bytes);
+        let work = move || comparison.perform(&bytes, |_| ControlFlow::Continue(()));
+        tokio::task::spawn_blocking(work).await.map_err(|_| BrokeOff)??
+    };
+    let is_right = |found: &Judgement| matches!(found.verdict, Verdict::Reproduced | Verdict::Equivalent);
+    Ok(matches!(&judged, Judged::Found(found) if is_right(found)))
 }
 
 /// Who a comparison is for.
@@ -207,22 +271,6 @@ impl Candidate {
     }
 }
 
-/// What came of one definition.
-enum Judged {
-    /// The hub is stopping.
-    Stopped,
-    /// It builds another graph than it was submitted as.
-    OfAnotherGraph,
-    /// A judgement.
-    Found(Judgement),
-}
-
-/// A definition that builds no graph within today's limits.
-fn unbuilt(error: &ModelError) -> Judgement {
-    let difference = Some(format!("the graph cannot be built here: {error}"));
-    Judgement { verdict: Verdict::TooLarge, edge_order_digest: None, difference }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, mpsc};
@@ -234,7 +282,7 @@ mod tests {
     use super::{Turn, Verifier, Waiting};
     use crate::admission::Admission;
     use crate::blobs::{StoredBlob, Terms, in_memory};
-    use crate::config;
+    use crate::config::{self, Config};
     use crate::hub::{DataDirectory, Hub};
     use crate::models::{Named, identify, named};
     use crate::reference;
@@ -254,7 +302,7 @@ mod tests {
     }
 
     fn verifier(data: &DataDirectory, settings: config::Verification) -> Verifier {
-        Verifier::new(data.clone(), config::Models::default(), settings).unwrap()
+        Verifier::new(data.clone(), &Config { verification: settings, ..Config::default() }).unwrap()
     }
 
     #[tokio::test]

@@ -1,16 +1,88 @@
-//! One file against one graph. Synchronous and pure; runs on a worker's thread.
+//! One file against one graph. Synchronous and pure; runs on a worker's thread, or in a process of its own.
+
+use std::ops::ControlFlow;
 
 use phasic_engine::artifact::{Evidence, VerificationError, verify_in_any_order};
 use phasic_engine::graph::{EdgeOrderDigest, Graph, GraphHash};
 use phasic_engine::plan::{self, Plan, PlanVerificationError};
-use phasic_engine::trace::{Limits, Observer};
+use phasic_engine::trace::{Limits, Observer, Progress};
 use phasic_hub_api::verification::Verdict;
+use serde::{Deserialize, Serialize};
+
+use crate::config;
+use crate::models::{ModelError, Recipe};
 
 /// How the files of programs begin; those of plans do not.
 const PROGRAM: &[u8] = b"PTDPRMC";
 
+/// All that a comparison takes beside the file, for this process or another one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Comparison {
+    /// The recipe of the graph, as it is stored.
+    pub(crate) recipe: String,
+    /// The hash the file is said to be for.
+    pub(crate) graph_hash: GraphHash,
+    /// Limits of the graph.
+    pub(crate) models: config::Models,
+    /// Memory programs may take.
+    pub(crate) memory_bytes: u64,
+}
+
+/// What came of one definition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Judged {
+    /// Somebody has stopped it.
+    Stopped,
+    /// It builds another graph than it was submitted as.
+    OfAnotherGraph,
+    /// A judgement.
+    Found(Judgement),
+}
+
+impl Comparison {
+    /// Builds the graph, makes its programs anew, and compares. `watch` says whether to go on; it is asked every few
+    /// milliseconds.
+    ///
+    /// # Errors
+    /// When the recipe cannot be read.
+    pub(super) fn perform(
+        &self,
+        bytes: &[u8],
+        mut watch: impl FnMut(Option<Progress>) -> ControlFlow<()>,
+    ) -> Result<Judged, serde_json::Error> {
+        let recipe = Recipe::from_json(&self.recipe)?;
+        let graph = match recipe.build_watched(&self.models, &mut || watch(None)) {
+            Err(_) if watch(None).is_break() => return Ok(Judged::Stopped),
+            Err(error) => return Ok(Judged::Found(unbuilt(&error))),
+            Ok(graph) if graph.content_hash() != self.graph_hash => return Ok(Judged::OfAnotherGraph),
+            Ok(graph) => graph,
+        };
+        let mut watch = |progress: Progress| watch(Some(progress));
+        let judged = judge(bytes, &graph, self.graph_hash, self.memory_bytes, &mut watch);
+        Ok(judged.map_or(Judged::Stopped, Judged::Found))
+    }
+
+    /// The same, with what comes of it in JSON.
+    ///
+    /// # Errors
+    /// As [`perform`](Self::perform).
+    pub(crate) fn perform_in_json(
+        &self,
+        bytes: &[u8],
+        watch: impl FnMut(Option<Progress>) -> ControlFlow<()>,
+    ) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(&self.perform(bytes, watch)?)
+    }
+}
+
+/// A definition that builds no graph within today's limits.
+fn unbuilt(error: &ModelError) -> Judgement {
+    let difference = Some(format!("the graph cannot be built here: {error}"));
+    Judgement { verdict: Verdict::TooLarge, edge_order_digest: None, difference }
+}
+
 /// What a file is for a graph.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Judgement {
     pub(super) verdict: Verdict,
     /// The order of edges it is right for, if it is right for one.
@@ -20,7 +92,7 @@ pub(super) struct Judgement {
 }
 
 /// Makes the programs of `graph` anew, and compares. `None` when the observer stopped it.
-pub(super) fn judge(
+fn judge(
     bytes: &[u8],
     graph: &Graph,
     hash: GraphHash,

@@ -1,7 +1,7 @@
 //! Verification in the background: whenever it is known what a graph is, every file of its hash is held against the
 //! program made anew.
 //!
-//! One file at a time, on a thread of its own that rests as long as it works, longer while jobs run, and gives way to those
+//! One file at a time, on a thread of its own, or in a process of its own where the settings say so, that rests as long as it works, longer while jobs run, and gives way to those
 //! who publish and wait for their own comparison. What was found is
 //! a row, so a new process goes on where the last one ended, and another engine begins anew. What is done about a file
 //! that fits no graph is the registry's business. What everybody may have is held against what everybody may know only:
@@ -25,9 +25,12 @@ use phasic_hub_api::verification::Verdict;
 use tokio::sync::watch;
 
 use self::comparison::Turn;
+pub(crate) use self::comparison::fits;
+pub(crate) use self::judge::Comparison;
 use crate::blobs::BlobError;
-use crate::config;
+use crate::config::{self, Config};
 use crate::hub::{DataDirectory, Hub};
+use crate::isolated::ChildError;
 use crate::metrics;
 use crate::reference::known_graph;
 use crate::store::{JobFilter, StoreError, VerificationRow, VerificationWork};
@@ -77,6 +80,7 @@ pub struct Verifier {
     /// How many wait.
     waiting: Arc<AtomicUsize>,
     models: config::Models,
+    compute: config::Compute,
     settings: config::Verification,
     patience: Patience,
     /// Counts how often there may have been something new to do.
@@ -97,11 +101,20 @@ pub enum VerifyError {
     #[error(transparent)]
     Blobs(#[from] BlobError),
     /// A definition cannot be read.
-    #[error("a definition of the graph cannot be read: {0}")]
+    #[error("a definition of the graph, or what came of it, cannot be read: {0}")]
     Recipe(#[from] serde_json::Error),
     /// The comparison broke off.
     #[error(transparent)]
     BrokeOff(#[from] BrokeOff),
+    /// The process that compared has ended without a result.
+    #[error("the file could not be compared: {0}")]
+    Process(String),
+}
+
+impl From<ChildError> for VerifyError {
+    fn from(error: ChildError) -> Self {
+        Self::Process(error.to_string())
+    }
 }
 
 impl Verifier {
@@ -109,11 +122,7 @@ impl Verifier {
     ///
     /// # Errors
     /// When the operating system gives no thread.
-    pub fn new(
-        data: DataDirectory,
-        models: config::Models,
-        settings: config::Verification,
-    ) -> Result<Self, rayon::ThreadPoolBuildError> {
+    pub fn new(data: DataDirectory, config: &Config) -> Result<Self, rayon::ThreadPoolBuildError> {
         let workers = Workers::new("verify", 1)?;
         let at_once = Workers::new("verify-now", 1)?;
         Ok(Self {
@@ -121,8 +130,9 @@ impl Verifier {
             workers,
             at_once,
             waiting: Arc::default(),
-            models,
-            settings,
+            models: config.models.clone(),
+            compute: config.compute.clone(),
+            settings: config.verification.clone(),
             patience: Patience::USUAL,
             news: watch::Sender::new(0),
             compared: watch::Sender::new(0),

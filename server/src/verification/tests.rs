@@ -7,7 +7,7 @@ use phasic_hub_api::{ModelSource, Sha256};
 use super::{Patience, Verifier};
 use crate::admission::Admission;
 use crate::blobs::{Terms, in_memory};
-use crate::config;
+use crate::config::{self, Config};
 use crate::hub::{DataDirectory, Hub};
 use crate::models::{Named, identify, named};
 use crate::reference;
@@ -22,8 +22,7 @@ async fn published(directory: &tempfile::TempDir, patience: Patience) -> (Arc<Hu
     let hub = Hub::new(data.clone(), "http://hub.example".to_owned(), Former::default()).await.unwrap();
     let hub = Arc::new(hub);
     reference::publish(Arc::clone(&hub), Admission::new(Workers::new("test", 1).unwrap(), 1 << 30)).await;
-    let (models, settings) = (config::Models::default(), config::Verification::default());
-    let verifier = Verifier::new(data, models, settings).unwrap();
+    let verifier = Verifier::new(data, &Config::default()).unwrap();
     (hub, Arc::new(Verifier { patience, ..verifier }))
 }
 

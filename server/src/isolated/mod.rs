@@ -1,8 +1,11 @@
-//! An elimination in a process of its own: this side starts it, watches it and believes nothing it says.
+//! Mathematics in a process of its own: this side starts it, watches it and believes nothing it says.
 //!
-//! The child is this very program. It gets the task on its standard input and nothing else of ours: no environment, no
+//! The child is this very program. It gets its [`Work`] on its standard input and nothing else of ours: no environment, no
 //! files, no sockets. It limits its own memory before it begins, and ends when its standard input does, which is when
-//! this process ends, however it ends. What it may say on standard output is a line of [`Said`] at a time.
+//! this process ends, however it ends. What it may say on standard output is a line of [`Said`] at a time. What the work is
+//! for, and what is done about a result, is known elsewhere.
+
+mod child;
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,21 +15,56 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
-use super::running::Running;
-use super::task::Task;
+use crate::config;
+use crate::jobs::Task;
+use crate::verification::Comparison;
 
-/// What a child is told, as one line of JSON.
+pub(crate) use child::child;
+
+/// What a child can do.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Order {
-    pub(super) task: Task,
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Work {
+    /// Makes a program; its result is the file.
+    Eliminate(Task),
+    /// Holds a file against a graph; its result is what came of it, in JSON.
+    Compare(Comparison),
+}
+
+impl Work {
+    /// The word on the command line of a child: it tells whoever looks at the processes what this one does.
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Eliminate(_) => "eliminate",
+            Self::Compare(_) => "compare",
+        }
+    }
+}
+
+/// What a child is told, as one line of JSON. The bytes it works on, if any, follow.
+#[derive(Debug, Serialize, Deserialize)]
+struct Order {
+    work: Work,
+    /// How many bytes follow.
+    input_bytes: u64,
     /// Address space it may take.
-    pub(super) address_space_bytes: u64,
+    address_space_bytes: u64,
+}
+
+/// Work for a child, and what it may take.
+#[derive(Debug)]
+pub(crate) struct Assignment<'a> {
+    pub(crate) work: Work,
+    /// The bytes it works on.
+    pub(crate) input: &'a [u8],
+    /// Memory it was admitted with. Its result is no larger.
+    pub(crate) memory_bytes: u64,
 }
 
 /// What a child says, a line of JSON each; the bytes follow the line that announces them.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Said {
+enum Said {
     Progress(JobProgress),
     /// The task has no result, and would have none if it were tried again.
     Failed(String),
@@ -46,7 +84,7 @@ const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// How a child ended that gave no result.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ChildError {
+pub(crate) enum ChildError {
     #[error("{0}")]
     Failed(String),
     /// It may have been bad luck.
@@ -58,29 +96,45 @@ pub(super) enum ChildError {
     TooLong,
 }
 
-/// Address space for a job that was forecast to take this much memory.
-pub(super) fn address_space_bytes(setting: u64, forecast_bytes: u64) -> u64 {
-    if setting == 0 { forecast_bytes.saturating_mul(2).saturating_add(MORE_BYTES) } else { setting }
+/// Address space for what was forecast to take this much memory.
+fn address_space_bytes(settings: &config::Compute, forecast_bytes: u64) -> u64 {
+    match settings.isolated_memory_bytes.get() {
+        0 => forecast_bytes.saturating_mul(2).saturating_add(MORE_BYTES),
+        setting => setting,
+    }
 }
 
-/// Has a child do a task. Gives the bytes it says are the result: not verified.
-pub(super) async fn perform(order: &Order, running: &Running) -> Result<Vec<u8>, ChildError> {
+/// Has a child do some work, and tells of its progress, until it is done or `stop` says why it is not wanted any more.
+/// Gives the bytes it says are the result: not verified.
+pub(crate) async fn perform(
+    assignment: Assignment<'_>,
+    settings: &config::Compute,
+    progress: impl Fn(JobProgress),
+    stop: impl Future<Output = ChildError>,
+) -> Result<Vec<u8>, ChildError> {
     let broke = |what: &str| {
         let what = what.to_owned();
         move |error: std::io::Error| ChildError::Broke(format!("{what}: {error}"))
     };
-    let text = serde_json::to_string(order).map_err(|error| ChildError::Failed(error.to_string()))?;
-    let begun = tokio::time::Instant::now();
-    let mut child = start().map_err(broke("could not be started"))?;
+    let Assignment { work, input, memory_bytes } = assignment;
+    let address_space_bytes = address_space_bytes(settings, memory_bytes);
+    let word = work.word();
+    let order = Order { work, input_bytes: input.len() as u64, address_space_bytes };
+    let text = serde_json::to_string(&order).map_err(|error| ChildError::Failed(error.to_string()))?;
+    drop(order);
+    let mut child = start(word).map_err(broke("could not be started"))?;
     let taken = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (Some(mut stdin), Some(stdout), Some(stderr)) = taken else {
         return Err(ChildError::Broke("has no pipes".to_owned()));
     };
     let lament = tokio::spawn(lament(stderr));
+    let talk = async {
+        tell(&mut stdin, &[text.as_bytes(), b"\n", input]).await?;
+        listen(stdout, memory_bytes, progress).await
+    };
     let heard = tokio::select! {
-        heard = converse(&mut stdin, &text, stdout, running) => heard,
-        () = running.cancelled.cancelled() => Err(ChildError::Cancelled),
-        () = running.overdue(begun) => Err(ChildError::TooLong),
+        heard = talk => heard,
+        why = stop => Err(why),
     };
     if let Err(ChildError::Broke(said)) = heard {
         let ended = tokio::time::timeout(END_WITHIN, child.wait()).await;
@@ -97,11 +151,11 @@ pub(super) async fn perform(order: &Order, running: &Running) -> Result<Vec<u8>,
     heard
 }
 
-fn start() -> std::io::Result<Child> {
+fn start(word: &str) -> std::io::Result<Child> {
     // The program as it runs, whatever stands at its path by now.
     let itself = if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
     let mut command = Command::new(itself);
-    command.arg("eliminate").env_clear().kill_on_drop(true);
+    command.arg(word).env_clear().kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A Ctrl-C at the terminal is for the hub, which ends its jobs in good order.
     #[cfg(unix)]
@@ -112,29 +166,31 @@ fn start() -> std::io::Result<Child> {
 /// Kills a child, and waits until it is gone.
 async fn end(child: &mut Child) {
     if let Err(error) = child.kill().await {
-        tracing::error!(%error, "could not end the process of a job");
+        tracing::error!(%error, "could not end a process of the hub");
     }
 }
 
-async fn converse(
-    stdin: &mut ChildStdin,
-    order: &str,
-    stdout: ChildStdout,
-    running: &Running,
-) -> Result<Vec<u8>, ChildError> {
+async fn tell(stdin: &mut ChildStdin, pieces: &[&[u8]]) -> Result<(), ChildError> {
     let broke = |error: std::io::Error| ChildError::Broke(format!("does not listen: {error}"));
-    stdin.write_all(order.as_bytes()).await.map_err(broke)?;
-    stdin.write_all(b"\n").await.map_err(broke)?;
-    stdin.flush().await.map_err(broke)?;
+    for piece in pieces {
+        stdin.write_all(piece).await.map_err(broke)?;
+    }
+    stdin.flush().await.map_err(broke)
+}
+
+async fn listen(
+    stdout: ChildStdout,
+    most_bytes: u64,
+    progress: impl Fn(JobProgress),
+) -> Result<Vec<u8>, ChildError> {
     let mut reader = BufReader::new(stdout);
     loop {
         match hear(&mut reader).await.map_err(ChildError::Broke)? {
-            Said::Progress(progress) => running.set(progress),
+            Said::Progress(made) => progress(made),
             Said::Failed(reason) => return Err(ChildError::Failed(reason)),
-            Said::Result(size_bytes) if size_bytes > running.memory_bytes => {
-                let most = running.memory_bytes;
+            Said::Result(size_bytes) if size_bytes > most_bytes => {
                 return Err(ChildError::Failed(format!(
-                    "its result has {size_bytes} bytes, more than the {most} that were forecast for all of it"
+                    "its result has {size_bytes} bytes, more than the {most_bytes} that were forecast for all of it"
                 )));
             }
             Said::Result(size_bytes) => {

@@ -1,4 +1,4 @@
-//! The other side of [`isolated`](super::isolated): a process that makes one elimination and ends.
+//! The other side: a process that does one piece of work and ends.
 
 use std::io::{self, Read as _, Write as _};
 use std::ops::ControlFlow;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use phasic_engine::trace::Progress;
 use phasic_hub_api::jobs::JobProgress;
 
-use super::isolated::{Order, Said};
+use super::{Order, Said, Work};
 
 /// The shortest time between two lines about progress.
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -17,7 +17,7 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 const ORPHANED: i32 = 3;
 
 /// Reads an order from standard input, and writes what comes of it to standard output.
-pub fn child() -> ExitCode {
+pub(crate) fn child() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -31,10 +31,15 @@ pub fn child() -> ExitCode {
 fn run() -> io::Result<()> {
     let mut line = String::new();
     io::stdin().read_line(&mut line)?;
-    let order: Order = serde_json::from_str(&line).map_err(io::Error::other)?;
+    let Order { work, input_bytes, address_space_bytes } =
+        serde_json::from_str(&line).map_err(io::Error::other)?;
     drop(line);
     // Before there is another thread: an allocator reserves address space for each, as long as nothing forbids it.
-    confine(order.address_space_bytes)?;
+    confine(address_space_bytes)?;
+    let mut input = Vec::new();
+    if io::stdin().take(input_bytes).read_to_end(&mut input)? as u64 != input_bytes {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     std::thread::Builder::new().stack_size(64 << 10).spawn(end_with_the_hub)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread();
     pool.build_global().map_err(io::Error::other)?;
@@ -49,9 +54,15 @@ fn run() -> io::Result<()> {
         }
         ControlFlow::Continue(())
     };
-    match order.task.perform(watch) {
+    let made = match work {
+        Work::Eliminate(task) => task.perform(watch).map_err(|error| error.to_string()),
+        Work::Compare(comparison) => {
+            comparison.perform_in_json(&input, watch).map_err(|error| error.to_string())
+        }
+    };
+    match made {
         Ok(bytes) => say(&Said::Result(bytes.len() as u64), &bytes),
-        Err(error) => say(&Said::Failed(error.to_string()), &[]),
+        Err(reason) => say(&Said::Failed(reason), &[]),
     }
 }
 
