@@ -390,6 +390,7 @@ impl Forms {
             forms.push_further(form as u32, parameter, source.take_float()?);
             pace.step(1, 0)?;
         }
+        forms.finish();
         Ok(forms)
     }
 }

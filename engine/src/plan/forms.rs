@@ -2,7 +2,11 @@
 //!
 //! A weight is `constant + Σ coefficient · θ[parameter]`. Models use few distinct ones: a state space of a million
 //! edges may have a dozen.
+//!
+//! A form whose terms are all of one sign is evaluated in plain numbers, which rounds each term and each sum once. Of terms
+//! of both signs that might leave nothing, so such a sum is worked out with twice the digits and rounded at the end.
 
+use std::iter;
 use std::ops::{Add, Range};
 
 use super::lane::{Lane, Watch};
@@ -18,6 +22,9 @@ pub(super) struct Forms {
     pub(super) coefficients: Vec<f64>,
     /// Further terms: form, parameter, coefficient; by form, then by parameter.
     pub(super) further: Vec<(u32, u32, f64)>,
+    /// Forms of more than one term, a constant being one, and whether there is one with coefficients of both signs.
+    compound: Vec<u32>,
+    is_mixed: bool,
 }
 
 /// A linear form being put together: sparse terms by ascending parameter.
@@ -138,6 +145,30 @@ impl Forms {
         self.further.push((form, parameter, coefficient));
     }
 
+    /// Finds the forms that may cancel, once all are there. Linear in the terms.
+    pub(super) fn finish(&mut self) {
+        let is_mixed = self.of_several_terms().any(|(_, is_mixed)| is_mixed);
+        let mut compound = Vec::new();
+        compound.reserve_exact(self.of_several_terms().count());
+        compound.extend(self.of_several_terms().map(|(form, _)| form));
+        (self.compound, self.is_mixed) = (compound, is_mixed);
+    }
+
+    /// Forms of more than one term, a constant being one, each with whether coefficients have both signs.
+    fn of_several_terms(&self) -> impl Iterator<Item = (u32, bool)> + '_ {
+        let mut further = self.further.iter().peekable();
+        (0..self.count()).filter_map(move |form| {
+            let (constant, _, coefficient) = self.head(form);
+            let others = iter::from_fn(|| further.next_if(|term| term.0 as usize == form)).map(|term| term.2);
+            let (mut count, mut signs) = (0, [false; 2]);
+            for term in [constant, coefficient].into_iter().chain(others).filter(|&term| term != 0.0) {
+                count += 1;
+                signs[usize::from(term < 0.0)] = true;
+            }
+            (count > 1).then_some((form as u32, signs == [true; 2]))
+        })
+    }
+
     /// Whether the form with this number is made of these terms.
     #[inline(always)]
     pub(super) fn is(&self, form: u32, head: Head, further: &[(u32, f64)]) -> bool {
@@ -188,7 +219,8 @@ impl Forms {
         let coefficients = &self.coefficients[forms.clone()];
         let parameters = &self.parameters[forms.clone()];
         let heads = values[forms.clone()].iter_mut().zip(constants).zip(coefficients);
-        if let ([theta], true) = (theta, further.is_empty()) {
+        let may_cancel = self.may_cancel(theta);
+        if let ([theta], true, false) = (theta, further.is_empty(), may_cancel) {
             // Groups are looked at while they are at hand, single numbers later, several at a time.
             let mut watch = *seen;
             for ((value, &constant), &coefficient) in heads {
@@ -210,7 +242,39 @@ impl Forms {
             let value = &mut values[form as usize];
             *value = *value + theta[parameter as usize] * L::splat(coefficient);
         }
+        if may_cancel {
+            self.sum_anew(forms.clone(), theta, values);
+        }
         seen.see_all(&values[forms]);
+    }
+
+    /// Whether some form may have terms of both signs at θ.
+    #[inline(always)]
+    fn may_cancel<L: Lane>(&self, theta: &[L]) -> bool {
+        !self.compound.is_empty()
+            && (self.is_mixed || theta.iter().any(|value| !value.all(|value| value >= 0.0)))
+    }
+
+    /// Works out those of some forms anew that have terms of both signs: each to the nearest f64.
+    #[cold]
+    fn sum_anew<L: Lane>(&self, forms: Range<usize>, theta: &[L], values: &mut [L]) {
+        let from = self.compound.partition_point(|&form| (form as usize) < forms.start);
+        let those = self.compound[from..].iter().take_while(|&&form| (form as usize) < forms.end);
+        for &form in those {
+            let value = &mut values[form as usize];
+            *value = value.corrected(|element| {
+                let terms = self
+                    .terms(form)
+                    .map(|(parameter, coefficient)| (element(theta[parameter as usize]), coefficient));
+                sum_of_both_signs(self.constants[form as usize], terms)
+            });
+        }
+    }
+
+    /// Parameters and coefficients of a form, the first term included.
+    fn terms(&self, form: u32) -> impl Iterator<Item = (u32, f64)> + '_ {
+        let (_, parameter, coefficient) = self.head(form as usize);
+        iter::once((parameter, coefficient)).chain(self.further_of(form))
     }
 
     /// Adds the derivative of each form with respect to a parameter to its slot.
@@ -265,10 +329,25 @@ impl Forms {
         self.parameters.shrink_to_fit();
         self.coefficients.shrink_to_fit();
         self.further.shrink_to_fit();
+        self.compound.shrink_to_fit();
     }
 
     /// Bytes on the heap.
     pub(super) fn size_bytes(&self) -> usize {
-        20 * self.constants.len() + 16 * self.further.len()
+        20 * self.constants.len() + 16 * self.further.len() + 4 * self.compound.len()
     }
+}
+
+/// A constant and products of numbers and coefficients added up with twice the digits, if they have both signs and stay
+/// within the range of f64.
+fn sum_of_both_signs(constant: f64, terms: impl Iterator<Item = (f64, f64)>) -> Option<f64> {
+    let mut sum = Dd::from(constant);
+    let (mut above, mut below) = (constant > 0.0, constant < 0.0);
+    for (value, coefficient) in terms {
+        let product = Dd::from(value) * Dd::from(coefficient);
+        above |= product.0 > 0.0;
+        below |= product.0 < 0.0;
+        sum = sum + product;
+    }
+    (above && below && sum.0.is_finite()).then_some(sum.0)
 }

@@ -117,7 +117,7 @@ impl Interner {
 
     /// Parameters that forms are multiples of and whether positive ones, and the coefficients' sizes.
     pub(super) fn directions(&self) -> impl Iterator<Item = ((u32, bool), f64)> + '_ {
-        let Forms { constants, parameters, coefficients, further } = &self.forms;
+        let Forms { constants, parameters, coefficients, further, .. } = &self.forms;
         let mut further = further.iter().map(|term| term.0 as usize).peekable();
         let heads = constants.iter().zip(parameters).zip(coefficients).enumerate();
         heads.filter_map(move |(form, ((&constant, &parameter), &coefficient))| {
@@ -137,11 +137,12 @@ impl Interner {
 
     /// Bytes held at most for so many forms of one term.
     pub(super) fn bytes_of(forms: usize) -> u64 {
-        80 * forms as u64
+        84 * forms as u64
     }
 
     pub(super) fn finish(self) -> Forms {
         let mut forms = self.forms;
+        forms.finish();
         forms.shrink_to_fit();
         forms
     }

@@ -37,6 +37,10 @@ pub(super) trait Lane:
 
     /// `1 / self`, or 0 where an element is 0 or so near that the reciprocal may leave the range of f64.
     fn reciprocal_or_zero(self) -> Self;
+
+    /// The same with those elements that `better` has another f64 for, given how to find the element of other numbers.
+    /// Numbers with more digits than f64 stay as they are.
+    fn corrected(self, better: impl Fn(&dyn Fn(Self) -> f64) -> Option<f64>) -> Self;
 }
 
 impl Lane for f64 {
@@ -80,6 +84,10 @@ impl Lane for f64 {
     fn reciprocal_or_zero(self) -> Self {
         if self < f64::MIN_POSITIVE { 0.0 } else { 1.0 / self }
     }
+
+    fn corrected(self, better: impl Fn(&dyn Fn(Self) -> f64) -> Option<f64>) -> Self {
+        better(&|other| other).unwrap_or(self)
+    }
 }
 
 impl Lane for Dd {
@@ -115,6 +123,10 @@ impl Lane for Dd {
 
     fn reciprocal_or_zero(self) -> Self {
         if self.0 < f64::MIN_POSITIVE { Self::ZERO } else { Self::from(1.0) / self }
+    }
+
+    fn corrected(self, _: impl Fn(&dyn Fn(Self) -> f64) -> Option<f64>) -> Self {
+        self
     }
 }
 
@@ -171,6 +183,10 @@ impl<const WIDTH: usize> Lane for Lanes<WIDTH> {
     #[inline(always)]
     fn reciprocal_or_zero(self) -> Self {
         self.zip(self, |value, _| value.reciprocal_or_zero())
+    }
+
+    fn corrected(self, better: impl Fn(&dyn Fn(Self) -> f64) -> Option<f64>) -> Self {
+        Self(std::array::from_fn(|lane| better(&|other: Self| other.0[lane]).unwrap_or(self.0[lane])))
     }
 }
 

@@ -71,6 +71,12 @@ use crate::progress::Observer;
 /// ordered for little fill. What remains is the pattern of the factors and the distinct linear forms that edge weights
 /// are made of.
 ///
+/// Weights are those of exact arithmetic, rounded once or for each term, also where terms of both signs nearly cancel:
+/// `0.3 θ₀ − 0.1 θ₁` has all its digits at θ₁ = 3 θ₀ (1 − 1e-16). phasic's weights are plain sums, which
+/// [`Graph::weights`] gives. But the coefficients of edges that a plan adds up, because they are parallel or all lead to
+/// absorption, are added up to the nearest f64 before θ is known: where that is no f64, as 1 + 1e-17, and what it is
+/// multiplied by cancels, the digits that are left are those of the rounded sum.
+///
 /// ```
 /// use phasic_engine::graph::{GraphBuilder, Rate, START};
 /// use phasic_engine::plan::{Limits, Plan};

@@ -164,6 +164,10 @@ impl Lane for Wide {
     fn reciprocal_or_zero(self) -> Self {
         if self.mantissa.0 > 0.0 { Self::splat(1.0) / self } else { Self::ZERO }
     }
+
+    fn corrected(self, _: impl Fn(&dyn Fn(Self) -> f64) -> Option<f64>) -> Self {
+        self
+    }
 }
 
 #[cfg(test)]

@@ -84,6 +84,10 @@ impl Lane for Counted {
     fn reciprocal_or_zero(self) -> Self {
         Self(self.0.reciprocal_or_zero())
     }
+
+    fn corrected(self, _: impl Fn(&dyn Fn(Self) -> f64) -> Option<f64>) -> Self {
+        self
+    }
 }
 
 /// Products of one elimination, without those of its weights.

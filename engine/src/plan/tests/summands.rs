@@ -3,7 +3,7 @@
 use ndarray::Array2;
 
 use super::super::*;
-use super::{build, from_first, plan};
+use super::{build, close, from_first, plan};
 use crate::graph::Graph;
 
 /// What a plan, its file and a batch of it say at θ.
@@ -105,4 +105,60 @@ fn coefficients_that_cancel_in_a_sum_leave_the_others_all_their_digits() {
     let plan = plan(&graph);
     let at = plan.at(&[1.0, 1.0]).unwrap();
     assert_eq!((at.expectation(), at.expectation_gradient()), (11.0, vec![-11.0, 0.0]));
+}
+
+#[test]
+fn a_weight_that_is_a_difference_keeps_its_digits() {
+    use crate::double_double::Dd;
+    let difference = |[a, b]: [f64; 2], [x, y]: [f64; 2]| (Dd::from(a) * x.into() + Dd::from(b) * y.into()).0;
+    let mut thetas: Vec<[f64; 2]> = vec![];
+    for units in -3..20_i32 {
+        let second = 3.0 - f64::from(units) * f64::EPSILON;
+        thetas.extend([[1.0, second], [0.5, 0.5 * second], [-1.0, -second], [1.0, -second], [-1.0, second]]);
+    }
+    for coefficients in [[0.3, -0.1], [0.3, 0.1], [-0.3, 0.1]] {
+        let plan = plan(&from_first(3, &[(1, 2, &coefficients)]));
+        let good: Vec<[f64; 2]> =
+            thetas.iter().copied().filter(|&theta| difference(coefficients, theta) > 0.0).collect();
+        assert!(good.len() > 17);
+        for &theta in &thetas {
+            let weight = difference(coefficients, theta);
+            match plan.at(&theta) {
+                Ok(at) => {
+                    assert!(close(at.expectation(), 1.0 / weight, 1e-15), "{coefficients:?} {theta:?}");
+                    for (slope, coefficient) in at.expectation_gradient().iter().zip(coefficients) {
+                        assert!(
+                            close(*slope, -coefficient / (weight * weight), 1e-14),
+                            "{theta:?}: {slope:e}"
+                        );
+                    }
+                }
+                Err(EvaluationError::InvalidWeight { weight: found, .. }) => {
+                    assert!(close(found, weight, 4e-16));
+                }
+                Err(error) => panic!("{coefficients:?} {theta:?}, {weight:e}: {error}"),
+            }
+        }
+        // θ of both signs side by side.
+        let batch = plan.batch(&Array2::from(good.clone()).view()).unwrap().expectation().unwrap();
+        for (found, theta) in batch.iter().zip(good) {
+            assert_eq!(*found, plan.at(&theta).unwrap().expectation());
+        }
+    }
+}
+
+#[test]
+fn a_fixed_weight_and_a_parameter_that_nearly_cancels_it_leave_all_digits() {
+    // Parallel edges of one parameter: 0.3, and −0.1 θ.
+    let mut builder = crate::graph::GraphBuilder::new(1).unwrap();
+    for state in 1..=2 {
+        builder.add_vertex(&[state]).unwrap();
+    }
+    builder.add_edge(0, 1, crate::graph::Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(1, 2, crate::graph::Rate::Coefficients(&[0.1])).unwrap();
+    builder.add_fixed_edge(1, 2, 0.3).unwrap();
+    let plan = plan(&builder.finish());
+    // An edge by itself may not be below 0, so the sum is of one sign wherever there is a number.
+    assert_eq!(plan.at(&[1.0]).unwrap().expectation(), 1.0 / (0.3 + 0.1));
+    assert!(matches!(plan.at(&[-1.0]), Err(EvaluationError::InvalidWeight { .. })));
 }
