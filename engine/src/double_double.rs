@@ -15,6 +15,11 @@ pub(crate) fn two_sum(a: f64, b: f64) -> Dd {
 
 impl Dd {
     pub(crate) const ZERO: Self = Self(0.0, 0.0);
+
+    /// Whether it is the lower of both.
+    pub(crate) fn is_below(self, other: Self) -> bool {
+        self.0 < other.0 || self.0 == other.0 && self.1 < other.1
+    }
 }
 
 impl From<f64> for Dd {

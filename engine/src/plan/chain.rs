@@ -158,10 +158,11 @@ impl Step {
             return Weighed::exact(if discrete { 0.0 } else { -(earned * inverse) });
         }
         let there = target.map_or(-x.constant, |target| x.beyond[target]);
+        let size = there.abs() + here.abs() + x.unknown;
         if discrete {
-            Weighed { value: (there - here) + earned, size: there.abs() + here.abs() + earned.abs() }
+            Weighed { value: (there - here) + earned, size: size + earned.abs() }
         } else {
-            Weighed { value: there - here, size: there.abs() + here.abs() }
+            Weighed { value: there - here, size }
         }
     }
 }

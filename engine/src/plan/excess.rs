@@ -5,16 +5,23 @@
 //! For any constant c, `x − c` solves the same equations with `b − e c` on the right, because rows of the generator add up
 //! to `−e`; and with the lowest `b / e` of any vertex for c, right-hand sides are not negative. Then nothing is subtracted in
 //! that solve either, and what is left of x beside c has all its digits.
+//!
+//! What is left of a right-hand side is a difference, too: where `b / e` is nearly the lowest, of numbers that are rounded
+//! themselves. There it is worked out with twice the digits, from the parameters; and what a right-hand side may lack that
+//! is rounded already goes into the size that derivatives are weighed by (`slopes`).
 
 use std::borrow::Cow;
 
 use super::Plan;
 use super::kernel::{Factors, Source};
-use super::lane::Lane;
+use crate::double_double::Dd;
 
-/// A right-hand side that is so little of what it is a difference of is nothing: the weights are no better, nor is the
-/// constant.
-const NOTHING: f64 = 2.0 * f64::EPSILON;
+/// Where less than this is left of a right-hand side, more than eight of its binary digits have cancelled.
+const LITTLE: f64 = 1.0 / 256.0;
+/// What twice the digits leave unknown of a right-hand side that is known exactly, in units of the precision of f64.
+const PRECISE: f64 = 1.0 / (1_u64 << 44) as f64;
+/// The same of one that is made of a solution: roundings of some vertices.
+const ROUNDED: f64 = 64.0;
 
 /// A solution, taken apart.
 #[derive(Debug, Clone, Default)]
@@ -23,10 +30,13 @@ pub(super) struct Excess {
     pub(super) constant: f64,
     /// By how much, by position. Of absorption it is `−constant`.
     pub(super) beyond: Vec<f64>,
+    /// What cancelling in right-hand sides leaves unknown of it, in units of the precision.
+    pub(super) unknown: f64,
 }
 
 impl Excess {
-    /// `W(R)`, or `W(x∘R)` of an earlier solution, taken apart: a solve, and two looks at every position.
+    /// `W(R)`, or `W(x∘R)` of an earlier solution, taken apart: a solve, and two looks at every position; where exits are
+    /// nearly alike but for their forms, a third with twice the digits.
     ///
     /// The constant is 0 where rewards are negative, where something is absorbed without a reward, and where nothing is.
     pub(super) fn solve(plan: &Plan, factors: &Factors<f64>, rewards: &[f64], of: Option<&[f64]>) -> Self {
@@ -34,20 +44,42 @@ impl Excess {
         if let Some(of) = of {
             sides = rewards.iter().zip(of).map(|(reward, x)| reward * x).collect();
         }
-        let constant = factors.lowest_ratio(plan, &sides);
-        if constant > 0.0 {
-            sides = factors.without(plan, constant, &sides).collect();
+        let (mut constant, mut unknown) = (0.0, 0.0);
+        if let Some(lowest) = factors.lowest_ratio(plan, &sides) {
+            let mut left = factors.without(plan, lowest, &sides);
+            constant = lowest.ratio;
+            if left.is_little {
+                let is_known = factors.without_precisely(plan, &sides, &mut left.sides);
+                unknown = constant * if of.is_none() && is_known { PRECISE } else { ROUNDED };
+            }
+            sides = Cow::Owned(left.sides);
         }
         let mut beyond = vec![0.0; plan.vertices.len()];
         let source = Source { rewards: &sides, of: None, earlier: 0 };
         factors.solve_all(plan, source, beyond.as_chunks_mut::<1>().0);
-        Self { constant, beyond }
+        Self { constant, beyond, unknown }
     }
 
     /// The solution itself.
     pub(super) fn whole(&self) -> Vec<f64> {
         self.beyond.iter().map(|beyond| self.constant + beyond).collect()
     }
+}
+
+/// The lowest ratio of a right-hand side to a weight of absorption.
+#[derive(Debug, Clone, Copy)]
+struct Lowest {
+    ratio: f64,
+    /// The right-hand side, and the form of the exit.
+    side: f64,
+    form: u32,
+}
+
+/// What right-hand sides are without those of a constant.
+struct Left {
+    sides: Vec<f64>,
+    /// Whether there is one of which little is left, perhaps nothing or less, though it is not the lowest once more.
+    is_little: bool,
 }
 
 impl Factors<f64> {
@@ -61,31 +93,71 @@ impl Factors<f64> {
         })
     }
 
-    /// The lowest ratio of right-hand sides to weights of absorption; 0 if some side is negative, or there is none.
-    fn lowest_ratio(&self, plan: &Plan, sides: &[f64]) -> f64 {
-        let (mut lowest, mut seen) = (f64::INFINITY, (0.0, 0.0));
+    /// The lowest ratio of right-hand sides to weights of absorption; none if it is 0, some side is negative, or nothing is
+    /// absorbed.
+    fn lowest_ratio(&self, plan: &Plan, sides: &[f64]) -> Option<Lowest> {
+        let mut lowest = Lowest { ratio: f64::INFINITY, side: 0.0, form: 0 };
+        let mut seen = (0.0, 0.0);
         let mut negative = false;
-        for (&side, weight) in sides.iter().zip(self.absorptions(plan)) {
+        for ((&side, weight), &form) in sides.iter().zip(self.absorptions(plan)).zip(&plan.exit_forms) {
             negative |= side < 0.0;
             // In most models few rates lead to absorption: most divisions were done before.
             if weight > 0.0 && (side, weight) != seen {
                 seen = (side, weight);
-                lowest = lowest.lower(side / weight);
+                if side / weight < lowest.ratio {
+                    lowest = Lowest { ratio: side / weight, side, form };
+                }
             }
         }
-        if lowest.is_finite() && !negative { lowest } else { 0.0 }
+        (lowest.ratio > 0.0 && lowest.ratio.is_finite() && !negative).then_some(lowest)
     }
 
-    /// What right-hand sides are without those of a constant.
-    fn without<'a>(
-        &'a self,
-        plan: &'a Plan,
-        constant: f64,
-        sides: &'a [f64],
-    ) -> impl Iterator<Item = f64> + 'a {
-        sides.iter().zip(self.absorptions(plan)).map(move |(&side, weight)| {
-            let left = side - weight * constant;
-            if left > NOTHING * side { left } else { 0.0 }
-        })
+    /// What right-hand sides are without those of the constant: nothing where it was found.
+    fn without(&self, plan: &Plan, lowest: Lowest, sides: &[f64]) -> Left {
+        let mut is_little = false;
+        let weights = self.absorptions(plan).zip(&plan.exit_forms);
+        let left = sides.iter().zip(weights).map(|(&side, (weight, &form))| {
+            let left = side - weight * lowest.ratio;
+            // In discrete time weights are shares of sums that differ.
+            let is_lowest = form == lowest.form && side == lowest.side && !plan.discrete;
+            is_little |= weight > 0.0 && left < LITTLE * side && !is_lowest;
+            if is_lowest { 0.0 } else { left }
+        });
+        let sides = left.collect();
+        Left { sides, is_little }
+    }
+
+    /// Works out once more what is left of the right-hand sides of which it is little, in twice the digits of weights and
+    /// constant. Whether that went well: numbers may leave the range.
+    #[cold]
+    fn without_precisely(&self, plan: &Plan, sides: &[f64], left: &mut [f64]) -> bool {
+        let mut weights: Vec<(usize, Dd)> = Vec::new();
+        for (at, weight) in self.absorptions(plan).enumerate() {
+            if weight > 0.0 && left[at] < LITTLE * sides[at] {
+                weights.push((at, self.precise_absorption(plan, at)));
+            }
+        }
+        let ratios = weights.iter().map(|&(at, weight)| Dd::from(sides[at]) / weight);
+        let lowest =
+            ratios.fold(Dd::from(f64::INFINITY), |low, ratio| if ratio.is_below(low) { ratio } else { low });
+        let mut is_known = true;
+        for (at, weight) in weights {
+            let Dd(precise, _) = Dd::from(sides[at]) - weight * lowest;
+            is_known &= precise.is_finite();
+            left[at] = if precise > 0.0 { precise } else { 0.0 };
+        }
+        is_known
+    }
+
+    /// The weight that leads from a position to absorption, as [`absorptions`](Self::absorptions) has it.
+    fn precise_absorption(&self, plan: &Plan, at: usize) -> Dd {
+        let precise = |&form: &u32| plan.forms.precise(form, &self.theta);
+        let exit = precise(&plan.exit_forms[at]);
+        if !plan.discrete {
+            return exit;
+        }
+        let others = [(&plan.inner, &plan.inner_forms), (&plan.outer, &plan.outer_forms)];
+        let others = others.into_iter().flat_map(|(lists, forms)| &forms[lists.range(at)]);
+        exit / others.map(precise).fold(exit, |total, weight| total + weight)
     }
 }

@@ -205,6 +205,13 @@ impl Forms {
             && self.further.binary_search_by_key(&(form as u32), |&(form, ..)| form).is_err()
     }
 
+    /// The value of a form with twice the digits.
+    pub(super) fn precise(&self, form: u32, theta: &[f64]) -> Dd {
+        self.terms(form).fold(Dd::from(self.constants[form as usize]), |sum, (parameter, coefficient)| {
+            sum + Dd::from(theta[parameter as usize]) * Dd::from(coefficient)
+        })
+    }
+
     /// The values of some forms, with their further terms, at θ (one lane value per parameter, at least one).
     #[inline(always)]
     pub(super) fn evaluate<L: Lane>(

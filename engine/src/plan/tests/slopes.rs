@@ -185,6 +185,43 @@ fn a_parameter_that_changes_no_digit_of_the_number_has_its_derivative_all_the_sa
 }
 
 #[test]
+fn a_parameter_has_its_derivative_though_what_it_chooses_between_ends_at_nearly_the_same_rate() {
+    // E = (1 + c / b) / (a + c), whose derivative by c is (a − b) / b (a + c)².
+    let edges: [(u32, u32, &[f64]); 3] =
+        [(1, 3, &[1.0, 0.0, 0.0]), (2, 3, &[0.0, 1.0, 0.0]), (1, 2, &[0.0, 0.0, 1.0])];
+    let of_rates = plan(&from_first(4, &edges));
+    // The same with rates that are products: 0.3 a and 0.7 b.
+    let edges: [(u32, u32, &[f64]); 3] =
+        [(1, 3, &[0.3, 0.0, 0.0]), (2, 3, &[0.0, 0.7, 0.0]), (1, 2, &[0.0, 0.0, 1.0])];
+    let of_products = plan(&from_first(4, &edges));
+    let cases = [
+        [1.0, 1.0 + f64::EPSILON, 1.0],
+        [1.0, 1.0 - f64::EPSILON / 2.0, 1.0],
+        [2.959_100_000_000_000_3, 2.959_100_000_000_003, 2.573],
+        [1.3, 1.3 * (1.0 + 1e-9), 0.7],
+        [1.3, 1.3 * (1.0 - 1e-6), 0.7],
+        [1.3, 1.3 * (1.0 + 1e-3), 0.7],
+        [0.3, 0.3, 5.0],
+    ];
+    for [a, b, c] in cases {
+        let sum: f64 = a + c;
+        let found = of_rates.at(&[a, b, c]).unwrap().expectation_gradient();
+        for (found, wanted) in
+            found.iter().zip([-(1.0 + c / b) / (sum * sum), -c / (b * b) / sum, (a - b) / b / (sum * sum)])
+        {
+            assert!(close(*found, wanted, 1e-12), "{a} {b} {c}: {found:e} {wanted:e}");
+        }
+        // 0.3 a − 0.7 b, of which all digits are wanted.
+        let theta = [a / 0.3, b / 0.7, c];
+        let difference = crate::double_double::Dd::from(0.3) * theta[0].into()
+            - crate::double_double::Dd::from(0.7) * theta[1].into();
+        let wanted = difference.0 / (0.7 * theta[1]) / (0.3 * theta[0] + c).powi(2);
+        let found = of_products.at(&theta).unwrap().expectation_gradient()[2];
+        assert!(close(found, wanted, 1e-12), "{theta:?}: {found:e} {wanted:e}");
+    }
+}
+
+#[test]
 fn a_parameter_that_is_zero_has_its_derivative() {
     // 1 to 3, or at first never to 2 and then 3, and slowly to the end: E = (1 + b / c) / (a + b) + 1 / d.
     let edges: [(u32, u32, usize); 4] = [(1, 3, 0), (1, 2, 1), (2, 3, 2), (3, 4, 3)];
