@@ -9,10 +9,12 @@ use std::borrow::Cow;
 use std::iter;
 use std::sync::{Mutex, PoisonError};
 
-use super::kernel::{Factors, Outcome, Powers};
+use super::kernel::{Factors, Outcome, Powers, Source};
 use super::lane::{Lane, Lanes};
 use super::range::{Earned, Extent, Scale, lowest_above_zero};
-use super::{BatchError, EvaluationError, Plan};
+use super::schedule::Segment;
+use super::steps::{LONGEST_PATH, Measure};
+use super::{At, BatchError, EvaluationError, Plan};
 
 /// How many θ one pass over a plan evaluates. Twice the widest registers: most components are small, and their
 /// eliminations wait for divisions and sums; two of them at a time wait half as long.
@@ -169,9 +171,14 @@ impl<'p, 't> Batch<'p, 't> {
 
     /// The first `count` raw moments, a row for each θ.
     ///
-    /// One elimination and `count` solves per sixteen θ. Memory is a workspace per thread: 128 bytes for each factor of the
-    /// largest component, and for each position and moment; beyond the first, room for moments comes by fours. Of more
-    /// than eight moments only the last eight are held, and the factors of all components.
+    /// One elimination and `count` solves per sixteen θ, and one more solve where a way may pass more than 4,096 vertices
+    /// one after another. Those θ at which so many are passed, or numbers may leave the range of f64, are then taken one
+    /// by one, as [`At`] does; so are all sixteen if one of them has no moments.
+    ///
+    /// Memory is a workspace per thread: 128 bytes for each factor of the largest component, and for each position and
+    /// moment, and twice that for each position where steps are counted; beyond the first, room for moments comes by fours.
+    /// Of more than eight moments only the last eight are held, and the factors of all components. θ taken one by one
+    /// have an [`At`] beside it, one for each thread.
     ///
     /// # Errors
     /// [`BatchError`] for the first θ without a number.
@@ -182,9 +189,10 @@ impl<'p, 't> Batch<'p, 't> {
             self.moments(1)?;
         }
         let Some(numbers) = moments.as_slice_mut().filter(|_| count > 0) else { return Ok(moments) };
-        let block = |workspace: &mut Workspace, (number, out): (usize, &mut [f64])| {
-            Arch::new().dispatch(Pass { batch: self, space: workspace, first: number * WIDTH, count, out })
-        };
+        let block =
+            |space: &mut Workspace, alone: &mut Option<At<'p>>, (number, out): (usize, &mut [f64])| {
+                Arch::new().dispatch(Pass { batch: self, space, alone, first: number * WIDTH, count, out })
+            };
         // Errors are few and told apart by index: collect the first of each block, keep the lowest.
         let failed = if self.parallel {
             // A queue rather than rayon's own splitting, which would make a workspace for every part.
@@ -192,17 +200,18 @@ impl<'p, 't> Batch<'p, 't> {
             let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
             let threads = rayon::current_num_threads().min(self.thetas.nrows().div_ceil(WIDTH));
             let work = |_| {
-                let mut workspace = self.take(count);
-                let errors = iter::from_fn(next).filter_map(|part| block(&mut workspace, part).err());
+                let (mut workspace, mut alone) = (self.take(count), None);
+                let errors =
+                    iter::from_fn(next).filter_map(|part| block(&mut workspace, &mut alone, part).err());
                 let first = errors.min_by_key(|error| error.index);
                 self.give_back(workspace);
                 first
             };
             (0..threads).into_par_iter().with_max_len(1).filter_map(work).min_by_key(|error| error.index)
         } else {
-            let mut workspace = self.take(count);
+            let (mut workspace, mut alone) = (self.take(count), None);
             let mut blocks = numbers.chunks_mut(WIDTH * count).enumerate();
-            let first = blocks.find_map(|part| block(&mut workspace, part).err());
+            let first = blocks.find_map(|part| block(&mut workspace, &mut alone, part).err());
             self.give_back(workspace);
             first
         };
@@ -210,10 +219,16 @@ impl<'p, 't> Batch<'p, 't> {
     }
 
     /// The slow way for θ of which one has no number, or not at once: says which and why.
-    fn one_by_one(&self, first: usize, count: usize, out: &mut [f64]) -> Result<(), BatchError> {
+    fn one_by_one(
+        &self,
+        alone: &mut Option<At<'p>>,
+        first: usize,
+        count: usize,
+        out: &mut [f64],
+    ) -> Result<(), BatchError> {
         for (index, out) in (first..).zip(out.chunks_mut(count)) {
             let theta = self.thetas.index_axis(Axis(0), index).to_vec();
-            let at = self.plan.at(&theta).map_err(|source| BatchError { index, source })?;
+            let at = self.at(alone, &theta).map_err(|source| BatchError { index, source })?;
             if self.rewarded {
                 at.raw_moments(&self.rewards, out);
             } else {
@@ -222,6 +237,15 @@ impl<'p, 't> Batch<'p, 't> {
         }
         Ok(())
     }
+
+    /// The plan at θ, where it was at another before if there was one.
+    fn at<'a>(&self, alone: &'a mut Option<At<'p>>, theta: &[f64]) -> Result<&'a At<'p>, EvaluationError> {
+        let at = match alone.take() {
+            Some(mut at) => at.set(theta).map(|()| at),
+            None => self.plan.at(theta),
+        };
+        Ok(alone.insert(at?))
+    }
 }
 
 /// One pass over the plan as a task for the widest instruction set the machine has. A type rather than a closure:
@@ -229,6 +253,8 @@ impl<'p, 't> Batch<'p, 't> {
 struct Pass<'a, 'p, 't> {
     batch: &'a Batch<'p, 't>,
     space: &'a mut Workspace,
+    /// For θ taken one by one.
+    alone: &'a mut Option<At<'p>>,
     /// Row of the first θ.
     first: usize,
     count: usize,
@@ -241,7 +267,7 @@ impl NullaryFnOnce for Pass<'_, '_, '_> {
 
     #[inline(always)]
     fn call(self) -> Result<(), BatchError> {
-        let Self { batch, space, first, count, out } = self;
+        let Self { batch, space, alone, first, count, out } = self;
         let plan = batch.plan;
         let rows = out.len() / count;
         // A parameter of no edge leaves no trace in the weights.
@@ -255,7 +281,7 @@ impl NullaryFnOnce for Pass<'_, '_, '_> {
             }
         }
         if !finite {
-            return batch.one_by_one(first, count, out);
+            return batch.one_by_one(alone, first, count, out);
         }
         space.factors.begin();
         if space.long {
@@ -263,15 +289,17 @@ impl NullaryFnOnce for Pass<'_, '_, '_> {
                 space.factors.eliminate(plan, segment);
             }
             space.factors.solve_long_powers(plan, space.start, &batch.rewards, &mut space.powers);
+            plan.schedule.segments.iter().for_each(|segment| space.count_steps(plan, segment));
         } else {
             for segment in &plan.schedule.segments {
                 space.factors.eliminate(plan, segment);
                 space.factors.solve_powers(plan, segment, &batch.rewards, &mut space.powers);
+                space.count_steps(plan, segment);
             }
             space.powers.note_all(space.start);
         }
         if space.factors.outcome() != Outcome::Good {
-            return batch.one_by_one(first, count, out);
+            return batch.one_by_one(alone, first, count, out);
         }
         for (number, x) in space.powers.at_start().iter().enumerate() {
             for lane in 0..rows {
@@ -283,7 +311,7 @@ impl NullaryFnOnce for Pass<'_, '_, '_> {
         }
         let sure = space.sure_lanes(batch);
         for (lane, out) in out.chunks_mut(count).enumerate().filter(|&(lane, _)| !sure[lane]) {
-            batch.one_by_one(first + lane, count, out)?;
+            batch.one_by_one(alone, first + lane, count, out)?;
         }
         Ok(())
     }
@@ -301,6 +329,36 @@ struct Workspace {
     /// Unit rewards and times under them, where they were needed beside others.
     unit: Vec<f64>,
     times: Powers<Lanes<WIDTH>>,
+    steps: Steps,
+}
+
+/// Steps by position, where they may be too many for plain numbers; nothing elsewhere.
+#[derive(Debug)]
+struct Steps {
+    ones: Vec<f64>,
+    /// For each unit of time, and until absorption.
+    now: Vec<[Lanes<WIDTH>; 1]>,
+    in_all: Vec<[Lanes<WIDTH>; 1]>,
+}
+
+impl Steps {
+    fn new(plan: &Plan) -> Self {
+        let positions = if plan.schedule.is_deep() { plan.vertices.len() } else { 0 };
+        let nothing = vec![[Lanes::splat(0.0)]; positions];
+        Self { ones: vec![1.0; positions], now: nothing.clone(), in_all: nothing }
+    }
+
+    /// The most from any position, for each θ.
+    #[inline(always)]
+    fn most(&self) -> Lanes<WIDTH> {
+        self.in_all.iter().fold(Lanes::splat(0.0), |most, &[steps]| most.higher_bits(steps))
+    }
+}
+
+/// Whether so many steps are good in plain numbers.
+#[inline(always)]
+fn are_few(steps: f64) -> bool {
+    (0.0..=f64::from(LONGEST_PATH)).contains(&steps)
 }
 
 impl Workspace {
@@ -315,6 +373,17 @@ impl Workspace {
             extent: Extent::new(plan),
             unit: Vec::new(),
             times: Powers::new(),
+            steps: Steps::new(plan),
+        }
+    }
+
+    /// Counts the steps from the positions of a segment, where that is asked.
+    #[inline(always)]
+    fn count_steps(&mut self, plan: &Plan, segment: &Segment) {
+        let Self { factors, steps: Steps { ones, now, in_all }, .. } = self;
+        if !ones.is_empty() {
+            factors.steps(plan, segment, Measure::Edges, now.as_flattened_mut());
+            factors.solve(plan, segment, Source { rewards: ones, of: Some(now), earlier: 0 }, in_all);
         }
     }
 
@@ -328,16 +397,14 @@ impl Workspace {
         let scale = self.extent.scale(&self.factors);
         let (earned, discrete) = (batch.earned, batch.plan.discrete);
         let is_sure =
-            || !batch.plan.schedule.is_deep() && scale.is_sure(earned, discrete, self.powers.at_start());
+            || self.steps.most().all(are_few) && scale.is_sure(earned, discrete, self.powers.at_start());
         earned.largest == 0.0 || is_sure()
     }
 
     /// Which θ have moments that are what they should be: nothing that matters was beyond the range of f64.
     #[inline(always)]
     fn sure_lanes(&mut self, batch: &Batch<'_, '_>) -> [bool; WIDTH] {
-        if batch.plan.schedule.is_deep() {
-            return [false; WIDTH];
-        }
+        let steps = self.steps.most();
         // Of long chains the first solution is gone.
         let again = batch.rewarded || self.long;
         if again {
@@ -349,7 +416,9 @@ impl Workspace {
         let scales = self.extent.scales(&self.factors);
         std::array::from_fn(|lane| {
             let moments: Vec<f64> = self.powers.at_start().iter().map(|moment| moment.0[lane]).collect();
-            let sure = |scale: Scale| scale.is_sure(batch.earned, batch.plan.discrete, &moments);
+            let sure = |scale: Scale| {
+                are_few(steps.0[lane]) && scale.is_sure(batch.earned, batch.plan.discrete, &moments)
+            };
             let lowest_total = batch.plan.discrete.then_some(lowest_total.0[lane]);
             sure(scales[lane]) || sure(scales[lane].measured(longest.0[lane], lowest_total))
         })

@@ -40,6 +40,7 @@ mod rewarded;
 mod scale;
 mod schedule;
 mod slopes;
+mod steps;
 mod varint;
 mod verification;
 mod watched;
@@ -152,8 +153,9 @@ pub struct Cost {
     pub multiply_adds: u64,
     /// Bytes of the plan itself, without the states that it shares with its graph.
     pub plan_bytes: u64,
-    /// Bytes that [`Plan::at`] and a first expectation take. An elimination spread over threads takes a workspace for each
-    /// beside them; one in numbers of more digits, as [`At`] says, three times as much again.
+    /// Bytes that [`Plan::at`] and a first expectation take, with those for counting steps where a way may pass more than
+    /// 4,096 vertices one after another. An elimination spread over threads takes a workspace for each beside them; one in
+    /// numbers of more digits, as [`At`] says, three times as much again.
     pub workspace_bytes: u64,
 }
 
@@ -214,6 +216,8 @@ impl Plan {
         // Reciprocal pivots, unit rewards, one solution; rates in discrete time.
         let standing = if self.discrete { 4 } else { 3 };
         let eliminated = self.schedule.filling() + self.schedule.cyclic();
+        // Steps for each unit of time, and until absorption.
+        let standing = standing + if self.schedule.is_deep() { 2 } else { 0 };
         // The expectation is kept beside the solution.
         let workspace =
             self.param_length().max(1) + self.forms.count() + standing * positions + eliminated + entries + 1;

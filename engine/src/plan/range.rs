@@ -12,14 +12,13 @@
 //! the longest time is looked up in the solution itself, which is good for that as soon as `n η (1 + R) T` is small
 //! (Khasminskii's bound of moments, `j! (max R · T)^j`, takes it from there).
 //!
-//! Roundings add up, too, from each vertex to the next. Where so many are passed that it shows, plain numbers are not enough
-//! either: those with endless exponents have more digits.
+//! Roundings add up, too, from each vertex to the next. Where so many are passed that it shows (`steps`), plain numbers are
+//! not enough either: those with endless exponents have more digits.
 
 use std::cell::{Cell, OnceCell};
 
 use super::kernel::{Factors, Powers};
 use super::lane::{Lane, Lanes};
-use super::schedule::{LONGEST_PATH, Segment};
 use super::wide::Wide;
 use super::{At, EvaluationError, Plan};
 
@@ -313,30 +312,8 @@ impl At<'_> {
 
     /// Whether plain numbers may be enough, whatever their range.
     fn has_plain_numbers(&self) -> bool {
-        let is_long = || {
-            *self.range.is_long.get_or_init(|| {
-                let steps = self.most_steps();
-                steps.is_nan() || steps > f64::from(LONGEST_PATH)
-            })
-        };
+        let is_long = || *self.range.is_long.get_or_init(|| self.has_many_steps());
         !(self.range.broken || self.plan.schedule.is_deep() && is_long())
-    }
-
-    /// The largest expected number of steps to absorption from any vertex, in the measure of [`Kind::steps`].
-    #[cold]
-    fn most_steps(&self) -> f64 {
-        let Self { plan, factors, .. } = self;
-        let mut steps = vec![0.0; plan.vertices.len()];
-        for Segment { range, kind, .. } in &plan.schedule.segments {
-            for at in range.clone() {
-                let inner = plan.inner_forms[plan.inner.range(at)].iter();
-                let inside = inner.map(|&form| factors.values[form as usize]).sum();
-                let steps_per_time = kind.steps(range.len(), inside, factors.outside(plan, at));
-                // Right-hand sides of jumps scale with the rate.
-                steps[at] = factors.total.get(at).map_or(steps_per_time, |total| steps_per_time / total);
-            }
-        }
-        largest(&factors.solution(plan, &steps, None))
     }
 
     #[cold]

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::Plan;
 use super::analysis::Lists;
+use super::steps::LONGEST_PATH;
 
 /// Runs of single vertices are cut to this length, so that what a batch touches for one stays in the first cache.
 const LONGEST_RUN: usize = 64;
@@ -13,9 +14,6 @@ const LONGEST_RUN: usize = 64;
 const SHORTEST_CHAIN: usize = 8;
 /// Multiply-adds for each position from which on wide instructions pay at one θ.
 const DENSE: usize = 12;
-
-/// Errors of plain numbers add up from one vertex to the next, to at most 1.5e-16 each: so many may be passed.
-pub(super) const LONGEST_PATH: u32 = 1 << 12;
 
 /// Positions that one kernel eliminates and solves together.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,18 +44,6 @@ pub(super) enum Kind {
     },
 }
 
-impl Kind {
-    /// In how many steps roundings add up, where so much leaves a position of a segment of this length for others of its
-    /// component and for what is outside: a chain is summed apart, and what fills in is small beside its cost.
-    pub(super) fn steps(self, length: usize, inside: f64, outside: f64) -> f64 {
-        match self {
-            Self::Chain { .. } => outside / length as f64,
-            Self::Singles | Self::Cyclic { .. } => outside,
-            Self::Tree => inside + outside,
-        }
-    }
-}
-
 /// The segments of a plan, sinks first, and the parts of its factors that are dense.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Schedule {
@@ -69,7 +55,7 @@ pub(super) struct Schedule {
     pub(super) supernode_end: Vec<u32>,
     /// The form that is 0 for every θ, which many positions have for their exit.
     pub(super) zero_form: Option<u32>,
-    /// Most steps one after another, in the measure of [`Kind::steps`]; looked up where there are many vertices.
+    /// Most rows passed one after another ([`steps`](super::steps)); looked up where there are many vertices.
     depth: u32,
 }
 
@@ -122,7 +108,7 @@ impl Schedule {
             last.further.end = plan.forms.further().len();
         }
         if plan.vertices.len() > LONGEST_PATH as usize {
-            schedule.depth = schedule.longest_path(plan);
+            schedule.depth = plan.longest_path(&schedule.segments);
         }
         schedule
     }
@@ -130,27 +116,6 @@ impl Schedule {
     /// Whether there may be more steps one after another than plain numbers are good for.
     pub(super) fn is_deep(&self) -> bool {
         self.depth > LONGEST_PATH
-    }
-
-    fn longest_path(&self, plan: &Plan) -> u32 {
-        let mut depths = vec![0; plan.vertices.len()];
-        for Segment { range, kind, .. } in &self.segments {
-            let behind = |at: usize, depths: &[u32]| {
-                plan.outer.of(at).iter().map(|&to| depths[to as usize]).max().unwrap_or(0)
-            };
-            if *kind == Kind::Singles {
-                for at in range.clone() {
-                    depths[at] = 1 + behind(at, &depths);
-                }
-                continue;
-            }
-            let first =
-                if let Kind::Chain { .. } = kind { range.start..range.start + 1 } else { range.clone() };
-            let behind = first.map(|at| behind(at, &depths)).max().unwrap_or(0);
-            let own = if *kind == Kind::Tree { range.len() as u32 } else { 1 };
-            depths[range.clone()].fill(own + behind);
-        }
-        depths.into_iter().max().unwrap_or(0)
     }
 
     /// Finds tails without a gap, and supernodes; single vertices have neither.

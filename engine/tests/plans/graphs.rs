@@ -123,3 +123,49 @@ pub(crate) fn small_library() -> Vec<(String, Graph)> {
         })
         .collect()
 }
+
+/// A queue of so many places whose arrivals and services have two phases between which it switches, started with so many
+/// customers: until it is first empty. Parameters scale arrivals, services and switches.
+pub(crate) fn queue_in_phases(places: u32, started_with: u32) -> Graph {
+    let mut builder = GraphBuilder::new(2).unwrap();
+    for k in 1..=places {
+        for phase in 0..2 {
+            builder.add_vertex(&[k.cast_signed(), phase]).unwrap();
+        }
+    }
+    let empty = builder.add_vertex(&[0, 0]).unwrap();
+    let at = |k: u32, phase: u32| if k == 0 { empty } else { 2 * k - 1 + phase };
+    builder.add_edge(START, at(started_with, 0), Rate::Scalar(1.0)).unwrap();
+    for k in 1..=places {
+        for (phase, [arrival, service, switch]) in (0..).zip([[0.7, 1.1, 0.3], [1.0, 1.3, 0.2]]) {
+            if k < places {
+                builder
+                    .add_edge(at(k, phase), at(k + 1, phase), Rate::Coefficients(&[arrival, 0.0, 0.0]))
+                    .unwrap();
+            }
+            builder
+                .add_edge(at(k, phase), at(k - 1, phase), Rate::Coefficients(&[0.0, service, 0.0]))
+                .unwrap();
+            builder
+                .add_edge(at(k, phase), at(k, 1 - phase), Rate::Coefficients(&[0.0, 0.0, switch]))
+                .unwrap();
+        }
+    }
+    builder.finish()
+}
+
+/// A path whose vertices all have a way to the end at the second parameter, and that starts at vertex 1 with the first
+/// probability, else at the end of the path.
+pub(crate) fn leaking_path(vertices: u32, probability: f64) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=vertices + 1 {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(probability)).unwrap();
+    builder.add_edge(START, vertices, Rate::Scalar(1.0 - probability)).unwrap();
+    for v in 1..=vertices {
+        builder.add_edge(v, v + 1, Rate::Coefficients(&[3.0, 0.0])).unwrap();
+        builder.add_edge(v, vertices + 1, Rate::Coefficients(&[0.0, 1.0])).unwrap();
+    }
+    builder.finish()
+}

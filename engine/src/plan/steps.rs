@@ -1,0 +1,119 @@
+//! How many vertices are passed one after another: roundings of plain numbers add up from each to the next.
+//!
+//! There are two bounds, and each is good by itself. An expectation is no further from the exact one than its edges are,
+//! as often as they are followed; so one bound is the number of edges that are followed until absorption, of which those
+//! of chains are summed apart. And a component is eliminated row by row, each of which is rounded a few times and handed on
+//! to later ones only along the elimination tree (Liu, SIAM J. Matrix Anal. Appl. 11, 1990); so the other is the sum of
+//! the heights of these trees, however often edges within a component are followed.
+//!
+//! The heights alone bound all θ; where they say too little, both are looked up at θ: one solve each.
+
+use std::ops::Range;
+
+use super::kernel::Factors;
+use super::lane::Lane;
+use super::range::largest;
+use super::schedule::{Kind, Segment};
+use super::{At, Plan};
+
+/// A vertex adds at most 1.5e-16: so many may be passed.
+pub(super) const LONGEST_PATH: u32 = 1 << 12;
+
+/// What counts as a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Measure {
+    /// An edge that is followed.
+    Edges,
+    /// A row of an elimination tree that is passed.
+    Rows,
+}
+
+impl Plan {
+    /// Most rows of elimination trees one after another, whatever θ is. Linear in the edges between components.
+    pub(super) fn longest_path(&self, segments: &[Segment]) -> u32 {
+        let mut depths = vec![0; self.vertices.len()];
+        for Segment { range, kind, .. } in segments {
+            let behind = |at: usize, depths: &[u32]| {
+                self.outer.of(at).iter().map(|&to| depths[to as usize]).max().unwrap_or(0)
+            };
+            if *kind == Kind::Singles {
+                for at in range.clone() {
+                    depths[at] = 1 + behind(at, &depths);
+                }
+                continue;
+            }
+            let first =
+                if let Kind::Chain { .. } = kind { range.start..range.start + 1 } else { range.clone() };
+            let behind = first.map(|at| behind(at, &depths)).max().unwrap_or(0);
+            let own = self.rows_passed(*kind, range);
+            depths[range.clone()].fill(own + behind);
+        }
+        depths.into_iter().max().unwrap_or(0)
+    }
+
+    /// Rows that are passed one after another in a segment other than one of single vertices.
+    fn rows_passed(&self, kind: Kind, range: &Range<usize>) -> u32 {
+        match kind {
+            Kind::Chain { .. } | Kind::Singles => 1,
+            Kind::Tree => range.len() as u32,
+            Kind::Cyclic { .. } => self.tree_height(range),
+        }
+    }
+
+    /// The height of a component's elimination tree, in which the parent of a row is the first that it reaches.
+    fn tree_height(&self, range: &Range<usize>) -> u32 {
+        let mut heights = vec![1; range.len()];
+        for at in range.clone() {
+            if let Some(&parent) = self.upper.of(at).first() {
+                let below = heights[at - range.start];
+                let height = &mut heights[parent as usize - range.start];
+                *height = (*height).max(below + 1);
+            }
+        }
+        heights.into_iter().max().unwrap_or(0)
+    }
+}
+
+impl<L: Lane> Factors<L> {
+    /// The steps from each position of a segment for each unit of time that is spent there; in discrete time for each
+    /// jump. Needs the weights only.
+    pub(super) fn steps(&self, plan: &Plan, segment: &Segment, measure: Measure, steps: &mut [L]) {
+        let Segment { range, kind, .. } = segment;
+        let rows = match (kind, measure) {
+            (Kind::Chain { .. }, _) => 1.0 / range.len() as f64,
+            (_, Measure::Edges) => 1.0,
+            (_, Measure::Rows) => f64::from(plan.rows_passed(*kind, range)),
+        };
+        for at in range.clone() {
+            let mut rate = self.outside(plan, at);
+            if measure == Measure::Edges {
+                let inner = plan.inner_forms[plan.inner.range(at)].iter();
+                rate = inner.fold(rate, |rate, &form| rate + self.values[form as usize]);
+            }
+            let rate = rate * L::splat(rows);
+            // Right-hand sides of jumps scale with the rate.
+            steps[at] = self.total.get(at).map_or(rate, |&total| rate / total);
+        }
+    }
+}
+
+impl At<'_> {
+    /// Whether more steps are taken from some vertex than plain numbers are good for.
+    #[cold]
+    pub(super) fn has_many_steps(&self) -> bool {
+        let is_many = |steps: f64| steps.is_nan() || steps > f64::from(LONGEST_PATH);
+        // Where no component has cycles, both count the same.
+        is_many(self.most_steps(Measure::Edges))
+            && (self.plan.schedule.cyclic() == 0 || is_many(self.most_steps(Measure::Rows)))
+    }
+
+    /// The largest expected number of steps to absorption from any vertex.
+    fn most_steps(&self, measure: Measure) -> f64 {
+        let Self { plan, factors, .. } = self;
+        let mut steps = vec![0.0; plan.vertices.len()];
+        for segment in &plan.schedule.segments {
+            factors.steps(plan, segment, measure, &mut steps);
+        }
+        largest(&factors.solution(plan, &steps, None))
+    }
+}
