@@ -1,6 +1,8 @@
 //! Gradients with respect to θ and to edge weights, against dual numbers and against finite differences.
 
-use super::graphs::{cases, jumps_of_queue, plan, queue, rewards, small_library, with_weights};
+use super::graphs::{
+    cases, jumps_of_queue, leaking_path, plan, queue, queue_in_phases, rewards, small_library, with_weights,
+};
 use super::number::Dual;
 use super::solver::{Solver, weights_by_edge, weights_by_parameter};
 use phasic_engine::graph::{Graph, GraphBuilder, Rate, START};
@@ -315,6 +317,31 @@ fn gradients_of_overloaded_queues_are_those_of_dual_numbers_however_many_jumps_t
             let exact = exact(&weights_by_edge(&graph, &theta, edge));
             for (found, exact) in by_edge.iter().map(|gradient| gradient[edge as usize]).zip(exact) {
                 assert!(close(found, exact), "{places} places, edge {edge}: {found:e} {exact:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_of_long_ways_are_those_of_dual_numbers() {
+    // So many vertices are passed that numbers have twice the digits from the beginning.
+    for (graph, theta) in [
+        (leaking_path(6_000, 0.5), vec![0.7, 1e-5]),
+        (queue(5_000), vec![1.0, 1.0]),
+        (queue_in_phases(3_000, 3_000), vec![1.0, 1.0, 1.0]),
+    ] {
+        let rewards = rewards(&graph);
+        let plan = plan(&graph);
+        let at = plan.at(&theta).unwrap();
+        let found = by_parameter(&at, &rewards);
+        for parameter in 0..theta.len() {
+            let solver = Solver::new(&graph, &weights_by_parameter(&graph, &theta, parameter));
+            for (quantity, exact) in by_dual_numbers(&solver, &rewards).iter().enumerate() {
+                let (found, wanted) = (found[quantity][parameter], exact.slope.high);
+                assert!(
+                    (found - wanted).abs() <= 1e-12 * wanted.abs(),
+                    "quantity {quantity} by {parameter} at {theta:?}: {found:e} {wanted:e}"
+                );
             }
         }
     }
