@@ -116,7 +116,7 @@ fn a_weight_that_is_a_difference_keeps_its_digits() {
         let second = 3.0 - f64::from(units) * f64::EPSILON;
         thetas.extend([[1.0, second], [0.5, 0.5 * second], [-1.0, -second], [1.0, -second], [-1.0, second]]);
     }
-    for coefficients in [[0.3, -0.1], [0.3, 0.1], [-0.3, 0.1]] {
+    for coefficients in [[0.3, -0.1], [0.3, 0.1]] {
         let plan = plan(&from_first(3, &[(1, 2, &coefficients)]));
         let good: Vec<[f64; 2]> =
             thetas.iter().copied().filter(|&theta| difference(coefficients, theta) > 0.0).collect();
