@@ -107,3 +107,34 @@ fn observations_come_from_a_file_and_an_impossible_one_makes_minus_infinity() {
     let expected = (0.25_f64).ln() + (0.75_f64 * 0.25).ln() + (0.75_f64 * 0.75).ln();
     assert!((tries("loglik=1,3,4+") - expected).abs() < 1e-12);
 }
+
+#[test]
+fn gradients_of_functions_of_a_total_reward_are_those_of_its_law() {
+    // Of two phases the second counts twice: phases of rates 2 and 3/2.
+    let asked =
+        ["--grad", "--quantity", "pdf=0.5,1", "--quantity", "loglik=0.5,1.5+", "--quantity", "expectation"];
+    let arguments = [&["two.json", "--theta", "2,3", "--rewards", "0,1,2,0"][..], &asked].concat();
+    let rewarded = found(&scene(), &arguments);
+    let plain = found(&scene(), &[&["two.json", "--theta", "2,1.5"][..], &asked].concat());
+    for quantity in ["pdf", "loglik", "expectation"] {
+        let slopes = |found: &serde_json::Value| {
+            let rows = &found["gradient"][quantity];
+            let rows = if rows[0].is_array() { rows.as_array().unwrap().clone() } else { vec![rows.clone()] };
+            rows.iter()
+                .flat_map(|row| [row[0].as_f64().unwrap(), row[1].as_f64().unwrap()])
+                .collect::<Vec<_>>()
+        };
+        let found = slopes(&rewarded);
+        for (at, wanted) in slopes(&plain).into_iter().enumerate() {
+            // The second parameter is divided by its reward.
+            let wanted = if at % 2 == 1 { wanted / 2.0 } else { wanted };
+            assert!((found[at] - wanted).abs() < 1e-11, "{quantity}: {found:?} {wanted}");
+        }
+    }
+    // The first phase takes no time, and only the second follows: its slope is 0.
+    let second = self::found(
+        &scene(),
+        &["two.json", "--theta", "2,3", "--rewards", "0,0,2,0", "--grad", "--quantity", "cdf=1"],
+    );
+    assert_close(&second["gradient"]["cdf"][0], &[0.0, 0.5 * (-1.5_f64).exp()], 1e-9);
+}

@@ -228,8 +228,8 @@ fn wrong_questions_are_refused_before_any_work() {
             "pmf is the probability of a number of jumps, but this model is in continuous time",
         ),
         (
-            &["--quantity", "pdf=1", "--rewards", "1,1,1,1,1,1", "--grad"],
-            "pdf takes no --rewards with --grad, but 1 is",
+            &["--quantity", "pdf=1", "--rewards", "1", "--rewards", "2", "--grad"],
+            "pdf takes at most one --rewards, but 2 are",
         ),
         (&["--quantity", "hazard=1", "--grad"], "but none of hazard"),
         (&["--quantity", "stop-probability=1", "--rewards", "1"], "stop-probability takes no --rewards"),

@@ -55,7 +55,9 @@ pub use likelihood::Likelihood;
 pub use matrices::{
     Deficit, Listing, Matrices, MatrixError, MatrixOptions, SparseMatrix, graph_from_matrices, matrices,
 };
-pub use reward_transform::{RewardOptions, ZeroPaths, reward_transform, reward_transform_discrete};
+pub use reward_transform::{
+    RewardOptions, ZeroPaths, reward_transform, reward_transform_discrete, reward_transform_parameterized,
+};
 pub use rows::frozen;
 pub use sampling::{EpochSampler, SampleLimits, Sampler, SamplingError, Visit};
 pub use subgraph::{first_passage, settle_deficit, started_at, time_in};

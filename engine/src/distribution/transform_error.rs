@@ -49,6 +49,15 @@ pub enum TransformError {
         /// Its reward.
         value: f64,
     },
+    /// A vertex earns nothing and several follow it, where weights are to stay linear in the parameters.
+    #[error(
+        "vertex {vertex} earns nothing and leads to several others, so what follows it is no linear function of the \
+         parameters; give it a reward above 0, or transform at one θ and do without gradients"
+    )]
+    NoRewardOnTheWay {
+        /// The vertex.
+        vertex: u32,
+    },
     /// Every path collects a reward of zero, and the caller asked to leave such paths out.
     #[error("no path collects any reward, so nothing is left under the condition that some is collected")]
     NoReward,

@@ -2,15 +2,18 @@
 //! section 4; Bladt and Nielsen, *Matrix-Exponential Distributions in Applied Probability*, 2017, section 3.1.9; Navarro,
 //! Bladt and Nielsen for discrete time).
 //!
-//! The results are scalar graphs: weights of a reward transform are rational in θ, not linear.
+//! The results are scalar graphs, as weights of a reward transform are rational in θ; where they are linear, it has
+//! parameters, too.
 
 mod censor;
+mod parameterized;
 
 use super::TransformError;
 use super::rows::{Rows, total};
 use crate::graph::{Graph, GraphBuilder, GraphLimits, Rate, START};
 use crate::trace::elimination_order;
 use censor::Censored;
+pub use parameterized::reward_transform_parameterized;
 
 /// What becomes of paths that collect no reward at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

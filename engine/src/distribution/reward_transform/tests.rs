@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 
 use super::super::random_graphs::{close, moments, pushed, recipe, rewarded_moments};
-use super::{RewardOptions, ZeroPaths, reward_transform, reward_transform_discrete};
+use super::super::tests::plan;
+use super::{
+    RewardOptions, ZeroPaths, reward_transform, reward_transform_discrete, reward_transform_parameterized,
+};
 use crate::distribution::TransformError;
 use crate::graph::{Graph, GraphBuilder, GraphError, GraphLimits, Rate, START};
 
@@ -253,4 +256,80 @@ fn what_comes_back_to_a_start_that_lacks_something_lacks_it_again() {
         let below = plan.distribution(&theta).unwrap().cdf(&[200.0]).unwrap()[0];
         assert!(close(below, 1.0 / 3.0, 1e-11), "{rewards:?}: {below}");
     }
+}
+
+/// Two lineages of three that coalesce, each with a state of its own; rates of both kinds, and a way back to the start.
+fn parameterized() -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let v: Vec<u32> = (1..=5).map(|state| builder.add_vertex(&[state]).unwrap()).collect();
+    builder.add_edge(START, v[0], Rate::Scalar(0.75)).unwrap();
+    builder.add_edge(START, v[1], Rate::Scalar(0.25)).unwrap();
+    for (from, to, rates) in
+        [(0, 1, [3.0, 0.5]), (0, 2, [0.0, 1.0]), (1, 3, [2.0, 0.0]), (3, 4, [1.0, 1.0]), (2, 4, [0.5, 0.0])]
+    {
+        builder.add_edge(v[from], v[to], Rate::Coefficients(&rates)).unwrap();
+    }
+    builder.add_fixed_edge(v[2], v[0], 0.5).unwrap();
+    builder.add_edge(v[3], START, Rate::Coefficients(&[0.0, 0.3])).unwrap();
+    builder.finish()
+}
+
+#[test]
+fn a_transform_with_parameters_is_that_at_each_theta() {
+    // Vertex 2 earns nothing and leads to 4 alone.
+    for rewards in [[0.0, 2.0, 0.5, 3.0, 0.25, 0.0], [0.0, 2.0, 0.0, 3.0, 0.25, 0.0]] {
+        let graph = parameterized();
+        let linear = reward_transform_parameterized(&graph, &rewards, GraphLimits::default()).unwrap();
+        let of_theta = plan(&linear);
+        for theta in [[1.0, 1.0], [0.3, 2.0], [4.0, 0.1]] {
+            let scalar =
+                plan(&reward_transform(&graph, &theta, &rewards, &RewardOptions::default()).unwrap());
+            let times = [0.0, 0.3, 1.5, 6.0];
+            let wanted = scalar.distribution(&[1.0]).unwrap().curve(&times).unwrap();
+            let found = of_theta.distribution(&theta).unwrap().curve(&times).unwrap();
+            for at in 0..times.len() {
+                assert!((found.pdf[at] - wanted.pdf[at]).abs() < 1e-10, "{theta:?}: {found:?} {wanted:?}");
+                assert!((found.cdf[at] - wanted.cdf[at]).abs() < 1e-10, "{theta:?}: {found:?} {wanted:?}");
+            }
+            // Slopes, by differences of fourth order.
+            let likelihood = of_theta.likelihood(&[0.3, 1.5]).unwrap();
+            let (_, gradient) = likelihood.value_and_gradient(&theta).unwrap();
+            for parameter in 0..2 {
+                let value = |steps: f64| {
+                    let mut theta = theta;
+                    theta[parameter] *= 1.0 + 1e-3 * steps;
+                    likelihood.value(&theta).unwrap()
+                };
+                let slope = (8.0 * (value(1.0) - value(-1.0)) - (value(2.0) - value(-2.0)))
+                    / (12.0 * 1e-3 * theta[parameter]);
+                assert!(
+                    (gradient[parameter] - slope).abs() < 1e-7 * (1.0 + slope.abs()),
+                    "{gradient:?} {slope}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_transform_that_is_not_linear_is_refused_with_the_vertex() {
+    let graph = parameterized();
+    let refused = |rewards: &[f64]| {
+        reward_transform_parameterized(&graph, rewards, GraphLimits::default()).unwrap_err()
+    };
+    assert_eq!(refused(&[0.0, 0.0, 1.0, 1.0, 1.0, 0.0]), TransformError::NoRewardOnTheWay { vertex: 1 });
+    assert_eq!(refused(&[0.0; 3]), TransformError::RewardLength { expected: 6, found: 3 });
+    let negative = refused(&[0.0, 1.0, -1.0, 1.0, 1.0, 0.0]);
+    assert_eq!(negative, TransformError::InvalidReward { vertex: 2, value: -1.0 });
+    // Round and round without earning anything.
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let v: Vec<u32> = (1..4).map(|state| builder.add_vertex(&[state]).unwrap()).collect();
+    builder.add_edge(START, v[0], Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(v[0], v[1], Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(v[1], v[0], Rate::Scalar(1.0)).unwrap();
+    let refused = reward_transform_parameterized(&builder.finish(), &[0.0; 4], GraphLimits::default());
+    assert_eq!(refused, Err(TransformError::Trapped { vertex: 1 }));
+    let ticking = fork().discretize(0.5).unwrap();
+    let refused = reward_transform_parameterized(&ticking, &[1.0; 6], GraphLimits::default());
+    assert_eq!(refused, Err(TransformError::Discrete));
 }

@@ -2,6 +2,7 @@
 
 use phasic_engine::distribution::{
     RewardOptions, SampleLimits, Sampler, reward_transform, reward_transform_discrete,
+    reward_transform_parameterized,
 };
 
 use super::epochs::Changing;
@@ -27,11 +28,13 @@ pub(super) fn answer<'a>(
     // Functions of a total reward are those of the time to absorption of another model.
     let transformed = match rewards.first() {
         Some(rewards) if question.asks_for_law_of_rewards() => {
-            Some(transformed(subject, rewards, treatment)?)
+            Some(transformed(subject, rewards, treatment, question.gradients)?)
         }
         _ => None,
     };
-    let of_rewards = transformed.as_ref().map(|model| law(model.at(None), treatment)).transpose()?;
+    // With gradients its weights are functions of θ, too.
+    let given = theta.filter(|_| question.gradients).map(|theta| &theta.values[..]);
+    let of_rewards = transformed.as_ref().map(|model| law(model.at(given), treatment)).transpose()?;
     let of_time = of_rewards.as_deref().unwrap_or(&*own);
     let mut results = Results { theta, answers: Vec::new() };
     for quantity in &question.quantities {
@@ -43,7 +46,11 @@ pub(super) fn answer<'a>(
             Quantity::Sojourn(vertices) => of_vertices(own.total(quantity, &rewards)?, vertices),
             _ => own.total(quantity, &rewards)?,
         };
-        let gradient = if question.gradients { Some(own.gradient(quantity, &rewards)?) } else { None };
+        let gradient = match quantity {
+            _ if !question.gradients => None,
+            Quantity::Function(..) | Quantity::LogLikelihood(_) => Some(of_time.gradient(quantity, &[])?),
+            _ => Some(own.gradient(quantity, &rewards)?),
+        };
         results.answers.push(Answered { quantity, found, gradient });
     }
     Ok(results)
@@ -54,13 +61,20 @@ fn by_vertex(mut rows: Vec<Vec<f64>>) -> Found {
     if rows.len() == 1 { Found::Many(rows.remove(0)) } else { Found::Table(rows) }
 }
 
-/// The model whose time to absorption is the total reward.
-fn transformed(subject: Subject<'_>, rewards: &[f64], treatment: &Treatment) -> Result<Model, NoNumber> {
+/// The model whose time to absorption is the total reward: at this θ or, for gradients, at every one.
+fn transformed(
+    subject: Subject<'_>,
+    rewards: &[f64],
+    treatment: &Treatment,
+    gradients: bool,
+) -> Result<Model, NoNumber> {
     let Model { graph, limits, .. } = subject.model;
     let options =
         if treatment.source == Source::Phasic { RewardOptions::compat() } else { RewardOptions::default() };
     let options = options.with_limits(limits.graph());
-    let graph = if graph.was_dph() {
+    let graph = if gradients {
+        reward_transform_parameterized(graph, rewards, limits.graph())?
+    } else if graph.was_dph() {
         reward_transform_discrete(graph, &subject.theta(), &rewards::counts(rewards)?, &options)?
     } else {
         reward_transform(graph, &subject.theta(), rewards, &options)?

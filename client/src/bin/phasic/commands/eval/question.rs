@@ -93,6 +93,12 @@ impl Question {
         if self.gradients && matches!(quantity, Quantity::Moments(2..)) {
             return refuse(", where --grad knows no moments beyond the first and the variance".to_owned());
         }
+        if self.gradients
+            && !self.rewards.is_empty()
+            && matches!(quantity, Quantity::Function(..) | Quantity::LogLikelihood(_))
+        {
+            return refuse(", where --grad knows no functions of total rewards; leave out --grad".to_owned());
+        }
         let counts = match quantity {
             Quantity::Function(function, points) if function.is_of_time() => &points[..],
             Quantity::States(_, times) => times,
@@ -234,9 +240,6 @@ fn check_rewards(quantity: &Quantity, count: usize, gradients: bool) -> Result<(
         Quantity::Covariance if gradients => (count == 2, "exactly two --rewards with --grad"),
         Quantity::Covariance | Quantity::Correlation => (count >= 2, "at least two --rewards"),
         Quantity::Sojourn(_) | Quantity::States(..) => (count == 0, "no --rewards"),
-        Quantity::Function(..) | Quantity::LogLikelihood(_) if gradients => {
-            (count == 0, "no --rewards with --grad")
-        }
         Quantity::Sample(_) => (true, ""),
         _ => (count <= 1, "at most one --rewards"),
     };
