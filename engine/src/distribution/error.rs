@@ -286,6 +286,15 @@ pub enum DistributionError {
 }
 
 impl DistributionError {
+    /// Whether jumps are too many, in whatever epoch.
+    pub(super) fn is_of_jumps(&self) -> bool {
+        match self {
+            Self::Jumps { .. } => true,
+            Self::Epoch { error, .. } => error.is_of_jumps(),
+            _ => false,
+        }
+    }
+
     /// The same, with the entry that asks for too many jumps, if that is what is wrong.
     pub(super) fn of_index(self, entry: Option<usize>) -> Self {
         self.with_index(|_| entry)

@@ -37,21 +37,7 @@ impl Distribution<'_> {
         let mut search = Search::new(probabilities, self.chain.atom(), most, lossy);
         let mut sweep = Sweep::new(&self.chain, self.precision(0.0, Accuracy::Value));
         sweep.hold_to(search.least());
-        let mut segment = Segment::default();
-        let mut step = 16.0 / sweep.fastest_rate();
-        while let Some(first) = search.first() {
-            if let Some(mut leaps) = sweep.quantile_leaps(&self.chain, step) {
-                search.leap(&self.chain, &mut sweep, &mut leaps, &mut segment)?;
-                break;
-            }
-            let until = sweep.now + step;
-            step *= 2.0;
-            let swept = sweep.advance(&self.chain, until, None, &mut segment, |segment| search.look(segment));
-            swept.map_err(|error| error.of_index(Some(search.first().unwrap_or(first))))?;
-            if sweep.alive() == 0.0 {
-                break;
-            }
-        }
+        search.go(&self.chain, &mut sweep, f64::INFINITY)?;
         Ok(search.found)
     }
 
@@ -125,22 +111,56 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Finds all others by leaps.
+    /// Goes on with a sweep until all are found, nothing is left, or it is at `end`: twice as far each time, by leaps once
+    /// those are shorter.
+    pub(super) fn go(
+        &mut self,
+        chain: &Chain<'_>,
+        sweep: &mut Sweep,
+        end: f64,
+    ) -> Result<(), DistributionError> {
+        let mut segment = Segment::default();
+        let mut step = 16.0 / sweep.fastest_rate();
+        while let Some(first) = self.first()
+            && sweep.now < end
+            && sweep.alive() > 0.0
+        {
+            let until = end.min(sweep.now + step);
+            if let Some(leaps) = sweep.quantile_leaps(chain, until - sweep.now) {
+                return self.leap(chain, sweep, leaps, end);
+            }
+            step *= 2.0;
+            let swept = sweep.advance(chain, until, None, &mut segment, |segment| self.look(segment));
+            swept.map_err(|error| error.of_index(Some(self.first().unwrap_or(first))))?;
+        }
+        Ok(())
+    }
+
+    /// Finds all others that lie before `end` by leaps, and goes there if there are later ones.
     fn leap(
         &mut self,
         chain: &Chain<'_>,
         sweep: &mut Sweep,
-        leaps: &mut Leaps,
-        segment: &mut Segment,
+        mut leaps: Leaps,
+        end: f64,
     ) -> Result<(), DistributionError> {
+        let mut segment = Segment::default();
         while let Some(at) = self.first() {
             let (below, above) = (self.probabilities[at], self.above(at));
             let reached = |absorbed: f64, alive: f64| is_reached([absorbed, alive], below, above);
-            if !reached(sweep.absorbed, sweep.alive()) {
-                let led = sweep.leap_until(chain, leaps, reached, segment);
-                led.map_err(|error| error.of_index(Some(at)))?;
+            let named = |error: DistributionError| error.of_index(Some(at));
+            if end.is_finite() {
+                let ahead;
+                (ahead, leaps) = sweep.leapt(chain, leaps, end).map_err(named)?;
+                if !reached(ahead.absorbed, ahead.alive()) {
+                    *sweep = ahead;
+                    return Ok(());
+                }
             }
-            self.found[at] = self.root.find(segment, below, above);
+            if !reached(sweep.absorbed, sweep.alive()) {
+                sweep.leap_until(chain, &mut leaps, reached, &mut segment).map_err(named)?;
+            }
+            self.found[at] = self.root.find(&segment, below, above).min(end);
             self.wanted.next();
         }
         Ok(())

@@ -127,6 +127,19 @@ impl Resolvent<'_> {
     }
 }
 
+impl Resolvent<'_> {
+    /// The probability of ever being absorbed from every vertex of the graph, 0 for absorbing vertices and those that the
+    /// start does not reach; of those that never start, the share `kept_back` is counted as never absorbed.
+    pub(crate) fn absorption(&mut self, kept_back: f64) -> Vec<f64> {
+        self.transform(&Complex8::ZERO, kept_back);
+        let mut by_vertex = vec![0.0; self.plan.vertex_count as usize];
+        for (&vertex, found) in self.plan.vertices.iter().zip(&self.x) {
+            by_vertex[vertex as usize] = found.re[0];
+        }
+        by_vertex
+    }
+}
+
 /// One elimination and solve, as a task for the widest instruction set of the machine.
 struct Transform<'a, 'p> {
     space: &'a mut Resolvent<'p>,

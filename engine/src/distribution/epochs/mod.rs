@@ -1,7 +1,9 @@
 //! Rates that change at given times: a θ for each epoch, the state carried over.
 
+mod end;
 mod gradients;
 mod moments;
+mod products;
 mod rewards;
 mod states;
 #[cfg(test)]
@@ -10,7 +12,7 @@ mod tests;
 use super::chain::Chain;
 use super::continuous::check_tolerance;
 use super::curve::{
-    Accuracy, Curve, Point, Survival, Values, ascending, check_finite, held_to_peak, precision,
+    Accuracy, Curve, Point, Survival, Values, ascending, check_times, held_to_peak, precision,
 };
 use super::error::of_epoch;
 use super::quantile::{Search, check_probabilities};
@@ -120,12 +122,14 @@ impl<'p> Epochs<'p> {
         Ok(self)
     }
 
-    /// Density, distribution function and survival function at each time; at a breakpoint, the density just before it.
+    /// Density, distribution function and survival function at each time; at a breakpoint, the density just before it, and
+    /// at infinity 0.
     ///
-    /// One sweep for all times. Errors are those of [`Distribution::pdf`](super::Distribution::pdf).
+    /// One sweep for all times, and at infinity an elimination for what is still alive at the last of the others, or at the
+    /// last breakpoint. Errors are those of [`Distribution::pdf`](super::Distribution::pdf).
     ///
     /// # Errors
-    /// [`DistributionError::Time`] for a time that is negative, infinite or not a number; [`DistributionError::Jumps`].
+    /// [`DistributionError::Time`] for a time that is negative or not a number; [`DistributionError::Jumps`].
     pub fn curve(&self, times: &[f64]) -> Result<Curve, DistributionError> {
         self.curve_with(times, Accuracy::Peak)
     }
@@ -136,12 +140,14 @@ impl<'p> Epochs<'p> {
     }
 
     fn points(&self, times: &[f64], accuracy: Accuracy) -> Result<(Vec<Point>, Survival), DistributionError> {
-        check_finite(times)?;
+        check_times(times)?;
         let order = ascending(times);
-        let sorted: Vec<f64> = order.iter().map(|&at| times[at as usize]).collect();
+        let mut sorted: Vec<f64> = order.iter().map(|&at| times[at as usize]).collect();
+        sorted.truncate(sorted.partition_point(|time| time.is_finite()));
+        let forever = sorted.len() < times.len();
         let horizon = sorted.last().copied().unwrap_or(0.0);
         let (mut chain, first) = self.begin(self.start, horizon, accuracy)?;
-        let (values, _) = held_to_peak(first.precision(), |precision| {
+        let (mut values, mut sweep) = held_to_peak(first.precision(), |precision| {
             let mut values = Values::new(times.len(), accuracy);
             chain.set(&self.thetas[0])?;
             let mut sweep = first.clone();
@@ -157,6 +163,10 @@ impl<'p> Epochs<'p> {
             })?;
             Ok((values, sweep))
         })?;
+        if forever {
+            let [absorbed, alive] = self.in_the_end(&mut chain, &mut sweep)?;
+            values.rest(absorbed, absorbed + alive);
+        }
         Ok((values.in_order(&order), Survival::of(&chain)))
     }
 
@@ -195,7 +205,7 @@ impl<'p> Epochs<'p> {
     }
 
     /// The smallest time `t` with `F(t) ≥ q`, for each `q` in `[0, 1]`; see
-    /// [`Distribution::quantile`](super::Distribution::quantile), but every jump is taken.
+    /// [`Distribution::quantile`](super::Distribution::quantile), which each epoch is like.
     ///
     /// # Errors
     /// [`DistributionError::Probability`]; [`DistributionError::Evaluation`] when absorption is not certain in the last
@@ -209,23 +219,14 @@ impl<'p> Epochs<'p> {
         let lossy = chain.kept_back() > 0.0 && !chain.pattern().back_forms.is_empty();
         let mut search = Search::new(probabilities, chain.atom(), chain.mass(), lossy);
         sweep.hold_to(search.least());
-        let mut segment = Segment::default();
-        let mut ends = self.breakpoints.iter().copied();
-        let mut step = None;
-        while let Some(first) = search.first() {
-            // One epoch after the other; in the last, twice as far each time.
-            let until = ends.next().unwrap_or_else(|| {
-                let stride = step.map_or_else(|| 16.0 / sweep.fastest_rate(), |before: f64| 2.0 * before);
-                step = Some(stride);
-                sweep.now + stride
-            });
-            let swept = self
-                .advance(&mut chain, &mut sweep, until, None, &mut segment, |segment| search.look(segment));
-            swept.map_err(|error| error.of_index(Some(search.first().unwrap_or(first))))?;
-            if sweep.alive() == 0.0 {
-                break;
+        for (epoch, &end) in self.breakpoints.iter().enumerate() {
+            search.go(&chain, &mut sweep, end).map_err(of_epoch(epoch))?;
+            if search.first().is_none() || sweep.alive() == 0.0 {
+                return Ok(search.found);
             }
+            self.enter(epoch + 1, &mut chain, &mut sweep)?;
         }
+        search.go(&chain, &mut sweep, f64::INFINITY).map_err(of_epoch(self.breakpoints.len()))?;
         Ok(search.found)
     }
 

@@ -6,6 +6,10 @@ use super::super::sweep::{Segment, in_ones};
 use super::super::totals::check_count;
 use super::super::{DistributionError, Start, poisson};
 use super::Epochs;
+use super::products::cost;
+
+/// So many jumps are taken one by one, which loses nothing of a variance, whatever else would be less work.
+const MANY: u64 = 1 << 20;
 
 impl Epochs<'_> {
     /// Expected time to absorption, given that the process starts.
@@ -16,7 +20,8 @@ impl Epochs<'_> {
         Ok(self.moments(1)?[0])
     }
 
-    /// Variance of the time to absorption, given that the process starts: the second moment about the mean.
+    /// Variance of the time to absorption, given that the process starts: the second moment about the mean or, where jumps
+    /// are too many, the difference of moments, which loses the digits these have in common.
     ///
     /// # Errors
     /// As [`moments`](Self::moments).
@@ -30,7 +35,8 @@ impl Epochs<'_> {
     ///
     /// What is absorbed before the last breakpoint τ is integrated exactly: after `n` jumps of the uniformized process the
     /// flow lasts for a truncated gamma time. The rest is `E[(τ + X)^k]` with the moments of the last epoch from every
-    /// vertex. One sweep to τ and a solve per moment; nothing is subtracted.
+    /// vertex. One sweep to τ and a solve per moment; nothing is subtracted. Where jumps are too many, they are those of
+    /// [`reward_moments`](Self::reward_moments) for rewards of 1.
     ///
     /// # Errors
     /// [`DistributionError::Epoch`] around [`DistributionError::Evaluation`] when absorption is not certain in the last epoch;
@@ -42,8 +48,23 @@ impl Epochs<'_> {
 
     fn moments_about(&self, center: f64, count: usize) -> Result<Vec<f64>, DistributionError> {
         check_count(count)?;
+        match self.moments_by_jumps(center, count) {
+            Err(error) if error.is_of_jumps() => {
+                let mut raw = vec![1.0];
+                raw.extend(self.reward_moments(&vec![1.0; self.plan.vertex_count() as usize], count)?);
+                Ok((1..=count).map(|order| shifted(order, -center, &raw)).collect())
+            }
+            found => found,
+        }
+    }
+
+    /// By jumps, as long as these are not more work than the powers that the moments of rewards come from.
+    fn moments_by_jumps(&self, center: f64, count: usize) -> Result<Vec<f64>, DistributionError> {
         let last = self.breakpoints.last().copied().unwrap_or(0.0);
         let (mut chain, mut sweep) = self.begin(Start::Conditional, last, Accuracy::Value)?;
+        let work =
+            cost(&chain, chain.jump_limit() as f64, count) / (chain.rates().len() + chain.len()) as f64;
+        chain.set_jump_limit(chain.jump_limit().min(MANY.max(work as u64)));
         let mut moments = vec![0.0; count];
         let mut segment = Segment::default();
         self.advance(&mut chain, &mut sweep, last, None, &mut segment, |segment| {

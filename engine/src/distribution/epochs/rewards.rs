@@ -9,13 +9,14 @@ use super::super::error::{of_epoch, of_rewards};
 use super::super::totals::{check_count, or_ones};
 use super::super::{DistributionError, Start, poisson};
 use super::Epochs;
+use super::products::{Blocks, cost};
 use crate::distribution::chain::Chain;
 use crate::graph::START;
 use crate::plan::EvaluationError;
 
 /// An expected product of totals: what earns it, a factor times rewards by vertex, from which product of fewer totals. None
 /// is that of no totals, 1.
-type Product<'a> = Vec<(f64, &'a [f64], Option<usize>)>;
+pub(super) type Product<'a> = Vec<(f64, &'a [f64], Option<usize>)>;
 
 impl Epochs<'_> {
     /// Expected total reward, given that the process starts: one reward for each vertex of the graph, earned per unit of time
@@ -30,7 +31,8 @@ impl Epochs<'_> {
     /// The first `count` raw moments of a total reward, given that the process starts.
     ///
     /// From the moments of the last epoch, `count` solves, back through the others: `count` multiply-adds for an edge and a
-    /// jump. Every jump is taken, of the fastest vertex.
+    /// jump of the fastest vertex. Where that is more, and there are up to 1,024 vertices, powers of a block matrix are taken
+    /// instead: about `count³/6 + count²` products of dense matrices for every doubling of the time of a jump.
     ///
     /// # Errors
     /// [`DistributionError::Evaluation`] when absorption is not certain in the last epoch, and for rewards of the wrong length
@@ -144,16 +146,35 @@ fn back(
 ) -> Result<(), DistributionError> {
     let time = end - begin;
     let fastest = chain.totals().iter().fold(1.0 / time, |most, &total| most.max(total));
-    if fastest * time > chain.jump_limit() as f64 {
-        let limit = chain.jump_limit();
+    let (limit, jumps) = (chain.jump_limit(), fastest * time);
+    let work = jumps.min(limit as f64) * ((chain.rates().len() + chain.len()) * products.len()) as f64;
+    if cost(chain, jumps, products.len()) < work
+        && let Some(blocks) = Blocks::new(chain, products, time)
+    {
+        blocks.apply(state);
+        return Ok(());
+    }
+    if jumps > limit as f64 {
         return Err(DistributionError::Jumps { index: None, time: begin, rate: fastest, limit });
     }
+    back_by_jumps(chain, products, (fastest, time), 1.0, state);
+    Ok(())
+}
+
+/// The same, jump by jump, of which there are so many in a unit of time. The expected product of no totals is `none`.
+pub(super) fn back_by_jumps(
+    chain: &Chain<'_>,
+    products: &[Product<'_>],
+    (rate, time): (f64, f64),
+    none: f64,
+    state: &mut Vec<Vec<f64>>,
+) {
     let mut weights = Vec::new();
-    let first = poisson::weights(fastest * time, fastest * time, &mut weights);
+    let first = poisson::weights(rate * time, rate * time, &mut weights);
     let mut sums = vec![vec![0.0; chain.len()]; state.len()];
     for jumps in 0..first + weights.len() {
         if jumps > 0 {
-            jump(chain, products, fastest, state);
+            jump(chain, products, rate, none, state);
         }
         if let Some(weight) = jumps.checked_sub(first).and_then(|at| weights.get(at)) {
             for (sum, value) in sums.iter_mut().flatten().zip(state.iter().flatten()) {
@@ -162,16 +183,15 @@ fn back(
         }
     }
     *state = sums;
-    Ok(())
 }
 
 /// A product: what never happens counts for nothing, however much it would be.
-fn times(rate: f64, value: f64) -> f64 {
+pub(super) fn times(rate: f64, value: f64) -> f64 {
     if rate == 0.0 { 0.0 } else { rate * value }
 }
 
 /// One jump back.
-fn jump(chain: &Chain<'_>, products: &[Product<'_>], rate: f64, state: &mut [Vec<f64>]) {
+fn jump(chain: &Chain<'_>, products: &[Product<'_>], rate: f64, none: f64, state: &mut [Vec<f64>]) {
     let pattern = chain.pattern();
     // The last first: each is made of those before it, as they are after the jump.
     for number in (0..state.len()).rev() {
@@ -183,7 +203,7 @@ fn jump(chain: &Chain<'_>, products: &[Product<'_>], rate: f64, state: &mut [Vec
             let moved: f64 = edges.map(|(&to, &rate)| times(rate, values[to as usize])).sum();
             let vertex = pattern.vertices[at] as usize;
             let earned = products[number].iter().map(|&(factor, rewards, fewer)| {
-                times(factor * rewards[vertex], fewer.map_or(1.0, |fewer| before[fewer][at]))
+                times(factor * rewards[vertex], fewer.map_or(none, |fewer| before[fewer][at]))
             });
             times(1.0 - chain.totals()[at] / rate, values[at]) + (moved + earned.sum::<f64>()) / rate
         });

@@ -234,3 +234,94 @@ fn moments_of_rewards_are_those_of_samples_and_of_times() {
     assert!((found - mean).abs() < 5.0 * (a / n).sqrt(), "{found} {mean}");
     assert!((found_square - square).abs() < 5.0 * ((fourth - square * square) / n).sqrt());
 }
+
+/// To and fro between two vertices, far faster than out of the second; in each epoch at other rates.
+fn stiff_pair() -> crate::graph::Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let vertices: Vec<u32> = (1..=3).map(|state| builder.add_vertex(&[state]).unwrap()).collect();
+    builder.add_edge(START, vertices[0], Rate::Scalar(1.0)).unwrap();
+    for (from, to, rates) in [(0, 1, [1.0, 0.0]), (1, 0, [1.0, 0.0]), (1, 2, [0.0, 1.0])] {
+        builder.add_edge(vertices[from], vertices[to], Rate::Coefficients(&rates)).unwrap();
+    }
+    builder.finish()
+}
+
+#[test]
+fn moments_and_quantiles_of_stiff_epochs_take_no_jump_after_another() {
+    let plan = plan(&stiff_pair());
+    let (fast, until) = (1e12, 1.5);
+    let epochs = plan.epochs(&[until], &[[fast, 0.8], [2.0 * fast, 3.0]]).unwrap().with_jump_limit(2_000_000);
+    // Half of what is alive is in each: hazards of 0.4 and 1.5, but for what 1e-12 is of them.
+    let (first, second) = (0.4_f64, 1.5_f64);
+    let left = (-first * until).exp();
+    let mean = (1.0 - left) / first + left / second;
+    // ∫ 2t S(t) dt.
+    let square = 2.0
+        * ((1.0 - left * (1.0 + first * until)) / (first * first)
+            + left * (until / second + 1.0 / (second * second)));
+    let found = epochs.moments(2).unwrap();
+    assert!((found[0] / mean - 1.0).abs() < 1e-10, "{found:?} {mean}");
+    assert!((found[1] / square - 1.0).abs() < 1e-10, "{found:?} {square}");
+    assert!((epochs.variance().unwrap() / (square - mean * mean) - 1.0).abs() < 1e-9);
+    // Half the time is spent in each.
+    let halves = [[0.0, 2.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0]];
+    for rewards in &halves {
+        let found = epochs.reward_moments(rewards, 2).unwrap();
+        assert!(
+            (found[0] / mean - 1.0).abs() < 1e-10 && (found[1] / square - 1.0).abs() < 1e-10,
+            "{found:?}"
+        );
+    }
+    let covariance = epochs.covariance(&halves[0], &halves[1]).unwrap();
+    assert!((covariance / (square - mean * mean) - 1.0).abs() < 1e-9, "{covariance}");
+    let asked = [0.2, 0.9, 1.0 - left, 1e-9, 0.999_999, 1.0, 0.2];
+    let quantiles = epochs.quantile(&asked).unwrap();
+    for (&q, &found) in asked.iter().zip(&quantiles) {
+        let before = -(-q).ln_1p() / first;
+        let wanted = if before <= until { before } else { until + (-(-q).ln_1p() - first * until) / second };
+        if q < 1.0 {
+            // The way from the first vertex to the second takes 5e-13.
+            assert!((found - wanted).abs() < 1e-9 * wanted + 1e-12, "{q}: {found} {wanted}");
+        } else {
+            assert_eq!(found, f64::INFINITY);
+        }
+    }
+}
+
+#[test]
+fn functions_at_infinity_are_those_of_what_is_absorbed_in_the_end() {
+    let plan = plan(&cycle());
+    let times = [f64::INFINITY, 0.3, f64::INFINITY, 2.0];
+    for breakpoint in [0.8, 0.3, 5.0] {
+        let curve = plan.epochs(&[breakpoint], &THETAS).unwrap().curve(&times).unwrap();
+        assert_eq!((curve.pdf[0], curve.survival[2]), (0.0, 0.0));
+        assert!((curve.cdf[0] - 1.0).abs() < 1e-13 && curve.cdf[0] == curve.cdf[2], "{curve:?}");
+        assert!(curve.cdf[1] < curve.cdf[3] && curve.cdf[3] < 1.0);
+    }
+    // Without exits in the last epoch nothing more is absorbed.
+    let closed = plan.epochs(&[0.8], &[[1.0, 1.0], [1.0, 0.0]]).unwrap();
+    let curve = closed.curve(&[0.8, f64::INFINITY]).unwrap();
+    assert!(
+        (curve.cdf[1] - curve.cdf[0]).abs() < 1e-14 && (curve.survival[1] - curve.survival[0]).abs() < 1e-14
+    );
+    let none = closed.survival(&[f64::INFINITY]).unwrap()[0];
+    assert!((none / curve.survival[0] - 1.0).abs() < 1e-12, "{none}");
+    // A defective start, with a way back to it on which some is lost.
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let (on, off) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
+    builder.add_edge(START, on, Rate::Scalar(0.5)).unwrap();
+    builder.add_edge(on, START, Rate::Coefficients(&[1.0, 0.0])).unwrap();
+    builder.add_edge(on, off, Rate::Coefficients(&[0.0, 1.0])).unwrap();
+    let lossy = super::super::tests::plan(&builder.finish());
+    let epochs = lossy.epochs(&[0.5], &[[1.0, 1.0], [3.0, 0.5]]).unwrap();
+    let curve = epochs.curve(&[f64::INFINITY, 300.0]).unwrap();
+    assert!(
+        (curve.cdf[0] - curve.cdf[1]).abs() < 1e-12 && (curve.survival[0] - curve.survival[1]).abs() < 1e-12
+    );
+    // α e^−1.5t until 1/2 of what is left at rate 1/2 + 1: e^(−3/4) · 1/2 · 1/4 after that.
+    let before = 0.5 * (1.0 - (-0.75_f64).exp()) / 1.5;
+    let after = 0.5 * (-0.75_f64).exp() * 0.5 / 2.0;
+    assert!((curve.cdf[0] - before - after).abs() < 1e-12, "{curve:?} {}", before + after);
+    let refused = epochs.cdf(&[0.5, f64::NAN]).unwrap_err();
+    assert!(matches!(refused, DistributionError::Time { index: 1, .. }), "{refused:?}");
+}

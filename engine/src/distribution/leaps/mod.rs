@@ -181,6 +181,11 @@ impl Leaps {
         self.powers.len() - 1
     }
 
+    /// The probabilities of moving in the time of a power, or in that of the longest.
+    pub(super) fn matrix(&self, power: usize) -> &Array2<f64> {
+        &self.powers[power.min(self.last())].matrix
+    }
+
     /// The time of the shortest power.
     pub(super) fn shortest(&self) -> f64 {
         self.powers[0].time

@@ -34,6 +34,24 @@ impl Sweep {
         pays.then(|| Leaps::new(chain, self.active.end, time, false)).flatten()
     }
 
+    /// This sweep after leaps to a time, with the powers for what is next from here.
+    ///
+    /// # Errors
+    /// [`DistributionError::Jumps`] when powers pass the memory they may take.
+    pub(in super::super) fn leapt(
+        &self,
+        chain: &Chain<'_>,
+        leaps: Leaps,
+        until: f64,
+    ) -> Result<(Self, Leaps), DistributionError> {
+        let rate = self.fastest_rate() * (1.0 + 4.0 * f64::EPSILON);
+        let mut ahead = Self { leaps: Some(leaps), stops: Some(Vec::new()), ..self.clone() };
+        ahead.leap(chain, until, rate, None, &mut Segment::default(), &mut |_| ())?;
+        ahead.stops = None;
+        let leaps = ahead.leaps.take().ok_or_else(|| self.too_far(chain, rate))?;
+        Ok((ahead, leaps))
+    }
+
     /// Goes on by leaps, the powers growing as they must, to less than a jump before `reached` (of what is absorbed and
     /// alive) becomes true, and by jumps over that time, which is the segment. `reached` must be true once all is absorbed,
     /// and is not asked whether it is true already.

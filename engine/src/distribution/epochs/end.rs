@@ -1,0 +1,37 @@
+//! What becomes of a process across epochs in the end.
+
+use super::super::DistributionError;
+use super::super::chain::Chain;
+use super::super::error::of_epoch;
+use super::super::sweep::{Segment, Sweep, in_ones};
+use super::Epochs;
+
+impl<'p> Epochs<'p> {
+    /// What is absorbed in the end of what a sweep has reached, and what never is; the sweep goes on to the last breakpoint,
+    /// if it is not there yet.
+    pub(super) fn in_the_end(
+        &self,
+        chain: &mut Chain<'p>,
+        sweep: &mut Sweep,
+    ) -> Result<[f64; 2], DistributionError> {
+        let begin = self.breakpoints.last().copied().unwrap_or(0.0);
+        if sweep.now < begin {
+            self.advance(chain, sweep, begin, None, &mut Segment::default(), |_| ())?;
+        }
+        let last = self.thetas.len() - 1;
+        let lossy = chain.kept_back() > 0.0 && !chain.pattern().back_forms.is_empty();
+        if !lossy && self.plan.at(&self.thetas[last]).is_ok() {
+            return Ok([sweep.absorbed + in_ones(sweep.alive(), sweep.exponent), 0.0]);
+        }
+        let resolvent = self.plan.resolvent(&self.thetas[last]);
+        let ends = resolvent.map_err(of_epoch(last))?.absorption(chain.kept_back());
+        let here = chain.pattern().vertices.iter().zip(&sweep.p);
+        let (mut absorbed, mut alive) = (sweep.absorbed, 0.0);
+        for (&vertex, &mass) in here {
+            let (mass, share) = (in_ones(mass, sweep.exponent), ends[vertex as usize]);
+            absorbed += mass * share;
+            alive += mass * (1.0 - share);
+        }
+        Ok([absorbed, alive])
+    }
+}
