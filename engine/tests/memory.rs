@@ -49,6 +49,7 @@ fn memory_stays_within_what_is_promised() {
     analyses_stay_within_their_budget();
     hostile_plan_files_stay_within_their_budget();
     plans_take_the_memory_that_they_forecast();
+    numbers_of_more_digits_take_at_most_thrice_as_much_again();
     batches_that_share_workspaces_allocate_their_results_only();
     very_many_moments_take_no_more_room_than_eight();
     // Last, for its threads allocate when they end, which nobody can wait for.
@@ -164,6 +165,12 @@ fn plans_take_the_memory_that_they_forecast() {
         let theta = vec![1.0; plan.param_length()];
         let (peak, _) = peak_bytes(|| plan.at(&theta).unwrap().expectation());
         assert_eq!(peak, cost.workspace_bytes);
+        let thetas = ndarray::Array2::ones((40, theta.len()));
+        let batch = plan.batch(&thetas.view()).unwrap().parallel(false);
+        let (peak, _) = peak_bytes(|| batch.expectation().unwrap());
+        // And as many expectations, of which one may be looked at more closely.
+        let beside = peak.checked_sub(cost.batch_workspace_bytes).unwrap();
+        assert!(beside == 8 * 40 || beside == 8 * 41, "{beside}");
         let file = plan.encode(&graph.content_hash());
         drop(plan);
         let (_, read) = Plan::decode(&file, &plan::Limits::default()).unwrap();
@@ -174,6 +181,17 @@ fn plans_take_the_memory_that_they_forecast() {
         let states = size_of::<Vec<i32>>() + 2 * size_of::<usize>();
         assert_eq!((before - COUNTING.current_usage()) as u64, cost.plan_bytes + states as u64);
     }
+}
+
+fn numbers_of_more_digits_take_at_most_thrice_as_much_again() {
+    // So long that roundings of plain numbers would add up.
+    let plan = Plan::analyze(&strip(5000), &plan::Limits::default()).unwrap();
+    let (cost, theta) = (plan.cost(), [1.0]);
+    let (peak, _) = peak_bytes(|| plan.at(&theta).unwrap().expectation());
+    assert!((cost.workspace_bytes + 1..=4 * cost.workspace_bytes).contains(&peak), "{peak} {cost:?}");
+    let thetas = ndarray::Array2::ones((16, 1));
+    let (peak, _) = peak_bytes(|| plan.batch(&thetas.view()).unwrap().parallel(false).expectation().unwrap());
+    assert!(peak <= cost.batch_workspace_bytes + 4 * cost.workspace_bytes, "{peak} {cost:?}");
 }
 
 /// Four groups of vertices, each a component in which all lead to all.

@@ -97,6 +97,15 @@ impl Plan {
         Batch::new(self, thetas, Cow::Owned(self.rewards(None)))
     }
 
+    /// What a workspace for expectations takes.
+    pub(super) fn batch_workspace_bytes(&self) -> u64 {
+        let positions = self.vertices.len();
+        // A solution and its value at the start; two more where steps are counted, and ones to count them by.
+        let (solutions, ones) = if self.schedule.is_deep() { (3, positions) } else { (1, 0) };
+        let lanes = self.factor_numbers(false) + solutions * positions + 1;
+        (size_of::<Lanes<WIDTH>>() * lanes + size_of::<f64>() * ones) as u64
+    }
+
     /// Many batches one after the other, without workspaces anew for each.
     pub fn batches(&self) -> Batches<'_> {
         Batches { plan: self, unit: self.rewards(None), kept: Mutex::default() }

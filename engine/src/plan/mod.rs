@@ -157,6 +157,9 @@ pub struct Cost {
     /// 4,096 vertices one after another. An elimination spread over threads takes a workspace for each beside them; one in
     /// numbers of more digits, as [`At`] says, three times as much again.
     pub workspace_bytes: u64,
+    /// Bytes that each thread of a [`Plan::batch`] takes for expectations beside its result and what is taken one by one: the
+    /// factors of the largest component and a solution, sixteen θ side by side.
+    pub batch_workspace_bytes: u64,
 }
 
 impl Plan {
@@ -213,14 +216,10 @@ impl Plan {
         let entries = self.lower.items.len() + self.upper.items.len();
         let exits = self.exit_forms.iter().filter(|&&form| Some(form) != self.schedule.zero_form).count();
         let positions = self.vertices.len();
-        // Reciprocal pivots, unit rewards, one solution; rates in discrete time.
-        let standing = if self.discrete { 4 } else { 3 };
-        let eliminated = self.schedule.filling() + self.schedule.cyclic();
-        // Steps for each unit of time, and until absorption.
-        let standing = standing + if self.schedule.is_deep() { 2 } else { 0 };
+        // Unit rewards and one solution; steps for each unit of time, and until absorption.
+        let beside = positions * if self.schedule.is_deep() { 4 } else { 2 };
         // The expectation is kept beside the solution.
-        let workspace =
-            self.param_length().max(1) + self.forms.count() + standing * positions + eliminated + entries + 1;
+        let workspace = self.factor_numbers(true) + beside + 1;
         Cost {
             vertices: positions as u64,
             components: u64::from(self.component_count),
@@ -229,6 +228,7 @@ impl Plan {
             multiply_adds: self.multiply_adds,
             plan_bytes: self.size_bytes(),
             workspace_bytes: 8 * workspace as u64,
+            batch_workspace_bytes: self.batch_workspace_bytes(),
         }
     }
 

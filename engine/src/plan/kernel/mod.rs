@@ -89,10 +89,20 @@ pub(super) enum Outcome {
     Stuck,
 }
 
-impl<L: Lane> Factors<L> {
-    /// Room for one evaluation; with `keep`, factors stay for later solves.
-    pub(super) fn new(plan: &Plan, keep: bool) -> Self {
-        let zero = L::splat(0.0);
+/// How many numbers the lists of [`Factors`] have, of the same names.
+struct Room {
+    theta: usize,
+    values: usize,
+    work: usize,
+    exit: usize,
+    inverse: usize,
+    total: usize,
+    lower: usize,
+    upper: usize,
+}
+
+impl Room {
+    fn new(plan: &Plan, keep: bool) -> Self {
         let positions = plan.vertices.len();
         let longest =
             |length: &dyn Fn(&Segment) -> usize| plan.schedule.segments.iter().map(length).max().unwrap_or(0);
@@ -103,14 +113,40 @@ impl<L: Lane> Factors<L> {
             if keep { lists.items.len() } else { longest(&of_segment) }
         };
         Self {
-            theta: vec![zero; plan.param_length().max(1)],
-            values: vec![zero; plan.forms.count()],
-            work: vec![zero; plan.schedule.filling()],
-            exit: vec![zero; plan.schedule.cyclic()],
-            inverse: vec![zero; if keep { positions } else { longest(&|segment| segment.range.len()) }],
-            total: vec![zero; if plan.discrete { positions } else { 0 }],
-            lower: vec![zero; needed(&plan.lower)],
-            upper: vec![zero; needed(&plan.upper)],
+            theta: plan.param_length().max(1),
+            values: plan.forms.count(),
+            work: plan.schedule.filling(),
+            exit: plan.schedule.cyclic(),
+            inverse: if keep { positions } else { longest(&|segment| segment.range.len()) },
+            total: if plan.discrete { positions } else { 0 },
+            lower: needed(&plan.lower),
+            upper: needed(&plan.upper),
+        }
+    }
+}
+
+impl Plan {
+    /// How many numbers [`Factors::new`] makes room for. Linear in the segments.
+    pub(super) fn factor_numbers(&self, keep: bool) -> usize {
+        let Room { theta, values, work, exit, inverse, total, lower, upper } = Room::new(self, keep);
+        theta + values + work + exit + inverse + total + lower + upper
+    }
+}
+
+impl<L: Lane> Factors<L> {
+    /// Room for one evaluation; with `keep`, factors stay for later solves.
+    pub(super) fn new(plan: &Plan, keep: bool) -> Self {
+        let room = Room::new(plan, keep);
+        let numbers = |count| vec![L::splat(0.0); count];
+        Self {
+            theta: numbers(room.theta),
+            values: numbers(room.values),
+            work: numbers(room.work),
+            exit: numbers(room.exit),
+            inverse: numbers(room.inverse),
+            total: numbers(room.total),
+            lower: numbers(room.lower),
+            upper: numbers(room.upper),
             keep,
             weights_seen: Watch::new(),
             pivots_seen: Watch::new(),
