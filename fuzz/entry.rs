@@ -92,8 +92,28 @@ pub(crate) fn plan_read(bytes: &[u8]) {
     for file in [bytes, &summed] {
         let Ok((hash, plan)) = Plan::decode(file, &limits) else { continue };
         assert!(plan.encode(&hash) == file, "a plan has two forms");
-        if let Ok(at) = plan.at(&vec![0.7; plan.param_length()]) {
+        let theta = vec![0.7; plan.param_length()];
+        let at = plan.at(&theta);
+        if let Ok(at) = &at {
             let _ = (at.moments(3), at.variance_gradient(), at.waiting_times(), at.sojourn_times());
+        }
+        let thetas = ndarray::Array2::from_shape_fn((3, theta.len()), |(_, parameter)| theta[parameter]);
+        let batch = plan.batch(&thetas.view()).expect("each row has a number for each parameter");
+        match (batch.moments(3), &at) {
+            (Ok(moments), Ok(at)) => {
+                let (one, bits) = (at.moments(3), |value: &f64| value.to_bits());
+                let same =
+                    moments.rows().into_iter().all(|row| row.iter().map(bits).eq(one.iter().map(bits)));
+                assert!(same, "a batch gives other numbers: {moments} {one:?}");
+            }
+            (Err(error), Err(one)) => assert_eq!((error.index, &error.source), (0, one)),
+            (batch, at) => panic!("only one has numbers: {batch:?} {at:?}"),
+        }
+        for graph in BUILT.iter() {
+            let _ = (
+                Plan::verify(file, graph, &limits),
+                at.as_ref().map(|at| at.variance_weight_gradient(graph)),
+            );
         }
     }
 }
