@@ -165,8 +165,8 @@ pub struct Cost {
 impl Plan {
     /// Analyses a graph.
     ///
-    /// Time is linear in the graph plus, for each component with cycles, a minimum-degree ordering and the symbolic
-    /// elimination (one step per multiply-add of a numeric one). Deterministic.
+    /// Time is linear in the graph plus, for each component with cycles, its ordering (near linear in practice, with or
+    /// without a dissection) and what fills in (near linear in the entries of its factors). Deterministic.
     ///
     /// # Errors
     /// [`AnalysisError`] when it would pass a limit, before it does, or an edge cannot be weighed by θ.
