@@ -152,8 +152,22 @@ fn hostile_plan_files_stay_within_their_budget() {
     }
 }
 
+/// A path that may be long, but is left for good after a few steps.
+fn leaking_path(vertices: u32) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=vertices + 1 {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for v in 1..=vertices {
+        builder.add_edge(v, v + 1, Rate::Coefficients(&[3.0, 0.0])).unwrap();
+        builder.add_edge(v, vertices + 1, Rate::Coefficients(&[0.0, 1.0])).unwrap();
+    }
+    builder.finish()
+}
+
 fn plans_take_the_memory_that_they_forecast() {
-    for graph in [dense(40), dense(40).discretize(0.1).unwrap(), strip(500)] {
+    for graph in [dense(40), dense(40).discretize(0.1).unwrap(), strip(500), leaking_path(5_000)] {
         let (_, plan) = peak_bytes(|| Plan::analyze(&graph, &plan::Limits::default()).unwrap());
         let (cost, before) = (plan.cost(), COUNTING.current_usage());
         let copy = plan.clone();
@@ -264,8 +278,8 @@ fn very_many_moments_take_no_more_room_than_eight() {
     // So fast that even the last moment is within range.
     let theta = vec![1000.0; plan.param_length()];
     let at = plan.at(&theta).unwrap();
-    let (eight, few) = peak_bytes(|| at.moments(8));
-    let (peak, many) = peak_bytes(|| at.moments(100));
+    let (eight, few) = peak_bytes(|| at.moments(8).unwrap());
+    let (peak, many) = peak_bytes(|| at.moments(100).unwrap());
     assert_eq!(many[..8], few);
     assert!(many[99].is_normal());
     // The result, and what it is copied from.

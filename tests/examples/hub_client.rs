@@ -45,7 +45,7 @@ fn main() {
             let begun = Instant::now();
             let moments = if count == 1 {
                 let at = plan.at(&rows[0]).unwrap();
-                vec![at.rewarded(&vec![1.0; at.vertex_count() as usize]).unwrap().moments(2)]
+                vec![at.rewarded(&vec![1.0; at.vertex_count() as usize]).unwrap().moments(2).unwrap()]
             } else {
                 let batch = plan.batch(&thetas.view()).unwrap().moments(2).unwrap();
                 batch.rows().into_iter().map(|row| row.to_vec()).collect()

@@ -93,7 +93,7 @@ impl Bench {
         let at = self.plan.at(theta)?;
         let mean = at.expectation();
         description["expectation"] = json!(mean);
-        description["moments"] = json!(at.moments(4));
+        description["moments"] = json!(at.moments(4)?);
         description["density"] = json!(self.plan.distribution(theta)?.pdf(&[mean])?[0]);
         description["swept"] = json!(self.plan.at(&self.sweep.row(0).to_vec())?.expectation());
         if let Some(programs) = &self.programs {

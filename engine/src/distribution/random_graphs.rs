@@ -83,13 +83,13 @@ impl Recipe {
 /// The first `count` raw moments of the time to absorption of a scalar graph.
 pub(super) fn moments(graph: &Graph, count: usize) -> Vec<f64> {
     let plan = Plan::analyze(graph, &Limits::default()).unwrap();
-    plan.at(&vec![1.0; graph.param_length()]).unwrap().moments(count)
+    plan.at(&vec![1.0; graph.param_length()]).unwrap().moments(count).unwrap()
 }
 
 /// Rewarded moments of a scalar graph.
 pub(super) fn rewarded_moments(graph: &Graph, rewards: &[f64], count: usize) -> Vec<f64> {
     let plan = Plan::analyze(graph, &Limits::default()).unwrap();
-    plan.at(&vec![1.0; graph.param_length()]).unwrap().rewarded(rewards).unwrap().moments(count)
+    plan.at(&vec![1.0; graph.param_length()]).unwrap().rewarded(rewards).unwrap().moments(count).unwrap()
 }
 
 /// The probabilities of 0, 1, …, `last` jumps of a discrete graph, by pushing mass along edges: nothing of what is under

@@ -4,11 +4,7 @@ use ndarray::Array2;
 
 use super::error::of_rewards;
 use super::{Distribution, DistributionError};
-use crate::plan::{At, Rewarded};
-
-/// Most moments of one question. Binomial coefficients of that order are numbers still, and moments of more are beyond f64
-/// for all but totals that hardly vary.
-const MOST_MOMENTS: usize = 1000;
+use crate::plan::{At, MOST_MOMENTS, Rewarded};
 
 impl<'p> Distribution<'p> {
     /// Expected time to absorption, given that the process starts: `−α S⁻¹ 1 / Σα`.

@@ -8,7 +8,7 @@ use super::gradients::{Derivative, Trust};
 use super::kernel::{Factors, Outcome, Powers, Spread};
 use super::range::Range;
 use super::slopes::ByParameter;
-use super::{EvaluationError, Plan};
+use super::{EvaluationError, MOST_MOMENTS, Plan};
 use crate::graph::Graph;
 
 /// A plan evaluated at one θ.
@@ -133,10 +133,14 @@ impl At<'_> {
 
     /// The first `count` raw moments of the time to absorption, from the first on; a moment beyond the range of f64 is
     /// infinite. In discrete time, those of the continuous chain with rates 1, as in phasic.
-    pub fn moments(&self, count: usize) -> Vec<f64> {
+    ///
+    /// # Errors
+    /// [`EvaluationError::MomentCount`] for more than 1,000.
+    pub fn moments(&self, count: usize) -> Result<Vec<f64>, EvaluationError> {
+        check_moment_count(count)?;
         let mut moments = vec![0.0; count];
         self.moments_into(&mut moments);
-        moments
+        Ok(moments)
     }
 
     /// As [`moments`](Self::moments), into a slice: as many as it has room for.
@@ -319,4 +323,10 @@ impl At<'_> {
         }
         values
     }
+}
+
+/// Refuses more moments than there may be.
+pub(super) fn check_moment_count(count: usize) -> Result<(), EvaluationError> {
+    let limit = MOST_MOMENTS;
+    if count > limit { Err(EvaluationError::MomentCount { count, limit }) } else { Ok(()) }
 }

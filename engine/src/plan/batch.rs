@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::iter;
 use std::sync::{Mutex, PoisonError};
 
+use super::at::check_moment_count;
 use super::kernel::{Factors, Outcome, Powers, Source};
 use super::lane::{Lane, Lanes};
 use super::range::{Earned, Extent, Scale, lowest_above_zero};
@@ -190,8 +191,10 @@ impl<'p, 't> Batch<'p, 't> {
     /// have an [`At`] beside it, one for each thread.
     ///
     /// # Errors
-    /// [`BatchError`] for the first θ without a number.
+    /// [`BatchError`] for the first θ without a number; for the first of all with [`EvaluationError::MomentCount`] for more
+    /// than 1,000.
     pub fn moments(&self, count: usize) -> Result<Array2<f64>, BatchError> {
+        check_moment_count(count).map_err(|source| BatchError { index: 0, source })?;
         let mut moments = Array2::zeros((self.thetas.nrows(), count));
         if count == 0 {
             // Nothing to work out, but every θ must have moments.

@@ -169,6 +169,14 @@ pub enum EvaluationError {
         /// Its state, where the plan knows it.
         state: Option<Vec<i32>>,
     },
+    /// More moments are asked for than anybody could want.
+    #[error("{count} moments were asked for, more than the {limit} there may be; ask for fewer")]
+    MomentCount {
+        /// Moments asked for.
+        count: usize,
+        /// The most that may be.
+        limit: usize,
+    },
     /// A gradient with respect to edge weights was asked for with another graph than the plan's.
     #[error(
         "this is not the graph of the plan: {}",

@@ -66,6 +66,10 @@ use std::sync::Arc;
 use crate::graph::Graph;
 use crate::progress::Observer;
 
+/// Most moments of one question. Binomial coefficients of that order are numbers still, and moments of more are beyond f64
+/// for all but totals that hardly vary.
+pub(crate) const MOST_MOMENTS: usize = 1000;
+
 /// The analysed form of a graph: everything about its elimination that does not depend on θ.
 ///
 /// Vertices the start does not reach are gone, parallel edges are summed, components come sinks first and each is

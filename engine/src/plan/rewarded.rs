@@ -1,5 +1,6 @@
 //! A plan at one θ, asked about total rewards instead of times.
 
+use super::at::check_moment_count;
 use super::chain::Chain;
 use super::{At, EvaluationError};
 use crate::graph::Graph;
@@ -30,10 +31,14 @@ impl Rewarded<'_, '_> {
     }
 
     /// The first `count` raw moments of the total reward; see [`At::moments`].
-    pub fn moments(&self, count: usize) -> Vec<f64> {
+    ///
+    /// # Errors
+    /// [`EvaluationError::MomentCount`] for more than 1,000.
+    pub fn moments(&self, count: usize) -> Result<Vec<f64>, EvaluationError> {
+        check_moment_count(count)?;
         let mut moments = vec![0.0; count];
         self.moments_into(&mut moments);
-        moments
+        Ok(moments)
     }
 
     /// As [`moments`](Self::moments), into a slice; see [`At::moments_into`].

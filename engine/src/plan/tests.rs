@@ -75,7 +75,7 @@ fn gradients_of_overloaded_queues_keep_their_digits_however_long_they_take() {
             "{places}: {found:?}"
         );
         // m₂ = 2 E² + …: held to its homogeneity, θ·∇m = −m for a first and −2m for a second moment.
-        let (m, variance) = (at.moments(2)[1], at.variance());
+        let (m, variance) = (at.moments(2).unwrap()[1], at.variance());
         let along = |gradient: Vec<f64>| 1.5 * gradient[0] + gradient[1];
         assert!(close(along(at.moment_gradient(2)), -2.0 * m, 1e-12));
         assert!(close(along(at.variance_gradient()), -2.0 * variance, 1e-11), "{places}");
@@ -170,7 +170,7 @@ fn moments_beyond_the_range_of_f64_are_infinite() {
     let plan = plan(&queue(1));
     let at = plan.at(&[1.0, 1e-200]).unwrap();
     assert!(close(at.expectation(), 1e200, 1e-15));
-    assert_eq!((at.moments(2)[1], at.variance()), (f64::INFINITY, f64::INFINITY));
+    assert_eq!((at.moments(2).unwrap()[1], at.variance()), (f64::INFINITY, f64::INFINITY));
 }
 
 /// START to 1, and the edges given, with two coefficients or fewer.
@@ -188,7 +188,7 @@ fn from_first(vertices: u32, edges: &[(u32, u32, &[f64])]) -> Graph {
 
 /// The moments of one θ, alone and in a batch: the very same.
 fn moments_both_ways(plan: &Plan, theta: &[f64], count: usize) -> Vec<f64> {
-    let alone = plan.at(theta).unwrap().moments(count);
+    let alone = plan.at(theta).unwrap().moments(count).unwrap();
     let rows = Array2::from_shape_fn((3, theta.len()), |(_, parameter)| theta[parameter]);
     let bits = |moments: &[f64]| moments.iter().map(|moment| moment.to_bits()).collect::<Vec<_>>();
     for row in plan.batch(&rows.view()).unwrap().moments(count).unwrap().rows() {
@@ -246,6 +246,21 @@ fn a_batch_checks_parameters_of_no_edge_and_those_of_no_moments() {
 }
 
 #[test]
+fn more_moments_than_anybody_wants_are_refused() {
+    let plan = plan(&from_first(3, &[(1, 2, &[1000.0])]));
+    let refused = EvaluationError::MomentCount { count: usize::MAX, limit: 1000 };
+    let at = plan.at(&[1.0]).unwrap();
+    assert_eq!(at.moments(usize::MAX).unwrap_err(), refused);
+    assert_eq!(at.rewarded(&[0.0, 2.0, 0.0]).unwrap().moments(usize::MAX).unwrap_err(), refused);
+    assert_eq!(at.moments(1000).unwrap().len(), 1000);
+    for rows in [0, 1, 3] {
+        let thetas = Array2::from_elem((rows, 1), 1.0);
+        let error = plan.batch(&thetas.view()).unwrap().moments(usize::MAX).unwrap_err();
+        assert_eq!(error, BatchError { index: 0, source: refused.clone() });
+    }
+}
+
+#[test]
 fn a_slope_that_is_no_number_stays_with_its_own_constant() {
     // The edge of coefficient 0 leads into a trap; E = 1 / θ does not depend on it.
     let plan = plan(&from_first(5, &[(1, 4, &[1.0]), (1, 2, &[0.0]), (2, 3, &[1.0]), (3, 2, &[1.0])]));
@@ -282,7 +297,7 @@ fn gradients_of_high_moments_are_right_as_long_as_they_are_within_range() {
     let discrete = build(5, [(1, 2, [1.0, 0.5]), (1, 3, [0.5, 0.0]), (2, 3, [1.0, 1.0]), (3, 4, [2.0, 1.0])]);
     let plan = Plan::analyze(&discrete.discretize(0.1).unwrap(), &Limits::default()).unwrap();
     let theta = vec![1.0; plan.param_length()];
-    let at = |theta: &[f64]| plan.at(theta).unwrap().moments(6)[5];
+    let at = |theta: &[f64]| plan.at(theta).unwrap().moments(6).unwrap()[5];
     let gradient = plan.at(&theta).unwrap().moment_gradient(6);
     for parameter in 0..theta.len() {
         let moved = |by: f64| {

@@ -23,7 +23,7 @@ fn errors(graph: &Graph, plan: &Plan, theta: &[f64]) -> [f64; 3] {
         let error = (Double2::new(found) - exact) / exact;
         error.high.abs()
     };
-    let moments = at.moments(4);
+    let moments = at.moments(4).unwrap();
     let higher = moments[1..].iter().zip(&exact[1..]).map(|(&found, &exact)| relative(found, exact));
     [
         relative(moments[0], exact[0]),
@@ -232,7 +232,7 @@ fn a_batch_takes_alone_those_parameters_only_at_which_many_vertices_are_passed()
     for count in [1, 3, 9] {
         let moments = plan.batch(&thetas.view()).unwrap().moments(count).unwrap();
         for (row, found) in moments.outer_iter().enumerate() {
-            let wanted = plan.at(&[0.7, ends(row)]).unwrap().moments(count);
+            let wanted = plan.at(&[0.7, ends(row)]).unwrap().moments(count).unwrap();
             assert_eq!(found.to_vec(), wanted, "{row}");
         }
     }

@@ -14,8 +14,8 @@ const QUANTITIES: usize = 10;
 fn values(at: &At<'_>, rewards: &[Vec<f64>; 3]) -> [f64; QUANTITIES] {
     let [_, first, second] = rewards;
     let (a, b) = (at.rewarded(first).unwrap(), at.rewarded(second).unwrap());
-    let m = at.moments(4);
-    let (third, variance) = (a.moments(3)[2], a.variance());
+    let m = at.moments(4).unwrap();
+    let (third, variance) = (a.moments(3).unwrap()[2], a.variance());
     [m[0], m[1], m[2], m[3], at.variance(), a.expectation(), third, variance, b.variance(), a.covariance(&b)]
 }
 

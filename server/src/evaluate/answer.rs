@@ -228,7 +228,7 @@ fn total(
             let rewards = question.rewards.first();
             let positive = total.expectation() > 0.0
                 && rewards.is_none_or(|rewards| rewards.iter().all(|&reward| reward >= 0.0));
-            let moments = total.moments(*count as usize).into_iter().zip(1..);
+            let moments = total.moments(*count as usize)?.into_iter().zip(1..);
             let known = |(moment, order): (f64, usize)| {
                 let vanished = positive && moment < f64::MIN_POSITIVE;
                 in_range(if vanished { f64::NAN } else { moment }, order).map(Real)

@@ -283,7 +283,7 @@ proptest! {
             return Ok(());
         }
         // The variance of a product of two totals is below the root of the product of their fourth moments.
-        let (m, n) = (at.moments(4), rewarded.moments(4));
+        let (m, n) = (at.moments(4).unwrap(), rewarded.moments(4).unwrap());
         let product = joint.rows().into_iter().map(|row| row[0] * row[1]);
         let exact = unit.covariance(&rewarded) + m[0] * n[0];
         assert_mean("product", product, exact, (m[3] * n[3]).sqrt());
