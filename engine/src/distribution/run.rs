@@ -66,17 +66,16 @@ impl<'p> Run<'p> {
     pub(super) fn log_likelihood(&self, observations: &Observations) -> f64 {
         let mut sum = self.at_zero(observations.zeros);
         for (&[seen, alive], point) in observations.counts.iter().zip(&self.found) {
-            let of_units = f64::from(point.exponent) * LN_2;
             if seen > 0.0 {
-                sum += seen * (point.density.ln() - of_units);
+                sum += seen * logarithm(point.density, point.exponent);
             }
             if alive > 0.0 {
-                let logarithm = if self.survival.is_alive() {
-                    point.alive.ln() - of_units
+                let of_survival = if self.survival.is_alive() {
+                    logarithm(point.alive, point.exponent)
                 } else {
                     self.survival.at(point).ln()
                 };
-                sum += alive * logarithm;
+                sum += alive * of_survival;
             }
         }
         sum
@@ -222,4 +221,11 @@ fn swept(
         }
     }
     Ok((values.into_found(), sweep))
+}
+
+/// The logarithm of a number in units of `2^−exponent`. Their own logarithm is only added where the number would not be one in
+/// ones: a sum would round what the logarithm is small beside.
+fn logarithm(value: f64, exponent: i32) -> f64 {
+    let ones = in_ones(value, exponent);
+    if ones.is_normal() { ones.ln() } else { value.ln() - f64::from(exponent) * LN_2 }
 }
