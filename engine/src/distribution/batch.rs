@@ -4,11 +4,42 @@ use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 use super::error::of_row;
-use super::{Distribution, DistributionError};
+use super::{Distribution, DistributionError, JumpDistribution};
+
+/// An answer for each row, in order, each thread with a law of its own to move from θ to θ.
+fn each<L, T: Send>(
+    thetas: &ArrayView2<'_, f64>,
+    fresh: impl Fn() -> L + Sync + Send,
+    answer: impl Fn(&mut L, &[f64]) -> Result<T, DistributionError> + Sync + Send,
+) -> Result<Vec<T>, DistributionError> {
+    let rows: Vec<Vec<f64>> = thetas.rows().into_iter().map(|row| row.to_vec()).collect();
+    let found: Vec<_> = rows.par_iter().map_init(fresh, |law, theta| answer(law, theta)).collect();
+    found.into_iter().enumerate().map(|(row, found)| found.map_err(of_row(row))).collect()
+}
+
+impl JumpDistribution<'_> {
+    /// The answers to a question at each row of `thetas`, in order, with this distribution's limit. As
+    /// [`Distribution::at_each`]: each has the very bits of that θ alone, at the cost of the question for each, on the threads
+    /// of the current rayon pool.
+    ///
+    /// # Errors
+    /// [`DistributionError::Row`] around what is wrong at the first θ without an answer.
+    pub fn at_each<T: Send>(
+        &self,
+        thetas: &ArrayView2<'_, f64>,
+        ask: impl Fn(&Self) -> Result<T, DistributionError> + Sync,
+    ) -> Result<Vec<T>, DistributionError> {
+        let (chain, jump_limit) = (&self.chain, self.jump_limit);
+        let fresh = || Self::of_chain(chain.clone(), jump_limit);
+        each(thetas, fresh, |law, theta| law.set(theta).and_then(|()| ask(law)))
+    }
+}
 
 impl Distribution<'_> {
     /// The answers to a question at each row of `thetas`, in order, with this distribution's treatment of the start,
-    /// tolerance and limits. On the threads of the current rayon pool; the pattern is made once for each of them.
+    /// tolerance and limits. Whatever the question's formula, source and error are, each answer has the very bits of that θ
+    /// alone. The cost is that of the question for each θ, on the threads of the current rayon pool; the pattern is made once
+    /// for each of them.
     ///
     /// ```
     /// use ndarray::array;
@@ -34,15 +65,13 @@ impl Distribution<'_> {
         thetas: &ArrayView2<'_, f64>,
         ask: impl Fn(&Self) -> Result<T, DistributionError> + Sync,
     ) -> Result<Vec<T>, DistributionError> {
-        let rows: Vec<Vec<f64>> = thetas.rows().into_iter().map(|row| row.to_vec()).collect();
         let (chain, tolerance) = (&self.chain, self.tolerance_of_peak);
         let fresh = || Self::of_chain(chain.clone(), tolerance);
-        let answer = |law: &mut Self, theta: &Vec<f64>| law.set(theta).and_then(|()| ask(law));
-        let found: Vec<_> = rows.par_iter().map_init(fresh, answer).collect();
-        found.into_iter().enumerate().map(|(row, found)| found.map_err(of_row(row))).collect()
+        each(thetas, fresh, |law, theta| law.set(theta).and_then(|()| ask(law)))
     }
 
-    /// Densities at each θ, a row of `thetas`, and each time: a row for each θ. See [`at_each`](Self::at_each).
+    /// Densities `α e^{St} s` at each θ, a row of `thetas`, and each time: a row for each θ. Method and cost are those of
+    /// [`pdf`](Self::pdf) for each θ, spread over threads as by [`at_each`](Self::at_each).
     ///
     /// # Errors
     /// As [`at_each`](Self::at_each) and [`pdf`](Self::pdf).
@@ -54,7 +83,8 @@ impl Distribution<'_> {
         self.table(thetas, times.len(), |law| law.pdf(times))
     }
 
-    /// Distribution functions at each θ and time, a row for each θ.
+    /// Distribution functions `1 − α e^{St} 1` at each θ and time, a row for each θ. Method and cost are those of
+    /// [`cdf`](Self::cdf) for each θ, spread over threads as by [`at_each`](Self::at_each).
     ///
     /// # Errors
     /// As [`at_each`](Self::at_each) and [`cdf`](Self::cdf).
@@ -66,7 +96,8 @@ impl Distribution<'_> {
         self.table(thetas, times.len(), |law| law.cdf(times))
     }
 
-    /// Quantiles at each θ and probability, a row for each θ.
+    /// Quantiles, the least `t` with `F(t) ≥ q`, at each θ and probability `q`, a row for each θ. Method and cost are those of
+    /// [`quantile`](Self::quantile) for each θ, spread over threads as by [`at_each`](Self::at_each).
     ///
     /// # Errors
     /// As [`at_each`](Self::at_each) and [`quantile`](Self::quantile).
@@ -96,7 +127,7 @@ mod tests {
     use ndarray::array;
 
     use super::super::tests::{erlang, plan};
-    use super::super::{DistributionError, Start};
+    use super::super::{DistributionError, JumpDistribution, Start};
 
     #[test]
     fn a_batch_has_the_numbers_of_each_theta_alone() {
@@ -114,6 +145,25 @@ mod tests {
             assert_eq!(quantile.row(row).to_vec(), alone.quantile(&shares).unwrap());
         }
         assert!(law.pdf_batch(&thetas.slice(ndarray::s![0..0, ..]), &times).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_batch_in_discrete_time_has_the_numbers_of_each_theta_alone() {
+        let plan = plan(&erlang(3).discretize(0.5).unwrap());
+        let thetas = array![[1.0, 0.3], [0.2, 1.0], [5.0, 0.1]];
+        let law = plan.jumps(&[1.0, 1.0]).unwrap().with_jump_limit(50);
+        let found = law.at_each(&thetas.view(), |law| Ok((law.pmf(&[7, 3])?, law.variance()?))).unwrap();
+        for (theta, found) in thetas.rows().into_iter().zip(found) {
+            let alone = plan.jumps(&theta.to_vec()).unwrap();
+            assert_eq!(found, (alone.pmf(&[7, 3]).unwrap(), alone.variance().unwrap()));
+        }
+        // The limit goes along, and the first θ at fault is named.
+        let refused = law.at_each(&thetas.view(), |law| law.cdf(&[51])).unwrap_err();
+        let limit = DistributionError::JumpLimit { index: 0, limit: 50 };
+        assert_eq!(refused, DistributionError::Row { row: 0, error: Box::new(limit) });
+        let refused =
+            law.at_each(&array![[1.0, 1.0], [-1.0, 1.0]].view(), JumpDistribution::expectation).unwrap_err();
+        assert!(matches!(refused, DistributionError::Row { row: 1, .. }), "{refused:?}");
     }
 
     #[test]

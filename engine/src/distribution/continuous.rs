@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use super::chain::Chain;
 use super::{DistributionError, Start};
-use crate::plan::{At, Complex8, Plan};
+use crate::plan::{At, Complex8, Plan, Resolvent};
 
 /// Of the peak of the density.
 const TOLERANCE: f64 = 1e-10;
@@ -22,7 +22,8 @@ pub struct Distribution<'p> {
 }
 
 impl Plan {
-    /// The distribution of the time to absorption at θ.
+    /// The distribution of the time to absorption at θ: of phase type, with `F(t) = 1 − α e^{St} 1` (Neuts 1981, section 2.2;
+    /// Bladt and Nielsen 2017, chapter 3).
     ///
     /// One pass over the edges; the elimination that moments need is run when they are first asked for.
     ///
@@ -76,25 +77,30 @@ impl<'p> Distribution<'p> {
 
     /// The Laplace transform `E[e^{−sT}; T < ∞]` at real `s ≥ 0`.
     ///
-    /// `α (sI − S)⁻¹ s⃗`, with the exit rates `s⃗` whatever they are, plus the atom at 0. One elimination for eight `s`;
+    /// `α (sI − S)⁻¹ s⃗`, with the exit rates `s⃗` whatever they are, plus the atom at 0 (Neuts 1981, section 2.2; Bladt and
+    /// Nielsen 2017, section 3.1). One elimination for eight `s`;
     /// subtraction-free, so accurate to a few units in the last place. With [`Start::Conditional`](super::Start), given
     /// that the process starts.
     ///
     /// # Errors
     /// [`DistributionError::Frequency`] for an `s` that is negative, infinite or not a number.
     pub fn laplace(&self, s: &[f64]) -> Result<Vec<f64>, DistributionError> {
-        if let Some(index) = s.iter().position(|s| !(0.0..f64::INFINITY).contains(s)) {
-            return Err(DistributionError::Frequency { index, value: s[index] });
-        }
-        let mut resolvent = self.chain.plan().resolvent(self.chain.theta())?;
-        let mut values = Vec::with_capacity(s.len());
-        for group in s.chunks(8) {
-            let mut lanes = Complex8::ZERO;
-            lanes.re[..group.len()].copy_from_slice(group);
-            let found = resolvent.transform(&lanes, self.chain.kept_back());
-            values.extend(found.re[..group.len()].iter().map(|value| value * self.chain.surplus()));
-        }
-        Ok(values)
+        let resolvent = self.chain.plan().resolvent(self.chain.theta())?;
+        let values = transform(resolvent, s, self.chain.kept_back())?;
+        Ok(values.into_iter().map(|value| value * self.chain.surplus()).collect())
+    }
+
+    /// What phasic gives for the Laplace transform at real `s ≥ 0`: `α (sI − S)⁻¹ 1ₑ / Σα`, where `1ₑ` is 1 at every vertex
+    /// with an edge into absorption, whatever its rate (numerics specification, section 4). The transform itself, which
+    /// [`laplace`](Self::laplace) is, only where these rates are all 1.
+    ///
+    /// phasic gives it for graphs with one parameter at most; with more its number follows no rule. One elimination for
+    /// eight `s`.
+    ///
+    /// # Errors
+    /// As [`laplace`](Self::laplace).
+    pub fn phasic_laplace(&self, s: &[f64]) -> Result<Vec<f64>, DistributionError> {
+        transform(self.chain.plan().resolvent(self.chain.theta())?.of_phasic(), s, 0.0)
     }
 
     /// Probability of ever being absorbed.
@@ -102,7 +108,7 @@ impl<'p> Distribution<'p> {
         Ok(self.laplace(&[0.0])?[0])
     }
 
-    /// Moves to another θ; the pattern is kept.
+    /// Moves to another θ; the pattern is kept. One pass over the edges, without allocation.
     ///
     /// # Errors
     /// As [`Plan::distribution`]. After an error the numbers are those of no θ.
@@ -119,6 +125,20 @@ impl<'p> Distribution<'p> {
         let at = self.chain.plan().at(self.chain.theta())?;
         Ok(self.at.get_or_init(|| at))
     }
+}
+
+/// A transform at each `s`, in groups of eight.
+fn transform(mut resolvent: Resolvent<'_>, s: &[f64], kept_back: f64) -> Result<Vec<f64>, DistributionError> {
+    if let Some(index) = s.iter().position(|s| !(0.0..f64::INFINITY).contains(s)) {
+        return Err(DistributionError::Frequency { index, value: s[index] });
+    }
+    let mut values = Vec::with_capacity(s.len());
+    for group in s.chunks(8) {
+        let mut lanes = Complex8::ZERO;
+        lanes.re[..group.len()].copy_from_slice(group);
+        values.extend_from_slice(&resolvent.transform(&lanes, kept_back).re[..group.len()]);
+    }
+    Ok(values)
 }
 
 /// Refuses tolerances out of range.

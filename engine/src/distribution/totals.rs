@@ -7,7 +7,8 @@ use super::{Distribution, DistributionError};
 use crate::plan::{At, MOST_MOMENTS, Rewarded};
 
 impl<'p> Distribution<'p> {
-    /// Expected time to absorption, given that the process starts: `−α S⁻¹ 1 / Σα`.
+    /// Expected time to absorption, given that the process starts: `−α S⁻¹ 1 / Σα` (Neuts 1981, section 2.2). One elimination,
+    /// the first time that anything is asked of this θ that needs one; one solve.
     ///
     /// # Errors
     /// [`DistributionError::Evaluation`] when absorption is not certain.
@@ -25,7 +26,7 @@ impl<'p> Distribution<'p> {
         spread(self.at()?.expectation(), self.at()?.variance())
     }
 
-    /// Expected total reward, given that the process starts: `α (−S)⁻¹ R / Σα`. One solve.
+    /// Expected total reward, given that the process starts: `α (−S)⁻¹ R / Σα` (Bladt and Nielsen 2017, section 8.1). One solve.
     ///
     /// # Errors
     /// As [`reward_moments`](Self::reward_moments).
@@ -34,8 +35,8 @@ impl<'p> Distribution<'p> {
         if mean.is_finite() { Ok(mean) } else { Err(DistributionError::MomentRange { order: 1 }) }
     }
 
-    /// Variance of a total reward, given that the process starts: its [`covariance`](Self::covariance) with itself. Two
-    /// solves.
+    /// Variance of a total reward, given that the process starts: `2 α U diag(R) U R − (α U R)²` for `U = (−S)⁻¹`, its
+    /// [`covariance`](Self::covariance) with itself, where nothing cancels (Bladt and Nielsen 2017, section 8.1). Two solves.
     ///
     /// # Errors
     /// As [`reward_moments`](Self::reward_moments), and [`DistributionError::MomentRange`] as of
@@ -45,11 +46,11 @@ impl<'p> Distribution<'p> {
         spread(rewarded.expectation(), rewarded.variance())
     }
 
-    /// The first `count` raw moments of the time to absorption, given that the process starts: `k! α (−S)⁻ᵏ 1 / Σα`.
-    /// One solve each.
+    /// The first `count` raw moments of the time to absorption, given that the process starts: `k! α (−S)⁻ᵏ 1 / Σα` (Neuts 1981,
+    /// section 2.2). One solve each.
     ///
     /// # Errors
-    /// As [`expectation`](Self::expectation), and [`DistributionError::MomentRange`] for the first moment beyond f64.
+    /// As [`expectation`](Self::expectation), [`DistributionError::MomentCount`] for more than 1,000, and [`DistributionError::MomentRange`] for the first moment beyond f64.
     pub fn moments(&self, count: usize) -> Result<Vec<f64>, DistributionError> {
         check_count(count)?;
         let at = self.at()?;
@@ -68,7 +69,8 @@ impl<'p> Distribution<'p> {
         raw_moments(at, rewards, count)
     }
 
-    /// Totals under a reward vector: one reward per vertex, earned per unit of time spent there. One solve.
+    /// Totals under a reward vector: one reward per vertex, earned per unit of time spent there. `(−S)⁻¹ R` from every vertex (Bladt
+    /// and Nielsen 2017, section 8.1); see [`Rewarded`] for what can be asked. One solve.
     ///
     /// # Errors
     /// As [`reward_moments`](Self::reward_moments).
@@ -83,7 +85,8 @@ impl<'p> Distribution<'p> {
     /// solves.
     ///
     /// # Errors
-    /// As [`reward_moments`](Self::reward_moments), with [`DistributionError::MomentRange`] for a covariance beyond f64.
+    /// As [`reward_moments`](Self::reward_moments), with [`DistributionError::Reward`] around what is wrong with one of the
+    /// vectors, and [`DistributionError::CovarianceRange`] for a covariance beyond f64.
     pub fn covariance(&self, first: &[f64], second: &[f64]) -> Result<f64, DistributionError> {
         let at = self.at()?;
         let ones = vec![1.0; at.vertex_count() as usize];
@@ -93,7 +96,8 @@ impl<'p> Distribution<'p> {
         covariance_in_range(one.covariance(&other), [0, 1])
     }
 
-    /// Correlation of two total rewards: their covariance over the root of the product of both variances. Two solves each.
+    /// Correlation of two total rewards: their [`covariance`](Self::covariance) over the root of the product of both variances,
+    /// from −1 to 1. Two solves each.
     ///
     /// # Errors
     /// As [`covariance`](Self::covariance), and [`DistributionError::NoVariance`] when a total does not vary.
@@ -102,7 +106,8 @@ impl<'p> Distribution<'p> {
         Ok(matrix[[0, 1]])
     }
 
-    /// Covariances of many total rewards; an empty vector is one of ones.
+    /// Covariances of many total rewards; an empty vector is one of ones. The formula of [`covariance`](Self::covariance) (Bladt
+    /// and Nielsen 2017, section 8.1) in another order:
     ///
     /// With `x = W(R)` from every vertex and expected sojourn times `z`, the covariance of two is
     /// `Σ z (x₁R₂ + x₂R₁) − m₁m₂`: one solve for each reward vector and one for `z`. Where that difference has lost more than
@@ -115,33 +120,17 @@ impl<'p> Distribution<'p> {
         rewards: &[R],
     ) -> Result<Array2<f64>, DistributionError> {
         let at = self.at()?;
-        let sojourn = at.sojourn_times();
         let ones = vec![1.0; at.vertex_count() as usize];
         let rewards: Vec<&[f64]> = rewards.iter().map(|rewards| or_ones(rewards.as_ref(), &ones)).collect();
-        let mut earned = Vec::with_capacity(rewards.len());
-        for (index, rewards) in rewards.iter().enumerate() {
-            let rewarded = at.rewarded(rewards).map_err(of_rewards(index))?;
-            let (times, mean) = (rewarded.waiting_times(), rewarded.expectation());
-            earned.push((times, mean, rewarded));
-        }
-        let mut matrix = Array2::zeros((rewards.len(), rewards.len()));
-        for first in 0..rewards.len() {
-            for second in 0..=first {
-                let ((x, mean_x, one), (y, mean_y, other)) = (&earned[first], &earned[second]);
-                let (r, s) = (rewards[first], rewards[second]);
-                let visited = (0..sojourn.len()).filter(|&vertex| sojourn[vertex] > 0.0);
-                let cross = visited.map(|v| sojourn[v] * (x[v] * s[v] + y[v] * r[v])).sum::<f64>();
-                let product = mean_x * mean_y;
-                let cancels = (cross - product).abs() * 16.0 < cross.abs() + product.abs();
-                let covariance = if cancels { one.covariance(other) } else { cross - product };
-                matrix[[first, second]] = covariance_in_range(covariance, [first, second])?;
-                matrix[[second, first]] = matrix[[first, second]];
-            }
+        let matrix = covariances(at, &rewards, false)?;
+        for ((first, second), &covariance) in matrix.indexed_iter() {
+            covariance_in_range(covariance, [first, second])?;
         }
         Ok(matrix)
     }
 
-    /// Correlations of many total rewards.
+    /// Correlations of many total rewards: their [covariances](Self::covariance_matrix) over the roots of the products of both
+    /// variances, and as expensive.
     ///
     /// # Errors
     /// As [`correlation`](Self::correlation).
@@ -151,20 +140,10 @@ impl<'p> Distribution<'p> {
     ) -> Result<Array2<f64>, DistributionError> {
         // Correlations do not depend on units, and in units of the largest reward no product leaves f64.
         let in_units: Vec<Vec<f64>> = rewards.iter().map(|rewards| in_units(rewards.as_ref()).0).collect();
-        let mut matrix = self.covariance_matrix(&in_units)?;
-        let deviations: Vec<f64> = matrix.diag().iter().map(|variance| variance.sqrt()).collect();
-        if let Some(index) = deviations.iter().position(|deviation| deviation.is_nan() || *deviation <= 0.0) {
-            return Err(DistributionError::NoVariance { index });
-        }
-        for ((first, second), value) in matrix.indexed_iter_mut() {
-            // Rounding must not lead beyond what a correlation can be.
-            let correlation = *value / (deviations[first] * deviations[second]);
-            *value = if first == second { 1.0 } else { correlation.clamp(-1.0, 1.0) };
-        }
-        Ok(matrix)
+        correlations(self.covariance_matrix(&in_units)?)
     }
 
-    /// Expected time to absorption from every vertex of the graph, `(−S)⁻¹ 1`: 0 for absorbing vertices, NaN for those the
+    /// Expected time to absorption from every vertex of the graph, `(−S)⁻¹ 1` (Neuts 1981, section 2.2): 0 for absorbing vertices, NaN for those the
     /// start does not reach. One solve.
     ///
     /// # Errors
@@ -173,8 +152,8 @@ impl<'p> Distribution<'p> {
         Ok(self.at()?.waiting_times())
     }
 
-    /// Expected time spent in every vertex of the graph, given that the process starts: `α (−S)⁻¹ / Σα`. One transposed
-    /// solve.
+    /// Expected time spent in every vertex of the graph, given that the process starts: `α (−S)⁻¹ / Σα`, the row of
+    /// Green's matrix (Bladt and Nielsen 2017, section 3.1). One transposed solve.
     ///
     /// # Errors
     /// As [`expectation`](Self::expectation).
@@ -182,21 +161,75 @@ impl<'p> Distribution<'p> {
         Ok(self.at()?.sojourn_times())
     }
 
-    /// Expected time spent in each of the vertices named.
+    /// Expected time spent in each of the vertices named: entries of [`sojourn_times`](Self::sojourn_times), whose cost it has
+    /// however few they are.
     ///
     /// # Errors
     /// As [`expectation`](Self::expectation), and [`DistributionError::Vertex`] for one that does not exist.
     pub fn sojourn_times_of(&self, vertices: &[u32]) -> Result<Vec<f64>, DistributionError> {
-        let times = self.sojourn_times()?;
-        let time = |(index, &vertex): (usize, &u32)| {
-            times.get(vertex as usize).copied().ok_or(DistributionError::Vertex {
-                index,
-                vertex,
-                vertices: times.len() as u32,
-            })
-        };
-        vertices.iter().enumerate().map(time).collect()
+        of_vertices(&self.sojourn_times()?, vertices)
     }
+}
+
+/// The numbers of the vertices named.
+pub(super) fn of_vertices(all: &[f64], vertices: &[u32]) -> Result<Vec<f64>, DistributionError> {
+    let of = |(index, &vertex): (usize, &u32)| {
+        let vertices = all.len() as u32;
+        all.get(vertex as usize).copied().ok_or(DistributionError::Vertex { index, vertex, vertices })
+    };
+    vertices.iter().enumerate().map(of).collect()
+}
+
+/// Covariances of totals; `per_visit` says that a reward is earned at once at each visit, as in discrete time.
+///
+/// With `x = W(R)` and expected sojourn times (visits) `z`, `Σ z (x₁R₂ + x₂R₁) − m₁m₂`, less `Σ z R₁R₂` per visit. Where that
+/// difference has lost more than a digit, the covariance is found by itself.
+pub(super) fn covariances(
+    at: &At<'_>,
+    rewards: &[&[f64]],
+    per_visit: bool,
+) -> Result<Array2<f64>, DistributionError> {
+    let sojourn = at.sojourn_times();
+    let mut earned = Vec::with_capacity(rewards.len());
+    for (index, rewards) in rewards.iter().enumerate() {
+        let rewarded = at.rewarded(rewards).map_err(of_rewards(index))?;
+        let (times, mean) = (rewarded.waiting_times(), rewarded.expectation());
+        earned.push((times, mean, rewarded));
+    }
+    let once = if per_visit { 1.0 } else { 0.0 };
+    let mut matrix = Array2::zeros((rewards.len(), rewards.len()));
+    for first in 0..rewards.len() {
+        for second in 0..=first {
+            let ((x, mean_x, one), (y, mean_y, other)) = (&earned[first], &earned[second]);
+            let (r, s) = (rewards[first], rewards[second]);
+            let visited = (0..sojourn.len()).filter(|&vertex| sojourn[vertex] > 0.0);
+            let (mut cross, mut size) = (0.0, 0.0_f64);
+            for v in visited {
+                let [both, minus] = [x[v] * s[v] + y[v] * r[v], once * r[v] * s[v]];
+                cross += sojourn[v] * (both - minus);
+                size += sojourn[v] * (both.abs() + minus.abs());
+            }
+            let product = mean_x * mean_y;
+            let cancels = (cross - product).abs() * 16.0 < size + product.abs();
+            matrix[[first, second]] = if cancels { one.covariance(other) } else { cross - product };
+            matrix[[second, first]] = matrix[[first, second]];
+        }
+    }
+    Ok(matrix)
+}
+
+/// Covariances over the roots of the products of variances.
+pub(super) fn correlations(mut matrix: Array2<f64>) -> Result<Array2<f64>, DistributionError> {
+    let deviations: Vec<f64> = matrix.diag().iter().map(|variance| variance.sqrt()).collect();
+    if let Some(index) = deviations.iter().position(|deviation| deviation.is_nan() || *deviation <= 0.0) {
+        return Err(DistributionError::NoVariance { index });
+    }
+    for ((first, second), value) in matrix.indexed_iter_mut() {
+        // Rounding must not lead beyond what a correlation can be.
+        let correlation = *value / (deviations[first] * deviations[second]);
+        *value = if first == second { 1.0 } else { correlation.clamp(-1.0, 1.0) };
+    }
+    Ok(matrix)
 }
 
 /// A variance that is a number. In continuous time a total that is not always 0 varies.

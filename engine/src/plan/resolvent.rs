@@ -88,6 +88,8 @@ impl Mul for Complex8 {
 #[derive(Debug, Clone)]
 pub(crate) struct Resolvent<'p> {
     plan: &'p Plan,
+    /// Whether every vertex that can be absorbed counts for 1, whatever its exit rate: phasic's convention.
+    of_phasic: bool,
     values: Vec<f64>,
     work: Vec<Complex8>,
     exit: Vec<Complex8>,
@@ -109,6 +111,7 @@ impl Plan {
         let zeros = |count: usize| vec![Complex8::ZERO; count];
         Ok(Resolvent {
             plan: self,
+            of_phasic: false,
             values,
             work: zeros(positions),
             exit: zeros(positions),
@@ -120,6 +123,12 @@ impl Plan {
 }
 
 impl Resolvent<'_> {
+    /// This, with 1 in place of each exit rate on the right-hand side, and 0 for what is absorbed at once.
+    pub(crate) fn of_phasic(mut self) -> Self {
+        self.of_phasic = true;
+        self
+    }
+
     /// The transform `E[e^{−sT}]` of the time to absorption from the start, at eight `s`; of those that never start, the
     /// share `kept_back` is counted as never absorbed.
     pub(crate) fn transform(&mut self, s: &Complex8, kept_back: f64) -> Complex8 {
@@ -185,7 +194,9 @@ impl Resolvent<'_> {
     fn eliminate_row(&mut self, at: usize, shift: Complex8) {
         let plan = self.plan;
         let absorbed = self.values[plan.exit_forms[at] as usize];
-        let mut known = Complex8::real(absorbed);
+        let counts = !self.of_phasic || at != plan.start() && !plan.is_zero_form(plan.exit_forms[at]);
+        let counted = if self.of_phasic { 1.0 } else { absorbed };
+        let mut known = Complex8::real(if counts { counted } else { 0.0 });
         let mut exit = shift + Complex8::real(absorbed);
         let outer = plan.outer.range(at);
         for (&column, &form) in plan.outer.items[outer.clone()].iter().zip(&plan.outer_forms[outer]) {

@@ -7,8 +7,11 @@ use super::{JumpDistribution, JumpProbability};
 use crate::distribution::DistributionError;
 
 impl JumpDistribution<'_> {
-    /// Probabilities of numbers of jumps and their gradients with respect to θ: a row for each number.
+    /// Probabilities `α Tʲ⁻¹ t` of numbers of jumps and their gradients with respect to θ: a row for each number.
     ///
+    /// With `z_k = Tʲ⁻ᵏ⁻¹ t`, the slope by the probability of a jump from `v` to `w` is `Σ_k (α Tᵏ)(v) z_{k+1}(w)`: reverse
+    /// differentiation, with states made again from checkpoints (Griewank and Walther, Evaluating Derivatives, second edition,
+    /// 2008, chapters 3 and 12).
     /// Two passes over the jumps and one back for each number, `O(E)` a jump; states are kept for four times the square root of
     /// the number of jumps. Weights are divided by their sums, so a parameter that all edges of a vertex share has no part
     /// in the slope. NaN where the process can reach a vertex that has no weight at θ: numbers jump there.
@@ -19,7 +22,8 @@ impl JumpDistribution<'_> {
         self.gradients(jumps, 0, |known| known.pmf)
     }
 
-    /// Distribution functions of numbers of jumps and their gradients with respect to θ: a row for each number.
+    /// Distribution functions `1 − α Tʲ 1` of numbers of jumps and their gradients with respect to θ: a row for each number.
+    /// Method and cost are those of [`pmf_gradient`](Self::pmf_gradient).
     ///
     /// # Errors
     /// As [`pmf_gradient`](Self::pmf_gradient).
@@ -27,7 +31,8 @@ impl JumpDistribution<'_> {
         self.gradients(jumps, 1, |known| known.cdf)
     }
 
-    /// Probabilities of more than numbers of jumps and their gradients with respect to θ: a row for each number.
+    /// Probabilities `α Tʲ 1` of more than numbers of jumps and their gradients with respect to θ: a row for each number. Method
+    /// and cost are those of [`pmf_gradient`](Self::pmf_gradient).
     ///
     /// # Errors
     /// As [`pmf_gradient`](Self::pmf_gradient).

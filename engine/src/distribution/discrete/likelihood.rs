@@ -51,7 +51,9 @@ pub struct JumpLikelihood<'p> {
 }
 
 impl Plan {
-    /// The likelihood of observed numbers of jumps to absorption, and of numbers after which a process was last seen alive.
+    /// The likelihood of observed numbers of jumps to absorption, and of numbers after which a process was last seen alive:
+    /// `Π P(N = jᵢ) · Π P(N > cᵢ)` for independent observations (Lawless, Statistical Models and Methods for Lifetime Data, 2003,
+    /// section 2.2). Sorts them, and does no other work yet.
     ///
     /// # Errors
     /// [`DistributionError::NoObservations`], [`DistributionError::ContinuousTime`].
@@ -93,7 +95,7 @@ impl JumpLikelihood<'_> {
         self
     }
 
-    /// The log-likelihood at θ. One pass over the jumps, `O(E)` each.
+    /// The log-likelihood at θ, `Σ ln P(N = jᵢ) + Σ ln P(N > cᵢ)` (see [`Plan::jump_likelihood`]). One pass over the jumps, `O(E)` each.
     ///
     /// # Errors
     /// As [`Plan::jumps`] and [`JumpDistribution::pmf`]; a censored number beyond the limit is counted on from the observed
@@ -102,8 +104,9 @@ impl JumpLikelihood<'_> {
         Ok(self.found(&self.law(theta)?)?.0)
     }
 
-    /// The log-likelihood at θ and its gradient: three passes over the jumps in all, whatever the number of parameters and
-    /// observations; see [`JumpDistribution::pmf_gradient`].
+    /// The log-likelihood at θ and its gradient `Σ ∇P(N = jᵢ)/P(N = jᵢ) + Σ ∇P(N > cᵢ)/P(N > cᵢ)`, a sum that one adjoint goes
+    /// back for as [`JumpDistribution::pmf_gradient`] does: three passes over the jumps in all, whatever the number of
+    /// parameters and observations.
     ///
     /// # Errors
     /// As [`value`](Self::value), and [`DistributionError::JumpTrailMemory`] as for those.
@@ -118,7 +121,8 @@ impl JumpLikelihood<'_> {
         Ok((value, functional.gradient(&law)))
     }
 
-    /// Log-likelihoods and gradients at many θ, one a row; on the threads of the current rayon pool.
+    /// Log-likelihoods and gradients at many θ, one a row: for each what [`value_and_gradient`](Self::value_and_gradient) gives,
+    /// and as expensive; on the threads of the current rayon pool.
     ///
     /// # Errors
     /// That of the first θ without a number, as [`value`](Self::value).

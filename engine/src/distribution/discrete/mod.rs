@@ -56,13 +56,14 @@ pub struct JumpDistribution<'p> {
     pub(super) chain: Chain<'p>,
     /// The probability to stay, by position.
     stays: Vec<f64>,
-    jump_limit: u64,
+    pub(super) jump_limit: u64,
     /// The factors, once asked for.
     at: OnceCell<At<'p>>,
 }
 
 impl Plan {
-    /// The distribution of the number of jumps at θ, in discrete time. One pass over the edges.
+    /// The distribution of the number of jumps at θ, in discrete time: of discrete phase type, with `P(N > j) = α Tʲ 1` (Neuts
+    /// 1981, section 2.2; Bladt and Nielsen 2017, chapter 1). One pass over the edges.
     ///
     /// # Errors
     /// [`DistributionError::Evaluation`] when θ does not fit, a weight is negative or infinite, or all initial
@@ -73,8 +74,7 @@ impl Plan {
         }
         let mut chain = self.chain(theta)?;
         chain.set_start(Start::Conditional)?;
-        let stays = chain.stays();
-        Ok(JumpDistribution { chain, stays, jump_limit: JUMP_LIMIT, at: OnceCell::new() })
+        Ok(JumpDistribution::of_chain(chain, JUMP_LIMIT))
     }
 }
 
@@ -91,6 +91,23 @@ pub struct JumpProbability {
 }
 
 impl<'p> JumpDistribution<'p> {
+    /// That of a process conditional on starting.
+    pub(super) fn of_chain(chain: Chain<'p>, jump_limit: u64) -> Self {
+        let stays = chain.stays();
+        Self { chain, stays, jump_limit, at: OnceCell::new() }
+    }
+
+    /// Moves to another θ; the pattern is kept. One pass over the edges.
+    ///
+    /// # Errors
+    /// As [`Plan::jumps`]. After an error the numbers are those of no θ.
+    pub fn set(&mut self, theta: &[f64]) -> Result<(), DistributionError> {
+        self.at.take();
+        self.chain.set(theta)?;
+        self.stays = self.chain.stays();
+        Ok(())
+    }
+
     /// This distribution with another bound on the number of jumps that questions may go through.
     #[must_use]
     pub fn with_jump_limit(mut self, jump_limit: u64) -> Self {
@@ -98,7 +115,8 @@ impl<'p> JumpDistribution<'p> {
         self
     }
 
-    /// Probability of each number of jumps: `α Tʲ⁻¹ t`, and the atom for `j = 0`.
+    /// Probability of each number of jumps: `α Tʲ⁻¹ t`, and the atom for `j = 0` (Neuts 1981, section 2.2). One pass over the
+    /// jumps up to the last number, `O(E)` each, as for all functions of them.
     ///
     /// # Errors
     /// [`DistributionError::JumpLimit`] with the place of a number beyond the limit.
@@ -106,7 +124,8 @@ impl<'p> JumpDistribution<'p> {
         Ok(self.probabilities(jumps)?.into_iter().map(|known| known.pmf).collect())
     }
 
-    /// Probability of each number of jumps or fewer: `1 − α Tʲ 1`.
+    /// Probability of each number of jumps or fewer: `1 − α Tʲ 1` (Neuts 1981, section 2.2), summed jump by jump. One pass, as
+    /// [`pmf`](Self::pmf).
     ///
     /// # Errors
     /// As [`pmf`](Self::pmf).
@@ -114,7 +133,7 @@ impl<'p> JumpDistribution<'p> {
         Ok(self.probabilities(jumps)?.into_iter().map(|known| known.cdf).collect())
     }
 
-    /// Probability of more than each number of jumps: `α Tʲ 1`.
+    /// Probability of more than each number of jumps: `α Tʲ 1` (Neuts 1981, section 2.2). One pass, as [`pmf`](Self::pmf).
     ///
     /// # Errors
     /// As [`pmf`](Self::pmf).
@@ -122,7 +141,18 @@ impl<'p> JumpDistribution<'p> {
         Ok(self.probabilities(jumps)?.into_iter().map(|known| known.survival).collect())
     }
 
-    /// All three for each number of jumps, in one pass.
+    /// The hazard at each number of jumps, `pmf(j) / P(N ≥ j)`: the probability of being absorbed by this jump, given that it
+    /// has not happened before. NaN where nothing is left. One pass, as [`pmf`](Self::pmf).
+    ///
+    /// # Errors
+    /// As [`pmf`](Self::pmf).
+    pub fn hazard(&self, jumps: &[u64]) -> Result<Vec<f64>, DistributionError> {
+        let hazard = |known: JumpProbability| known.pmf / (known.pmf + known.survival);
+        Ok(self.probabilities(jumps)?.into_iter().map(hazard).collect())
+    }
+
+    /// `α Tʲ⁻¹ t`, `1 − α Tʲ 1` and `α Tʲ 1` for each number of jumps, in one pass: [`pmf`](Self::pmf), [`cdf`](Self::cdf) and
+    /// [`survival`](Self::survival).
     ///
     /// # Errors
     /// As [`pmf`](Self::pmf).
@@ -135,7 +165,8 @@ impl<'p> JumpDistribution<'p> {
     /// The smallest number of jumps `j` with `F(j) ≥ q`, for each `q` in `[0, 1]`; `u64::MAX` for `q = 1` where there is none.
     ///
     /// Above the median, `F(j) ≥ q` is judged by the survival function. What lies within 1e-12 of `q` (of `1 − q`, above the
-    /// median) counts as reached, so that rounding does not decide.
+    /// median) counts as reached, so that rounding does not decide. The generalised inverse of `F`; one pass over the jumps up
+    /// to the largest quantile, `O(E)` each.
     ///
     /// # Errors
     /// [`DistributionError::Probability`] for a `q` outside `[0, 1]`, [`DistributionError::JumpLimit`] when a quantile lies
@@ -176,7 +207,8 @@ impl<'p> JumpDistribution<'p> {
     }
 
     /// Probability of being in each vertex after each number of jumps: a row for each number, a column for each vertex of
-    /// the graph. `α Tʲ`; 0 for the start and for all that is not transient. phasic's `stop_probability`.
+    /// the graph. `α Tʲ`; 0 for the start and for all that is not transient. phasic's `stop_probability` (numerics
+    /// specification, section 3). One pass, as [`pmf`](Self::pmf).
     ///
     /// # Errors
     /// As [`pmf`](Self::pmf).
@@ -187,7 +219,7 @@ impl<'p> JumpDistribution<'p> {
     }
 
     /// Expected number of visits of each vertex up to each number of jumps, the first vertex counted: `α Σᵢ₌₀ʲ Tⁱ`. A stay is
-    /// a visit more. phasic's `accumulated_visits`.
+    /// a visit more. phasic's `accumulated_visits` (numerics specification, section 3). One pass, as [`pmf`](Self::pmf).
     ///
     /// # Errors
     /// As [`pmf`](Self::pmf).

@@ -1,12 +1,13 @@
-//! Moments of numbers of jumps and of rewards collected jump by jump.
-//!
-//! All sums are of non-negative numbers when rewards are not negative. With `W` the plan's solve (rates 1) and `T` the
-//! probabilities of a jump, `E[Yᵏ] = W(Rᵏ + Σᵢ C(k,i) Rᵏ⁻ⁱ T E[Yⁱ])`, from the first jump (i from 1 to k − 1).
+//! Moments of numbers of jumps and of rewards collected jump by jump: thin over the plan at one θ.
+
+use ndarray::Array2;
 
 use super::JumpDistribution;
 use crate::distribution::DistributionError;
 use crate::distribution::error::of_rewards;
-use crate::distribution::totals::{check_count, from_units, in_units, or_ones};
+use crate::distribution::totals::{
+    check_count, correlations, covariances, from_units, in_units, of_vertices, or_ones,
+};
 use crate::graph::START;
 use crate::plan::{At, EvaluationError, Rewarded};
 
@@ -16,7 +17,7 @@ fn in_range(moment: f64, order: usize) -> Result<f64, DistributionError> {
 }
 
 impl<'p> JumpDistribution<'p> {
-    /// Expected number of jumps: `α (I − T)⁻¹ 1`. One solve.
+    /// Expected number of jumps: `α (I − T)⁻¹ 1` (Kemeny and Snell, Finite Markov Chains, 1960, theorem 3.3.5). One solve.
     ///
     /// # Errors
     /// [`DistributionError::Evaluation`] when absorption is not certain.
@@ -25,7 +26,8 @@ impl<'p> JumpDistribution<'p> {
     }
 
     /// Variance of the number of jumps: `m₂ − m₁² − m₁` with phasic's (continuous) moments, where phasic itself has
-    /// `m₂ − 2m₁` when no rewards are given. Two solves.
+    /// `m₂ − 2m₁` when no rewards are given (numerics specification, section 3; Kemeny and Snell 1960, theorem 3.3.5). Summed
+    /// over jumps, without the cancellation of that difference. Two solves.
     ///
     /// # Errors
     /// As [`expectation`](Self::expectation), and [`DistributionError::MomentRange`] when it is beyond f64.
@@ -33,7 +35,8 @@ impl<'p> JumpDistribution<'p> {
         in_range(self.at()?.variance(), 2)
     }
 
-    /// Expected total reward, one reward for each visit of a vertex: `α (I − T)⁻¹ R`. One solve.
+    /// Expected total reward, one reward for each visit of a vertex: `α (I − T)⁻¹ R` (Kemeny and Snell 1960, theorem 3.2.4, for
+    /// the visits). One solve.
     ///
     /// # Errors
     /// As [`reward_moments`](Self::reward_moments).
@@ -41,8 +44,8 @@ impl<'p> JumpDistribution<'p> {
         in_range(self.at()?.rewarded(rewards)?.expectation(), 1)
     }
 
-    /// Variance of a total reward, one reward for each visit of a vertex: its [`covariance`](Self::covariance) with itself.
-    /// Two solves.
+    /// Variance of a total reward, one reward for each visit of a vertex: `2W(x∘R) − W(R∘R) − x²` for `x = W(R)`, its
+    /// [`covariance`](Self::covariance) with itself. Two solves.
     ///
     /// # Errors
     /// As [`reward_moments`](Self::reward_moments).
@@ -54,11 +57,13 @@ impl<'p> JumpDistribution<'p> {
     }
 
     /// Covariance of two total rewards, one reward for each visit of a vertex:
-    /// `W(x₁∘R₂) + W(x₂∘R₁) − W(R₁∘R₂) − x₁x₂`, which in phasic lacks its symmetric half. An empty vector is one of ones, so
+    /// `W(x₁∘R₂) + W(x₂∘R₁) − W(R₁∘R₂) − x₁x₂` for `W(R) = (I − T)⁻¹ R` and `x = W(R)`, which in phasic lacks its symmetric half
+    /// (numerics specification, section 3). Summed over jumps, without the cancellation of that difference. An empty vector is one of ones, so
     /// that its total is the number of jumps. Three solves.
     ///
     /// # Errors
-    /// As [`expectation`](Self::expectation), and for rewards of the wrong length or that are not finite.
+    /// As [`expectation`](Self::expectation); [`DistributionError::Reward`] for rewards of the wrong length or that are not
+    /// finite; [`DistributionError::CovarianceRange`].
     pub fn covariance(&self, first: &[f64], second: &[f64]) -> Result<f64, DistributionError> {
         let at = self.at()?;
         let ones = vec![1.0; at.vertex_count() as usize];
@@ -72,25 +77,112 @@ impl<'p> JumpDistribution<'p> {
             .map_err(|_| DistributionError::CovarianceRange { first: 0, second: 1 })
     }
 
-    /// Totals under a reward vector: expectation, variance, gradients. Its `moments` are the continuous ones; those of the
+    /// Covariances of many total rewards, one reward for each visit of a vertex; an empty vector is one of ones.
+    ///
+    /// With `x = W(R)` from every vertex and expected visits `z`, the covariance of two is
+    /// `Σ z (x₁R₂ + x₂R₁ − R₁R₂) − m₁m₂`: one solve for each reward vector and one for `z`. Where that difference has lost more
+    /// than a digit, the covariance is found by itself, as [`covariance`](Self::covariance) does.
+    ///
+    /// # Errors
+    /// As [`covariance`](Self::covariance), with the places of both totals.
+    pub fn covariance_matrix<R: AsRef<[f64]>>(
+        &self,
+        rewards: &[R],
+    ) -> Result<Array2<f64>, DistributionError> {
+        let (mut matrix, exponents) = self.covariances_in_units(rewards)?;
+        for ((first, second), value) in matrix.indexed_iter_mut() {
+            let exponent = exponents[first].saturating_add(exponents[second]);
+            *value = from_units(*value, exponent, 1)
+                .map_err(|_| DistributionError::CovarianceRange { first, second })?;
+        }
+        Ok(matrix)
+    }
+
+    /// Correlation of two total rewards, one reward for each visit of a vertex: their covariance over the root of the product
+    /// of both variances. Two solves each.
+    ///
+    /// # Errors
+    /// As [`covariance`](Self::covariance), and [`DistributionError::NoVariance`] when a total does not vary.
+    pub fn correlation(&self, first: &[f64], second: &[f64]) -> Result<f64, DistributionError> {
+        Ok(self.correlation_matrix(&[first, second])?[[0, 1]])
+    }
+
+    /// Correlations of many total rewards: their [covariances](Self::covariance_matrix) over the roots of the products of both
+    /// variances, and as expensive. They do not depend on units, so no product leaves f64.
+    ///
+    /// # Errors
+    /// As [`correlation`](Self::correlation).
+    pub fn correlation_matrix<R: AsRef<[f64]>>(
+        &self,
+        rewards: &[R],
+    ) -> Result<Array2<f64>, DistributionError> {
+        correlations(self.covariances_in_units(rewards)?.0)
+    }
+
+    /// Covariances of totals in units of the power of two next to the largest reward of each, and these powers.
+    fn covariances_in_units<R: AsRef<[f64]>>(
+        &self,
+        rewards: &[R],
+    ) -> Result<(Array2<f64>, Vec<i32>), DistributionError> {
+        let at = self.at()?;
+        let ones = vec![1.0; at.vertex_count() as usize];
+        let scaled: Vec<(Vec<f64>, i32)> =
+            rewards.iter().map(|rewards| in_units(or_ones(rewards.as_ref(), &ones))).collect();
+        let lists: Vec<&[f64]> = scaled.iter().map(|(rewards, _)| &rewards[..]).collect();
+        Ok((covariances(at, &lists, true)?, scaled.iter().map(|&(_, exponent)| exponent).collect()))
+    }
+
+    /// Expected number of jumps to absorption from every vertex of the graph, `(I − T)⁻¹ 1` (Kemeny and Snell, Finite Markov
+    /// Chains, 1960, theorem 3.3.5): 0 for absorbing vertices, NaN for those the start does not reach. One solve.
+    ///
+    /// # Errors
+    /// As [`expectation`](Self::expectation).
+    pub fn waiting_times(&self) -> Result<Vec<f64>, DistributionError> {
+        Ok(self.at()?.waiting_times())
+    }
+
+    /// Expected number of visits of every vertex of the graph until absorption, `α (I − T)⁻¹`: the fundamental matrix (Kemeny
+    /// and Snell 1960, theorem 3.2.4). One transposed solve.
+    ///
+    /// # Errors
+    /// As [`expectation`](Self::expectation).
+    pub fn sojourn_times(&self) -> Result<Vec<f64>, DistributionError> {
+        Ok(self.at()?.sojourn_times())
+    }
+
+    /// Expected number of visits of each of the vertices named: entries of [`sojourn_times`](Self::sojourn_times), whose cost it
+    /// has however few they are.
+    ///
+    /// # Errors
+    /// As [`expectation`](Self::expectation), and [`DistributionError::Vertex`] for one that does not exist.
+    pub fn sojourn_times_of(&self, vertices: &[u32]) -> Result<Vec<f64>, DistributionError> {
+        of_vertices(&self.sojourn_times()?, vertices)
+    }
+
+    /// Totals under a reward vector: expectation `α (I − T)⁻¹ R`, variance, gradients (see [`Rewarded`]). One solve; each
+    /// question says what it takes beyond that. Its `moments` are the continuous ones; those of the
     /// total itself are [`reward_moments`](Self::reward_moments).
     ///
     /// # Errors
-    /// As [`covariance`](Self::covariance).
+    /// As [`expectation`](Self::expectation), and for rewards of the wrong length or that are not finite.
     pub fn rewarded(&self, rewards: &[f64]) -> Result<Rewarded<'_, 'p>, DistributionError> {
         Ok(self.at()?.rewarded(rewards)?)
     }
 
-    /// The first `count` raw moments `E[N], E[N²], …` of the number of jumps. phasic has no right ones beyond the first.
-    /// `count` solves.
+    /// The first `count` raw moments `E[N], E[N²], …` of the number of jumps, [`reward_moments`](Self::reward_moments) for
+    /// rewards of 1, by whose recursion they are found. phasic has no right ones beyond the first (numerics specification,
+    /// section 6). `count` solves.
     ///
     /// # Errors
-    /// As [`expectation`](Self::expectation); [`DistributionError::MomentRange`] for the first moment beyond f64.
+    /// As [`expectation`](Self::expectation); [`DistributionError::MomentCount`] for more than 1,000;
+    /// [`DistributionError::MomentRange`] for the first moment beyond f64.
     pub fn moments(&self, count: usize) -> Result<Vec<f64>, DistributionError> {
         self.reward_moments(&vec![1.0; self.chain.plan().vertex_count() as usize], count)
     }
 
-    /// The first `count` raw moments of a total reward, one reward for each visit of a vertex. `count` solves.
+    /// The first `count` raw moments of a total reward `Y`, one reward for each visit of a vertex, by what the first jump
+    /// brings (first-step analysis: Kemeny and Snell 1960, chapter 3): `E[Yᵏ] = W(Rᵏ + Σᵢ C(k,i) Rᵏ⁻ⁱ ∘ T E[Yⁱ])`, `i` from 1 to `k − 1`, with `W` the solve `(I − T)⁻¹`; all sums are of
+    /// numbers of one sign where rewards are. `count` solves and `O(count² V)`.
     ///
     /// # Errors
     /// As [`moments`](Self::moments), and for rewards of the wrong length or that are not finite.

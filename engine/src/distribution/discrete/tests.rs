@@ -229,6 +229,70 @@ proptest! {
     }
 }
 
+/// Stages of a negative binomial number: visits of each are geometric and independent, so covariances are sums of products.
+#[test]
+fn correlations_visits_and_hazards_in_discrete_time_are_known() {
+    let (stages, p) = (3_usize, 0.25_f64);
+    let plan = plan(&negative_binomial(stages, p));
+    let jumps = plan.jumps(&[1.0]).unwrap();
+    // A stage is two vertices that hand the stay to each other: 1, 2, 3 and their twins after the absorbing one.
+    let in_stage = |worth: [f64; 3]| {
+        let mut rewards = vec![0.0; plan.vertex_count() as usize];
+        for (stage, reward) in worth.into_iter().enumerate() {
+            (rewards[1 + stage], rewards[5 + stage]) = (reward, reward);
+        }
+        rewards
+    };
+    let lists = [[1.0, 0.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1e-200], [1.0, -1.0, 1.0]];
+    let rewards: Vec<Vec<f64>> = lists.iter().map(|&worth| in_stage(worth)).collect();
+    let unit = (1.0 - p) / (p * p);
+    let exact = |a: usize, b: usize| unit * (0..3).map(|k| lists[a][k] * lists[b][k]).sum::<f64>();
+    // Correlations do not depend on units.
+    let units = [lists[0], lists[1], [0.0, 0.0, 1.0], lists[3]];
+    let of_units = |a: usize, b: usize| (0..3).map(|k| units[a][k] * units[b][k]).sum::<f64>();
+    let correlations = jumps.correlation_matrix(&rewards).unwrap();
+    for a in 0..4 {
+        for b in 0..4 {
+            let wanted = of_units(a, b) / (of_units(a, a) * of_units(b, b)).sqrt();
+            assert!(
+                (correlations[[a, b]] - wanted).abs() < 1e-13,
+                "{a} {b}: {} {wanted}",
+                correlations[[a, b]]
+            );
+        }
+    }
+    let some = [&rewards[0], &rewards[1], &rewards[3]];
+    let matrix = jumps.covariance_matrix(&some).unwrap();
+    for (i, a) in [0, 1, 3].into_iter().enumerate() {
+        for (j, b) in [0, 1, 3].into_iter().enumerate() {
+            assert!((matrix[[i, j]] - exact(a, b)).abs() < 1e-10, "{a} {b}: {}", matrix[[i, j]]);
+            assert!((matrix[[i, j]] - jumps.covariance(some[i], some[j]).unwrap()).abs() < 1e-11);
+        }
+    }
+    let refused = jumps.covariance_matrix(&rewards).unwrap_err();
+    assert_eq!(refused, DistributionError::CovarianceRange { first: 2, second: 2 });
+    let constant = in_stage([0.0; 3]);
+    let refused = jumps.correlation(&rewards[0], &constant).unwrap_err();
+    assert_eq!(refused, DistributionError::NoVariance { index: 1 });
+    // Each stage takes 1/p visits, half of them but for the odd one in its first vertex.
+    let visits = jumps.sojourn_times().unwrap();
+    for stage in 0..3 {
+        let both = jumps.sojourn_times_of(&[1 + stage, 5 + stage]).unwrap();
+        assert!(close(both.iter().sum::<f64>(), 1.0 / p, 1e-14));
+        assert_eq!(both, [visits[1 + stage as usize], visits[5 + stage as usize]]);
+        let left = jumps.waiting_times().unwrap()[1 + stage as usize];
+        assert!(close(left, (3.0 - f64::from(stage)) / p, 1e-14), "{left}");
+    }
+    let refused = jumps.sojourn_times_of(&[1, 99]).unwrap_err();
+    assert_eq!(refused, DistributionError::Vertex { index: 1, vertex: 99, vertices: plan.vertex_count() });
+    // A geometric number forgets: its hazard is p.
+    let forgetful = super::tests::plan(&negative_binomial(1, p));
+    let hazard = forgetful.jumps(&[1.0]).unwrap().hazard(&[5, 1, 0, 300]).unwrap();
+    for (found, wanted) in hazard.into_iter().zip([p, p, 0.0, p]) {
+        assert!((found - wanted).abs() < 1e-14, "{found} {wanted}");
+    }
+}
+
 #[test]
 fn tiny_rewards_are_no_zeros_and_no_rewards_are_ones() {
     let plan = plan(&negative_binomial(2, 0.25));
