@@ -150,7 +150,8 @@ fn what_phasic_has_no_number_for_is_refused_under_compat() {
     let scene = Scene::new();
     let rewards = ["--rewards", "0,1,1,1,1,1"].repeat(3);
     for (model, quantity, rewards) in [
-        ("builtin:kingman", "laplace=1", &[][..]),
+        ("builtin:two_island", "laplace=1", &[][..]),
+        ("builtin:constant_chain_ticks", "factorial-moments=2", &[][..]),
         ("builtin:constant_chain_ticks", "correlation", &rewards[..4]),
         ("builtin:constant_chain_ticks", "covariance", &rewards[..]),
     ] {
@@ -158,4 +159,43 @@ fn what_phasic_has_no_number_for_is_refused_under_compat() {
         assert_eq!(refused.status, 2, "{refused:?}");
         assert!(refused.err.contains("leave out --compat for the right numbers"), "{refused:?}");
     }
+}
+
+#[test]
+fn laplace_under_compat_is_the_recorded_one_with_a_warning() {
+    let scene = Scene::new();
+    let mut checked = 0;
+    for name in ["coal_n5", "erlang_4", "coal_n20"] {
+        let (path, golden) = golden(name);
+        for run in golden["runs"].as_array().unwrap().iter().filter(|run| run["laplace"].is_array()) {
+            for entry in run["laplace"].as_array().unwrap() {
+                let quantity = format!("laplace={}", entry["s"]);
+                let theta = at(run);
+                let mut arguments = vec!["eval", &path, "--compat", "--json", "--quantity", &quantity];
+                arguments.extend(theta.iter().map(String::as_str));
+                let found = scene.run(&arguments);
+                assert!(found.err.contains("takes every rate into absorption for 1"), "{found:?}");
+                let json: serde_json::Value = serde_json::from_str(&found.out).unwrap();
+                let (found, wanted) =
+                    (json[0]["laplace"][0].as_f64().unwrap(), entry["value"].as_f64().unwrap());
+                assert!((found - wanted).abs() <= 1e-9 * wanted, "{name} {quantity}: {found} {wanted}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked >= 6, "{checked}");
+}
+
+#[test]
+fn what_comes_back_to_the_start_is_not_absorbed_under_compat() {
+    let scene = Scene::new();
+    scene.write(
+        "back.json",
+        r#"{"vertices": [[0], [1], [2]], "edges": [[0, 1, [1]], [1, 0, [1]], [1, 2, [1]]]}"#,
+    );
+    let asked = ["--quantity", "cdf=5", "--quantity", "survival=5", "--quantity", "loglik=5+", "--json"];
+    let found = &scene.json(&[&["eval", "back.json", "--compat"], &asked[..]].concat())[0];
+    let [below, above] = ["cdf", "survival"].map(|key| found[key][0].as_f64().unwrap());
+    assert!((below + above - 1.0).abs() < 1e-12 && (below - 0.5).abs() < 1e-3, "{found}");
+    assert!((found["loglik"].as_f64().unwrap() - above.ln()).abs() < 1e-12, "{found}");
 }

@@ -15,9 +15,10 @@ const COMMANDS: [&str; 11] = [
     "show",
     "pull",
 ];
-const TRANSFORMS: [&str; 12] = [
+const TRANSFORMS: [&str; 13] = [
     "rewards",
     "discretize",
+    "normalize",
     "passage",
     "start",
     "settle",

@@ -363,3 +363,40 @@ fn a_limit_on_jumps_is_named_with_its_flag_and_the_epoch() {
         assert_eq!(scene.run(&raised).status, 0, "{raised:?}");
     }
 }
+
+#[test]
+fn samples_may_begin_elsewhere() {
+    let scene = Scene::new();
+    let draw = |more: &[&str]| {
+        scene.run(
+            &[&["eval", "builtin:kingman", "--theta", "1", "--quantity", "sample=2000", "--json"], more]
+                .concat(),
+        )
+    };
+    // Vertex 4 has two lineages left: an exponential time of rate 1; vertex 3 takes a third more.
+    let numbers = |more: &[&str]| -> Vec<f64> {
+        let json: serde_json::Value = serde_json::from_str(&draw(more).out).unwrap();
+        serde_json::from_value(json[0]["sample"].clone()).unwrap()
+    };
+    let mean = |numbers: &[f64]| numbers.iter().sum::<f64>() / 2000.0;
+    // Four standard errors.
+    let found = mean(&numbers(&["--started-in", "4"]));
+    assert!((found - 1.0).abs() < 4.0 / 2000.0_f64.sqrt(), "{found}");
+    let (found, wanted, variance) =
+        (mean(&numbers(&["--started-in", "4:0.5,3:0.5"])), 7.0 / 6.0, 1.0 + 1.0 / 18.0 + 1.0 / 36.0);
+    assert!((found - wanted).abs() < 4.0 * f64::sqrt(variance / 2000.0), "{found}");
+    for (more, why) in [
+        (&["--started-in", "9"][..], "vertex 9 does not exist"),
+        (&["--started-in", "4:x"], "write VERTEX:PROBABILITY"),
+        (&["--started-in", "4:0"], "all probabilities are zero"),
+        (&["--started-in", "5"], "not a transient vertex"),
+        (&["--started-in", "4", "--epoch", "1:2"], "does not go with --started-in"),
+    ] {
+        let refused = draw(more);
+        assert!(refused.status == 2 && refused.err.contains(why), "{refused:?}");
+    }
+    let pointless = scene.run(&["eval", "builtin:kingman", "--started-in", "4"]);
+    assert!(pointless.err.contains("--started-in is for --quantity sample=N"), "{pointless:?}");
+    let continuous = scene.run(&["eval", "builtin:kingman", "--quantity", "factorial-moments=2"]);
+    assert!(continuous.err.contains("this model is in continuous time; ask for moments"), "{continuous:?}");
+}

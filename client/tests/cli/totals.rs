@@ -21,10 +21,10 @@ fn samples_are_the_same_for_a_seed_and_have_the_mean_of_the_model() {
     let (first, second) = ((-1.0_f64).exp(), density(2.0, 3.0, 0.5) / 3.0);
     let expected = (first * 5.0 / 6.0 + second / 3.0) / (first + second);
     assert!((mean(&left) - expected).abs() < 5.0 * (13.0_f64 / 36.0 / 4000.0).sqrt());
-    let ended = scene.run(&["eval", "two.json", "--quantity", "sample=1", "--alive-at", "1e6"]);
+    let ended = scene.run(&["eval", "two.json", "--quantity", "sample=1", "--alive-at", "1e9"]);
     assert_eq!(ended.status, 2);
     assert!(
-        ended.err.contains("nothing is alive at 1000000; sample at an earlier --alive-at"),
+        ended.err.contains("nothing is alive at 1000000000; sample at an earlier --alive-at"),
         "{}",
         ended.err
     );

@@ -212,3 +212,85 @@ fn a_start_that_lacks_something_is_settled_as_it_is_told() {
     let refused = scene.run(&["transform", "settle", "builtin:kingman_defective_start"]);
     assert_eq!(refused.status, 2, "{refused:?}");
 }
+
+#[test]
+fn a_lossy_return_is_told_instead_of_another_law() {
+    let scene = Scene::new();
+    scene.write(
+        "lossy.json",
+        r#"{"vertices": [[0], [1], [2]], "edges": [[0, 1, [0.5]], [1, 0, [1]], [1, 2, [1]]]}"#,
+    );
+    assert_close(&value(&scene, "lossy.json", "1", "cdf=1000"), 1.0 / 3.0);
+    let refused = scene.run(&["transform", "matrices", "lossy.json"]);
+    assert_eq!((refused.status, refused.out.as_str()), (2, ""), "{refused:?}");
+    assert!(refused.err.contains("sum to 0.5, and vertex 1 leads back to the start"), "{refused:?}");
+    scene.output(&["transform", "settle", "lossy.json", "--deficit", "condition", "-o", "settled.json"]);
+    scene.output(&["transform", "matrices", "settled.json"]);
+}
+
+#[test]
+fn normalized_models_have_the_same_law_under_what_time_is_worth() {
+    let scene = Scene::new();
+    let arguments = [
+        "transform",
+        "normalize",
+        "builtin:kingman",
+        "--theta",
+        "2",
+        "--worth",
+        "worth.csv",
+        "-o",
+        "unit.json",
+    ];
+    scene.output(&arguments);
+    let printed = String::from_utf8(scene.read("worth.csv")).unwrap();
+    assert_eq!(printed, format!("1,0.05,{},{},0.5,1\n", 1.0 / 12.0, 1.0 / 6.0));
+    let asked = ["--quantity", "expectation", "--quantity", "cdf=0.7", "--json"];
+    let unit = scene.json(&[&["eval", "unit.json", "--rewards", "@worth.csv"], &asked[..]].concat());
+    let own = scene.json(&[&["eval", "builtin:kingman", "--theta", "2"], &asked[..]].concat());
+    assert_close(&unit[0]["expectation"], own[0]["expectation"].as_f64().unwrap());
+    let (unit, own) = (unit[0]["cdf"][0].as_f64().unwrap(), own[0]["cdf"][0].as_f64().unwrap());
+    assert!((unit - own).abs() < 1e-10, "{unit} {own}");
+    // Half of the tosses are heads, and a toss that is not is made again: 2 tosses.
+    scene.write("toss.json", r#"{"vertices": [[0], [1], [2]], "edges": [[0, 1, [1]], [1, 2, [0.5]]]}"#);
+    scene.output(&[
+        "transform",
+        "normalize",
+        "toss.json",
+        "--discrete",
+        "--worth",
+        "stay.csv",
+        "-o",
+        "stays.json",
+    ]);
+    assert_eq!(scene.read("stay.csv"), b"1,1,1,0\n");
+    let tosses =
+        scene.json(&["eval", "stays.json", "--rewards", "@stay.csv", "--quantity", "expectation", "--json"]);
+    assert_close(&tosses[0]["expectation"], 2.0);
+    let refused = scene.run(&["transform", "normalize", "stays.json", "--discrete"]);
+    assert!(refused.status == 2 && refused.err.contains("leave out --discrete"), "{refused:?}");
+}
+
+#[test]
+fn the_kth_of_many_copies_takes_few_states() {
+    let scene = Scene::new();
+    scene.write("one.json", scene.output(&["graph", "builtin:erlang", "--set", "stages=1"]));
+    scene.output(&["transform", "order", "one.json", "--copies", "30", "--rank", "12", "-o", "many.json"]);
+    assert_close(
+        &value(&scene, "many.json", "1", "expectation"),
+        (19..=30).map(|k| 1.0 / f64::from(k)).sum(),
+    );
+    let many = ["transform", "order", "one.json", "--copies", "1000000000000", "--rank", "1"];
+    for (arguments, why) in [
+        (&many[..], "--memory raises this limit"),
+        (&["transform", "order", "one.json", "--rank", "1"], "say how many --copies"),
+        (
+            &["transform", "order", "one.json", "one.json", "--copies", "2", "--rank", "1"],
+            "--copies is for one model",
+        ),
+        (&["transform", "order", "one.json", "--copies", "2", "--rank", "3"], "number 3 of 2 was asked for"),
+    ] {
+        let refused = scene.run(arguments);
+        assert!(refused.status == 2 && refused.err.contains(why), "{refused:?}");
+    }
+}

@@ -58,7 +58,7 @@ pub use matrices::{
 pub use reward_transform::{
     RewardOptions, ZeroPaths, reward_transform, reward_transform_discrete, reward_transform_parameterized,
 };
-pub use rows::frozen;
+pub use rows::{frozen, normalized};
 pub use sampling::{EpochSampler, SampleLimits, Sampler, SamplingError, Visit};
 pub use subgraph::{first_passage, settle_deficit, started_at, time_in};
 pub use transform_error::TransformError;

@@ -124,8 +124,8 @@ pub(super) fn sum_of(a: &[(u32, f64)], b: &[(u32, f64)], scale: f64) -> Vec<(u32
 
 /// The graph without parameters that a graph is at θ: the same vertices, states and edges, with weights for numbers.
 ///
-/// Fixed weights, parallel edges and edges of weight 0 stay; in discrete time the weights are the normalised ones.
-/// `O(V + E)`.
+/// Weights are the inner products of coefficients and θ (artifact specification, section 3). Fixed weights, parallel edges and
+/// edges of weight 0 stay; in discrete time the weights are the normalised ones. `O(V + E)`.
 ///
 /// ```
 /// use phasic_engine::distribution::frozen;
@@ -144,7 +144,45 @@ pub(super) fn sum_of(a: &[(u32, f64)], b: &[(u32, f64)], scale: f64) -> Vec<(u32
 /// # Errors
 /// [`TransformError`] when θ does not fit, a weight is negative or infinite, or a limit is passed.
 pub fn frozen(graph: &Graph, theta: &[f64], limits: GraphLimits) -> Result<Graph, TransformError> {
-    let weights = weights_at(graph, theta)?;
+    scalar(graph, &weights_at(graph, theta)?, limits)
+}
+
+/// The graph at θ in which every vertex that can be left is left at rate 1, and the rewards that make up for it: the mean
+/// time of each visit, `1/rate` (1 where the rate is 0). phasic's `normalize` (numerics specification, section 3).
+///
+/// With `r` the rewards that come with it, the total reward `R∘r` of it has the law of the total reward `R` of the graph given:
+/// `1/rate` times an exponential time of rate 1 is one of that rate. Initial probabilities are divided by their sum, too. For a graph in discrete time, whose weights are divided by their sums already, it is that graph at θ. The
+/// result has no parameters. `O(V + E)`.
+///
+/// ```
+/// use phasic_engine::distribution::normalized;
+/// use phasic_engine::graph::{GraphBuilder, GraphLimits, Rate, START};
+/// use phasic_engine::plan::{Limits, Plan};
+///
+/// let mut builder = GraphBuilder::new(1)?;
+/// let (two, one) = (builder.add_vertex(&[2])?, builder.add_vertex(&[1])?);
+/// builder.add_edge(START, two, Rate::Scalar(1.0))?;
+/// builder.add_edge(two, one, Rate::Coefficients(&[4.0]))?;
+/// let (unit, times) = normalized(&builder.finish(), &[1.0], GraphLimits::default())?;
+/// assert_eq!((unit.unit_weights(), times.clone()), (vec![1.0, 1.0], vec![1.0, 0.25, 1.0]));
+/// let plan = Plan::analyze(&unit, &Limits::default())?;
+/// assert_eq!(plan.at(&[1.0])?.rewarded(&times)?.expectation(), 0.25);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As [`frozen`].
+pub fn normalized(
+    graph: &Graph,
+    theta: &[f64],
+    limits: GraphLimits,
+) -> Result<(Graph, Vec<f64>), TransformError> {
+    let normalized = graph.normalize(&weights_at(graph, theta)?);
+    Ok((scalar(graph, &normalized.weights, limits)?, normalized.factors))
+}
+
+/// The graph with these numbers for weights.
+fn scalar(graph: &Graph, weights: &[f64], limits: GraphLimits) -> Result<Graph, TransformError> {
     let mut builder = GraphBuilder::with_limits(graph.state_length(), limits)?;
     builder.set_was_dph(graph.was_dph());
     for vertex in 1..graph.vertex_count() {

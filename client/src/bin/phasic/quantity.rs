@@ -17,6 +17,8 @@ pub(crate) enum Quantity {
     Variance,
     /// The first so many raw moments.
     Moments(u32),
+    /// The first so many factorial moments.
+    FactorialMoments(u32),
     Covariance,
     Correlation,
     WaitingTime,
@@ -50,7 +52,7 @@ pub(crate) enum States {
     VisitingTime,
 }
 
-const SUPPORTED: &str = "expectation, variance, moments=K, covariance, correlation, waiting-time, sojourn, sojourn=V, pdf=T, pmf=J, \
+const SUPPORTED: &str = "expectation, variance, moments=K, factorial-moments=K, covariance, correlation, waiting-time, sojourn, sojourn=V, pdf=T, pmf=J, \
                          cdf=T, survival=T, hazard=T, quantile=P, laplace=S, stop-probability=T, visiting-time=T, \
                          sample=N, loglik=DATA";
 
@@ -120,6 +122,7 @@ impl Quantity {
             Self::Expectation => "expectation",
             Self::Variance => "variance",
             Self::Moments(_) => "moments",
+            Self::FactorialMoments(_) => "factorial-moments",
             Self::Covariance => "covariance",
             Self::Correlation => "correlation",
             Self::WaitingTime => "waiting-time",
@@ -185,11 +188,10 @@ impl Quantity {
             return Ok(Self::States(states, times));
         }
         match (name, argument) {
-            ("moments", Some(count)) => match count.parse() {
-                Ok(count @ 1..=1000) => Ok(Self::Moments(count)),
-                _ => Err(refused("moments=K needs a whole number K from 1 to 1000, as in moments=4".into())),
-            },
-            ("moments", None) => Err(refused("say how many moments, as in moments=4".into())),
+            ("moments", count) => Ok(Self::Moments(how_many(name, count).map_err(refused)?)),
+            ("factorial-moments", count) => {
+                Ok(Self::FactorialMoments(how_many(name, count).map_err(refused)?))
+            }
             ("sample", Some(count)) => match count.parse() {
                 Ok(count @ 1..=MOST_SAMPLES) => Ok(Self::Sample(count)),
                 _ => Err(refused(format!(
@@ -221,6 +223,15 @@ impl Quantity {
     }
 }
 
+/// How many moments are asked for.
+fn how_many(name: &str, count: Option<&str>) -> Result<u32, String> {
+    let Some(count) = count else { return Err(format!("say how many moments, as in {name}=4")) };
+    match count.parse() {
+        Ok(count @ 1..=1000) => Ok(count),
+        _ => Err(format!("{name}=K needs a whole number K from 1 to 1000, as in {name}=4")),
+    }
+}
+
 fn missing_points(name: &str) -> String {
     match name {
         "quantile" => "say of which probabilities, as in quantile=0.05,0.5,0.95".to_owned(),
@@ -246,6 +257,7 @@ mod tests {
             ("expectation", Quantity::Expectation),
             ("variance", Quantity::Variance),
             ("moments=4", Quantity::Moments(4)),
+            ("factorial-moments=3", Quantity::FactorialMoments(3)),
             ("covariance", Quantity::Covariance),
             ("correlation", Quantity::Correlation),
             ("waiting-time", Quantity::WaitingTime),
@@ -285,6 +297,8 @@ mod tests {
             "moments=-1",
             "moments=1001",
             "moments=two",
+            "factorial-moments",
+            "factorial-moments=1001",
             "sojourn=",
             "sojourn=1.5",
             "sojourn=-1",

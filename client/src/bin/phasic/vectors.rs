@@ -55,6 +55,14 @@ fn parse(text: &str, origin: String) -> Result<Vector, Failure> {
     Ok(Vector { values, origin })
 }
 
+/// Reads `VERTEX:PROBABILITY`, or a vertex that is certain.
+pub(crate) fn read_start(flag: &str, text: &str) -> Result<(u32, f64), Failure> {
+    let (vertex, probability) = text.split_once(':').unwrap_or((text, "1"));
+    let wrong = || Failure::input(format!("{flag} {text}: write VERTEX:PROBABILITY, as in 3:0.5"));
+    let vertex = vertex.trim().parse().map_err(|_| wrong())?;
+    Ok((vertex, probability.trim().parse().map_err(|_| wrong())?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

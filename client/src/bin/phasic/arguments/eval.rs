@@ -13,6 +13,7 @@ Compute numbers: moments, densities, likelihoods, samples and more.
 Quantities (--quantity, may be repeated; without any: expectation and variance):
 
   expectation, variance, moments=K    of the time to absorption, or of the total of --rewards
+  factorial-moments=K                 E[N(N-1)...] of the number of jumps N, in discrete time
   covariance, correlation             of two --rewards; of more, all of them as rows
   waiting-time                        expected, from each vertex
   sojourn, sojourn=V                  expected in each vertex, or in vertices V such as 1,4
@@ -32,7 +33,7 @@ In discrete time T are numbers of jumps, pmf is another name for pdf, and sojour
 Numbers come from an elimination of our own and exact uniformization, and are right also where phasic's are not: parallel \
 edges, overloaded queues, variances in discrete time. With --compat phasic's own elimination and its fixed steps are run \
 instead and give phasic's numbers, in discrete time its wrong variance and covariance, too; quantile and sample, which \
-phasic has none or only random ones of, stay exact, and laplace is refused. With --artifact that very file is used, after \
+phasic has none or only random ones of, stay exact; laplace is phasic's, with a warning, for one parameter at most. With --artifact that very file is used, after \
 verification: a program is replayed and gives expected totals and moments, a plan is evaluated.
 
 Initial probabilities that do not sum to 1: moments, waiting times and samples are always those of a process that starts. \
@@ -89,6 +90,9 @@ pub(crate) struct EvalArguments {
     /// Sample what comes after this time, of processes alive then
     #[arg(long, value_name = "TIME")]
     pub(crate) alive_at: Option<f64>,
+    /// Sample paths that begin in these vertices instead, in proportion, such as 3:0.5,4:0.5
+    #[arg(long, value_name = "VERTEX:PROBABILITY", value_delimiter = ',', conflicts_with = "alive_at")]
+    pub(crate) started_in: Vec<String>,
     /// Most jumps that a question may go through, or 2048 samples together [default: 10^9, in discrete time 10^8]
     #[arg(long, value_name = "COUNT", conflicts_with = "compat")]
     pub(crate) max_jumps: Option<u64>,

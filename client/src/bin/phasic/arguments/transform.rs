@@ -29,6 +29,16 @@ are \"atom\" (the probability to be absorbed at once), \"deficit\" (as --deficit
 absorption, where they are known better than as what rows lack to 0), \"states\" (integers by vertex) and \"discrete\": true, \
 for a matrix of jump probabilities. What 'transform matrices' prints is read back as the same distribution.";
 
+const NORMALIZE_LONG: &str = "\
+Make the process at given parameters one that leaves every vertex at rate 1.
+
+Each weight is divided by the rate of its vertex, those of the start too. What a unit of time was worth, 1/rate, goes to the \
+file of --worth: under these --rewards the total is distributed as the time of the model.
+
+With --discrete weights are read as probabilities of a jump, and what those of a vertex lack to 1 as the probability to \
+stay: the result is in discrete time, and a stay leads over a vertex of its own. Under the rewards of --worth, 1 for each \
+vertex but 0 for these, totals are numbers of jumps of the process with stays.";
+
 #[derive(Args, Debug)]
 pub(crate) struct TransformArguments {
     #[command(subcommand)]
@@ -41,6 +51,9 @@ pub(crate) enum Transform {
     Rewards(RewardsArguments),
     /// Discrete time: events instead of times, with one more parameter
     Discretize(DiscretizeArguments),
+    /// The process at rate 1 everywhere, or in discrete time with its stays as vertices
+    #[command(long_about = NORMALIZE_LONG)]
+    Normalize(NormalizeArguments),
     /// The time until one of some vertices is reached
     Passage(PassageArguments),
     /// The same process from other vertices on
@@ -100,6 +113,23 @@ pub(crate) struct DiscretizeArguments {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct NormalizeArguments {
+    #[command(flatten)]
+    pub(crate) model: ModelArguments,
+    /// Parameters, as 0.5,2 or @FILE [default: the model as built, all ones]
+    #[arg(long, value_name = "THETA", allow_hyphen_values = true)]
+    pub(crate) theta: Option<String>,
+    /// Weights are probabilities of a jump, and what a vertex lacks to 1 that to stay
+    #[arg(long)]
+    pub(crate) discrete: bool,
+    /// Write what time is worth in each vertex (a visit, with --discrete), as a vector for --rewards @FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) worth: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct PassageArguments {
     #[command(flatten)]
     pub(crate) model: ModelArguments,
@@ -146,11 +176,20 @@ pub(crate) struct CompositionArguments {
 
 #[derive(Args, Debug)]
 pub(crate) struct OrderArguments {
-    #[command(flatten)]
-    pub(crate) composition: CompositionArguments,
+    /// Two models or more, or one with --copies: files, builtin:NAME, or compute ids or hashes
+    #[arg(value_name = "MODEL", num_args = 1.., required = true)]
+    pub(crate) models: Vec<String>,
+    /// All models have the same parameters; else the result has those of the first, then those of the second, …
+    #[arg(long)]
+    pub(crate) shared: bool,
+    /// So many independent copies of one model with the same parameters, in far fewer states
+    #[arg(long, value_name = "COUNT", conflicts_with = "shared")]
+    pub(crate) copies: Option<usize>,
     /// Which, from 1, the first to end
     #[arg(long, value_name = "K")]
     pub(crate) rank: usize,
+    #[command(flatten)]
+    pub(crate) target: Target,
 }
 
 #[derive(Args, Debug)]

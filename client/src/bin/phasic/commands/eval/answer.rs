@@ -110,7 +110,17 @@ fn sample(
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of jumps were checked")]
 fn sampler(subject: Subject<'_>, treatment: &Treatment) -> Result<Sampler, NoNumber> {
     let (plan, theta) = (subject.plan()?, subject.theta());
-    let Some(time) = treatment.alive_at else { return Ok(plan.sampler(&theta)?) };
+    let Some(time) = treatment.alive_at else {
+        let sampler = plan.sampler(&theta)?;
+        if treatment.started_in.is_empty() {
+            return Ok(sampler);
+        }
+        let mut probabilities = vec![0.0; subject.model.graph.vertex_count() as usize];
+        for &(vertex, probability) in &treatment.started_in {
+            probabilities[vertex as usize] += probability;
+        }
+        return Ok(sampler.started_in(&probabilities)?);
+    };
     let survivors = if subject.model.graph.was_dph() {
         let law = plan.jumps(&theta)?;
         match treatment.max_jumps {

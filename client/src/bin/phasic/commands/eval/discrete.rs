@@ -54,9 +54,8 @@ impl Law for Jumps<'_> {
                 |rewards| Ok(self.law.reward_variance(rewards)?),
             )?,
             Quantity::WaitingTime => Found::Many(self.law.rewarded(first)?.waiting_times()),
-            Quantity::Sojourn(_) => {
-                Found::Many(self.subject.plan()?.at(&self.subject.theta())?.sojourn_times())
-            }
+            Quantity::FactorialMoments(count) => Found::Many(self.law.factorial_moments(*count as usize)?),
+            Quantity::Sojourn(_) => Found::Many(self.law.sojourn_times()?),
             other => return Err(unanswered(other.key())),
         })
     }
@@ -66,8 +65,7 @@ impl Law for Jumps<'_> {
             Function::Pdf | Function::Pmf => |known| known.pmf,
             Function::Cdf => |known| known.cdf,
             Function::Survival => |known| known.survival,
-            // Of absorption by this jump, given that there was none before.
-            Function::Hazard => |known| known.pmf / (known.pmf + known.survival),
+            Function::Hazard => return Ok(self.law.hazard(&whole(points))?),
             Function::Quantile => {
                 let jumps = self.law.quantile(points)?.into_iter();
                 return Ok(jumps

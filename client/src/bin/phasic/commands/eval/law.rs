@@ -28,6 +28,8 @@ pub(super) struct Treatment {
     pub(super) seed: u64,
     /// Samples of what comes after this time, of those alive then.
     pub(super) alive_at: Option<f64>,
+    /// Vertices in which samples begin instead, with their probabilities.
+    pub(super) started_in: Vec<(u32, f64)>,
     /// Most jumps of a question, if the engine is not to decide.
     pub(super) max_jumps: Option<u64>,
     /// Other parameters from given times on, the first θ until then.

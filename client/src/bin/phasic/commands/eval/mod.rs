@@ -68,6 +68,11 @@ pub(crate) fn run(arguments: &EvalArguments, context: &mut Context<'_>) -> Resul
              the numbers are right",
         );
     }
+    if source == Source::Phasic && question.asks_for_transforms() {
+        note(
+            "warning: phasic's laplace takes every rate into absorption for 1; without --compat the numbers are right",
+        );
+    }
     let asked: Vec<_> = if thetas.is_empty() { vec![None] } else { thetas.iter().map(Some).collect() };
     let mut all = Vec::new();
     for theta in asked {
@@ -103,6 +108,11 @@ fn treatment(arguments: &EvalArguments) -> Result<Treatment, Failure> {
         granularity: arguments.granularity,
         seed: arguments.seed,
         alive_at: arguments.alive_at,
+        started_in: arguments
+            .started_in
+            .iter()
+            .map(|text| vectors::read_start("--started-in", text))
+            .collect::<Result<_, _>>()?,
         max_jumps: arguments.max_jumps,
         epochs: arguments.epoch.iter().map(|text| epoch(text)).collect::<Result<_, _>>()?,
     })

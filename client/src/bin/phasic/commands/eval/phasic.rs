@@ -103,6 +103,9 @@ impl Law for Phasic<'_> {
                 let hazard = |(density, alive): (&f64, &f64)| density / (alive + before * density);
                 curve.pdf.iter().zip(&curve.survival).map(hazard).collect()
             }
+            Function::Laplace if self.treatment.source == Source::Phasic => {
+                self.subject.plan()?.distribution(&self.subject.theta())?.phasic_laplace(points)?
+            }
             Function::Quantile | Function::Laplace | Function::Pmf => {
                 Times::new(self.subject, self.treatment)?.function(function, points)?
             }

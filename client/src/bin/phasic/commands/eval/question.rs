@@ -75,6 +75,10 @@ impl Question {
             }
             if graph.was_dph() {
                 self.check_discrete(quantity)?;
+            } else if let Quantity::FactorialMoments(_) = quantity {
+                return Err(Failure::input(
+                    "factorial-moments are those of a number of jumps, but this model is in continuous time; ask for moments",
+                ));
             } else if let Quantity::Function(Function::Pmf, _) = quantity {
                 return Err(Failure::input(
                     "pmf is the probability of a number of jumps, but this model is in continuous time; ask for pdf",
@@ -133,10 +137,19 @@ impl Question {
                 "{quantity} does not come from a program; leave out --artifact, or give it a plan"
             )));
         }
-        if treatment.alive_at.is_some()
-            && !self.quantities.iter().any(|quantity| matches!(quantity, Quantity::Sample(_)))
+        let samples = self.quantities.iter().any(|quantity| matches!(quantity, Quantity::Sample(_)));
+        for (flag, given) in
+            [("--alive-at", treatment.alive_at.is_some()), ("--started-in", !treatment.started_in.is_empty())]
         {
-            return Err(Failure::input("--alive-at is for --quantity sample=N"));
+            if given && !samples {
+                return Err(Failure::input(format!("{flag} is for --quantity sample=N")));
+            }
+        }
+        let vertices = graph.vertex_count();
+        if let Some((vertex, _)) = treatment.started_in.iter().find(|&&(vertex, _)| vertex >= vertices) {
+            return Err(Failure::input(format!(
+                "--started-in: vertex {vertex} does not exist; the model has {vertices} vertices, the start is 0"
+            )));
         }
         if let Some(time) = treatment.alive_at.filter(|_| graph.was_dph()) {
             all_whole(&[time]).map_err(|_| {
@@ -152,11 +165,14 @@ impl Question {
             |why: &str| Err(Failure::input(format!("{why}; leave out --compat for the right numbers")));
         for quantity in &self.quantities {
             match quantity {
-                Quantity::Function(Function::Laplace, _) => {
+                Quantity::Function(Function::Laplace, _)
+                    if graph.is_parameterized() && graph.param_length() > 1 =>
+                {
                     return refuse(
-                        "laplace: phasic's transform takes all rates into absorption for 1 and one parameter at most",
+                        "laplace: phasic's follows no rule where there are two parameters or more",
                     );
                 }
+                Quantity::FactorialMoments(_) => return refuse("factorial-moments: phasic has none"),
                 Quantity::Correlation if graph.was_dph() => {
                     return refuse("correlation: phasic's covariances in discrete time lack a part");
                 }
@@ -176,6 +192,9 @@ impl Question {
             return Ok(());
         }
         let refuse = |why: &str| Err(Failure::input(format!("--epoch {why}")));
+        if !treatment.started_in.is_empty() {
+            return refuse("does not go with --started-in");
+        }
         if graph.was_dph() {
             return refuse("is for models in continuous time; this one is in discrete time");
         }
@@ -224,6 +243,10 @@ impl Question {
         self.quantities.iter().any(|quantity| matches!(quantity, Quantity::Moments(2..)))
     }
 
+    pub(super) fn asks_for_transforms(&self) -> bool {
+        self.quantities.iter().any(|quantity| matches!(quantity, Quantity::Function(Function::Laplace, _)))
+    }
+
     /// Whether it is about what phasic computes wrongly in discrete time.
     pub(super) fn asks_for_faults(&self) -> bool {
         self.quantities.iter().any(|quantity| match quantity {
@@ -239,7 +262,9 @@ fn check_rewards(quantity: &Quantity, count: usize, gradients: bool) -> Result<(
     let (fits, takes) = match quantity {
         Quantity::Covariance if gradients => (count == 2, "exactly two --rewards with --grad"),
         Quantity::Covariance | Quantity::Correlation => (count >= 2, "at least two --rewards"),
-        Quantity::Sojourn(_) | Quantity::States(..) => (count == 0, "no --rewards"),
+        Quantity::Sojourn(_) | Quantity::States(..) | Quantity::FactorialMoments(_) => {
+            (count == 0, "no --rewards")
+        }
         Quantity::Sample(_) => (true, ""),
         _ => (count <= 1, "at most one --rewards"),
     };

@@ -4,6 +4,8 @@
 
 mod matrices;
 
+use std::io::Write as _;
+
 use phasic_engine::distribution::{
     self, Parameters, RewardOptions, TransformError, ZeroPaths, first_passage, reward_transform,
     reward_transform_discrete,
@@ -13,9 +15,10 @@ use phasic_engine::graph::Graph;
 
 use super::{Answer, graph};
 use crate::arguments::transform::{
-    CompositionArguments, DiscretizeArguments, MixtureArguments, OrderArguments, RewardsArguments, Target,
-    Transform, TransformArguments,
+    DiscretizeArguments, MixtureArguments, NormalizeArguments, OrderArguments, RewardsArguments, Transform,
+    TransformArguments,
 };
+use crate::destination::Destination;
 use crate::failure::Failure;
 use crate::limits::{advised, flag_of_transform};
 use crate::vectors::Vector;
@@ -26,12 +29,17 @@ pub(crate) fn run(arguments: &TransformArguments, context: &mut Context<'_>) -> 
     let (target, text) = match &arguments.kind {
         Transform::Rewards(arguments) => (&arguments.target, rewarded(arguments, context)?),
         Transform::Discretize(arguments) => (&arguments.target, discretized(arguments, context)?),
+        Transform::Normalize(arguments) => (&arguments.target, normalized(arguments, context)?),
         Transform::Passage(arguments) => {
             let passage = first_passage(&context.graph(&arguments.model)?, &arguments.to, limits);
             (&arguments.target, document(passage)?)
         }
         Transform::Start(arguments) => {
-            let starts = arguments.at.iter().map(|text| start(text)).collect::<Result<Vec<_>, _>>()?;
+            let starts = arguments
+                .at
+                .iter()
+                .map(|text| vectors::read_start("--at", text))
+                .collect::<Result<Vec<_>, _>>()?;
             let graph = context.graph(&arguments.model)?;
             (&arguments.target, document(distribution::started_at(&graph, &starts, limits))?)
         }
@@ -41,24 +49,23 @@ pub(crate) fn run(arguments: &TransformArguments, context: &mut Context<'_>) -> 
             (&arguments.target, document(settled)?)
         }
         Transform::Sum(arguments) => {
-            composed(arguments, context, |graphs, parameters| distribution::sum(graphs, parameters, limits))?
+            let sum = |graphs: &[&Graph], parameters| distribution::sum(graphs, parameters, limits);
+            (&arguments.target, composed(&arguments.models, arguments.shared, context, sum)?)
         }
-        Transform::Minimum(arguments) => composed(arguments, context, |graphs, parameters| {
-            distribution::minimum(graphs, parameters, limits)
-        })?,
-        Transform::Maximum(arguments) => composed(arguments, context, |graphs, parameters| {
-            distribution::maximum(graphs, parameters, limits)
-        })?,
-        Transform::Order(OrderArguments { composition, rank }) => {
-            composed(composition, context, |graphs, parameters| {
-                distribution::order_statistic(graphs, *rank, parameters, limits)
-            })?
+        Transform::Minimum(arguments) => {
+            let minimum = |graphs: &[&Graph], parameters| distribution::minimum(graphs, parameters, limits);
+            (&arguments.target, composed(&arguments.models, arguments.shared, context, minimum)?)
         }
+        Transform::Maximum(arguments) => {
+            let maximum = |graphs: &[&Graph], parameters| distribution::maximum(graphs, parameters, limits);
+            (&arguments.target, composed(&arguments.models, arguments.shared, context, maximum)?)
+        }
+        Transform::Order(arguments) => (&arguments.target, order(arguments, context)?),
         Transform::Mixture(MixtureArguments { composition, weights }) => {
             let weights = one_vector("--weights", weights)?.values;
-            composed(composition, context, |graphs, parameters| {
-                distribution::mixture(&weights, graphs, parameters, limits)
-            })?
+            let mixture =
+                |graphs: &[&Graph], parameters| distribution::mixture(&weights, graphs, parameters, limits);
+            (&composition.target, composed(&composition.models, composition.shared, context, mixture)?)
         }
         Transform::Matrices(arguments) => (&arguments.target, matrices::print(arguments, context)?),
         Transform::FromMatrices(arguments) => (&arguments.target, matrices::read(arguments, limits)?),
@@ -73,14 +80,6 @@ fn document(graph: Result<Graph, TransformError>) -> Result<String, Failure> {
 
 fn failed(error: &TransformError) -> Failure {
     Failure::input(advised(&error, flag_of_transform(error)))
-}
-
-/// Reads `VERTEX:PROBABILITY`, or a vertex that is certain.
-fn start(text: &str) -> Result<(u32, f64), Failure> {
-    let (vertex, probability) = text.split_once(':').unwrap_or((text, "1"));
-    let wrong = || Failure::input(format!("--at {text}: write VERTEX:PROBABILITY, as in 3:0.5"));
-    let vertex = vertex.trim().parse().map_err(|_| wrong())?;
-    Ok((vertex, probability.trim().parse().map_err(|_| wrong())?))
 }
 
 fn rewarded(arguments: &RewardsArguments, context: &Context<'_>) -> Result<String, Failure> {
@@ -106,16 +105,61 @@ fn discretized(arguments: &DiscretizeArguments, context: &Context<'_>) -> Result
     document(graph.discretize_by(|_| arguments.rate, context.limits.graph()).map_err(TransformError::from))
 }
 
-fn composed<'a>(
-    arguments: &'a CompositionArguments,
+/// Every vertex at rate 1, or stays as vertices; what visits are worth goes to a file of its own.
+fn normalized(arguments: &NormalizeArguments, context: &Context<'_>) -> Result<String, Failure> {
+    let graph = context.graph(&arguments.model)?;
+    let (theta, limits) = (theta(arguments.theta.as_deref(), &graph)?, context.limits.graph());
+    let made = if arguments.discrete {
+        if graph.was_dph() {
+            return Err(Failure::input(
+                "the model is in discrete time already, where weights are divided by their sums; leave out --discrete",
+            ));
+        }
+        let weights = if theta.is_empty() { Ok(graph.unit_weights()) } else { graph.weights(&theta) };
+        weights
+            .map_err(TransformError::from)
+            .and_then(|weights| Ok(graph.normalize_discrete(&weights, limits)?))
+    } else {
+        distribution::normalized(&graph, &theta, limits)
+    };
+    let (graph, worth) = made.map_err(|error| failed(&error))?;
+    if let Some(path) = &arguments.worth {
+        let numbers: Vec<String> = worth.iter().map(f64::to_string).collect();
+        let mut destination = Destination::create(path)?;
+        destination.write_all(numbers.join(",").as_bytes()).map_err(destination.failed())?;
+        destination.write_all(b"\n").map_err(destination.failed())?;
+        destination.finish()?;
+    }
+    Ok(write_graph(&graph))
+}
+
+fn order(arguments: &OrderArguments, context: &Context<'_>) -> Result<String, Failure> {
+    let (limits, rank) = (context.limits.graph(), arguments.rank);
+    match (&arguments.models[..], arguments.copies) {
+        ([model], Some(copies)) => {
+            let graph = context.graph_of(model, &[])?;
+            document(distribution::order_statistic_of_copies(&graph, copies, rank, limits))
+        }
+        ([_], None) => {
+            Err(Failure::input("give two models or more, or say how many --copies there are of one"))
+        }
+        (_, Some(_)) => Err(Failure::input("--copies is for one model; give it once")),
+        (models, None) => composed(models, arguments.shared, context, |graphs, parameters| {
+            distribution::order_statistic(graphs, rank, parameters, limits)
+        }),
+    }
+}
+
+fn composed(
+    models: &[String],
+    shared: bool,
     context: &Context<'_>,
     compose: impl Fn(&[&Graph], Parameters) -> Result<Graph, TransformError>,
-) -> Result<(&'a Target, String), Failure> {
-    let models = arguments.models.iter();
-    let graphs = models.map(|model| context.graph_of(model, &[])).collect::<Result<Vec<_>, _>>()?;
+) -> Result<String, Failure> {
+    let graphs = models.iter().map(|model| context.graph_of(model, &[])).collect::<Result<Vec<_>, _>>()?;
     let graphs: Vec<&Graph> = graphs.iter().collect();
-    let parameters = if arguments.shared { Parameters::Shared } else { Parameters::SideBySide };
-    Ok((&arguments.target, document(compose(&graphs, parameters))?))
+    let parameters = if shared { Parameters::Shared } else { Parameters::SideBySide };
+    document(compose(&graphs, parameters))
 }
 
 /// θ of a flag, or the model as built; nothing for a model without parameters.
