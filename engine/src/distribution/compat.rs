@@ -57,7 +57,8 @@ struct Walk<'a> {
 }
 
 impl<'g> StepScheme<'g> {
-    /// The scheme at weights such as [`Graph::weights`] gives; granularity 0 stands for `⌊2·max(512, largest rate)⌋`.
+    /// The scheme at weights such as [`Graph::weights`] gives; granularity 0 stands for `⌊2·max(512, largest rate)⌋` (numerics
+    /// specification, section 2). One pass over the edges, which copies the weights.
     ///
     /// # Errors
     /// [`DistributionError::WeightCount`]; [`DistributionError::Weight`] for one that is negative, infinite or not a number;
@@ -74,7 +75,8 @@ impl<'g> StepScheme<'g> {
     }
 
     /// phasic's scheme in discrete time, where each step is a jump and times are whole numbers of them: the density is the
-    /// probability of so many jumps, at 0 of being absorbed on leaving the start.
+    /// probability of so many jumps, at 0 of being absorbed on leaving the start: `p ← p T`, what a row lacks to 1 staying
+    /// where it is (numerics specification, section 3). One pass over the edges.
     ///
     /// Exact but for mass that returns to the start, which phasic loses;
     /// [`JumpDistribution`](super::JumpDistribution) leads it on.
@@ -115,7 +117,8 @@ impl<'g> StepScheme<'g> {
         self.granularity
     }
 
-    /// The density at each time: of the step `⌊g·t⌋`, a step function.
+    /// The density at each time: of the step `⌊g·t⌋`, a step function. What that step absorbs, times `g`; before the first one,
+    /// that of the first (numerics specification, section 2).
     ///
     /// Linear in steps times edges.
     ///
@@ -126,7 +129,8 @@ impl<'g> StepScheme<'g> {
         Ok(self.curve(times)?.pdf)
     }
 
-    /// The distribution function at each time: after the step `⌊g·t⌋`.
+    /// The distribution function at each time: what is absorbed after the step `⌊g·t⌋` (numerics specification, section 2).
+    /// Linear in steps times edges.
     ///
     /// # Errors
     /// As [`pdf`](Self::pdf).
@@ -135,7 +139,8 @@ impl<'g> StepScheme<'g> {
     }
 
     /// Density, distribution function, and what is not absorbed: the mass still there, what never started and what was lost
-    /// on coming back to the start. Sums, so that survival keeps its digits where it is small.
+    /// on coming back to the start. Sums, so that survival keeps its digits where it is small. The first two are
+    /// [`pdf`](Self::pdf) and [`cdf`](Self::cdf); one walk for all, linear in steps times edges.
     ///
     /// # Errors
     /// As [`pdf`](Self::pdf).
@@ -163,7 +168,8 @@ impl<'g> StepScheme<'g> {
         Ok(curve)
     }
 
-    /// Probability of being in each vertex after the first step that ends at `time` or later.
+    /// Probability of being in each vertex after the first step that ends at `time` or later: `α (I + S/g)^⌈g·t⌉` but for
+    /// what comes back to the start (numerics specification, section 2). Linear in steps times edges.
     ///
     /// # Errors
     /// As [`pdf`](Self::pdf).
@@ -171,7 +177,9 @@ impl<'g> StepScheme<'g> {
         Ok(self.walk_to(time)?.p)
     }
 
-    /// Expected time in each vertex until then. As in phasic it includes one step too many: the one at time 0.
+    /// Expected time in each vertex until then: the sum of the probabilities to be there after each step, over `g`. As in
+    /// phasic it includes one step too many: the one at time 0 (numerics specification, section 2). Linear in steps times
+    /// edges.
     ///
     /// # Errors
     /// As [`pdf`](Self::pdf).

@@ -34,7 +34,9 @@ const BITS_OF_VALUE: i32 = 1700;
 pub(super) const BITS_OF_LOGARITHM: i32 = 1_500_000;
 
 impl Distribution<'_> {
-    /// The density `f(t) = α e^{St} s` at each time.
+    /// The density `f(t) = α e^{St} s` at each time, by uniformization: `Σ_k P(N = k) α Pᵏ s` for a number of jumps `N` that is
+    /// Poisson with mean `λt` and `P = I + S/λ` (Jensen, Skandinavisk Aktuarietidskrift 36, 1953; all times in one pass as
+    /// Reibman and Trivedi, Computers & Operations Research 15, 1988).
     ///
     /// The atom at 0 that a start edge into absorption makes is not part of it; 0 at infinity. The error is at most the
     /// [tolerance](Self::tolerance) times the peak of the density. One sweep for all times: about `λ·max t` steps of a
@@ -48,7 +50,8 @@ impl Distribution<'_> {
         Ok(self.curve(times)?.pdf)
     }
 
-    /// The distribution function `F(t) = P(T ≤ t)` at each time, the atom at 0 included.
+    /// The distribution function `F(t) = P(T ≤ t) = Σα − α e^{St} 1` at each time, the atom at 0 included: what is absorbed by
+    /// the `k`-th jump, weighted as in [`pdf`](Self::pdf), so that nothing cancels where it is small.
     ///
     /// Where initial probabilities sum to less than one it ends at their sum, see [`Start`](super::Start). Errors and
     /// cost are those of [`pdf`](Self::pdf).
@@ -59,7 +62,9 @@ impl Distribution<'_> {
         Ok(self.curve(times)?.cdf)
     }
 
-    /// The survival function `P(T > t)` at each time, accurate where it is small.
+    /// The survival function `P(T > t) = 1 − Σα + α e^{St} 1` at each time, accurate where it is small: the mass alive after
+    /// `k` jumps, weighted as in [`pdf`](Self::pdf), with errors relative to each value. One sweep, as long as that of a
+    /// density or somewhat longer.
     ///
     /// What never starts survives for ever.
     ///
@@ -69,8 +74,9 @@ impl Distribution<'_> {
         Ok(self.curve_with(times, Accuracy::Value)?.survival)
     }
 
-    /// The hazard rate `f(t) / P(T > t)` at each time, per unit of time; NaN where survival is zero, or below about
-    /// `e^−10⁶`.
+    /// The hazard rate `f(t) / P(T > t)` at each time, per unit of time (Barlow and Proschan, Statistical Theory of
+    /// Reliability and Life Testing, 1975, chapter 3); NaN where survival is zero, or below about `e^−10⁶`. One sweep, as for
+    /// [`survival`](Self::survival), with small relative errors.
     ///
     /// # Errors
     /// As [`pdf`](Self::pdf).
@@ -79,7 +85,8 @@ impl Distribution<'_> {
         Ok(Survival::of(&self.chain).hazards(&points))
     }
 
-    /// Density, distribution function and survival function at each time, in one sweep.
+    /// Density `α e^{St} s`, distribution function and survival function at each time, in one sweep: what [`pdf`](Self::pdf),
+    /// by whose method and at whose cost, and [`cdf`](Self::cdf) have alone.
     ///
     /// # Errors
     /// As [`pdf`](Self::pdf).

@@ -9,7 +9,11 @@ use super::trail::WayBack;
 use super::{Distribution, DistributionError};
 
 impl Distribution<'_> {
-    /// Densities and their gradients with respect to θ: a row for each time.
+    /// Densities `α e^{St} s` and their gradients with respect to θ: a row for each time.
+    ///
+    /// The slope by a rate from `v` to `w` is `∫₀ᵗ p_u(v) (z_{t−u}(w) − z_{t−u}(v)) du` with `p_u = α e^{Su}` and
+    /// `z_u = e^{Su} s`, over uniformized jumps `Σ_k p_k(v) (z_{k+1}(w) − z_{k+1}(v)) / λ`: reverse differentiation of the sweep
+    /// (Griewank and Walther, Evaluating Derivatives, second edition, 2008, chapter 3).
     ///
     /// One forward sweep, and one reverse sweep for each time; see
     /// [`Likelihood::value_and_gradient`](super::Likelihood::value_and_gradient) for their cost, and for what is done where
@@ -22,7 +26,8 @@ impl Distribution<'_> {
         self.gradients(times, 0)
     }
 
-    /// Distribution functions and their gradients with respect to θ: a row for each time.
+    /// Distribution functions `Σα − α e^{St} 1` and their gradients with respect to θ: a row for each time. Method and cost are
+    /// those of [`pdf_gradient`](Self::pdf_gradient).
     ///
     /// # Errors
     /// As [`pdf_gradient`](Self::pdf_gradient).
@@ -30,7 +35,8 @@ impl Distribution<'_> {
         self.gradients(times, 1)
     }
 
-    /// Survival functions and their gradients with respect to θ, both accurate where survival is small: a row for each time.
+    /// Survival functions `1 − Σα + α e^{St} 1` and their gradients with respect to θ, both accurate where survival is small: a
+    /// row for each time. Method and cost are those of [`pdf_gradient`](Self::pdf_gradient).
     ///
     /// # Errors
     /// As [`pdf_gradient`](Self::pdf_gradient).

@@ -46,7 +46,8 @@ pub struct Likelihood<'p> {
 }
 
 impl Plan {
-    /// The likelihood of observed times to absorption.
+    /// The likelihood `Π f(tᵢ)` of observed times to absorption: [`censored_likelihood`](Self::censored_likelihood) of none that
+    /// is censored. Sorts them, and does no other work yet.
     ///
     /// # Errors
     /// [`DistributionError::NoObservations`], [`DistributionError::Observation`] for a time that is negative, infinite or not
@@ -55,7 +56,9 @@ impl Plan {
         self.censored_likelihood(observed, &[])
     }
 
-    /// The likelihood of observed times to absorption, and of times at which a process was last seen alive.
+    /// The likelihood of observed times to absorption, and of times at which a process was last seen alive:
+    /// `Π f(tᵢ) · Π P(T > cᵢ)` (Lawless, Statistical Models and Methods for Lifetime Data, 2003, section 2.2). Sorts them, and
+    /// does no other work yet.
     ///
     /// # Errors
     /// As [`likelihood`](Self::likelihood); a faulty censored time is counted on from the observed ones.
@@ -100,7 +103,8 @@ impl<'p> Likelihood<'p> {
         self
     }
 
-    /// The log-likelihood at θ. One sweep to the last time; every density is accurate relative to itself.
+    /// The log-likelihood at θ, `Σ ln f(tᵢ) + Σ ln P(T > cᵢ)`. One sweep to the last time, by the method of
+    /// [`Distribution::pdf`]; every density is accurate relative to itself.
     ///
     /// # Errors
     /// As [`Plan::distribution`] and [`Distribution::pdf`].
@@ -108,7 +112,9 @@ impl<'p> Likelihood<'p> {
         Ok(self.run(theta, false)?.log_likelihood(&self.observations))
     }
 
-    /// The log-likelihood at θ and its gradient.
+    /// The log-likelihood at θ and its gradient `Σ ∇f(tᵢ)/f(tᵢ) + Σ ∇P(T > cᵢ)/P(T > cᵢ)`, one sum that one adjoint goes back for,
+    /// as [`Distribution::pdf_gradient`] does for each time (reverse differentiation with checkpoints: Griewank and Walther,
+    /// Evaluating Derivatives, second edition, 2008, chapters 3 and 12).
     ///
     /// A forward and a reverse sweep: two to four times a value, whatever the number of parameters and observations.
     /// Beyond 1 MiB of states the forward sweep is run again block by block, from states that are kept: 32 MiB of them for
@@ -129,7 +135,8 @@ impl<'p> Likelihood<'p> {
         Ok((value, gradient))
     }
 
-    /// Log-likelihoods and gradients at many θ, one a row; on the threads of the current rayon pool.
+    /// Log-likelihoods and gradients at many θ, one a row: for each what [`value_and_gradient`](Self::value_and_gradient) gives,
+    /// and as expensive; on the threads of the current rayon pool.
     ///
     /// # Errors
     /// [`DistributionError::Row`] around that of the first θ without a number, as [`value`](Self::value).

@@ -21,7 +21,8 @@ impl Distribution<'_> {
     ///
     /// 0 where `q` is at most the atom at 0; infinity where `F` never gets to `q`: for `q = 1`, and above the sum of initial
     /// probabilities under [`Start::AsGiven`](super::Start). One sweep until the largest `q` is passed, whose segments bracket
-    /// every quantile; inside its segment each is found by Newton's method, safeguarded by bisection, to
+    /// every quantile; inside its segment each is found by Newton's method, safeguarded by bisection (Press et al., Numerical
+    /// Recipes, third edition, 2007, section 9.4), to
     /// `|F(t) − q| ≤ 4·10⁻¹⁵` of the smaller of `F` and `1 − F`, or to neighbouring floating-point numbers. Where jumps would
     /// be too many, up to 1,024 vertices leap by powers of a dense matrix, as for [`pdf`](Self::pdf), which halve the time
     /// a quantile lies in until it is less than that of a jump; the powers' rounding moves `F` by about 1e-12 of itself.

@@ -12,7 +12,7 @@ const FINISHED: f64 = 1e-20;
 impl Distribution<'_> {
     /// Probability of being in each vertex at each time: a row for each time, a column for each vertex of the graph.
     ///
-    /// `α e^{St}`; 0 for the start, for absorbing vertices and for those the start does not reach. Under
+    /// `α e^{St}`, by uniformization (Jensen 1953); 0 for the start, for absorbing vertices and for those the start does not reach. Under
     /// [`Start::AsGiven`](super::Start) a row sums to the survival function less what never starts. One sweep for all times;
     /// see [`pdf`](Self::pdf) for its cost. The error of each probability is at most the tolerance.
     ///
@@ -26,7 +26,8 @@ impl Distribution<'_> {
 
     /// Expected time spent in each vertex until each time: a row for each time, a column for each vertex of the graph.
     ///
-    /// `∫₀ᵗ α e^{Su} du`: `Σ_k p_k P(more than k jumps) / λ` over the states after `k` jumps of the uniformized process. At
+    /// `∫₀ᵗ α e^{Su} du`: `Σ_k p_k P(more than k jumps) / λ` over the states after `k` jumps of the uniformized process (Reibman
+    /// and Trivedi, Stochastic Models 5, 1989). One sweep for all times, with a multiply-add more for each vertex and jump. At
     /// infinity these are the sojourn times, times the probability to start under
     /// [`Start::AsGiven`](super::Start). Unlike phasic's, the sum has no extra step at time 0.
     ///

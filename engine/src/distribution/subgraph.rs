@@ -56,7 +56,8 @@ fn check_vertices(graph: &Graph, vertices: impl Iterator<Item = u32>) -> Result<
     Ok(())
 }
 
-/// The graph of the time until one of `targets` is reached (or any absorbing vertex): their out-edges are gone.
+/// The graph of the time until one of `targets` is reached (or any absorbing vertex): their out-edges are gone, which makes
+/// them absorbing and leaves all else as it was (Kemeny and Snell, Finite Markov Chains, 1960, section 6.1).
 ///
 /// Its distribution is that of the first passage time, its moments those from every vertex on the way. Keeps vertex
 /// numbers and parameters. `O(V + E)`.
@@ -88,7 +89,8 @@ pub fn first_passage(graph: &Graph, targets: &[u32], limits: GraphLimits) -> Res
     rebuilt(graph, None, |vertex| cut[vertex as usize], limits)
 }
 
-/// The graph that starts in the given vertices with the given probabilities. Keeps vertex numbers and parameters.
+/// The graph that starts in the given vertices with the given probabilities: another α for the same `S`, which may be any
+/// (Neuts 1981, section 2.2). Keeps vertex numbers and parameters.
 ///
 /// Together with [`first_passage`] this is the sub-graph between two sets of vertices. Probabilities may sum to less
 /// than 1 (see [`settle_deficit`]). `O(V + E)`.
@@ -121,7 +123,7 @@ pub(super) fn check_probabilities(list: impl Iterator<Item = f64>) -> Result<(),
 
 /// Rewards that count the time spent in a set of vertices: 1 there, 0 elsewhere.
 ///
-/// `At::rewarded` and its moments, or a reward transform, then speak of that time only.
+/// `At::rewarded` and its moments, or a reward transform, then speak of that time only. `O(V)`.
 ///
 /// # Errors
 /// [`TransformError::NoSuchVertex`] and [`TransformError::StartNamed`] with the place in the list.
@@ -136,7 +138,8 @@ pub fn time_in(graph: &Graph, vertices: &[u32]) -> Result<Vec<f64>, TransformErr
 
 /// The graph with a start that is not defective: what α lacks to 1 becomes an atom at 0 or is conditioned away.
 ///
-/// The atom is an edge from the start to the first absorbing vertex. `O(V + E)`.
+/// α gets an atom `1 − Σα` at 0, or becomes `α/Σα` (the two readings of a defective α in Bladt and Nielsen 2017, section 3.1, and
+/// in the numerics specification, section 1). The atom is an edge from the start to the first absorbing vertex. `O(V + E)`.
 ///
 /// # Errors
 /// [`TransformError::Defective`] under [`Deficit::Refuse`] when α does not sum to 1 (within 1e-9), and always when it sums

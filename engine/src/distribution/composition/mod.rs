@@ -28,7 +28,9 @@ pub enum Parameters {
     Shared,
 }
 
-/// The graph of the sum of independent times (their convolution): one process after the other.
+/// The graph of the sum of independent times (their convolution): one process after the other, `S` of blocks `S₁, S₂, …` on
+/// the diagonal and `s₁ α₂, …` beside it (Neuts, *Matrix-geometric solutions*, 1981, section 2.2; Bladt and Nielsen 2017,
+/// section 3.1).
 ///
 /// Works in continuous and in discrete time. An edge of one part that ends it leads on to where the next begins, once for
 /// each of its initial vertices; atoms at 0 are passed over. States are the number of the part, from 1, then the part's
@@ -72,7 +74,8 @@ pub fn sum(graphs: &[&Graph], parameters: Parameters, limits: GraphLimits) -> Re
     stage.finish(&onward)
 }
 
-/// The graph of a mixture: with probability `weights[i]`, the time is that of graph `i`.
+/// The graph of a mixture: with probability `weights[i]`, the time is that of graph `i`. Its density is `Σ wᵢ fᵢ(t)`, its
+/// matrix that of the parts block by block (Neuts 1981, section 2.2).
 ///
 /// Works in continuous and in discrete time. States as in [`sum`]. Linear in the size of the parts.
 ///

@@ -28,7 +28,8 @@ type Choices = Vec<(u32, f64)>;
 
 /// The graph of the least of independent times: the survival function is the product of theirs.
 ///
-/// As [`order_statistic`] with rank 1.
+/// As [`order_statistic`] with rank 1, whose cost it has. The generator is the Kronecker sum `S₁ ⊕ S₂ ⊕ …` (Neuts 1981, section
+/// 2.2; Bladt and Nielsen 2017, section 3.1).
 ///
 /// # Errors
 /// As [`order_statistic`].
@@ -42,7 +43,8 @@ pub fn minimum(
 
 /// The graph of the greatest of independent times: the distribution function is the product of theirs.
 ///
-/// As [`order_statistic`] with the last rank.
+/// As [`order_statistic`] with the last rank, whose cost it has. The Kronecker sum goes on with those that are left once one has
+/// ended (Neuts 1981, section 2.2; Bladt and Nielsen 2017, section 3.1).
 ///
 /// # Errors
 /// As [`order_statistic`].
@@ -59,7 +61,9 @@ pub fn maximum(
 
 /// The graph of the `rank`-th least of independent times, counted from 1.
 ///
-/// The processes run side by side until `rank` of them have ended. In continuous time one jumps at a time and the result
+/// The processes run side by side until `rank` of them have ended: for any set of `n` times the survival function is the
+/// probability that fewer than `rank` are over, for like ones `Σ_{i<r} C(n,i) F(t)ⁱ (1 − F(t))ⁿ⁻ⁱ` (David and Nagaraja, Order
+/// Statistics, 2003, section 2.1). In continuous time one jumps at a time and the result
 /// is parameterized where the parts are; in discrete time all jump at once, so parts must have no parameters (see
 /// [`frozen`](crate::distribution::frozen)). States are, for each process, 1 and its state, or zeros when it has ended;
 /// the state of the end is all zeros. Time and size are those of the states that can be reached, at most the product of
@@ -96,8 +100,10 @@ pub fn order_statistic(
 
 /// The graph of the `rank`-th least of `copies` independent times with the same law and the same parameters.
 ///
-/// As [`order_statistic`], but states that differ only by which copy is where are one, which makes them up to `copies!`
-/// times fewer.
+/// As [`order_statistic`], but states that differ only by which copy is where are one (the process is lumpable so: Kemeny and
+/// Snell, Finite Markov Chains, 1960, section 6.3), which makes them up to `copies!` times fewer. Copies in the same vertex
+/// jump so many times as fast. Each state takes time and memory for all copies; what they would take is held against the
+/// limits before the first is made.
 ///
 /// # Errors
 /// As [`order_statistic`].

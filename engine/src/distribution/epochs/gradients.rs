@@ -11,7 +11,9 @@ use super::super::trail::WayBack;
 use super::Epochs;
 
 impl<'p> Epochs<'p> {
-    /// Densities and their gradients with respect to the θ of every epoch: by time, epoch and parameter.
+    /// Densities `p(t) s` and their gradients with respect to the θ of every epoch: by time, epoch and parameter. Method as
+    /// [`Distribution::pdf_gradient`](crate::distribution::Distribution::pdf_gradient), the adjoint carried back over
+    /// breakpoints.
     ///
     /// One forward sweep through all epochs, and one reverse sweep for each time.
     ///
@@ -21,7 +23,8 @@ impl<'p> Epochs<'p> {
         gradient::in_order(times, 0, |sorted| self.run(sorted, sorted.len()))
     }
 
-    /// Distribution functions and their gradients with respect to the θ of every epoch: by time, epoch and parameter.
+    /// Distribution functions `Σα − p(t) 1` and their gradients with respect to the θ of every epoch: by time, epoch and
+    /// parameter. Method and cost are those of [`pdf_gradient`](Self::pdf_gradient).
     ///
     /// # Errors
     /// As [`pdf_gradient`](Self::pdf_gradient).
@@ -29,7 +32,8 @@ impl<'p> Epochs<'p> {
         gradient::in_order(times, 1, |sorted| self.run(sorted, sorted.len()))
     }
 
-    /// Survival functions and their gradients with respect to the θ of every epoch: by time, epoch and parameter.
+    /// Survival functions `1 − Σα + p(t) 1` and their gradients with respect to the θ of every epoch: by time, epoch and
+    /// parameter. Method and cost are those of [`pdf_gradient`](Self::pdf_gradient).
     ///
     /// # Errors
     /// As [`pdf_gradient`](Self::pdf_gradient).
@@ -37,7 +41,8 @@ impl<'p> Epochs<'p> {
         gradient::in_order(times, 2, |sorted| self.run(sorted, sorted.len()))
     }
 
-    /// The log-likelihood of observed times to absorption, and of times at which a process was last seen alive.
+    /// The log-likelihood `Σ ln f(tᵢ) + Σ ln P(T > cᵢ)` of observed times to absorption, and of times at which a process was last
+    /// seen alive. One sweep through the epochs up to the last time.
     ///
     /// What counts how is told at [`Likelihood`](super::Likelihood).
     ///
@@ -51,7 +56,9 @@ impl<'p> Epochs<'p> {
 
     /// The log-likelihood and its gradient with respect to the θ of every epoch, a row each.
     ///
-    /// A forward and a reverse sweep, as for a θ that does not change.
+    /// `Σ ∇f(tᵢ)/f(tᵢ) + Σ ∇P(T > cᵢ)/P(T > cᵢ)`, one sum that one adjoint goes back for: a forward and a reverse sweep, as for
+    /// a θ that does not change; see
+    /// [`Likelihood::value_and_gradient`](crate::distribution::Likelihood::value_and_gradient).
     ///
     /// # Errors
     /// As [`log_likelihood`](Self::log_likelihood).

@@ -56,7 +56,9 @@ pub struct Epochs<'p> {
 }
 
 impl Plan {
-    /// The distribution of the time to absorption with another θ from each breakpoint on; one more θ than breakpoints.
+    /// The distribution of the time to absorption with another θ from each breakpoint on; one more θ than breakpoints. States
+    /// at breakpoints are carried over (Chapman and Kolmogorov's equation; Kingman's coalescent so in Griffiths and Tavaré,
+    /// Philosophical Transactions of the Royal Society B 344, 1994). One pass over the edges for each θ.
     ///
     /// # Errors
     /// [`DistributionError::Epoch`] for a θ that does not fit; [`DistributionError::EpochCount`];
@@ -122,11 +124,12 @@ impl<'p> Epochs<'p> {
         Ok(self)
     }
 
-    /// Density, distribution function and survival function at each time; at a breakpoint, the density just before it, and
-    /// at infinity 0.
+    /// Density `p(t) s`, distribution function `Σα − p(t) 1` and survival function at each time, for the state `p(t)` that a
+    /// product of exponentials is (see [`Epochs`]); at a breakpoint, the density just before it, and at infinity 0.
     ///
-    /// One sweep for all times, and at infinity an elimination for what is still alive at the last of the others, or at the
-    /// last breakpoint. Errors are those of [`Distribution::pdf`](super::Distribution::pdf).
+    /// One sweep by uniformization for all times, epoch after epoch, and at infinity an elimination for what is still alive at
+    /// the last of the others, or at the last breakpoint. Errors and cost are those of
+    /// [`Distribution::pdf`](super::Distribution::pdf).
     ///
     /// # Errors
     /// [`DistributionError::Time`] for a time that is negative or not a number; [`DistributionError::Jumps`].
@@ -170,7 +173,7 @@ impl<'p> Epochs<'p> {
         Ok((values.in_order(&order), Survival::of(&chain)))
     }
 
-    /// Densities; see [`curve`](Self::curve).
+    /// Densities `p(t) s`, those of [`curve`](Self::curve), as expensive.
     ///
     /// # Errors
     /// As [`curve`](Self::curve).
@@ -178,7 +181,7 @@ impl<'p> Epochs<'p> {
         Ok(self.curve(times)?.pdf)
     }
 
-    /// Distribution functions; see [`curve`](Self::curve).
+    /// Distribution functions `Σα − p(t) 1`, those of [`curve`](Self::curve), as expensive.
     ///
     /// # Errors
     /// As [`curve`](Self::curve).
@@ -186,7 +189,8 @@ impl<'p> Epochs<'p> {
         Ok(self.curve(times)?.cdf)
     }
 
-    /// Survival functions, accurate where they are small.
+    /// Survival functions `1 − Σα + p(t) 1`, accurate where they are small; one sweep, as for [`curve`](Self::curve), with errors
+    /// relative to each value.
     ///
     /// # Errors
     /// As [`curve`](Self::curve).
@@ -195,7 +199,8 @@ impl<'p> Epochs<'p> {
     }
 
     /// The hazard rate `f(t) / P(T > t)` at each time; at a breakpoint, just before it. NaN where survival is zero, or below
-    /// about `e^−10⁶`.
+    /// about `e^−10⁶`. One sweep, as for [`survival`](Self::survival); see
+    /// [`Distribution::hazard`](super::Distribution::hazard).
     ///
     /// # Errors
     /// As [`curve`](Self::curve).
@@ -205,7 +210,8 @@ impl<'p> Epochs<'p> {
     }
 
     /// The smallest time `t` with `F(t) ≥ q`, for each `q` in `[0, 1]`; see
-    /// [`Distribution::quantile`](super::Distribution::quantile), which each epoch is like.
+    /// [`Distribution::quantile`](super::Distribution::quantile), which each epoch is like: one sweep until the largest `q` is
+    /// passed, one multiply-add per edge and jump.
     ///
     /// # Errors
     /// [`DistributionError::Probability`]; [`DistributionError::Evaluation`] when absorption is not certain in the last

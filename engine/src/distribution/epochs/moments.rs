@@ -12,7 +12,8 @@ use super::products::cost;
 const MANY: u64 = 1 << 20;
 
 impl Epochs<'_> {
-    /// Expected time to absorption, given that the process starts.
+    /// Expected time to absorption, given that the process starts: `∫ P(T > t) dt`, the first of
+    /// [`moments`](Self::moments), and as expensive as one of them.
     ///
     /// # Errors
     /// As [`moments`](Self::moments).
@@ -20,8 +21,9 @@ impl Epochs<'_> {
         Ok(self.moments(1)?[0])
     }
 
-    /// Variance of the time to absorption, given that the process starts: the second moment about the mean or, where jumps
-    /// are too many, the difference of moments, which loses the digits these have in common.
+    /// Variance of the time to absorption, given that the process starts: `E[(T − m)²]`, the second moment about the mean `m`,
+    /// so that nothing large cancels, or, where jumps are too many, the difference of moments, which loses the digits these
+    /// have in common. Two [`moments`](Self::moments), one after the other.
     ///
     /// # Errors
     /// As [`moments`](Self::moments).
@@ -31,12 +33,12 @@ impl Epochs<'_> {
         Ok(square - off * off)
     }
 
-    /// The first `count` raw moments of the time to absorption, given that the process starts.
+    /// The first `count` raw moments `∫ tᵏ f(t) dt` of the time to absorption, given that the process starts.
     ///
     /// What is absorbed before the last breakpoint τ is integrated exactly: after `n` jumps of the uniformized process the
-    /// flow lasts for a truncated gamma time. The rest is `E[(τ + X)^k]` with the moments of the last epoch from every
-    /// vertex. One sweep to τ and a solve per moment; nothing is subtracted. Where jumps are too many, they are those of
-    /// [`reward_moments`](Self::reward_moments) for rewards of 1.
+    /// flow lasts for a truncated gamma time (uniformization: Jensen 1953, integrated term by term). The rest is
+    /// `E[(τ + X)^k]` with the moments of the last epoch from every vertex. One sweep to τ and a solve per moment; nothing is
+    /// subtracted. Where jumps are too many, they are those of [`reward_moments`](Self::reward_moments) for rewards of 1.
     ///
     /// # Errors
     /// [`DistributionError::Epoch`] around [`DistributionError::Evaluation`] when absorption is not certain in the last epoch;

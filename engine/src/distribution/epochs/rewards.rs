@@ -1,9 +1,7 @@
 //! Moments of total rewards across epochs: backwards from the last one.
 //!
-//! With `m_j(t, v)` the expected product of `j` totals of what is earned from time `t` on in `v`, and `R` what the `j`-th earns,
-//! `−dm_j/dt = S m_j + Σ R ∘ m_{j−1}`, a sum over which of them earns now (Hobolth and Jensen, Theoretical Population Biology
-//! 78, 2010, for θ that does not change). So `n` jumps of rate `λ` before the end of an epoch it is
-//! `m_j ← P m_j + Σ R ∘ m_{j−1} / λ`, and the number of jumps is Poisson. For rewards of one sign nothing is subtracted.
+//! Expected products `m_j` of `j` totals obey `−dm_j/dt = S m_j + Σ R ∘ m_{j−1}`, a sum over which of them earns now. So `n`
+//! jumps of rate `λ` before the end of an epoch it is `m_j ← P m_j + Σ R ∘ m_{j−1} / λ`, and the number of jumps is Poisson. For rewards of one sign nothing is subtracted.
 
 use super::super::error::{of_epoch, of_rewards};
 use super::super::totals::{check_count, or_ones};
@@ -20,7 +18,7 @@ pub(super) type Product<'a> = Vec<(f64, &'a [f64], Option<usize>)>;
 
 impl Epochs<'_> {
     /// Expected total reward, given that the process starts: one reward for each vertex of the graph, earned per unit of time
-    /// there in whatever epoch.
+    /// there in whatever epoch. The first of [`reward_moments`](Self::reward_moments), and as expensive as one of them.
     ///
     /// # Errors
     /// As [`reward_moments`](Self::reward_moments).
@@ -30,9 +28,11 @@ impl Epochs<'_> {
 
     /// The first `count` raw moments of a total reward, given that the process starts.
     ///
-    /// From the moments of the last epoch, `count` solves, back through the others: `count` multiply-adds for an edge and a
-    /// jump of the fastest vertex. Where that is more, and there are up to 1,024 vertices, powers of a block matrix are taken
-    /// instead: about `count³/6 + count²` products of dense matrices for every doubling of the time of a jump.
+    /// With `m_j(t, v)` the `j`-th moment of what is earned from time `t` on in `v`, `−dm_j/dt = S m_j + j R ∘ m_{j−1}` (Hobolth and
+    /// Jensen, Theoretical Population Biology 78, 2010, for θ that does not change). From the moments of the last epoch,
+    /// `count` solves, back through the others by uniformization: `count` multiply-adds for an edge and a jump of the fastest
+    /// vertex. Where that is more, and there are up to 1,024 vertices, powers of a block matrix are taken instead: about
+    /// `count³/6 + count²` products of dense matrices for every doubling of the time of a jump.
     ///
     /// # Errors
     /// [`DistributionError::Evaluation`] when absorption is not certain in the last epoch, and for rewards of the wrong length
@@ -46,7 +46,8 @@ impl Epochs<'_> {
         self.products(&products)
     }
 
-    /// Variance of a total reward, given that the process starts: its [`covariance`](Self::covariance) with itself.
+    /// Variance of a total reward, given that the process starts: `E[X²] − E[X]²`, its [`covariance`](Self::covariance) with
+    /// itself, as expensive and with as many digits.
     ///
     /// # Errors
     /// As [`reward_moments`](Self::reward_moments).
@@ -59,7 +60,9 @@ impl Epochs<'_> {
     /// Covariance of two total rewards, given that the process starts; an empty vector is one of ones, so that its total is
     /// the time.
     ///
-    /// `E[XY] − E[X] E[Y]`, so a covariance that is small beside that product has as many digits less.
+    /// `E[XY] − E[X] E[Y]`, so a covariance that is small beside that product has as many digits less. The product's moment obeys
+    /// `−dm/dt = S m + R₁ ∘ y + R₂ ∘ x` for the means `x` and `y` from each vertex, and is found as
+    /// [`reward_moments`](Self::reward_moments) are, at the cost of three of them.
     ///
     /// # Errors
     /// As [`reward_moments`](Self::reward_moments), with [`DistributionError::Reward`] around what is wrong with one of the

@@ -8,7 +8,8 @@ use super::super::{DistributionError, Start};
 use super::Epochs;
 
 impl Epochs<'_> {
-    /// Probability of being in each vertex at each time: a row for each time, a column for each vertex of the graph.
+    /// Probability of being in each vertex at each time: a row for each time, a column for each vertex of the graph. The state
+    /// `p(t)` of [`Epochs`]; one sweep by uniformization for all times, as [`curve`](Self::curve).
     ///
     /// # Errors
     /// As [`curve`](Self::curve).
@@ -16,7 +17,8 @@ impl Epochs<'_> {
         self.rows(times, false)
     }
 
-    /// Expected time spent in each vertex until each time: a row for each time, a column for each vertex of the graph. See
+    /// Expected time spent in each vertex until each time: a row for each time, a column for each vertex of the graph.
+    /// `∫₀ᵗ p(u) du`; one sweep, as [`curve`](Self::curve), with a multiply-add more for each vertex and jump. See
     /// [`Distribution::accumulated_visiting_time`](crate::distribution::Distribution::accumulated_visiting_time).
     ///
     /// # Errors

@@ -100,7 +100,8 @@ impl<'a> MatrixOptions<'a> {
     }
 }
 
-/// The graph of a phase-type distribution given as (α, S), or as (α, T) in discrete time.
+/// The graph of a phase-type distribution given as (α, S), or as (α, T) in discrete time: edges are the entries off the
+/// diagonal, and exits `−S 1` (`1 − T 1`) (Neuts 1981, section 2.2; Bladt and Nielsen 2017, chapter 3).
 ///
 /// Vertices are the start, the states in their order, and one absorbing vertex; edges of a state come by column, the
 /// exit last. The exit of a row is what the row leaves to 0 (to 1); one below 4 ulp of the sum of the row's magnitudes

@@ -169,7 +169,8 @@ impl Matrices {
     }
 
     /// The graph with these matrices: the start, the listed vertices in their order, one absorbing vertex. What starts
-    /// absorbed stays an atom at 0, a defective start stays defective.
+    /// absorbed stays an atom at 0, a defective start stays defective. [`graph_from_matrices`] for α times its total and these
+    /// exits, whose formula and cost it has.
     ///
     /// # Errors
     /// [`MatrixError`] when fields were changed so that they no longer fit each other; as [`graph_from_matrices`].

@@ -1,6 +1,4 @@
-//! Reward transforms: the graph whose time to absorption is the total reward of another (numerics specification,
-//! section 4; Bladt and Nielsen, *Matrix-Exponential Distributions in Applied Probability*, 2017, section 3.1.9; Navarro,
-//! Bladt and Nielsen for discrete time).
+//! Reward transforms: the graph whose time to absorption is the total reward of another.
 //!
 //! The results are scalar graphs, as weights of a reward transform are rational in θ; where they are linear, it has
 //! parameters, too.
@@ -66,10 +64,12 @@ impl RewardOptions {
 }
 
 /// The graph at θ whose time to absorption is the total reward of `graph`: one reward per vertex, earned per unit of
-/// time there.
+/// time there (Bladt and Nielsen, *Matrix-Exponential Distributions in Applied Probability*, 2017, section 3.1.9; phasic's:
+/// numerics specification, section 4).
 ///
 /// Vertices without reward are censored: each way `p → v → s` becomes part of the edge `p → s` with weight
-/// `w(p,v)·w(v,s) / Σ w(v,·)`, returns to `v` itself left out of the sum, nothing subtracted anywhere. What remains is
+/// `w(p,v)·w(v,s) / Σ w(v,·)`, returns to `v` itself left out of the sum, nothing subtracted anywhere (Grassmann, Taksar and
+/// Heyman, Operations Research 33, 1985). What remains is
 /// left at its rate divided by its reward. Vertices come in phasic's order: the start, then survivors by position of
 /// elimination. Unlike phasic, parallel edges are summed first, and initial probabilities keep their sum when paths
 /// return to the start. The result has no parameters and keeps a defective start defective.
@@ -125,7 +125,9 @@ pub fn reward_transform(
     Ok(builder.finish())
 }
 
-/// The graph at θ whose number of jumps is the total of whole-numbered rewards, one earned at each visit of a vertex.
+/// The graph at θ whose number of jumps is the total of whole-numbered rewards, one earned at each visit of a vertex
+/// (Navarro, *Order statistics and multivariate discrete phase-type distributions*, 2019; phasic's: numerics specification,
+/// section 4). The same censoring as of [`reward_transform`], with probabilities for rates.
 ///
 /// Vertices without reward are censored; one of reward `r ≥ 2` becomes a chain of `r` vertices, of which the last has
 /// the edges. Where censoring leaves a vertex of reward 1 with a way back to itself, it becomes two vertices that hand

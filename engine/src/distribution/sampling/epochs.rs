@@ -46,7 +46,9 @@ pub struct EpochSampler {
 }
 
 impl Epochs<'_> {
-    /// A sampler of the process across all epochs. `O(V + E)` for each.
+    /// A sampler of the process across all epochs: exact paths, for a time that an epoch ends is drawn anew at the rates of the
+    /// next, which exponential times, having no memory, allow (Ross, Introduction to
+    /// Probability Models, 2014, section 5.2). `O(V + E)` for each, and an elimination for the last.
     ///
     /// # Errors
     /// [`SamplingError::Evaluation`] when absorption is not certain in the last epoch.
@@ -75,7 +77,8 @@ impl Epochs<'_> {
 
 impl Epochs<'_> {
     /// A sampler of what happens after `time`, given that absorption is still to come then: the time left, and rewards from
-    /// then on. See [`Distribution::survivors`](crate::distribution::Distribution::survivors).
+    /// then on. See [`Distribution::survivors`](crate::distribution::Distribution::survivors): here paths begin in the
+    /// conditional state of [`Epochs`] at `time`, found by one sweep through the epochs before it.
     ///
     /// # Errors
     /// [`SamplingError::Distribution`] for a time that is negative, infinite or not a number, and for one that takes too many
@@ -104,7 +107,9 @@ impl EpochSampler {
         self
     }
 
-    /// Times to absorption of the samples 0 to `count` − 1.
+    /// Times to absorption of the samples 0 to `count` − 1: the sum of the times of all visits, by the stream of
+    /// [`Sampler`](super::Sampler), with a draw more for each breakpoint that a visit lasts over. Some tens of nanoseconds for a
+    /// visit, on the threads of the current rayon pool.
     ///
     /// # Errors
     /// [`SamplingError::Steps`], [`SamplingError::Memory`]; [`SamplingError::Evaluation`] for a path that gets to where
@@ -114,7 +119,7 @@ impl EpochSampler {
     }
 
     /// Total rewards of the samples 0 to `count` − 1 of the same paths: one reward per vertex of the graph, earned per unit
-    /// of time there.
+    /// of time there: the sum of rewards times the times of visits. As expensive as [`times`](Self::times).
     ///
     /// # Errors
     /// [`EvaluationError::RewardLength`] and [`EvaluationError::RewardNotFinite`] with the vertex, and as

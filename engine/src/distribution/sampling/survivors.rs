@@ -11,7 +11,8 @@ impl Distribution<'_> {
     /// then on.
     ///
     /// Exact: paths begin in the state probabilities at `time`, conditional on being alive, which one sweep finds to
-    /// a small relative error however few are alive. The time to absorption itself is `time` plus the time sampled.
+    /// a small relative error however few are alive: `α e^{St} / α e^{St} 1`, by the sweep of
+    /// [`survival`](Distribution::survival), whose cost it has. The time to absorption itself is `time` plus the time sampled.
     ///
     /// ```
     /// use phasic_engine::graph::{GraphBuilder, Rate, START};
@@ -57,7 +58,8 @@ impl Distribution<'_> {
 
 impl JumpDistribution<'_> {
     /// A sampler of what happens after a number of jumps, given that absorption is still to come then: the jumps left, and
-    /// rewards of the visits that end with them, the one under way among them.
+    /// rewards of the visits that end with them, the one under way among them. Paths begin in `α Tʲ / α Tʲ 1`, which takes one
+    /// pass over `jumps` jumps, as [`pmf`](Self::pmf).
     ///
     /// # Errors
     /// [`SamplingError::Distribution`] for a number beyond the jump limit; [`SamplingError::NoMass`] when nothing is alive; as
