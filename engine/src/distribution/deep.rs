@@ -1,5 +1,6 @@
 //! Numbers far smaller than f64 holds, and densities with small peaks, against closed forms.
 
+use super::DistributionError;
 use super::stiff::{at_one, exact, pair, star_with};
 use super::tests::{erlang, plan};
 use crate::graph::{Graph, GraphBuilder, Rate, START};
@@ -154,4 +155,16 @@ fn survivors_are_drawn_however_few_there_are() {
         let mean = times.iter().sum::<f64>() / count as f64;
         assert!((mean - 1.0).abs() < 5.0 / (count as f64).sqrt(), "{mean}");
     }
+}
+
+#[test]
+fn jumps_of_all_ways_back_are_held_to_the_limit() {
+    // Too many vertices for powers of a matrix.
+    let plan = plan(&erlang(1100));
+    let distribution = plan.distribution(&[1.0]).unwrap().with_jump_limit(3000);
+    let (found, _) = distribution.pdf_gradient(&[1100.0]).unwrap();
+    assert!((found[0] / log_density(1100, 1.0, 1100.0).exp() - 1.0).abs() < 1e-10, "{found:?}");
+    let times: Vec<f64> = (0..20).map(|k| 1100.0 - f64::from(k)).collect();
+    let refused = distribution.pdf_gradient(&times).unwrap_err();
+    assert!(matches!(refused, DistributionError::Jumps { limit: 3000, index: Some(_), .. }), "{refused:?}");
 }

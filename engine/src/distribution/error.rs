@@ -73,11 +73,14 @@ pub enum DistributionError {
     },
     /// A gradient has to remember more states than there is room for.
     #[error(
-        "the gradient takes about {bytes} bytes for the way back through all jumps, more than the {limit_bytes} allowed: at \
-         time {time} some vertex is still left {rate} times per unit of time; ask for earlier times, or remove very fast \
-         transitions from the model"
+        "{}the gradient takes about {bytes} bytes for the way back through all jumps, more than the {limit_bytes} allowed: \
+         at time {time} some vertex is still left {rate} times per unit of time; ask for earlier times, or remove very fast \
+         transitions from the model",
+        of_entry(*index)
     )]
     TrailMemory {
+        /// Which time of those asked for is the first that takes too many, counted from 0, where it is known.
+        index: Option<usize>,
         /// The time that was reached.
         time: f64,
         /// The largest rate of leaving a vertex there.
@@ -319,13 +322,10 @@ impl DistributionError {
     fn with_index(self, of: impl FnOnce(Option<usize>) -> Option<usize>) -> Self {
         match self {
             Self::Jumps { index, time, rate, limit } => Self::Jumps { index: of(index), time, rate, limit },
-            Self::Epoch { epoch, error } if matches!(*error, Self::Jumps { .. }) => {
-                let Self::Jumps { index, time, rate, limit } = *error else {
-                    return Self::Epoch { epoch, error };
-                };
-                let error = Box::new(Self::Jumps { index: of(index), time, rate, limit });
-                Self::Epoch { epoch, error }
+            Self::TrailMemory { index, time, rate, bytes, limit_bytes } => {
+                Self::TrailMemory { index: of(index), time, rate, bytes, limit_bytes }
             }
+            Self::Epoch { epoch, error } => Self::Epoch { epoch, error: Box::new(error.with_index(of)) },
             other => other,
         }
     }

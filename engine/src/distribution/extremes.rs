@@ -258,11 +258,11 @@ fn gradients_that_no_way_leads_to_are_refused() {
     // Something is lost on the way back to a start that lacks a half, so there are only jumps.
     let plan_ = star_of(1, true);
     let theta = [3e11, 7e11, 0.7];
-    let refused = plan_.likelihood(&[1e-3, 1e-4]).unwrap().value_and_gradient(&theta).unwrap_err();
-    assert!(matches!(refused, DistributionError::TrailMemory { .. }), "{refused:?}");
+    let refused = plan_.likelihood(&[1e-3, 1e-12]).unwrap().value_and_gradient(&theta).unwrap_err();
+    assert!(matches!(refused, DistributionError::TrailMemory { index: Some(0), .. }), "{refused:?}");
     let distribution = plan_.distribution(&theta).unwrap();
-    let refused = distribution.pdf_gradient(&[1e-12, 1e-3]).unwrap_err();
-    assert!(matches!(refused, DistributionError::TrailMemory { .. }), "{refused:?}");
+    let refused = distribution.pdf_gradient(&[1e-12, 5e-4]).unwrap_err();
+    assert!(matches!(refused, DistributionError::TrailMemory { index: Some(1), .. }), "{refused:?}");
     assert!(distribution.pdf_gradient(&[1e-12, 1e-7]).is_ok());
     // Beyond the limit of jumps the time is named.
     let refused = distribution.cdf_gradient(&[1.0, 1e-12]).unwrap_err();

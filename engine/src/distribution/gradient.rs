@@ -15,7 +15,7 @@ impl Distribution<'_> {
     /// `z_u = e^{Su} s`, over uniformized jumps `Σ_k p_k(v) (z_{k+1}(w) − z_{k+1}(v)) / λ`: reverse differentiation of the sweep
     /// (Griewank and Walther, Evaluating Derivatives, second edition, 2008, chapter 3).
     ///
-    /// One forward sweep, and one reverse sweep for each time; see
+    /// One forward sweep, and one reverse sweep for each time, all of whose jumps are held to the limit; see
     /// [`Likelihood::value_and_gradient`](super::Likelihood::value_and_gradient) for their cost, and for what is done where
     /// that is too much.
     ///

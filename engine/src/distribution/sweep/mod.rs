@@ -319,7 +319,7 @@ impl Sweep {
                 mean = mean.min(DEEPEST / depth).min(DEEPEST_DECAY / (1.0 - kept));
             }
             // Where rates cannot fall, all jumps are known beforehand, unless a steady state comes soon.
-            let limit = chain.jump_limit() as f64;
+            let limit = self.jumps_allowed(chain);
             let hopes = may_fall || looks && self.jumps < limit * HOPES;
             if self.jumps + if hopes { mean.min(left) } else { left } > limit {
                 return Err(self.too_far(chain, rate));
@@ -328,8 +328,10 @@ impl Sweep {
                 let ahead = if may_fall { mean.min(left) } else { left };
                 let bytes = trail.forecast(ahead, mean, self.active.end);
                 if bytes > MOST_BYTES {
-                    let limit_bytes = MOST_BYTES;
-                    return Err(DistributionError::TrailMemory { time: self.now, rate, bytes, limit_bytes });
+                    let (time, limit_bytes) = (self.now, MOST_BYTES);
+                    let error =
+                        DistributionError::TrailMemory { index: None, time, rate, bytes, limit_bytes };
+                    return Err(error);
                 }
             }
             self.jumps += mean.min(left);
@@ -353,6 +355,12 @@ impl Sweep {
         Ok(())
     }
 
+    /// Jumps that this sweep may take: with several ways back, as many fewer as those take longer than one.
+    pub(super) fn jumps_allowed(&self, chain: &Chain<'_>) -> f64 {
+        let sweeps = self.trail.as_ref().map_or(1, |trail| trail.sweeps.max(1)) as f64;
+        chain.jump_limit() as f64 * 3.0 / (1.0 + 2.0 * sweeps)
+    }
+
     /// Jumps go on for too long from here.
     fn too_far(&self, chain: &Chain<'_>, rate: f64) -> DistributionError {
         DistributionError::Jumps { index: None, time: self.now, rate, limit: chain.jump_limit() }
@@ -360,9 +368,13 @@ impl Sweep {
 
     /// Of ascending times, the first that was too far when the sweep gave up.
     pub(super) fn first_too_far(&self, chain: &Chain<'_>, times: &[f64]) -> Option<usize> {
-        let (rate, limit) = (self.fastest_rate(), chain.jump_limit() as f64);
+        let (rate, limit) = (self.fastest_rate(), self.jumps_allowed(chain));
         let waiting = times.partition_point(|&time| time < self.now);
-        let is_too_far = |&time: &f64| self.jumps + rate * (time - self.now) > limit;
+        let is_too_far = |&time: &f64| {
+            let left = rate * (time - self.now);
+            let bytes = |trail: &Trail| trail.forecast(left, left.min(LONGEST), self.active.end);
+            self.jumps + left > limit || self.trail.as_ref().is_some_and(|trail| bytes(trail) > MOST_BYTES)
+        };
         let first = waiting + times[waiting..].iter().position(is_too_far).unwrap_or(0);
         (first < times.len()).then_some(first)
     }

@@ -131,7 +131,7 @@ impl Sweep {
         let parameters = chain.plan().param_length();
         let cost = Leaps::cost_with_slopes(chain.len(), edges, left, count, parameters);
         // A way back is two ways there.
-        let (jump, limit) = ((1.0 + 2.0 * sweeps) * edges as f64, chain.jump_limit() as f64);
+        let (jump, limit) = ((1.0 + 2.0 * sweeps) * edges as f64, self.jumps_allowed(chain));
         cost < left.min(limit) * jump && (!hopes || cost * TRIED <= self.jumps * jump)
     }
 
