@@ -83,48 +83,51 @@ struct Left {
 }
 
 impl Factors<f64> {
-    /// The weights that lead from each position to absorption, for each unit of what rewards are multiplied by: of time, in
-    /// discrete time of jumps.
+    /// Calls `visit` with every position that may lead to absorption, the form of that weight, and the weight for each unit
+    /// of what rewards are multiplied by: of time, in discrete time of jumps.
     #[inline(always)]
-    fn absorptions<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = f64> + 'a {
-        plan.exit_forms.iter().enumerate().map(|(at, &form)| {
-            let weight = self.values[form as usize];
-            self.total.get(at).map_or(weight, |total| weight / total)
-        })
+    fn each_absorption(&self, plan: &Plan, mut visit: impl FnMut(usize, u32, f64)) {
+        let zero_form = plan.schedule.zero_form.unwrap_or(u32::MAX);
+        for (at, &form) in plan.exit_forms.iter().enumerate() {
+            // In most models few positions do.
+            if form != zero_form {
+                let weight = self.values[form as usize];
+                visit(at, form, self.total.get(at).map_or(weight, |total| weight / total));
+            }
+        }
     }
 
     /// The lowest ratio of right-hand sides to weights of absorption; none if it is 0, some side is negative, or nothing is
     /// absorbed.
     fn lowest_ratio(&self, plan: &Plan, sides: &[f64]) -> Option<Lowest> {
+        let is_negative = sides.iter().filter(|&&side| side < 0.0).count() > 0;
         let mut lowest = Lowest { ratio: f64::INFINITY, side: 0.0, form: 0 };
         let mut seen = (0.0, 0.0);
-        let mut negative = false;
-        for ((&side, weight), &form) in sides.iter().zip(self.absorptions(plan)).zip(&plan.exit_forms) {
-            negative |= side < 0.0;
-            // In most models few rates lead to absorption: most divisions were done before.
+        self.each_absorption(plan, |at, form, weight| {
+            let side = sides[at];
+            // Of those that do lead there many are alike: most divisions were done before.
             if weight > 0.0 && (side, weight) != seen {
                 seen = (side, weight);
                 if side / weight < lowest.ratio {
                     lowest = Lowest { ratio: side / weight, side, form };
                 }
             }
-        }
-        (lowest.ratio > 0.0 && lowest.ratio.is_finite() && !negative).then_some(lowest)
+        });
+        (lowest.ratio > 0.0 && lowest.ratio.is_finite() && !is_negative).then_some(lowest)
     }
 
     /// What right-hand sides are without those of the constant: nothing where it was found.
     fn without(&self, plan: &Plan, lowest: Lowest, sides: &[f64]) -> Left {
-        let mut is_little = false;
-        let weights = self.absorptions(plan).zip(&plan.exit_forms);
-        let left = sides.iter().zip(weights).map(|(&side, (weight, &form))| {
-            let left = side - weight * lowest.ratio;
+        let mut left = Left { sides: sides.to_vec(), is_little: false };
+        self.each_absorption(plan, |at, form, weight| {
+            let side = sides[at];
             // In discrete time weights are shares of sums that differ.
             let is_lowest = form == lowest.form && side == lowest.side && !plan.discrete;
-            is_little |= weight > 0.0 && left < LITTLE * side && !is_lowest;
-            if is_lowest { 0.0 } else { left }
+            let rest = side - weight * lowest.ratio;
+            left.is_little |= weight > 0.0 && rest < LITTLE * side && !is_lowest;
+            left.sides[at] = if is_lowest { 0.0 } else { rest };
         });
-        let sides = left.collect();
-        Left { sides, is_little }
+        left
     }
 
     /// Works out once more what is left of the right-hand sides of which it is little, in twice the digits of weights and
@@ -132,11 +135,11 @@ impl Factors<f64> {
     #[cold]
     fn without_precisely(&self, plan: &Plan, sides: &[f64], left: &mut [f64]) -> bool {
         let mut weights: Vec<(usize, Dd)> = Vec::new();
-        for (at, weight) in self.absorptions(plan).enumerate() {
+        self.each_absorption(plan, |at, _, weight| {
             if weight > 0.0 && left[at] < LITTLE * sides[at] {
                 weights.push((at, self.precise_absorption(plan, at)));
             }
-        }
+        });
         let ratios = weights.iter().map(|&(at, weight)| Dd::from(sides[at]) / weight);
         let lowest =
             ratios.fold(Dd::from(f64::INFINITY), |low, ratio| if ratio.is_below(low) { ratio } else { low });
@@ -149,7 +152,7 @@ impl Factors<f64> {
         is_known
     }
 
-    /// The weight that leads from a position to absorption, as [`absorptions`](Self::absorptions) has it.
+    /// The weight that leads from a position to absorption, as [`each_absorption`](Self::each_absorption) has it.
     fn precise_absorption(&self, plan: &Plan, at: usize) -> Dd {
         let precise = |&form: &u32| plan.forms.precise(form, &self.theta);
         let exit = precise(&plan.exit_forms[at]);

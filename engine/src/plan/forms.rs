@@ -147,9 +147,18 @@ impl Forms {
 
     /// Finds the forms that may cancel, once all are there. Linear in the terms.
     pub(super) fn finish(&mut self) {
-        let is_mixed = self.of_several_terms().any(|(_, is_mixed)| is_mixed);
+        let mut heads = self.constants.iter().zip(&self.coefficients);
+        if self.further.is_empty()
+            && heads.all(|(&constant, &coefficient)| constant == 0.0 || coefficient == 0.0)
+        {
+            // Most models have constants and multiples of parameters only.
+            return;
+        }
+        let (count, is_mixed) = self
+            .of_several_terms()
+            .fold((0, false), |(count, is_mixed), (_, signs_differ)| (count + 1, is_mixed | signs_differ));
         let mut compound = Vec::new();
-        compound.reserve_exact(self.of_several_terms().count());
+        compound.reserve_exact(count);
         compound.extend(self.of_several_terms().map(|(form, _)| form));
         (self.compound, self.is_mixed) = (compound, is_mixed);
     }
