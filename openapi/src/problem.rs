@@ -130,6 +130,8 @@ codes! {
     TaskRunning = "task_running", 409, "Another task of the kind is running";
     /// There is no room for what was sent.
     StorageFull = "storage_full", 507, "The hub has no room left";
+    /// The disk of the hub is read-only, so nothing can be changed.
+    StorageReadOnly = "storage_read_only", 507, "The disk of the hub is read-only";
     /// The graph the request names has several definitions here.
     GraphAmbiguous = "graph_ambiguous", 409, "The graph has several definitions";
     /// The token is not for this id.
@@ -255,6 +257,7 @@ mod tests {
             "task_not_found 404",
             "task_running 409",
             "storage_full 507",
+            "storage_read_only 507",
             "graph_ambiguous 409",
             "id_not_allowed 403",
             "upload_not_found 404",

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
 #![allow(clippy::print_stderr, reason = "who runs the tests must see what was not tried")]
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -114,6 +115,22 @@ fn token_within(hub: &Hub, data: &Path, scopes: &[&str]) -> String {
     String::from_utf8(made.stdout).unwrap().trim().to_owned()
 }
 
+/// Changes of a few words each, which the write-ahead log may have room for when there is none for anything else.
+fn write_little(client: &Client<'_>, pinned: &str) -> Vec<(&'static str, Answer)> {
+    let token = json!({"name": "more", "scopes": ["read"]});
+    vec![
+        ("token", client.json("POST", "/v1/tokens", &token)),
+        ("pin", client.json("PUT", &format!("/v1/admin/pins/{pinned}"), &json!({"note": "n"}))),
+        ("privacy", client.json("PATCH", "/v1/computes/coal_n5_theta1", &json!({"private": false}))),
+        (
+            "variant",
+            client.json("PUT", "/v1/admin/computes/coal_n5_theta1/variant", &json!({"variant": "phasic"})),
+        ),
+        ("scrub", client.json("POST", "/v1/admin/scrub", &json!({}))),
+        ("gc", client.json("POST", "/v1/admin/gc", &json!({}))),
+    ]
+}
+
 /// What else writes: uploads in one piece and in parts, a publication, a mirror pass, a backup. Gives the answers, and
 /// the states of what was begun.
 fn write_everything(client: &Client<'_>, round: u8) -> Vec<(&'static str, Answer)> {
@@ -175,6 +192,11 @@ fn whatever_writes_finds_the_disk_full_and_goes_on_when_there_is_room() {
             _ => assert_eq!(refusal(&answer), (507, "storage_full".to_owned()), "{what}: {text}"),
         }
     }
+    let pinned = served["coal_n5_theta1"].clone();
+    for (what, answer) in write_little(&client, &pinned) {
+        let is_done = answer.status < 300;
+        assert!(is_done || refusal(&answer) == (507, "storage_full".to_owned()), "{what}: {}", answer.text());
+    }
     let mut now = oracle::served_is_whole(&hub);
     now.retain(|id, _| !id.starts_with("computed-"));
     assert_eq!(now, served, "reading goes on, and nothing has changed");
@@ -183,6 +205,9 @@ fn whatever_writes_finds_the_disk_full_and_goes_on_when_there_is_room() {
         let answers = write_everything(&client, 2);
         answers.iter().all(|(_, answer)| answer.status < 300)
     });
+    for (what, answer) in write_little(&client, &pinned) {
+        assert!(answer.status < 300, "{what}: {}", answer.text());
+    }
     wait_until("the pass is served", || oracle::served_is_whole(&hub).contains_key("far"));
     let seen = format!("/proc/{}/root{}", hub.process_id(), data.display());
     oracle::blobs_have_their_bytes(Path::new(&seen));
@@ -233,6 +258,98 @@ fn a_read_only_disk_is_said_so_in_a_sentence() {
         assert!(said.to_lowercase().contains("read-only") || said.contains("readonly"), "{said}");
     }
     assert_eq!(oracle::snapshot(&data), before);
+}
+
+/// What must hold of a hub that can write nothing: reading goes on, and it says so to whoever asks.
+fn assert_reads_and_says_so(hub: &Hub, served: &BTreeMap<String, String>) {
+    wait_until("it is said to whoever asks", || {
+        let ready = hub.get("/readyz");
+        ready.status == 503 && ready.json()["reasons"][0]["code"] == "disk"
+    });
+    assert_eq!(oracle::served_is_whole(hub), *served, "reading goes on");
+    assert_eq!(hub.get("/healthz").status, 200);
+    let numbers = hub.post("/v1/evaluate", &json!({"model": {"builtin": "kingman"}, "theta": [1.0]}));
+    assert_eq!(numbers.status, 200, "computing writes nothing: {}", numbers.text());
+}
+
+#[test]
+fn a_disk_that_becomes_read_only_under_a_hub_is_said_so_and_writing_goes_on_without_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(wrapper) = namespace("true") else { return };
+    let data = directory.path().join("hub-data");
+    let hub = Hub::start_within(&as_words(&wrapper), &data, &[], SETTINGS);
+    let kingman = |n: u32| json!({"model": {"builtin": "kingman", "constants": {"n": n}}});
+    assert_eq!(hub.post("/v1/graphs", &kingman(11)).status, 201);
+    let served = oracle::served_is_whole(&hub);
+    let within_hub = |script: &str| {
+        let process = hub.process_id().to_string();
+        let enter = ["-t", &process, "-U", "-m", "--preserve-credentials", "sh", "-c", script];
+        assert!(Command::new("nsenter").args(enter).status().unwrap().success(), "{script}");
+    };
+    let place = data.display();
+    within_hub(&format!("mount --bind {place} {place} && mount -o remount,bind,ro {place}"));
+    let refused = hub.post("/v1/graphs", &kingman(12));
+    assert_eq!(refusal(&refused), (507, "storage_read_only".to_owned()), "{}", refused.text());
+    let refused = hub.post("/v1/eliminations", &kingman(13));
+    assert_eq!(refusal(&refused), (507, "storage_read_only".to_owned()), "{}", refused.text());
+    assert_reads_and_says_so(&hub, &served);
+    within_hub(&format!("umount {place}"));
+    wait_until("it is ready again", || hub.get("/readyz").status == 200);
+    let wait = [("Prefer", "wait=25")];
+    let done = send(hub.address(), "POST", "/v1/eliminations", &wait, kingman(12).to_string().as_bytes());
+    assert_eq!(done.status, 200, "{}", done.text());
+    let ended = hub.stop();
+    assert!(ended.status.success() && !ended.log.contains("panicked"), "{}", ended.log);
+}
+
+/// Has every write of a running hub that goes beyond so many bytes of a file fail, whatever was opened before.
+fn limit_files(hub: &Hub, bytes: &str) {
+    let process = hub.process_id().to_string();
+    let set =
+        Command::new("prlimit").args(["--pid", &process, &format!("--fsize={bytes}:")]).status().unwrap();
+    assert!(set.success());
+}
+
+#[test]
+fn writes_that_fail_in_the_middle_of_everything_change_nothing_and_end_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    // Without the signal, which would end the process, such a write is an error like any other.
+    let wrapper = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"];
+    let hub = Hub::start_within(&wrapper, directory.path(), &[], SETTINGS);
+    let kingman = |n: u32| json!({"model": {"builtin": "kingman", "constants": {"n": n}}});
+    let wait = [("Prefer", "wait=25")];
+    let eliminate =
+        |n: u32| send(hub.address(), "POST", "/v1/eliminations", &wait, kingman(n).to_string().as_bytes());
+    assert_eq!(eliminate(10).status, 200);
+    assert_eq!(hub.post("/v1/graphs", &kingman(14)).status, 201);
+    let listed = || {
+        let mut served = oracle::served_is_whole(&hub);
+        served.retain(|id, _| !id.starts_with("computed-"));
+        served
+    };
+    let served = listed();
+    limit_files(&hub, "0");
+    for answer in [
+        hub.post("/v1/graphs", &kingman(15)),
+        // Its recipe is here, so it is the database that cannot write.
+        hub.post("/v1/eliminations", &kingman(14)),
+    ] {
+        assert_eq!(refusal(&answer), (500, "internal".to_owned()), "{}", answer.text());
+        assert!(!answer.text().contains(directory.path().to_str().unwrap()), "{}", answer.text());
+    }
+    wait_until("it is said to whoever asks", || {
+        let ready = hub.get("/readyz");
+        ready.status == 503 && ready.json()["reasons"][0]["code"] == "disk"
+    });
+    assert_eq!(listed(), served, "reading goes on");
+    limit_files(&hub, "unlimited");
+    wait_until("it is ready again", || hub.get("/readyz").status == 200);
+    assert_eq!(eliminate(14).status, 200);
+    assert_eq!(eliminate(15).status, 200);
+    oracle::blobs_have_their_bytes(directory.path());
+    let ended = hub.stop();
+    assert!(ended.status.success() && !ended.log.contains("panicked"), "{}", ended.log);
+    oracle::rows_have_their_files(directory.path());
 }
 
 /// Ways to spoil a database of so many bytes.

@@ -250,3 +250,30 @@ fn files_are_compared_and_made_again_in_processes_of_their_own_too() {
     assert_eq!(fs::read(process.join("environ")).unwrap_or_default(), b"", "no secrets");
     wait_until("it is made again", || hub.get(&artifact).body == bytes);
 }
+
+/// Gives the hub, and with it the processes it starts from now on, so much room for stacks.
+fn limit_stacks(hub: &Hub, bytes: &str) {
+    let process = hub.process_id().to_string();
+    let set =
+        Command::new("prlimit").args(["--pid", &process, &format!("--stack={bytes}:")]).status().unwrap();
+    assert!(set.success());
+}
+
+#[test]
+fn a_process_that_overflows_its_stack_costs_three_attempts_and_no_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = start(directory.path(), &[]);
+    // As little as lets a process begin; an elimination needs more.
+    limit_stacks(&hub, "32768");
+    let kingman = |n: u32| json!({"model": {"builtin": "kingman", "constants": {"n": n}}});
+    let poison = eliminate(&hub, &kingman(40), true).json();
+    let kept = job(&hub, poison["job"]["id"].as_str().unwrap());
+    assert_eq!((&kept["state"], &kept["attempts"]), (&json!("quarantined"), &json!(3)), "{kept}");
+    let said = log(&kept).join("\n");
+    let is_overflow = said.contains("overflowed its stack") || said.contains("signal: 11");
+    assert!(is_overflow, "{said}");
+    assert_eq!(hub.get("/healthz").status, 200);
+    limit_stacks(&hub, "8388608");
+    let done = eliminate(&hub, &kingman(41), true);
+    assert_eq!(done.json()["job"]["state"], "done", "{}", done.text());
+}

@@ -12,6 +12,8 @@ mod watched;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod faulty;
+#[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;

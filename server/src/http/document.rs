@@ -169,7 +169,7 @@ fn say_common(operation: &mut Operation, (method, path, access, cost): (&str, &s
         (429, &["rate_limited"], !is_probe),
         (500, &["internal"], !is_probe),
         (503, &["busy", "timeout"], !is_probe),
-        (507, &["storage_full"], changes),
+        (507, &["storage_full", "storage_read_only"], changes),
     ];
     for (status, codes, applies) in common {
         if applies {

@@ -35,11 +35,14 @@ impl ApiError {
         Self(Box::new((Problem::new(code, detail), HeaderMap::new())))
     }
 
-    /// A fault of the hub: the log has it, the client learns that there was one. A full disk, and a database others are
-    /// writing to, are said to be what they are.
+    /// A fault of the hub: the log has it, the client learns that there was one. A disk that is full or read-only, and a
+    /// database others are writing to, are said to be what they are.
     pub(super) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         if has_no_room(error) {
             return Self::full(error);
+        }
+        if is_caused_by(error, is_read_only) {
+            return Self::read_only(error);
         }
         if is_caused_by(error, store::is_busy) {
             return Self::busy(error);
@@ -54,6 +57,14 @@ impl ApiError {
         let detail = "There is no room left on the disk of the hub, so nothing was changed. Reading still works; try again \
                       once its operator has made room.";
         Self::new(ProblemCode::StorageFull, detail)
+    }
+
+    /// The disk became read-only, as disks do that fail. What was asked was not done.
+    fn read_only(error: &dyn std::error::Error) -> Self {
+        tracing::error!(%error, "the disk is read-only");
+        let detail = "The disk of the hub is read-only, so nothing was changed. Reading still works; try again once its \
+                      operator has seen to the disk.";
+        Self::new(ProblemCode::StorageReadOnly, detail)
     }
 
     /// Others write for longer than anybody waits, as a backup, an import or a command beside the hub may.
@@ -88,6 +99,12 @@ fn has_no_room(error: &(dyn std::error::Error + 'static)) -> bool {
     use std::io::ErrorKind::{QuotaExceeded, StorageFull};
     let is_full = |error: &std::io::Error| matches!(error.kind(), StorageFull | QuotaExceeded);
     is_caused_by(error, |error| store::is_full(error) || error.downcast_ref().is_some_and(is_full))
+}
+
+/// Whether an error is that of a disk nobody may write to, in the database or beside it.
+fn is_read_only(error: &(dyn std::error::Error + 'static)) -> bool {
+    let is_it = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ReadOnlyFilesystem;
+    store::is_read_only(error) || error.downcast_ref().is_some_and(is_it)
 }
 
 /// Whether an error, or one that led to it, is of a kind.

@@ -2,6 +2,10 @@
 //!
 //! SQL lives here and nowhere else, one module per noun. What the rows mean to clients, and any bytes larger than a
 //! registry entry, are somebody else's.
+//!
+//! [`Store`] is the whole interface: its methods take and give rows and answers of the types that are named below, each is
+//! one moment of the database or one transaction, and none asks for a statement or a connection of SQLite's. Whoever puts
+//! another database in its place writes these methods anew, and has the tests beside them pass.
 
 mod audit;
 mod blobs;
@@ -149,6 +153,14 @@ pub fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
     /// `SQLITE_FULL`.
     const FULL: &str = "13";
     error.downcast_ref().is_some_and(|error| code(error).is_some_and(|code| code == FULL))
+}
+
+/// Whether an error is the database's, and says that nobody may write to it.
+pub fn is_read_only(error: &(dyn std::error::Error + 'static)) -> bool {
+    /// `SQLITE_READONLY`, without its details.
+    const READ_ONLY: i32 = 8;
+    let code = error.downcast_ref().and_then(code).and_then(|code| code.parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == READ_ONLY)
 }
 
 /// Whether an error is the database's, and says that others were at it for longer than anybody waits.
