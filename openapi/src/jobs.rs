@@ -68,9 +68,10 @@ pub struct SubmitGraph {
 pub struct SubmitElimination {
     /// The model.
     pub model: ModelSource,
-    /// Which elimination; `phasic` where it is missing.
-    #[serde(default)]
-    pub variant: Variant,
+    /// Which elimination. Where it is missing, that which is served: `phasic`, or `fast` where phasic's own program would
+    /// exceed the limits of this hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Variant>,
     /// Whether graph, job and result are only for those who hold tokens for the same ids.
     #[serde(default, skip_serializing_if = "is_false")]
     pub private: bool,
@@ -101,6 +102,15 @@ pub struct Forecast {
 }
 
 impl Forecast {
+    /// What is made for those who name no variant: phasic's own program, or ours in its commands where only that fits.
+    pub const fn usual(&self) -> Variant {
+        if self.phasic.refused.is_some() && self.fast.refused.is_none() {
+            Variant::Fast
+        } else {
+            Variant::Phasic
+        }
+    }
+
     /// That of one variant.
     pub const fn of(&self, variant: Variant) -> &VariantForecast {
         match variant {

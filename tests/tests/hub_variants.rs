@@ -127,6 +127,39 @@ fn where_phasic_would_be_wrong_it_is_given_our_program_which_says_so() {
 }
 
 #[test]
+fn where_phasics_program_exceeds_the_limits_ours_is_made_and_served_and_says_why() {
+    let data = tempfile::tempdir().unwrap();
+    // phasic's program of these rabbits takes 20 MB, ours 2.
+    let hub = Hub::start_with(data.path(), &[], &[EVERYBODY, ("compute_max_memory_bytes", "10000000")]);
+    let rabbits = |more: &str| {
+        let text = format!(r#"{{"model": {{"builtin": "rabbits", "constants": {{"n": 40}}}}{more}}}"#);
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    let refused = hub.post("/v1/eliminations", &rabbits(r#", "variant": "phasic""#));
+    assert_eq!((refused.status, &refused.json()["code"]), (422, &json!("too_large")), "{}", refused.text());
+    let answer = eliminate(&hub, &rabbits(""));
+    assert_eq!(answer["artifact"]["variant"], "fast", "{answer}");
+    let hash = answer["graph"]["graph_hash"].as_str().unwrap().to_owned();
+    wait_until("it has an entry", || entry(&hub, &hash).is_some());
+    let (id, listed) = entry(&hub, &hash).unwrap();
+    assert!(id.starts_with("computed-"), "{id}");
+    let about = &listed["metadata"]["hub"];
+    assert_eq!((&about["variant"], &about["variant_reason"]), (&json!("fast"), &json!("too_large")));
+    let small = eliminate(&hub, &json!({"model": {"builtin": "kingman", "constants": {"n": 6}}}));
+    assert_eq!(small["artifact"]["variant"], "phasic", "{small}");
+    hub.stop();
+
+    // With more memory phasic's is made for whoever asks, and served from then on.
+    let hub = Hub::start_with(data.path(), &[], &[EVERYBODY]);
+    assert_eq!(eliminate(&hub, &rabbits(""))["artifact"]["variant"], "phasic");
+    wait_until("phasic's is served", || {
+        entry(&hub, &hash).is_some_and(|(_, listed)| listed["metadata"]["hub"]["variant"] == "phasic")
+    });
+    let (_, listed) = entry(&hub, &hash).unwrap();
+    assert_eq!(listed["metadata"]["hub"].get("variant_reason"), None, "{listed}");
+}
+
+#[test]
 fn which_program_is_served_is_a_setting_and_an_administrators_word_about_one_compute() {
     let data = tempfile::tempdir().unwrap();
     let hub = Hub::start_with(data.path(), &[], &[("registry_variant", "fast")]);

@@ -159,7 +159,8 @@ fn what_does_not_fit_is_refused_with_its_forecast() {
     let directory = tempfile::tempdir().unwrap();
     let settings = [EVERYBODY, ("compute_max_memory_bytes", "1048576"), ("models_max_stored_bytes", "20000")];
     let hub = Hub::start_with(directory.path(), &[], &settings);
-    let answer = eliminate(&hub, &json!({"model": {"builtin": "rabbits", "constants": {"n": 20}}}), false);
+    let rabbits = json!({"builtin": "rabbits", "constants": {"n": 20}});
+    let answer = eliminate(&hub, &json!({"model": rabbits, "variant": "phasic"}), false);
     assert_eq!(code(&answer), (422, "too_large".to_owned()));
     let problem = answer.json();
     assert!(problem["forecast"]["memory_bytes"].as_u64().unwrap() > 1_048_576, "{problem}");

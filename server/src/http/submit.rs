@@ -213,7 +213,8 @@ async fn computes_of(
 ///
 /// Asking again is asking for the same: however many ask, one job runs. With `Prefer: wait=N` the answer comes when the
 /// job has ended, or after N seconds. Jobs of different clients take turns within a `priority`. 202 says that the artifact is not there yet; `Location` is the job. A job that
-/// would not fit into this hub is refused at once, with its forecast in the problem.
+/// would not fit into this hub is refused at once, with its forecast in the problem; where no `variant` is named and phasic's
+/// own program would not fit, ours is made instead (`fast`), which phasic replays as well.
 ///
 /// ```text
 /// curl -s http://127.0.0.1:8787/v1/eliminations -H "Authorization: Bearer $TOKEN" -H 'Prefer: wait=10' -d '{
@@ -265,6 +266,7 @@ pub(super) async fn submit_elimination(
     let (who, viewer) = (actor(caller.clone()), caller.viewer());
     let graph = submit(&services, &model, &audience, caller).await?;
     drop((model, share));
+    let variant = variant.unwrap_or_else(|| graph.forecast.usual());
     let base = services.hub.public_base();
     let mut row = match services.jobs.submit(&graph, variant, &audience, ask, &who).await? {
         Outcome::Made(made) => {
