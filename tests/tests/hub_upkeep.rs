@@ -44,7 +44,6 @@ fn scrub_restores_by_elimination_by_conversion_and_from_upstream_and_names_what_
         clean.status.success() && text(&clean.stdout).contains(" 0 rotten, 0 lost, 0 unreadable, 0 restored"),
         "{clean:?}"
     );
-    let hub = Hub::start(data);
     let digest = |bytes: &[u8]| Sha256::of(bytes).to_string();
     let (eliminated, converted) = (digest(&model("coal_n5_theta1").ptdprmc3), digest(&mirrored.ptdprmc3));
     let original = digest(&mirrored.ptdprmc1);
@@ -56,22 +55,23 @@ fn scrub_restores_by_elimination_by_conversion_and_from_upstream_and_names_what_
     let listing = text(&scrubbed.stdout);
     assert!(scrubbed.status.success(), "{listing}");
     assert!(
-        // The service reads its files as well, and may have set the rotten one aside before.
         [&eliminated, &converted].iter().all(|name| listing.contains(&format!("restored {name}"))),
         "{listing}"
     );
     assert_eq!(fs::read(data.join("quarantine").join(&eliminated)).unwrap(), rotten);
     assert_eq!(digest(&fs::read(blob(data, &eliminated)).unwrap()), eliminated);
     assert_eq!(fs::read(blob(data, &converted)).unwrap(), mirrored.ptdprmc3);
-    wait_until("it is served", || {
-        hub.get(&format!("/artifacts/{}.bin", mirrored.hash)).body == mirrored.ptdprmc3
-    });
 
+    // Beside a hub, which looks at its files as well, and may have put them right before.
+    let hub = Hub::start(data);
     fs::remove_file(blob(data, &original)).unwrap();
     fs::remove_file(blob(data, &converted)).unwrap();
     let fetched = command(data, &["scrub"]);
     assert!(fetched.status.success(), "{}", text(&fetched.stdout));
     assert_eq!(fs::read(blob(data, &original)).unwrap(), mirrored.ptdprmc1);
+    wait_until("it is served", || {
+        hub.get(&format!("/artifacts/{}.bin", mirrored.hash)).body == mirrored.ptdprmc3
+    });
 
     fs::remove_file(blob(data, &original)).unwrap();
     fs::remove_file(checkout.path().join(format!("artifacts/{}.bin", mirrored.hash))).unwrap();
@@ -209,4 +209,40 @@ fn config_check_prints_what_is_in_force_or_says_what_is_wrong() {
     assert!(text(&wrong.stderr).contains("per_secnd"), "{wrong:?}");
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../docker/hub.toml");
     assert!(run(&["config", "check", "--config", example]).status.success(), "the example for docker");
+}
+
+#[test]
+fn documents_and_recipes_are_restored_from_where_they_came_from() {
+    let checkout = tempfile::tempdir().unwrap();
+    let (data, _) = filled(checkout.path());
+    let hub = Hub::start_with(data.path(), &[], &[("access_anonymous", "compute")]);
+    let kingman = |n: u32| serde_json::json!({"model": {"builtin": "kingman", "constants": {"n": n}}});
+    assert_eq!(hub.post("/v1/graphs", &kingman(12)).status, 201);
+    assert_eq!(hub.post("/v1/graphs", &kingman(1201)).status, 201);
+    hub.stop();
+    let lost = |sql: &str| -> Vec<String> {
+        let names = phasic_hub_tests::database::texts(data.path(), sql);
+        for name in &names {
+            fs::remove_file(blob(data.path(), name)).unwrap();
+        }
+        names
+    };
+    let document = lost("SELECT DISTINCT lower(hex(document_sha256)) FROM upstreams");
+    let recipes = lost("SELECT lower(hex(recipe_sha256)) FROM graphs");
+    assert_eq!((document.len(), recipes.len()), (1, 2));
+    let scrubbed = command(data.path(), &["scrub"]);
+    assert_eq!(scrubbed.status.code(), Some(4), "{}", text(&scrubbed.stdout));
+    assert!(
+        text(&scrubbed.stdout).contains("3 lost") && text(&scrubbed.stdout).contains("2 restored"),
+        "{}",
+        text(&scrubbed.stdout)
+    );
+    let is_there = |name: &String| blob(data.path(), name).exists();
+    assert!(is_there(&document[0]), "upstream has the document");
+    let there: Vec<_> = recipes.iter().map(is_there).collect();
+    assert_eq!(
+        there.iter().filter(|is_there| **is_there).count(),
+        1,
+        "what no built-in model gives needs a backup"
+    );
 }

@@ -7,6 +7,7 @@ use phasic_hub_api::{RegistryEntry, Sha256};
 
 use super::artifact::{Announced, Judge, Stop, take};
 use super::budget::Requests;
+use super::documents::{self, LostDocument};
 use super::schedule::Timing;
 use super::{FaultCode, MirrorError, Upstream};
 use crate::config::{COMMIT, Config, UpstreamSettings, is_web, usual_requests};
@@ -23,7 +24,8 @@ struct Lost {
 }
 
 /// Fetches those files of mirrored computes whose blobs are `missing`, in either form, each from the upstream it came
-/// from, with the checks of every pass; what a name stood for formerly, too, where upstream can still be asked for it.
+/// from, with the checks of every pass; what a name stood for formerly, and its documents, too, where upstream can still be
+/// asked for them.
 /// Entries stay as they are: what upstream has put in the place of a file is refused by its digest. An upstream that cannot
 /// be asked is only logged; a hub that is offline asks directories only.
 ///
@@ -44,7 +46,8 @@ pub async fn fetch_again(
         }
         let mut lost = current(&computes, &row, missing)?;
         lost.extend(former(data, &computes, &row, missing).await?);
-        if lost.is_empty() {
+        let documents = documents::lost(data, &row, missing).await?;
+        if lost.is_empty() && documents.is_empty() {
             continue;
         }
         let is_ahead = |seconds: Option<f64>| seconds.is_some_and(|seconds| seconds > 0.0);
@@ -57,7 +60,7 @@ pub async fn fetch_again(
             continue;
         }
         let requests = Arc::new(requests(data, config, &row));
-        let fetched = fetch_from(data, config, &row, &requests, &lost).await;
+        let fetched = fetch_from(data, config, &row, &requests, (&lost, &documents)).await;
         requests.settle().await?;
         match fetched {
             Ok(None) => {}
@@ -147,7 +150,7 @@ async fn fetch_from(
     config: &Config,
     row: &UpstreamRow,
     requests: &Arc<Requests>,
-    lost: &[Lost],
+    (lost, documents): (&[Lost], &[LostDocument]),
 ) -> Result<Option<f64>, MirrorError> {
     let judge = Judge {
         data,
@@ -178,6 +181,13 @@ async fn fetch_from(
                     }
                 }
             }
+        }
+    }
+    for document in documents {
+        let upstream = open(config, row, document.commit.as_deref(), Arc::clone(requests)).await?;
+        let wait_seconds = documents::fetch(data, config, &upstream, document).await?;
+        if wait_seconds.is_some() {
+            return Ok(wait_seconds);
         }
     }
     Ok(None)

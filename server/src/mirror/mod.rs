@@ -7,6 +7,7 @@
 mod again;
 mod artifact;
 mod budget;
+mod documents;
 mod errand;
 mod fault;
 mod head;

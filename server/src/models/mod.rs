@@ -3,6 +3,7 @@
 //! A [`Recipe`] is all that building a graph takes, and is what is stored. Building runs on the workers' threads; what
 //! is then asked of the graph is not known here.
 
+mod builtin;
 mod identity;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use serde_json::value::RawValue;
 
 use crate::config;
 
+pub use builtin::recipes_of_builtin;
 pub use identity::{building_bytes, identify};
 
 /// A document, and the constants it is to be built with.

@@ -19,14 +19,14 @@ use crate::config::Config;
 use crate::hub::DataDirectory;
 use crate::jobs::{Task, eliminate, forecast};
 use crate::mirror;
-use crate::models::{Recipe, building_bytes, identify, reference_recipe};
+use crate::models::{Recipe, building_bytes, identify, recipes_of_builtin, reference_recipe};
 use crate::store::GraphRow;
 use crate::verification::MOST_DEFINITIONS;
 use crate::visibility::Viewer;
 use crate::workers::{BrokeOff, Wanted as Wished};
 
-/// Makes or fetches again what takes little time: what another form of the same program gives, and what the upstreams
-/// have. Gives the names that are whole again, whoever put them right.
+/// Makes or fetches again what takes little time: what another form of the same program gives, recipes of built-in models,
+/// and what the upstreams have. Gives the names that are whole again, whoever put them right.
 ///
 /// # Errors
 /// When the database fails. An upstream that cannot be asked, and a file that cannot be read or stored, are only logged.
@@ -36,13 +36,40 @@ pub(super) async fn quickly(
     admission: &Admission,
     bad: &BTreeSet<Sha256>,
 ) -> Result<BTreeSet<Sha256>, UpkeepError> {
-    let converted = restore(data, config, admission, bad, Way::Conversion).await?;
-    let missing: BTreeSet<_> = bad.difference(&converted).copied().collect();
+    let mut again = restore(data, config, admission, bad, Way::Conversion).await?;
+    again.extend(written_again(data, bad).await?);
+    let missing: BTreeSet<_> = bad.difference(&again).copied().collect();
     if let Err(error) = mirror::fetch_again(data, config, &missing).await {
         // What was made again is whole all the same.
         tracing::error!(%error, "could not fetch again what is damaged or lost");
     }
     Ok(whole(data, bad).await)
+}
+
+/// Writes recipes of built-in models again. Gives the names that were stored.
+async fn written_again(
+    data: &DataDirectory,
+    bad: &BTreeSet<Sha256>,
+) -> Result<BTreeSet<Sha256>, UpkeepError> {
+    let recipes = data.store.all_graphs().await?.into_iter().map(|row| row.recipe.sha256);
+    let lost: BTreeSet<_> = recipes.filter(|recipe| bad.contains(recipe)).collect();
+    if lost.is_empty() {
+        return Ok(lost);
+    }
+    let texts = tokio::task::spawn_blocking(move || recipes_of_builtin(&lost)).await.unwrap_or_default();
+    let mut stored = BTreeSet::new();
+    for text in texts {
+        stored.extend(keep(data, text.into_bytes()).await);
+    }
+    Ok(stored)
+}
+
+/// Stores a file that was made again, and gives its name; that it could not be stored is only logged.
+async fn keep(data: &DataDirectory, bytes: Vec<u8>) -> Option<Sha256> {
+    let terms = Terms { max_bytes: bytes.len() as u64, sha256: None };
+    let stored = data.blobs.put(in_memory(bytes), terms).await;
+    let log = |error: &BlobError| tracing::error!(%error, "could not store a file that was made again");
+    stored.inspect_err(log).ok().map(|blob| blob.sha256)
 }
 
 /// Eliminates what is still missing anew, from the definitions of graphs that are known here, with threads and memory of
@@ -115,11 +142,7 @@ async fn restore(
                 }
             };
             for bytes in made {
-                let terms = Terms { max_bytes: bytes.len() as u64, sha256: None };
-                match data.blobs.put(in_memory(bytes), terms).await {
-                    Ok(stored) => drop(restored.insert(stored.sha256)),
-                    Err(error) => tracing::error!(%error, "could not store a file that was made again"),
-                }
+                restored.extend(keep(data, bytes).await);
             }
         }
     }

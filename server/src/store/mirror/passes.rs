@@ -75,6 +75,24 @@ impl Store {
         rows.iter().map(|row| Ok((compute_row(row)?, row.try_get("commit_id")?))).collect()
     }
 
+    /// The documents of an upstream that are kept, each with the commit that has it, where upstream has commits.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn documents(&self, upstream: &str) -> Result<Vec<(Sha256, Option<String>)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT document_sha256, commit_id FROM passes WHERE upstream = ?1 AND document_sha256 IS NOT NULL \
+             UNION SELECT document_sha256, commit_id FROM upstreams WHERE name = ?1 AND document_sha256 IS NOT NULL",
+        )
+        .bind(upstream)
+        .fetch_all(&self.readers)
+        .await?;
+        let pair = |row: &SqliteRow| {
+            Ok((digest(row, "document_sha256", "passes")?.into(), row.try_get("commit_id")?))
+        };
+        rows.iter().map(pair).collect()
+    }
+
     /// A pass with all it left out and changed.
     ///
     /// # Errors
