@@ -239,3 +239,34 @@ fn no_task_looks_for_old_connections() {
     assert_eq!((options.get_idle_timeout(), options.get_max_lifetime()), (None, None));
     assert_eq!((options.get_min_connections(), options.get_max_connections()), (0, 4));
 }
+
+/// Files of Rust below a directory.
+fn sources(directory: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn the_database_is_spoken_to_in_this_room_alone() {
+    let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
+    let mut files = Vec::new();
+    sources(root, &mut files);
+    let (here, elsewhere): (Vec<_>, Vec<_>) =
+        files.iter().partition(|file| file.starts_with(root.join("store")));
+    let speaks = |file: &&std::path::PathBuf| {
+        let text = std::fs::read_to_string(file).unwrap();
+        // Tests may break a database by hand.
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let words = ["sqlx", "\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE FROM ", "PRAGMA "];
+        !file.ends_with("tests.rs") && words.iter().any(|word| code.contains(word))
+    };
+    assert!(here.into_iter().any(|file| speaks(&file)), "the words are the right ones");
+    let others: Vec<_> = elsewhere.into_iter().filter(speaks).collect();
+    assert!(others.is_empty(), "{others:?}");
+}
