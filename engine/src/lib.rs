@@ -4,6 +4,7 @@
 //! are values and byte streams. The hub and the client run this very crate.
 
 mod double_double;
+mod kept;
 mod limits;
 
 pub mod artifact;
@@ -13,6 +14,7 @@ pub mod graph;
 pub mod model;
 pub mod plan;
 pub mod progress;
+pub mod question;
 pub mod reference;
 pub mod state_space;
 pub mod trace;

@@ -126,3 +126,22 @@ fn the_example_of_the_api_document_is_answered() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.json()["results"][1]["values"]["expectation"], 0.8);
 }
+
+#[test]
+fn the_examples_of_the_documentation_are_answered() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = Hub::start_with(directory.path(), &[], &[EVERYBODY]);
+    let text = include_str!("../../docs/api.md");
+    let examples: Vec<&str> = text.split("/v1/evaluate -H").skip(1).collect();
+    assert!(examples.len() >= 5, "{}", examples.len());
+    for example in examples {
+        let body = example.split("-d '").nth(1).unwrap().split('\'').next().unwrap();
+        let answer = hub.post(ROUTE, &serde_json::from_str(body).unwrap());
+        assert_eq!(answer.status, 200, "{body}: {}", answer.text());
+        let answer = answer.json();
+        assert!(
+            answer["results"].as_array().unwrap().iter().all(|one| one.get("error").is_none()),
+            "{answer}"
+        );
+    }
+}

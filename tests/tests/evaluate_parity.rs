@@ -8,12 +8,13 @@ use phasic_hub_tests::program::phasic;
 use serde_json::{Map, Value, json};
 
 /// Quantities of the command, the words of the hub for each, and whether it has a gradient.
-const QUANTITIES: [(&str, &str, &str, bool); 16] = [
+const QUANTITIES: [(&str, &str, &str, bool); 17] = [
     ("expectation", "", "expectation", true),
     ("variance", "", "variance", true),
     ("moments", "3", "moments", true),
     ("waiting-time", "", "waiting_times", false),
     ("sojourn", "", "sojourn_times", false),
+    ("sojourn", "3,1", "sojourn_times_of", false),
     ("pdf", "0.25,1,4", "pdf", true),
     ("pmf", "1,2,5", "pmf", true),
     ("cdf", "1,2,4", "cdf", true),
@@ -127,9 +128,7 @@ fn assert_same(local: &Value, remote: &Value, what: &str) {
     let (local, remote) = (flat(local), flat(remote));
     assert!(!local.is_empty() && local.len() == remote.len(), "{what}: {local:?} {remote:?}");
     for (one, other) in local.iter().zip(&remote) {
-        // Both may add in another order; no more than that.
-        let near = (one - other).abs() <= 1e-13 * one.abs().max(1e-3);
-        assert!(near || one == other, "{what}: {local:?} {remote:?}");
+        assert!(one == other || one.is_nan() && other.is_nan(), "{what}: {local:?} {remote:?}");
     }
 }
 
@@ -145,10 +144,12 @@ fn every_quantity_of_the_command_has_the_same_numbers_at_the_hub() {
     for (word, argument, wire, has_gradient) in QUANTITIES {
         for model in [CONTINUOUS, DISCRETE] {
             let is_discrete = model == DISCRETE;
-            // pdf is that of times and pmf that of jumps, and there is no transform of jumps.
-            if word == if is_discrete { "pdf" } else { "pmf" } || (is_discrete && word == "laplace") {
+            // pmf is that of jumps, and there is no transform of jumps.
+            if word == if is_discrete { "laplace" } else { "pmf" } {
                 continue;
             }
+            // In discrete time both know times as whole numbers.
+            let argument = if is_discrete && word == "pdf" { "1,2,4" } else { argument };
             let asked = || Asked::of(model).quantity(word, argument, wire);
             let (local, remote) = asked().answers(&hub);
             let what = format!("{word} of {}", model.0);
@@ -193,6 +194,26 @@ fn total_rewards_have_the_same_covariances_correlations_and_draws() {
         let (local, remote) = asked.answers(&hub);
         assert_same(&local[word], &remote["values"][wire], wire);
     }
+    for (word, argument, wire, _) in QUANTITIES {
+        let is_of_law =
+            matches!(word, "pdf" | "cdf" | "survival" | "hazard" | "quantile" | "laplace" | "loglik");
+        if is_of_law {
+            let (local, remote) =
+                Asked::of(CONTINUOUS).quantity(word, argument, wire).rewards(&[one]).answers(&hub);
+            assert_same(&local[word], &remote["values"][wire], &format!("{word} of a total"));
+        }
+    }
+    let epochs = json!([{"from": 0.5, "theta": [1.1, 0.9]}]);
+    for (word, argument, wire, rewards) in [
+        ("moments", "3", "moments", &[one][..]),
+        ("covariance", "", "covariance", &[one, two]),
+        ("correlation", "", "correlations", &[one, two, three]),
+        ("sample", "20", "joint_sample", &[one, two]),
+    ] {
+        let asked = Asked::of(CONTINUOUS).quantity(word, argument, wire).rewards(rewards);
+        let (local, remote) = asked.option("--epoch", "0.5:1.1,0.9", "epochs", epochs.clone()).answers(&hub);
+        assert_same(&local[word], &remote["values"][wire], &format!("{wire} across epochs"));
+    }
     let asked = Asked::of(CONTINUOUS).quantity("covariance", "", "covariance").rewards(&[one, two]);
     let (local, remote) = asked.gradients().answers(&hub);
     assert_same(&local["gradient"]["covariance"], &remote["gradients"]["covariance"], "slopes of covariance");
@@ -228,8 +249,7 @@ fn parameters_that_change_have_the_same_numbers_and_slopes() {
     let hub = hub(&data);
     let epochs = json!([{"from": 0.5, "theta": [1.1, 0.9]}, {"from": 2.0, "theta": [0.2, 3.0]}]);
     for (word, argument, wire, has_gradient) in QUANTITIES {
-        let is_answered = matches!(word, "expectation" | "variance" | "moments" | "stop-probability")
-            || matches!(word, "pdf" | "cdf" | "survival" | "loglik");
+        let is_answered = !matches!(word, "waiting-time" | "sojourn" | "pmf" | "laplace");
         let asked = || {
             let asked = Asked::of(CONTINUOUS).quantity(word, argument, wire);
             let asked = asked.option("--epoch", "0.5:1.1,0.9", "epochs", epochs.clone());
@@ -242,9 +262,29 @@ fn parameters_that_change_have_the_same_numbers_and_slopes() {
         }
         let (local, remote) = asked().answers(&hub);
         assert_same(&local[word], &remote["values"][wire], word);
-        if has_gradient && !matches!(word, "expectation" | "variance" | "moments") {
+        if has_gradient && matches!(word, "pdf" | "cdf" | "survival" | "loglik") {
             let (local, remote) = asked().gradients().answers(&hub);
             assert_same(&local["gradient"][word], &remote["gradients"][wire], &format!("slopes of {word}"));
+        }
+    }
+}
+
+#[test]
+fn phasics_own_numbers_are_the_same() {
+    let data = tempfile::tempdir().unwrap();
+    let hub = hub(&data);
+    for (word, argument, wire, _) in QUANTITIES {
+        for model in [CONTINUOUS, DISCRETE] {
+            let is_discrete = model == DISCRETE;
+            if word == "laplace" || !is_discrete && word == "pmf" || is_discrete && word == "pdf" {
+                continue;
+            }
+            let asked = Asked::of(model).quantity(word, argument, wire);
+            let mut asked = asked.option("--granularity", "300", "granularity", json!(300));
+            asked.arguments.push("--compat".to_owned());
+            asked.request["compat"] = true.into();
+            let (local, remote) = asked.answers(&hub);
+            assert_same(&local[word], &remote["values"][wire], &format!("{word} of {} as phasic", model.0));
         }
     }
 }

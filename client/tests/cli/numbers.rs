@@ -305,18 +305,22 @@ fn where_there_is_no_number_the_vertex_and_its_state_are_named() {
     let scene = Scene::new();
     scene.write("cycle.json", cycle(1));
     scene.write("nowhere.json", cycle(0));
-    for (model, theta, problem) in [
+    let mean = "expectation";
+    for (model, theta, quantity, problem) in [
         (
             "cycle.json",
             "1,0",
+            mean,
             "(state [20]) to absorption: its rate is 0, or it lies in a cycle without a way out",
         ),
-        ("cycle.json", "0,1", "nothing leads from vertex 1 (state [10]) to absorption"),
-        ("cycle.json", "1,-2", "an edge of vertex 2 (state [20]) has the weight -2"),
-        ("cycle.json", "1.7e308,1.7e308", "the numbers of vertex "),
-        ("nowhere.json", "1,1", "all initial probabilities are zero"),
+        ("cycle.json", "0,1", mean, "nothing leads from vertex 1 (state [10]) to absorption"),
+        ("cycle.json", "1,-2", mean, "an edge of vertex 2 (state [20]) has the weight -2"),
+        // Moments are had of rates that no process can be followed with.
+        ("cycle.json", "1.7e308,1.7e308", "cdf=1", "the numbers of vertex "),
+        ("nowhere.json", "1,1", mean, "all initial probabilities are zero"),
     ] {
-        let ended = scene.run(&["eval", model, "--theta", "1,1.5", "--theta", theta]);
+        let arguments = ["eval", model, "--theta", "1,1.5", "--theta", theta, "--quantity", quantity];
+        let ended = scene.run(&arguments);
         assert_eq!((ended.status, ended.out.as_str()), (2, ""), "{model} {theta}: {ended:?}");
         assert!(ended.err.contains(problem), "{model} {theta}: {}", ended.err);
         assert!(

@@ -6,6 +6,55 @@ use super::error::of_rewards;
 use super::{Distribution, DistributionError};
 use crate::plan::{At, MOST_MOMENTS, Rewarded};
 
+/// Totals at one θ in continuous time: numbers within the range of f64, or errors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Totals<'a, 'p>(&'a At<'p>);
+
+impl<'a, 'p> Totals<'a, 'p> {
+    pub(crate) fn of(at: &'a At<'p>) -> Self {
+        Self(at)
+    }
+
+    /// See [`Distribution::reward_expectation`].
+    pub(crate) fn expectation(self, rewards: &[f64]) -> Result<f64, DistributionError> {
+        let mean = self.0.rewarded(rewards)?.expectation();
+        if mean.is_finite() { Ok(mean) } else { Err(DistributionError::MomentRange { order: 1 }) }
+    }
+
+    /// See [`Distribution::reward_variance`].
+    pub(crate) fn variance(self, rewards: &[f64]) -> Result<f64, DistributionError> {
+        let rewarded = self.0.rewarded(rewards)?;
+        spread(rewarded.expectation(), rewarded.variance())
+    }
+
+    /// See [`Distribution::reward_moments`].
+    pub(crate) fn moments(self, rewards: &[f64], count: usize) -> Result<Vec<f64>, DistributionError> {
+        check_count(count)?;
+        let mut moments = vec![0.0; count];
+        self.0.rewarded(rewards)?.moments_into(&mut moments);
+        // Of rewards of one sign that earn something no moment is 0, but for one that is too small.
+        let negative = rewards.iter().any(|&reward| reward < 0.0);
+        let one_sign = !(negative && rewards.iter().any(|&reward| reward > 0.0));
+        let earned = one_sign && moments.first().is_some_and(|&mean| mean != 0.0);
+        let is_lost = |moment: &f64| {
+            !moment.is_finite() || moment.abs() < f64::MIN_POSITIVE && (earned || *moment != 0.0)
+        };
+        match moments.iter().position(is_lost) {
+            Some(at) => Err(DistributionError::MomentRange { order: at + 1 }),
+            None => Ok(moments),
+        }
+    }
+
+    /// See [`Distribution::covariance`].
+    pub(crate) fn covariance(self, first: &[f64], second: &[f64]) -> Result<f64, DistributionError> {
+        let ones = vec![1.0; self.0.vertex_count() as usize];
+        let [first, second] = [first, second].map(|rewards| or_ones(rewards, &ones));
+        let one = self.0.rewarded(first).map_err(of_rewards(0))?;
+        let other = self.0.rewarded(second).map_err(of_rewards(1))?;
+        covariance_in_range(one.covariance(&other), [0, 1])
+    }
+}
+
 impl<'p> Distribution<'p> {
     /// Expected time to absorption, given that the process starts: `−α S⁻¹ 1 / Σα` (Neuts 1981, section 2.2). One elimination,
     /// the first time that anything is asked of this θ that needs one; one solve.
@@ -31,8 +80,7 @@ impl<'p> Distribution<'p> {
     /// # Errors
     /// As [`reward_moments`](Self::reward_moments).
     pub fn reward_expectation(&self, rewards: &[f64]) -> Result<f64, DistributionError> {
-        let mean = self.at()?.rewarded(rewards)?.expectation();
-        if mean.is_finite() { Ok(mean) } else { Err(DistributionError::MomentRange { order: 1 }) }
+        Totals::of(self.at()?).expectation(rewards)
     }
 
     /// Variance of a total reward, given that the process starts: `2 α U diag(R) U R − (α U R)²` for `U = (−S)⁻¹`, its
@@ -42,8 +90,7 @@ impl<'p> Distribution<'p> {
     /// As [`reward_moments`](Self::reward_moments), and [`DistributionError::MomentRange`] as of
     /// [`variance`](Self::variance).
     pub fn reward_variance(&self, rewards: &[f64]) -> Result<f64, DistributionError> {
-        let rewarded = self.at()?.rewarded(rewards)?;
-        spread(rewarded.expectation(), rewarded.variance())
+        Totals::of(self.at()?).variance(rewards)
     }
 
     /// The first `count` raw moments of the time to absorption, given that the process starts: `k! α (−S)⁻ᵏ 1 / Σα` (Neuts 1981,
@@ -52,9 +99,8 @@ impl<'p> Distribution<'p> {
     /// # Errors
     /// As [`expectation`](Self::expectation), [`DistributionError::MomentCount`] for more than 1,000, and [`DistributionError::MomentRange`] for the first moment beyond f64.
     pub fn moments(&self, count: usize) -> Result<Vec<f64>, DistributionError> {
-        check_count(count)?;
         let at = self.at()?;
-        raw_moments(at, &vec![1.0; at.vertex_count() as usize], count)
+        Totals::of(at).moments(&vec![1.0; at.vertex_count() as usize], count)
     }
 
     /// The first `count` raw moments of a total reward: `k! α ((−S)⁻¹ diag(R))ᵏ 1 / Σα` (Bladt and Nielsen, Matrix-Exponential
@@ -63,10 +109,7 @@ impl<'p> Distribution<'p> {
     /// # Errors
     /// As [`moments`](Self::moments), and for rewards of the wrong length or that are not finite.
     pub fn reward_moments(&self, rewards: &[f64], count: usize) -> Result<Vec<f64>, DistributionError> {
-        check_count(count)?;
-        let at = self.at()?;
-        at.rewarded(rewards)?;
-        raw_moments(at, rewards, count)
+        Totals::of(self.at()?).moments(rewards, count)
     }
 
     /// Totals under a reward vector: one reward per vertex, earned per unit of time spent there. `(−S)⁻¹ R` from every vertex (Bladt
@@ -88,12 +131,7 @@ impl<'p> Distribution<'p> {
     /// As [`reward_moments`](Self::reward_moments), with [`DistributionError::Reward`] around what is wrong with one of the
     /// vectors, and [`DistributionError::CovarianceRange`] for a covariance beyond f64.
     pub fn covariance(&self, first: &[f64], second: &[f64]) -> Result<f64, DistributionError> {
-        let at = self.at()?;
-        let ones = vec![1.0; at.vertex_count() as usize];
-        let [first, second] = [first, second].map(|rewards| or_ones(rewards, &ones));
-        let (one, other) =
-            (at.rewarded(first).map_err(of_rewards(0))?, at.rewarded(second).map_err(of_rewards(1))?);
-        covariance_in_range(one.covariance(&other), [0, 1])
+        Totals::of(self.at()?).covariance(first, second)
     }
 
     /// Correlation of two total rewards: their [`covariance`](Self::covariance) over the root of the product of both variances,
@@ -261,33 +299,6 @@ pub(super) fn covariance_in_range(
 pub(super) fn check_count(count: usize) -> Result<(), DistributionError> {
     let limit = MOST_MOMENTS;
     if count > limit { Err(DistributionError::MomentCount { count, limit }) } else { Ok(()) }
-}
-
-/// `y₁ = W(R)`, `y_{k+1} = (k+1)·W(y_k ∘ R)`: no factorial is ever formed, and a power of two is kept apart.
-fn raw_moments(at: &At<'_>, rewards: &[f64], count: usize) -> Result<Vec<f64>, DistributionError> {
-    let mut moments = Vec::new();
-    let mut earned = rewards.to_vec();
-    let mut exponent = 0_i32;
-    for order in 1..=count {
-        let rewarded = at.rewarded(&earned)?;
-        let mean = rewarded.expectation() * order as f64;
-        let moment = scaled(mean, exponent);
-        if !moment.is_finite() || mean != 0.0 && moment.abs() < f64::MIN_POSITIVE {
-            return Err(DistributionError::MomentRange { order });
-        }
-        moments.push(moment);
-        if order < count {
-            let from = rewarded.waiting_times();
-            let largest = from.iter().filter(|x| x.is_finite()).fold(0.0_f64, |most, x| most.max(x.abs()));
-            let shift = if largest > 0.0 { -(largest.log2() as i32) } else { 0 };
-            let scale = 2.0_f64.powi(shift) * order as f64;
-            exponent -= shift;
-            for (earned, (&x, &reward)) in earned.iter_mut().zip(from.iter().zip(rewards)) {
-                *earned = if x.is_finite() { x * scale * reward } else { 0.0 };
-            }
-        }
-    }
-    Ok(moments)
 }
 
 /// Rewards, or ones if there are none.

@@ -23,6 +23,9 @@ const MOST_LISTED: usize = 64;
 /// Epochs of one request.
 const MOST_EPOCHS: usize = 1000;
 
+/// Vertices in which samples of one request begin.
+const MOST_STARTS: usize = 100_000;
+
 /// The media type of answers line by line.
 pub const NDJSON_MEDIA_TYPE: &str = "application/x-ndjson";
 
@@ -64,8 +67,7 @@ pub struct EvaluateRequest {
     /// What to make of initial probabilities that do not sum to one, in densities and probabilities.
     #[serde(default)]
     pub start: StartChoice,
-    /// Other parameters from a time on, in order; before the first of them θ holds. Continuous time only, and without
-    /// rewards. Gradients are then with respect to the parameters of all epochs, one epoch after the other.
+    /// Other parameters from a time on, in order; before the first of them θ holds. Continuous time only. Gradients are then with respect to the parameters of all epochs, one epoch after the other.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
@@ -78,13 +80,29 @@ pub struct EvaluateRequest {
     /// Sample what comes after this time, or number of jumps, of processes that are alive then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alive_at: Option<f64>,
+    /// Vertices in which samples begin instead, as `[vertex, probability]`; probabilities count in proportion. Without
+    /// `alive_at` and `epochs`.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::bounded::list::<_, _, MOST_STARTS>"
+    )]
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<Vec<f64>>, example = json!([[3, 0.5], [4, 0.5]])))]
+    pub started_in: Vec<(u32, f64)>,
     /// Largest error of functions of time, as a share of the density's peak (of 1 for probabilities), from 1e-14 to 0.01;
-    /// 1e-10 where it is missing. Not with `epochs`.
+    /// 1e-10 where it is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<f64>,
     /// Most jumps that a question may go through, or 2048 samples together; never more than the hub allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_jumps: Option<u64>,
+    /// Whether to give the numbers that phasic itself computes, with its faults; totals to the last bit. Without gradients,
+    /// epochs and tolerance.
+    #[serde(default)]
+    pub compat: bool,
+    /// Steps per unit of time of phasic's scheme, with `compat`; 0 leaves the choice to it.
+    #[serde(default)]
+    pub granularity: u32,
 }
 
 /// Parameters that hold from a time on.
@@ -169,13 +187,19 @@ pub struct Values {
     /// Raw moments, the first at index 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moments: Option<Vec<Real>>,
+    /// Factorial moments, the first at index 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub factorial_moments: Option<Vec<Real>>,
     /// Expected time (or reward) to absorption from each vertex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_times: Option<Vec<Real>>,
     /// Expected time spent in each vertex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sojourn_times: Option<Vec<Real>>,
-    /// Density at each time.
+    /// Expected time spent in each vertex named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sojourn_times_of: Option<Vec<Real>>,
+    /// Density at each time, or probability of each number of jumps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pdf: Option<Vec<Real>>,
     /// Probability of each number of jumps.

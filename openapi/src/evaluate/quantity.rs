@@ -1,11 +1,12 @@
 //! What can be asked of a model at each θ.
 
+use phasic_engine::question::{self, Function, States};
 use serde::{Deserialize, Serialize};
 
 /// A quantity: a word, or an object of one word and its argument.
 ///
-/// Under one reward vector, `expectation`, `variance`, `moments` and `waiting_times` are those of the total reward.
-/// Lists by vertex have an entry for every vertex of the graph, the start first. Moments in discrete time are those of
+/// Under one reward vector, `expectation`, `variance`, `moments` and `waiting_times` are those of the total reward, and so
+/// are functions and the log-likelihood, in discrete time of whole numbers as rewards. Lists by vertex have an entry for every vertex of the graph, the start first. Moments in discrete time are those of
 /// the number of jumps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -25,11 +26,15 @@ pub enum Quantity {
     Correlations,
     /// The first so many raw moments.
     Moments(u32),
+    /// The first so many factorial moments of the number of jumps (discrete time).
+    FactorialMoments(u32),
     /// Expected time to absorption from each vertex.
     WaitingTimes,
     /// Expected time spent in each vertex.
     SojournTimes,
-    /// Density at these times (continuous time).
+    /// Expected time spent in each of these vertices, in this order.
+    SojournTimesOf(Vec<u32>),
+    /// Density at these times; in discrete time, the probability of these whole numbers of jumps.
     Pdf(Vec<f64>),
     /// Probability of these numbers of jumps (discrete time).
     Pmf(Vec<u64>),
@@ -66,47 +71,37 @@ pub struct Observations {
     pub censored: Vec<f64>,
 }
 
-impl Quantity {
-    /// The word for it, which is its key in answers.
-    pub const fn key(&self) -> &'static str {
-        match self {
-            Self::Expectation => "expectation",
-            Self::Variance => "variance",
-            Self::Covariance => "covariance",
-            Self::Correlation => "correlation",
-            Self::Covariances => "covariances",
-            Self::Correlations => "correlations",
-            Self::Moments(_) => "moments",
-            Self::WaitingTimes => "waiting_times",
-            Self::SojournTimes => "sojourn_times",
-            Self::Pdf(_) => "pdf",
-            Self::Pmf(_) => "pmf",
-            Self::Cdf(_) => "cdf",
-            Self::Survival(_) => "survival",
-            Self::Hazard(_) => "hazard",
-            Self::Quantile(_) => "quantile",
-            Self::Laplace(_) => "laplace",
-            Self::StopProbability(_) => "stop_probability",
-            Self::VisitingTimes(_) => "visiting_times",
-            Self::LogLikelihood(_) => "log_likelihood",
-            Self::Sample(_) => "sample",
-            Self::JointSample(_) => "joint_sample",
+impl From<Quantity> for question::Quantity {
+    fn from(quantity: Quantity) -> Self {
+        match quantity {
+            Quantity::Expectation => Self::Expectation,
+            Quantity::Variance => Self::Variance,
+            Quantity::Covariance => Self::Covariance,
+            Quantity::Correlation => Self::Correlation,
+            Quantity::Covariances => Self::Covariances,
+            Quantity::Correlations => Self::Correlations,
+            Quantity::Moments(count) => Self::Moments(count),
+            Quantity::FactorialMoments(count) => Self::FactorialMoments(count),
+            Quantity::WaitingTimes => Self::WaitingTimes,
+            Quantity::SojournTimes => Self::SojournTimes(None),
+            Quantity::SojournTimesOf(vertices) => Self::SojournTimes(Some(vertices)),
+            Quantity::Pdf(at) => Self::Function(Function::Pdf, at),
+            // Numbers beyond 2^53 are more jumps than anybody waits for, exact or not.
+            Quantity::Pmf(at) => {
+                Self::Function(Function::Pmf, at.into_iter().map(|jumps| jumps as f64).collect())
+            }
+            Quantity::Cdf(at) => Self::Function(Function::Cdf, at),
+            Quantity::Survival(at) => Self::Function(Function::Survival, at),
+            Quantity::Hazard(at) => Self::Function(Function::Hazard, at),
+            Quantity::Quantile(of) => Self::Function(Function::Quantile, of),
+            Quantity::Laplace(s) => Self::Function(Function::Laplace, s),
+            Quantity::StopProbability(at) => Self::States(States::StopProbability, at),
+            Quantity::VisitingTimes(at) => Self::States(States::VisitingTimes, at),
+            Quantity::LogLikelihood(Observations { observed, censored }) => {
+                Self::LogLikelihood(question::Observations { seen: observed, alive: censored })
+            }
+            Quantity::Sample(count) => Self::Sample(count as usize),
+            Quantity::JointSample(count) => Self::JointSample(count as usize),
         }
-    }
-
-    /// Whether there is a gradient of it with respect to θ.
-    pub const fn has_gradient(&self) -> bool {
-        matches!(
-            self,
-            Self::Expectation
-                | Self::Variance
-                | Self::Covariance
-                | Self::Moments(_)
-                | Self::Pdf(_)
-                | Self::Pmf(_)
-                | Self::Cdf(_)
-                | Self::Survival(_)
-                | Self::LogLikelihood(_)
-        )
     }
 }

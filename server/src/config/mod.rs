@@ -17,6 +17,7 @@ mod upstreams;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use phasic_engine::graph::GraphLimits;
 use phasic_hub_api::jobs::Variant;
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +111,15 @@ pub struct Models {
 }
 
 impl Models {
+    /// Limits of one graph.
+    pub fn graph_limits(&self) -> GraphLimits {
+        let count = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        GraphLimits::default()
+            .with_vertices(count(self.max_vertices.get()))
+            .with_edges(count(self.max_edges.get()))
+            .with_memory_bytes(self.max_memory_bytes.get())
+    }
+
     /// The same limits, with no more memory than a comparison may take.
     #[must_use]
     pub fn within(&self, settings: &Verification) -> Self {

@@ -4,29 +4,29 @@
 //! HTTP and JSON text of whole answers are the handler's business; the mathematics is the engine's.
 
 mod answer;
-mod check;
-mod epochs;
-mod joint;
-mod no_number;
+mod effort;
 mod question;
-mod samples;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use phasic_engine::graph::{Graph, GraphLimits};
 use phasic_engine::plan::{AnalysisError, Limits, Plan};
-use phasic_engine::trace::Progress;
-use phasic_hub_api::{EvaluateResult, GraphIdentity};
+use phasic_engine::question::{Eliminations, Model};
+use phasic_engine::trace::{Command, EliminationError, Progress, Trace, eliminate};
+use phasic_hub_api::{EvaluateResult, GraphIdentity, Sha256};
 
 use crate::cache::{Cache, Weighed};
 use crate::config;
 use crate::metrics;
-use crate::models::{ModelError, Recipe, identify};
+use crate::models::{ModelError, Recipe, building_bytes, identify};
 use crate::workers::{BrokeOff, Wanted, Workers};
 
-pub use question::{Effort, Question, QuestionError};
+pub use effort::Effort;
+pub use question::{Question, QuestionError};
 
 /// Work done between two looks at whether anybody still waits, in multiply-adds: about a tenth of a second.
 const CHUNK_WORK: u64 = 1 << 27;
@@ -38,17 +38,23 @@ const CHUNK_BYTES: u64 = 1 << 20;
 /// A model ready to be asked.
 #[derive(Debug)]
 pub struct Prepared {
+    key: Sha256,
     /// The graph it was made of.
     pub identity: GraphIdentity,
+    graph: Arc<Graph>,
     /// Its plan.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
+    /// phasic's elimination of it, where that is asked for.
+    program: Option<Arc<Trace>>,
 }
 
 impl Weighed for Prepared {
     fn size_bytes(&self) -> u64 {
-        // The plan shares the states of its graph, 4 bytes for each integer.
-        let states = 4 * self.identity.vertices * self.identity.state_length;
-        self.plan.cost().plan_bytes + states + size_of::<Self>() as u64
+        // Its arrays no longer grow. The plan shares the states of its graph.
+        let graph = building_bytes(&self.identity) / 2;
+        let commands = self.program.as_ref().map_or(0, |program| program.commands().len());
+        let program = (commands * size_of::<Command>()) as u64;
+        self.plan.cost().plan_bytes + graph + program + size_of::<Self>() as u64
     }
 }
 
@@ -62,6 +68,9 @@ pub enum PrepareError {
     /// Its graph has no plan within the limits.
     #[error(transparent)]
     Analysis(#[from] AnalysisError),
+    /// Its program, phasic's elimination, passes a limit.
+    #[error(transparent)]
+    Elimination(#[from] EliminationError),
     /// The computation broke off.
     #[error(transparent)]
     BrokeOff(#[from] BrokeOff),
@@ -93,7 +102,7 @@ impl Evaluator {
         let mut was_kept = true;
         let make = async {
             was_kept = false;
-            let work = move |wanted: &Wanted| prepare(&recipe, &models, &limits, wanted);
+            let work = move |wanted: &Wanted| prepare(key, &recipe, &models, &limits, wanted);
             self.workers.run_while_wanted(work).await?
         };
         let found = self.cache.get(key, make).await;
@@ -112,6 +121,35 @@ impl Evaluator {
             .with_multiply_adds(self.limits.max_multiply_adds.get())
     }
 
+    /// The model with all that a question needs of it: with a program, if it is about phasic's totals.
+    ///
+    /// # Errors
+    /// [`PrepareError`].
+    pub async fn complete(
+        &self,
+        prepared: Arc<Prepared>,
+        question: &Question,
+    ) -> Result<Arc<Prepared>, PrepareError> {
+        if !question.needs_program() {
+            return Ok(prepared);
+        }
+        let key = Sha256::of(format!("program of {}", prepared.key).as_bytes());
+        let most_commands = question.most_commands();
+        let limits = self.plan_limits().with_commands(Limits::default().commands.min(most_commands));
+        let make = async {
+            let work = move |wanted: &Wanted| with_program(key, &prepared, &limits, wanted);
+            self.workers.run_while_wanted(work).await?
+        };
+        let found = self.cache.get(key, make).await?;
+        // It may have been made for somebody with fewer θ.
+        let commands = found.program.as_ref().map_or(0, |program| program.commands().len()) as u64;
+        if commands > most_commands {
+            let (vertices, limit) = (found.identity.vertices, most_commands);
+            return Err(EliminationError::Commands { limit, vertices_done: vertices, vertices }.into());
+        }
+        Ok(found)
+    }
+
     /// The results at a range of a question's θ, in order, made into something else on the same thread.
     ///
     /// # Errors
@@ -123,12 +161,43 @@ impl Evaluator {
         range: Range<usize>,
         shape: impl FnOnce(Vec<EvaluateResult>) -> T + Send + 'static,
     ) -> Result<T, BrokeOff> {
-        let work = move |wanted: &Wanted| shape(answer::answer(&prepared.plan, &question, range, wanted));
+        let (models, limits) = (self.models.clone(), self.plan_limits());
+        let work = move |wanted: &Wanted| {
+            let bounded = Bounded { models, limits: question.limits_of_one(limits), wanted };
+            let mut model =
+                Model::new(Arc::clone(&prepared.graph), &bounded).with_plan(Arc::clone(&prepared.plan));
+            if let Some(program) = &prepared.program {
+                model = model.with_trace(Arc::clone(program));
+            }
+            shape(answer::answer(&model, &prepared.plan, &question, range, wanted))
+        };
         self.workers.run_while_wanted(work).await
     }
 }
 
+/// Eliminations on the way to an answer: within the limits of a request, for as long as somebody waits.
+struct Bounded<'w> {
+    models: config::Models,
+    limits: Limits,
+    wanted: &'w Wanted,
+}
+
+impl Eliminations for Bounded<'_> {
+    fn graph_limits(&self) -> GraphLimits {
+        self.models.graph_limits()
+    }
+
+    fn analyze(&self, graph: &Graph) -> Result<Plan, AnalysisError> {
+        Plan::analyze_watched(graph, &self.limits, &mut |_: Progress| self.wanted.go_on())
+    }
+
+    fn eliminate(&self, graph: &Graph) -> Result<Trace, EliminationError> {
+        eliminate(graph, &self.limits, &mut |_: Progress| self.wanted.go_on())
+    }
+}
+
 fn prepare(
+    key: Sha256,
     recipe: &Recipe,
     models: &config::Models,
     limits: &Limits,
@@ -136,17 +205,40 @@ fn prepare(
 ) -> Result<Prepared, PrepareError> {
     let graph = recipe.build_watched(models, &mut || wanted.go_on())?;
     let plan = Plan::analyze_watched(&graph, limits, &mut |_: Progress| wanted.go_on())?;
-    Ok(Prepared { identity: identify(&graph), plan })
+    let identity = identify(&graph);
+    Ok(Prepared { key, identity, graph: Arc::new(graph), plan: Arc::new(plan), program: None })
+}
+
+fn with_program(
+    key: Sha256,
+    prepared: &Prepared,
+    limits: &Limits,
+    wanted: &Wanted,
+) -> Result<Prepared, PrepareError> {
+    let program = eliminate(&prepared.graph, limits, &mut |_: Progress| wanted.go_on())?;
+    Ok(Prepared {
+        key,
+        identity: prepared.identity.clone(),
+        graph: Arc::clone(&prepared.graph),
+        plan: Arc::clone(&prepared.plan),
+        program: Some(Arc::new(program)),
+    })
 }
 
 impl Question {
+    /// What the eliminations of one θ may take of what all may take.
+    fn limits_of_one(&self, limits: Limits) -> Limits {
+        let share = self.most_multiply_adds / self.count().max(1) as u64;
+        limits.with_multiply_adds(limits.multiply_adds.min(share)).with_commands(limits.commands.min(share))
+    }
+
     /// The ranges of θ to ask one after the other, so that work, memory and waiting stay bounded.
     pub fn chunks(&self) -> impl Iterator<Item = Range<usize>> + Send + use<> {
-        let Effort { multiply_adds, answer_bytes } = self.effort;
+        let Effort { multiply_adds, answer_bytes, sweeps, .. } = self.effort;
         // Sweeps through time are not foreseen: a few θ at a time then.
-        let sweeps = if self.sweeps_through_time() { 64 } else { CHUNK_COUNT };
+        let together = if sweeps > 0 || self.needs_program() { 64 } else { CHUNK_COUNT };
         let most =
-            (CHUNK_WORK / multiply_adds.max(1)).min(CHUNK_BYTES / answer_bytes.max(1)).clamp(1, sweeps);
+            (CHUNK_WORK / multiply_adds.max(1)).min(CHUNK_BYTES / answer_bytes.max(1)).clamp(1, together);
         let (count, most) = (self.count(), usize::try_from(most).unwrap_or(1));
         (0..count).step_by(most).map(move |first| first..count.min(first + most))
     }

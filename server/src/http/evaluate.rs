@@ -69,6 +69,7 @@ pub(super) async fn evaluate(
     let question = Question::new(request, &prepared.identity, &cost, &evaluator.limits, streamed)?;
     // The document is a plan by now.
     share.keep(question.held_bytes());
+    let prepared = evaluator.complete(prepared, &question).await?;
     let asked = Asked { services, prepared, question: Arc::new(question), _share: share };
     if streamed { Ok(asked.lines()) } else { asked.whole().await }
 }
@@ -155,6 +156,7 @@ impl From<PrepareError> for ApiError {
         match error {
             PrepareError::Model(error) => error.into(),
             PrepareError::Analysis(error) => Self::new(ProblemCode::TooLarge, error.to_string()),
+            PrepareError::Elimination(error) => Self::new(ProblemCode::TooLarge, error.to_string()),
             PrepareError::BrokeOff(error) => error.into(),
         }
     }
@@ -163,8 +165,8 @@ impl From<PrepareError> for ApiError {
 impl From<QuestionError> for ApiError {
     fn from(error: QuestionError) -> Self {
         let code = match &error {
-            QuestionError::Invalid(_) => ProblemCode::QuestionInvalid,
             QuestionError::TooLarge(_) => ProblemCode::TooLarge,
+            QuestionError::Misfit(_) | QuestionError::Theta { .. } => ProblemCode::QuestionInvalid,
         };
         Self::new(code, error.to_string())
     }

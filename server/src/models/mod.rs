@@ -254,11 +254,7 @@ impl Recipe {
         limits: &config::Models,
         watch: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Graph, ModelError> {
-        let count = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-        let bounds = GraphLimits::default()
-            .with_vertices(count(limits.max_vertices.get()))
-            .with_edges(count(limits.max_edges.get()))
-            .with_memory_bytes(limits.max_memory_bytes.get());
+        let bounds = limits.graph_limits();
         match read_within(&self.document, &bounds)? {
             Document::Model(mut document) => {
                 for (name, &value) in &self.constants {

@@ -15,7 +15,6 @@ mod plan_file;
 mod points;
 mod progress;
 mod quantity;
-mod rewards;
 mod settings;
 mod source;
 mod vectors;

@@ -3,7 +3,7 @@
 //! What a plan means and how it is stored is the engine's business.
 
 use phasic_engine::graph::{Graph, GraphHash};
-use phasic_engine::plan::{Plan, PlanFileError, PlanVerificationError};
+use phasic_engine::plan::{AnalysisError, Plan, PlanFileError, PlanVerificationError};
 
 use crate::failure::Failure;
 use crate::limits::Limits;
@@ -37,9 +37,9 @@ pub(crate) fn verify(bytes: &[u8], graph: &Graph, limits: &Limits) -> Result<Pla
 }
 
 /// Analyses a graph, and shows how far it is.
-pub(crate) fn analyze(graph: &Graph, limits: &Limits) -> Result<Plan, Failure> {
+pub(crate) fn analyze(graph: &Graph, limits: &Limits) -> Result<Plan, AnalysisError> {
     let mut bar = Bar::new("analysing the graph", Unit::Vertices);
-    Ok(Plan::analyze_watched(graph, &limits.analysis(), &mut bar)?)
+    Plan::analyze_watched(graph, &limits.analysis(), &mut bar)
 }
 
 /// What a plan consists of and costs, by the names that JSON has for it; the number to show first comes first.

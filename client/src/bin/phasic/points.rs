@@ -2,20 +2,12 @@
 //!
 //! Reading numbers and their places only; what they mean is for the quantity to say.
 
+use phasic_engine::question::Observations;
+
 use crate::failure::Failure;
 
 /// Most numbers one list may have.
 pub(crate) const MOST: usize = 1_000_000;
-
-/// The largest number up to which all whole ones are floating-point numbers: 2⁵³.
-const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
-
-/// Observed times, and times at which a process was last seen alive (right-censored).
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Observations {
-    pub(crate) seen: Vec<f64>,
-    pub(crate) alive: Vec<f64>,
-}
 
 /// Reads the numbers behind the `=` of a quantity. `fits` says which are allowed, `rule` says so in words.
 ///
@@ -65,16 +57,6 @@ pub(crate) fn read_observations(quantity: &str, text: &str) -> Result<Observatio
         Ok(())
     })?;
     Ok(observations)
-}
-
-/// Refuses the first number that is not whole, with its place.
-pub(crate) fn all_whole(numbers: &[f64]) -> Result<(), (usize, f64)> {
-    let broken =
-        |&(_, &number): &(usize, &f64)| !(0.0..=LARGEST_WHOLE).contains(&number) || number.fract() != 0.0;
-    match numbers.iter().enumerate().find(broken) {
-        Some((place, &number)) => Err((place, number)),
-        None => Ok(()),
-    }
 }
 
 /// Shows each part between commas, and its place for messages.

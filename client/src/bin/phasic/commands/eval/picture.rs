@@ -3,14 +3,14 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use super::law::Found;
-use super::question::Question;
+use phasic_engine::question::{Found, Function, Quantity, Question};
+
 use super::results::Results;
 use crate::chart::{Curve, Panel, Shape, spark, svg};
 use crate::destination::Destination;
 use crate::failure::Failure;
 use crate::output::{Output, list};
-use crate::quantity::{Function, Quantity};
+use crate::quantity::variable;
 
 /// Checks that there will be something to draw.
 pub(super) fn check(question: &Question, flag: &str) -> Result<(), Failure> {
@@ -82,8 +82,8 @@ fn panels(discrete: bool, all: &[Results<'_>]) -> Vec<Panel> {
         {
             if place == 0 {
                 panels.push(Panel {
-                    x_label: function.variable(discrete).to_owned(),
-                    y_label: function.key().to_owned(),
+                    x_label: variable(function, discrete).to_owned(),
+                    y_label: function.name().to_owned(),
                     shape: shape(function, discrete),
                     curves: Vec::new(),
                 });

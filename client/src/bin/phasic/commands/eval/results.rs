@@ -1,11 +1,11 @@
 //! The printed answers: JSON, or fields and tables for people.
 
+use phasic_engine::question::{self, Found, Function, Quantity};
 use serde_json::{Map, Value, json};
 
-use super::law::Found;
 use crate::failure::Failure;
 use crate::output::{Output, list, number, numbers, text};
-use crate::quantity::{Function, Quantity};
+use crate::quantity::{key, points, variable};
 use crate::vectors::Vector;
 
 /// The numbers at one θ.
@@ -22,18 +22,31 @@ pub(super) struct Answered<'a> {
 }
 
 impl<'a> Results<'a> {
+    /// The answers to these quantities, in order.
+    pub(super) fn new(
+        theta: Option<&'a Vector>,
+        quantities: &'a [Quantity],
+        answers: Vec<question::Answer>,
+    ) -> Self {
+        let answered = |(quantity, answer): (&'a Quantity, question::Answer)| {
+            let question::Answer { value, gradient } = answer;
+            Answered { quantity, found: by_vertex(quantity, value), gradient }
+        };
+        Self { theta, answers: quantities.iter().zip(answers).map(answered).collect() }
+    }
+
     /// One object, keys in the order they were asked for; `at` has the numbers that functions were asked at.
     pub(super) fn json(&self) -> Value {
         let mut object = Map::new();
         object.insert("theta".to_owned(), self.theta.map_or(Value::Null, |theta| json!(theta.values)));
         let (mut at, mut gradients) = (Map::new(), Map::new());
         for Answered { quantity, found, gradient } in &self.answers {
-            object.insert(quantity.key().to_owned(), value(found));
-            if let Some(points) = quantity.points() {
-                at.insert(quantity.key().to_owned(), numbers(points));
+            object.insert(key(quantity).to_owned(), value(found));
+            if let Some(points) = points(quantity) {
+                at.insert(key(quantity).to_owned(), numbers(points));
             }
             if let Some(gradient) = gradient {
-                gradients.insert(quantity.key().to_owned(), value(gradient));
+                gradients.insert(key(quantity).to_owned(), value(gradient));
             }
         }
         for (key, map) in [("at", at), ("gradient", gradients)] {
@@ -53,7 +66,7 @@ impl<'a> Results<'a> {
         let mut before = !fields.is_empty();
         let mut done: Vec<(&str, &[f64])> = Vec::new();
         for (function, points, _) in self.functions() {
-            let group = (function.variable(discrete), points);
+            let group = (variable(function, discrete), points);
             if !done.contains(&group) {
                 done.push(group);
                 blank(&mut before, output)?;
@@ -61,7 +74,7 @@ impl<'a> Results<'a> {
             }
         }
         for answered in &self.answers {
-            if let Quantity::Sample(_) = answered.quantity {
+            if let Quantity::Sample(_) | Quantity::JointSample(_) = answered.quantity {
                 blank(&mut before, output)?;
                 output.line("sample")?;
                 match &answered.found {
@@ -88,23 +101,24 @@ impl<'a> Results<'a> {
             fields.push(("theta".to_owned(), list(&theta.values)));
         }
         let alone = || {
-            self.answers
-                .iter()
-                .filter(|answered| !matches!(answered.quantity, Quantity::Function(..) | Quantity::Sample(_)))
+            self.answers.iter().filter(|answered| {
+                !matches!(answered.quantity, Quantity::Function(..)) && !answered.quantity.is_sampled()
+            })
         };
         for Answered { quantity, found, .. } in alone() {
             match (quantity, found) {
                 (Quantity::States(_, times), Found::Table(rows)) => {
-                    let line =
-                        |(time, row): (&f64, &Vec<f64>)| (format!("{quantity}({})", text(*time)), list(row));
+                    let line = |(time, row): (&f64, &Vec<f64>)| {
+                        (format!("{}({})", key(quantity), text(*time)), list(row))
+                    };
                     fields.extend(times.iter().zip(rows).map(line));
                 }
-                _ => fields.push((quantity.key().to_owned(), shown(found))),
+                _ => fields.push((key(quantity).to_owned(), shown(found))),
             }
         }
         for Answered { quantity, gradient, .. } in alone() {
             if let Some(gradient) = gradient {
-                fields.push((format!("d {quantity}"), shown(gradient)));
+                fields.push((format!("d {}", key(quantity)), shown(gradient)));
             }
         }
         fields
@@ -113,23 +127,23 @@ impl<'a> Results<'a> {
     /// The functions of the same points, side by side, gradients last.
     fn print_table(
         &self,
-        (variable, points): (&str, &[f64]),
+        (axis, points): (&str, &[f64]),
         discrete: bool,
         output: &mut Output<'_>,
     ) -> Result<(), Failure> {
         let same = || {
             self.functions()
-                .filter(|(function, at, _)| function.variable(discrete) == variable && *at == points)
+                .filter(|(function, at, _)| variable(*function, discrete) == axis && *at == points)
         };
-        let mut heading = vec![variable.to_owned()];
+        let mut heading = vec![axis.to_owned()];
         let mut columns: Vec<Vec<String>> = vec![points.iter().copied().map(text).collect()];
         for (function, _, answered) in same() {
-            heading.push(function.key().to_owned());
+            heading.push(function.name().to_owned());
             columns.push(cells(&answered.found));
         }
         for (function, _, answered) in same() {
             if let Some(gradient) = &answered.gradient {
-                heading.push(format!("d {}", function.key()));
+                heading.push(format!("d {}", function.name()));
                 columns.push(cells(gradient));
             }
         }
@@ -137,6 +151,14 @@ impl<'a> Results<'a> {
         let rows: Vec<Vec<String>> = (0..points.len()).map(row).collect();
         let heading: Vec<&str> = heading.iter().map(String::as_str).collect();
         output.table(&heading, &rows)
+    }
+}
+
+/// Lists by vertex at one time are one list.
+fn by_vertex(quantity: &Quantity, found: Found) -> Found {
+    match (quantity, found) {
+        (Quantity::States(..), Found::Table(mut rows)) if rows.len() == 1 => Found::Many(rows.remove(0)),
+        (_, found) => found,
     }
 }
 

@@ -12,6 +12,7 @@ use phasic_engine::distribution::{
 };
 use phasic_engine::document::write_graph;
 use phasic_engine::graph::Graph;
+use phasic_engine::question::jump_rewards;
 
 use super::{Answer, graph};
 use crate::arguments::transform::{
@@ -22,7 +23,7 @@ use crate::destination::Destination;
 use crate::failure::Failure;
 use crate::limits::{advised, flag_of_transform};
 use crate::vectors::Vector;
-use crate::{Context, rewards, vectors};
+use crate::{Context, vectors};
 
 pub(crate) fn run(arguments: &TransformArguments, context: &mut Context<'_>) -> Result<Answer, Failure> {
     let limits = context.limits.graph();
@@ -91,7 +92,8 @@ fn rewarded(arguments: &RewardsArguments, context: &Context<'_>) -> Result<Strin
         options = options.with_zero_paths(ZeroPaths::Condition);
     }
     document(if graph.was_dph() {
-        reward_transform_discrete(&graph, &theta, &rewards::counts(&values)?, &options)
+        let counts = jump_rewards(&values).map_err(|error| Failure::input(format!("--rewards: {error}")))?;
+        reward_transform_discrete(&graph, &theta, &counts, &options)
     } else {
         reward_transform(&graph, &theta, &values, &options)
     })

@@ -1,0 +1,185 @@
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::document::read_within;
+use crate::graph::{Graph, GraphLimits};
+use crate::plan::{AnalysisError, Limits, Plan};
+use crate::trace::{EliminationError, Trace, eliminate};
+
+struct Plain;
+
+impl Eliminations for Plain {
+    fn graph_limits(&self) -> GraphLimits {
+        GraphLimits::default()
+    }
+
+    fn analyze(&self, graph: &Graph) -> Result<Plan, AnalysisError> {
+        Plan::analyze(graph, &Limits::default())
+    }
+
+    fn eliminate(&self, graph: &Graph) -> Result<Trace, EliminationError> {
+        eliminate(graph, &Limits::default(), &mut ())
+    }
+}
+
+fn graph(name: &str) -> Arc<Graph> {
+    let text = crate::model::find(name).unwrap().text;
+    let limits = GraphLimits::default();
+    Arc::new(read_within(text, &limits).unwrap().into_graph(&limits).unwrap())
+}
+
+fn shape(graph: &Graph) -> Shape {
+    let (parameters, discrete) = (graph.param_length(), graph.was_dph());
+    Shape { vertices: graph.vertex_count().into(), parameters, discrete }
+}
+
+fn ask(model: &Model<'_>, question: &Question, theta: &[f64]) -> Result<Vec<Answer>, NoAnswer> {
+    Asked::new(model, question).answer(Some(theta))
+}
+
+/// Everything there is for a kind of time, each in a question of its own.
+fn all(discrete: bool, vertices: u64) -> Vec<Question> {
+    let at = vec![1.0, 2.0, 5.0];
+    let functions = [
+        Function::Pdf,
+        Function::Cdf,
+        Function::Survival,
+        Function::Hazard,
+        if discrete { Function::Pmf } else { Function::Laplace },
+    ];
+    let mut quantities: Vec<Quantity> =
+        functions.map(|function| Quantity::Function(function, at.clone())).to_vec();
+    quantities.extend([
+        Quantity::Expectation,
+        Quantity::Variance,
+        Quantity::Moments(4),
+        Quantity::FactorialMoments(3),
+        Quantity::WaitingTimes,
+        Quantity::SojournTimes(None),
+        Quantity::SojournTimes(Some(vec![2, 1])),
+        Quantity::Function(Function::Quantile, vec![0.1, 0.9]),
+        Quantity::States(States::StopProbability, at.clone()),
+        Quantity::States(States::VisitingTimes, at.clone()),
+        Quantity::LogLikelihood(Observations { seen: at.clone(), alive: vec![3.0] }),
+        Quantity::Sample(5),
+        Quantity::Covariance,
+        Quantity::Correlation,
+        Quantity::Covariances,
+        Quantity::Correlations,
+        Quantity::JointSample(5),
+    ]);
+    let vector = |of: fn(u64) -> u64| (0..vertices).map(|vertex| of(vertex) as f64).collect::<Vec<_>>();
+    let vectors = [vector(|vertex| vertex), vector(|vertex| 1 + vertex % 2), vector(|vertex| vertex % 3)];
+    let mut questions = Vec::new();
+    for quantity in quantities {
+        for count in 0..=3 {
+            for gradients in [false, true] {
+                let quantities = vec![quantity.clone()];
+                questions.push(Question {
+                    quantities,
+                    rewards: vectors[..count].to_vec(),
+                    gradients,
+                    ..Question::default()
+                });
+            }
+        }
+    }
+    questions
+}
+
+#[test]
+fn every_question_that_the_rules_let_pass_is_answered() {
+    for name in ["mm1k", "mm1k_inspections"] {
+        let graph = graph(name);
+        let (model, shape) = (Model::new(Arc::clone(&graph), &Plain), shape(&graph));
+        let theta = vec![0.5; shape.parameters];
+        let later = Epoch { from: 0.75, theta: vec![0.25; shape.parameters] };
+        for source in [Source::Plan, Source::Phasic, Source::Program] {
+            for epochs in [vec![], vec![later.clone()]] {
+                let mut answered = 0;
+                for mut question in all(shape.discrete, shape.vertices) {
+                    question.treatment = Treatment { source, epochs: epochs.clone(), ..Treatment::default() };
+                    if question.check(&shape).is_ok() {
+                        let answers = ask(&model, &question, &theta);
+                        assert!(answers.is_ok(), "{name} {question:?}: {answers:?}");
+                        assert_eq!(answers.unwrap()[0].gradient.is_some(), question.gradients);
+                        answered += 1;
+                    }
+                }
+                let is_possible = epochs.is_empty() || source == Source::Plan && !shape.discrete;
+                assert_eq!(answered > 5, is_possible, "{name} {source:?}: {answered}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn what_was_asked_before_changes_no_bit(rates in prop::collection::vec(0.1_f64..4.0, 6), discrete: bool) {
+        let graph = graph(if discrete { "mm1k_inspections" } else { "mm1k" });
+        let (model, shape) = (Model::new(Arc::clone(&graph), &Plain), shape(&graph));
+        let (one, other) = (&rates[..shape.parameters], &rates[6 - shape.parameters..]);
+        for question in all(shape.discrete, shape.vertices) {
+            if question.check(&shape).is_err() {
+                continue;
+            }
+            let mut asked = Asked::new(&model, &question);
+            let (first, second) = (asked.answer(Some(one)), asked.answer(Some(other)));
+            // As texts, in which every bit shows, and what is no number is as itself.
+            let shown = |answers: Result<Vec<Answer>, NoAnswer>| format!("{answers:?}");
+            prop_assert_eq!(shown(asked.answer(Some(one))), shown(first));
+            prop_assert_eq!(shown(second), shown(ask(&model, &question, other)));
+        }
+    }
+}
+
+#[test]
+fn an_error_at_one_theta_is_none_at_the_next() {
+    let graph = graph("mm1k");
+    let model = Model::new(Arc::clone(&graph), &Plain);
+    let quantities = vec![Quantity::Expectation, Quantity::Function(Function::Cdf, vec![1.0])];
+    let question = Question { quantities, ..Question::default() };
+    let mut asked = Asked::new(&model, &question);
+    let good = asked.answer(Some(&[1.0, 2.0])).unwrap();
+    assert!(asked.answer(Some(&[-1.0, 2.0])).is_err());
+    assert_eq!(asked.answer(Some(&[1.0, 2.0])).unwrap(), good);
+    assert_eq!(asked.answer(None).unwrap(), ask(&model, &question, &[1.0, 1.0]).unwrap());
+}
+
+#[test]
+fn functions_of_a_total_reward_are_those_of_the_transformed_model() {
+    let graph = graph("kingman");
+    let model = Model::new(Arc::clone(&graph), &Plain);
+    let question = Question {
+        quantities: vec![Quantity::Expectation, Quantity::Function(Function::Cdf, vec![2.0, 4.0])],
+        rewards: vec![vec![0.0, 5.0, 4.0, 3.0, 2.0, 0.0]],
+        ..Question::default()
+    };
+    let answers = ask(&model, &question, &[1.0]).unwrap();
+    let Found::Many(cdf) = &answers[1].value else { panic!("{answers:?}") };
+    for (found, t) in cdf.iter().zip([2.0_f64, 4.0]) {
+        // Tavaré 1984.
+        assert!((found - (1.0 - (-t / 2.0).exp()).powi(4)).abs() < 1e-10);
+    }
+    let fractions = Question { rewards: vec![vec![0.5; 5]], ..question.clone() };
+    assert!(matches!(fractions.check(&shape(&graph)), Err(Misfit::RewardLength { found: 5, .. })));
+}
+
+#[test]
+fn rewards_in_discrete_time_are_whole_numbers_up_to_a_million() {
+    let graph = graph("mm1k_inspections");
+    let (model, shape) = (Model::new(Arc::clone(&graph), &Plain), shape(&graph));
+    for wrong in [0.5, -1.0, 1e6 + 1.0] {
+        let mut rewards = vec![1.0; graph.vertex_count() as usize];
+        rewards[1] = wrong;
+        let quantities = vec![Quantity::Function(Function::Pmf, vec![1.0])];
+        let question = Question { quantities, rewards: vec![rewards], ..Question::default() };
+        assert_eq!(question.check(&shape), Ok(()));
+        let refused = ask(&model, &question, &vec![0.5; shape.parameters]);
+        assert_eq!(refused, Err(NoAnswer::RewardCount { vertex: 1, value: wrong }));
+    }
+}
