@@ -12,9 +12,10 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::IF_NONE_MATCH;
+use axum::http::header::{CONTENT_LENGTH, IF_NONE_MATCH};
 use axum::http::{Method, Response, StatusCode};
-use futures_util::future::Either;
+use futures_util::TryFutureExt as _;
+use futures_util::future::{Either, MapOk};
 use tower::Service;
 use tower::ServiceExt as _;
 use tower::util::Oneshot;
@@ -50,10 +51,13 @@ impl Front {
     }
 }
 
+/// An answer of the router.
+type Routed = MapOk<Oneshot<Router, Request>, fn(Response<Body>) -> Response<Body>>;
+
 impl Service<Request> for Front {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<Ready<Result<Response<Body>, Infallible>>, Oneshot<Router, Request>>;
+    type Future = Either<Ready<Result<Response<Body>, Infallible>>, Routed>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -62,9 +66,18 @@ impl Service<Request> for Front {
     fn call(&mut self, request: Request) -> Self::Future {
         match self.asked.unchanged(&request) {
             Some(response) => Either::Left(ready(Ok(response))),
-            None => Either::Right(self.router.clone().oneshot(request)),
+            None => Either::Right(self.router.clone().oneshot(request).map_ok(without_length as fn(_) -> _)),
         }
     }
+}
+
+/// Takes away the length that the router gives an answer that something has not changed: of that answer, which is empty, and
+/// not of what has not changed, as it would be read (RFC 9110, section 8.6).
+fn without_length(mut response: Response<Body>) -> Response<Body> {
+    if response.status() == StatusCode::NOT_MODIFIED {
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
+    response
 }
 
 impl Asked {

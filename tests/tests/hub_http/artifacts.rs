@@ -117,6 +117,11 @@ fn an_artifact_answers_304_before_ranges_and_to_head() {
         assert_eq!((answer.status, answer.body.len()), (304, 0), "{headers:?}");
         assert_eq!(answer.header("etag"), Some(etag.as_str()));
         assert!(answer.header("cache-control").is_some());
+        assert_eq!(
+            answer.header("content-length"),
+            None,
+            "{method}: the length of nothing is not that of the file"
+        );
     }
     let other = [("If-None-Match", "\"other\""), range];
     assert_eq!(fixture.hub.request("GET", &fixture.path(), &other).status, 206);

@@ -101,6 +101,12 @@ fn that_nothing_has_changed_is_said_alike_to_every_form_of_the_question() {
         fields.sort();
         fields
     };
+    for method in ["GET", "HEAD"] {
+        for path in ["/registry.json", "/registry.json?paths=absolute"] {
+            let answer = hub.request(method, path, &[has_it]);
+            assert_eq!((answer.status, answer.header("content-length")), (304, None), "{method} {path}");
+        }
+    }
     let plain = head("/registry.json", &[has_it]);
     assert!(plain.iter().any(|(name, value)| name == "vary" && value == "accept-encoding, authorization"));
     assert_eq!(head("/registry.json?paths=absolute", &[has_it]), plain);
