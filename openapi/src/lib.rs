@@ -29,5 +29,5 @@ pub use phasic_engine::graph::{EdgeOrderDigest, GraphHash};
 pub use problem::{Problem, ProblemCode};
 pub use registry::{
     ArtifactRef, Artifacts, ComputeFilter, EntryFault, Metadata, ReadLimits, RegistryDocument, RegistryEntry,
-    RegistryError, RegistryReading, SccRef,
+    RegistryError, RegistryReading, SccRef, Search,
 };

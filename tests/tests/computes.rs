@@ -105,3 +105,42 @@ fn the_history_of_a_mirrored_id_goes_from_its_removal_back() {
     assert_eq!(rest["revisions"], Value::from(vec![revisions[2].clone()]));
     assert!(rest.get("next").is_none());
 }
+
+#[test]
+fn a_text_is_found_in_the_case_of_every_alphabet_and_within_one_field() {
+    let (directory, checkout) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mine = registry::kingman(4);
+    let files = [(format!("artifacts/{}.bin", mine.hash), &mine.ptdprmc3[..])];
+    let described = |description: &str, tags: Value| {
+        let mut entry = registry::entry(&mine, &mine.ptdprmc3);
+        entry["metadata"]["description"] = description.into();
+        entry["metadata"]["tags"] = tags;
+        entry
+    };
+    let document = registry::document(&[
+        ("a", described("Été à MÜNCHEN", serde_json::json!(["популяция", "queue"]))),
+        ("b", described("winter", serde_json::json!(["theory"]))),
+        ("c", described("ΟΔΟΣ", Value::Array(Vec::new()))),
+    ]);
+    write_directory(checkout.path(), &document, &files);
+    let output = sync_with(directory.path(), checkout.path().to_str().unwrap(), &[], &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let hub = Hub::start(directory.path());
+    let search = |text: &str| {
+        let encoded = text.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02x}"));
+        let page = hub.get(&format!("/v1/computes?origin=mirror&limit=2&search={encoded}")).json();
+        (ids(&page), page["next"].as_str().map(str::to_owned))
+    };
+    for (text, found) in
+        [("été", "a"), ("münchen", "a"), ("ПОПУЛЯЦИЯ", "a"), ("THEORY", "b"), ("οδος", "c"), ("C", "a c")]
+    {
+        let expected: Vec<String> = found.split(' ').map(str::to_owned).collect();
+        assert_eq!(search(text), (expected, None), "{text}");
+    }
+    for nothing in ["queue theory", "queue\",\"", "ete", "winter theory"] {
+        assert_eq!(search(nothing), (Vec::new(), None), "{nothing}");
+    }
+    // What is found is cut into pages as everything else.
+    let (first, next) = search("");
+    assert_eq!((first, next.as_deref()), (vec!["a".to_owned(), "b".to_owned()], Some("b")));
+}

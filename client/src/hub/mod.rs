@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use phasic_engine::trace::Limits;
 use phasic_hub_api::{
-    ComputeFilter, ComputeId, EntryFault, GraphHash, ReadLimits, RegistryDocument, RegistryEntry,
+    ComputeFilter, ComputeId, EntryFault, GraphHash, ReadLimits, RegistryDocument, RegistryEntry, Search,
 };
 use reqwest::Url;
 use reqwest::header::HeaderMap;
@@ -277,10 +277,10 @@ impl Registry {
             model_type: filter.model_type.clone(),
             tags: filter.tags.clone(),
         };
-        let wanted = filter.search.as_deref().map(str::to_lowercase);
+        let wanted = filter.search.as_deref().map(Search::new);
         self.document
             .list(&fields)
-            .filter(|(id, entry)| wanted.as_deref().is_none_or(|wanted| mentions(id, entry, wanted)))
+            .filter(|(id, entry)| wanted.as_ref().is_none_or(|wanted| mentions(id, entry, wanted)))
             .map(|(id, entry)| Compute { id: id.clone(), entry: entry.clone() })
             .collect()
     }
@@ -304,12 +304,10 @@ impl Registry {
     }
 }
 
-fn mentions(id: &ComputeId, entry: &RegistryEntry, lower_case: &str) -> bool {
+fn mentions(id: &ComputeId, entry: &RegistryEntry, search: &Search) -> bool {
     let metadata = &entry.metadata;
-    let has = |text: &str| text.to_lowercase().contains(lower_case);
-    has(id.as_str())
-        || metadata.description.as_deref().is_some_and(has)
-        || metadata.tags.iter().any(|tag| has(tag))
+    let tags = metadata.tags.iter().map(String::as_str);
+    search.finds([id.as_str()].into_iter().chain(metadata.description.as_deref()).chain(tags))
 }
 
 /// Finds which graph each unusable entry claims to be for, so that pulling that graph can say what is wrong instead

@@ -8,6 +8,7 @@ mod entry;
 mod fields;
 mod filter;
 mod read;
+mod search;
 mod strict;
 #[cfg(test)]
 mod tests;
@@ -17,3 +18,4 @@ pub use entry::{ArtifactRef, Artifacts, Metadata, RegistryEntry, SccRef};
 pub use fields::{EntryFault, FaultReason};
 pub use filter::ComputeFilter;
 pub use read::{ReadLimits, RegistryError, RegistryReading};
+pub use search::Search;

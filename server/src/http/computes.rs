@@ -8,7 +8,7 @@ use phasic_hub_api::computes::{
     Compute, ComputeArtifact, ComputeOrigin, ComputePage, ComputeStatus, Revision, RevisionPage,
     ServedProgram,
 };
-use phasic_hub_api::{ComputeId, ProblemCode, RegistryEntry};
+use phasic_hub_api::{ComputeId, ProblemCode, RegistryEntry, Search};
 
 use super::error::ApiError;
 use super::jobs::header_value;
@@ -54,7 +54,7 @@ pub(super) struct PageQuery {
         ("domain" = Option<String>, Query, description = "Exactly this domain"),
         ("model_type" = Option<String>, Query, description = "Exactly this model type"),
         ("tag" = Option<String>, Query, description = "With this tag"),
-        ("search" = Option<String>, Query, description = "With this text in id, description or tags, in any case"),
+        ("search" = Option<String>, Query, description = "With this text in the id, the description or a tag, whatever the case of its letters"),
         ("origin" = Option<ComputeOrigin>, Query, description = "Published by this hub, mirrored, or computed on demand"),
         ("status" = Option<ComputeStatus>, Query, description = "Only those served, withheld or retracted"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before"),
@@ -83,7 +83,7 @@ pub(super) async fn computes(
         domain: query.domain,
         model_type: query.model_type,
         tag: query.tag,
-        search: query.search,
+        search: query.search.as_deref().map(Search::new),
         origin,
         status: query.status,
         withheld: withheld.map(Iterator::collect).unwrap_or_default(),

@@ -1,17 +1,17 @@
 //! Browsing computes page by page, and the history of an id.
 
+use futures_util::TryStreamExt as _;
+use phasic_hub_api::computes::ComputeStatus;
+use phasic_hub_api::{ComputeId, Search};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
-
-use phasic_hub_api::ComputeId;
-use phasic_hub_api::computes::ComputeStatus;
 
 use super::computes::{ORIGIN, artifact_row, compute_row, read_origin};
 use super::privacy::patterns;
 use super::{ComputeRow, Origin, Store, StoreError};
 use crate::visibility::Viewer;
 
-/// Which computes to list. Texts are compared as they stand; `search` in lower case with id, description and tags.
+/// Which computes to list. Texts are compared as they stand, but for `search`.
 #[derive(Clone, Debug, Default)]
 pub struct BrowseFilter {
     /// That this viewer sees.
@@ -22,8 +22,8 @@ pub struct BrowseFilter {
     pub model_type: Option<String>,
     /// With this tag.
     pub tag: Option<String>,
-    /// With this text somewhere.
-    pub search: Option<String>,
+    /// With this text in the id, the description or a tag, whatever the case of its letters.
+    pub search: Option<Search>,
     /// Of this origin.
     pub origin: Option<Origin>,
     /// In this state only.
@@ -88,39 +88,48 @@ impl Store {
     pub async fn browse(&self, filter: &BrowseFilter) -> Result<Vec<DatedCompute>, StoreError> {
         let mut snapshot = self.readers.begin().await?;
         let sql = format!(
-            "SELECT id, {ORIGIN} AS origin, upstream, entry, published_at, \
-             {PRIVATE} AS private FROM computes WHERE (?1 IS NULL OR id > ?1) AND (?7 IS NULL OR id = ?7) \
-             AND CASE WHEN ?9 OR NOT {PRIVATE} OR EXISTS (SELECT 1 FROM json_each(?10) WHERE computes.id GLOB value) THEN \
+            "SELECT id, {ORIGIN} AS origin, upstream, entry, published_at, {PRIVATE} AS private, \
+             CAST(json_extract(entry, '$.metadata.description') AS TEXT) AS description, \
+             CAST(json_extract(entry, '$.metadata.tags') AS TEXT) AS tags \
+             FROM computes WHERE (?1 IS NULL OR id > ?1) AND (?6 IS NULL OR id = ?6) \
+             AND CASE WHEN ?8 OR NOT {PRIVATE} OR EXISTS (SELECT 1 FROM json_each(?9) WHERE computes.id GLOB value) THEN \
              (?2 IS NULL OR {ORIGIN} = ?2) \
              AND (?3 IS NULL OR json_extract(entry, '$.metadata.domain') = ?3) \
              AND (?4 IS NULL OR json_extract(entry, '$.metadata.model_type') = ?4) \
              AND (?5 IS NULL OR EXISTS (SELECT 1 FROM json_each(entry, '$.metadata.tags') WHERE value = ?5)) \
-             AND (?6 IS NULL OR instr(lower(id || ' ' || coalesce(json_extract(entry, '$.metadata.description'), '') \
-             || ' ' || coalesce(json_extract(entry, '$.metadata.tags'), '')), lower(?6)) > 0) \
-             AND (?11 IS NULL OR ?11 = CASE WHEN {RETRACTED} THEN 'retracted' \
-             WHEN id IN (SELECT value FROM json_each(?12)) THEN 'withheld' ELSE 'served' END) \
-             ELSE 0 END ORDER BY id LIMIT ?8",
+             AND (?10 IS NULL OR ?10 = CASE WHEN {RETRACTED} THEN 'retracted' \
+             WHEN id IN (SELECT value FROM json_each(?11)) THEN 'withheld' ELSE 'served' END) \
+             ELSE 0 END ORDER BY id LIMIT ?7",
         );
         let status = filter.status.map(|status| match status {
             ComputeStatus::Served => "served",
             ComputeStatus::Withheld => "withheld",
             ComputeStatus::Retracted => "retracted",
         });
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        let mut all = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(&filter.after)
             .bind(filter.origin.map(Origin::as_str))
             .bind(&filter.domain)
             .bind(&filter.model_type)
             .bind(&filter.tag)
-            .bind(&filter.search)
             .bind(&filter.id)
-            .bind(filter.limit)
+            // What is searched for is found below, and SQLite knows the letters of ASCII only.
+            .bind(if filter.search.is_none() { i64::from(filter.limit) } else { -1 })
             .bind(filter.viewer.sees_all())
             .bind(patterns(&filter.viewer))
             .bind(status)
             .bind(serde_json::json!(filter.withheld).to_string())
-            .fetch_all(&mut *snapshot)
-            .await?;
+            .fetch(&mut *snapshot);
+        let mut rows = Vec::new();
+        while let Some(row) = all.try_next().await? {
+            if filter.search.as_ref().is_none_or(|search| mentions(&row, search)) {
+                rows.push(row);
+            }
+            if rows.len() >= filter.limit as usize {
+                break;
+            }
+        }
+        drop(all);
         let mut found = Vec::new();
         for row in &rows {
             let mut compute = compute_row(row)?;
@@ -164,6 +173,14 @@ impl Store {
         .await?;
         rows.iter().map(revision_row).collect()
     }
+}
+
+/// Whether the id, the description or a tag has a text.
+fn mentions(row: &SqliteRow, search: &Search) -> bool {
+    let text = |column| row.try_get::<Option<String>, _>(column).ok().flatten().unwrap_or_default();
+    let (id, description, tags) = (text("id"), text("description"), text("tags"));
+    let tags: Vec<String> = serde_json::from_str(&tags).unwrap_or_default();
+    search.finds([&id[..], &description].into_iter().chain(tags.iter().map(String::as_str)))
 }
 
 fn revision_row(row: &SqliteRow) -> Result<RevisionRow, StoreError> {
