@@ -64,9 +64,12 @@ pub struct Compute {
     /// The program a pull gets in place of the published one, and why; missing where it gets that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub served: Option<ServedProgram>,
-    /// Every program and plan this hub has made of its graph; only where one compute is asked for.
+    /// Programs and plans this hub has made of its graph, the first hundred by variant; only where one compute is asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Elimination>,
+    /// What to give as `cursor` to `/v1/graphs/{hash}/artifacts` for more of them; missing where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variants_next: Option<String>,
     /// What was found when the program a pull gets was made anew, as `…/verification` says in full; only where one compute
     /// is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]

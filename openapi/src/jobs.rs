@@ -151,22 +151,85 @@ pub struct GraphSubmission {
     pub forecast: Forecast,
 }
 
-/// All a hub has of a content hash.
+/// What a hub has of a content hash: the first hundred of everything, and where the rest begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct GraphRecord {
     /// The content hash.
     #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub graph_hash: GraphHash,
-    /// Graphs with this hash that were submitted.
+    /// Graphs with this hash that were submitted, by definition.
     pub definitions: Vec<GraphIdentity>,
-    /// Published computes of this graph.
+    /// Published computes of this graph, by id.
     #[cfg_attr(feature = "schema", schema(value_type = Vec<String>))]
     pub computes: Vec<ComputeId>,
-    /// Eliminations this hub has made.
+    /// Eliminations this hub has made, by variant.
     pub artifacts: Vec<Elimination>,
-    /// Jobs, the latest first; at most 100. `/v1/jobs?graph=` has all of them, in pages.
+    /// Jobs, the latest first.
     pub jobs: Vec<Job>,
+    /// Where lists go on that are longer.
+    #[serde(default, skip_serializing_if = "GraphRecordNext::is_empty")]
+    pub next: GraphRecordNext,
+}
+
+/// What to give as `cursor` for more of a list of a graph; missing where it has ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct GraphRecordNext {
+    /// To `/v1/graphs/{hash}/definitions`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub definitions: Option<String>,
+    /// To `/v1/graphs/{hash}/computes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub computes: Option<String>,
+    /// To `/v1/graphs/{hash}/artifacts`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifacts: Option<String>,
+    /// To `/v1/jobs?graph={hash}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<String>,
+}
+
+impl GraphRecordNext {
+    /// Whether no list goes on.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A page of the graphs with a content hash, by definition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct DefinitionPage {
+    /// The graphs.
+    pub definitions: Vec<GraphIdentity>,
+    /// What to give as `cursor` for the next page; missing on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A page of the ids of computes of a graph.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct GraphComputePage {
+    /// The ids, in order.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<String>))]
+    pub computes: Vec<ComputeId>,
+    /// What to give as `cursor` for the next page; missing on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A page of the eliminations of a graph, by variant, definition and time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct EliminationPage {
+    /// The eliminations.
+    pub artifacts: Vec<Elimination>,
+    /// What to give as `cursor` for the next page; missing on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A verified elimination this hub has made.

@@ -122,7 +122,7 @@ pub struct MirrorPass {
     pub error: Option<String>,
 }
 
-/// A pass with all it left out and changed.
+/// A pass with what it left out and changed: the first hundred of each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MirrorPassDetail {
@@ -131,8 +131,36 @@ pub struct MirrorPassDetail {
     pub pass: MirrorPass,
     /// What it left out, in the order of the document.
     pub faults: Vec<PassFault>,
+    /// What to give as `cursor` to `…/faults` for more of them; missing where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faults_next: Option<i64>,
     /// What it changed.
     pub changes: Vec<PassChange>,
+    /// What to give as `cursor` to `…/changes` for more of them; missing where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes_next: Option<i64>,
+}
+
+/// A page of what a pass left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct PassFaultPage {
+    /// In the order of the document.
+    pub faults: Vec<PassFault>,
+    /// What to give as `cursor` for the next page; missing on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<i64>,
+}
+
+/// A page of what a pass changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct PassChangePage {
+    /// In the order of the document.
+    pub changes: Vec<PassChange>,
+    /// What to give as `cursor` for the next page; missing on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<i64>,
 }
 
 /// Something a pass left out, and why.

@@ -236,7 +236,68 @@ fn graphs_that_differ_in_weights_only_are_told_apart() {
     };
     assert_eq!(job(&one["definition"], "phasic"), job(&two["definition"], "phasic"));
     assert_ne!(job(&one["definition"], "plan"), job(&two["definition"], "plan"));
-    assert_eq!(hub.get("/v1/jobs").json()["jobs"].as_array().unwrap().len(), 3);
+    let jobs = hub.get("/v1/jobs").json()["jobs"].take();
+    assert_eq!(jobs.as_array().unwrap().len(), 3);
+
+    // Each list of the graph in pages of one has what the record has.
+    let at = format!("/v1/graphs/{}", one["graph_hash"].as_str().unwrap());
+    let record = hub.get(&at).json();
+    assert!(record.get("next").is_none(), "{record}");
+    let jobs_at = format!("/v1/jobs?graph={}&", one["graph_hash"].as_str().unwrap());
+    for (list, pages) in [
+        ("definitions", format!("{at}/definitions?")),
+        ("artifacts", format!("{at}/artifacts?")),
+        ("computes", format!("{at}/computes?")),
+        ("jobs", jobs_at),
+    ] {
+        assert_eq!(
+            paged(&hub, &format!("{pages}limit=1"), list),
+            *record[list].as_array().unwrap(),
+            "{list}"
+        );
+        let wrong = hub.get(&format!("{pages}limit=0"));
+        assert_eq!(code(&wrong), (400, "invalid_request".to_owned()), "{list}");
+    }
+    assert_eq!(record["definitions"].as_array().unwrap().len(), 2);
+    assert_eq!(record["artifacts"].as_array().unwrap().len(), 3);
+    let wrong = hub.get(&format!("{at}/artifacts?cursor=nowhere"));
+    assert_eq!(code(&wrong), (400, "invalid_request".to_owned()));
+    let unknown = hub.get(&format!("/v1/graphs/{}/artifacts", "0".repeat(64))).json();
+    assert_eq!(unknown, json!({"artifacts": []}));
+}
+
+/// All items of a list that comes in pages.
+fn paged(hub: &Hub, at: &str, list: &str) -> Vec<Value> {
+    let (mut items, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = hub.get(&format!("{at}{cursor}")).json();
+        items.extend(page[list].as_array().unwrap().clone());
+        match page.get("next") {
+            Some(next) => cursor = format!("&cursor={}", next.as_str().unwrap()),
+            None => return items,
+        }
+    }
+}
+
+#[test]
+fn a_page_of_jobs_begins_where_the_one_before_ended_though_that_job_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = Hub::start_with(directory.path(), &[], &[EVERYBODY]);
+    for n in 2..5 {
+        eliminate(&hub, &json!({"model": model(n)}), true);
+    }
+    let first = hub.get("/v1/jobs?limit=1").json();
+    let next = first["next"].as_str().unwrap().to_owned();
+    let rest = |hub: &Hub| hub.get(&format!("/v1/jobs?cursor={next}")).json()["jobs"].take();
+    let expected = rest(&hub);
+    assert_eq!(expected.as_array().unwrap().len(), 2);
+    drop(hub);
+    let gone = first["jobs"][0]["id"].as_str().unwrap();
+    phasic_hub_tests::database::execute(directory.path(), &format!("DELETE FROM jobs WHERE id = '{gone}'"));
+    let hub = Hub::start_with(directory.path(), &[], &[EVERYBODY]);
+    let found = rest(&hub);
+    let ids = |jobs: &Value| jobs.as_array().unwrap().iter().map(|job| job["id"].clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&found), ids(&expected));
 }
 
 #[test]

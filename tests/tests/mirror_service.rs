@@ -209,6 +209,18 @@ fn the_budget_is_kept_to_across_restarts_and_what_is_missing_comes_later() {
     let detail = hub.get_as(&admin, &format!("/v1/mirror/passes/{number}")).json();
     let codes: Vec<_> = detail["faults"].as_array().unwrap().iter().map(|fault| &fault["code"]).collect();
     assert_eq!(codes, ["deferred"; 2], "{detail}");
+    assert!(detail.get("faults_next").is_none() && detail.get("changes_next").is_none(), "{detail}");
+    for (list, count) in [("faults", 2), ("changes", 3)] {
+        let (mut all, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let at = format!("/v1/mirror/passes/{number}/{list}?limit=1{cursor}");
+            let page = hub.get_as(&admin, &at).json();
+            all.extend(page[list].as_array().unwrap().clone());
+            let Some(next) = page.get("next") else { break };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!((all.len(), &all), (count, detail[list].as_array().unwrap()), "{list}");
+    }
     drop(hub);
     assert_eq!(place.upstream.take_asked().len(), 4);
     let hub = place.hub(", max_requests_per_hour = 4");
@@ -258,6 +270,10 @@ fn an_older_document_and_a_broken_one_are_told_apart() {
     assert_eq!((nobody.status, &nobody.json()["code"]), (404, &"upstream_not_found".into()));
     let nothing = hub.get_as(&admin, "/v1/mirror/passes/999");
     assert_eq!((nothing.status, &nothing.json()["code"]), (404, &"pass_not_found".into()));
+    for list in ["faults", "changes"] {
+        let nothing = hub.get_as(&admin, &format!("/v1/mirror/passes/999/{list}"));
+        assert_eq!((nothing.status, &nothing.json()["code"]), (404, &"pass_not_found".into()), "{list}");
+    }
     let hostile = hub.administer(&admin, "/v1/mirror/sync", &json!({"url": "file:///etc/passwd"}));
     assert_eq!((hostile.status, &hostile.json()["code"]), (400, &"invalid_request".into()));
 }

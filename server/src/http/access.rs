@@ -65,11 +65,16 @@ pub const ROUTES: &[(&str, &str, Access, u32)] = &[
     ("GET", "/v1/admin/settings", Access::Scoped(Scope::Admin), 1),
     ("POST", "/v1/graphs", Access::Scoped(Scope::Compute), COMPUTE),
     ("GET", "/v1/graphs/{hash}", Access::Scoped(Scope::Read), 1),
+    ("GET", "/v1/graphs/{hash}/definitions", Access::Scoped(Scope::Read), 1),
+    ("GET", "/v1/graphs/{hash}/computes", Access::Scoped(Scope::Read), 1),
+    ("GET", "/v1/graphs/{hash}/artifacts", Access::Scoped(Scope::Read), 1),
     ("POST", "/v1/eliminations", Access::Scoped(Scope::Compute), COMPUTE),
     ("GET", "/v1/mirror", Access::Scoped(Scope::Read), 1),
     ("POST", "/v1/mirror/sync", Access::Scoped(Scope::Admin), CHANGE),
     ("GET", "/v1/mirror/passes", Access::Scoped(Scope::Read), 1),
     ("GET", "/v1/mirror/passes/{number}", Access::Scoped(Scope::Admin), 1),
+    ("GET", "/v1/mirror/passes/{number}/faults", Access::Scoped(Scope::Admin), 1),
+    ("GET", "/v1/mirror/passes/{number}/changes", Access::Scoped(Scope::Admin), 1),
     ("GET", "/v1/mirror/quarantine", Access::Scoped(Scope::Admin), 1),
     ("POST", "/v1/mirror/quarantine/{number}", Access::Scoped(Scope::Admin), CHANGE),
     ("GET", "/v1/jobs", Access::Scoped(Scope::Read), 1),
@@ -156,6 +161,47 @@ mod tests {
         documented.sort();
         declared.sort();
         assert_eq!(documented, declared);
+    }
+
+    /// Method and path of every route as the source of the router has them: the router itself cannot be asked.
+    fn routed() -> Vec<(String, String)> {
+        let source = include_str!("mod.rs");
+        let mut routed = Vec::new();
+        for call in source.split(".route(").skip(1) {
+            let mut texts = call.splitn(3, '"');
+            let (path, rest) = (texts.nth(1).unwrap(), texts.next().unwrap());
+            // To the parenthesis that closes the call.
+            let mut depth = 1;
+            let end = rest.find(|sign| {
+                depth += match sign {
+                    '(' => 1,
+                    ')' => -1,
+                    _ => 0,
+                };
+                depth == 0
+            });
+            let handlers = &rest[..end.unwrap()];
+            for method in ["get", "post", "put", "patch", "delete"] {
+                let begins = |at: usize| !handlers[..at].ends_with(|before: char| before.is_alphanumeric());
+                let count =
+                    handlers.match_indices(&format!("{method}(")).filter(|(at, _)| begins(*at)).count();
+                assert!(count <= 1, "{path} has two handlers of {method}");
+                if count == 1 {
+                    routed.push((method.to_uppercase(), path.to_owned()));
+                }
+            }
+        }
+        routed
+    }
+
+    #[test]
+    fn the_router_has_the_routes_of_the_table_and_no_other() {
+        let mut declared: Vec<_> =
+            ROUTES.iter().map(|(method, path, ..)| ((*method).to_owned(), (*path).to_owned())).collect();
+        let mut routed = routed();
+        declared.sort();
+        routed.sort();
+        assert_eq!(routed, declared);
     }
 
     #[test]

@@ -12,10 +12,12 @@ use phasic_hub_api::{ComputeId, ProblemCode, RegistryEntry, Search};
 
 use super::error::ApiError;
 use super::jobs::header_value;
-use super::{Services, jobs, verification};
+use super::{Services, graphs, verification};
 use crate::auth::Caller;
 use crate::registry::Catalogue;
-use crate::store::{BrowseFilter, DatedCompute, Origin, RevisionRow, Role, ServedVariant, StoreError, tag};
+use crate::store::{
+    BrowseFilter, DatedCompute, GraphFilter, Origin, RevisionRow, Role, ServedVariant, StoreError, tag,
+};
 use crate::visibility::Viewer;
 
 /// Items of a page unless told otherwise, and at most.
@@ -125,8 +127,8 @@ pub(super) async fn compute(
     let viewer = caller.viewer();
     let row = found(&services, &id, &viewer).await?;
     let mut compute = describe(hub.public_base(), &hub.catalogue(), &row)?;
-    let made = hub.data.store.eliminations(compute.graph_hash, &viewer).await?;
-    compute.variants = made.into_iter().map(|row| jobs::elimination(hub.public_base(), row)).collect();
+    let of = GraphFilter { graph_hash: compute.graph_hash, edge_order_digest: None, viewer: viewer.clone() };
+    (compute.variants, compute.variants_next) = graphs::first_artifacts(&services, &of).await?;
     let served = hub.data.store.served_variant(&compute.id, compute.graph_hash).await?;
     compute.served = served.map(|one| program(hub.public_base(), &one));
     compute.verdict = Some(verification::describe(&services, &row, &viewer).await?.verdict);
@@ -273,6 +275,7 @@ fn describe(base: &str, catalogue: &Catalogue, found: &DatedCompute) -> Result<C
         artifacts: artifacts.collect(),
         served: None,
         variants: Vec::new(),
+        variants_next: None,
         verdict: None,
         withheld: withheld.map(|withheld| withheld.reason.to_string()),
     })

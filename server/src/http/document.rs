@@ -13,8 +13,8 @@ use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 use super::access::{self, Access, ROUTES};
 use super::fixed::Fixed;
 use super::{
-    admin, api_page, artifacts, audit, blobs, computes, evaluate, health, home, jobs, metrics, mirror,
-    publish, registry, submit, tokens, uploads, variant, verification,
+    admin, api_page, artifacts, audit, blobs, computes, evaluate, graphs, health, home, jobs, metrics,
+    mirror, publish, registry, submit, tokens, uploads, variant, verification,
 };
 use crate::auth::Scope;
 
@@ -48,7 +48,10 @@ const OF_ID: &str = "x-access-of-id";
         verification::verify,
         evaluate::evaluate,
         submit::submit_graph,
-        submit::graph,
+        graphs::graph,
+        graphs::definitions,
+        graphs::computes,
+        graphs::artifacts,
         submit::submit_elimination,
         jobs::jobs,
         jobs::job,
@@ -65,6 +68,8 @@ const OF_ID: &str = "x-access-of-id";
         mirror::sync,
         mirror::passes,
         mirror::pass,
+        mirror::pass_faults,
+        mirror::pass_changes,
         mirror::quarantine,
         mirror::decide,
         tokens::list,

@@ -11,7 +11,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::{Extension, Json};
 use futures_util::Stream;
 use phasic_hub_api::jobs::{Elimination, Job, JobActual, JobEvent, JobPage, JobState};
-use phasic_hub_api::{EdgeOrderDigest, GraphHash, ProblemCode};
+use phasic_hub_api::{EdgeOrderDigest, GraphHash, GraphIdentity, ProblemCode};
 use tokio::sync::watch;
 
 use super::Services;
@@ -19,7 +19,7 @@ use super::error::ApiError;
 use super::rate::Payer;
 use super::tokens::actor;
 use crate::auth::{Caller, Scope};
-use crate::store::{Cancelled, EliminationRow, JobFilter, JobRow, StoreError};
+use crate::store::{Cancelled, EliminationRow, JobFilter, JobPlace, JobRow, StoreError};
 use crate::visibility::Viewer;
 
 /// Jobs of a page unless told otherwise, and at most.
@@ -49,7 +49,7 @@ pub(super) struct JobsQuery {
     params(
         ("state" = Option<JobState>, Query, description = "Only jobs in this state"),
         ("graph" = Option<String>, Query, description = "Only jobs of graphs with this content hash"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before: the id of its last job"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
         ("limit" = Option<u32>, Query, description = "Jobs of a page, 1 to 500; 50 where it is missing"),
     ),
     responses(
@@ -67,32 +67,22 @@ pub(super) async fn jobs(
         let detail = format!("limit is {limit}, and must be from 1 to {}.", PAGE.1);
         return Err(ApiError::new(ProblemCode::InvalidRequest, detail));
     }
-    // One more than asked for tells whether there is another page.
     let JobsQuery { state, graph: graph_hash, cursor, .. } = query;
-    let viewer = caller.viewer();
-    let before = match cursor {
-        None => None,
-        Some(id) => {
-            Some(services.hub.data.store.job(&id, &viewer).await?.ok_or_else(|| no_cursor(&id))?.number)
-        }
-    };
-    let filter = JobFilter {
-        viewer: viewer.clone(),
-        state,
-        before,
-        graph_hash,
-        limit: limit + 1,
-        ..JobFilter::default()
-    };
+    let before = cursor.map(|cursor| cursor.parse().map_err(|()| no_cursor(&cursor))).transpose()?;
+    let filter = JobFilter { viewer: caller.viewer(), state, before, graph_hash, ..JobFilter::default() };
+    Ok(Json(page(&services, filter, limit as usize).await?))
+}
+
+/// A page of jobs, in as many queries however many there are.
+pub(super) async fn page(services: &Services, filter: JobFilter, limit: usize) -> Result<JobPage, ApiError> {
+    // One more than asked for tells whether there is another page.
+    let filter = JobFilter { limit: u32::try_from(limit + 1).unwrap_or(u32::MAX), ..filter };
     let mut rows = services.hub.data.store.jobs(&filter).await?;
-    let more = rows.len() > limit as usize;
-    rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| more).map(|row| row.id.clone());
-    let mut jobs = Vec::new();
-    for row in &rows {
-        jobs.push(describe(&services, row, &viewer).await?);
-    }
-    Ok(Json(JobPage { jobs, next }))
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let place = |row: &JobRow| JobPlace { submitted_at: row.submitted_at.clone(), id: row.id.clone() };
+    let next = rows.last().filter(|_| more).map(|row| place(row).to_string());
+    Ok(JobPage { jobs: describe_all(services, &rows, &filter.viewer).await?, next })
 }
 
 /// A job: its state, its place in the queue, its progress, forecast, result and log.
@@ -256,9 +246,8 @@ pub(super) async fn cancel(
     Ok(Json(with_log(&services, &row, &viewer).await?))
 }
 
-fn no_cursor(id: &str) -> ApiError {
-    let detail =
-        format!("The cursor {id:?} is no job of this hub, or none any more; begin again without one.");
+fn no_cursor(text: &str) -> ApiError {
+    let detail = format!("The cursor {text:?} is the `next` of no page of jobs; begin again without one.");
     ApiError::new(ProblemCode::InvalidRequest, detail)
 }
 
@@ -298,16 +287,38 @@ pub(super) async fn wait_for(
 
 /// A job as a viewer sees it, without its log.
 pub(super) async fn describe(services: &Services, row: &JobRow, viewer: &Viewer) -> Result<Job, StoreError> {
+    let mut described = describe_all(services, std::slice::from_ref(row), viewer).await?;
+    described.pop().ok_or_else(|| StoreError::Row {
+        place: format!("jobs, id {:?}", row.id),
+        reason: "it has no description".to_owned(),
+    })
+}
+
+/// Jobs as a viewer sees them, without their logs: two queries for all of them together.
+async fn describe_all(services: &Services, rows: &[JobRow], viewer: &Viewer) -> Result<Vec<Job>, StoreError> {
     let store = &services.hub.data.store;
-    let artifact = match row.state {
-        JobState::Done => store.elimination(row.subject, row.variant).await?,
-        _ => None,
-    };
-    let position = match row.state {
-        JobState::Queued => services.jobs.position(row.number, viewer).await?,
-        _ => None,
-    };
-    let graph = store.graph(row.definition, &Viewer::All).await?.map(|row| row.identity);
+    let done = rows.iter().filter(|row| row.state == JobState::Done);
+    let made = store.eliminations_of(&done.map(|row| row.subject).collect()).await?;
+    let graphs = store.identities(&rows.iter().map(|row| row.definition).collect()).await?;
+    let mut jobs = Vec::with_capacity(rows.len());
+    for row in rows {
+        let artifact = made.get(&(row.subject, row.variant)).filter(|_| row.state == JobState::Done);
+        let position = match row.state {
+            JobState::Queued => services.jobs.position(row.number, viewer).await?,
+            _ => None,
+        };
+        jobs.push(job_of(services, row, graphs.get(&row.definition), artifact, position)?);
+    }
+    Ok(jobs)
+}
+
+fn job_of(
+    services: &Services,
+    row: &JobRow,
+    graph: Option<&GraphIdentity>,
+    artifact: Option<&EliminationRow>,
+    position: Option<u64>,
+) -> Result<Job, StoreError> {
     let (graph_hash, edge_order_digest) = graph
         .map_or((GraphHash::from_bytes([0; 32]), EdgeOrderDigest::from_bytes([0; 32])), |graph| {
             (graph.graph_hash, graph.edge_order_digest)
@@ -317,7 +328,7 @@ pub(super) async fn describe(services: &Services, row: &JobRow, viewer: &Viewer)
         reason: error.to_string(),
     };
     let running = row.state == JobState::Running;
-    let artifact_bytes = artifact.as_ref().map(|made| made.blob.size_bytes);
+    let artifact_bytes = artifact.map(|made| made.blob.size_bytes);
     let duration_ms = row.duration_ms.filter(|_| row.state.is_final());
     Ok(Job {
         id: row.id.clone(),
@@ -336,7 +347,7 @@ pub(super) async fn describe(services: &Services, row: &JobRow, viewer: &Viewer)
         submitted_at: row.submitted_at.clone(),
         started_at: row.started_at.clone(),
         finished_at: row.finished_at.clone(),
-        artifact: artifact.map(|row| elimination(services.hub.public_base(), row)),
+        artifact: artifact.map(|row| elimination(services.hub.public_base(), row.clone())),
         error: row.error.clone(),
         private: !row.audience.is_everybody(),
         log: Vec::new(),

@@ -10,8 +10,8 @@ use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use phasic_hub_api::ProblemCode;
 use phasic_hub_api::mirror::{
-    DecisionRequest, MirrorPass, MirrorPassDetail, MirrorPassPage, MirrorStatus, QuarantineItem,
-    QuarantinePage, SyncAnswer, SyncRequest, UpstreamStatus,
+    DecisionRequest, MirrorPass, MirrorPassDetail, MirrorPassPage, MirrorStatus, PassChangePage,
+    PassFaultPage, QuarantineItem, QuarantinePage, SyncAnswer, SyncRequest, UpstreamStatus,
 };
 
 use super::Services;
@@ -27,6 +27,9 @@ use crate::visibility::Viewer;
 
 /// Passes of a page unless told otherwise, and at most.
 const PAGE: (u32, u32) = (50, 500);
+
+/// Faults and changes shown with a pass. Pages have the others.
+const SHOWN: u32 = 100;
 
 /// What is mirrored from where, since when, what fails, and when the next passes are due. Counts are of what everybody
 /// sees; holders of tokens for all ids see those of everything, and how many entries a document has.
@@ -162,7 +165,7 @@ impl From<MirrorError> for ApiError {
 }
 
 async fn detail(services: &Services, number: i64) -> Result<Option<MirrorPassDetail>, ApiError> {
-    let mut detail = services.hub.data.store.pass(number).await?;
+    let mut detail = services.hub.data.store.pass(number, Some(SHOWN)).await?;
     if let Some(detail) = &mut detail {
         tidy(&mut detail.pass);
     }
@@ -216,7 +219,7 @@ pub(super) async fn passes(
     Ok(Json(MirrorPassPage { passes, next }))
 }
 
-/// A pass, with all it left out and changed.
+/// A pass, with the first hundred of what it left out and changed; `…/faults` and `…/changes` have all of it.
 ///
 /// ```text
 /// curl -s http://127.0.0.1:8787/v1/mirror/passes/12 -H "Authorization: Bearer $ADMIN"
@@ -235,11 +238,80 @@ pub(super) async fn pass(
     State(services): State<Services>,
     Path(number): Path<i64>,
 ) -> Result<Json<MirrorPassDetail>, ApiError> {
-    let unknown = || {
-        let detail = format!("This hub knows no pass of number {number}, or no longer.");
-        ApiError::new(ProblemCode::PassNotFound, detail)
-    };
-    Ok(Json(detail(&services, number).await?.ok_or_else(unknown)?))
+    Ok(Json(detail(&services, number).await?.ok_or_else(|| no_pass(number))?))
+}
+
+/// What a pass left out, in the order of the document.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/mirror/passes/12/faults -H "Authorization: Bearer $ADMIN"
+/// ```
+#[utoipa::path(
+    get,
+    path = "/v1/mirror/passes/{number}/faults",
+    tag = "mirror",
+    params(
+        ("number" = i64, Path, description = "Its number"),
+        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "Faults of a page, 1 to 1000; 100 where it is missing"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = PassFaultPage),
+        (status = 400, description = "`invalid_request`"),
+        (status = 404, description = "`pass_not_found`"),
+    )
+)]
+pub(super) async fn pass_faults(
+    State(services): State<Services>,
+    Path(number): Path<i64>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<PassFaultPage>, ApiError> {
+    let (page, store) = (query.read::<Number>()?, &services.hub.data.store);
+    let mut faults = store.pass_faults(number, page.after.map(|_| page.number()), page.wanted()).await?;
+    if faults.is_empty() && !store.has_pass(number).await? {
+        return Err(no_pass(number));
+    }
+    let next = page.cut_numbered(&mut faults, |(place, _)| *place);
+    Ok(Json(PassFaultPage { faults: faults.into_iter().map(|(_, fault)| fault).collect(), next }))
+}
+
+/// What a pass changed, in the order of the document.
+///
+/// ```text
+/// curl -s http://127.0.0.1:8787/v1/mirror/passes/12/changes -H "Authorization: Bearer $ADMIN"
+/// ```
+#[utoipa::path(
+    get,
+    path = "/v1/mirror/passes/{number}/changes",
+    tag = "mirror",
+    params(
+        ("number" = i64, Path, description = "Its number"),
+        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "Changes of a page, 1 to 1000; 100 where it is missing"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = PassChangePage),
+        (status = 400, description = "`invalid_request`"),
+        (status = 404, description = "`pass_not_found`"),
+    )
+)]
+pub(super) async fn pass_changes(
+    State(services): State<Services>,
+    Path(number): Path<i64>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<PassChangePage>, ApiError> {
+    let (page, store) = (query.read::<Number>()?, &services.hub.data.store);
+    let mut changes = store.pass_changes(number, page.after.map(|_| page.number()), page.wanted()).await?;
+    if changes.is_empty() && !store.has_pass(number).await? {
+        return Err(no_pass(number));
+    }
+    let next = page.cut_numbered(&mut changes, |(place, _)| *place);
+    Ok(Json(PassChangePage { changes: changes.into_iter().map(|(_, change)| change).collect(), next }))
+}
+
+fn no_pass(number: i64) -> ApiError {
+    let detail = format!("This hub knows no pass of number {number}, or no longer.");
+    ApiError::new(ProblemCode::PassNotFound, detail)
 }
 
 #[derive(Debug, serde::Deserialize)]

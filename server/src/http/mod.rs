@@ -18,6 +18,7 @@ mod error;
 mod evaluate;
 mod fixed;
 mod front;
+mod graphs;
 mod guard;
 mod health;
 mod home;
@@ -143,11 +144,16 @@ fn routes(services: Services, config: &config::Config) -> Router {
         )
         .route("/v1/computes/{id}/revisions", get(computes::revisions))
         .route("/v1/computes/{id}/verification", get(verification::verification).post(verification::verify))
-        .route("/v1/graphs/{hash}", get(submit::graph))
+        .route("/v1/graphs/{hash}", get(graphs::graph))
+        .route("/v1/graphs/{hash}/definitions", get(graphs::definitions))
+        .route("/v1/graphs/{hash}/computes", get(graphs::computes))
+        .route("/v1/graphs/{hash}/artifacts", get(graphs::artifacts))
         .route("/v1/mirror", get(mirror::status))
         .route("/v1/mirror/sync", post(mirror::sync))
         .route("/v1/mirror/passes", get(mirror::passes))
         .route("/v1/mirror/passes/{number}", get(mirror::pass))
+        .route("/v1/mirror/passes/{number}/faults", get(mirror::pass_faults))
+        .route("/v1/mirror/passes/{number}/changes", get(mirror::pass_changes))
         .route("/v1/mirror/quarantine", get(mirror::quarantine))
         .route("/v1/mirror/quarantine/{number}", post(mirror::decide))
         .route("/v1/jobs", get(jobs::jobs))

@@ -3,16 +3,15 @@
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use phasic_hub_api::jobs::{
-    EliminationAnswer, GraphRecord, GraphSubmission, Priority, SubmitElimination, SubmitGraph,
-    VariantForecast,
+    EliminationAnswer, GraphSubmission, Priority, SubmitElimination, SubmitGraph, VariantForecast,
 };
-use phasic_hub_api::{ComputeId, EdgeOrderDigest, GraphHash, ModelSource, ProblemCode};
+use phasic_hub_api::{ModelSource, ProblemCode};
 
 use super::Services;
 use super::body::{Budget, Received, Share};
@@ -22,25 +21,15 @@ use super::tokens::actor;
 use super::{jobs, model};
 use crate::auth::{Caller, Scope};
 use crate::jobs::{Ask, Outcome, SubmitError, Submitted};
-use crate::store::JobFilter;
-use crate::visibility::{Audience, Viewer};
+use crate::visibility::Audience;
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-
-/// Jobs listed with a graph.
-const JOBS_SHOWN: u32 = 100;
 
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GraphQuery {
     #[serde(default)]
     private: bool,
-}
-
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct OrderQuery {
-    edge_order_digest: Option<String>,
 }
 
 /// Stores a graph, and says what eliminating it would take; nothing is eliminated.
@@ -121,92 +110,6 @@ async fn submit(
         services.verifier.wake();
     }
     Ok(submitted)
-}
-
-/// All this hub has of a content hash: definitions, computes, eliminations and jobs.
-///
-/// ```text
-/// curl -s http://127.0.0.1:8787/v1/graphs/4d652ed73c66ed4ada3dd13e0dde2051c151aa24be097bcd96c5bc04713be0f6
-/// ```
-#[utoipa::path(
-    get,
-    path = "/v1/graphs/{hash}",
-    tag = "compute",
-    params(
-        ("hash" = String, Path, description = "The content hash, 64 lower-case hexadecimal digits"),
-        ("edge_order_digest" = Option<String>, Query, description = "Only what is for this order of edges, which the hash \
-         does not see; of computes, those whose program is known to be"),
-    ),
-    responses(
-        (status = 200, description = "What there is", body = GraphRecord),
-        (status = 400, description = "`invalid_request`"),
-        (status = 404, description = "`graph_not_found`; the detail says how to submit"),
-    )
-)]
-pub(super) async fn graph(
-    State(services): State<Services>,
-    Extension(caller): Extension<Caller>,
-    Path(hash): Path<String>,
-    Query(query): Query<OrderQuery>,
-) -> Result<Json<GraphRecord>, ApiError> {
-    let wrong = |error| ApiError::new(ProblemCode::InvalidRequest, format!("{error}."));
-    let hash: GraphHash =
-        hash.parse().map_err(|error: phasic_engine::graph::ParseDigestError| wrong(error))?;
-    let order: Option<EdgeOrderDigest> =
-        query.edge_order_digest.map(|digest| digest.parse().map_err(wrong)).transpose()?;
-    let is_it = |digest: EdgeOrderDigest| order.is_none_or(|wanted| wanted == digest);
-    let (store, viewer) = (&services.hub.data.store, caller.viewer());
-    let base = services.hub.public_base();
-    let mut definitions: Vec<_> =
-        store.graphs(hash, &viewer).await?.into_iter().map(|row| row.identity).collect();
-    definitions.retain(|identity| is_it(identity.edge_order_digest));
-    let computes = computes_of(&services, hash, order, &viewer, !definitions.is_empty()).await?;
-    if definitions.is_empty() && computes.is_empty() {
-        let in_order = order.map(|order| format!(" in the order of edges {order}")).unwrap_or_default();
-        let detail = format!(
-            "This hub knows nothing of the graph {hash}{in_order}. Submit it: POST its document to {base}/v1/graphs, or \
-             ask for its elimination with POST {base}/v1/eliminations and {{\"model\": {{\"document\": …}}}}."
-        );
-        return Err(ApiError::new(ProblemCode::GraphNotFound, detail));
-    }
-    let artifacts = store.eliminations(hash, &viewer).await?;
-    let artifacts = artifacts.into_iter().filter(|row| is_it(row.edge_order_digest));
-    let artifacts = artifacts.map(|row| jobs::elimination(base, row)).collect();
-    let filter = JobFilter {
-        viewer,
-        graph_hash: Some(hash),
-        edge_order_digest: order,
-        limit: JOBS_SHOWN,
-        ..JobFilter::default()
-    };
-    let mut listed = Vec::new();
-    for row in store.jobs(&filter).await? {
-        listed.push(jobs::describe(&services, &row, &filter.viewer).await?);
-    }
-    Ok(Json(GraphRecord { graph_hash: hash, definitions, computes, artifacts, jobs: listed }))
-}
-
-/// The computes of a hash that a viewer sees; of an order of edges, those whose program is known to be for it. Of private
-/// ones that is known to those alone who know a definition in that order.
-async fn computes_of(
-    services: &Services,
-    hash: GraphHash,
-    order: Option<EdgeOrderDigest>,
-    viewer: &Viewer,
-    knows_definition: bool,
-) -> Result<Vec<ComputeId>, ApiError> {
-    let fitting = match order {
-        Some(order) => Some(services.hub.data.store.computes_of_order(hash, order).await?),
-        None => None,
-    };
-    let catalogue = services.hub.catalogue();
-    let is_it = |id: &ComputeId| {
-        fitting.as_ref().is_none_or(|fitting| {
-            fitting.contains(id.as_str()) && (knows_definition || !catalogue.is_private(id))
-        })
-    };
-    let of_graph = catalogue.computes_for(viewer).filter(|listed| listed.graph_hash == hash);
-    Ok(of_graph.map(|listed| listed.id.clone()).filter(is_it).collect())
 }
 
 /// An elimination of a model: the artifact if it is there, or else the one job that will make it.

@@ -187,7 +187,7 @@ impl Mirror {
     }
 
     async fn tell_success(&self, name: &str, number: i64) -> Result<(), MirrorError> {
-        let Some(detail) = self.hub.data.store.pass(number).await? else { return Ok(()) };
+        let Some(detail) = self.hub.data.store.pass(number, Some(0)).await? else { return Ok(()) };
         let pass = detail.pass;
         if pass.outcome == PassOutcome::Unmodified {
             tracing::debug!(upstream = name, "not modified");

@@ -1,6 +1,8 @@
 //! Graphs that were submitted, and the eliminations this hub has made of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::str::FromStr;
 
 use phasic_hub_api::jobs::Variant;
 use phasic_hub_api::{EdgeOrderDigest, GraphHash, GraphIdentity, Sha256};
@@ -44,6 +46,48 @@ pub struct EliminationRow {
     pub audience: Audience,
 }
 
+/// A content hash, as somebody sees what there is of it.
+#[derive(Clone, Debug)]
+pub struct GraphFilter {
+    /// The content hash.
+    pub graph_hash: GraphHash,
+    /// Of graphs with this order of edges only.
+    pub edge_order_digest: Option<EdgeOrderDigest>,
+    /// That this viewer sees.
+    pub viewer: Viewer,
+}
+
+/// A place in the list of eliminations of a graph, by what the one there is or was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EliminationPlace {
+    /// Its variant.
+    pub variant: Variant,
+    /// The definition it was made from.
+    pub definition: Sha256,
+    /// When.
+    pub made_at: String,
+}
+
+impl fmt::Display for EliminationPlace {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}/{}", self.variant.as_str(), self.definition, self.made_at)
+    }
+}
+
+impl FromStr for EliminationPlace {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.splitn(3, '/');
+        let (Some(word), Some(definition), Some(made_at)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(());
+        };
+        let variant = Variant::ALL.into_iter().find(|variant| variant.as_str() == word).ok_or(())?;
+        let definition = definition.parse().map_err(drop)?;
+        Ok(Self { variant, definition, made_at: made_at.to_owned() })
+    }
+}
+
 pub(super) const GRAPHS: &str = "SELECT g.definition, g.graph_hash, g.edge_order_digest, g.vertices, g.edges, g.state_length, \
      g.param_length, g.discrete, g.parallel_edges, g.recipe_sha256, b.size_bytes FROM graphs g \
      JOIN blobs b ON b.sha256 = g.recipe_sha256";
@@ -52,7 +96,7 @@ pub(super) const GRAPHS: &str = "SELECT g.definition, g.graph_hash, g.edge_order
 pub(super) const GRAPH_SEEN: &str = "EXISTS (SELECT 1 FROM graph_audiences a WHERE a.definition = g.definition \
      AND (?2 OR a.audience IN ('', ?3)))";
 
-pub(super) const ELIMINATIONS: &str = "SELECT e.variant, g.graph_hash, g.edge_order_digest, e.definition, e.sha256, \
+pub(super) const ELIMINATIONS: &str = "SELECT e.subject, e.variant, g.graph_hash, g.edge_order_digest, e.definition, e.sha256, \
      b.size_bytes, e.engine, e.made_at, e.audience FROM eliminations e JOIN graphs g ON g.definition = e.definition \
      JOIN blobs b ON b.sha256 = e.sha256";
 
@@ -214,6 +258,63 @@ impl Store {
         rows.iter().map(elimination_row).collect()
     }
 
+    /// A page of the graphs with a content hash that a viewer sees, by definition; of one order of edges, if it is named.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn definitions_page(
+        &self,
+        of: &GraphFilter,
+        after: Option<Sha256>,
+        limit: i64,
+    ) -> Result<Vec<GraphIdentity>, StoreError> {
+        let sql = format!(
+            "{GRAPHS} WHERE g.graph_hash = ?1 AND {GRAPH_SEEN} AND (?4 IS NULL OR g.edge_order_digest = ?4) \
+             AND (?5 IS NULL OR g.definition > ?5) ORDER BY g.definition LIMIT ?6"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(&of.graph_hash.as_bytes()[..])
+            .bind(of.viewer.sees_all())
+            .bind(own(&of.viewer))
+            .bind(of.edge_order_digest.as_ref().map(|order| &order.as_bytes()[..]))
+            .bind(after.as_ref().map(|definition| &definition.as_bytes()[..]))
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(|row| graph_row(row).map(|row| row.identity)).collect()
+    }
+
+    /// A page of the eliminations of graphs with a content hash that a viewer sees, by variant, definition and time; of one
+    /// order of edges, if it is named.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn eliminations_page(
+        &self,
+        of: &GraphFilter,
+        after: Option<&EliminationPlace>,
+        limit: i64,
+    ) -> Result<Vec<EliminationRow>, StoreError> {
+        let sql = format!(
+            "{ELIMINATIONS} WHERE g.graph_hash = ?1 AND (?2 OR e.audience IN ('', ?3)) \
+             AND (?4 IS NULL OR g.edge_order_digest = ?4) \
+             AND (?5 IS NULL OR (e.variant, e.definition, e.made_at) > (?5, ?6, ?7)) \
+             ORDER BY e.variant, e.definition, e.made_at LIMIT ?8"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(&of.graph_hash.as_bytes()[..])
+            .bind(of.viewer.sees_all())
+            .bind(own(&of.viewer))
+            .bind(of.edge_order_digest.as_ref().map(|order| &order.as_bytes()[..]))
+            .bind(after.map(|place| place.variant.as_str()))
+            .bind(after.map(|place| &place.definition.as_bytes()[..]))
+            .bind(after.map(|place| &place.made_at))
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(elimination_row).collect()
+    }
+
     /// Which of these blobs are results of jobs, or were served at any time, with the content hashes of their graphs.
     ///
     /// # Errors
@@ -238,6 +339,43 @@ impl Store {
             ))
         };
         rows.iter().map(pair).collect()
+    }
+
+    /// The graphs of these definitions, whoever sees them, in one query.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn identities(
+        &self,
+        definitions: &BTreeSet<Sha256>,
+    ) -> Result<BTreeMap<Sha256, GraphIdentity>, StoreError> {
+        let sql = format!("{GRAPHS} WHERE g.definition IN (SELECT unhex(value) FROM json_each(?))");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(serde_json::json!(definitions).to_string())
+            .fetch_all(&self.readers)
+            .await?;
+        let identity = |row| graph_row(row).map(|row| (row.identity.definition, row.identity));
+        rows.iter().map(identity).collect()
+    }
+
+    /// The eliminations of these subjects, all variants of each, in one query.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn eliminations_of(
+        &self,
+        subjects: &BTreeSet<Sha256>,
+    ) -> Result<HashMap<(Sha256, Variant), EliminationRow>, StoreError> {
+        let sql = format!("{ELIMINATIONS} WHERE e.subject IN (SELECT unhex(value) FROM json_each(?))");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(serde_json::json!(subjects).to_string())
+            .fetch_all(&self.readers)
+            .await?;
+        let keyed = |row| {
+            let made = elimination_row(row)?;
+            Ok(((digest(row, "subject", "eliminations")?.into(), made.variant), made))
+        };
+        rows.iter().map(keyed).collect()
     }
 
     /// The elimination of a subject.

@@ -45,10 +45,10 @@ use tokio::sync::OnceCell;
 pub use audit::{Actor, Chain, ChainFault, Change};
 pub use browse::{BrowseFilter, DatedCompute, RevisionRow};
 pub use computes::{ArtifactRow, ArtifactVersion, ComputeRow, Origin, Publication, Role};
-pub use graphs::{EliminationRow, GraphRow};
+pub use graphs::{EliminationPlace, EliminationRow, GraphFilter, GraphRow};
 pub use jobs::{
-    Cancelled, FreeMemory, JobCount, JobFilter, JobRow, MOST_ATTEMPTS, MOST_OVERTAKEN, NewJob, QueueLimits,
-    Queued,
+    Cancelled, FreeMemory, JobCount, JobFilter, JobPlace, JobRow, MOST_ATTEMPTS, MOST_OVERTAKEN, NewJob,
+    QueueLimits, Queued,
 };
 pub use mirror::{
     Allowance, Decided, Finding, MOST_REMOVED_PERCENT, PassHead, PassRecord, PublicCounts, Reconciliation,
@@ -78,6 +78,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (10, "leases", include_str!("../../../migrations/0010_leases.sql")),
     (11, "unhealed", include_str!("../../../migrations/0011_unhealed.sql")),
     (12, "waits", include_str!("../../../migrations/0012_waits.sql")),
+    (13, "job_pages", include_str!("../../../migrations/0013_job_pages.sql")),
 ];
 
 /// How long a statement waits for another process that is writing.

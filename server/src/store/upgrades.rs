@@ -122,7 +122,11 @@ async fn every_earlier_database_is_brought_to_this_version_with_all_it_held() {
             (Some("https://upstream.example"), Some(5)),
             "{count}"
         );
-        assert_eq!(store.pass(pass.number).await.unwrap().unwrap().faults[0].reason, "it is", "{count}");
+        assert_eq!(
+            store.pass(pass.number, None).await.unwrap().unwrap().faults[0].reason,
+            "it is",
+            "{count}"
+        );
         let tokens = store.token_page(0, 10).await.unwrap();
         assert_eq!((tokens.len(), tokens[0].name.as_str()), (1, "lab"), "{count}");
 

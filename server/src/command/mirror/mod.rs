@@ -195,7 +195,7 @@ pub(super) async fn sync(config: &Config, errands: &[Errand]) -> Outcome {
         let error = match ended {
             Ok(ended) => {
                 if ended.result.is_ok()
-                    && let Some(pass) = data.store.pass(ended.number).await?
+                    && let Some(pass) = data.store.pass(ended.number, None).await?
                 {
                     print(&report::pass(&pass))?;
                 }
@@ -231,7 +231,7 @@ async fn passes(number: Option<i64>, upstream: Option<&str>, limit: u32, data: D
     let data = DataDirectory::open(&data.load()?.data_dir).await?;
     let text = match number {
         Some(number) => {
-            let pass = data.store.pass(number).await?;
+            let pass = data.store.pass(number, None).await?;
             pass.as_ref().map(report::pass)
         }
         None => Some(report::passes(&data.store.passes(upstream, None, limit, &Viewer::All).await?)),

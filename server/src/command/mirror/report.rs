@@ -8,7 +8,7 @@ use phasic_hub_api::mirror::{
 
 /// One pass with all it left out and changed.
 pub(super) fn pass(detail: &MirrorPassDetail) -> String {
-    let MirrorPassDetail { pass, faults, changes } = detail;
+    let MirrorPassDetail { pass, faults, changes, .. } = detail;
     let mut text = head(pass);
     text.push('\n');
     for fault in faults {

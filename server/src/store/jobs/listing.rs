@@ -1,5 +1,8 @@
 //! Looking at jobs.
 
+use std::fmt;
+use std::str::FromStr;
+
 use phasic_hub_api::jobs::{JobLine, JobState};
 use phasic_hub_api::{EdgeOrderDigest, GraphHash};
 use sqlx::Row as _;
@@ -16,14 +19,44 @@ pub struct JobFilter {
     pub viewer: Viewer,
     /// In this state only.
     pub state: Option<JobState>,
-    /// Submitted before the job of this number.
-    pub before: Option<i64>,
+    /// Behind this place in the list.
+    pub before: Option<JobPlace>,
     /// Of graphs with this content hash only.
     pub graph_hash: Option<GraphHash>,
     /// And, of these, of graphs with this order of edges only.
     pub edge_order_digest: Option<EdgeOrderDigest>,
     /// At most so many.
     pub limit: u32,
+}
+
+/// A place in the list of jobs, by what the job there is or was: it stays one when the job is forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobPlace {
+    /// When that job was submitted.
+    pub submitted_at: String,
+    /// Its id.
+    pub id: String,
+}
+
+impl fmt::Display for JobPlace {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}", self.submitted_at, self.id)
+    }
+}
+
+impl FromStr for JobPlace {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // A time begins with a year; ids of jobs, as cursors once were, have no slash.
+        let (submitted_at, id) = text.split_once('/').ok_or(())?;
+        let is_time =
+            submitted_at.len() == 24 && submitted_at.starts_with(|first: char| first.is_ascii_digit());
+        if !is_time || id.is_empty() {
+            return Err(());
+        }
+        Ok(Self { submitted_at: submitted_at.to_owned(), id: id.to_owned() })
+    }
 }
 
 /// Jobs in one state.
@@ -59,18 +92,19 @@ impl Store {
     /// When the database fails or holds what no hub writes.
     pub async fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobRow>, StoreError> {
         let sql = format!(
-            "{JOBS} WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR number < ?2) AND (?3 IS NULL OR definition IN \
+            "{JOBS} WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR (submitted_at, id) < (?2, ?8)) AND (?3 IS NULL OR definition IN \
              (SELECT definition FROM graphs WHERE graph_hash = ?3 AND (?7 IS NULL OR edge_order_digest = ?7))) \
-             AND (?5 OR audience IN ('', ?6)) ORDER BY number DESC LIMIT ?4"
+             AND (?5 OR audience IN ('', ?6)) ORDER BY submitted_at DESC, id DESC LIMIT ?4"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(filter.state.map(JobState::as_str))
-            .bind(filter.before)
+            .bind(filter.before.as_ref().map(|place| &place.submitted_at))
             .bind(filter.graph_hash.as_ref().map(|hash| &hash.as_bytes()[..]))
             .bind(filter.limit)
             .bind(filter.viewer.sees_all())
             .bind(own(&filter.viewer))
             .bind(filter.edge_order_digest.as_ref().map(|order| &order.as_bytes()[..]))
+            .bind(filter.before.as_ref().map(|place| &place.id))
             .fetch_all(&self.readers)
             .await?;
         rows.iter().map(job_row).collect()

@@ -22,7 +22,7 @@ use super::{Actor, Change, Store, StoreError};
 use crate::blobs::StoredBlob;
 use crate::visibility::Audience;
 
-pub use listing::{JobCount, JobFilter};
+pub use listing::{JobCount, JobFilter, JobPlace};
 pub use queue::{FreeMemory, MOST_OVERTAKEN, QueueLimits, Queued};
 
 /// How often a job is begun at most.

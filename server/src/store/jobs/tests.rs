@@ -2,7 +2,8 @@ use phasic_hub_api::jobs::{JobState, Priority, Variant};
 use phasic_hub_api::{EdgeOrderDigest, GraphHash, GraphIdentity, Sha256};
 
 use super::{
-    Cancelled, FreeMemory, JobFilter, JobRow, MOST_ATTEMPTS, MOST_OVERTAKEN, NewJob, QueueLimits, Queued,
+    Cancelled, FreeMemory, JobFilter, JobPlace, JobRow, MOST_ATTEMPTS, MOST_OVERTAKEN, NewJob, QueueLimits,
+    Queued,
 };
 use crate::blobs::StoredBlob;
 use crate::store::{Actor, GraphRow, Store};
@@ -196,8 +197,15 @@ async fn a_failed_job_may_be_asked_for_again_and_listings_go_page_by_page() {
     };
     let page = JobFilter { limit: 2, ..JobFilter::default() };
     assert_eq!(list(page.clone()).await, ["c", "b"]);
-    let before = store.job("b", &Viewer::Public).await.unwrap().unwrap().number;
-    assert_eq!(list(JobFilter { before: Some(before), ..page.clone() }).await, ["a"]);
+    let job = store.job("b", &Viewer::Public).await.unwrap().unwrap();
+    let before: JobPlace =
+        JobPlace { submitted_at: job.submitted_at, id: job.id }.to_string().parse().unwrap();
+    assert_eq!(list(JobFilter { before: Some(before.clone()), ..page.clone() }).await, ["a"]);
+    let gone = JobPlace { id: "b-gone".to_owned(), ..before };
+    assert_eq!(list(JobFilter { before: Some(gone), ..page.clone() }).await, ["b", "a"]);
+    for wrong in ["b", "", "/b", "2026/b", "2026-11-29T23:00:00.000Z/", "x026-11-29T23:00:00.000Z/b"] {
+        assert_eq!(wrong.parse::<JobPlace>(), Err(()), "{wrong}");
+    }
     assert_eq!(list(JobFilter { state: Some(JobState::Failed), ..page.clone() }).await, ["a"]);
     let elsewhere = GraphHash::from_bytes([9; 32]);
     assert!(list(JobFilter { graph_hash: Some(elsewhere), ..page.clone() }).await.is_empty());

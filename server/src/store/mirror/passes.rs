@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use phasic_hub_api::mirror::{ChangeKind, MirrorPass, MirrorPassDetail, PassChange, PassFault, PassOutcome};
 use phasic_hub_api::{GraphHash, Sha256};
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::sqlite::{SqliteExecutor, SqliteRow};
 
 use super::super::computes::{compute_row, digest};
 use super::super::{ComputeRow, Store, StoreError};
@@ -93,42 +93,115 @@ impl Store {
         rows.iter().map(pair).collect()
     }
 
-    /// A pass with all it left out and changed.
+    /// A pass with what it left out and changed: all of it, or the first `most` of each.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
-    pub async fn pass(&self, number: i64) -> Result<Option<MirrorPassDetail>, StoreError> {
+    pub async fn pass(&self, number: i64, most: Option<u32>) -> Result<Option<MirrorPassDetail>, StoreError> {
         let mut snapshot = self.readers.begin().await?;
         let sql = format!("{PASSES} WHERE number = ?2");
         let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(true).bind(number);
         let row = row.fetch_optional(&mut *snapshot).await?;
         let Some(row) = row else { return Ok(None) };
-        let faults = sqlx::query(
-            "SELECT entry, artifact, code, reason FROM pass_faults WHERE pass = ? ORDER BY place",
-        )
-        .bind(number)
-        .fetch_all(&mut *snapshot)
-        .await?;
-        let fault = |row: &SqliteRow| {
-            Ok(PassFault {
-                entry: row.try_get("entry")?,
-                artifact: row.try_get("artifact")?,
-                code: row.try_get("code")?,
-                reason: row.try_get("reason")?,
-            })
-        };
-        let changes = sqlx::query(
-            "SELECT kind, compute_id, previous_id FROM pass_changes WHERE pass = ? ORDER BY place",
-        )
-        .bind(number)
-        .fetch_all(&mut *snapshot)
-        .await?;
+        // One more than asked for tells whether there is another page.
+        let limit = most.map_or(-1, |most| i64::from(most) + 1);
+        let mut faults = faults(&mut *snapshot, number, None, limit).await?;
+        let mut changes = changes(&mut *snapshot, number, None, limit).await?;
+        let (faults_next, changes_next) = (cut(&mut faults, most), cut(&mut changes, most));
         Ok(Some(MirrorPassDetail {
             pass: pass(&row)?,
-            faults: faults.iter().map(fault).collect::<Result<_, StoreError>>()?,
-            changes: changes.iter().map(|row| pass_change(row, number)).collect::<Result<_, _>>()?,
+            faults: faults.into_iter().map(|(_, fault)| fault).collect(),
+            faults_next,
+            changes: changes.into_iter().map(|(_, change)| change).collect(),
+            changes_next,
         }))
     }
+
+    /// Whether a pass is known.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_pass(&self, number: i64) -> Result<bool, StoreError> {
+        let known = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM passes WHERE number = ?)").bind(number);
+        Ok(known.fetch_one(&self.readers).await?)
+    }
+
+    /// What a pass left out, behind a place, each with its own.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn pass_faults(
+        &self,
+        number: i64,
+        after: Option<i64>,
+        limit: i64,
+    ) -> Result<Vec<(i64, PassFault)>, StoreError> {
+        faults(&self.readers, number, after, limit).await
+    }
+
+    /// What a pass changed, behind a place, each with its own.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn pass_changes(
+        &self,
+        number: i64,
+        after: Option<i64>,
+        limit: i64,
+    ) -> Result<Vec<(i64, PassChange)>, StoreError> {
+        changes(&self.readers, number, after, limit).await
+    }
+}
+
+/// Cuts a list to its first entries, and gives the place where the next ones begin.
+fn cut<T>(list: &mut Vec<(i64, T)>, most: Option<u32>) -> Option<i64> {
+    let most = most? as usize;
+    let more = list.len() > most;
+    list.truncate(most);
+    list.last().filter(|_| more).map(|(place, _)| *place)
+}
+
+async fn faults(
+    database: impl SqliteExecutor<'_>,
+    number: i64,
+    after: Option<i64>,
+    limit: i64,
+) -> Result<Vec<(i64, PassFault)>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT place, entry, artifact, code, reason FROM pass_faults WHERE pass = ? AND place > ? ORDER BY place LIMIT ?",
+    )
+    .bind(number)
+    .bind(after.unwrap_or(i64::MIN))
+    .bind(limit)
+    .fetch_all(database)
+    .await?;
+    let fault = |row: &SqliteRow| {
+        let fault = PassFault {
+            entry: row.try_get("entry")?,
+            artifact: row.try_get("artifact")?,
+            code: row.try_get("code")?,
+            reason: row.try_get("reason")?,
+        };
+        Ok((row.try_get("place")?, fault))
+    };
+    rows.iter().map(fault).collect()
+}
+
+async fn changes(
+    database: impl SqliteExecutor<'_>,
+    number: i64,
+    after: Option<i64>,
+    limit: i64,
+) -> Result<Vec<(i64, PassChange)>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT place, kind, compute_id, previous_id FROM pass_changes WHERE pass = ? AND place > ? ORDER BY place LIMIT ?",
+    )
+    .bind(number)
+    .bind(after.unwrap_or(i64::MIN))
+    .bind(limit)
+    .fetch_all(database)
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get("place")?, pass_change(row, number)?))).collect()
 }
 
 /// Leaves out the numbers, and the sentence with numbers, of all computes together.

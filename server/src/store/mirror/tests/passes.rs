@@ -41,7 +41,7 @@ async fn a_pass_replaces_what_was_mirrored_and_never_what_is_local() {
     }];
     reconcile(&store, &second).await.unwrap();
     assert_eq!(ids(&store).await, ["mine", "z", "y"], "in the order of the document");
-    assert_eq!(store.pass(2).await.unwrap().unwrap().faults, second.faults);
+    assert_eq!(store.pass(2, None).await.unwrap().unwrap().faults, second.faults);
     let gone = history(&store, "x").await;
     assert!(matches!(&gone[..], [Some(_), None]), "{gone:?}");
 }
@@ -62,7 +62,7 @@ async fn a_pass_that_fails_half_way_changes_nothing() {
 
 async fn kinds(store: &Store, pass: &PassRecord) -> Vec<String> {
     let Reconciliation::Done(number) = reconcile(store, pass).await.unwrap() else { panic!("held") };
-    let detail = store.pass(number).await.unwrap().unwrap();
+    let detail = store.pass(number, None).await.unwrap().unwrap();
     let word =
         |change: &phasic_hub_api::mirror::PassChange| format!("{} {}", change.kind.as_str(), change.id);
     detail.changes.iter().map(word).collect()

@@ -15,7 +15,7 @@ async fn a_failure_is_recorded_and_changes_only_when_the_next_pass_is_due() {
     let before = store.upstream("test").await.unwrap().unwrap();
     let failed = PassHead { next_seconds: Some(60.0), ..head("test") };
     let number = store.fail(&failed, ("unreachable", "no answer"), None).await.unwrap();
-    let pass = store.pass(number).await.unwrap().unwrap().pass;
+    let pass = store.pass(number, None).await.unwrap().unwrap().pass;
     assert_eq!((pass.outcome, pass.error_code.as_deref()), (PassOutcome::Failed, Some("unreachable")));
     let after = store.upstream("test").await.unwrap().unwrap();
     assert_eq!((after.failures_in_a_row, after.computes), (1, 1));
