@@ -138,6 +138,7 @@ pub struct Evaluate {
     pub max_thetas: Whole<1, 1_000_000_000>,
     pub max_multiply_adds: Whole<1, 1_000_000_000_000_000>,
     pub max_answer_bytes: Whole<1, 1_073_741_824>,
+    pub max_answers_bytes: Whole<1, 1_099_511_627_776>,
 }
 
 /// What is mirrored, and limits of what an upstream may do to us.
@@ -253,6 +254,7 @@ impl Default for Evaluate {
             max_thetas: Whole::of::<1_000_000>(),
             max_multiply_adds: Whole::of::<100_000_000_000>(),
             max_answer_bytes: Whole::of::<{ 64 << 20 }>(),
+            max_answers_bytes: Whole::of::<{ 512 << 20 }>(),
         }
     }
 }

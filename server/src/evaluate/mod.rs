@@ -232,14 +232,34 @@ impl Question {
         limits.with_multiply_adds(limits.multiply_adds.min(share)).with_commands(limits.commands.min(share))
     }
 
+    /// Memory that the answer takes at a time: its text, as far as it is kept, and the numbers of the θ that are being
+    /// answered, once as the engine finds them and once as they are shaped. A list of one number takes 56 bytes, a little
+    /// more than twice the longest text of a number.
+    pub fn answer_memory_bytes(&self, streamed: bool) -> u64 {
+        let of = |count: usize| self.effort.answer_bytes.saturating_mul(count as u64);
+        let together = of(self.together());
+        let text = if streamed { together } else { of(self.count()) };
+        text.saturating_add(together.saturating_mul(5))
+    }
+
+    /// The most that can be.
+    pub fn largest_answer_memory_bytes(limits: &config::Evaluate) -> u64 {
+        limits.max_answer_bytes.get().max(CHUNK_BYTES).saturating_mul(6)
+    }
+
     /// The ranges of θ to ask one after the other, so that work, memory and waiting stay bounded.
     pub fn chunks(&self) -> impl Iterator<Item = Range<usize>> + Send + use<> {
+        let (count, most) = (self.count(), self.together());
+        (0..count).step_by(most).map(move |first| first..count.min(first + most))
+    }
+
+    /// How many θ are answered together.
+    fn together(&self) -> usize {
         let Effort { multiply_adds, answer_bytes, sweeps, .. } = self.effort;
         // Sweeps through time are not foreseen: a few θ at a time then.
         let together = if sweeps > 0 || self.needs_program() { 64 } else { CHUNK_COUNT };
         let most =
             (CHUNK_WORK / multiply_adds.max(1)).min(CHUNK_BYTES / answer_bytes.max(1)).clamp(1, together);
-        let (count, most) = (self.count(), usize::try_from(most).unwrap_or(1));
-        (0..count).step_by(most).map(move |first| first..count.min(first + most))
+        usize::try_from(most).unwrap_or(1)
     }
 }

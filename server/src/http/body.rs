@@ -1,45 +1,24 @@
 //! Request bodies that are JSON: read within limits, with an error that says where the mistake is.
 //!
-//! Bodies of documents and parameter vectors may be large, so all of them together are bounded, too; and those of one
-//! client, so that a few who send slowly, or ask for long answers, leave room for everybody else.
-
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+//! Bodies of documents and parameter vectors may be large, so all of them together are bounded, too.
 
 use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, Request};
 use phasic_hub_api::ProblemCode;
 use serde::de::DeserializeOwned;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::account::{Account, Share};
+use super::aside;
 use super::error::ApiError;
 use super::rate::Payer;
 use crate::config;
 
-/// What one permit of the budget stands for, in bytes.
-const UNIT_BYTES: u64 = 1024;
-
-/// One client may take one part in so many of the budget.
-const PARTS: usize = 4;
-
-/// Clients whose parts are remembered before those are forgotten that take nothing.
-const REMEMBERED: usize = 1000;
-
 /// Bytes that the bodies of all requests may take together.
 #[derive(Clone, Debug)]
 pub(super) struct Budget {
-    permits: Arc<Semaphore>,
-    parts: Arc<Mutex<HashMap<Payer, Arc<Semaphore>>>>,
-    part_permits: usize,
+    account: Account,
     most_bytes: usize,
-}
-
-/// A part of the budget, for as long as it lives.
-#[derive(Debug)]
-pub(super) struct Share {
-    whole: OwnedSemaphorePermit,
-    own: OwnedSemaphorePermit,
 }
 
 /// A body, and its share of the budget for as long as it lives.
@@ -52,30 +31,7 @@ impl Budget {
     pub(super) fn new(limits: &config::Models) -> Self {
         let most_bytes = limits.max_body_bytes.count();
         // Whatever is set, one body of the largest size must fit.
-        let whole = limits.max_bodies_bytes.get().max(most_bytes as u64).div_ceil(UNIT_BYTES);
-        let permits = usize::try_from(whole).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        let one = units(most_bytes as u64) as usize;
-        let part_permits = (permits / PARTS).max(one).min(permits);
-        let permits = Arc::new(Semaphore::new(permits.max(one)));
-        Self { permits, parts: Arc::default(), part_permits: part_permits.max(one), most_bytes }
-    }
-
-    /// What one client may take.
-    fn part(&self, payer: Payer) -> Arc<Semaphore> {
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        if parts.len() >= REMEMBERED {
-            parts.retain(|_, part| Arc::strong_count(part) > 1);
-        }
-        Arc::clone(parts.entry(payer).or_insert_with(|| Arc::new(Semaphore::new(self.part_permits))))
-    }
-
-    /// Takes a share, once there is room for it: first of what is the client's, so that who waits for himself keeps
-    /// nobody else waiting.
-    async fn share(&self, payer: Payer, bytes: u64) -> Result<Share, ApiError> {
-        let closed = |_| ApiError::new(ProblemCode::Internal, "The hub is stopping.");
-        let own = self.part(payer).acquire_many_owned(units(bytes)).await.map_err(closed)?;
-        let whole = Arc::clone(&self.permits).acquire_many_owned(units(bytes)).await.map_err(closed)?;
-        Ok(Share { whole, own })
+        Self { account: Account::new(limits.max_bodies_bytes.get(), most_bytes as u64), most_bytes }
     }
 
     /// Reads a whole body, once there is room for it. It takes what is announced until it is here, and then what it has.
@@ -84,9 +40,7 @@ impl Budget {
         if announced > self.most_bytes as u64 {
             return Err(self.too_large());
         }
-        // The guard has said who asks.
-        let payer = request.extensions().get::<Payer>().cloned().unwrap_or(Payer::UNKNOWN);
-        let mut share = self.share(payer, announced).await?;
+        let mut share = self.account.take(Payer::of(request.extensions()), announced).await?;
         let bytes = axum::body::to_bytes(request.into_body(), self.most_bytes).await.map_err(|error| {
             if is_limit(&error) {
                 return self.too_large();
@@ -106,21 +60,6 @@ impl Budget {
     }
 }
 
-/// Permits for so many bytes: one more for small bodies, which are not free either.
-fn units(bytes: u64) -> u32 {
-    u32::try_from(bytes / UNIT_BYTES + 1).unwrap_or(u32::MAX)
-}
-
-impl Share {
-    /// Keeps so much of it, and gives the rest back.
-    pub(super) fn keep(&mut self, bytes: u64) {
-        for permit in [&mut self.whole, &mut self.own] {
-            let beyond = permit.num_permits().saturating_sub(units(bytes) as usize);
-            drop(permit.split(beyond));
-        }
-    }
-}
-
 /// Looks for the member that tells a request from a document.
 #[derive(serde::Deserialize)]
 struct Look {
@@ -129,14 +68,17 @@ struct Look {
 
 impl Received {
     /// Whether the body is a JSON object without the member `model`.
-    pub(super) fn is_document(&self) -> bool {
-        serde_json::from_slice::<Look>(&self.bytes).is_ok_and(|look| look.model.is_none())
+    pub(super) async fn is_document(&self) -> Result<bool, ApiError> {
+        let bytes = self.bytes.clone();
+        let look = move || serde_json::from_slice::<Look>(&bytes).is_ok_and(|look| look.model.is_none());
+        aside::run(self.bytes.len(), look).await
     }
 
     /// The body as JSON, and its share of the budget, to be held while the value lives.
-    pub(super) fn json<T: DeserializeOwned>(self) -> Result<(T, Share), ApiError> {
-        match serde_json::from_slice(&self.bytes) {
-            Ok(value) => Ok((value, self.share)),
+    pub(super) async fn json<T: DeserializeOwned + Send + 'static>(self) -> Result<(T, Share), ApiError> {
+        let Self { bytes, share } = self;
+        match aside::run(bytes.len(), move || serde_json::from_slice(&bytes)).await? {
+            Ok(value) => Ok((value, share)),
             Err(error) => Err(ApiError::new(
                 ProblemCode::InvalidRequest,
                 format!("The body is not what this route takes: {error}."),
@@ -239,7 +181,7 @@ mod tests {
         for _ in 0..20 {
             let request = request("one", None, Body::from("[]"));
             let received = tokio::time::timeout(Duration::from_secs(2), budget.receive(request)).await;
-            kept.push(received.expect("there is room").unwrap().json::<Vec<u8>>().unwrap());
+            kept.push(received.expect("there is room").unwrap().json::<Vec<u8>>().await.unwrap());
         }
         let (_, mut large) = {
             let text = format!("[{}0]", "0,".repeat(30_000));
@@ -248,10 +190,28 @@ mod tests {
                 .await
                 .unwrap()
                 .json::<Vec<u8>>()
+                .await
                 .unwrap()
         };
-        let before = budget.permits.available_permits();
+        let before = budget.account.free_bytes();
         large.keep(1000);
-        assert!(budget.permits.available_permits() > before + 50, "the rest is given back");
+        assert!(budget.account.free_bytes() > before + (50 << 10), "the rest is given back");
+    }
+
+    #[tokio::test]
+    async fn a_large_body_is_read_beside_the_thread_that_answers() {
+        use futures_util::FutureExt as _;
+        let budget = Budget::new(&toml::from_str("").unwrap());
+        let received = async |zeros: usize| {
+            let text = format!("[{}0]", "0,".repeat(zeros));
+            budget.receive(request("one", Some(text.len()), Body::from(text))).await.unwrap()
+        };
+        let small = received(1000).await.json::<Vec<u8>>().now_or_never();
+        assert_eq!(small.expect("it is read at once").unwrap().0.len(), 1001);
+        let mut large = std::pin::pin!(received(1_000_000).await.json::<Vec<u8>>());
+        assert!(large.as_mut().now_or_never().is_none(), "the thread is free while others read");
+        assert_eq!(large.await.unwrap().0.len(), 1_000_001);
+        let wrong = received(1_000_000).await.json::<Vec<String>>().await;
+        assert!(wrong.is_err(), "what is wrong is found there, too");
     }
 }

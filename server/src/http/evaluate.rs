@@ -12,10 +12,13 @@ use phasic_hub_api::evaluate::NDJSON_MEDIA_TYPE;
 use phasic_hub_api::{EvaluateRequest, EvaluateResponse, EvaluateResult, ProblemCode};
 
 use super::Services;
-use super::body::{Budget, Share};
+use super::account::{Account, Share};
+use super::body::Budget;
 use super::error::ApiError;
 use super::model;
+use super::rate::Payer;
 use crate::auth::Caller;
+use crate::config;
 use crate::evaluate::{PrepareError, Prepared, Question, QuestionError};
 use crate::workers::BrokeOff;
 
@@ -57,11 +60,12 @@ use crate::workers::BrokeOff;
 pub(super) async fn evaluate(
     State(services): State<Services>,
     State(budget): State<Budget>,
+    State(answers): State<Answers>,
     Extension(caller): Extension<Caller>,
     request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
-    let streamed = wants_lines(request.headers());
-    let (request, mut share) = budget.receive(request).await?.json::<EvaluateRequest>()?;
+    let (streamed, payer) = (wants_lines(request.headers()), Payer::of(request.extensions()));
+    let (request, mut share) = budget.receive(request).await?.json::<EvaluateRequest>().await?;
     let recipe = model::recipe(&services.hub, &request.model, &caller.viewer()).await?;
     let evaluator = &services.evaluator;
     let prepared = evaluator.prepare(recipe).await.map_err(ApiError::from)?;
@@ -70,8 +74,22 @@ pub(super) async fn evaluate(
     // The document is a plan by now.
     share.keep(question.held_bytes());
     let prepared = evaluator.complete(prepared, &question).await?;
-    let asked = Asked { services, prepared, question: Arc::new(question), _share: share };
+    // Before anything is computed there is room for what will be.
+    let room = answers.0.take(payer, question.answer_memory_bytes(streamed)).await?;
+    let asked = Asked { services, prepared, question: Arc::new(question), _held: [share, room] };
     if streamed { Ok(asked.lines()) } else { asked.whole().await }
+}
+
+/// Memory that the answers of all requests may take together.
+#[derive(Clone, Debug)]
+pub(super) struct Answers(Account);
+
+impl Answers {
+    pub(super) fn new(limits: &config::Evaluate) -> Self {
+        // Whatever is set, one answer of the largest size must fit.
+        let largest = Question::largest_answer_memory_bytes(limits);
+        Self(Account::new(limits.max_answers_bytes.get(), largest))
+    }
 }
 
 /// Whether the client names NDJSON.
@@ -88,7 +106,8 @@ struct Asked {
     services: Services,
     prepared: Arc<Prepared>,
     question: Arc<Question>,
-    _share: Share,
+    /// Memory of the question and of its answer.
+    _held: [Share; 2],
 }
 
 impl Asked {

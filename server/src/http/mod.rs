@@ -3,9 +3,11 @@
 //! A handler reads the request, asks the hub, and shapes the answer. No SQL, no files, no mathematics here.
 
 mod access;
+mod account;
 mod admin;
 mod api_page;
 mod artifacts;
+mod aside;
 mod audit;
 mod blobs;
 mod body;
@@ -53,6 +55,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use self::body::Budget;
+use self::evaluate::Answers;
 use self::front::Asked;
 use self::guard::Gate;
 use crate::config;
@@ -99,6 +102,7 @@ pub struct Services {
 struct Shared {
     services: Services,
     bodies: Budget,
+    answers: Answers,
 }
 
 /// All routes of a hub, with everything around them.
@@ -172,7 +176,8 @@ fn routes(services: Services, config: &config::Config) -> Router {
     let files = Router::new()
         .route("/v1/blobs/sha256/{digest}", get(blobs::blob).put(uploads::upload))
         .layer(DefaultBodyLimit::disable());
-    let shared = Shared { services, bodies: Budget::new(&config.models) };
+    let (bodies, answers) = (Budget::new(&config.models), Answers::new(&config.evaluate));
+    let shared = Shared { services, bodies, answers };
     let quick = plain.merge(documents).layer(in_time(config.http.request_timeout_ms));
     quick.merge(files.layer(in_time(config.uploads.timeout_ms))).with_state(shared)
 }
@@ -196,6 +201,12 @@ impl FromRef<Shared> for Services {
 impl FromRef<Shared> for Arc<Hub> {
     fn from_ref(shared: &Shared) -> Self {
         Self::clone(&shared.services.hub)
+    }
+}
+
+impl FromRef<Shared> for Answers {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.answers.clone()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use phasic_hub_api::{ComputeId, GraphHash, ModelSource, ProblemCode, Sha256};
 
+use super::aside;
 use super::error::ApiError;
 use crate::blobs::read_whole;
 use crate::hub::Hub;
@@ -11,7 +12,8 @@ use crate::visibility::Viewer;
 /// The recipe of the model a request names, among what its sender sees.
 pub(super) async fn recipe(hub: &Hub, source: &ModelSource, viewer: &Viewer) -> Result<Recipe, ApiError> {
     match named(source)? {
-        Named::Here(recipe) => Ok(recipe),
+        // A long document takes a while to be named.
+        Named::Here(recipe) => aside::run(recipe.document_bytes(), move || recipe.named()).await,
         Named::Compute(id) => of_compute(hub, &id, viewer).await,
         Named::Graph(hash, definition) => of_graph(hub, hash, definition, viewer).await,
     }
@@ -52,7 +54,8 @@ async fn of_graph(
         }
         let bytes =
             read_whole(&*hub.data.blobs, row.recipe).await.map_err(|error| ApiError::internal(&error))?;
-        let recipe = Recipe::from_json(&String::from_utf8_lossy(&bytes));
+        let read = move || Recipe::from_json(&String::from_utf8_lossy(&bytes)).map(Recipe::named);
+        let recipe = aside::run(usize::try_from(row.recipe.size_bytes).unwrap_or(usize::MAX), read).await?;
         return recipe.map_err(|error| ApiError::internal(&error));
     }
     // A definition tells apart what was submitted; the reference computes were not.

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use axum::http::Extensions;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
@@ -23,6 +24,11 @@ pub(super) enum Payer {
 impl Payer {
     /// Somebody the guard has not asked for a name.
     pub(super) const UNKNOWN: Self = Self::Address(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+
+    /// Who sends a request, as the guard has found.
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        extensions.get::<Self>().cloned().unwrap_or(Self::UNKNOWN)
+    }
 }
 
 impl fmt::Display for Payer {

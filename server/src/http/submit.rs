@@ -14,7 +14,8 @@ use phasic_hub_api::jobs::{
 use phasic_hub_api::{ModelSource, ProblemCode};
 
 use super::Services;
-use super::body::{Budget, Received, Share};
+use super::account::Share;
+use super::body::{Budget, Received};
 use super::error::ApiError;
 use super::rate::Payer;
 use super::tokens::actor;
@@ -66,7 +67,7 @@ pub(super) async fn submit_graph(
     request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
     let received = budget.receive(request).await?;
-    let (SubmitGraph { model, private }, _share) = source(received)?;
+    let (SubmitGraph { model, private }, _share) = source(received).await?;
     let audience = audience(&caller, private || query.private)?;
     let Submitted { identity, is_new, forecast } = submit(&services, &model, &audience, caller).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
@@ -75,13 +76,13 @@ pub(super) async fn submit_graph(
 }
 
 /// A body that names a model, or is a document itself.
-fn source(received: Received) -> Result<(SubmitGraph, Share), ApiError> {
-    if received.is_document() {
-        let (document, share) = received.json()?;
+async fn source(received: Received) -> Result<(SubmitGraph, Share), ApiError> {
+    if received.is_document().await? {
+        let (document, share) = received.json().await?;
         let model = ModelSource { document: Some(document), ..ModelSource::default() };
         return Ok((SubmitGraph { model, private: false }, share));
     }
-    received.json()
+    received.json().await
 }
 
 /// For whom a submission is. Somebody without a token can keep nothing for himself.
@@ -153,7 +154,7 @@ pub(super) async fn submit_elimination(
     let patience = Patience::of(request.headers(), services.patience);
     // Subscribed before the job is submitted, so that no change is missed.
     let changes = services.jobs.changes();
-    let (submitted, share) = budget.receive(request).await?.json()?;
+    let (submitted, share) = budget.receive(request).await?.json().await?;
     let SubmitElimination { model, variant, private, priority, timeout_seconds } = submitted;
     if priority == Priority::High && !caller.may(Scope::Admin, None) {
         let detail = "The priority high asks for a token of scope admin; without it, ask for normal or low.";

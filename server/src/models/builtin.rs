@@ -3,6 +3,7 @@
 //! A recipe is found by the digest of its text alone, so what is written is what was stored or nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use phasic_engine::model::{LibraryModel, Number, library};
 use phasic_engine::reference::computes;
@@ -60,7 +61,7 @@ impl Found {
 fn with(model: &LibraryModel, constant: Option<(&str, i64)>) -> Option<String> {
     let constants = constant.map(|(name, value)| (name.to_owned(), Number::Integer(value)));
     let constants = constants.into_iter().collect::<BTreeMap<_, _>>();
-    Recipe { document: model.text.trim().to_owned(), constants }.to_json().ok()
+    Recipe { document: model.text.trim().to_owned(), constants, key: OnceLock::new() }.to_json().ok()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use phasic_engine::document::{Document, DocumentError, read_within};
 use phasic_engine::graph::{Graph, GraphLimits, START};
@@ -31,6 +31,7 @@ pub use identity::{building_bytes, identify};
 pub struct Recipe {
     document: String,
     constants: BTreeMap<String, Number>,
+    key: OnceLock<Sha256>,
 }
 
 /// Why a request's model gives no graph.
@@ -162,7 +163,7 @@ pub fn named(source: &ModelSource) -> Result<Named, ModelError> {
         Ok((name.clone(), number.ok_or_else(wrong)?))
     };
     let constants = constants.iter().map(constant).collect::<Result<_, ModelError>>()?;
-    Ok(Named::Here(Recipe { document, constants }))
+    Ok(Named::Here(Recipe { document, constants, key: OnceLock::new() }))
 }
 
 /// The recipe of the reference compute whose graph has this content hash.
@@ -187,7 +188,8 @@ impl Recipe {
     /// The recipe of a reference compute.
     pub fn of_reference(compute: &ReferenceCompute) -> Self {
         let constants = compute.constants.iter().map(|&(name, value)| (name.to_owned(), value.into()));
-        Self { document: compute.library_model().text.trim().to_owned(), constants: constants.collect() }
+        let document = compute.library_model().text.trim().to_owned();
+        Self { document, constants: constants.collect(), key: OnceLock::new() }
     }
 
     /// The recipe as it is stored: one JSON object, the same for the same recipe.
@@ -216,11 +218,22 @@ impl Recipe {
             Ok((name, number))
         };
         let constants = constants.into_iter().map(number).collect::<Result<_, serde_json::Error>>()?;
-        Ok(Self { document: document.get().to_owned(), constants })
+        Ok(Self { document: document.get().to_owned(), constants, key: OnceLock::new() })
     }
 
-    /// Names the recipe: equal for equal documents with equal constants. Linear in the document's length.
+    /// Names the recipe: equal for equal documents with equal constants. Linear in the document's length, the first time.
     pub fn key(&self) -> Sha256 {
+        *self.key.get_or_init(|| self.digest())
+    }
+
+    /// This recipe, with its key found.
+    #[must_use]
+    pub fn named(self) -> Self {
+        self.key();
+        self
+    }
+
+    fn digest(&self) -> Sha256 {
         let mut text = String::new();
         for (name, value) in &self.constants {
             // Debug formatting keeps names and values apart, whatever is in them, and 1 from 1.0.
