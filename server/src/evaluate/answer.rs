@@ -7,11 +7,11 @@ use std::ops::Range;
 
 use ndarray::ArrayView2;
 use phasic_engine::plan::Plan;
-use phasic_engine::question::{Answer, Asked, Found, Model, NoAnswer, Quantity, Source};
+use phasic_engine::question::{Answer, Asked, Found, Model, Quantity, Source};
 use phasic_hub_api::EvaluateResult;
 use rayon::prelude::*;
 
-use super::{Question, wire};
+use super::{Question, QuestionError, wire};
 use crate::workers::Wanted;
 
 /// θ that one thread goes through before it looks for others.
@@ -25,7 +25,8 @@ pub(super) fn answer(
     range: Range<usize>,
     wanted: &Wanted,
 ) -> Vec<EvaluateResult> {
-    if let Some(results) = in_lanes(plan, question, range.clone()) {
+    let threads = rayon::current_num_threads().min(range.len().div_ceil(RUN)) as u64;
+    if let Some(Some(results)) = question.purse.pay(threads, || in_lanes(plan, question, range.clone())) {
         return results;
     }
     let starts: Vec<usize> = range.clone().step_by(RUN).collect();
@@ -33,7 +34,12 @@ pub(super) fn answer(
         let mut asked = Asked::new(model, &question.asked);
         let run = (first..range.end.min(first + RUN)).take_while(|_| wanted.go_on().is_continue());
         let theta = |index| if question.as_built { None } else { Some(question.thetas.get(index)) };
-        run.map(|index| result(question, index, asked.answer(theta(index)))).collect::<Vec<_>>()
+        let answer = |index| {
+            let found = question.purse.pay(1, || asked.answer(theta(index)));
+            let found = found.map(|found| found.map_err(|error| error.to_string()));
+            result(question, index, found.unwrap_or_else(|| Err(QuestionError::Spent.to_string())))
+        };
+        run.map(answer).collect::<Vec<_>>()
     };
     starts.par_iter().flat_map_iter(run).collect()
 }
@@ -75,7 +81,7 @@ fn in_lanes(plan: &Plan, question: &Question, range: Range<usize>) -> Option<Vec
     Some(range.zip(moments.rows()).map(shaped).collect())
 }
 
-fn result(question: &Question, index: usize, found: Result<Vec<Answer>, NoAnswer>) -> EvaluateResult {
+fn result(question: &Question, index: usize, found: Result<Vec<Answer>, String>) -> EvaluateResult {
     let theta = question.thetas.get(index).to_vec();
     let mut result = EvaluateResult { index: index as u64, theta, ..EvaluateResult::default() };
     match found {
@@ -83,7 +89,7 @@ fn result(question: &Question, index: usize, found: Result<Vec<Answer>, NoAnswer
             let (values, gradients) = wire::shaped(&question.asked.quantities, answers);
             (result.values, result.gradients) = (Some(values), gradients);
         }
-        Err(error) => result.error = Some(error.to_string()),
+        Err(error) => result.error = Some(error),
     }
     result
 }

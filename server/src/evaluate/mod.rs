@@ -5,6 +5,7 @@
 
 mod answer;
 mod effort;
+mod purse;
 mod question;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use phasic_engine::question::{self, Misfit, Shape, Source, Treatment};
 use phasic_hub_api::{EvaluateRequest, GraphIdentity, StartChoice, Thetas};
 
 use super::effort::{Effort, listed};
+use super::purse::Purse;
 use crate::config;
 
 /// Jumps that one sweep through time may take, whatever its work.
@@ -24,6 +25,8 @@ pub struct Question {
     pub(super) effort: Effort,
     /// Multiply-adds that everything together may take.
     pub(super) most_multiply_adds: u64,
+    /// Time for them.
+    pub(super) purse: Purse,
 }
 
 /// Why a question cannot be asked.
@@ -44,6 +47,12 @@ pub enum QuestionError {
     /// It passes a limit of the hub.
     #[error("{0}")]
     TooLarge(String),
+    /// It has taken far longer than was to be expected.
+    #[error(
+        "the numbers of this model need more digits than usual at these parameters, and the work that one request may take is \
+         used up; ask for fewer parameter vectors or quantities at a time"
+    )]
+    Spent,
 }
 
 impl Question {
@@ -70,9 +79,15 @@ impl Question {
         let as_built = theta.is_none();
         let thetas = theta.unwrap_or_else(|| Thetas::one(vec![1.0; parameters]));
         let most_multiply_adds = limits.max_multiply_adds.get();
-        let mut question = Self { asked, thetas, as_built, effort, most_multiply_adds };
+        let purse = Purse::new(most_multiply_adds, thetas.count() as u64);
+        let mut question = Self { asked, thetas, as_built, effort, most_multiply_adds, purse };
         question.check_effort(limits, streamed)?;
         Ok(question)
+    }
+
+    /// Whether it has used up what it may take, so that some θ have no answer.
+    pub fn is_spent(&self) -> bool {
+        self.purse.has_refused()
     }
 
     /// Bytes the question itself takes for as long as it is being answered: mostly its θ.

@@ -339,7 +339,7 @@ async fn functions_of_a_total_reward_and_numbers_of_phasic_are_bounded_as_everyt
         evaluator.answer(Arc::clone(&prepared), long, 0..1, |mut part| part.remove(0)).await.unwrap();
     assert!(result.error.as_ref().is_some_and(|error| error.contains("steps of 1/200")), "{result:?}");
     let mut many = compat;
-    many["theta"] = vec![json!([1.0]); 100].into();
+    many["theta"] = vec![json!([1.0]); 1000].into();
     many["quantities"] = json!(["expectation"]);
     let many = question(&prepared, many, &evaluator.limits).unwrap();
     let refused = evaluator.complete(prepared, &many).await.unwrap_err();
@@ -356,4 +356,24 @@ async fn a_program_is_made_once_and_counts_among_what_is_kept() {
     let complete = evaluator.complete(Arc::clone(&prepared), &question).await.unwrap();
     assert!(evaluator.cache_bytes() > before);
     assert!(Arc::ptr_eq(&complete, &evaluator.complete(prepared, &question).await.unwrap()));
+}
+
+#[tokio::test]
+async fn a_question_that_has_used_up_its_time_has_no_more_answers() {
+    let evaluator = evaluator("");
+    let prepared = prepared(&evaluator, erlang()).await.unwrap();
+    let request = json!({"model": erlang(), "theta": [[1.0], [2.0]], "quantities": ["variance"]});
+    let mut question = question(&prepared, request, &evaluator.limits).unwrap();
+    question.purse = super::purse::Purse::new(0, 1);
+    let begun = std::time::Instant::now();
+    while question.purse.pay(1000, || std::hint::black_box(vec![0_u8; 1 << 16])).is_some() {
+        assert!(begun.elapsed().as_secs() < 60, "a thousand threads use up a millisecond soon");
+    }
+    let question = Arc::new(question);
+    let results = evaluator.answer(prepared, Arc::clone(&question), 0..2, |part| part).await.unwrap();
+    assert_eq!(results.len(), 2);
+    for result in results {
+        assert!(result.values.is_none() && result.error.unwrap().contains("used up"));
+    }
+    assert!(question.is_spent());
 }

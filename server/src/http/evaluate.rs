@@ -128,6 +128,9 @@ impl Asked {
             {
                 return Err(ApiError::new(ProblemCode::NoNumber, error));
             }
+            if self.question.is_spent() {
+                return Err(QuestionError::Spent.into());
+            }
             text.extend_from_slice(&part.text);
         }
         // Every result ends with its separator, the last one too many.
@@ -184,7 +187,7 @@ impl From<PrepareError> for ApiError {
 impl From<QuestionError> for ApiError {
     fn from(error: QuestionError) -> Self {
         let code = match &error {
-            QuestionError::TooLarge(_) => ProblemCode::TooLarge,
+            QuestionError::TooLarge(_) | QuestionError::Spent => ProblemCode::TooLarge,
             QuestionError::Misfit(_) | QuestionError::Theta { .. } => ProblemCode::QuestionInvalid,
         };
         Self::new(code, error.to_string())
