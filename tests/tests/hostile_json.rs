@@ -192,6 +192,9 @@ fn token(data: &std::path::Path) -> String {
     format!("Bearer {}", String::from_utf8(made.stdout).unwrap().trim())
 }
 
+/// Memory that a request may take for each byte of its body, on its way to an answer or a refusal.
+const MOST_TIMES: f64 = 40.0;
+
 /// The most memory a process has had, in bytes.
 fn most_memory(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
@@ -230,6 +233,88 @@ fn hostile_bodies_are_the_fault_of_the_client_and_memory_stays_bounded() {
         println!("{} bodies took {grown} bytes more than {before}", bodies.len());
         // One body of the largest size, as bytes and as the tree of values it becomes.
         assert!(grown < 512 << 20, "{grown} bytes");
+    }
+}
+
+/// Bodies of one size that are lists of as many small things as go into it, each with a name and its route.
+fn lists(bytes: usize) -> Vec<(&'static str, &'static str, String)> {
+    let repeated = |before: &str, item: &str, after: &str| {
+        let count = (bytes - before.len() - after.len()) / item.len();
+        format!("{before}{}{after}", item.repeat(count))
+    };
+    let evaluate = |member: &str, item: &str, end: &str| {
+        repeated(&format!("{{\"model\":{{\"builtin\":\"kingman\"}},{member}"), item, end)
+    };
+    let nested = format!("{}0{},", "[".repeat(60), "]".repeat(60));
+    vec![
+        ("numbers of one theta", "/v1/evaluate", evaluate("\"theta\":[", "0,", "0]}")),
+        ("thetas", "/v1/evaluate", evaluate("\"theta\":[", "[0],", "[0,0]]}")),
+        ("times", "/v1/evaluate", evaluate("\"quantities\":[{\"cdf\":[", "1,", "-1]}]}")),
+        (
+            "observations",
+            "/v1/evaluate",
+            evaluate("\"quantities\":[{\"log_likelihood\":{\"observed\":[", "1,", "-1]}}]}"),
+        ),
+        ("rewards", "/v1/evaluate", evaluate("\"rewards\":[[", "1,", "1]]}")),
+        (
+            "vertices named",
+            "/v1/evaluate",
+            evaluate("\"quantities\":[{\"sojourn_times_of\":[", "9,", "9]}]}"),
+        ),
+        (
+            "vertices",
+            "/v1/graphs",
+            repeated("{\"state_length\":1,\"vertices\":[", "[0],", "[0]],\"edges\":[[0,0,[]]]}"),
+        ),
+        ("numbers of one vertex", "/v1/graphs", repeated("{\"vertices\":[[", "0,", "0]],\"edges\":[]}")),
+        ("edges", "/v1/graphs", repeated("{\"vertices\":[[0],[1]],\"edges\":[", "[0,1,[]],", "[0,7,[]]]}")),
+        (
+            "coefficients",
+            "/v1/graphs",
+            repeated("{\"vertices\":[[0],[1]],\"edges\":[[0,1,[", "1,", "1]],[0,7,[]]]}"),
+        ),
+        ("unknown lists", "/v1/graphs", repeated("{\"unknown\":[", "[],", "0],\"vertices\":0}")),
+        (
+            "unknown lists within lists",
+            "/v1/graphs",
+            repeated("{\"unknown\":[", &nested, "0],\"vertices\":0}"),
+        ),
+        (
+            "names of a state",
+            "/v1/graphs",
+            repeated("{\"format\":\"phasic-model/1\",\"state\":[", "\"a\",", "\"a\"]}"),
+        ),
+        (
+            "transitions",
+            "/v1/graphs",
+            repeated("{\"format\":\"phasic-model/1\",\"transitions\":[", "{},", "{}]}"),
+        ),
+    ]
+}
+
+#[test]
+fn what_lists_of_small_things_take_is_bounded_by_the_length_of_the_body() {
+    const BODY_BYTES: usize = 8 << 20;
+    let body_limit = (BODY_BYTES + 1024).to_string();
+    for (what, path, body) in lists(BODY_BYTES) {
+        // A hub for each: what an allocator keeps of one body would hide what the next one takes.
+        let data = tempfile::tempdir().unwrap();
+        let settings = [
+            ("rate_per_second", "0"),
+            ("compute_threads", "1"),
+            ("access_anonymous", "compute"),
+            ("models_max_body_bytes", body_limit.as_str()),
+        ];
+        let hub = Hub::start_with(data.path(), &[], &settings);
+        let before = most_memory(hub.process_id());
+        let answer = send(hub.address(), "POST", path, &[], body.as_bytes());
+        // A long state is one; all others are refused at their end.
+        assert!(matches!(answer.status, 201 | 400 | 422), "{what}: {} {}", answer.status, answer.text());
+        if let (Some(before), Some(after)) = (before, most_memory(hub.process_id())) {
+            let times = after.saturating_sub(before) as f64 / body.len() as f64;
+            println!("{what}: {times:.1} times the body of {} bytes", body.len());
+            assert!(times < MOST_TIMES, "{what}: {times} times the body");
+        }
     }
 }
 
