@@ -367,7 +367,10 @@ impl Question {
                 Err(Misfit::OptionOfProgram { option: "epochs" })
             }
             Source::Program => {
-                let other = self.quantities.iter().position(|quantity| !quantity.is_total());
+                let is_had = |quantity: &Quantity| {
+                    quantity.is_total() && !matches!(quantity, Quantity::FactorialMoments(_))
+                };
+                let other = self.quantities.iter().position(|quantity| !is_had(quantity));
                 other.map_or(Ok(()), |place| {
                     Err(Misfit::NotOfProgram { place, quantity: self.quantities[place].name() })
                 })
