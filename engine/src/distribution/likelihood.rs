@@ -90,7 +90,7 @@ impl<'p> Likelihood<'p> {
     }
 
     /// This likelihood with another bound on the jumps that a sweep may take; see
-    /// [`Distribution::with_jump_limit`].
+    /// [`Distribution::with_jump_limit`](super::Distribution::with_jump_limit).
     #[must_use]
     pub fn with_jump_limit(mut self, jump_limit: u64) -> Self {
         self.jump_limit = Some(jump_limit);
@@ -104,17 +104,17 @@ impl<'p> Likelihood<'p> {
     }
 
     /// The log-likelihood at θ, `Σ ln f(tᵢ) + Σ ln P(T > cᵢ)`. One sweep to the last time, by the method of
-    /// [`Distribution::pdf`]; every density is accurate relative to itself.
+    /// [`Distribution::pdf`](super::Distribution::pdf); every density is accurate relative to itself.
     ///
     /// # Errors
-    /// As [`Plan::distribution`] and [`Distribution::pdf`].
+    /// As [`Plan::distribution`] and [`Distribution::pdf`](super::Distribution::pdf).
     pub fn value(&self, theta: &[f64]) -> Result<f64, DistributionError> {
         Ok(self.run(theta, false)?.log_likelihood(&self.observations))
     }
 
     /// The log-likelihood at θ and its gradient `Σ ∇f(tᵢ)/f(tᵢ) + Σ ∇P(T > cᵢ)/P(T > cᵢ)`, one sum that one adjoint goes back for,
-    /// as [`Distribution::pdf_gradient`] does for each time (reverse differentiation with checkpoints: Griewank and Walther,
-    /// Evaluating Derivatives, second edition, 2008, chapters 3 and 12).
+    /// as [`Distribution::pdf_gradient`](super::Distribution::pdf_gradient) does for each time (reverse differentiation with
+    /// checkpoints: Griewank and Walther, Evaluating Derivatives, second edition, 2008, chapters 3 and 12).
     ///
     /// A forward and a reverse sweep: two to four times a value, whatever the number of parameters and observations.
     /// Beyond 1 MiB of states the forward sweep is run again block by block, from states that are kept: 32 MiB of them for

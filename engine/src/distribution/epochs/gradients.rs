@@ -44,10 +44,10 @@ impl<'p> Epochs<'p> {
     /// The log-likelihood `Σ ln f(tᵢ) + Σ ln P(T > cᵢ)` of observed times to absorption, and of times at which a process was last
     /// seen alive. One sweep through the epochs up to the last time.
     ///
-    /// What counts how is told at [`Likelihood`](super::Likelihood).
+    /// What counts how is told at [`Likelihood`](crate::distribution::Likelihood).
     ///
     /// # Errors
-    /// As [`Plan::censored_likelihood`] and [`curve`](Self::curve).
+    /// As [`Plan::censored_likelihood`](crate::plan::Plan::censored_likelihood) and [`curve`](Self::curve).
     pub fn log_likelihood(&self, observed: &[f64], censored: &[f64]) -> Result<f64, DistributionError> {
         let observations = Observations::new(observed, censored)?;
         let run = self.run(&observations.times, 0).map_err(|error| observations.place(error))?;
