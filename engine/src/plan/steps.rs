@@ -3,8 +3,9 @@
 //! There are two bounds, and each is good by itself. An expectation is no further from the exact one than its edges are,
 //! as often as they are followed; so one bound is the number of edges that are followed until absorption, of which those
 //! of chains are summed apart. And a component is eliminated row by row, each of which is rounded a few times and handed on
-//! to later ones only along the elimination tree (Liu, SIAM J. Matrix Anal. Appl. 11, 1990); so the other is the sum of
-//! the heights of these trees, however often edges within a component are followed.
+//! to later ones only along the elimination tree (Liu, SIAM J. Matrix Anal. Appl. 11, 1990), or along what stands for it
+//! where edges go one way only; so the other is the sum of the heights of these trees, however often edges within a
+//! component are followed.
 //!
 //! The heights alone bound all θ; where they say too little, both are looked up at θ: one solve each.
 
@@ -60,17 +61,20 @@ impl Plan {
         }
     }
 
-    /// The height of a component's elimination tree, in which the parent of a row is the first that it reaches.
+    /// Most rows of a component that one is reduced by after another, or that one is solved for after another, whichever
+    /// are more. Where each row is reduced by those that reach it, both are the height of the elimination tree; where ways
+    /// go one way only, as around a ring, there is no such tree. Linear in the entries.
     fn tree_height(&self, range: &Range<usize>) -> u32 {
-        let mut heights = vec![1; range.len()];
-        for at in range.clone() {
-            if let Some(&parent) = self.upper.of(at).first() {
-                let below = heights[at - range.start];
-                let height = &mut heights[parent as usize - range.start];
-                *height = (*height).max(below + 1);
-            }
-        }
-        heights.into_iter().max().unwrap_or(0)
+        let mut heights = vec![0_u32; range.len()];
+        let mut most = 0;
+        let mut pass = |at: usize, entries: &[u32], heights: &mut [u32]| {
+            let before = entries.iter().map(|&other| heights[other as usize - range.start]).max();
+            heights[at - range.start] = 1 + before.unwrap_or(0);
+            most = most.max(heights[at - range.start]);
+        };
+        range.clone().for_each(|at| pass(at, self.lower.of(at), &mut heights));
+        range.clone().rev().for_each(|at| pass(at, self.upper.of(at), &mut heights));
+        most
     }
 }
 

@@ -292,3 +292,35 @@ fn a_walk_on_a_large_torus_takes_as_long_as_its_places_say() {
     // By minimum degree alone these would be 184 million.
     assert!(plan.cost().multiply_adds < 150_000_000, "{}", plan.cost().multiply_adds);
 }
+
+/// A ring around which a walk goes one way at rate θ₀, and which it leaves from anywhere at rate θ₁; numbered along the way
+/// or against it.
+fn ring(places: u32, along: bool) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for place in 0..places {
+        builder.add_vertex(&[place.cast_signed() + 1]).unwrap();
+    }
+    let end = builder.add_vertex(&[0]).unwrap();
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for place in 0..places {
+        let to = if along { (place + 1) % places } else { (place + places - 1) % places };
+        builder.add_edge(place + 1, to + 1, Rate::Coefficients(&[1.0, 0.0])).unwrap();
+        builder.add_edge(place + 1, end, Rate::Coefficients(&[0.0, 1.0])).unwrap();
+    }
+    builder.finish()
+}
+
+#[test]
+fn rings_that_go_one_way_keep_twelve_digits_whichever_way_they_are_numbered() {
+    for along in [true, false] {
+        let plan = Plan::analyze(&ring(300_000, along), &Limits::default()).unwrap();
+        // Wherever it is, it leaves at the same rate: an exponential time.
+        let rate = 1e-5;
+        let at = plan.at(&[3.0, rate]).unwrap();
+        assert!((at.expectation() * rate - 1.0).abs() < 1e-12, "{along} {}", at.expectation() * rate);
+        assert!((at.variance() * rate * rate - 1.0).abs() < 1e-12, "{along}");
+        let thetas = ndarray::array![[3.0, rate], [3.0, rate]];
+        let batch = plan.batch(&thetas.view()).unwrap().expectation().unwrap();
+        assert_eq!(batch, [at.expectation(); 2]);
+    }
+}

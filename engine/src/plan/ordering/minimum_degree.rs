@@ -90,8 +90,9 @@ impl Fill {
         let pairs = weight * weight.saturating_sub(1) / 2;
         self.entries += weight * beyond + pairs;
         // The sum of (beyond + i)² for i below the weight.
-        let squares = pairs * (2 * weight).saturating_sub(1) / 3;
-        let work = (weight * beyond).saturating_mul(beyond).saturating_add(2 * pairs * beyond + squares);
+        let squares = pairs.saturating_mul((2 * weight).saturating_sub(1)) / 3;
+        let mixed = (2 * pairs).saturating_mul(beyond);
+        let work = (weight * beyond).saturating_mul(beyond).saturating_add(mixed).saturating_add(squares);
         self.multiply_adds = self.multiply_adds.saturating_add(work);
     }
 }
@@ -123,9 +124,13 @@ pub(super) struct Quotient {
 }
 
 impl Quotient {
-    /// The neighbours of each vertex that was loaded, but of those that come last, which have none here.
-    pub(super) fn lists(&self) -> impl Iterator<Item = &[u32]> {
-        self.nodes.iter().map(|node| &self.lists[node.begin as usize..(node.begin + node.length) as usize])
+    /// The neighbours of each vertex that was loaded. Those that come last have none here, and are nobody's.
+    pub(super) fn lists(&self) -> impl Iterator<Item = impl Iterator<Item = u32> + '_> {
+        let is_left = |&other: &u32| self.nodes[other as usize].is_left();
+        self.nodes.iter().map(move |node| {
+            let list = &self.lists[node.begin as usize..(node.begin + node.length) as usize];
+            list.iter().copied().filter(is_left)
+        })
     }
 
     /// Has some of the vertices that were loaded eliminated after the others.

@@ -20,8 +20,8 @@ const SMALLEST_PART: usize = 16;
 /// A separator of w vertices becomes dense and takes w³/3 multiply-adds: where the first takes `most` already, no others
 /// are looked for. Separators are to be eliminated after the rest, but in no order of their own. Linear in the size of the
 /// component but for heaps, which are small; takes about 32 bytes for each entry of a list and 64 for each vertex.
-pub(super) fn separators<'a, E>(
-    lists: impl Iterator<Item = &'a [u32]>,
+pub(super) fn separators<E>(
+    lists: impl Iterator<Item = impl Iterator<Item = u32>>,
     most: u64,
     step: &mut impl FnMut(usize) -> Result<(), E>,
 ) -> Result<Option<Vec<bool>>, E> {
@@ -35,7 +35,7 @@ pub(super) fn separators<'a, E>(
         let sides = part(&sketch);
         let on = |side| sides.iter().filter(|&&other| other == side).count();
         let between = on(Side::Between);
-        if vertices.len() == count && (between as u64).pow(3) / 3 >= most {
+        if vertices.len() == count && (between as u64).saturating_pow(3) / 3 >= most {
             return Ok(None);
         }
         // Hardly anything is parted.

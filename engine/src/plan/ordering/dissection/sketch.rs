@@ -25,10 +25,10 @@ pub(super) struct Sketch {
 
 impl Sketch {
     /// Vertices and ties of weight 1. The list of each vertex holds its neighbours once, and stands in theirs.
-    pub(super) fn new<'a>(lists: impl Iterator<Item = &'a [u32]>) -> Self {
+    pub(super) fn new(lists: impl Iterator<Item = impl Iterator<Item = u32>>) -> Self {
         let mut sketch = Self::empty();
         for list in lists {
-            sketch.others.extend_from_slice(list);
+            sketch.others.extend(list);
             sketch.close(1);
         }
         sketch.ties.resize(sketch.others.len(), 1);

@@ -28,8 +28,12 @@ fn torus(side: usize) -> Vec<Vec<u32>> {
 
 const GO_ON: fn(usize) -> Result<(), Infallible> = |_| Ok(());
 
+fn each(lists: &[Vec<u32>]) -> impl Iterator<Item = impl Iterator<Item = u32> + '_> {
+    lists.iter().map(|list| list.iter().copied())
+}
+
 fn found(lists: &[Vec<u32>], most: u64) -> Option<Vec<bool>> {
-    let Ok(found) = separators(lists.iter().map(Vec::as_slice), most, &mut { GO_ON });
+    let Ok(found) = separators(each(lists), most, &mut { GO_ON });
     found
 }
 
@@ -60,7 +64,7 @@ fn the_separator_of_a_long_grid_is_hardly_wider_than_the_grid() {
     let right = (0..rows * columns).filter(|at| at % columns + 1 < columns).map(|at| (at, at + 1));
     let down = (0..(rows - 1) * columns).map(|at| (at, at + columns));
     let lists = symmetric(rows * columns, right.chain(down));
-    let sides = part(&Sketch::new(lists.iter().map(Vec::as_slice)));
+    let sides = part(&Sketch::new(each(&lists)));
     let on = |side| sides.iter().filter(|&&other| other == side).count();
     assert!(on(Side::Between) <= columns + 2, "{}", on(Side::Between));
     assert!(on(Side::Left).max(on(Side::Right)) <= rows * columns * 3 / 5 + 1);
@@ -83,9 +87,28 @@ fn what_only_a_large_separator_would_part_is_left_whole() {
 }
 
 #[test]
+fn a_place_that_is_next_to_all_others_is_left_out_of_separators() {
+    let mut lists = torus(60);
+    let count = lists.len();
+    lists[0] = (1..count as u32).collect();
+    lists[1..].iter_mut().filter(|list| !list.contains(&0)).for_each(|list| list.push(0));
+    let members: Vec<u32> = (0..count as u32).collect();
+    let mut quotient = Quotient::default();
+    let Ok(()) = quotient.load(&members, |at| lists[at as usize].iter().copied(), &mut { GO_ON });
+    let loaded: Vec<Vec<u32>> = quotient.lists().map(Iterator::collect).collect();
+    for (list, at) in loaded.iter().zip(0..) {
+        assert!(list.iter().all(|&other| loaded[other as usize].contains(&at)), "{at}");
+    }
+    assert!(loaded[0].is_empty());
+    let late = found(&loaded, u64::MAX).unwrap();
+    let separators = late.iter().filter(|&&late| late).count();
+    assert!(!late[0] && separators > 60 && separators < count / 5, "{separators}");
+}
+
+#[test]
 fn a_search_that_is_told_to_stop_does() {
     let lists = torus(40);
-    assert_eq!(separators(lists.iter().map(Vec::as_slice), u64::MAX, &mut |_| Err("stop")), Err("stop"));
+    assert_eq!(separators(each(&lists), u64::MAX, &mut |_| Err("stop")), Err("stop"));
 }
 
 proptest! {
@@ -95,7 +118,7 @@ proptest! {
         edges in prop::collection::vec((0..400_usize, 0..400_usize), 0..1200),
     ) {
         let lists = symmetric(count, edges.into_iter().map(|(a, b)| (a % count, b % count)));
-        let sides = part(&Sketch::new(lists.iter().map(Vec::as_slice)));
+        let sides = part(&Sketch::new(each(&lists)));
         prop_assert_eq!(sides.len(), count);
         for (list, &side) in lists.iter().zip(&sides) {
             for &other in list {
@@ -111,7 +134,7 @@ proptest! {
         edges in prop::collection::vec((0..200_usize, 0..200_usize), 0..600),
     ) {
         let lists = symmetric(count, edges.into_iter().map(|(a, b)| (a % count, b % count)));
-        let sketch = Sketch::new(lists.iter().map(Vec::as_slice));
+        let sketch = Sketch::new(each(&lists));
         let (coarse, image) = sketch.coarsen();
         prop_assert_eq!(coarse.total(), count as u64);
         let tied = |a: u32, b: u32| coarse.others(a).contains(&b);
