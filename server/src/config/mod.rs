@@ -139,6 +139,7 @@ pub struct Evaluate {
     pub max_multiply_adds: Whole<1, 1_000_000_000_000_000>,
     pub max_answer_bytes: Whole<1, 1_073_741_824>,
     pub max_answers_bytes: Whole<1, 1_099_511_627_776>,
+    pub max_workspace_bytes: Whole<1, 1_099_511_627_776>,
 }
 
 /// What is mirrored, and limits of what an upstream may do to us.
@@ -255,6 +256,7 @@ impl Default for Evaluate {
             max_multiply_adds: Whole::of::<100_000_000_000>(),
             max_answer_bytes: Whole::of::<{ 64 << 20 }>(),
             max_answers_bytes: Whole::of::<{ 512 << 20 }>(),
+            max_workspace_bytes: Whole::of::<{ 1 << 30 }>(),
         }
     }
 }

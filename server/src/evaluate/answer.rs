@@ -52,7 +52,8 @@ fn in_lanes(plan: &Plan, question: &Question, range: Range<usize>) -> Option<Vec
         Quantity::Moments(_) => !plan.is_discrete(),
         _ => false,
     };
-    let is_simple = asked.treatment.source == Source::Plan
+    let is_simple = question.side_by_side
+        && asked.treatment.source == Source::Plan
         && asked.treatment.epochs.is_empty()
         && !asked.gradients
         && asked.quantities.iter().all(simple);

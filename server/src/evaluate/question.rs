@@ -23,6 +23,8 @@ pub struct Question {
     pub(super) as_built: bool,
     /// What it costs.
     pub(super) effort: Effort,
+    /// Whether there is memory for sixteen θ side by side.
+    pub(super) side_by_side: bool,
     /// Multiply-adds that everything together may take.
     pub(super) most_multiply_adds: u64,
     /// Time for them.
@@ -80,7 +82,9 @@ impl Question {
         let thetas = theta.unwrap_or_else(|| Thetas::one(vec![1.0; parameters]));
         let most_multiply_adds = limits.max_multiply_adds.get();
         let purse = Purse::new(most_multiply_adds, thetas.count() as u64);
-        let mut question = Self { asked, thetas, as_built, effort, most_multiply_adds, purse };
+        check_workspace(cost, limits)?;
+        let side_by_side = cost.batch_workspace_bytes <= limits.max_workspace_bytes.get();
+        let mut question = Self { asked, thetas, as_built, effort, side_by_side, most_multiply_adds, purse };
         question.check_effort(limits, streamed)?;
         Ok(question)
     }
@@ -159,6 +163,18 @@ impl Question {
         treatment.max_work = (self.most_multiply_adds - work).checked_div(sweeps);
         Ok(())
     }
+}
+
+/// Whether a thread may take what one θ may need: thrice as much again where numbers need more digits.
+fn check_workspace(cost: &Cost, limits: &config::Evaluate) -> Result<(), QuestionError> {
+    let (bytes, most) = (cost.workspace_bytes.saturating_mul(4), limits.max_workspace_bytes.get());
+    if bytes <= most {
+        return Ok(());
+    }
+    Err(QuestionError::TooLarge(format!(
+        "the model may take {bytes} bytes to work with at one θ, and a thread of this hub may take {most}; evaluate it on \
+         your own machine (phasic eval), or have evaluate.max_workspace_bytes raised"
+    )))
 }
 
 /// The engine's question, and the parameter vectors.

@@ -245,6 +245,7 @@ async fn a_question_beyond_a_limit_is_refused_with_the_limit() {
     let two = json!({"model": erlang(), "theta": [[1.0], [2.0]], "quantities": ["sojourn_times"]});
     assert!(refused("max_thetas = 1", two.clone()).await.contains("more than the 1 "));
     assert!(refused("max_multiply_adds = 20", two.clone()).await.contains("one request may take 20"));
+    assert!(refused("max_workspace_bytes = 200", two.clone()).await.contains("may take 200;"));
     assert!(refused("max_answer_bytes = 100", two.clone()).await.contains("may have 100"));
     assert!(refused("max_answer_bytes = 300", two).await.contains("x-ndjson"));
 }
