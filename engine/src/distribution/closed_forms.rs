@@ -13,7 +13,7 @@ const DIGITS: f64 = 1e-12;
 /// Density and survival function at θ and a time.
 type Law<'a> = &'a dyn Fn(&[Dd], Dd) -> [Dd; 2];
 
-fn graph(vertices: u32, start: u32, edges: &[(u32, u32, Vec<f64>)]) -> Graph {
+pub(super) fn graph(vertices: u32, start: u32, edges: &[(u32, u32, Vec<f64>)]) -> Graph {
     let mut builder = GraphBuilder::new(1).unwrap();
     for state in 1..=vertices {
         builder.add_vertex(&[state.cast_signed()]).unwrap();

@@ -293,3 +293,16 @@ fn epochs_keep_the_tail_of_the_survival_function() {
     let wanted = 1e9 * (-45.0_f64 - 1e9 * (time - 45.0)).exp();
     assert!((found / wanted - 1.0).abs() < 1e-9, "{found:e} {wanted:e}");
 }
+
+#[test]
+fn a_steady_decay_far_from_time_zero_comes_to_an_end() {
+    // So many leaves that no power of a matrix has room for them; at 10¹⁰ times are further apart than 256 lifetimes.
+    let leaves = 1100;
+    let (hub, last) = (leaves + 1, leaves + 2);
+    let mut edges: Vec<_> =
+        (1..=leaves).flat_map(|leaf| [(leaf, hub, vec![1e9]), (hub, leaf, vec![1e6])]).collect();
+    edges.push((hub, last, vec![3e8]));
+    let plan = plan(&closed_forms::graph(last, hub, &edges));
+    let epochs = plan.epochs(&[1e10], &[[1e-20], [1.0]]).unwrap();
+    assert_eq!(epochs.survival(&[10_000_000_001.0]).unwrap(), [0.0]);
+}

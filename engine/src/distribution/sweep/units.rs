@@ -68,7 +68,8 @@ impl Sweep {
             } else if self.precision.bits == 0 {
                 self.decay(rate, segment, until, visited.as_deref_mut());
             } else {
-                let end = until.min(self.now + LIFETIMES / rate);
+                // Far from 0, times are further apart than that.
+                let end = until.min((self.now + LIFETIMES / rate).max(self.now.next_up()));
                 self.decay(rate, segment, end, visited.as_deref_mut());
             }
             show(segment);
