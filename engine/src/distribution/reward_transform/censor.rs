@@ -97,6 +97,10 @@ impl Censored {
         if !self.keeps_loops || source == START {
             new.retain(|&(target, _)| target != source);
         }
+        // All it does is come back to itself, for ever.
+        if new.is_empty() && source != START && self.reached[source as usize] {
+            return Err(TransformError::Trapped { vertex: source });
+        }
         for &(target, _) in row {
             if old.binary_search_by_key(&target, |&(target, _)| target).is_err() && target != source {
                 self.into[target as usize].push(source);

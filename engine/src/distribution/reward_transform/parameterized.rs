@@ -42,7 +42,7 @@ pub fn reward_transform_parameterized(
         return Err(TransformError::Discrete);
     }
     check_rewards(graph, rewards)?;
-    let onward = onward(graph, rewards)?;
+    let (onward, reached) = (onward(graph, rewards)?, reached(graph));
     let mut builder = GraphBuilder::with_limits(graph.state_length(), limits)?;
     builder.set_parameterized(graph.is_parameterized());
     if graph.is_parameterized() {
@@ -57,13 +57,18 @@ pub fn reward_transform_parameterized(
     }
     for vertex in 1..graph.vertex_count() {
         let reward = rewards[vertex as usize];
+        let mut comes_back_only = !graph.is_absorbing(vertex);
         for edge in graph.edges(vertex) {
             // Nothing leads to where nothing is earned; its edges only keep it from looking absorbing.
             let (to, reward) =
                 if reward > 0.0 { (onward[edge.target as usize], reward) } else { (edge.target, 1.0) };
             if to != vertex {
+                comes_back_only = false;
                 add_slower(&mut builder, graph, (vertex, to), edge, reward)?;
             }
+        }
+        if comes_back_only && reached[vertex as usize] {
+            return Err(TransformError::Trapped { vertex });
         }
     }
     Ok(builder.finish())

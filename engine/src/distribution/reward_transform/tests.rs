@@ -72,6 +72,29 @@ fn a_trap_without_reward_is_named() {
 }
 
 #[test]
+fn a_trap_of_which_only_a_part_earns_is_named() {
+    // Half ends, half goes to and fro between 1 and 2 for ever: its total is infinite, not an exponential one.
+    for parameterized in [false, true] {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        let [a, b, c, end] = [1, 2, 3, 4].map(|state| builder.add_vertex(&[state]).unwrap());
+        let rate = if parameterized { Rate::Coefficients(&[1.0]) } else { Rate::Scalar(1.0) };
+        for (from, to, rate) in [(START, a, Rate::Scalar(0.5)), (START, c, Rate::Scalar(0.5))] {
+            builder.add_edge(from, to, rate).unwrap();
+        }
+        for (from, to) in [(a, b), (b, a), (c, end)] {
+            builder.add_edge(from, to, rate).unwrap();
+        }
+        let graph = builder.finish();
+        let rewards = [0.0, 1.0, 0.0, 1.0, 0.0];
+        let linear = reward_transform_parameterized(&graph, &rewards, GraphLimits::default());
+        assert_eq!(linear.unwrap_err(), TransformError::Trapped { vertex: a });
+        if !parameterized {
+            assert_eq!(transformed(&graph, &rewards).unwrap_err(), TransformError::Trapped { vertex: a });
+        }
+    }
+}
+
+#[test]
 fn a_limit_on_edges_holds_on_the_way() {
     // A hub without reward between ten sources and ten targets: 20 edges become 100.
     let mut builder = GraphBuilder::new(1).unwrap();
