@@ -211,7 +211,6 @@ async fn questions_that_do_not_fit_are_refused_before_anything_is_computed() {
         json!({"quantities": ["expectation"], "rewards": [ones, ones]}),
         json!({"quantities": ["expectation"], "rewards": [[1.0]]}),
         json!({"quantities": [{"pdf": [1.0]}], "rewards": [ones, ones]}),
-        json!({"quantities": [{"pdf": [1.0]}], "rewards": [ones], "gradients": true}),
         json!({"quantities": [{"sojourn_times_of": [6]}]}),
         json!({"quantities": [{"factorial_moments": 2}]}),
         json!({"quantities": ["expectation"], "started_in": [[1, 1.0]]}),
