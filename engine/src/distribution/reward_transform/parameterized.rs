@@ -42,7 +42,8 @@ pub fn reward_transform_parameterized(
         return Err(TransformError::Discrete);
     }
     check_rewards(graph, rewards)?;
-    let (onward, reached) = (onward(graph, rewards)?, reached(graph));
+    let reached = reached(graph);
+    let onward = onward(graph, rewards, &reached)?;
     let mut builder = GraphBuilder::with_limits(graph.state_length(), limits)?;
     builder.set_parameterized(graph.is_parameterized());
     if graph.is_parameterized() {
@@ -94,10 +95,9 @@ fn add_slower(
     Ok(builder.add_edge(from, to, rate)?)
 }
 
-/// Where each vertex leads without taking time: itself, if it earns something or is absorbing.
-fn onward(graph: &Graph, rewards: &[f64]) -> Result<Vec<u32>, TransformError> {
+/// Where each vertex that is reached leads without taking time: itself, if it earns something or is absorbing.
+fn onward(graph: &Graph, rewards: &[f64], reached: &[bool]) -> Result<Vec<u32>, TransformError> {
     let stays = |vertex: u32| vertex == START || graph.is_absorbing(vertex) || rewards[vertex as usize] > 0.0;
-    let reached = reached(graph);
     let mut onward: Vec<u32> = (0..graph.vertex_count()).collect();
     let mut path = Vec::new();
     for vertex in (0..graph.vertex_count()).filter(|&vertex| reached[vertex as usize]) {
