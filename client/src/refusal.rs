@@ -76,7 +76,9 @@ impl Refusal {
     pub fn new(error: VerificationError, bytes: &[u8], graph: &Graph) -> Self {
         let fault = match error {
             VerificationError::Artifact(fault) => fault,
-            VerificationError::Differs { .. } => return Self::of_other_program(error, bytes, graph),
+            VerificationError::Differs { .. } | VerificationError::Wrong(_) => {
+                return Self::of_other_program(error, bytes, graph);
+            }
             _ => return Self::Program(error),
         };
         match decode(bytes, &Checks::default()) {

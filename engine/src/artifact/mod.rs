@@ -23,7 +23,9 @@ pub use decode::{Checks, Decoded, Format, Limits, decode, decode_stream};
 pub use encode::{encode_ptdprmc1, encode_ptdprmc3};
 pub use error::{ArtifactError, Fault, StreamError};
 pub use layout::{ptdprmc1_size_bytes, ptdprmc3_size_bytes};
-pub use verification::{Evidence, VerificationError, Verified, verify, verify_in_any_order};
+pub use verification::{
+    Disagreement, Evidence, Trial, VerificationError, Verified, verify, verify_in_any_order,
+};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,12 @@
 //! The judge of every artifact before it is installed or replayed: the loader's checks show that a program is safe to
 //! run, only this shows what it computes (artifact specification, section 10, item 7). Nothing less than making the
 //! program anew will do: one that merely gives right results at parameters somebody tried can be made to give wrong ones
-//! at others.
+//! at others. A program that is refused is run all the same, beside the graph's plan at random θ, because wrong numbers
+//! are proof against it: see [`Trial`].
+
+mod trial;
+
+pub use self::trial::{Disagreement, Trial};
 
 use super::{ArtifactError, Checks, Decoded, decode};
 use crate::graph::{EdgeOrderDigest, Graph, GraphHash};
@@ -38,16 +43,21 @@ pub enum VerificationError {
     Artifact(#[from] ArtifactError),
     /// An intact program, but neither of those this graph's elimination gives.
     #[error(
-        "it holds another program than the elimination of this graph gives, from command {command} on; it was made for \
-         another order of edges, with another order of elimination, or tampered with"
+        "it holds another program than the elimination of this graph gives, from command {command} on; {trial}"
     )]
     Differs {
         /// The first command that is not the same, counted from 0.
         command: usize,
+        /// What came of running it.
+        trial: Trial,
     },
-    /// Making the program anew would pass the limits, so that nothing can be said about it.
+    /// Making the program anew would pass the limits, so that nothing can be said about it: what it gives at random θ is
+    /// right, or it could not be run.
     #[error("it cannot be made anew here to compare: {0}")]
     TooLarge(EliminationError),
+    /// Making the program anew would pass the limits, but running it shows that it is not this graph's.
+    #[error("it is no program of this graph: {0}")]
+    Wrong(Disagreement),
     /// The observer cancelled.
     #[error("the verification was cancelled")]
     Cancelled,
@@ -56,10 +66,11 @@ pub enum VerificationError {
 /// Verifies the bytes of an artifact file against the graph it is to be used for.
 ///
 /// First every check of structure, then the program: the engine makes it anew, in phasic's order or in our own, and it
-/// must be equal, command for command. Memory contents of a PTDPRMC1 file are not judged: no reader uses them.
+/// must be equal, command for command. Memory contents of a PTDPRMC1 file are not judged: no reader uses them. A program
+/// that is not equal is run beside the graph's plan at random θ, to say more of it; see [`Trial`].
 ///
 /// `hash` must be the content hash of `graph`; a PTDPRMC1 file carries a part of it. Costs about one elimination, and no
-/// second copy of the program.
+/// second copy of the program; four replays and an analysis more where it is refused.
 ///
 /// # Errors
 /// [`VerificationError`], with what is wrong with the bytes.
@@ -93,8 +104,10 @@ pub fn verify(
 ) -> Result<Verified, VerificationError> {
     let checks = Checks { graph: Some(graph), hash: Some(hash), ..Checks::default() };
     let decoded = decode(bytes, &checks)?;
-    let evidence = compare(&decoded, graph, limits, observer)?;
-    Ok(Verified { decoded, evidence })
+    match compare(&decoded, graph, limits, observer) {
+        Ok(evidence) => Ok(Verified { decoded, evidence }),
+        Err(refusal) => Err(refusal.tried(&decoded, bytes, graph, limits, observer)),
+    }
 }
 
 /// As [`verify`], for a file that may have been made for the same graph with its edges in another order, which the content
@@ -118,16 +131,55 @@ pub fn verify_in_any_order(
     let digest = graph.edge_order_digest();
     let refusal = match compare(&decoded, graph, limits, observer) {
         Ok(evidence) => return Ok((Verified { decoded, evidence }, digest)),
-        Err(refusal @ VerificationError::Differs { .. }) => refusal,
-        Err(other) => return Err(other),
+        Err(refusal) => refusal,
     };
-    let Some(other) = decoded.trace.edge_order_of(graph) else { return Err(refusal) };
-    let other_digest = other.edge_order_digest();
-    if other_digest == digest {
-        return Err(refusal);
+    let other = match refusal {
+        Refusal::Differs { .. } => decoded.trace.edge_order_of(graph),
+        Refusal::TooLarge(_) | Refusal::Cancelled => None,
+    };
+    let other = other.map(|other| (other.edge_order_digest(), other));
+    let Some((other_digest, other)) = other.filter(|&(other_digest, _)| other_digest != digest) else {
+        return Err(refusal.tried(&decoded, bytes, graph, limits, observer));
+    };
+    match compare(&decoded, &other, limits, observer) {
+        Ok(evidence) => Ok((Verified { decoded, evidence }, other_digest)),
+        Err(refusal) => Err(refusal.tried(&decoded, bytes, &other, limits, observer)),
     }
-    let evidence = compare(&decoded, &other, limits, observer)?;
-    Ok((Verified { decoded, evidence }, other_digest))
+}
+
+/// Why a program is not one of the graph's, before it is run.
+enum Refusal {
+    /// From this command on.
+    Differs { command: usize },
+    /// It cannot be made anew.
+    TooLarge(EliminationError),
+    /// The observer does not want to know.
+    Cancelled,
+}
+
+impl Refusal {
+    /// The same with what running the program shows.
+    fn tried(
+        self,
+        decoded: &Decoded,
+        bytes: &[u8],
+        graph: &Graph,
+        limits: &Limits,
+        observer: &mut impl Observer,
+    ) -> VerificationError {
+        let mut run = || {
+            let limits = plan_limits(decoded, limits);
+            trial::run(&decoded.trace, bytes, graph, &limits, observer)
+        };
+        match self {
+            Self::Cancelled => VerificationError::Cancelled,
+            Self::Differs { command } => VerificationError::Differs { command, trial: run() },
+            Self::TooLarge(limit) => match run() {
+                Trial::Disagrees(disagreement) => VerificationError::Wrong(disagreement),
+                Trial::Agrees { .. } | Trial::NotRun => VerificationError::TooLarge(limit),
+            },
+        }
+    }
 }
 
 fn compare(
@@ -135,31 +187,35 @@ fn compare(
     graph: &Graph,
     limits: &Limits,
     observer: &mut impl Observer,
-) -> Result<Evidence, VerificationError> {
+) -> Result<Evidence, Refusal> {
     // A longer program than the file's is another one; there is no need to make all of it.
     let length = decoded.trace.commands().len();
     let limited = limits.with_commands(limits.commands.min(length as u64));
     let refusal = match first_difference(&decoded.trace, graph, &limited, observer) {
         Ok(None) => return Ok(Evidence::Reproduced),
-        Ok(Some(command)) => VerificationError::Differs { command },
-        Err(EliminationError::Cancelled { .. }) => return Err(VerificationError::Cancelled),
+        Ok(Some(command)) => Refusal::Differs { command },
+        Err(EliminationError::Cancelled { .. }) => return Err(Refusal::Cancelled),
         Err(EliminationError::Commands { .. }) if limited.commands < limits.commands => {
-            VerificationError::Differs { command: length }
+            Refusal::Differs { command: length }
         }
-        Err(limit) => VerificationError::TooLarge(limit),
+        Err(limit) => Refusal::TooLarge(limit),
     };
-    // Ours, too, has a command for every multiply-add, so an elimination that takes more is not what the file holds; ordering
-    // may take as many steps again. A file from a stranger buys no more work than its own size pays for.
-    let length = length as u64;
-    let plan_limits = plan::Limits::default()
-        .with_memory_bytes(limits.memory_bytes)
-        .with_commands(length)
-        .with_multiply_adds(2 * length);
-    match lower_watched(graph, &plan_limits, observer) {
+    match lower_watched(graph, &plan_limits(decoded, limits), observer) {
         Ok(own) if own == decoded.trace => Ok(Evidence::Fast),
-        Err(AnalysisError::Cancelled { .. }) => Err(VerificationError::Cancelled),
+        Err(AnalysisError::Cancelled { .. }) => Err(Refusal::Cancelled),
         _ => Err(refusal),
     }
+}
+
+/// What our own elimination may take beside a program. It, too, has a command for every multiply-add, so one that takes
+/// more is not what the file holds; ordering may take as many steps again. A file from a stranger buys no more work than
+/// its own size pays for.
+fn plan_limits(decoded: &Decoded, limits: &Limits) -> plan::Limits {
+    let length = decoded.trace.commands().len() as u64;
+    plan::Limits::default()
+        .with_memory_bytes(limits.memory_bytes)
+        .with_commands(length)
+        .with_multiply_adds(2 * length)
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@ use std::ops::ControlFlow;
 
 use crate::artifact::{encode_ptdprmc1, encode_ptdprmc3};
 use crate::graph::{Graph, GraphBuilder, Rate, START};
+use crate::plan::{self, Plan};
 use crate::trace::{Command, Limits, Trace, eliminate};
 
-use super::{Evidence, VerificationError, verify, verify_in_any_order};
+use super::{Evidence, Trial, VerificationError, verify, verify_in_any_order};
 
 /// A ring with exits; `swapped` turns the order of each vertex's edges around, which the content hash does not see.
 fn ring(length: i32, swapped: bool) -> Graph {
@@ -149,6 +150,81 @@ fn a_program_that_is_right_only_where_somebody_would_look_is_refused() {
     assert!(total(&trace, 1e5) > 2.0 * total(&right, 1e5));
     let error = judge(&bytes, &graph, Limits::default()).unwrap_err();
     assert!(matches!(error, VerificationError::Differs { .. }), "{error}");
+}
+
+/// What running a refused file has shown.
+fn trial(bytes: &[u8], graph: &Graph) -> Trial {
+    match judge(bytes, graph, Limits::default()) {
+        Err(VerificationError::Differs { trial, .. }) => trial,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The program of a graph, with a command that does nothing at its beginning: another program that is right everywhere.
+fn lengthened(graph: &Graph) -> Vec<u8> {
+    let mut trace = program(graph);
+    trace.commands.insert(0, Command::Zero { slot: trace.slots - 1 });
+    let mut bytes = Vec::new();
+    encode_ptdprmc3(&trace, &mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn a_refused_program_that_is_right_wherever_it_is_run_is_said_to_be_and_stays_refused() {
+    let graph = ring(6, false);
+    let file = lengthened(&graph);
+    assert_eq!(trial(&file, &graph), Trial::Agrees { runs: 4 });
+    let sentence = judge(&file, &graph, Limits::default()).unwrap_err().to_string();
+    assert!(
+        sentence.contains("in 4 runs at θ drawn at random it gives this graph's expected times"),
+        "{sentence}"
+    );
+    // Without parameters there is one run only.
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let (one, out) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
+    builder.add_edge(START, one, Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(one, out, Rate::Scalar(3.0)).unwrap();
+    let graph = builder.finish();
+    assert_eq!(trial(&lengthened(&graph), &graph), Trial::Agrees { runs: 1 });
+}
+
+#[test]
+fn a_refused_program_that_is_wrong_says_where() {
+    let (graph, swapped) = (ring(5, false), ring(5, true));
+    let file = ptdprmc3(&swapped);
+    let Trial::Disagrees(found) = trial(&file, &graph) else { panic!("its edges are others") };
+    let right = Plan::analyze(&graph, &plan::Limits::default()).unwrap();
+    assert_eq!(found.expected, right.at(&found.theta).unwrap().waiting_times()[found.vertex as usize]);
+    let weights = graph.weights(&found.theta).unwrap();
+    let wrong = program(&swapped).replay(&graph, &weights).unwrap().waiting_times(None).unwrap();
+    assert_eq!(found.found, wrong[found.vertex as usize]);
+    assert!(found.theta.iter().all(|rate| (1.0 / 16.0..16.0).contains(rate)), "{found:?}");
+    assert_eq!(trial(&file, &graph), Trial::Disagrees(found), "the same file has the same answer");
+}
+
+#[test]
+fn a_program_too_large_to_be_made_anew_is_refused_for_what_it_gives() {
+    let (graph, swapped) = (ring(6, false), ring(6, true));
+    let narrow = Limits::default().with_commands(10);
+    let error = judge(&ptdprmc3(&swapped), &graph, narrow).unwrap_err();
+    assert!(matches!(error, VerificationError::Wrong(_)), "{error}");
+    // Right numbers open no door.
+    let error = judge(&lengthened(&graph), &graph, narrow).unwrap_err();
+    assert!(matches!(error, VerificationError::TooLarge(_)), "{error}");
+}
+
+#[test]
+fn a_program_whose_run_would_pass_the_memory_is_not_run() {
+    let graph = ring(400, false);
+    let trace = program(&graph);
+    let rows = 16 * trace.row_count() as u64;
+    let bytes = lengthened(&graph);
+    let run = |memory_bytes| {
+        let limits = plan::Limits::default().with_memory_bytes(memory_bytes);
+        super::trial::run(&trace, &bytes, &graph, &limits, &mut ())
+    };
+    assert_eq!(run(rows), Trial::NotRun);
+    assert_eq!(run(1 << 30), Trial::Agrees { runs: 4 });
 }
 
 #[test]
