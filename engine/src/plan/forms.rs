@@ -22,9 +22,9 @@ pub(super) struct Forms {
     pub(super) coefficients: Vec<f64>,
     /// Further terms: form, parameter, coefficient; by form, then by parameter.
     pub(super) further: Vec<(u32, u32, f64)>,
-    /// Forms of more than one term, a constant being one, and whether there is one with coefficients of both signs.
+    /// Forms of more than one term, a constant being one, and those of them with coefficients of both signs.
     compound: Vec<u32>,
-    is_mixed: bool,
+    mixed: Vec<u32>,
 }
 
 /// A linear form being put together: sparse terms by ascending parameter.
@@ -154,13 +154,14 @@ impl Forms {
             // Most models have constants and multiples of parameters only.
             return;
         }
-        let (count, is_mixed) = self
-            .of_several_terms()
-            .fold((0, false), |(count, is_mixed), (_, signs_differ)| (count + 1, is_mixed | signs_differ));
-        let mut compound = Vec::new();
-        compound.reserve_exact(count);
-        compound.extend(self.of_several_terms().map(|(form, _)| form));
-        (self.compound, self.is_mixed) = (compound, is_mixed);
+        // Room for just as many: it counts as memory of the analysis.
+        let list = |is_listed: fn(bool) -> bool| {
+            let forms = || self.of_several_terms().filter(|&(_, signs_differ)| is_listed(signs_differ));
+            let mut list = Vec::with_capacity(forms().count());
+            list.extend(forms().map(|(form, _)| form));
+            list
+        };
+        (self.compound, self.mixed) = (list(|_| true), list(|signs_differ| signs_differ));
     }
 
     /// Forms of more than one term, a constant being one, each with whether coefficients have both signs.
@@ -235,8 +236,8 @@ impl Forms {
         let coefficients = &self.coefficients[forms.clone()];
         let parameters = &self.parameters[forms.clone()];
         let heads = values[forms.clone()].iter_mut().zip(constants).zip(coefficients);
-        let may_cancel = self.may_cancel(theta);
-        if let ([theta], true, false) = (theta, further.is_empty(), may_cancel) {
+        let doubtful = self.doubtful(&forms, theta);
+        if let ([theta], true, true) = (theta, further.is_empty(), doubtful.is_empty()) {
             // Groups are looked at while they are at hand, single numbers later, several at a time.
             let mut watch = *seen;
             for ((value, &constant), &coefficient) in heads {
@@ -258,25 +259,28 @@ impl Forms {
             let value = &mut values[form as usize];
             *value = *value + theta[parameter as usize] * L::splat(coefficient);
         }
-        if may_cancel {
-            self.sum_anew(forms.clone(), theta, values);
+        if !doubtful.is_empty() {
+            self.sum_anew(doubtful, theta, values);
         }
         seen.see_all(&values[forms]);
     }
 
-    /// Whether some form may have terms of both signs at θ.
+    /// Those of some forms that may have terms of both signs at θ.
     #[inline(always)]
-    fn may_cancel<L: Lane>(&self, theta: &[L]) -> bool {
-        !self.compound.is_empty()
-            && (self.is_mixed || theta.iter().any(|value| !value.all(|value| value >= 0.0)))
+    fn doubtful<L: Lane>(&self, forms: &Range<usize>, theta: &[L]) -> &[u32] {
+        let compound = within(&self.compound, forms);
+        // Most models have none, and most segments none of them: then θ is not looked at.
+        if compound.is_empty() || theta.iter().any(|value| !value.all(|value| value >= 0.0)) {
+            compound
+        } else {
+            within(&self.mixed, forms)
+        }
     }
 
-    /// Works out those of some forms anew that have terms of both signs: each to the nearest f64.
+    /// Works out those of these forms anew that have terms of both signs: each to the nearest f64.
     #[cold]
-    fn sum_anew<L: Lane>(&self, forms: Range<usize>, theta: &[L], values: &mut [L]) {
-        let from = self.compound.partition_point(|&form| (form as usize) < forms.start);
-        let those = self.compound[from..].iter().take_while(|&&form| (form as usize) < forms.end);
-        for &form in those {
+    fn sum_anew<L: Lane>(&self, doubtful: &[u32], theta: &[L], values: &mut [L]) {
+        for &form in doubtful {
             let value = &mut values[form as usize];
             *value = value.corrected(|element| {
                 let terms = self
@@ -346,12 +350,23 @@ impl Forms {
         self.coefficients.shrink_to_fit();
         self.further.shrink_to_fit();
         self.compound.shrink_to_fit();
+        self.mixed.shrink_to_fit();
     }
 
     /// Bytes on the heap.
     pub(super) fn size_bytes(&self) -> usize {
-        20 * self.constants.len() + 16 * self.further.len() + 4 * self.compound.len()
+        20 * self.constants.len() + 16 * self.further.len() + 4 * (self.compound.len() + self.mixed.len())
     }
+}
+
+/// Those of ascending numbers of forms that are in a range.
+#[inline(always)]
+fn within<'a>(numbers: &'a [u32], forms: &Range<usize>) -> &'a [u32] {
+    if numbers.is_empty() {
+        return numbers;
+    }
+    let place = |bound: usize| numbers.partition_point(|&form| (form as usize) < bound);
+    &numbers[place(forms.start)..place(forms.end)]
 }
 
 /// A constant and products of numbers and coefficients added up with twice the digits, if they have both signs and stay
