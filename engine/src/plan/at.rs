@@ -15,7 +15,7 @@ use crate::graph::Graph;
 ///
 /// Holds the factors, so each further question costs a few triangular solves. [`set`](Self::set) moves on to another θ;
 /// it, [`expectation`](Self::expectation) and [`moments_into`](Self::moments_into) allocate nothing from the second
-/// time on, where plain numbers are enough.
+/// time on that the same arithmetic is enough.
 ///
 /// Where numbers on the way may have left the range of f64, a question is worked out once more with twice the digits and
 /// exponents that do not end: an elimination that takes far longer, and is kept for the next. So every number is good to the last
@@ -191,7 +191,7 @@ impl At<'_> {
     ///
     /// Each entry is good by itself, to a relative error of 1e-12, small ones beside large ones, too, also where what a
     /// parameter chooses between hardly differs; and so are those of all other gradients, unless rewards of both signs
-    /// cancel. Where more than three and a half digits of an entry cancel, because slopes of both signs do or far more
+    /// cancel. Where more than three digits of an entry cancel, because slopes of both signs do or far more
     /// steps are taken than there are states, the gradient is worked out once more with twice the digits: an elimination in
     /// an arithmetic that takes some twenty times as long, and twice that for the way back. Then 19 digits may cancel.
     pub fn expectation_gradient(&self) -> Vec<f64> {
@@ -200,8 +200,12 @@ impl At<'_> {
 
     /// Gradient of the `power`-th raw moment with respect to θ: `power` adjoint solves, and 32 bytes for each power and
     /// vertex. Zero for power 0.
-    pub fn moment_gradient(&self, power: usize) -> Vec<f64> {
-        self.moment_by_parameter(&self.unit, power)
+    ///
+    /// # Errors
+    /// [`EvaluationError::MomentCount`] for a power above 1,000.
+    pub fn moment_gradient(&self, power: usize) -> Result<Vec<f64>, EvaluationError> {
+        check_moment_count(power)?;
+        Ok(self.moment_by_parameter(&self.unit, power))
     }
 
     /// Gradient of the variance with respect to θ: two adjoint solves.
@@ -248,8 +252,9 @@ impl At<'_> {
     /// [`expectation_weight_gradient`](Self::expectation_weight_gradient).
     ///
     /// # Errors
-    /// [`EvaluationError::OtherGraph`].
+    /// [`EvaluationError::OtherGraph`]; [`EvaluationError::MomentCount`] for a power above 1,000.
     pub fn moment_weight_gradient(&self, power: usize, graph: &Graph) -> Result<Vec<f64>, EvaluationError> {
+        check_moment_count(power)?;
         self.weight_gradient(graph, &Chain::of_moment(self, &self.unit, power))
     }
 

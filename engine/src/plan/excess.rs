@@ -70,6 +70,8 @@ impl Excess {
 #[derive(Debug, Clone, Copy)]
 struct Lowest {
     ratio: f64,
+    /// Where it was found first.
+    at: usize,
     /// The right-hand side, and the form of the exit.
     side: f64,
     form: u32,
@@ -101,7 +103,7 @@ impl Factors<f64> {
     /// absorbed.
     fn lowest_ratio(&self, plan: &Plan, sides: &[f64]) -> Option<Lowest> {
         let is_negative = sides.iter().filter(|&&side| side < 0.0).count() > 0;
-        let mut lowest = Lowest { ratio: f64::INFINITY, side: 0.0, form: 0 };
+        let mut lowest = Lowest { ratio: f64::INFINITY, at: 0, side: 0.0, form: 0 };
         let mut seen = (0.0, 0.0);
         self.each_absorption(plan, |at, form, weight| {
             let side = sides[at];
@@ -109,7 +111,7 @@ impl Factors<f64> {
             if weight > 0.0 && (side, weight) != seen {
                 seen = (side, weight);
                 if side / weight < lowest.ratio {
-                    lowest = Lowest { ratio: side / weight, side, form };
+                    lowest = Lowest { ratio: side / weight, at, side, form };
                 }
             }
         });
@@ -121,8 +123,9 @@ impl Factors<f64> {
         let mut left = Left { sides: sides.to_vec(), is_little: false };
         self.each_absorption(plan, |at, form, weight| {
             let side = sides[at];
-            // In discrete time weights are shares of sums that differ.
-            let is_lowest = form == lowest.form && side == lowest.side && !plan.discrete;
+            // In discrete time weights are shares of sums that differ, though forms are the same.
+            let is_alike = form == lowest.form && side == lowest.side && !plan.discrete;
+            let is_lowest = at == lowest.at || is_alike;
             let rest = side - weight * lowest.ratio;
             left.is_little |= weight > 0.0 && rest < LITTLE * side && !is_lowest;
             left.sides[at] = if is_lowest { 0.0 } else { rest };

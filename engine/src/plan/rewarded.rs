@@ -67,8 +67,12 @@ impl Rewarded<'_, '_> {
     }
 
     /// Gradient of the `power`-th raw moment with respect to θ.
-    pub fn moment_gradient(&self, power: usize) -> Vec<f64> {
-        self.at.moment_by_parameter(&self.rewards, power)
+    ///
+    /// # Errors
+    /// As [`At::moment_gradient`].
+    pub fn moment_gradient(&self, power: usize) -> Result<Vec<f64>, EvaluationError> {
+        check_moment_count(power)?;
+        Ok(self.at.moment_by_parameter(&self.rewards, power))
     }
 
     /// Gradient of the variance with respect to θ.
@@ -92,8 +96,9 @@ impl Rewarded<'_, '_> {
     /// Gradient of the `power`-th raw moment with respect to the weight of every edge.
     ///
     /// # Errors
-    /// [`EvaluationError::OtherGraph`].
+    /// As [`At::moment_weight_gradient`].
     pub fn moment_weight_gradient(&self, power: usize, graph: &Graph) -> Result<Vec<f64>, EvaluationError> {
+        check_moment_count(power)?;
         self.at.weight_gradient(graph, &Chain::of_moment(self.at, &self.rewards, power))
     }
 

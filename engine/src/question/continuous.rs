@@ -103,7 +103,8 @@ impl<'m> Times<'m> {
             Quantity::Expectation => Found::Many(total.expectation_gradient()),
             Quantity::Variance => Found::Many(total.variance_gradient()),
             Quantity::Moments(count) => {
-                Found::Table((1..=*count as usize).map(|power| total.moment_gradient(power)).collect())
+                let gradient = |power| total.moment_gradient(power);
+                Found::Table((1..=*count as usize).map(gradient).collect::<Result<_, _>>()?)
             }
             Quantity::Covariance => {
                 let second = at.rewarded(rewards.get(1).copied().unwrap_or(&self.ones))?;

@@ -42,12 +42,12 @@ fn by_parameter(at: &At<'_>, rewards: &[Vec<f64>; 3]) -> [Vec<f64>; QUANTITIES] 
     let (a, b) = (at.rewarded(first).unwrap(), at.rewarded(second).unwrap());
     [
         at.expectation_gradient(),
-        at.moment_gradient(2),
-        at.moment_gradient(3),
-        at.moment_gradient(4),
+        at.moment_gradient(2).unwrap(),
+        at.moment_gradient(3).unwrap(),
+        at.moment_gradient(4).unwrap(),
         at.variance_gradient(),
         a.expectation_gradient(),
-        a.moment_gradient(3),
+        a.moment_gradient(3).unwrap(),
         a.variance_gradient(),
         b.variance_gradient(),
         a.covariance_gradient(&b),

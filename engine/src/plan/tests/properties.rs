@@ -221,7 +221,7 @@ proptest! {
         let ones = vec![1.0; first.len()];
         let (a, b) = (at.rewarded(&first).unwrap(), at.rewarded(&ones).unwrap());
         let exact = [
-            at.expectation_gradient(), at.moment_gradient(3), at.variance_gradient(),
+            at.expectation_gradient(), at.moment_gradient(3).unwrap(), at.variance_gradient(),
             a.expectation_gradient(), a.variance_gradient(), a.covariance_gradient(&b),
         ];
         let values = |theta: &[f64]| {
@@ -348,7 +348,7 @@ fn numbers(plan: &Plan, theta: &[f64], rewards: &[Vec<f64>; 2]) -> Answers {
     totals.extend([(a.covariance(&b), both), (a.variance(), a.moments(2).unwrap()[1])]);
     let gradients = vec![
         (at.expectation_gradient(), at.expectation()),
-        (at.moment_gradient(3), at.moments(3).unwrap()[2]),
+        (at.moment_gradient(3).unwrap(), at.moments(3).unwrap()[2]),
         (at.variance_gradient(), second),
         (a.expectation_gradient(), a.expectation()),
         (a.covariance_gradient(&b), both),

@@ -1,6 +1,6 @@
 //! Derivatives that are small beside others, or beside what they are differences of: each is right by itself.
 
-use super::{build, close, from_first, plan};
+use super::{EvaluationError, build, close, from_first, plan};
 use crate::graph::Graph;
 
 /// Two rates one after the other, each a parameter: a sum of two exponential times.
@@ -30,7 +30,7 @@ fn derivatives_by_a_rate_are_right_however_far_it_is_from_the_others() {
             factorial *= f64::from(power);
             let wanted = [by_first(s, t, power) * s * s, by_first(t, s, power) * t * t];
             let wanted = wanted.map(|slope| -factorial * slope);
-            check(at.moment_gradient(count), wanted, "moment");
+            check(at.moment_gradient(count).unwrap(), wanted, "moment");
             let by_edge = at.moment_weight_gradient(count, &graph).unwrap();
             assert_eq!(by_edge[0], 0.0);
             check(by_edge[1..].to_vec(), wanted, "moment by edge");
@@ -58,8 +58,8 @@ fn numbers_of_jumps_that_rates_do_not_change_have_no_derivative_at_all() {
     let plan = plan(&builder.finish());
     let at = plan.at(&[0.7, 1e-9]).unwrap();
     assert_eq!(at.moments(1).unwrap(), [2.0]);
-    assert_eq!(at.moment_gradient(1), [0.0, 0.0]);
-    assert_eq!(at.moment_gradient(3), [0.0, 0.0]);
+    assert_eq!(at.moment_gradient(1).unwrap(), [0.0, 0.0]);
+    assert_eq!(at.moment_gradient(3).unwrap(), [0.0, 0.0]);
     assert_eq!(at.variance_gradient(), [0.0, 0.0]);
 }
 
@@ -304,8 +304,11 @@ fn a_parameter_that_is_a_scale_has_the_derivatives_that_its_edges_have_together(
         check(at.expectation_gradient(), at.expectation_weight_gradient(&graph).unwrap());
         check(rewarded.expectation_gradient(), rewarded.expectation_weight_gradient(&graph).unwrap());
         for power in 0..4 {
-            check(at.moment_gradient(power), at.moment_weight_gradient(power, &graph).unwrap());
-            check(rewarded.moment_gradient(power), rewarded.moment_weight_gradient(power, &graph).unwrap());
+            check(at.moment_gradient(power).unwrap(), at.moment_weight_gradient(power, &graph).unwrap());
+            check(
+                rewarded.moment_gradient(power).unwrap(),
+                rewarded.moment_weight_gradient(power, &graph).unwrap(),
+            );
         }
         check(at.variance_gradient(), at.variance_weight_gradient(&graph).unwrap());
         check(
@@ -335,4 +338,19 @@ fn an_edge_to_absorption_that_nothing_opens_has_its_own_slope_beside_an_only_way
     // E[T²] = 2 / w₁ · E + p₁₂ (2 / w₂₃²) with E[T²] = 2 (1 + w₁₂ / w₂₃) / w₁² + 2 w₁₂ / (w₁ w₂₃²).
     let second = at.moment_weight_gradient(2, &graph).unwrap();
     assert!((second[2] + 4.0 * 1.5 + 0.5).abs() < 1e-14, "{second:?}");
+}
+
+#[test]
+fn more_powers_than_anybody_could_want_are_refused_before_there_is_room_for_them() {
+    let graph = two_rates();
+    let plan = plan(&graph);
+    let at = plan.at(&[1.0, 2.0]).unwrap();
+    let total = at.rewarded(&vec![1.0; graph.vertex_count() as usize]).unwrap();
+    for count in [1_001, usize::MAX] {
+        let refused = Err(EvaluationError::MomentCount { count, limit: 1_000 });
+        assert_eq!(at.moment_gradient(count), refused);
+        assert_eq!(at.moment_weight_gradient(count, &graph), refused);
+        assert_eq!(total.moment_gradient(count), refused);
+        assert_eq!(total.moment_weight_gradient(count, &graph), refused);
+    }
 }
