@@ -72,8 +72,27 @@ fn strip(vertices: u32) -> Graph {
     builder.finish()
 }
 
+/// Vertices one after another, each left at θ for the next; for absorption or for the one before at constant rates. With
+/// exits few are passed, with ways back so many that plain numbers are not enough.
+fn row(vertices: u32, exit: f64, back: f64) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=vertices {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for from in 1..vertices {
+        builder.add_edge(from, from + 1, Rate::Coefficients(&[1.0, 0.0])).unwrap();
+        let constants = [(vertices, exit), (from - 1, back)];
+        for (to, rate) in constants.into_iter().filter(|&(to, rate)| rate > 0.0 && to > 0 && to != from + 1) {
+            builder.add_edge(from, to, Rate::Coefficients(&[0.0, rate])).unwrap();
+        }
+    }
+    builder.finish()
+}
+
 fn analyses_stay_within_their_budget() {
-    for graph in [dense(120), strip(5000)] {
+    // The last is dissected.
+    for graph in [dense(120), strip(5000), torus(60)] {
         let hash = graph.content_hash();
         let (whole, plan) = peak_bytes(|| Plan::analyze(&graph, &plan::Limits::default()).unwrap());
         let file = plan.encode(&hash);
@@ -225,8 +244,26 @@ fn groups(size: u32) -> Graph {
     builder.finish()
 }
 
+/// A walk on a torus with a way out of one corner.
+fn torus(side: u32) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let place = |x: u32, y: u32| 1 + (x % side) * side + y % side;
+    for state in 1..=side * side + 1 {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, place(0, 0), Rate::Scalar(1.0)).unwrap();
+    for (x, y) in (0..side).flat_map(|x| (0..side).map(move |y| (x, y))) {
+        for to in [place(x + 1, y), place(x + side - 1, y), place(x, y + 1), place(x, y + side - 1)] {
+            builder.add_edge(place(x, y), to, Rate::Coefficients(&[1.0, 0.0])).unwrap();
+        }
+    }
+    builder.add_edge(place(0, 0), side * side + 1, Rate::Coefficients(&[0.0, 1.0])).unwrap();
+    builder.finish()
+}
+
 fn replays_of_a_plan_allocate_nothing() {
-    for graph in [dense(40), dense(40).discretize(0.1).unwrap()] {
+    let graphs = [dense(40), dense(40).discretize(0.1).unwrap(), row(5000, 1.0, 0.0), row(5000, 0.0, 1.0)];
+    for graph in graphs {
         replays_allocate_nothing(&graph);
     }
     let graph = groups(120);

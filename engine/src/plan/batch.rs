@@ -10,16 +10,10 @@ use std::iter;
 use std::sync::{Mutex, PoisonError};
 
 use super::at::check_moment_count;
-use super::kernel::{Factors, Outcome, Powers, Source};
-use super::lane::{Lane, Lanes};
-use super::range::{Earned, Extent, Scale, lowest_above_zero};
-use super::schedule::Segment;
-use super::steps::{LONGEST_PATH, Measure};
+use super::bounds::Earned;
+use super::kernel::Outcome;
+use super::workspace::{WIDTH, Workspace};
 use super::{At, BatchError, EvaluationError, Plan};
-
-/// How many θ one pass over a plan evaluates. Twice the widest registers: most components are small, and their
-/// eliminations wait for divisions and sums; two of them at a time wait half as long.
-const WIDTH: usize = 16;
 
 /// Many parameter vectors, and what to ask of them.
 #[derive(Debug, Clone)]
@@ -96,15 +90,6 @@ impl Plan {
     /// ```
     pub fn batch<'t>(&self, thetas: &ArrayView2<'t, f64>) -> Result<Batch<'_, 't>, EvaluationError> {
         Batch::new(self, thetas, Cow::Owned(self.rewards(None)))
-    }
-
-    /// What a workspace for expectations takes.
-    pub(super) fn batch_workspace_bytes(&self) -> u64 {
-        let positions = self.vertices.len();
-        // A solution and its value at the start; two more where steps are counted, and ones to count them by.
-        let (solutions, ones) = if self.schedule.is_deep() { (3, positions) } else { (1, 0) };
-        let lanes = self.factor_numbers(false) + solutions * positions + 1;
-        (size_of::<Lanes<WIDTH>>() * lanes + size_of::<f64>() * ones) as u64
     }
 
     /// Many batches one after the other, without workspaces anew for each.
@@ -318,135 +303,13 @@ impl NullaryFnOnce for Pass<'_, '_, '_> {
                 out[lane * count + number] = x.0[lane];
             }
         }
-        if space.is_sure(batch) {
+        if space.is_sure(plan, batch.earned) {
             return Ok(());
         }
-        let sure = space.sure_lanes(batch);
+        let sure = space.sure_lanes(plan, batch.earned, batch.rewarded);
         for (lane, out) in out.chunks_mut(count).enumerate().filter(|&(lane, _)| !sure[lane]) {
             batch.one_by_one(alone, first + lane, count, out)?;
         }
         Ok(())
-    }
-}
-
-/// What one thread works in.
-#[derive(Debug)]
-struct Workspace {
-    factors: Factors<Lanes<WIDTH>>,
-    powers: Powers<Lanes<WIDTH>>,
-    /// Whether it is for more moments than are solved for segment by segment, and keeps all factors for that.
-    long: bool,
-    start: usize,
-    extent: Extent,
-    /// Unit rewards and times under them, where they were needed beside others.
-    unit: Vec<f64>,
-    times: Powers<Lanes<WIDTH>>,
-    steps: Steps,
-}
-
-/// Steps by position, where they may be too many for plain numbers; nothing elsewhere.
-#[derive(Debug)]
-struct Steps {
-    ones: Vec<f64>,
-    /// For each unit of time, and until absorption.
-    now: Vec<[Lanes<WIDTH>; 1]>,
-    in_all: Vec<[Lanes<WIDTH>; 1]>,
-}
-
-impl Steps {
-    fn new(plan: &Plan) -> Self {
-        let positions = if plan.schedule.is_deep() { plan.vertices.len() } else { 0 };
-        let nothing = vec![[Lanes::splat(0.0)]; positions];
-        Self { ones: vec![1.0; positions], now: nothing.clone(), in_all: nothing }
-    }
-
-    /// The most from any position, for each θ.
-    #[inline(always)]
-    fn most(&self) -> Lanes<WIDTH> {
-        self.in_all.iter().fold(Lanes::splat(0.0), |most, &[steps]| most.higher_bits(steps))
-    }
-}
-
-/// Whether so many steps are good in plain numbers.
-#[inline(always)]
-fn are_few(steps: f64) -> bool {
-    (0.0..=f64::from(LONGEST_PATH)).contains(&steps)
-}
-
-impl Workspace {
-    fn new(plan: &Plan, count: usize) -> Self {
-        let mut powers = Powers::new();
-        powers.resize(count, plan.vertices.len());
-        Self {
-            factors: Factors::new(plan, Self::is_long(count)),
-            powers,
-            long: Self::is_long(count),
-            start: plan.start(),
-            extent: Extent::new(plan),
-            unit: Vec::new(),
-            times: Powers::new(),
-            steps: Steps::new(plan),
-        }
-    }
-
-    /// Counts the steps from the positions of a segment, where that is asked.
-    #[inline(always)]
-    fn count_steps(&mut self, plan: &Plan, segment: &Segment) {
-        let Self { factors, steps: Steps { ones, now, in_all }, .. } = self;
-        if !ones.is_empty() {
-            factors.steps(plan, segment, Measure::Edges, now.as_flattened_mut());
-            factors.solve(plan, segment, Source { rewards: ones, of: Some(now), earlier: 0 }, in_all);
-        }
-    }
-
-    fn is_long(count: usize) -> bool {
-        count > Powers::<Lanes<WIDTH>>::MOST_BY_SEGMENT
-    }
-
-    /// Whether all moments are what they should be, as far as bounds for all θ together say.
-    #[inline(always)]
-    fn is_sure(&self, batch: &Batch<'_, '_>) -> bool {
-        let scale = self.extent.scale(&self.factors);
-        let (earned, discrete) = (batch.earned, batch.plan.discrete);
-        let is_sure =
-            || self.steps.most().all(are_few) && scale.is_sure(earned, discrete, self.powers.at_start());
-        earned.largest == 0.0 || is_sure()
-    }
-
-    /// Which θ have moments that are what they should be: nothing that matters was beyond the range of f64.
-    #[inline(always)]
-    fn sure_lanes(&mut self, batch: &Batch<'_, '_>) -> [bool; WIDTH] {
-        let steps = self.steps.most();
-        // Of long chains the first solution is gone.
-        let again = batch.rewarded || self.long;
-        if again {
-            self.solve_for_times(batch.plan);
-        }
-        let times = if again { &self.times } else { &self.powers };
-        let longest = times.firsts().fold(Lanes::splat(0.0), Lane::higher_bits);
-        let lowest_total = lowest_above_zero(&self.factors.total);
-        let scales = self.extent.scales(&self.factors);
-        std::array::from_fn(|lane| {
-            let moments: Vec<f64> = self.powers.at_start().iter().map(|moment| moment.0[lane]).collect();
-            let sure = |scale: Scale| {
-                are_few(steps.0[lane]) && scale.is_sure(batch.earned, batch.plan.discrete, &moments)
-            };
-            let lowest_total = batch.plan.discrete.then_some(lowest_total.0[lane]);
-            sure(scales[lane]) || sure(scales[lane].measured(longest.0[lane], lowest_total))
-        })
-    }
-
-    /// Once more from the start: of the factors only those of the last segment are left.
-    #[inline(always)]
-    fn solve_for_times(&mut self, plan: &Plan) {
-        let Self { factors, times, unit, .. } = self;
-        if unit.is_empty() {
-            *unit = plan.rewards(None);
-        }
-        times.resize(1, plan.vertices.len());
-        for segment in &plan.schedule.segments {
-            factors.eliminate(plan, segment);
-            factors.solve_powers(plan, segment, unit, times);
-        }
     }
 }

@@ -4,11 +4,12 @@
 //! [`Joint`] loses digits where a process moves a great many times, or sums go over many vertices. Where both would, the textbook's is worked out with
 //! twice the digits.
 
+use super::bounds::Scale;
 use super::gradients::{Derivative, PreciseSlopes, Trust};
 use super::joint::{Adjoints, Joint};
 use super::kernel::{Factors, Seeded, Source, WeightSlopes};
 use super::lane::Lane;
-use super::range::{Scale, largest};
+use super::range::largest;
 use super::schedule::Kind;
 use super::slopes::{Slope, Way, Weighed};
 use super::wide::Wide;

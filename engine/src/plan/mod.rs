@@ -15,6 +15,7 @@
 mod analysis;
 mod at;
 mod batch;
+mod bounds;
 mod chain;
 mod collecting;
 mod covariance;
@@ -45,6 +46,7 @@ mod varint;
 mod verification;
 mod watched;
 mod wide;
+mod workspace;
 
 pub use crate::limits::Limits;
 pub use at::At;

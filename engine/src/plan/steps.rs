@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use super::kernel::Factors;
 use super::lane::Lane;
-use super::range::largest;
+use super::range::{Room, largest};
 use super::schedule::{Kind, Segment};
 use super::{At, Plan};
 
@@ -113,11 +113,14 @@ impl At<'_> {
 
     /// The largest expected number of steps to absorption from any vertex.
     fn most_steps(&self, measure: Measure) -> f64 {
-        let Self { plan, factors, .. } = self;
-        let mut steps = vec![0.0; plan.vertices.len()];
+        let Self { plan, factors, range, .. } = self;
+        let mut room = range.room.borrow_mut();
+        let Room { steps, solution } = &mut *room;
+        steps.resize(plan.vertices.len(), 0.0);
         for segment in &plan.schedule.segments {
-            factors.steps(plan, segment, measure, &mut steps);
+            factors.steps(plan, segment, measure, steps);
         }
-        largest(&factors.solution(plan, &steps, None))
+        factors.solve_into(plan, steps, None, solution);
+        largest(solution)
     }
 }

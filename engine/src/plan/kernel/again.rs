@@ -7,10 +7,17 @@ use crate::plan::Plan;
 use crate::plan::lane::Lane;
 
 impl<L: Lane> Factors<L> {
-    /// The factors at the same θ, all kept. Weights are worked out again, too: those of the others are the nearest f64.
+    /// The factors at the same θ, all kept.
     pub(in crate::plan) fn again(plan: &Plan, others: &Factors<f64>) -> Self {
         let mut factors = Self::new(plan, true);
-        let Self { theta, values, weights_seen, .. } = &mut factors;
+        factors.follow(plan, others);
+        factors
+    }
+
+    /// Moves to the θ of others, with all factors kept. Weights are worked out again, too: those of the others are the
+    /// nearest f64. Allocates nothing.
+    pub(in crate::plan) fn follow(&mut self, plan: &Plan, others: &Factors<f64>) {
+        let Self { theta, values, weights_seen, .. } = self;
         for (slot, &value) in theta.iter_mut().zip(&others.theta) {
             *slot = L::splat(value);
         }
@@ -22,8 +29,7 @@ impl<L: Lane> Factors<L> {
                 *slot = L::splat(other);
             }
         }
-        factors.reduce_all(plan);
-        factors
+        self.reduce_all(plan);
     }
 
     fn reduce_all(&mut self, plan: &Plan) {
@@ -35,8 +41,15 @@ impl<L: Lane> Factors<L> {
 
     /// The solution `W(R)`, or `W(x∘R)` of an earlier one.
     pub(in crate::plan) fn solution(&self, plan: &Plan, rewards: &[f64], of: Option<&[L]>) -> Vec<L> {
-        let mut x = vec![[L::splat(0.0)]; plan.vertices.len()];
-        self.solve_all(plan, Source { rewards, of: of.map(|of| of.as_chunks::<1>().0), earlier: 0 }, &mut x);
-        x.into_flattened()
+        let mut x = Vec::new();
+        self.solve_into(plan, rewards, of, &mut x);
+        x
+    }
+
+    /// The same into a list that allocates only what it never had room for.
+    pub(in crate::plan) fn solve_into(&self, plan: &Plan, rewards: &[f64], of: Option<&[L]>, x: &mut Vec<L>) {
+        x.resize(plan.vertices.len(), L::splat(0.0));
+        let source = Source { rewards, of: of.map(|of| of.as_chunks::<1>().0), earlier: 0 };
+        self.solve_all(plan, source, x.as_chunks_mut::<1>().0);
     }
 }
