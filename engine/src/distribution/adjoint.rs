@@ -14,6 +14,9 @@ use super::slices::{SliceRates, Slices, WIDTH, room};
 use super::sweep::{Sweep, in_ones};
 use super::trail::{Block, Part, Replayed, State, Trail};
 
+/// Where a jump takes less time than 2 to the power of this, f64 has room for slopes of masses in any units.
+const USUAL_BITS: i32 = 64;
+
 /// What of the states after `k` jumps a sum depends on.
 #[derive(Debug, Default)]
 struct Loads {
@@ -21,12 +24,23 @@ struct Loads {
     alive: Vec<f64>,
 }
 
-/// Times with coefficients of density, distribution function and survival, ascending, none of them 0. Densities and survival
-/// are in the units of the segment that a time lies in.
+/// Times with coefficients of density, distribution function and survival, ascending, none of them 0.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Functional {
     pub(super) times: Vec<f64>,
     pub(super) coefficients: Vec<[f64; 3]>,
+    pub(super) units: Units,
+}
+
+/// What densities and survival are coefficients of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Units {
+    /// Numbers in units of 1, whatever units masses are in: so is the adjoint, which is then no larger than rates are.
+    #[default]
+    Ones,
+    /// Numbers in the units of the segment that a time lies in, and the adjoint with them: for what is divided by the numbers
+    /// themselves, however small they are.
+    OfMasses,
 }
 
 impl Functional {
@@ -38,7 +52,7 @@ impl Functional {
         let mut adjoint = vec![0.0; room(first.len())];
         let (mut reciprocals, mut states) = (Reciprocals::default(), Replayed::default());
         let (mut until, mut later) = (self.times.len(), 0.0);
-        // The adjoint is of masses in the units of a later part.
+        // The adjoint is of masses in the units of a later part, unless it is of masses in ones.
         let mut exponent = None;
         for (epoch, gradient) in gradients.iter_mut().enumerate().rev() {
             let chain = &chains[epoch];
@@ -52,9 +66,14 @@ impl Functional {
                 later += self.coefficients[from..until].iter().map(|[_, below, _]| below).sum::<f64>();
                 until = from;
                 let shift = exponent.replace(part.exponent).map_or(0, |after: i32| after - part.exponent);
-                if shift != 0 {
-                    for value in &mut adjoint {
-                        *value = in_ones(*value, -shift);
+                if self.units == Units::Ones {
+                    back.take_units(chain, part, part.exponent, gradient);
+                } else {
+                    back.take_units(chain, part, 0, gradient);
+                    if shift != 0 {
+                        for value in &mut adjoint {
+                            *value = in_ones(*value, -shift);
+                        }
                     }
                 }
                 back.through(part, &loads, &mut adjoint, |block, visit| {
@@ -80,15 +99,20 @@ impl Functional {
         let mut sums = [vec![0.0; count], vec![0.0; count], vec![0.0; count]];
         spread(&means, &self.coefficients[range.clone()], &part.flows, reciprocals, &mut sums);
         let [mut flows, mut absorbed, alive] = sums;
-        for (slot, weight) in absorbed.iter_mut().skip(part.first).zip(&part.weights) {
+        // The last state stands for all later ones.
+        let (known, beyond) = part.weights.split_at(part.weights.len().min(count.saturating_sub(part.first)));
+        for (slot, weight) in absorbed.iter_mut().skip(part.first).zip(known) {
             *slot += later * weight;
         }
-        // What was absorbed by then flowed before; the last state stands for all later ones.
-        let total = later + self.coefficients[range].iter().map(|[_, below, _]| below).sum::<f64>();
-        let mut before = 0.0;
-        for (flow, absorbed) in flows.iter_mut().zip(&absorbed) {
-            before += absorbed;
-            *flow += in_ones((total - before) / part.rate, part.exponent);
+        if let Some(last) = absorbed.last_mut() {
+            *last += later * beyond.iter().sum::<f64>();
+        }
+        // What was absorbed by then flowed before: backwards, so that nothing cancels.
+        let unit = if self.units == Units::Ones { 0 } else { part.exponent };
+        let mut after = 0.0;
+        for (flow, absorbed) in flows.iter_mut().zip(&absorbed).rev() {
+            *flow += in_ones(after / part.rate, unit);
+            after += absorbed;
         }
         Loads { flows, alive }
     }
@@ -105,6 +129,10 @@ struct Back<'a> {
     /// Slices from which something can be absorbed, or lost: the others need no slopes of that.
     leaves: Vec<bool>,
     positions: usize,
+    /// Slopes are in units of 2 to the power of minus this.
+    exponent: i32,
+    /// Of which so many bits make up for jumps that are rare.
+    slowness: i32,
 }
 
 impl<'a> Back<'a> {
@@ -116,13 +144,20 @@ impl<'a> Back<'a> {
         }
         let (mut rates, mut slopes) = (SliceRates::default(), SliceRates::default());
         slices.fill(chain.rates(), &leaving, chain.exits(), &mut rates);
-        let none = vec![0.0; chain.len()];
-        slices.fill(&vec![0.0; chain.rates().len()], &none, &none, &mut slopes);
+        fill_with_zeros(chain, &mut slopes);
         let lossy = chain.losses().next().is_some();
         let leaves = (0..chain.len())
             .step_by(WIDTH)
             .map(|first| lossy || (first..chain.len().min(first + WIDTH)).any(|at| chain.has_exit(at)));
-        Self { slices, rates, slopes, leaves: leaves.collect(), positions: chain.len() }
+        Self {
+            slices,
+            rates,
+            slopes,
+            leaves: leaves.collect(),
+            positions: chain.len(),
+            exponent: 0,
+            slowness: 0,
+        }
     }
 
     /// Back through one part: `adjoint` is that of the state at its end and becomes that of the state at its beginning.
@@ -136,6 +171,7 @@ impl<'a> Back<'a> {
     ) {
         let mut z = vec![0.0; room(self.positions)];
         let mut after = z.clone();
+        let unit = in_ones(1.0, self.slowness);
         for block in part.blocks.iter().rev() {
             states(block, &mut |k, state| {
                 std::mem::swap(&mut z, &mut after);
@@ -146,7 +182,8 @@ impl<'a> Back<'a> {
                 let loads = [loads.flows[k], loads.alive[k], arriving.copied().unwrap_or(0.0)];
                 {
                     let (h, end, after, z) = (1.0 / part.rate, &adjoint[..], &after[..], &mut z[..]);
-                    Arch::new().dispatch(Jump { back: self, which, masses, h, loads, end, after, z });
+                    let slope = [h * unit, loads[0] * unit];
+                    Arch::new().dispatch(Jump { back: self, which, masses, h, slope, loads, end, after, z });
                 }
                 // Positions that were dropped may be too fast for these jumps, and hold nothing.
                 z[rows_end..].fill(0.0);
@@ -155,14 +192,36 @@ impl<'a> Back<'a> {
         *adjoint = z;
     }
 
+    /// Goes on with slopes for masses in these units, after those found so far in others were added to a gradient.
+    fn take_units(&mut self, chain: &Chain<'_>, part: &Part, exponent: i32, gradient: &mut [f64]) {
+        // Where jumps are very rare, slopes of masses in units of their own may be beyond f64.
+        self.slowness = (-part.rate.log2() as i32 - USUAL_BITS).max(0);
+        let exponent = exponent - self.slowness;
+        if exponent != self.exponent {
+            self.pull(chain, gradient);
+            fill_with_zeros(chain, &mut self.slopes);
+            self.exponent = exponent;
+        }
+    }
+
     /// Adds what was found to a gradient with respect to θ.
     fn pull(&self, chain: &Chain<'_>, gradient: &mut [f64]) {
         let mut edges = vec![0.0; chain.rates().len()];
         self.slices.collect(&self.slopes, &mut edges);
         let by_position = |slopes: &[[f64; WIDTH]]| slopes.as_flattened()[..chain.len()].to_vec();
-        let (exits, losses) = (by_position(&self.slopes.exits), by_position(&self.slopes.totals));
+        let (mut exits, mut losses) = (by_position(&self.slopes.exits), by_position(&self.slopes.totals));
+        if self.exponent != 0 {
+            let all = [&mut edges, &mut exits, &mut losses].into_iter().flatten();
+            all.for_each(|slope| *slope = in_ones(*slope, self.exponent));
+        }
         chain.pull_back([&edges, &exits, &losses, &[]], gradient);
     }
+}
+
+/// No slopes yet, of the shape of a chain's edges by source.
+fn fill_with_zeros(chain: &Chain<'_>, slopes: &mut SliceRates) {
+    let none = vec![0.0; chain.len()];
+    chain.pattern().back().fill(&vec![0.0; chain.rates().len()], &none, &none, slopes);
 }
 
 /// One jump back, as a task for the widest instruction set of the machine.
@@ -172,6 +231,8 @@ struct Jump<'b, 'a> {
     which: Range<usize>,
     masses: &'b [[f64; WIDTH]],
     h: f64,
+    /// What masses times a gain, and times an exit, are multiplied by to be slopes.
+    slope: [f64; 2],
     /// How flow, mass alive and the state at the end enter.
     loads: [f64; 3],
     end: &'b [f64],
@@ -185,8 +246,9 @@ impl NullaryFnOnce for Jump<'_, '_> {
 
     #[inline(always)]
     fn call(self) {
-        let Self { back, which, masses, h, loads, end, after, z } = self;
+        let Self { back, which, masses, h, slope, loads, end, after, z } = self;
         let [flow, alive, arriving] = loads;
+        let [moving, flowing] = slope;
         let Back { slices, rates, slopes, leaves, .. } = back;
         let (own, end) = (after.as_chunks::<WIDTH>().0, end.as_chunks::<WIDTH>().0);
         let z = z.as_chunks_mut::<WIDTH>().0;
@@ -196,7 +258,7 @@ impl NullaryFnOnce for Jump<'_, '_> {
             let own: [f64; WIDTH] = own[slice];
             let (mut moved, mut sums) = ([0.0; WIDTH], [0.0; WIDTH]);
             for place in 0..WIDTH {
-                moved[place] = masses[place] * h;
+                moved[place] = masses[place] * moving;
             }
             let bands = start[0] as usize..stop[0] as usize;
             let edges = slices.bands[bands.clone()].iter().zip(&rates.bands[bands.clone()]);
@@ -240,7 +302,7 @@ impl NullaryFnOnce for Jump<'_, '_> {
             let (mut absorbed, mut lost) = (slopes.exits[slice], slopes.totals[slice]);
             for place in 0..WIDTH {
                 let left = moved[place] * own[place];
-                absorbed[place] += flow * masses[place] - left;
+                absorbed[place] += flowing * masses[place] - left;
                 lost[place] -= left;
             }
             (slopes.exits[slice], slopes.totals[slice]) = (absorbed, lost);

@@ -165,10 +165,9 @@ impl Survival {
         self.value(point.absorbed, in_ones(point.alive, point.exponent))
     }
 
-    /// A multiple of it at points with this exponent, as coefficients of density, distribution function and mass alive in
-    /// their units.
-    pub(super) fn times(self, coefficient: f64, exponent: i32) -> [f64; 3] {
-        if self.lossy { [0.0, -coefficient, 0.0] } else { [0.0, 0.0, in_ones(coefficient, exponent)] }
+    /// A multiple of it, as coefficients of density, distribution function and mass alive in ones.
+    pub(super) fn times(self, coefficient: f64) -> [f64; 3] {
+        if self.lossy { [0.0, -coefficient, 0.0] } else { [0.0, 0.0, coefficient] }
     }
 
     /// Whether it is the mass alive and nothing else, so that it may be in units of its own.
@@ -209,6 +208,12 @@ pub(super) struct Point {
 }
 
 impl Point {
+    /// The sum of the three numbers times coefficients, those of density and mass alive in units of 2 to the power of minus
+    /// `unit`, in which this sum is, too, as far as it is one of them.
+    pub(super) fn combined(&self, [density, absorbed, alive]: [f64; 3], unit: i32) -> f64 {
+        in_ones(density * self.density + alive * self.alive, self.exponent - unit) + absorbed * self.absorbed
+    }
+
     pub(super) fn density_in_ones(&self) -> f64 {
         in_ones(self.density, self.exponent)
     }

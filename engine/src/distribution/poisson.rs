@@ -109,7 +109,8 @@ pub(super) fn mix<const N: usize>(
     }
 }
 
-/// The reverse of [`mix`]: for each mean `x`, adds `w_k(x) · coefficient[number]` to `out[number][k]`, as far as `out` goes.
+/// The reverse of [`mix`]: for each mean `x`, adds `w_k(x) · coefficient[number]` to `out[number][k]`; the last entry takes
+/// what all after it would.
 pub(super) fn spread<const N: usize>(
     means: &[f64],
     coefficients: &[[f64; N]],
@@ -117,7 +118,16 @@ pub(super) fn spread<const N: usize>(
     reciprocals: &mut Reciprocals,
     out: &mut [Vec<f64>; N],
 ) {
+    let known = out.iter().map(Vec::len).min().unwrap_or(0);
     for (range, counts) in Groups::new(means, series, Reach::Tails) {
+        if counts.start >= known {
+            for (number, out) in out.iter_mut().enumerate() {
+                let all: f64 =
+                    coefficients[range.clone()].iter().map(|coefficients| coefficients[number]).sum();
+                out.last_mut().into_iter().for_each(|last| *last += all);
+            }
+            continue;
+        }
         let reciprocals = reciprocals.up_to(counts.end);
         let mut scales = [[0.0; WIDTH]; N];
         for (lane, coefficients) in coefficients[range.clone()].iter().enumerate() {
@@ -246,6 +256,17 @@ impl<const N: usize> NullaryFnOnce for Spread<'_, N> {
             for lane in 0..WIDTH {
                 weight[lane] *= lanes[lane] * reciprocals[k + 1];
             }
+        }
+        let mut rest = [0.0; WIDTH];
+        for k in known..counts.end {
+            for lane in 0..WIDTH {
+                rest[lane] += weight[lane];
+                weight[lane] *= lanes[lane] * reciprocals[k + 1];
+            }
+        }
+        for (out, scales) in out.iter_mut().zip(&scales) {
+            let all: f64 = rest.iter().zip(scales).map(|(rest, scale)| rest * scale).sum();
+            out[known - 1] += all;
         }
     }
 }

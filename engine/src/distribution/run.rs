@@ -5,7 +5,7 @@ use std::f64::consts::LN_2;
 use ndarray::Array3;
 
 use super::DistributionError;
-use super::adjoint::Functional;
+use super::adjoint::{Functional, Units};
 use super::chain::Chain;
 use super::curve::{Accuracy, Point, Survival, Values, precision};
 use super::error::of_epoch;
@@ -28,9 +28,9 @@ pub(super) struct Run<'p> {
 enum Back {
     /// By going back over the jumps of a sweep, if it has kept a trail.
     Jumps(Box<Sweep>),
-    /// They were found on the way: derivatives of density, distribution function and mass alive, in the units of what was
-    /// found, by time, process and parameter.
-    Known(Array3<[f64; 3]>),
+    /// They were found on the way: derivatives of density, distribution function and mass alive, in units of their own, by
+    /// time, process and parameter.
+    Known(Array3<Point>),
 }
 
 impl<'p> Run<'p> {
@@ -88,33 +88,46 @@ impl<'p> Run<'p> {
         }
         let coefficient = |count: f64, value: f64| if count > 0.0 { count / value } else { 0.0 };
         let each = observations.counts.iter().zip(&self.found);
-        let coefficients: Vec<[f64; 3]> = each
-            .map(|(&[seen, alive], point)| {
-                let mut sum = if self.survival.is_alive() {
-                    self.survival.times(coefficient(alive, point.alive), 0)
-                } else {
-                    self.survival.times(coefficient(alive, self.survival.at(point)), point.exponent)
-                };
-                sum[0] = coefficient(seen, point.density);
-                sum
-            })
-            .collect();
+        // Numbers that are not of masses alone are in ones.
+        let (mut shares, mut others) = (Vec::new(), Vec::new());
+        for (&[seen, alive], point) in each {
+            let density = coefficient(seen, point.density);
+            let [of_masses, of_ones] = if self.survival.is_alive() {
+                [coefficient(alive, point.alive), 0.0]
+            } else {
+                [0.0, coefficient(alive, self.survival.at(point))]
+            };
+            shares.push([density, 0.0, of_masses]);
+            others.push(self.survival.times(of_ones));
+        }
         // A time of 0 was censored for nothing.
         let first = observations.times.partition_point(|&time| time <= 0.0);
-        let mut gradients = self.pull(first, &observations.times[first..], &coefficients[first..]);
+        let times = &observations.times[first..];
+        let mut gradients = self.pull(first, times, &shares[first..], Units::OfMasses);
+        if others[first..].iter().flatten().any(|&coefficient| coefficient != 0.0) {
+            let more = self.pull(first, times, &others[first..], Units::Ones);
+            gradients.iter_mut().flatten().zip(more.iter().flatten()).for_each(|(sum, more)| *sum += more);
+        }
         if observations.zeros > 0 && self.chains[0].atom() == 0.0 {
             self.flow_gradient(observations.zeros as f64 / self.flow(), &mut gradients[0]);
         }
         gradients
     }
 
-    /// Gradients of `Σ coefficients · (density, distribution function, mass alive)`, in the units of what was found, over
-    /// times above 0, of which `first` is the place of the first among all.
-    fn pull(&mut self, first: usize, times: &[f64], coefficients: &[[f64; 3]]) -> Vec<Vec<f64>> {
+    /// Gradients of `Σ coefficients · (density, distribution function, mass alive)`, in these units, over times above 0, of
+    /// which `first` is the place of the first among all.
+    fn pull(
+        &mut self,
+        first: usize,
+        times: &[f64],
+        coefficients: &[[f64; 3]],
+        units: Units,
+    ) -> Vec<Vec<f64>> {
         let parameters = self.chains[0].plan().param_length();
         match &mut self.back {
             Back::Jumps(sweep) => {
-                let functional = Functional { times: times.to_vec(), coefficients: coefficients.to_vec() };
+                let (times, coefficients) = (times.to_vec(), coefficients.to_vec());
+                let functional = Functional { times, coefficients, units };
                 let trail = sweep.trail.take().unwrap_or_default();
                 let gradients = functional.gradients(&self.chains, sweep, &trail);
                 sweep.trail = Some(trail);
@@ -122,9 +135,11 @@ impl<'p> Run<'p> {
             }
             Back::Known(slopes) => {
                 let mut gradients = vec![vec![0.0; parameters]; self.chains.len()];
-                for (slopes, coefficients) in slopes.outer_iter().skip(first).zip(coefficients) {
-                    for (slot, slopes) in gradients.iter_mut().flatten().zip(&slopes) {
-                        *slot += coefficients.iter().zip(slopes).map(|(c, slope)| c * slope).sum::<f64>();
+                let each = slopes.outer_iter().zip(&self.found).skip(first).zip(coefficients);
+                for ((slopes, point), coefficients) in each {
+                    let unit = if units == Units::OfMasses { point.exponent } else { 0 };
+                    for (slot, slope) in gradients.iter_mut().flatten().zip(&slopes) {
+                        *slot += slope.combined(*coefficients, unit);
                     }
                 }
                 gradients
@@ -140,20 +155,16 @@ impl<'p> Run<'p> {
         let mut coefficients = [0.0; 3];
         coefficients[which] = 1.0;
         if which == 2 {
-            coefficients = self.survival.times(1.0, 0);
+            coefficients = self.survival.times(1.0);
         }
-        // Distribution functions are in units of 1.
-        let in_units = coefficients[1] == 0.0;
         for (at, (mut slopes, &time)) in slopes.outer_iter_mut().zip(times).enumerate() {
             let mut found = vec![vec![0.0; parameters]; self.chains.len()];
             if time > 0.0 {
-                found = self.pull(at, &[time], &[coefficients]);
+                found = self.pull(at, &[time], &[coefficients], Units::Ones);
             } else if which == 0 {
                 self.flow_gradient(1.0, &mut found[0]);
             }
-            let exponent = if in_units { self.found[at].exponent } else { 0 };
-            let found = found.iter().flatten().map(|&slope| in_ones(slope, exponent));
-            slopes.iter_mut().zip(found).for_each(|(slot, slope)| *slot = slope);
+            slopes.iter_mut().zip(found.iter().flatten()).for_each(|(slot, &slope)| *slot = slope);
         }
         let value = |point: &Point| match which {
             0 => point.density_in_ones(),
@@ -200,12 +211,12 @@ fn swept(
 ) -> Result<(Vec<Point>, Sweep), DistributionError> {
     let first = &chains[0];
     let mut sweep = Sweep::new(first, precision(first, 0.0, 0.0, Accuracy::Logarithm));
-    sweep.trail = trail;
     sweep.stops = Some(times.to_vec());
     let mut values = Values::new(times.len(), Accuracy::Logarithm);
     values.at_zero(first, times);
     let mut segment = Segment::default();
     let horizon = times.last().copied().unwrap_or(0.0);
+    sweep.trail = trail;
     for (epoch, chain) in chains.iter().enumerate() {
         if epoch > 0 {
             sweep.next_epoch(chain);

@@ -5,6 +5,7 @@
 //! row of derivatives to 0, which keeps rounding from doubling, too. What is found is as accurate as the powers: about
 //! `1e-12` of what a change of the parameter by itself, as a share of itself, would make of a density or a logarithm.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use ndarray::{Array1, Array2, Array3, ArrayView1};
@@ -16,14 +17,17 @@ use crate::distribution::kernel::{add_scaled, dot, step, total};
 use crate::distribution::slices::room;
 use crate::distribution::sweep::{choose_units, in_ones};
 
+/// Derivatives are below 2 to the power of this in their units.
+const MOST_BITS: i32 = 850;
+
 /// Values at times, and what parameters make of them.
 #[derive(Debug)]
 pub(in super::super) struct Found {
     /// What there is at each time.
     pub(in super::super) values: Vec<Point>,
-    /// Derivatives of density, distribution function and mass alive in the units of the values, by time, process and
-    /// parameter; at time 0 they are left out.
-    pub(in super::super) slopes: Array3<[f64; 3]>,
+    /// Derivatives of density, distribution function and mass alive, by time, process and parameter; at time 0 they are
+    /// left out.
+    pub(in super::super) slopes: Array3<Point>,
 }
 
 /// Values and derivatives at ascending times of processes that follow one another; `chains[i + 1]` begins at
@@ -43,7 +47,7 @@ pub(in super::super) fn values_and_slopes(
     if positions == 0 || positions > MOST_POSITIONS || lossy {
         return None;
     }
-    let slopes = Array3::from_elem((times.len(), chains.len(), parameters), [0.0; 3]);
+    let slopes = Array3::from_elem((times.len(), chains.len(), parameters), Point::default());
     let mut state = State::start(first);
     let mut found = Found { values: vec![state.values(first); times.len()], slopes };
     // What each parameter of the processes so far has changed the state by.
@@ -108,8 +112,8 @@ impl Leaps {
     }
 }
 
-/// Masses and what was absorbed, or the derivatives of both. Masses are in units of 2 to the power of minus `exponent`,
-/// derivatives in those of what they are of.
+/// Masses and what was absorbed, or the derivatives of both. Masses are in units of 2 to the power of minus `exponent`, and so
+/// are derivatives, in units of their own: they may be far larger than what they are of.
 #[derive(Debug, Clone)]
 struct State {
     p: Vec<f64>,
@@ -135,14 +139,35 @@ impl State {
         Point { density, absorbed: self.absorbed, alive, exponent: self.exponent }
     }
 
-    /// Takes masses in other units where that is due, and their derivatives with them.
-    fn choose_units(&mut self, change: &mut Self) {
-        let exponent = choose_units(&mut self.p, self.exponent, BITS_OF_LOGARITHM);
-        let shift = exponent - self.exponent;
-        if shift != 0 {
-            change.p.iter_mut().for_each(|slope| *slope = in_ones(*slope, -shift));
+    /// Takes masses in other units where that is due.
+    fn choose_units(&mut self) {
+        self.exponent = choose_units(&mut self.p, self.exponent, BITS_OF_LOGARITHM);
+    }
+
+    /// Takes derivatives in units in which those of masses in units of `exponent` can be added to them: the same, unless
+    /// they are beyond f64 there.
+    fn meet(&mut self, exponent: Option<i32>) {
+        let most = self.p.iter().fold(0.0_f64, |most, slope| most.max(slope.abs()));
+        if most > 0.0 {
+            let own = self.exponent - most.log2() as i32;
+            let unit = exponent.map_or(own, |exponent| exponent.min(own + MOST_BITS));
+            self.p.iter_mut().for_each(|slope| *slope = in_ones(*slope, self.exponent - unit));
+            self.exponent = unit;
+        } else {
+            self.exponent = exponent.unwrap_or(self.exponent);
         }
-        self.exponent = exponent;
+    }
+
+    /// Masses in other units, none larger than theirs by much.
+    fn in_units(&self, exponent: i32) -> Cow<'_, [f64]> {
+        if self.exponent == exponent {
+            return Cow::Borrowed(&self.p);
+        }
+        self.p.iter().map(|&mass| in_ones(mass, self.exponent - exponent)).collect()
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.p.iter().all(|&mass| mass == 0.0)
     }
 }
 
@@ -220,6 +245,8 @@ struct Walk<'a, 'p> {
     begin: f64,
     /// Ascending, after the beginning; the last is the end.
     stops: Vec<f64>,
+    /// How many bits a derivative with respect to a rate may be larger than masses: those of the whole time.
+    bits: i32,
 }
 
 impl<'a, 'p> Walk<'a, 'p> {
@@ -236,7 +263,8 @@ impl<'a, 'p> Walk<'a, 'p> {
         }
         let leaps = Leaps::to_the_end(chain, duration)?;
         let between = times.iter().copied().filter(|&time| time > range.start && time < range.end);
-        Some(Self { chain, leaps, begin: range.start, stops: between.chain([range.end]).collect() })
+        let (begin, stops) = (range.start, between.chain([range.end]).collect());
+        Some(Self { chain, leaps, begin, stops, bits: duration.log2().max(0.0) as i32 })
     }
 
     /// Takes a state and what a parameter has changed it by to the end, and shows what both make of density, distribution
@@ -246,26 +274,26 @@ impl<'a, 'p> Walk<'a, 'p> {
         state: &mut State,
         change: &mut State,
         own: Option<&Own>,
-        mut show: impl FnMut(usize, Point, [f64; 3]),
+        mut show: impl FnMut(usize, Point, Point),
     ) {
         let mut now = self.begin;
         for (number, &stop) in self.stops.iter().enumerate() {
             let (mut left, mut power) = (stop - now, self.leaps.last());
             loop {
-                state.choose_units(change);
+                state.choose_units();
                 let Some(next) = self.leap(power, left, state, change, own) else { break };
                 left -= self.leaps.powers[next].time;
                 power = (next + 1).min(self.leaps.last());
             }
             if left > 0.0 && left <= self.leaps.shortest() {
                 let short = Short::new(self.leaps.fastest, left);
+                change.meet(Some(state.exponent - self.bits));
                 jump(self.chain, &short, own.map(|own| &own.rates), state, change);
             }
             now = stop;
-            let Point { density, absorbed, alive, .. } = change.values(self.chain);
-            let mut slopes = [density, absorbed, alive];
+            let mut slopes = change.values(self.chain);
             if let Some(own) = own {
-                slopes[0] += dot(&own.rates.exits, &state.p);
+                slopes.density += dot(&own.rates.exits, &state.in_units(change.exponent));
             }
             show(number, state.values(self.chain), slopes);
         }
@@ -280,21 +308,35 @@ impl<'a, 'p> Walk<'a, 'p> {
         change: &mut State,
         own: Option<&Own>,
     ) -> Option<usize> {
-        let before = state.p.clone();
+        if state.is_nothing() {
+            // What a parameter has changed may be all there is.
+            let fits = |&power: &usize| self.leaps.powers[power].time <= left;
+            let power = (0..=from).rev().find(fits).filter(|_| !change.is_nothing())?;
+            change.meet(None);
+            self.change(power, None, change, own);
+            return Some(power);
+        }
+        change.meet(Some(state.exponent - self.bits));
+        let before = own.is_some().then(|| state.in_units(change.exponent).into_owned());
         let (power, _, lost) = self.leaps.leap_within(&mut state.p, left, from)?;
+        self.change(power, before.as_deref(), change, own);
+        state.absorbed += in_ones(lost, state.exponent);
+        Some(power)
+    }
+
+    /// What a power makes of what a parameter has changed, and of masses by what it changes of the power.
+    fn change(&self, power: usize, before: Option<&[f64]>, change: &mut State, own: Option<&Own>) {
         let Power { matrix, absorbed, .. } = &self.leaps.powers[power];
-        let mut after = vec![0.0; before.len()];
+        let mut after = vec![0.0; change.p.len()];
         add_product(&change.p, matrix, &mut after);
         let mut changed = ArrayView1::from(&change.p[..]).dot(absorbed);
-        if let Some(own) = own {
+        if let (Some(own), Some(before)) = (own, before) {
             let Change { matrix, absorbed } = &own.powers[power];
-            add_product(&before, matrix, &mut after);
-            changed += ArrayView1::from(&before[..]).dot(absorbed);
+            add_product(before, matrix, &mut after);
+            changed += ArrayView1::from(before).dot(absorbed);
         }
         change.p = after;
-        state.absorbed += in_ones(lost, state.exponent);
-        change.absorbed += in_ones(changed, state.exponent);
-        Some(power)
+        change.absorbed += in_ones(changed, change.exponent);
     }
 
     /// The places of the ascending times that a stop stands for; none, if it is just the end.
@@ -318,9 +360,9 @@ fn jump(chain: &Chain<'_>, short: &Short, rates: Option<&ChainSlope>, state: &mu
         padded[..positions].copy_from_slice(masses);
         padded
     };
-    let exponent = state.exponent;
+    let (exponent, of_change) = (state.exponent, change.exponent);
     let (mut p, mut slopes) = (padded(&state.p), padded(&change.p));
-    let mut next = vec![0.0; room(positions)];
+    let (mut next, mut own) = (vec![0.0; room(positions)], vec![0.0; positions]);
     state.p.fill(0.0);
     change.p.fill(0.0);
     short.jumps(chain, positions, &mut p, |weight, spent, p, flow| {
@@ -330,10 +372,11 @@ fn jump(chain: &Chain<'_>, short: &Short, rates: Option<&ChainSlope>, state: &mu
         let mut changed = dot(chain.exits(), &slopes[..positions]);
         step(chain, 1.0 / short.rate, &slopes, &mut next, 0..positions);
         if let Some(rates) = rates {
-            changed += dot(&rates.exits, &p[..positions]);
-            rates.add_jump(chain, 1.0 / short.rate, p, &mut next);
+            own.iter_mut().zip(p).for_each(|(slot, &mass)| *slot = in_ones(mass, exponent - of_change));
+            changed += dot(&rates.exits, &own);
+            rates.add_jump(chain, 1.0 / short.rate, &own, &mut next);
         }
-        change.absorbed += in_ones(changed * spent, exponent);
+        change.absorbed += in_ones(changed * spent, of_change);
         std::mem::swap(&mut slopes, &mut next);
     });
 }
