@@ -75,6 +75,8 @@ mod exactness;
 #[cfg(test)]
 mod extremes;
 #[cfg(test)]
+mod hidden;
+#[cfg(test)]
 mod random_graphs;
 #[cfg(test)]
 mod stiff;

@@ -216,6 +216,9 @@ fn swept(
     values.at_zero(first, times);
     let mut segment = Segment::default();
     let horizon = times.last().copied().unwrap_or(0.0);
+    if trail.is_some() {
+        sweep.keep_what_is_hidden(chains, horizon);
+    }
     sweep.trail = trail;
     for (epoch, chain) in chains.iter().enumerate() {
         if epoch > 0 {

@@ -164,6 +164,9 @@ impl Sweep {
             first += 1;
         }
         self.leak(dropped);
+        if self.kept > 0 {
+            first = 0;
+        }
         for at in first..self.active.start {
             self.reach = self.reach.min(self.lowest[at] as usize);
         }
@@ -215,7 +218,7 @@ impl Sweep {
         let (share, whole) = (self.least_asked(chain), self.whole());
         self.vanished = (VANISHED * share).max(DENORMAL * whole.max(1e-10));
         let mut allowed = (self.precision.mass * share).max(EXTINCT * whole);
-        while !self.active.is_empty() {
+        while self.active.end > self.active.start.max(self.kept) {
             let cut = (chain.pattern().cut_below[self.active.end] as usize).max(self.active.start);
             let mass: f64 = self.p[cut..self.active.end].iter().sum();
             if mass > allowed {

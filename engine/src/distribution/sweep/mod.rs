@@ -11,6 +11,7 @@
 //!
 //! Where that does not help, there are `shortcuts`.
 
+mod hidden;
 mod jumps;
 mod shortcuts;
 mod units;
@@ -23,6 +24,7 @@ use super::kernel::{add_scaled, total};
 use super::leaps::Leaps;
 use super::slices::room;
 use super::trail::{MOST_BYTES, Trail};
+use hidden::{first_cut, lowest_targets};
 pub(super) use units::{choose_units, in_ones};
 
 /// Mean number of jumps in a segment that ends in the hope of a lower rate: at first, at least and at most.
@@ -91,8 +93,10 @@ pub(super) struct Sweep {
     next: Vec<f64>,
     /// The state at the end of the segment, in the making.
     end: Vec<f64>,
-    /// The positions that hold mass; `p` is 0 elsewhere.
+    /// The positions that hold mass, or are kept; `p` is 0 elsewhere.
     pub(super) active: Range<usize>,
+    /// Positions below this are never dropped.
+    kept: usize,
     /// The lowest position that one jump reaches from where mass has been.
     reach: usize,
     /// Largest rate, and largest exit, among positions below each; and the lowest target of each.
@@ -148,6 +152,7 @@ impl Sweep {
             next: vec![0.0; room(positions)],
             end: vec![0.0; room(positions)],
             active: 0..0,
+            kept: 0,
             reach: 0,
             fastest: vec![0.0; positions + 1],
             fastest_exit: vec![0.0; positions + 1],
@@ -235,8 +240,8 @@ impl Sweep {
         let first = self.p.iter().position(|&mass| mass > 0.0).unwrap_or(0);
         let last = self.p.iter().rposition(|&mass| mass > 0.0).map_or(first, |last| last + 1);
         // Mass moves to later positions only as far as they hang together.
-        let cut_below = &chain.pattern().cut_below;
-        let last = (last..chain.len()).find(|&at| cut_below[at + 1] as usize == at).unwrap_or(chain.len());
+        let last = first_cut(chain, last).max(self.kept);
+        let first = if self.kept > 0 { 0 } else { first };
         self.active = first..last;
         self.reach = self.lowest[first..last].iter().min().map_or(0, |&lowest| lowest as usize);
         self.stride = SEGMENT;
@@ -385,11 +390,4 @@ impl Sweep {
 fn least_peak(flows: &[f64]) -> f64 {
     let density = |(jumps, flow): (usize, &f64)| flow / (1.0 + 2.75 * (jumps as f64).sqrt());
     flows.iter().enumerate().map(density).fold(0.0, f64::max)
-}
-
-/// The lowest position that each position leads to, itself included.
-fn lowest_targets(chain: &Chain<'_>) -> Vec<u32> {
-    let out = &chain.pattern().out;
-    let lowest = |at: usize| out.items[out.range(at)].iter().fold(at as u32, |low, &target| low.min(target));
-    (0..chain.len()).map(lowest).collect()
 }
