@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction};
 use super::audit::append;
 use super::blobs::unreferenced;
 use super::computes::{digest, record};
+use super::mirror::read_again;
 use super::{Actor, Change, Origin, Store, StoreError};
 use crate::variants::COMPUTED_PREFIX;
 
@@ -33,11 +34,12 @@ const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 /// Before this nothing has been used that expires; ?1 is the number of days, with a minus.
 const CUTOFF: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?1 || ' days')";
 
-/// Whether a file, `x.sha256`, is one of a compute with a name of its own, today or as what it serves in place of its own.
+/// Whether a file, `x.sha256`, is one of a compute that does not go with its result, today or as what it serves in place of
+/// its own: one with a name of its own, or one that is mirrored, whatever it is called.
 fn is_of_a_compute() -> String {
     format!(
-        "(EXISTS (SELECT 1 FROM compute_artifacts c WHERE c.compute_id NOT GLOB '{COMPUTED_PREFIX}*' \
-         AND x.sha256 IN (c.original_sha256, c.served_sha256)) \
+        "(EXISTS (SELECT 1 FROM compute_artifacts c JOIN computes m ON m.id = c.compute_id \
+         WHERE (m.origin = 'mirror' OR m.id NOT GLOB '{COMPUTED_PREFIX}*') AND x.sha256 IN (c.original_sha256, c.served_sha256)) \
          OR EXISTS (SELECT 1 FROM served_variants s WHERE s.sha256 = x.sha256))"
     )
 }
@@ -158,10 +160,11 @@ async fn expire_eliminations(
     names(change, sql, "sha256", days).await
 }
 
-/// Entries that were listed because of a result that is gone.
+/// Entries that this hub has listed because of a result that is gone. Those that were mirrored are as their upstream has
+/// them; one of them may have been hidden until now.
 async fn expire_computed(change: &mut Transaction<'static, Sqlite>) -> Result<Vec<ComputeId>, StoreError> {
     let sql = format!(
-        "DELETE FROM computes WHERE id GLOB '{COMPUTED_PREFIX}*' AND NOT EXISTS (SELECT 1 FROM compute_artifacts c \
+        "DELETE FROM computes WHERE id GLOB '{COMPUTED_PREFIX}*' AND origin = 'local' AND NOT EXISTS (SELECT 1 FROM compute_artifacts c \
          JOIN eliminations e ON e.sha256 = c.served_sha256 WHERE c.compute_id = computes.id) RETURNING id"
     );
     let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut **change).await?;
@@ -172,16 +175,21 @@ async fn expire_computed(change: &mut Transaction<'static, Sqlite>) -> Result<Ve
         let unreadable = |_| StoreError::Row { place: "computes".to_owned(), reason: format!("id {id:?}") };
         gone.push(id.parse().map_err(unreadable)?);
     }
+    if !gone.is_empty() {
+        read_again(change, None).await?;
+    }
     Ok(gone)
 }
 
-/// Addresses of files that only such entries had, once the results are gone; also of entries that were removed before.
+/// Addresses of files that only such entries had, once the results are gone; also of entries that were removed before. What
+/// was mirrored under such an id keeps its addresses.
 /// Gives their number.
 async fn forget_addresses(change: &mut Transaction<'static, Sqlite>) -> Result<u64, StoreError> {
     let forgotten = sqlx::query(AssertSqlSafe(format!(
         "DELETE FROM artifact_versions AS x WHERE EXISTS (SELECT 1 FROM version_computes v WHERE v.sha256 = x.sha256) \
          AND NOT EXISTS (SELECT 1 FROM version_computes v WHERE v.sha256 = x.sha256 \
-         AND (v.compute_id NOT GLOB '{COMPUTED_PREFIX}*' OR v.compute_id IN (SELECT id FROM computes))) \
+         AND (v.compute_id NOT GLOB '{COMPUTED_PREFIX}*' OR v.compute_id IN (SELECT id FROM computes) \
+         OR EXISTS (SELECT 1 FROM revisions r WHERE r.compute_id = v.compute_id AND r.origin = 'mirror'))) \
          AND NOT EXISTS (SELECT 1 FROM eliminations e WHERE e.sha256 = x.sha256) AND NOT {}",
         is_of_a_compute()
     )))

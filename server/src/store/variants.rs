@@ -10,6 +10,7 @@ use sqlx::{Row as _, Sqlite, Transaction};
 use super::audit::append;
 use super::computes::{digest, put, record};
 use super::graphs::{ELIMINATIONS, GRAPHS, blob, elimination_row, graph_row, variant};
+use super::mirror::read_again;
 use super::privacy::EVERYBODYS;
 use super::{Actor, Change, EliminationRow, GraphRow, Origin, Publication, Store, StoreError};
 use crate::blobs::StoredBlob;
@@ -247,9 +248,16 @@ impl Store {
             }
         }
         for id in gone {
-            let deleted = sqlx::query("DELETE FROM computes WHERE id = ?").bind(id.as_str());
-            deleted.execute(&mut *change).await?;
+            let deleted =
+                sqlx::query("DELETE FROM computes WHERE id = ? AND origin = 'local'").bind(id.as_str());
+            if deleted.execute(&mut *change).await?.rows_affected() == 0 {
+                continue;
+            }
             record(&mut change, id.as_str(), Origin::Computed, None, None).await?;
+        }
+        if !gone.is_empty() {
+            // An upstream may offer what was hidden so far.
+            read_again(&mut change, None).await?;
         }
         let detail = serde_json::json!({"published": listed, "removed": gone});
         let told = Change { action: "compute.computed", subject: "computes".to_owned(), detail };

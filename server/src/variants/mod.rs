@@ -119,7 +119,9 @@ impl State {
     fn add(&mut self, mut compute: ComputeRow) {
         let is_computed = compute.origin == Origin::Computed;
         let mut files = compute.artifacts.iter();
-        if !is_computed && !self.private_ids.contains(&compute.id) {
+        // What another hub has listed by itself has no name people know, either.
+        let has_name = !compute.id.as_str().starts_with(COMPUTED_PREFIX);
+        if has_name && !self.private_ids.contains(&compute.id) {
             let known = files.clone().map(|file| file.graph_hash);
             self.published.extend(known.filter(|hash| self.graphs.contains_key(hash)));
         }

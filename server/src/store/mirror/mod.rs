@@ -23,6 +23,7 @@ use crate::blobs::StoredBlob;
 use crate::registry::is_private;
 
 pub use quarantine::{Decided, Finding};
+pub(super) use upstreams::read_again;
 pub use upstreams::{Allowance, PublicCounts, UpstreamIdentity, UpstreamRow, Validators};
 
 /// What every record of a pass says.

@@ -320,11 +320,20 @@ pub(super) async fn remove(
         record(change, id, Origin::Mirror, Some(upstream), None).await?;
     }
     if !ids.is_empty() {
-        sqlx::query("UPDATE upstreams SET must_read = 1, next_run_at = NULL WHERE name <> ?")
-            .bind(upstream)
-            .execute(&mut **change)
-            .await?;
+        read_again(change, Some(upstream)).await?;
     }
+    Ok(())
+}
+
+/// Has all upstreams but one read again, at once.
+pub(in crate::store) async fn read_again(
+    change: &mut Transaction<'static, Sqlite>,
+    but: Option<&str>,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE upstreams SET must_read = 1, next_run_at = NULL WHERE name IS NOT ?")
+        .bind(but)
+        .execute(&mut **change)
+        .await?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Passes, decisions and upstreams in a database of their own. Here is what all tests of them begin with.
 
+mod computed;
 mod decisions;
 mod passes;
 mod upstreams;
