@@ -10,7 +10,7 @@ use sqlx::{Row as _, Sqlite, Transaction};
 use super::super::audit::append;
 use super::super::computes::digest;
 use super::super::{Actor, Change, Store, StoreError};
-use super::upstreams::remove;
+use super::upstreams::{AT_ONCE, remove};
 
 /// Something to be quarantined.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Store {
     }
 
     /// Decides about a line. What is rejected and served is withdrawn in the same transaction; in any case the upstream
-    /// is read again at once.
+    /// is read again at once, or when it has been left alone for as long as it wants to be.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
@@ -111,10 +111,8 @@ impl Store {
             QuarantineDecision::Reject => withdraw(&mut change, &line).await?,
             _ => Vec::new(),
         };
-        sqlx::query("UPDATE upstreams SET must_read = 1, next_run_at = NULL WHERE name = ?")
-            .bind(&line.upstream)
-            .execute(&mut *change)
-            .await?;
+        let sql = format!("UPDATE upstreams SET must_read = 1, next_run_at = {AT_ONCE} WHERE name = ?");
+        sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&line.upstream).execute(&mut *change).await?;
         let subject = format!("{} {}", line.upstream, line.entry.as_deref().unwrap_or("registry.json"));
         let detail = serde_json::json!({
             "decision": decision, "number": number, "artifact": line.artifact, "sha256": line.sha256,

@@ -4,6 +4,7 @@ use phasic_hub_api::Sha256;
 use phasic_hub_api::mirror::{PassChange, PassOutcome};
 use sqlx::{Sqlite, Transaction};
 
+use super::upstreams::AT_ONCE;
 use super::{Finding, PassHead, PassRecord, Validators, quarantine};
 use crate::store::computes::put_blob;
 use crate::store::{Store, StoreError};
@@ -186,22 +187,31 @@ async fn succeed(change: &mut Transaction<'static, Sqlite>, head: &PassHead) -> 
     next_run(change, head).await
 }
 
-/// When the next pass is due: at once, if somebody has decided something while this one was under way. And until when
-/// upstream has asked to be left alone.
+/// When the next pass is due: at once, if somebody has decided something while this one was under way; in any case not
+/// before upstream has been left alone for as long as it has asked.
 async fn next_run(change: &mut Transaction<'static, Sqlite>, head: &PassHead) -> Result<(), StoreError> {
-    sqlx::query(
+    if let Some(seconds) = head.asked_seconds {
+        sqlx::query(
+            "UPDATE upstreams SET wait_until = \
+             strftime('%Y-%m-%dT%H:%M:%fZ', 'now', printf('%+.3f seconds', ?2)) WHERE name = ?1",
+        )
+        .bind(&head.upstream)
+        .bind(seconds)
+        .execute(&mut **change)
+        .await?;
+    }
+    let sql = format!(
         "UPDATE upstreams SET next_run_at = \
-         iif(EXISTS (SELECT 1 FROM quarantine WHERE upstream = ?1 AND decided_at >= ?3), NULL, \
-         strftime('%Y-%m-%dT%H:%M:%fZ', 'now', printf('%+.3f seconds', ?2))), \
-         wait_until = iif(?4 IS NULL, wait_until, \
-         strftime('%Y-%m-%dT%H:%M:%fZ', 'now', printf('%+.3f seconds', ?4))) WHERE name = ?1",
-    )
-    .bind(&head.upstream)
-    .bind(head.next_seconds)
-    .bind(&head.started_at)
-    .bind(head.asked_seconds)
-    .execute(&mut **change)
-    .await?;
+         iif(EXISTS (SELECT 1 FROM quarantine WHERE upstream = ?1 AND decided_at >= ?3), {AT_ONCE}, \
+         max(strftime('%Y-%m-%dT%H:%M:%fZ', 'now', printf('%+.3f seconds', ?2)), coalesce({AT_ONCE}, ''))) \
+         WHERE name = ?1",
+    );
+    sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(&head.upstream)
+        .bind(head.next_seconds)
+        .bind(&head.started_at)
+        .execute(&mut **change)
+        .await?;
     Ok(())
 }
 

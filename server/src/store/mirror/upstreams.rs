@@ -89,6 +89,9 @@ pub struct Allowance {
 /// How many requests are waited for at least once there is none: what a pass asks for before any file, and some files.
 const WORTHWHILE: u32 = 4;
 
+/// When a pass is due that should be run at once: when the upstream has been left alone for as long as it wants to be.
+pub(super) const AT_ONCE: &str = "iif(wait_until > strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), wait_until, NULL)";
+
 const UPSTREAMS: &str = "SELECT name, address, trust, place, commit_id, document_sha256, etag, last_modified, \
      must_read, must_verify, checked_at, (julianday('now') - julianday(checked_at)) * 86400.0 AS lag_seconds, failures_in_a_row, \
      next_run_at, (julianday(next_run_at) - julianday('now')) * 86400.0 AS due_seconds, \
@@ -203,20 +206,22 @@ impl Store {
     /// When the database fails.
     pub async fn name_upstream(&self, upstream: &UpstreamIdentity) -> Result<(), StoreError> {
         let mut change = self.begin().await?;
-        sqlx::query(
+        let sql = format!(
             "INSERT INTO upstreams (name, address, trust, place) VALUES (?1, ?2, ?3, ?4) \
-             ON CONFLICT (name) DO UPDATE SET must_read = 1, next_run_at = NULL, \
+             ON CONFLICT (name) DO UPDATE SET must_read = 1, next_run_at = iif(address = ?2, {AT_ONCE}, NULL), \
+             wait_until = iif(address = ?2, wait_until, NULL), \
              must_verify = max(must_verify, trust <> ?3 AND ?3 = 'verified-only'), \
              etag = iif(address = ?2, etag, NULL), last_modified = iif(address = ?2, last_modified, NULL), \
              address = ?2, trust = ?3, place = ?4 \
              WHERE address <> ?2 OR trust <> ?3 OR place <> ?4",
-        )
-        .bind(&upstream.name)
-        .bind(&upstream.address)
-        .bind(upstream.trust)
-        .bind(upstream.place)
-        .execute(&mut *change)
-        .await?;
+        );
+        sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(&upstream.name)
+            .bind(&upstream.address)
+            .bind(upstream.trust)
+            .bind(upstream.place)
+            .execute(&mut *change)
+            .await?;
         Ok(change.commit().await?)
     }
 
@@ -325,15 +330,13 @@ pub(super) async fn remove(
     Ok(())
 }
 
-/// Has all upstreams but one read again, at once.
+/// Has all upstreams but one read again: at once, or when those that want to be left alone have been.
 pub(in crate::store) async fn read_again(
     change: &mut Transaction<'static, Sqlite>,
     but: Option<&str>,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE upstreams SET must_read = 1, next_run_at = NULL WHERE name IS NOT ?")
-        .bind(but)
-        .execute(&mut **change)
-        .await?;
+    let sql = format!("UPDATE upstreams SET must_read = 1, next_run_at = {AT_ONCE} WHERE name IS NOT ?");
+    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(but).execute(&mut **change).await?;
     Ok(())
 }
 

@@ -1,11 +1,11 @@
 //! What is known of an upstream: when it is due, what it may be asked, and what it was called.
 
-use phasic_hub_api::mirror::PassOutcome;
+use phasic_hub_api::mirror::{PassOutcome, QuarantineDecision};
 
-use super::{head, named, pass, reconcile, with_upstreams};
-use crate::store::Store;
+use super::{finding, head, named, pass, pass_of, reconcile, with_upstreams};
 use crate::store::mirror::{PassHead, PassRecord, UpstreamIdentity, Validators};
 use crate::store::tests::publication;
+use crate::store::{Actor, Store};
 use crate::visibility::Viewer;
 
 #[tokio::test]
@@ -69,13 +69,39 @@ async fn how_long_an_upstream_wants_to_be_left_alone_outlives_passes_that_say_no
         assert!(row.wait_seconds.is_some_and(|seconds| seconds > 7000.0), "{row:?}");
     }
     // Told to wait for longer than until the next pass, that comes later; told to wait for less, it does not come sooner.
-    for (seconds, expected) in [(5400.0, 5400.0), (60.0, 5400.0)] {
+    for (seconds, expected) in [(9000.0, 9000.0), (60.0, 9000.0)] {
         store.ask_to_wait("test", seconds).await.unwrap();
         let due = store.upstream("test").await.unwrap().unwrap().due_seconds.unwrap();
         assert!((expected - 60.0..=expected).contains(&due), "{due}");
     }
     let row = store.upstream("by hand").await.unwrap().unwrap();
     assert_eq!(row.next_run_at, None, "what has no passes by itself gets none");
+}
+
+#[tokio::test]
+async fn nothing_is_due_before_an_upstream_has_been_left_alone_for_as_long_as_it_asked() {
+    let (_directory, store) = with_upstreams(&["first", "test"]).await;
+    reconcile(&store, &pass_of("first", vec![publication("x", "x")])).await.unwrap();
+    let findings = vec![finding("y", "1", "unverified")];
+    reconcile(&store, &PassRecord { findings, ..pass(vec![]) }).await.unwrap();
+    let asked = PassHead { asked_seconds: Some(7200.0), next_seconds: Some(7200.0), ..head("test") };
+    store.fail(&asked, ("later", "not now"), None).await.unwrap();
+    let due = async || store.upstream("test").await.unwrap().unwrap().due_seconds;
+    let is_left_alone = async || due().await.is_some_and(|seconds| seconds > 7000.0);
+
+    reconcile(&store, &pass_of("first", vec![])).await.unwrap();
+    assert!(store.upstream("test").await.unwrap().unwrap().must_read, "it may offer what has gone");
+    assert!(is_left_alone().await, "another upstream has given something up: {:?}", due().await);
+    let line = store.quarantine(0, 1, false).await.unwrap().remove(0);
+    store.decide(line.number, QuarantineDecision::Accept, &Actor::Operator).await.unwrap();
+    assert!(is_left_alone().await, "somebody has decided: {:?}", due().await);
+    store.unmodified(&head("test"), None).await.unwrap();
+    assert!(is_left_alone().await, "a pass was asked for, and has ended: {:?}", due().await);
+    store.name_upstream(&UpstreamIdentity { trust: "verified-only", ..named("test", 1) }).await.unwrap();
+    assert!(is_left_alone().await, "it is trusted less: {:?}", due().await);
+    let moved = UpstreamIdentity { address: "http://elsewhere".to_owned(), ..named("test", 1) };
+    store.name_upstream(&moved).await.unwrap();
+    assert_eq!(due().await, None, "another place has not asked for anything");
 }
 
 #[tokio::test]
