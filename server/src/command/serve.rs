@@ -65,6 +65,8 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let tasks = Arc::new(Tasks::new(hub.data.clone(), Arc::clone(&config), eliminations.clone()));
     let variants = Arc::new(Variants::new(hub.data.clone(), Arc::clone(&jobs), config.registry.clone()));
     let mirror = Arc::new(Mirror::new(Arc::clone(&hub), Arc::clone(&config)));
+    let uploads = Uploads::open(hub.data.clone(), &config.data_dir, config.uploads.clone())?;
+    let uploads = Arc::new(uploads);
     let (begin, begun) = watch::channel(false);
     let background = [
         keep(&hub, "reference computes", reference::maintain(Arc::clone(&hub), eliminations.clone(), begin)),
@@ -73,6 +75,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
         keep(&hub, "changes", follow(Arc::clone(&hub), changes)),
         keep(&hub, "renderings", Arc::clone(&hub).keep_renderings(Arc::clone(&rendered))),
         keep(&hub, "readiness", readiness::watch(Arc::clone(&hub), config.data_dir.clone())),
+        keep(&hub, "uploads", Arc::clone(&uploads).keep_swept()),
         keep(&hub, "mirror", after(begun.clone(), Arc::clone(&mirror).run())),
         keep(&hub, "variants", after(begun.clone(), variants.run(Arc::clone(&hub)))),
         keep(
@@ -83,8 +86,6 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
         keep(&hub, "garbage", after(begun.clone(), Arc::clone(&tasks).collect_when_due())),
         keep(&hub, "verification", after(begun, Arc::clone(&verifier).run(Arc::clone(&hub)))),
     ];
-    let uploads = Uploads::open(hub.data.clone(), &config.data_dir, config.uploads.clone())?;
-    let uploads = Arc::new(uploads);
     let evaluator = Arc::new(Evaluator::new(evaluations, config.models.clone(), config.evaluate.clone()));
     // A little less than the answer itself may take.
     let patience = config.http.request_timeout_ms.duration().mul_f64(0.9);

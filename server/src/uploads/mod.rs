@@ -12,6 +12,7 @@ mod tests;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use phasic_hub_api::Sha256;
 
@@ -23,6 +24,10 @@ use crate::store::StoreError;
 use crate::visibility::Audience;
 
 pub use partial::{Appended, Part, UploadState};
+
+/// How often it is looked for unfinished uploads whose time is over, unless their time is shorter.
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
+const SWEEP_AT_MOST_EVERY: Duration = Duration::from_millis(100);
 
 /// Who uploads.
 #[derive(Clone, Debug)]
@@ -247,8 +252,20 @@ impl Uploads {
         Ok(self.partials.sweep()?)
     }
 
+    /// Removes them now and then. Never ends.
+    pub async fn keep_swept(self: Arc<Self>) {
+        let pause = self.partials.age().clamp(SWEEP_AT_MOST_EVERY, SWEEP_EVERY);
+        loop {
+            tokio::time::sleep(pause).await;
+            let uploads = Arc::clone(&self);
+            if let Ok(Err(error)) = tokio::task::spawn_blocking(move || uploads.sweep()).await {
+                tracing::warn!(%error, "could not remove unfinished uploads whose time is over");
+            }
+        }
+    }
+
     /// How long a body may send nothing.
-    pub fn idle(&self) -> std::time::Duration {
+    pub fn idle(&self) -> Duration {
         self.settings.idle_timeout_ms.duration()
     }
 

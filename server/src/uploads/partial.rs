@@ -96,13 +96,15 @@ impl Partials {
         format!("{name}-{token}-")
     }
 
-    /// Bytes all unfinished uploads of a token will have, but for those of these names.
+    /// Bytes all unfinished uploads of a token will have, but for those of these names, and those whose time is over.
     pub(super) fn announced_bytes(&self, token: &str, but: &[Sha256]) -> Result<u64, BlobError> {
         let of_token = format!("-{token}-");
         let but: Vec<String> = but.iter().map(|&name| Self::prefix(token, name)).collect();
         let others = self.entries("")?.into_iter().filter(|entry| {
             let file = entry.file();
-            file.contains(&of_token) && !but.iter().any(|name| file.starts_with(name))
+            entry.idle <= self.age
+                && file.contains(&of_token)
+                && !but.iter().any(|name| file.starts_with(name))
         });
         Ok(others.fold(0, |sum: u64, entry| sum.saturating_add(entry.total_bytes)))
     }
@@ -153,6 +155,11 @@ impl Partials {
             remove(&entry.path)?;
         }
         Ok(!found.is_empty())
+    }
+
+    /// How long one is kept that nobody goes on with.
+    pub(super) const fn age(&self) -> Duration {
+        self.age
     }
 
     pub(super) fn sweep(&self) -> Result<(), BlobError> {

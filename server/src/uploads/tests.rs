@@ -133,3 +133,29 @@ async fn a_file_that_need_not_be_sent_is_as_good_as_sent() {
     collect(&data, RULES, false, &Actor::Hub).await.unwrap();
     assert_eq!(uploads.known(&who(), blob).await.unwrap(), None, "it has to be sent");
 }
+
+#[tokio::test]
+async fn what_nobody_went_on_with_for_too_long_takes_nothing_from_its_token_and_is_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = DataDirectory::open(directory.path()).await.unwrap();
+    let length = BYTES.len();
+    let settings = toml::from_str(&format!("max_token_bytes = {length}\npartial_age_ms = 200")).unwrap();
+    let uploads = Arc::new(Uploads::open(data, directory.path(), settings).unwrap());
+    assert!(matches!(send(&uploads, 0, 10).await, Ok(Appended::Partial(_))));
+    let file = unfinished(directory.path());
+    make_old(&file);
+    let other = b"another file, as long as that";
+    let body = in_memory(other.to_vec());
+    let announced = Some(other.len() as u64);
+    let taken = uploads.whole(&who(), Sha256::of(other), announced, body).await;
+    assert!(taken.is_ok(), "{:?}", taken.err());
+    assert!(file.exists());
+    let sweeping = tokio::spawn(Arc::clone(&uploads).keep_swept());
+    let gone = async {
+        while file.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("it is never removed");
+    sweeping.abort();
+}
