@@ -29,12 +29,14 @@ pub enum FindingCode {
     FilesWrong,
     /// Computes are served, and in doubt: what was published fits no graph that was submitted under the same hash.
     FilesDoubtful,
+    /// The hub does without reference computes: eliminating them takes more memory than its settings allow.
+    ComputesTooLarge,
 }
 
 impl FindingCode {
     /// Whether a hub where this was found is not ready.
     pub const fn is_reason(self) -> bool {
-        !matches!(self, Self::FilesLost | Self::FilesWrong | Self::FilesDoubtful)
+        !matches!(self, Self::FilesLost | Self::FilesWrong | Self::FilesDoubtful | Self::ComputesTooLarge)
     }
 }
 

@@ -24,7 +24,10 @@ const PROBE_BYTES: usize = 8192;
 
 /// What still has to happen before the hub is ready.
 #[derive(Debug, Default)]
-pub struct Readiness(Mutex<BTreeMap<(FindingCode, &'static str), String>>);
+pub struct Readiness {
+    reasons: Mutex<BTreeMap<(FindingCode, &'static str), String>>,
+    without: Mutex<Vec<&'static str>>,
+}
 
 impl Readiness {
     /// Something is missing, with a sentence for people.
@@ -44,13 +47,23 @@ impl Readiness {
         self.lock().insert((FindingCode::Service, service), reason);
     }
 
+    /// Reference computes the hub does without, and is ready all the same: they are too large for its settings.
+    pub fn goes_without(&self, ids: Vec<&'static str>) {
+        *self.without.lock().unwrap_or_else(PoisonError::into_inner) = ids;
+    }
+
+    /// Their ids.
+    pub fn without(&self) -> Vec<&'static str> {
+        self.without.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Everything that is missing; empty when the hub is ready.
     pub fn reasons(&self) -> Vec<Finding> {
         self.lock().iter().map(|((code, _), reason)| Finding::new(*code, reason.clone())).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<(FindingCode, &'static str), String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn live() -> Json<Health> {
 /// The hub has everything it should have; if not, the `reasons` of the problem say what is missing.
 ///
 /// Reasons are `reference_computes`, `database`, `disk`, `rendering` and `service`. What does not keep a hub from its work is
-/// a note: `files_lost`, `files_wrong` and `files_doubtful`, with the ids of the computes. Database and disk are looked at
+/// a note: `files_lost`, `files_wrong`, `files_doubtful` and `computes_too_large`, with the ids of the computes. Database and disk are looked at
 /// every five seconds, whoever asks.
 ///
 /// ```text
@@ -63,6 +63,8 @@ pub(super) fn notes(hub: &Hub) -> Vec<Finding> {
     };
     let (lost, wrong) = (withheld(FindingCode::FilesLost), withheld(FindingCode::FilesWrong));
     let doubtful = catalogue.doubts().iter().filter(is_public).collect();
+    let without: Vec<ComputeId> = hub.readiness.without().iter().filter_map(|id| id.parse().ok()).collect();
+    let without = without.iter().filter(is_public).collect();
     let found = [
         (FindingCode::FilesLost, lost, "withheld: files of theirs are lost or damaged."),
         (FindingCode::FilesWrong, wrong, "withheld: their files are no programs of their graphs."),
@@ -71,6 +73,11 @@ pub(super) fn notes(hub: &Hub) -> Vec<Finding> {
             doubtful,
             "in doubt, and served: what was published fits no graph that was submitted under the same hash. \
              /v1/computes/{id}/verification says more.",
+        ),
+        (
+            FindingCode::ComputesTooLarge,
+            without,
+            "not published: eliminating what every hub publishes takes more memory here than compute.max_memory_bytes.",
         ),
     ];
     let note = |(code, ids, what): (FindingCode, Vec<&ComputeId>, &str)| {

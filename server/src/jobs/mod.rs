@@ -32,7 +32,7 @@ use crate::workers::Workers;
 pub(crate) use perform::eliminate;
 pub use submit::{Ask, Outcome, SubmitError, Submitted};
 pub(crate) use task::Task;
-pub(crate) use work::{forecast, memory_of_program};
+pub(crate) use work::{forecast, memory_of_program, plan_limits};
 
 /// What makes results; part of what is said about each.
 const ENGINE: &str = concat!("phasic-engine ", env!("CARGO_PKG_VERSION"));

@@ -70,11 +70,15 @@ fn forecast_phasic(graph: &Graph, limits: &config::Compute, observer: &mut impl 
     }
 }
 
-/// Memory to make and verify phasic's own program of a graph, if that is not more than `most`.
-pub(crate) fn memory_of_program(graph: &Graph, most: u64) -> Result<u64, EliminationError> {
-    let bounds = trace::Limits::default().with_memory_bytes(most);
-    let found = trace::forecast(graph, &bounds, &mut ())?;
-    Ok(standing_bytes(graph) + COMMAND_BYTES * found.commands)
+/// Memory to make and verify one of the two programs of a graph; `None` if that is more than `most`.
+pub(crate) fn memory_of_program(graph: &Graph, variant: Variant, most: u64) -> Option<u64> {
+    let commands = if variant == Variant::Phasic {
+        let bounds = trace::Limits::default().with_memory_bytes(most);
+        trace::forecast(graph, &bounds, &mut ()).ok()?.commands
+    } else {
+        plan::forecast_lowered(graph, &plan_limits(most), &mut ()).ok()?.commands
+    };
+    Some(standing_bytes(graph) + COMMAND_BYTES * commands).filter(|&needed| needed <= most)
 }
 
 /// Our own forms, the program made from our elimination and the plan: counted by the steps that would make them.
@@ -88,7 +92,8 @@ fn forecast_own(
         refused: Some(error.to_string()),
         ..VariantForecast::default()
     };
-    let (analysis, most) = (plan_limits(limits), limits.max_memory_bytes.get());
+    let most = limits.max_memory_bytes.get();
+    let analysis = plan_limits(most);
     let program = plan::forecast_lowered(graph, &analysis, observer).map(|found| VariantForecast {
         commands: Some(found.commands),
         artifact_bytes: Some(found.ptdprmc3_bytes()),
@@ -122,9 +127,9 @@ fn standing_bytes(graph: &Graph) -> u64 {
     EDGE_BYTES * u64::from(graph.edge_count()) + VERTEX_BYTES * u64::from(graph.vertex_count())
 }
 
-fn plan_limits(limits: &config::Compute) -> plan::Limits {
-    // Memory alone says how long a program may be.
-    plan::Limits::default().with_memory_bytes(limits.max_memory_bytes.get()).with_commands(u64::MAX)
+/// Limits of our own elimination with so much memory, which alone says how long a program may be.
+pub(crate) fn plan_limits(memory_bytes: u64) -> plan::Limits {
+    plan::Limits::default().with_memory_bytes(memory_bytes).with_commands(u64::MAX)
 }
 
 /// Makes one variant, and verifies what was made by reading it back with every check.
@@ -142,11 +147,13 @@ pub(super) fn make(
             program(&trace, graph, identity, &mut || watch(None))
         }
         Variant::Fast => {
-            let trace = lower_watched(graph, &plan_limits(limits), &mut |progress| watch(Some(progress)))?;
+            let trace = lower_watched(graph, &plan_limits(limits.max_memory_bytes.get()), &mut |progress| {
+                watch(Some(progress))
+            })?;
             program(&trace, graph, identity, &mut || watch(None))
         }
         Variant::Plan => {
-            let bounds = plan_limits(limits);
+            let bounds = plan_limits(limits.max_memory_bytes.get());
             let mut watch = |progress| watch(Some(progress));
             let bytes = Plan::analyze_watched(graph, &bounds, &mut watch)?.encode(&identity.graph_hash);
             match Plan::decode_watched(&bytes, &bounds, &mut watch) {
@@ -167,7 +174,7 @@ pub(super) fn check(
     limits: &config::Compute,
 ) -> Result<(), WorkError> {
     if variant == Variant::Plan {
-        return match Plan::decode(bytes, &plan_limits(limits)) {
+        return match Plan::decode(bytes, &plan_limits(limits.max_memory_bytes.get())) {
             Ok((hash, _)) if hash == identity.graph_hash => Ok(()),
             _ => Err(WorkError::Differs),
         };

@@ -12,10 +12,12 @@ use std::sync::{Arc, LazyLock};
 use phasic_engine::artifact::encode_ptdprmc3;
 use phasic_engine::document::DocumentError;
 use phasic_engine::graph::{Graph, GraphLimits};
+use phasic_engine::plan::{AnalysisError, lower};
 use phasic_engine::reference::{ReferenceCompute, computes};
 use phasic_engine::trace::{EliminationError, Limits, eliminate};
 use phasic_hub_api::health::FindingCode;
 use phasic_hub_api::identifier::ComputeIdError;
+use phasic_hub_api::jobs::Variant;
 use phasic_hub_api::{
     ArtifactName, ArtifactRef, Artifacts, ComputeId, GraphHash, Metadata, RegistryEntry, Sha256,
 };
@@ -24,9 +26,9 @@ use tokio::sync::watch;
 use crate::admission::{Admission, TooLarge};
 use crate::blobs::{BlobError, Terms, in_memory};
 use crate::hub::{DataDirectory, Hub};
-use crate::jobs::memory_of_program;
-use crate::registry::FORMAT_REVISION;
-use crate::store::{ArtifactRow, Publication, Role, StoreError};
+use crate::jobs::{memory_of_program, plan_limits};
+use crate::registry::{FORMAT_REVISION, say_variant};
+use crate::store::{ArtifactRow, Publication, Role, StoreError, VariantReason};
 use crate::workers::BrokeOff;
 
 /// Part of every definition digest: raise it when the same document must be eliminated anew.
@@ -45,6 +47,9 @@ pub enum ReferenceError {
     /// Its elimination did not finish.
     #[error(transparent)]
     Elimination(#[from] EliminationError),
+    /// Our own elimination did not finish.
+    #[error(transparent)]
+    Analysis(#[from] AnalysisError),
     /// It needs more memory than there may be.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
@@ -59,14 +64,27 @@ pub enum ReferenceError {
     Store(#[from] StoreError),
 }
 
+/// What became of a reference compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It is as it was: published before, or somebody's.
+    Unchanged,
+    Published,
+    /// Neither of its programs can be made within the memory eliminations may take.
+    TooLarge,
+}
+
 /// Publishes every reference compute that is not published yet, and tells the hub's readiness about it.
 ///
-/// A compute that fails is logged and keeps the hub from being ready; the others are published all the same.
+/// A compute that fails is logged and keeps the hub from being ready; the others are published all the same. One that is
+/// too large for the settings is none the hub waits for: it does without, and says so.
 pub async fn publish(hub: Arc<Hub>, admission: Admission) {
-    let (mut changed, mut failed) = (false, Vec::new());
+    let (mut changed, mut failed, mut too_large) = (false, Vec::new(), Vec::new());
     for compute in computes() {
         match publish_one(&hub, &admission, compute).await {
-            Ok(published) => changed |= published,
+            Ok(Outcome::Unchanged) => {}
+            Ok(Outcome::Published) => changed = true,
+            Ok(Outcome::TooLarge) => too_large.push(compute.id),
             Err(error) => {
                 tracing::error!(id = compute.id, %error, "could not publish a reference compute");
                 failed.push(compute.id);
@@ -77,6 +95,9 @@ pub async fn publish(hub: Arc<Hub>, admission: Admission) {
         // Whoever follows changes will try again.
         tracing::error!(%error, "could not render the registry");
     }
+    let served = hub.catalogue();
+    let is_missing = |id: &&str| served.computes().iter().all(|compute| compute.id.as_str() != *id);
+    hub.readiness.goes_without(too_large.into_iter().filter(is_missing).collect());
     if failed.is_empty() {
         hub.readiness.done(FindingCode::ReferenceComputes);
     } else {
@@ -110,11 +131,12 @@ pub async fn maintain(hub: Arc<Hub>, admission: Admission, tried: watch::Sender<
     }
 }
 
-/// The reference computes that should be served and are not.
+/// The reference computes that should be served and are not, without those that cannot be made here anyway.
 fn withheld(hub: &Hub) -> Vec<&'static str> {
-    let catalogue = hub.catalogue();
+    let (catalogue, without) = (hub.catalogue(), hub.readiness.without());
     let is_withheld = |id: &&str| catalogue.withheld().iter().any(|withheld| withheld.id.as_str() == *id);
-    computes().iter().map(|compute| compute.id).filter(is_withheld).collect()
+    let ids = computes().iter().map(|compute| compute.id);
+    ids.filter(|id| !without.contains(id)).filter(is_withheld).collect()
 }
 
 /// The graph with this content hash, if it is one that this hub builds itself.
@@ -131,36 +153,53 @@ pub fn announce(hub: &Hub) {
     hub.readiness.wait_for(FindingCode::ReferenceComputes, "The reference computes are being eliminated.");
 }
 
-/// Says whether there was anything to do. What somebody has published under the id, and his retraction, stay.
+/// What somebody has published under the id, and his retraction, stay.
 async fn publish_one(
     hub: &Hub,
     admission: &Admission,
     compute: &'static ReferenceCompute,
-) -> Result<bool, ReferenceError> {
+) -> Result<Outcome, ReferenceError> {
     let id: ComputeId = compute.id.parse()?;
-    let definition = definition(compute)?;
     if hub.data.store.is_by_somebody(&id).await? {
-        return Ok(false);
+        return Ok(Outcome::Unchanged);
     }
     let withheld = hub.catalogue().withheld().iter().any(|withheld| withheld.id == id);
-    if !withheld && hub.data.store.reference_definition(&id).await? == Some(definition) {
-        return Ok(false);
+    let known = if withheld { None } else { hub.data.store.reference_definition(&id).await? };
+    if known == Some(definition(compute, Variant::Phasic)?) {
+        return Ok(Outcome::Unchanged);
     }
     let max_memory_bytes = admission.max_bytes();
-    let needed = admission.workers().run(move || needed_bytes(compute, max_memory_bytes)).await??;
+    let chosen = admission.workers().run(move || choose(compute, max_memory_bytes)).await??;
+    let Some((variant, needed)) = chosen else {
+        tracing::warn!(
+            id = compute.id,
+            max_memory_bytes,
+            "a reference compute is too large for compute.max_memory_bytes"
+        );
+        return Ok(Outcome::TooLarge);
+    };
+    let definition = definition(compute, variant)?;
+    if known == Some(definition) {
+        return Ok(Outcome::Unchanged);
+    }
     let _share = admission.take(needed).await?;
-    let made = admission.workers().run(move || make(compute, max_memory_bytes)).await??;
+    let made = admission.workers().run(move || make(compute, variant, max_memory_bytes)).await??;
     store(&hub.data, id, compute, definition, made).await?;
-    Ok(true)
+    Ok(Outcome::Published)
 }
 
-/// The digest of all that decides what a reference compute is: while it is unchanged, nothing is eliminated again.
-fn definition(compute: &ReferenceCompute) -> Result<Sha256, ReferenceError> {
+/// The digest of all that decides what a reference compute is: while it is unchanged, nothing is eliminated again. Where
+/// only our own program could be made it is another one, so that phasic's is made as soon as there is memory for it.
+fn definition(compute: &ReferenceCompute, variant: Variant) -> Result<Sha256, ReferenceError> {
     let ReferenceCompute { id, constants, description, author, license, domain, model_type, tags, .. } =
         compute;
     let text = compute.document()?.text().to_owned();
+    let scheme = match variant {
+        Variant::Phasic => SCHEME.to_owned(),
+        other => format!("{SCHEME}/{}", other.as_str()),
+    };
     let all = serde_json::json!([
-        SCHEME,
+        scheme,
         id,
         text,
         constants,
@@ -179,25 +218,35 @@ struct Made {
     graph_hash: GraphHash,
     vertices: u64,
     param_length: u64,
+    variant: Variant,
     artifact: Vec<u8>,
 }
 
-/// What making it takes, by the same steps.
-fn needed_bytes(compute: &ReferenceCompute, max_memory_bytes: u64) -> Result<u64, ReferenceError> {
+/// Phasic's program, or ours where that one would take too much memory, and what making it takes. `None` when both would.
+fn choose(
+    compute: &ReferenceCompute,
+    max_memory_bytes: u64,
+) -> Result<Option<(Variant, u64)>, ReferenceError> {
     let graph = compute.build(&GraphLimits::default())?;
-    Ok(memory_of_program(&graph, max_memory_bytes)?)
+    let needed = |variant| memory_of_program(&graph, variant, max_memory_bytes).map(|bytes| (variant, bytes));
+    Ok([Variant::Phasic, Variant::Fast].into_iter().find_map(needed))
 }
 
-fn make(compute: &ReferenceCompute, max_memory_bytes: u64) -> Result<Made, ReferenceError> {
+fn make(compute: &ReferenceCompute, variant: Variant, max_memory_bytes: u64) -> Result<Made, ReferenceError> {
     let graph = compute.build(&GraphLimits::default())?;
-    let limits = Limits::default().with_memory_bytes(max_memory_bytes);
-    let trace = eliminate(&graph, &limits, &mut ())?;
+    let trace = match variant {
+        Variant::Phasic => {
+            eliminate(&graph, &Limits::default().with_memory_bytes(max_memory_bytes), &mut ())?
+        }
+        _ => lower(&graph, &plan_limits(max_memory_bytes))?,
+    };
     let mut artifact = Vec::new();
     encode_ptdprmc3(&trace, &mut artifact).expect("writing to memory does not fail");
     Ok(Made {
         graph_hash: graph.content_hash(),
         vertices: graph.vertex_count().into(),
         param_length: graph.param_length() as u64,
+        variant,
         artifact,
     })
 }
@@ -228,10 +277,14 @@ async fn store(
         size_bytes: blob.size_bytes,
     };
     let artifacts = Artifacts { parent, scc: Vec::new() };
-    let entry = RegistryEntry::new(made.graph_hash, FORMAT_REVISION, artifacts, metadata);
+    let mut entry = RegistryEntry::new(made.graph_hash, FORMAT_REVISION, artifacts, metadata);
+    if made.variant != Variant::Phasic {
+        entry = say_variant(&entry, made.variant, VariantReason::TooLarge);
+    }
     let row = ArtifactRow { role: Role::Parent, graph_hash: made.graph_hash, original: blob, served: blob };
     let publication = Publication { id, entry, artifacts: vec![row] };
     data.store.publish_local(&publication, Some(definition)).await?;
-    tracing::info!(id = compute.id, graph_hash = %made.graph_hash, bytes = blob.size_bytes, "published a reference compute");
+    let variant = made.variant.as_str();
+    tracing::info!(id = compute.id, variant, graph_hash = %made.graph_hash, bytes = blob.size_bytes, "published a reference compute");
     Ok(())
 }

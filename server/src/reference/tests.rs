@@ -3,10 +3,11 @@ use std::time::Duration;
 
 use phasic_engine::artifact::{Checks, Format, decode};
 use phasic_engine::graph::GraphLimits;
-use phasic_engine::reference::computes;
+use phasic_engine::reference::{ReferenceCompute, computes};
 use phasic_hub_api::health::Finding;
+use phasic_hub_api::jobs::Variant;
 
-use super::{announce, definition, maintain, make, publish};
+use super::{announce, choose, definition, maintain, make, publish};
 use crate::admission::Admission;
 use crate::hub::{DataDirectory, Hub};
 use crate::registry::Former;
@@ -45,19 +46,18 @@ async fn a_later_start_eliminates_only_what_is_missing() {
     let first = hub(&directory).await;
     publish(Arc::clone(&first), admission(MEMORY_BYTES)).await;
     let document = first.catalogue().document(Paths::Absolute).plain.clone();
-    let lost = make(&computes()[2], MEMORY_BYTES).unwrap().artifact;
+    let lost = make(&computes()[2], Variant::Phasic, MEMORY_BYTES).unwrap().artifact;
     let digits = phasic_hub_api::Sha256::of(&lost).to_string();
     let path = directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits);
     std::fs::remove_file(&path).unwrap();
     drop(first);
     let again = hub(&directory).await;
     assert_eq!(again.catalogue().computes().len(), computes().len() - 1, "what lost its file is withheld");
-    // With no memory allowed only the one that is missing could fail, and does.
+    // With no memory allowed only the one that is missing cannot be made.
     publish(Arc::clone(&again), admission(0)).await;
-    let reasons = again.readiness.reasons();
-    assert!(reasons[0].detail.contains("published: coal_n20_theta1 (see"), "{reasons:?}");
+    assert_eq!(again.readiness.without(), ["coal_n20_theta1"]);
     publish(Arc::clone(&again), admission(MEMORY_BYTES)).await;
-    assert_eq!(again.readiness.reasons(), []);
+    assert_eq!((again.readiness.reasons(), again.readiness.without()), (vec![], vec![]));
     assert_eq!(std::fs::read(&path).unwrap(), lost);
     assert_eq!(again.catalogue().document(Paths::Absolute).plain, document);
 }
@@ -79,34 +79,89 @@ async fn a_running_hub_makes_anew_what_it_loses_and_is_not_ready_until_then() {
     let directory = tempfile::tempdir().unwrap();
     let hub = hub(&directory).await;
     publish(Arc::clone(&hub), admission(MEMORY_BYTES)).await;
-    let lost = make(&computes()[2], MEMORY_BYTES).unwrap().artifact;
+    let lost = make(&computes()[2], Variant::Phasic, MEMORY_BYTES).unwrap().artifact;
     let sha256 = phasic_hub_api::Sha256::of(&lost);
     let digits = sha256.to_string();
     let path = directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits);
-    // Without memory nothing can be made, and the hub stays as unready as it is.
-    for memory_bytes in [0, MEMORY_BYTES] {
-        let tried = tokio::sync::watch::channel(false).0;
-        let keeper = tokio::spawn(maintain(Arc::clone(&hub), admission(memory_bytes), tried));
-        wait_until("ready", || hub.readiness.reasons().is_empty()).await;
-        std::fs::remove_file(&path).unwrap();
-        let before = *hub.renderings().borrow();
-        for _ in 0..3 {
-            hub.withdraw(sha256).await.unwrap();
-        }
-        assert_eq!(*hub.renderings().borrow(), before + 1, "rendered once, however often it is missed");
-        if memory_bytes == 0 {
-            let is_named = |reason: &Finding| reason.detail.contains("coal_n20_theta1");
-            wait_until("not ready", || hub.readiness.reasons().iter().any(is_named)).await;
-            keeper.abort();
-            publish(Arc::clone(&hub), admission(MEMORY_BYTES)).await;
-        } else {
-            wait_until("made anew", || hub.catalogue().withheld().is_empty()).await;
-            wait_until("ready again", || hub.readiness.reasons().is_empty()).await;
-            assert!(!hub.catalogue().is_lost(sha256));
-            assert_eq!(std::fs::read(&path).unwrap(), lost);
-            keeper.abort();
-        }
+    let admission = admission(MEMORY_BYTES);
+    let tried = tokio::sync::watch::channel(false).0;
+    let keeper = tokio::spawn(maintain(Arc::clone(&hub), admission.clone(), tried));
+    wait_until("ready", || hub.readiness.reasons().is_empty()).await;
+    // As long as others have the memory nothing can be made, and the hub stays as unready as it is.
+    let taken = admission.take(MEMORY_BYTES).await.unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let before = *hub.renderings().borrow();
+    for _ in 0..3 {
+        hub.withdraw(sha256).await.unwrap();
     }
+    assert_eq!(*hub.renderings().borrow(), before + 1, "rendered once, however often it is missed");
+    let is_named = |reason: &Finding| reason.detail.contains("coal_n20_theta1");
+    wait_until("not ready", || hub.readiness.reasons().iter().any(is_named)).await;
+    assert_eq!(hub.catalogue().withheld().len(), 1);
+    drop(taken);
+    wait_until("made anew", || hub.catalogue().withheld().is_empty()).await;
+    wait_until("ready again", || hub.readiness.reasons().is_empty()).await;
+    assert!(!hub.catalogue().is_lost(sha256));
+    assert_eq!(std::fs::read(&path).unwrap(), lost);
+    keeper.abort();
+}
+
+/// The compute whose program by phasic takes the most memory, and how much.
+fn largest() -> (&'static ReferenceCompute, u64) {
+    let needed = |compute| (compute, choose(compute, MEMORY_BYTES).unwrap().unwrap().1);
+    computes().iter().map(needed).max_by_key(|&(_, bytes)| bytes).unwrap()
+}
+
+/// The entry of a compute as it is served.
+fn entry(hub: &Hub, id: &str) -> serde_json::Value {
+    let document = hub.catalogue().document(Paths::Absolute).plain.clone();
+    let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
+    document["computes"][id].clone()
+}
+
+#[tokio::test]
+async fn where_phasics_program_is_too_large_ours_is_served_and_says_so_until_there_is_memory() {
+    let (compute, needed) = largest();
+    let directory = tempfile::tempdir().unwrap();
+    let first = hub(&directory).await;
+    publish(Arc::clone(&first), admission(needed - 1)).await;
+    assert_eq!((first.readiness.reasons(), first.readiness.without()), (vec![], vec![]));
+    let ours = make(compute, Variant::Fast, MEMORY_BYTES).unwrap().artifact;
+    let served = entry(&first, compute.id);
+    let digest = phasic_hub_api::Sha256::of(&ours).to_string();
+    assert_eq!(served["artifacts"]["parent"]["sha256"], digest);
+    let note = serde_json::json!({"variant": "fast", "variant_reason": "too_large"});
+    assert_eq!(served["metadata"]["hub"], note);
+    let graph = compute.build(&GraphLimits::default()).unwrap();
+    let checks = Checks { graph: Some(&graph), ..Checks::default() };
+    assert!(decode(&ours, &checks).is_ok());
+    // Nothing is made again while nothing has changed, and phasic's own as soon as it can be.
+    let renderings = *first.renderings().borrow();
+    publish(Arc::clone(&first), admission(needed - 1)).await;
+    assert_eq!(*first.renderings().borrow(), renderings);
+    for memory_bytes in [needed, needed - 1] {
+        publish(Arc::clone(&first), admission(memory_bytes)).await;
+        let served = entry(&first, compute.id);
+        let phasics = make(compute, Variant::Phasic, MEMORY_BYTES).unwrap().artifact;
+        let digest = phasic_hub_api::Sha256::of(&phasics).to_string();
+        assert_eq!(
+            (&served["artifacts"]["parent"]["sha256"], &served["metadata"]["hub"]),
+            (&digest.into(), &serde_json::Value::Null)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_hub_does_without_what_its_settings_leave_no_memory_for_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = hub(&directory).await;
+    publish(Arc::clone(&hub), admission(1 << 14)).await;
+    assert_eq!(hub.readiness.reasons(), []);
+    let (without, all) = (hub.readiness.without(), computes().len());
+    assert!(without.contains(&largest().0.id) && without.len() < all, "{without:?}");
+    assert_eq!(hub.catalogue().computes().len(), all - without.len());
+    publish(Arc::clone(&hub), admission(MEMORY_BYTES)).await;
+    assert_eq!((hub.readiness.without(), hub.catalogue().computes().len()), (vec![], all));
 }
 
 #[tokio::test]
@@ -140,7 +195,7 @@ async fn what_people_publish_under_the_id_of_a_reference_or_take_back_is_left_al
 #[test]
 fn what_is_made_passes_every_check_of_a_loader() {
     for compute in computes() {
-        let made = make(compute, MEMORY_BYTES).unwrap();
+        let made = make(compute, Variant::Phasic, MEMORY_BYTES).unwrap();
         let graph = compute.build(&GraphLimits::default()).unwrap();
         let checks = Checks { graph: Some(&graph), hash: Some(made.graph_hash), ..Checks::default() };
         assert_eq!(decode(&made.artifact, &checks).unwrap().format, Format::Ptdprmc3, "{}", compute.id);
@@ -149,7 +204,8 @@ fn what_is_made_passes_every_check_of_a_loader() {
 
 #[test]
 fn definitions_tell_the_computes_apart() {
-    let mut digests: Vec<_> = computes().iter().map(|compute| definition(compute).unwrap()).collect();
+    let mut digests: Vec<_> =
+        computes().iter().map(|compute| definition(compute, Variant::Phasic).unwrap()).collect();
     digests.sort();
     digests.dedup();
     assert_eq!(digests.len(), computes().len());

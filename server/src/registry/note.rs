@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 
+use phasic_hub_api::jobs::Variant;
 use phasic_hub_api::{EdgeOrderDigest, GraphHash, RegistryEntry, Sha256};
 use serde_json::Value;
 
-use crate::store::{ArtifactRow, ComputeRow, Role, ServedVariant};
+use crate::store::{ArtifactRow, ComputeRow, Role, ServedVariant, VariantReason};
 
 /// The field that says that a compute is not for everybody.
 const PRIVATE: &str = "private";
@@ -24,6 +25,14 @@ pub(super) fn serve_instead(row: &mut ComputeRow, one: &ServedVariant) {
             ("edge_order_digest", &one.edge_order_digest.to_string()),
         ],
     );
+}
+
+/// An entry that says which program it names, and why it is not phasic's.
+pub(crate) fn say_variant(entry: &RegistryEntry, variant: Variant, reason: VariantReason) -> RegistryEntry {
+    let mut value = entry.to_value();
+    note(&mut value, &[("variant", variant.as_str()), ("variant_reason", reason.as_str())]);
+    // Only what no reader looks at has changed.
+    RegistryEntry::from_value(value).unwrap_or_else(|_| entry.clone())
 }
 
 /// Says for which order of edges the program is, where the content hash stands for graphs of several.
@@ -63,14 +72,23 @@ pub(crate) fn is_private(entry: &RegistryEntry) -> bool {
 fn say(row: &mut ComputeRow, facts: &[(&str, &str)]) {
     // An entry that cannot be read is an error a little later, where there is somebody to tell.
     let Ok(mut entry) = serde_json::from_str::<Value>(&row.entry) else { return };
-    let Some(metadata) = entry.get_mut("metadata").filter(|metadata| metadata.is_object()) else { return };
+    if note(&mut entry, facts) {
+        row.entry = entry.to_string();
+    }
+}
+
+/// Whether there was metadata to write it into.
+fn note(entry: &mut Value, facts: &[(&str, &str)]) -> bool {
+    let Some(metadata) = entry.get_mut("metadata").filter(|metadata| metadata.is_object()) else {
+        return false;
+    };
     if !metadata["hub"].is_object() {
         metadata["hub"] = Value::Object(serde_json::Map::new());
     }
     for (name, value) in facts {
         metadata["hub"][*name] = Value::from(*value);
     }
-    row.entry = entry.to_string();
+    true
 }
 
 #[cfg(test)]
