@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use phasic_hub_api::Sha256;
 use phasic_hub_tests::http::{self, Answer};
-use phasic_hub_tests::hub::{Hub, token, wait_until};
-use phasic_hub_tests::registry::kingman;
+use phasic_hub_tests::hub::{Hub, sync, token, wait_until};
+use phasic_hub_tests::registry::{self, kingman};
 use serde_json::{Value, json};
 
 const EVERYBODY: (&str, &str) = ("access_anonymous", "compute");
@@ -276,4 +276,25 @@ fn a_process_that_overflows_its_stack_costs_three_attempts_and_no_more() {
     limit_stacks(&hub, "8388608");
     let done = eliminate(&hub, &kingman(41), true);
     assert_eq!(done.json()["job"]["state"], "done", "{}", done.text());
+}
+
+#[test]
+fn what_is_mirrored_of_a_graph_of_the_hubs_own_is_compared_in_a_process_of_its_own_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let (checkout, model) = (directory.path().join("lab"), registry::model("coal_n10_theta1"));
+    let document = registry::document(&[("theirs", registry::entry(&model, &model.ptdprmc1))]);
+    let files = [(format!("artifacts/{}.bin", model.hash), &model.ptdprmc1[..])];
+    registry::write_directory(&checkout, &document, &files);
+    let pass = |data: &str, memory_bytes: &str| {
+        let settings = [("compute_isolated", "true"), ("compute_isolated_memory_bytes", memory_bytes)];
+        let output = sync(&directory.path().join(data), checkout.to_str().unwrap(), &settings);
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    };
+    // So little that no process can begin: the comparison is made in one, or it would not mind.
+    let refused = pass("small", "1000000");
+    assert!(refused.contains("unverified theirs") && refused.contains("could not be compared"), "{refused}");
+    let taken = pass("usual", "0");
+    assert!(!taken.contains("theirs:") && !taken.contains("unverified"), "{taken}");
+    let hub = Hub::start(&directory.path().join("usual"));
+    assert_eq!(hub.get("/v1/computes/theirs").json()["graph_hash"], model.hash);
 }

@@ -13,6 +13,7 @@ use super::{FaultCode, MirrorError, Upstream};
 use crate::config::{COMMIT, Config, UpstreamSettings, is_web, usual_requests};
 use crate::hub::DataDirectory;
 use crate::store::{ArtifactRow, ComputeRow, UpstreamRow};
+use crate::verification::Limits;
 
 /// An entry some of whose files are missing.
 struct Lost {
@@ -152,13 +153,7 @@ async fn fetch_from(
     requests: &Arc<Requests>,
     (lost, documents): (&[Lost], &[LostDocument]),
 ) -> Result<Option<f64>, MirrorError> {
-    let judge = Judge {
-        data,
-        models: &config.models,
-        verification: &config.verification,
-        compute: &config.compute,
-        must_be_known: false,
-    };
+    let judge = Judge { data, limits: Limits::of(config), must_be_known: false };
     for some in lost.chunk_by(|one, next| one.commit == next.commit) {
         let commit = some.first().and_then(|one| one.commit.as_deref());
         let upstream = open(config, row, commit, Arc::clone(requests)).await?;

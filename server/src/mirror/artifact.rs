@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use phasic_engine::artifact::{Checks, Decoded, Format, decode, encode_ptdprmc3, verify_in_any_order};
-use phasic_engine::trace::Limits;
+use phasic_engine::artifact::{Checks, Decoded, Format, decode, encode_ptdprmc3};
 use phasic_hub_api::{ArtifactName, GraphHash, Metadata, Sha256};
 
 use super::{Fault, FaultCode, Location, Upstream};
 use crate::blobs::{BlobError, BlobStore, StoredBlob, Terms, in_memory, read_whole};
-use crate::config;
 use crate::hub::DataDirectory;
 use crate::reference::known_graph;
 use crate::store::{ArtifactRow, Role, StoreError};
-use crate::verification::{Comparison, MOST_DEFINITIONS, fits};
+use crate::verification::{Comparison, Limits, MOST_DEFINITIONS, misfit, misfit_of_built_in};
 use crate::visibility::Viewer;
 
 /// What an entry says about a file.
@@ -99,12 +97,8 @@ impl From<BlobError> for Stop {
 #[derive(Clone, Copy)]
 pub(super) struct Judge<'a> {
     pub(super) data: &'a DataDirectory,
-    /// Limits of the graphs that are built to compare with.
-    pub(super) models: &'a config::Models,
-    /// Limits of the comparison.
-    pub(super) verification: &'a config::Verification,
-    /// Whether that is done in a process of its own.
-    pub(super) compute: &'a config::Compute,
+    /// What comparisons are made under.
+    pub(super) limits: Limits<'a>,
     /// Whether only the program this hub makes itself will do.
     pub(super) must_be_known: bool,
 }
@@ -137,6 +131,7 @@ async fn keep_checked(
 ) -> Result<ArtifactRow, Stop> {
     let (served, mut bytes) = check_sent(announced, bytes).await?;
     let hash = announced.graph_hash;
+    bytes = judge.check_built_in(bytes, hash).await?;
     if judge.must_be_known && known_graph(hash).is_none() {
         bytes = judge.made_anew(bytes, hash).await?;
     }
@@ -182,6 +177,18 @@ impl Judge<'_> {
         Ok(known_graph(hash).is_some() || !self.data.store.graphs(hash, &Viewer::Public).await?.is_empty())
     }
 
+    /// Makes the program of a graph of this hub's own anew; for another order of edges, which the hash does not see, it is
+    /// another one, and as right. Anything else is a fault. Gives the bytes back.
+    async fn check_built_in(&self, bytes: Vec<u8>, hash: GraphHash) -> Result<Vec<u8>, Fault> {
+        let bytes = Arc::new(bytes);
+        match misfit_of_built_in(hash, &bytes, self.limits).await {
+            Ok(None) => Ok(Arc::unwrap_or_clone(bytes)),
+            Ok(Some(difference)) => Err(Fault::new(FaultCode::ArtifactInvalid, difference)),
+            // Nothing is known against the file, and another pass may get further.
+            Err(error) => Err(Fault::new(FaultCode::Unverified, error)),
+        }
+    }
+
     /// Makes a program anew from the definitions that were submitted under its hash, one at a time, each within the memory
     /// of a comparison, until one gives this program. Gives the bytes back. A graph that somebody has submitted can only
     /// speak for a file: weights that no parameter changes are not in the hash, either.
@@ -196,12 +203,12 @@ impl Judge<'_> {
             let comparison = Comparison {
                 recipe,
                 graph_hash: hash,
-                models: self.models.within(self.verification),
-                memory_bytes: self.verification.max_memory_bytes.get(),
+                models: self.limits.models.within(self.limits.verification),
+                memory_bytes: self.limits.verification.max_memory_bytes.get(),
             };
-            match fits(comparison, &bytes, self.compute).await {
-                Ok(true) => return Ok(Arc::unwrap_or_clone(bytes)),
-                Ok(false) => {}
+            match misfit(comparison, &bytes, self.limits.compute).await {
+                Ok(None) => return Ok(Arc::unwrap_or_clone(bytes)),
+                Ok(Some(_)) => {}
                 Err(error) => {
                     tracing::warn!(%hash, %error, "could not hold a file against a graph that was submitted");
                 }
@@ -209,15 +216,6 @@ impl Judge<'_> {
         }
         Err(unverified(is_known))
     }
-}
-
-/// Makes the program of a graph of this hub's own anew; for another order of edges, which the hash does not see, it is
-/// another one, and as right. Anything else is a fault.
-fn check_built_in(bytes: &[u8], hash: GraphHash) -> Result<(), Fault> {
-    let Some(graph) = known_graph(hash) else { return Ok(()) };
-    verify_in_any_order(bytes, graph, hash, &Limits::default(), &mut ())
-        .map(drop)
-        .map_err(|error| Fault::new(FaultCode::ArtifactInvalid, error))
 }
 
 /// The fault of a file that only trust could let in.
@@ -230,8 +228,8 @@ pub(super) fn unverified(is_graph_known: bool) -> Fault {
     Fault::new(FaultCode::Unverified, reason)
 }
 
-/// Hash, structure and header, and the program itself where the graph is one of this hub's own. Gives the bytes back, and
-/// those to serve instead if they are others. Whoever takes the file compares it with graphs that were submitted.
+/// Hash, structure and header. Gives the bytes back, and those to serve instead if they are others. Whoever takes the file
+/// compares it with the graphs there are of its hash.
 pub(crate) async fn check_sent(
     announced: Announced<'_>,
     bytes: Vec<u8>,
@@ -249,7 +247,6 @@ pub(crate) async fn check_sent(
         checks.limits.vertices = vertices.unwrap_or(u64::MAX).min(checks.limits.vertices);
         let decoded = decode(&bytes, &checks).map_err(|error| invalid(&error))?;
         check_vertices(&decoded, vertices).map_err(|reason| invalid(&reason))?;
-        check_built_in(&bytes, graph_hash)?;
         if decoded.format == Format::Ptdprmc3 {
             return Ok((None, bytes));
         }

@@ -24,6 +24,7 @@ use crate::hub::DataDirectory;
 use crate::store::{
     Finding, PassHead, PassRecord, Reconciliation, UpstreamRow, Validators, is_mass_deletion,
 };
+use crate::verification::Limits;
 
 /// How often a document is read again that changes while its files are read.
 const MOST_READINGS: usize = 3;
@@ -261,13 +262,7 @@ impl Run<'_> {
         known: Known,
         carried: Carried,
     ) -> Result<(Harvest, Carried), MirrorError> {
-        let judge = Judge {
-            data: self.data,
-            models: &self.config.models,
-            verification: &self.config.verification,
-            compute: &self.config.compute,
-            must_be_known: false,
-        };
+        let judge = Judge { data: self.data, limits: Limits::of(self.config), must_be_known: false };
         let pass = Pass {
             judge,
             upstream: &document.upstream,

@@ -17,7 +17,7 @@ use crate::mirror::{Announced, Fault, check_sent};
 use crate::reference::known_graph;
 use crate::registry::FORMAT_REVISION;
 use crate::store::{ArtifactRow, EliminationRow, Publication, Role, StoreError};
-use crate::verification::{Verifier, VerifyError};
+use crate::verification::{Verifier, VerifyError, misfit_of_built_in};
 use crate::visibility::Viewer;
 
 /// Why something was not published. Nothing has changed then.
@@ -133,7 +133,7 @@ pub async fn of_entry(
     }
     let mut artifacts = Vec::new();
     for (file, blob) in Announced::all(&entry).zip(blobs) {
-        artifacts.push(take(hub, file, blob).await?);
+        artifacts.push(take(hub, verifier, file, blob).await?);
     }
     let identities: Vec<_> =
         store.graphs(entry.graph_hash, viewer).await?.into_iter().map(|row| row.identity).collect();
@@ -147,7 +147,12 @@ pub async fn of_entry(
     Ok(Checked { publication: Publication { id, entry, artifacts }, verdict })
 }
 
-async fn take(hub: &Hub, file: Announced<'_>, blob: StoredBlob) -> Result<ArtifactRow, PublishError> {
+async fn take(
+    hub: &Hub,
+    verifier: &Verifier,
+    file: Announced<'_>,
+    blob: StoredBlob,
+) -> Result<ArtifactRow, PublishError> {
     let wrong = |reason: String| PublishError::File { sha256: file.sha256, reason };
     if blob.size_bytes != file.size_bytes {
         return Err(wrong(format!(
@@ -158,6 +163,14 @@ async fn take(hub: &Hub, file: Announced<'_>, blob: StoredBlob) -> Result<Artifa
     let bytes = read_whole(&*hub.data.blobs, blob).await?;
     let fault = |fault: Fault| wrong(fault.reason);
     let (served, bytes) = check_sent(file, bytes).await.map_err(fault)?;
+    let bytes = Arc::new(bytes);
+    match misfit_of_built_in(file.graph_hash, &bytes, verifier.limits()).await {
+        // What is too large to be told is said to be, in the verdict.
+        Ok(None) | Err(VerifyError::Undecided(_)) => {}
+        Ok(Some(difference)) => return Err(wrong(difference)),
+        Err(error) => return Err(error.into()),
+    }
+    let bytes = Arc::unwrap_or_clone(bytes);
     // Stored again, so that it is young, and no collection of garbage takes it before it is referred to.
     let keep = async |bytes: Vec<u8>| {
         let terms = Terms { max_bytes: bytes.len() as u64, sha256: None };

@@ -28,6 +28,11 @@ const GIVE_WAY: Duration = Duration::from_millis(10);
 const LOOK_WHETHER_STOPPING: Duration = Duration::from_millis(100);
 
 impl Verifier {
+    /// What the comparisons of this hub are made under.
+    pub(crate) fn limits(&self) -> Limits<'_> {
+        Limits { models: &self.models, verification: &self.settings, compute: &self.compute }
+    }
+
     /// As the background does, for somebody who waits: on a thread of its own, while the background rests, and for no
     /// longer than anybody waits, nor than the settings let him. `None` when that was not enough, or the hub is stopping:
     /// then it is the background's.
@@ -209,15 +214,16 @@ async fn elsewhere(
     }
 }
 
-/// Whether a file is right for a graph, in some order of its edges; as the settings say, in a process of its own.
+/// What is wrong with a file for a graph, whatever the order of its edges; `None` if nothing is. As the settings say, it is
+/// found out in a process of its own.
 ///
 /// # Errors
 /// When that could not be found out.
-pub(crate) async fn fits(
+pub(crate) async fn misfit(
     comparison: Comparison,
     bytes: &Arc<Vec<u8>>,
     compute: &config::Compute,
-) -> Result<bool, VerifyError> {
+) -> Result<Option<String>, VerifyError> {
     let judged = if compute.isolated {
         elsewhere(comparison, bytes, compute, std::future::pending()).await?
     } else {
@@ -225,8 +231,53 @@ pub(crate) async fn fits(
         let work = move || comparison.perform(&bytes, |_| ControlFlow::Continue(()));
         tokio::task::spawn_blocking(work).await.map_err(|_| BrokeOff)??
     };
-    let is_right = |found: &Judgement| matches!(found.verdict, Verdict::Reproduced | Verdict::Equivalent);
-    Ok(matches!(&judged, Judged::Found(found) if is_right(found)))
+    let Judged::Found(Judgement { verdict, difference, .. }) = judged else {
+        return Err(VerifyError::Undecided("the graph is built as another one, or nobody waited".to_owned()));
+    };
+    let difference = difference.unwrap_or_else(|| "it is no program of its graph".to_owned());
+    match verdict {
+        Verdict::Reproduced | Verdict::Equivalent => Ok(None),
+        Verdict::Mismatch => Ok(Some(difference)),
+        _ => Err(VerifyError::Undecided(difference)),
+    }
+}
+
+/// What is wrong with a file for the graph this hub itself has by the hash, which has the last word about it; `None` if
+/// nothing is, or the hub has no such graph.
+///
+/// # Errors
+/// When that could not be found out.
+pub(crate) async fn misfit_of_built_in(
+    graph_hash: GraphHash,
+    bytes: &Arc<Vec<u8>>,
+    limits: Limits<'_>,
+) -> Result<Option<String>, VerifyError> {
+    let Some(recipe) = reference_recipe(graph_hash) else { return Ok(None) };
+    let comparison = Comparison {
+        recipe: recipe.to_json()?,
+        graph_hash,
+        models: limits.models.within(limits.verification),
+        memory_bytes: limits.verification.max_memory_bytes.get(),
+    };
+    misfit(comparison, bytes, limits.compute).await
+}
+
+/// Settings a comparison is made under.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits<'a> {
+    /// Limits of the graph.
+    pub(crate) models: &'a config::Models,
+    /// Limits of the comparison.
+    pub(crate) verification: &'a config::Verification,
+    /// Whether it is made in a process of its own.
+    pub(crate) compute: &'a config::Compute,
+}
+
+impl<'a> Limits<'a> {
+    /// Those of the settings.
+    pub(crate) fn of(config: &'a config::Config) -> Self {
+        Self { models: &config.models, verification: &config.verification, compute: &config.compute }
+    }
 }
 
 /// Who a comparison is for.

@@ -25,7 +25,7 @@ use phasic_hub_api::verification::Verdict;
 use tokio::sync::watch;
 
 use self::comparison::Turn;
-pub(crate) use self::comparison::fits;
+pub(crate) use self::comparison::{Limits, misfit, misfit_of_built_in};
 pub(crate) use self::judge::Comparison;
 use crate::blobs::BlobError;
 use crate::config::{self, Config};
@@ -106,6 +106,9 @@ pub enum VerifyError {
     /// The comparison broke off.
     #[error(transparent)]
     BrokeOff(#[from] BrokeOff),
+    /// It cannot be told within the limits of a comparison.
+    #[error("the file could not be compared: {0}")]
+    Undecided(String),
     /// The process that compared has ended without a result.
     #[error("the file could not be compared: {0}")]
     Process(String),
