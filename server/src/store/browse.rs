@@ -1,14 +1,16 @@
 //! Browsing computes page by page, and the history of an id.
 
+use std::collections::HashMap;
+
 use futures_util::TryStreamExt as _;
 use phasic_hub_api::computes::ComputeStatus;
 use phasic_hub_api::{ComputeId, Search};
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::computes::{ORIGIN, artifact_row, compute_row, read_origin};
 use super::privacy::patterns;
-use super::{ComputeRow, Origin, Store, StoreError};
+use super::{ArtifactRow, ComputeRow, Origin, Store, StoreError};
 use crate::visibility::Viewer;
 
 /// Which computes to list. Texts are compared as they stand, but for `search`.
@@ -130,22 +132,10 @@ impl Store {
             }
         }
         drop(all);
-        let mut found = Vec::new();
-        for row in &rows {
-            let mut compute = compute_row(row)?;
-            let id = compute.id.to_string();
-            let files = sqlx::query(
-                "SELECT a.compute_id, a.role, a.graph_hash, a.original_sha256, o.size_bytes AS original_bytes, \
-                 a.served_sha256, s.size_bytes AS served_bytes FROM compute_artifacts a \
-                 JOIN blobs o ON o.sha256 = a.original_sha256 JOIN blobs s ON s.sha256 = a.served_sha256 \
-                 WHERE a.compute_id = ?",
-            )
-            .bind(&id)
-            .fetch_all(&mut *snapshot)
-            .await?;
-            compute.artifacts = files.iter().map(|file| artifact_row(file, &id)).collect::<Result<_, _>>()?;
-            let (published_at, private) = (row.try_get("published_at")?, row.try_get("private")?);
-            found.push(DatedCompute { row: compute, published_at, private });
+        let mut found: Vec<DatedCompute> = rows.iter().map(dated).collect::<Result<_, _>>()?;
+        let mut files = artifacts_of(&mut snapshot, &found).await?;
+        for compute in &mut found {
+            compute.row.artifacts = files.remove(compute.row.id.as_str()).unwrap_or_default();
         }
         Ok(found)
     }
@@ -173,6 +163,36 @@ impl Store {
         .await?;
         rows.iter().map(revision_row).collect()
     }
+}
+
+/// The files of all these computes, by id: however many there are, it is one query.
+async fn artifacts_of(
+    connection: &mut SqliteConnection,
+    computes: &[DatedCompute],
+) -> Result<HashMap<String, Vec<ArtifactRow>>, StoreError> {
+    let ids: Vec<_> = computes.iter().map(|compute| compute.row.id.as_str()).collect();
+    let files = sqlx::query(
+        "SELECT a.compute_id, a.role, a.graph_hash, a.original_sha256, o.size_bytes AS original_bytes, \
+         a.served_sha256, s.size_bytes AS served_bytes FROM compute_artifacts a \
+         JOIN blobs o ON o.sha256 = a.original_sha256 JOIN blobs s ON s.sha256 = a.served_sha256 \
+         WHERE a.compute_id IN (SELECT value FROM json_each(?)) ORDER BY a.compute_id, a.role, a.graph_hash",
+    )
+    .bind(serde_json::json!(ids).to_string())
+    .fetch_all(connection)
+    .await?;
+    let mut found: HashMap<String, Vec<ArtifactRow>> = HashMap::new();
+    for file in &files {
+        let id: String = file.try_get("compute_id")?;
+        let artifact = artifact_row(file, &id)?;
+        found.entry(id).or_default().push(artifact);
+    }
+    Ok(found)
+}
+
+/// A compute without its files.
+fn dated(row: &SqliteRow) -> Result<DatedCompute, StoreError> {
+    let (published_at, private) = (row.try_get("published_at")?, row.try_get("private")?);
+    Ok(DatedCompute { row: compute_row(row)?, published_at, private })
 }
 
 /// Whether the id, the description or a tag has a text.
