@@ -10,7 +10,7 @@ use super::known::Known;
 use super::{Fault, FaultCode, MirrorError, Upstream};
 use crate::blobs::BlobError;
 use crate::config::Trust;
-use crate::registry::FORMAT_REVISION;
+use crate::registry::{FORMAT_REVISION, is_private};
 use crate::store::{ArtifactRow, Finding, Publication, Role};
 
 /// What a pass has found.
@@ -21,6 +21,8 @@ pub(super) struct Harvest {
     pub(super) findings: Vec<Finding>,
     /// What upstream has and this hub does not take any more.
     pub(super) withdrawn: BTreeSet<ComputeId>,
+    /// Ids that are private upstream now, and were not.
+    pub(super) private: BTreeSet<ComputeId>,
     /// Seconds to wait, where somebody asks for it.
     pub(super) wait_seconds: Option<f64>,
     /// Something was left out that another pass over the same document may have.
@@ -87,6 +89,10 @@ impl Pass<'_> {
         if let Some(fault) = self.whose(id, entry) {
             self.leave_out(id.as_str(), None, text_sha256, &fault);
             return Ok(());
+        }
+        let was_public = |before: &Publication| !is_private(&before.entry);
+        if is_private(entry) && self.known.mirrored.get(id).is_some_and(was_public) {
+            self.harvest.private.insert(id.clone());
         }
         if self.known.decisions(id.as_str(), "", text_sha256).is_rejected {
             self.note_rejected(id.as_str(), None);

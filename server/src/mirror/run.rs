@@ -233,13 +233,16 @@ impl Run<'_> {
                 Ok((id, entry)) => {
                     ids.insert(id.as_str());
                     retracted.extend(Some(id.as_str()).filter(|_| entry.retracted));
-                    files.insert((entry.graph_hash, entry.artifacts.parent.sha256));
+                    files.insert((entry.graph_hash, entry.artifacts.parent.sha256, entry.retracted));
                 }
                 Err(fault) => drop(ids.insert(fault.id.as_str())),
             }
         }
         let is_gone = |id: &str, entry: &phasic_hub_api::RegistryEntry| {
-            let is_moved = files.contains(&(entry.graph_hash, entry.artifacts.parent.sha256));
+            let (hash, file) = (entry.graph_hash, entry.artifacts.parent.sha256);
+            // Another name under which it is hidden is no name.
+            let is_moved = files.contains(&(hash, file, false))
+                || entry.retracted && files.contains(&(hash, file, true));
             !ids.contains(id) && !is_moved || !entry.retracted && retracted.contains(id)
         };
         let mirrored = known.mirrored.len();
@@ -315,6 +318,7 @@ impl Run<'_> {
             faults: harvest.faults,
             findings: harvest.findings,
             withdrawn: harvest.withdrawn,
+            private: harvest.private,
             must_read: harvest.is_incomplete,
             may_remove_many,
             decisions,

@@ -31,11 +31,12 @@ pub(super) fn compare<'a>(
             Some(old) if *old == text => continue,
             Some(old) => (changed(&read(old), publication.entry.retracted), None),
             None => match parent(&entry).and_then(|file| gone.remove(&file)) {
-                Some(old) => {
+                // Another name under which it is hidden is no name.
+                Some(old) if !publication.entry.retracted || is_retracted(&read(&before[old])) => {
                     renamed.insert(old);
                     (ChangeKind::Renamed, Some(old.to_owned()))
                 }
-                None => (ChangeKind::New, None),
+                Some(_) | None => (ChangeKind::New, None),
             },
         };
         changes.push(PassChange { kind, id, previous_id });
@@ -49,19 +50,23 @@ pub(super) fn compare<'a>(
     changes
 }
 
-fn changed(before: &Value, is_retracted: bool) -> ChangeKind {
-    let was_retracted = match before.get("retracted") {
+fn changed(before: &Value, is_retracted_now: bool) -> ChangeKind {
+    match (is_retracted(before), is_retracted_now) {
+        (false, true) => ChangeKind::Retracted,
+        (true, false) => ChangeKind::Restored,
+        _ => ChangeKind::Changed,
+    }
+}
+
+/// Whatever a Python program would take for true.
+fn is_retracted(entry: &Value) -> bool {
+    match entry.get("retracted") {
         None | Some(Value::Null | Value::Bool(false)) => false,
         Some(Value::Number(number)) => number.as_f64() != Some(0.0),
         Some(Value::String(text)) => !text.is_empty(),
         Some(Value::Array(list)) => !list.is_empty(),
         Some(Value::Object(map)) => !map.is_empty(),
         Some(Value::Bool(true)) => true,
-    };
-    match (was_retracted, is_retracted) {
-        (false, true) => ChangeKind::Retracted,
-        (true, false) => ChangeKind::Restored,
-        _ => ChangeKind::Changed,
     }
 }
 

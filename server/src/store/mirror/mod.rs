@@ -68,6 +68,8 @@ pub struct PassRecord {
     pub findings: Vec<Finding>,
     /// Computes upstream still has, which this hub does not take any more by its own rules and decisions.
     pub withdrawn: BTreeSet<ComputeId>,
+    /// Ids that are private upstream now and were not, whatever becomes of their files.
+    pub private: BTreeSet<ComputeId>,
     /// Whether the document is to be read again though it may not change: something may be had later.
     pub must_read: bool,
     /// Whether upstream may remove or retract more than [`MOST_REMOVED_PERCENT`] of its computes.
@@ -163,6 +165,9 @@ impl Store {
             if is_news && is_private(&publication.entry) {
                 set_private(&mut change, &publication.id, true).await?;
             }
+        }
+        for id in pass.private.iter().filter(|id| !before.taken.contains(id.as_str())) {
+            set_private(&mut change, id, true).await?;
         }
         upstreams::remove(&mut change, &vanished, upstream).await?;
         sqlx::query("UPDATE revisions SET commit_id = ?, actor = ? WHERE number > ?")

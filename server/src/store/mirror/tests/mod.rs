@@ -48,6 +48,7 @@ fn pass_of(upstream: &str, computes: Vec<Publication>) -> PassRecord {
         faults: Vec::new(),
         findings: Vec::new(),
         withdrawn: std::collections::BTreeSet::new(),
+        private: std::collections::BTreeSet::new(),
         must_read: false,
         may_remove_many: true,
         decisions: Vec::new(),

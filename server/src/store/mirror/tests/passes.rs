@@ -132,6 +132,25 @@ async fn many_removals_need_a_word_and_renames_are_none() {
 }
 
 #[tokio::test]
+async fn a_new_name_for_something_that_is_hidden_under_it_is_a_removal() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    reconcile(&store, &pass(vec![publication("a", "a"), publication("b", "b")])).await.unwrap();
+    let guarded = |computes| PassRecord { may_remove_many: false, ..pass(computes) };
+    let hidden = |id: &str, like: &str| {
+        let mut hidden = Publication { id: id.parse().unwrap(), ..publication(like, like) };
+        hidden.entry.retracted = true;
+        hidden
+    };
+    let held = reconcile(&store, &guarded(vec![publication("a", "a"), hidden("c", "b")])).await.unwrap();
+    assert_eq!(held, Reconciliation::TooManyRemovals { removed: 1, mirrored: 2 });
+    // What was hidden before may be hidden under another name.
+    let told = kinds(&store, &pass(vec![publication("a", "a"), hidden("b", "b")])).await;
+    assert_eq!(told, ["retracted b"]);
+    let told = kinds(&store, &guarded(vec![publication("a", "a"), hidden("c", "b")])).await;
+    assert_eq!(told, ["renamed c"]);
+}
+
+#[tokio::test]
 async fn a_mass_retraction_is_a_mass_deletion_and_what_the_hub_itself_takes_out_is_none() {
     let (_directory, store) = with_upstreams(&["test"]).await;
     reconcile(&store, &pass(vec![publication("a", "a"), publication("b", "b")])).await.unwrap();
