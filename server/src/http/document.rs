@@ -50,7 +50,7 @@ const OF_ID: &str = "x-access-of-id";
         submit::submit_graph,
         graphs::graph,
         graphs::definitions,
-        graphs::computes,
+        graphs::graph_computes,
         graphs::artifacts,
         submit::submit_elimination,
         jobs::jobs,
@@ -59,8 +59,8 @@ const OF_ID: &str = "x-access-of-id";
         jobs::cancel,
         blobs::blob,
         uploads::upload,
-        uploads::state,
-        uploads::discard,
+        uploads::upload_state,
+        uploads::discard_upload,
         health::live,
         health::ready,
         metrics::metrics,
@@ -84,8 +84,8 @@ const OF_ID: &str = "x-access-of-id";
         admin::blobs::pins,
         admin::blobs::pin,
         admin::blobs::unpin,
-        admin::blobs::quarantine,
-        admin::blobs::discard,
+        admin::blobs::quarantined_files,
+        admin::blobs::discard_quarantined,
         variant::want_variant,
         admin::settings::settings,
         openapi,
@@ -238,9 +238,25 @@ pub(super) async fn openapi(headers: HeaderMap) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::Value;
 
     use super::api_document_json;
+
+    #[test]
+    fn every_operation_has_an_id_of_its_own() {
+        let document: Value = serde_json::from_str(&api_document_json()).unwrap();
+        let mut ids = BTreeSet::new();
+        let paths = document["paths"].as_object().unwrap();
+        for (path, methods) in paths {
+            for (method, operation) in methods.as_object().unwrap() {
+                let id = operation["operationId"].as_str().unwrap();
+                assert!(ids.insert(id.to_owned()), "{method} {path}: {id} is another operation's id, too");
+            }
+        }
+        assert!(ids.len() > paths.len());
+    }
 
     #[test]
     fn every_operation_has_an_example_that_would_be_let_in() {

@@ -150,7 +150,7 @@ pub(super) async fn definitions(
         (status = 400, description = "`invalid_request`"),
     )
 )]
-pub(super) async fn computes(
+pub(super) async fn graph_computes(
     State(services): State<Services>,
     Extension(caller): Extension<Caller>,
     Path(hash): Path<String>,

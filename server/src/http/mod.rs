@@ -137,8 +137,8 @@ fn routes(services: Services, config: &config::Config) -> Router {
         .route("/v1/admin/tasks/{id}", get(admin::tasks::task))
         .route("/v1/admin/pins", get(admin::blobs::pins))
         .route("/v1/admin/pins/{digest}", put(admin::blobs::pin).delete(admin::blobs::unpin))
-        .route("/v1/admin/quarantine", get(admin::blobs::quarantine))
-        .route("/v1/admin/quarantine/{digest}", delete(admin::blobs::discard))
+        .route("/v1/admin/quarantine", get(admin::blobs::quarantined_files))
+        .route("/v1/admin/quarantine/{digest}", delete(admin::blobs::discard_quarantined))
         .route("/v1/admin/computes/{id}/variant", put(variant::want_variant))
         .route("/v1/admin/settings", get(admin::settings::settings))
         .route("/v1/computes", get(computes::computes))
@@ -150,7 +150,7 @@ fn routes(services: Services, config: &config::Config) -> Router {
         .route("/v1/computes/{id}/verification", get(verification::verification).post(verification::verify))
         .route("/v1/graphs/{hash}", get(graphs::graph))
         .route("/v1/graphs/{hash}/definitions", get(graphs::definitions))
-        .route("/v1/graphs/{hash}/computes", get(graphs::computes))
+        .route("/v1/graphs/{hash}/computes", get(graphs::graph_computes))
         .route("/v1/graphs/{hash}/artifacts", get(graphs::artifacts))
         .route("/v1/mirror", get(mirror::status))
         .route("/v1/mirror/sync", post(mirror::sync))
@@ -163,7 +163,7 @@ fn routes(services: Services, config: &config::Config) -> Router {
         .route("/v1/jobs", get(jobs::jobs))
         .route("/v1/jobs/{id}", get(jobs::job).delete(jobs::cancel))
         .route("/v1/jobs/{id}/events", get(jobs::events))
-        .route("/v1/blobs/sha256/{digest}/upload", get(uploads::state).delete(uploads::discard))
+        .route("/v1/blobs/sha256/{digest}/upload", get(uploads::upload_state).delete(uploads::discard_upload))
         // One limit, that of the settings: the framework has another of its own.
         .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(config.http.max_body_bytes.count()));

@@ -110,7 +110,7 @@ pub(super) async fn upload(
         (status = 404, description = "`upload_not_found`: this token has no unfinished upload of it; begin at 0"),
     )
 )]
-pub(super) async fn state(
+pub(super) async fn upload_state(
     State(services): State<Services>,
     Extension(caller): Extension<Caller>,
     Path(digest): Path<String>,
@@ -138,7 +138,7 @@ pub(super) async fn state(
         (status = 409, description = "`upload_conflict`: a request is sending it"),
     )
 )]
-pub(super) async fn discard(
+pub(super) async fn discard_upload(
     State(services): State<Services>,
     Extension(caller): Extension<Caller>,
     Path(digest): Path<String>,

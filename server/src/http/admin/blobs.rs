@@ -138,7 +138,7 @@ pub(in crate::http) async fn unpin(
         (status = 400, description = "`invalid_request`"),
     )
 )]
-pub(in crate::http) async fn quarantine(
+pub(in crate::http) async fn quarantined_files(
     State(hub): State<Arc<Hub>>,
     query: Query<PageQuery>,
 ) -> Result<Json<Quarantine>, ApiError> {
@@ -192,7 +192,7 @@ pub(in crate::http) async fn quarantine(
         (status = 404, description = "`blob_not_found`"),
     )
 )]
-pub(in crate::http) async fn discard(
+pub(in crate::http) async fn discard_quarantined(
     State(hub): State<Arc<Hub>>,
     Extension(caller): Extension<Caller>,
     Path(digest): Path<String>,
