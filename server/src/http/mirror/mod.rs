@@ -1,6 +1,8 @@
-//! The mirror: its state, its passes, and decisions about what was refused.
+//! The mirror: its state, passes that are asked for, and decisions about what was refused.
 //!
 //! Addresses come from the settings only; a request names upstreams by their names.
+
+pub(in crate::http) mod passes;
 
 use std::time::Duration;
 
@@ -10,10 +12,11 @@ use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use phasic_hub_api::ProblemCode;
 use phasic_hub_api::mirror::{
-    DecisionRequest, MirrorPass, MirrorPassDetail, MirrorPassPage, MirrorStatus, PassChangePage,
-    PassFaultPage, QuarantineItem, QuarantinePage, SyncAnswer, SyncRequest, UpstreamStatus,
+    DecisionRequest, MirrorPass, MirrorStatus, QuarantineItem, QuarantinePage, SyncAnswer, SyncRequest,
+    UpstreamStatus,
 };
 
+use self::passes::detail;
 use super::Services;
 use super::error::{ApiError, failed};
 use super::page::{Number, PageQuery};
@@ -24,12 +27,6 @@ use crate::config::is_web;
 use crate::mirror::MirrorError;
 use crate::store::{Decided, PublicCounts};
 use crate::visibility::Viewer;
-
-/// Passes of a page unless told otherwise, and at most.
-const PAGE: (u32, u32) = (50, 500);
-
-/// Faults and changes shown with a pass. Pages have the others.
-const SHOWN: u32 = 100;
 
 /// What is mirrored from where, since when, what fails, and when the next passes are due. Counts are of what everybody
 /// sees; holders of tokens for all ids see those of everything, and how many entries a document has.
@@ -43,7 +40,7 @@ const SHOWN: u32 = 100;
     tag = "mirror",
     responses((status = 200, description = "The state", body = MirrorStatus))
 )]
-pub(super) async fn status(
+pub(in crate::http) async fn status(
     State(services): State<Services>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<MirrorStatus>, ApiError> {
@@ -51,7 +48,7 @@ pub(super) async fn status(
 }
 
 /// The state of the mirror as a viewer sees it.
-pub(super) async fn seen_by(services: &Services, viewer: &Viewer) -> Result<MirrorStatus, ApiError> {
+pub(in crate::http) async fn seen_by(services: &Services, viewer: &Viewer) -> Result<MirrorStatus, ApiError> {
     let mut status = services.mirror.status(viewer).await?;
     let public = if viewer.sees_all() { None } else { Some(services.hub.data.store.public_counts().await?) };
     for upstream in &mut status.upstreams {
@@ -108,7 +105,7 @@ fn tidy(pass: &mut MirrorPass) {
         (status = 409, description = "`hub_offline`"),
     )
 )]
-pub(super) async fn sync(
+pub(in crate::http) async fn sync(
     State(services): State<Services>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
@@ -164,159 +161,9 @@ impl From<MirrorError> for ApiError {
     }
 }
 
-async fn detail(services: &Services, number: i64) -> Result<Option<MirrorPassDetail>, ApiError> {
-    let mut detail = services.hub.data.store.pass(number, Some(SHOWN)).await?;
-    if let Some(detail) = &mut detail {
-        tidy(&mut detail.pass);
-    }
-    Ok(detail)
-}
-
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PassesQuery {
-    upstream: Option<String>,
-    cursor: Option<i64>,
-    limit: Option<u32>,
-}
-
-/// Passes over upstreams, the latest first. Of each upstream some two hundred are kept.
-///
-/// ```text
-/// curl -s 'http://127.0.0.1:8787/v1/mirror/passes?upstream=phasic-traces&limit=10'
-/// ```
-#[utoipa::path(
-    get,
-    path = "/v1/mirror/passes",
-    tag = "mirror",
-    params(
-        ("upstream" = Option<String>, Query, description = "Of this upstream only"),
-        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "Passes of a page, 1 to 500; 50 where it is missing"),
-    ),
-    responses(
-        (status = 200, description = "A page", body = MirrorPassPage),
-        (status = 400, description = "`invalid_request`"),
-    )
-)]
-pub(super) async fn passes(
-    State(services): State<Services>,
-    Extension(caller): Extension<Caller>,
-    Query(query): Query<PassesQuery>,
-) -> Result<Json<MirrorPassPage>, ApiError> {
-    let limit = query.limit.unwrap_or(PAGE.0);
-    if !(1..=PAGE.1).contains(&limit) {
-        let detail = format!("limit is {limit}, and must be from 1 to {}.", PAGE.1);
-        return Err(ApiError::new(ProblemCode::InvalidRequest, detail));
-    }
-    let store = &services.hub.data.store;
-    let mut passes =
-        store.passes(query.upstream.as_deref(), query.cursor, limit + 1, &caller.viewer()).await?;
-    let more = passes.len() > limit as usize;
-    passes.truncate(limit as usize);
-    passes.iter_mut().for_each(tidy);
-    let next = passes.last().filter(|_| more).map(|pass| pass.number);
-    Ok(Json(MirrorPassPage { passes, next }))
-}
-
-/// A pass, with the first hundred of what it left out and changed; `…/faults` and `…/changes` have all of it.
-///
-/// ```text
-/// curl -s http://127.0.0.1:8787/v1/mirror/passes/12 -H "Authorization: Bearer $ADMIN"
-/// ```
-#[utoipa::path(
-    get,
-    path = "/v1/mirror/passes/{number}",
-    tag = "mirror",
-    params(("number" = i64, Path, description = "Its number")),
-    responses(
-        (status = 200, description = "The pass", body = MirrorPassDetail),
-        (status = 404, description = "`pass_not_found`"),
-    )
-)]
-pub(super) async fn pass(
-    State(services): State<Services>,
-    Path(number): Path<i64>,
-) -> Result<Json<MirrorPassDetail>, ApiError> {
-    Ok(Json(detail(&services, number).await?.ok_or_else(|| no_pass(number))?))
-}
-
-/// What a pass left out, in the order of the document.
-///
-/// ```text
-/// curl -s http://127.0.0.1:8787/v1/mirror/passes/12/faults -H "Authorization: Bearer $ADMIN"
-/// ```
-#[utoipa::path(
-    get,
-    path = "/v1/mirror/passes/{number}/faults",
-    tag = "mirror",
-    params(
-        ("number" = i64, Path, description = "Its number"),
-        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "Faults of a page, 1 to 1000; 100 where it is missing"),
-    ),
-    responses(
-        (status = 200, description = "A page", body = PassFaultPage),
-        (status = 400, description = "`invalid_request`"),
-        (status = 404, description = "`pass_not_found`"),
-    )
-)]
-pub(super) async fn pass_faults(
-    State(services): State<Services>,
-    Path(number): Path<i64>,
-    Query(query): Query<PageQuery>,
-) -> Result<Json<PassFaultPage>, ApiError> {
-    let (page, store) = (query.read::<Number>()?, &services.hub.data.store);
-    let mut faults = store.pass_faults(number, page.after.map(|_| page.number()), page.wanted()).await?;
-    if faults.is_empty() && !store.has_pass(number).await? {
-        return Err(no_pass(number));
-    }
-    let next = page.cut_numbered(&mut faults, |(place, _)| *place);
-    Ok(Json(PassFaultPage { faults: faults.into_iter().map(|(_, fault)| fault).collect(), next }))
-}
-
-/// What a pass changed, in the order of the document.
-///
-/// ```text
-/// curl -s http://127.0.0.1:8787/v1/mirror/passes/12/changes -H "Authorization: Bearer $ADMIN"
-/// ```
-#[utoipa::path(
-    get,
-    path = "/v1/mirror/passes/{number}/changes",
-    tag = "mirror",
-    params(
-        ("number" = i64, Path, description = "Its number"),
-        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "Changes of a page, 1 to 1000; 100 where it is missing"),
-    ),
-    responses(
-        (status = 200, description = "A page", body = PassChangePage),
-        (status = 400, description = "`invalid_request`"),
-        (status = 404, description = "`pass_not_found`"),
-    )
-)]
-pub(super) async fn pass_changes(
-    State(services): State<Services>,
-    Path(number): Path<i64>,
-    Query(query): Query<PageQuery>,
-) -> Result<Json<PassChangePage>, ApiError> {
-    let (page, store) = (query.read::<Number>()?, &services.hub.data.store);
-    let mut changes = store.pass_changes(number, page.after.map(|_| page.number()), page.wanted()).await?;
-    if changes.is_empty() && !store.has_pass(number).await? {
-        return Err(no_pass(number));
-    }
-    let next = page.cut_numbered(&mut changes, |(place, _)| *place);
-    Ok(Json(PassChangePage { changes: changes.into_iter().map(|(_, change)| change).collect(), next }))
-}
-
-fn no_pass(number: i64) -> ApiError {
-    let detail = format!("This hub knows no pass of number {number}, or no longer.");
-    ApiError::new(ProblemCode::PassNotFound, detail)
-}
-
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct QuarantineQuery {
+pub(in crate::http) struct QuarantineQuery {
     #[serde(default)]
     all: bool,
     #[serde(alias = "after")]
@@ -343,7 +190,7 @@ pub(super) struct QuarantineQuery {
         (status = 400, description = "`invalid_request`"),
     )
 )]
-pub(super) async fn quarantine(
+pub(in crate::http) async fn quarantine(
     State(services): State<Services>,
     Query(QuarantineQuery { all, cursor, limit }): Query<QuarantineQuery>,
 ) -> Result<Json<QuarantinePage>, ApiError> {
@@ -372,7 +219,7 @@ pub(super) async fn quarantine(
         (status = 409, description = "`decision_impossible`"),
     )
 )]
-pub(super) async fn decide(
+pub(in crate::http) async fn decide(
     State(services): State<Services>,
     Extension(caller): Extension<Caller>,
     Path(number): Path<i64>,
