@@ -19,8 +19,8 @@ fn each<L, T: Send>(
 
 impl JumpDistribution<'_> {
     /// The answers to a question at each row of `thetas`, in order, with this distribution's limit. As
-    /// [`Distribution::at_each`]: each has the very bits of that θ alone, at the cost of the question for each, on the threads
-    /// of the current rayon pool.
+    /// [`Distribution::at_each`]: formula, source and errors are the question's, each answer has the very bits of that θ alone,
+    /// at the cost of the question for each, on the threads of the current rayon pool.
     ///
     /// # Errors
     /// [`DistributionError::Row`] around what is wrong at the first θ without an answer.

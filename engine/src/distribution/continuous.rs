@@ -44,7 +44,9 @@ impl<'p> Distribution<'p> {
         Self { chain, at: OnceCell::new(), tolerance_of_peak }
     }
 
-    /// This distribution with another treatment of initial probabilities that do not sum to one.
+    /// This distribution with another treatment of initial probabilities that do not sum to one: `α`, or `α/Σα` (the two
+    /// readings of a defective α in Bladt and Nielsen 2017, section 3.1, and in the numerics specification, section 1). One pass
+    /// over the edges.
     ///
     /// # Errors
     /// None that [`Plan::distribution`] did not have.
@@ -56,7 +58,9 @@ impl<'p> Distribution<'p> {
     /// This distribution with another tolerance: the largest error of densities and probabilities, as a share of the
     /// density's peak (of 1, for probabilities).
     ///
-    /// 1e-10 if never set. Cost grows with the logarithm of its inverse, a little. Below 1e-12 there are only
+    /// 1e-10 if never set. Weights and masses are left out by what all of them together come to (as Fox and Glynn,
+    /// Communications of the ACM 31, 1988, and van Moorsel and Sanders, Communications in Statistics 10, 1994). To set it
+    /// costs nothing; what is asked for costs more by the logarithm of its inverse, a little. Below 1e-12 there are only
     /// jumps, as powers of a matrix and steady states would round more: what takes too many is refused.
     ///
     /// # Errors

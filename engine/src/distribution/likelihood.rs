@@ -82,7 +82,8 @@ impl Plan {
 }
 
 impl<'p> Likelihood<'p> {
-    /// This likelihood with another treatment of initial probabilities that do not sum to one.
+    /// This likelihood with another treatment of initial probabilities that do not sum to one; see [`Start`], and
+    /// [`Distribution::start`](super::Distribution::start) for its source and cost.
     #[must_use]
     pub fn start(mut self, start: Start) -> Self {
         self.start = start;

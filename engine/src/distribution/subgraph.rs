@@ -123,7 +123,8 @@ pub(super) fn check_probabilities(list: impl Iterator<Item = f64>) -> Result<(),
 
 /// Rewards that count the time spent in a set of vertices: 1 there, 0 elsewhere.
 ///
-/// `At::rewarded` and its moments, or a reward transform, then speak of that time only. `O(V)`.
+/// `At::rewarded` and its moments, or a reward transform, then speak of that time only: `∫ 1{X_t ∈ A} dt` (a total reward
+/// for rewards of 0 and 1; Bladt and Nielsen 2017, section 8.1). `O(V)`.
 ///
 /// # Errors
 /// [`TransformError::NoSuchVertex`] and [`TransformError::StartNamed`] with the place in the list.

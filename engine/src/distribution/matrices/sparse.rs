@@ -4,7 +4,8 @@ use ndarray::{Array2, ArrayView2};
 
 use super::MatrixError;
 
-/// A matrix stored row by row, columns ascending, no entry twice, no zeros.
+/// A matrix stored row by row, columns ascending, no entry twice, no zeros (compressed rows: Saad, Iterative Methods for
+/// Sparse Linear Systems, second edition, 2003, section 3.4): 12 bytes an entry and 8 a row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SparseMatrix {
     columns: usize,
@@ -14,7 +15,8 @@ pub struct SparseMatrix {
 }
 
 impl SparseMatrix {
-    /// The matrix with these entries `(row, column, value)`; entries for one place add up. `O(n log n)`.
+    /// The matrix with these entries `(row, column, value)`; entries for one place add up, in the order they are given in, and are
+    /// left out where they come to 0 (as in the coordinate scheme of Saad 2003, section 3.4). `O(n log n)` for `n` entries.
     ///
     /// # Errors
     /// [`MatrixError::OutOfRange`] and [`MatrixError::NotFinite`], with the place; [`MatrixError::Size`] for more than
@@ -93,22 +95,22 @@ impl SparseMatrix {
         self.row_start.push(self.column.len());
     }
 
-    /// Number of rows.
+    /// Number of rows. `O(1)`.
     pub fn row_count(&self) -> usize {
         self.row_start.len() - 1
     }
 
-    /// Number of columns.
+    /// Number of columns. `O(1)`.
     pub fn column_count(&self) -> usize {
         self.columns
     }
 
-    /// Number of entries that are stored.
+    /// Number of entries that are stored: those that are not 0. `O(1)`.
     pub fn entry_count(&self) -> usize {
         self.value.len()
     }
 
-    /// The entries of a row as `(column, value)`, columns ascending.
+    /// The entries of a row as `(column, value)`, columns ascending. A step for each; nothing is searched.
     ///
     /// # Panics
     /// When `row` is out of range, like slice indexing.
@@ -117,7 +119,7 @@ impl SparseMatrix {
         self.column[range.clone()].iter().copied().zip(self.value[range].iter().copied())
     }
 
-    /// The matrix with all its zeros.
+    /// The matrix with all its zeros. `O(rows·columns)`.
     ///
     /// # Errors
     /// [`MatrixError::Memory`] when it would take more than `limit_bytes`.

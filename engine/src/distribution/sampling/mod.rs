@@ -296,7 +296,11 @@ impl Sampler {
     }
 
     /// The path of one sample, visit by visit; empty when it is absorbed at once. Its times add up to the sample's time, in
-    /// the order of visits. Drawn by the same stream as [`times`](Self::times), on the calling thread; 16 bytes a visit.
+    /// the order of visits. In each vertex an exponential time of mean `1/λᵥ`, then a jump to `w` with probability `λᵥw/λᵥ`
+    /// (Doob, Stochastic Processes, 1953, chapter VI; Gillespie, Journal of Computational Physics 22, 1976).
+    ///
+    /// Drawn by the same stream as [`times`](Self::times), on the calling thread: two numbers of it, at most, and 16 bytes a
+    /// visit.
     ///
     /// # Errors
     /// [`SamplingError::Steps`], [`SamplingError::Memory`].
