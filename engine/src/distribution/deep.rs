@@ -50,6 +50,35 @@ fn a_rare_start_in_a_fast_vertex_counts_where_the_peak_is_low() {
     }
 }
 
+/// A first epoch in which hardly one jump happens, of three on the way to absorption, and a second one in which only a rare
+/// start is left.
+#[test]
+fn what_would_come_after_an_epoch_is_no_peak() {
+    let (rare, until) = (5e-19, 1e-9);
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let vertices: Vec<u32> = (1..=5).map(|state| builder.add_vertex(&[state]).unwrap()).collect();
+    builder.add_edge(START, vertices[0], Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(START, vertices[3], Rate::Scalar(rare)).unwrap();
+    // The rare start comes before the others.
+    for (from, to, rates) in [
+        (0, 1, [1e3, 0.0, 0.0]),
+        (1, 2, [1e3, 0.0, 0.0]),
+        (2, 4, [1e3, 0.0, 0.0]),
+        (3, 4, [0.0, 100.0, 0.0]),
+        (3, 0, [0.0, 0.0, 1.0]),
+    ] {
+        builder.add_edge(vertices[from], vertices[to], Rate::Coefficients(&rates)).unwrap();
+    }
+    let plan = plan(&builder.finish());
+    let epochs = plan.epochs(&[until], &[[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]]).unwrap();
+    let peak = 1e3 * (1e3 * until).powi(2) / 2.0;
+    let times = [1e-3, 1e-2];
+    for (time, found) in times.into_iter().zip(epochs.pdf(&times).unwrap()) {
+        let density = rare * 100.0 * (-100.0_f64 * time).exp();
+        assert!((found - density).abs() <= 1e-10 * peak, "{time}: {found:e} {density:e} of {peak:e}");
+    }
+}
+
 #[test]
 fn survival_and_hazard_keep_their_digits_to_the_end_of_f64_and_beyond() {
     let plan = hypoexponential();

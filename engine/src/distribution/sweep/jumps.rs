@@ -33,7 +33,7 @@ impl Sweep {
         self.end.fill(0.0);
         let mut touched = self.active.clone();
         let mut early = Early::default();
-        let mut flow = dot(&chain.exits()[touched.clone()], &self.p[touched.clone()]);
+        let mut flow = self.flow(chain);
         // The mass alive, by what was absorbed.
         let mut kept = (x > self.drifts() && !self.lossy).then(|| Sum(self.alive(), 0.0));
         for k in 0.. {
@@ -152,6 +152,11 @@ impl Sweep {
         }
     }
 
+    /// The flow into absorption: the density now.
+    pub(super) fn flow(&self, chain: &Chain<'_>) -> f64 {
+        dot(&chain.exits()[self.active.clone()], &self.p[self.active.clone()])
+    }
+
     /// One jump; returns the flow into absorption after it.
     fn jump(&mut self, chain: &Chain<'_>, h: f64) -> f64 {
         let rows = self.reach.min(self.active.start)..self.active.end;
@@ -231,6 +236,14 @@ impl Sweep {
             self.active.end = cut;
         }
     }
+}
+
+/// No more than the largest density of a segment: after a mean of `k` jumps, `k` happen with a probability of at least
+/// `1/√(2πk)` less a twelfth of that. More jumps than its mean are for later, when rates may be others.
+pub(super) fn least_peak(segment: &Segment) -> f64 {
+    let mean = segment.rate * (segment.end - segment.begin);
+    let within = segment.flows.iter().enumerate().take_while(|&(jumps, _)| jumps as f64 <= mean);
+    within.map(|(jumps, flow)| flow / (1.0 + 2.75 * (jumps as f64).sqrt())).fold(0.0, f64::max)
 }
 
 /// A sum of many numbers with what rounding left out of it (Kahan, 1965).

@@ -25,6 +25,7 @@ use super::leaps::Leaps;
 use super::slices::room;
 use super::trail::{MOST_BYTES, Trail};
 use hidden::{first_cut, lowest_targets};
+use jumps::least_peak;
 pub(super) use units::{choose_units, in_ones};
 
 /// Mean number of jumps in a segment that ends in the hope of a lower rate: at first, at least and at most.
@@ -348,7 +349,7 @@ impl Sweep {
             }
             self.run(chain, segment, visited.as_deref_mut());
             self.now = segment.end;
-            self.peak = self.peak.max(least_peak(&segment.flows));
+            self.peak = self.peak.max(least_peak(segment)).max(self.flow(chain));
             show(segment);
             if looks
                 && self.now < until
@@ -383,11 +384,4 @@ impl Sweep {
         let first = waiting + times[waiting..].iter().position(is_too_far).unwrap_or(0);
         (first < times.len()).then_some(first)
     }
-}
-
-/// No more than the largest density of a segment with these flows: after a mean of `k` jumps, `k` happen with a probability
-/// of at least `1/√(2πk)` less a twelfth of that.
-fn least_peak(flows: &[f64]) -> f64 {
-    let density = |(jumps, flow): (usize, &f64)| flow / (1.0 + 2.75 * (jumps as f64).sqrt());
-    flows.iter().enumerate().map(density).fold(0.0, f64::max)
 }
