@@ -76,7 +76,7 @@ impl Refusal {
     pub fn new(error: VerificationError, bytes: &[u8], graph: &Graph) -> Self {
         let fault = match error {
             VerificationError::Artifact(fault) => fault,
-            VerificationError::Differs { .. } | VerificationError::Wrong(_) => {
+            VerificationError::Differs { .. } => {
                 return Self::of_other_program(error, bytes, graph);
             }
             _ => return Self::Program(error),

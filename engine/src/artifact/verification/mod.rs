@@ -3,8 +3,8 @@
 //! The judge of every artifact before it is installed or replayed: the loader's checks show that a program is safe to
 //! run, only this shows what it computes (artifact specification, section 10, item 7). Nothing less than making the
 //! program anew will do: one that merely gives right results at parameters somebody tried can be made to give wrong ones
-//! at others. A program that is refused is run all the same, beside the graph's plan at random θ, because wrong numbers
-//! are proof against it: see [`Trial`].
+//! at others. A program that differs is run all the same, beside the graph's plan at random θ, to say more of it: see
+//! [`Trial`].
 
 mod trial;
 
@@ -51,13 +51,9 @@ pub enum VerificationError {
         /// What came of running it.
         trial: Trial,
     },
-    /// Making the program anew would pass the limits, so that nothing can be said about it: what it gives at random θ is
-    /// right, or it could not be run.
+    /// Making the program anew would pass the limits, so that nothing can be said about it.
     #[error("it cannot be made anew here to compare: {0}")]
     TooLarge(EliminationError),
-    /// Making the program anew would pass the limits, but running it shows that it is not this graph's.
-    #[error("it is no program of this graph: {0}")]
-    Wrong(Disagreement),
     /// The observer cancelled.
     #[error("the verification was cancelled")]
     Cancelled,
@@ -70,7 +66,7 @@ pub enum VerificationError {
 /// that is not equal is run beside the graph's plan at random θ, to say more of it; see [`Trial`].
 ///
 /// `hash` must be the content hash of `graph`; a PTDPRMC1 file carries a part of it. Costs about one elimination, and no
-/// second copy of the program; four replays and an analysis more where it is refused.
+/// second copy of the program; an analysis and up to eight replays more where it differs.
 ///
 /// # Errors
 /// [`VerificationError`], with what is wrong with the bytes.
@@ -167,17 +163,16 @@ impl Refusal {
         limits: &Limits,
         observer: &mut impl Observer,
     ) -> VerificationError {
-        let mut run = || {
-            let limits = plan_limits(decoded, limits);
-            trial::run(&decoded.trace, bytes, graph, &limits, observer)
-        };
         match self {
             Self::Cancelled => VerificationError::Cancelled,
-            Self::Differs { command } => VerificationError::Differs { command, trial: run() },
-            Self::TooLarge(limit) => match run() {
-                Trial::Disagrees(disagreement) => VerificationError::Wrong(disagreement),
-                Trial::Agrees { .. } | Trial::NotRun => VerificationError::TooLarge(limit),
-            },
+            Self::TooLarge(limit) => VerificationError::TooLarge(limit),
+            Self::Differs { command } => {
+                let limits = plan_limits(decoded, limits);
+                match trial::run(&decoded.trace, bytes, graph, &limits, observer) {
+                    Some(trial) => VerificationError::Differs { command, trial },
+                    None => VerificationError::Cancelled,
+                }
+            }
         }
     }
 }

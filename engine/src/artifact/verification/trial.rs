@@ -1,25 +1,28 @@
 //! Running a program that is not one of the graph's own beside the graph's plan, at θ drawn at random.
 //!
-//! One wrong number is proof against a program, and so it is even where none can be made anew to compare with. Right
-//! numbers prove nothing (a program can be made wrong elsewhere), and open no door: they only tell whoever is refused
-//! that his file was probably made with another order of elimination.
+//! It tells whoever is refused more, and decides nothing. Right numbers prove little, because a program can be made wrong
+//! elsewhere; and wrong ones only that the file is of no use at this θ, because sound programs that subtract, as phasic's do,
+//! lose digits too: in overloaded queues all of them.
 
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 
 use crate::graph::Graph;
-use crate::plan::{self, Plan};
+use crate::plan::{self, AnalysisError, Plan};
+use crate::progress::{Phase, Progress};
 use crate::trace::{Observer, ReplayError, Trace};
 
 /// At how many θ a program is run.
 const RUNS: u32 = 4;
 
 /// How many θ are drawn to find those: some may make weights negative.
-const DRAWS: u32 = 8 * RUNS;
+const DRAWS: u32 = 2 * RUNS;
 
-/// Larger relative differences are those of another program. Eliminations that subtract lose digits, but hardly that many
-/// at the rates that are drawn.
+/// Longer programs are not run: a run cannot be stopped, and takes some ten nanoseconds a command.
+const LONGEST: usize = 1 << 22;
+
+/// Larger relative differences are said to be some.
 const DIFFERENT: f64 = 1e-6;
 
 /// How many parameters a sentence names.
@@ -36,7 +39,7 @@ pub enum Trial {
     },
     /// It gave another number.
     Disagrees(Disagreement),
-    /// It was not run: there is no plan of this size, or no θ was found that the graph takes.
+    /// It was not run, or not to its end: it or the plan is too large, or no θ was found that the graph takes.
     NotRun,
 }
 
@@ -55,28 +58,36 @@ pub struct Disagreement {
 
 impl fmt::Display for Disagreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("at θ = (")?;
-        for (number, value) in self.theta.iter().take(NAMED).enumerate() {
-            write!(f, "{}{value}", if number == 0 { "" } else { ", " })?;
+        let Self { theta, vertex, expected, found } = self;
+        if !theta.is_empty() {
+            let named: Vec<String> = theta.iter().take(NAMED).map(ToString::to_string).collect();
+            let more = if theta.len() > NAMED { ", …" } else { "" };
+            write!(f, "at θ = ({}{more}) ", named.join(", "))?;
         }
-        let more = if self.theta.len() > NAMED { ", …" } else { "" };
-        let Self { vertex, expected, found, .. } = self;
-        write!(f, "{more}) it gives {found} as the expected time from vertex {vertex}, which is {expected}")
+        if found.is_nan() {
+            write!(f, "it gives no expected time from vertex {vertex}, which is {expected}")
+        } else {
+            write!(f, "it gives {found} as the expected time from vertex {vertex}, which is {expected}")
+        }
     }
 }
 
 impl fmt::Display for Trial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Agrees { runs: 1 } => f.write_str(
+                "it gives this graph's expected times, so it was probably made with another order of elimination, but that \
+                 is not shown by running it once",
+            ),
             Self::Agrees { runs } => write!(
                 f,
-                "in {runs} run{} at θ drawn at random it gives this graph's expected times, so it was probably made with \
-                 another order of elimination; but that shows nothing of other θ",
-                if *runs == 1 { "" } else { "s" }
+                "in {runs} runs at θ drawn at random it gives this graph's expected times, so it was probably made with \
+                 another order of elimination; but that shows nothing of other θ"
             ),
             Self::Disagrees(disagreement) => write!(
                 f,
-                "{disagreement}: it was made for another graph or another order of edges, or tampered with"
+                "{disagreement}: it was made for another graph or another order of edges, loses its digits by subtraction, or \
+                 was tampered with"
             ),
             Self::NotRun => f.write_str(
                 "it was made for another order of edges, with another order of elimination, or tampered with",
@@ -86,39 +97,61 @@ impl fmt::Display for Trial {
 }
 
 /// Runs a program beside the plan of `graph` at θ that follow from the file's digest, so that the same file has the same
-/// answer anywhere: rates between 1/16 and 16.
+/// answer anywhere: rates between 1/16 and 16. `None` when the observer does not want to know any more.
 ///
-/// One analysis within `limits`, and linear in the commands for each run. The rows of a run take 16 bytes each; a program
-/// with more of them than memory allows is not run.
+/// One analysis within `limits`, and linear in the commands for each run; the observer is asked between them. The rows of a
+/// run take 16 bytes each; where they and what the plan takes would pass the memory, it is not run.
 pub(super) fn run(
     trace: &Trace,
     bytes: &[u8],
     graph: &Graph,
     limits: &plan::Limits,
     observer: &mut impl Observer,
-) -> Trial {
-    let needed_bytes = 16 * trace.row_count() as u64 + 8 * u64::from(trace.slots());
-    if needed_bytes > limits.memory_bytes {
-        return Trial::NotRun;
+) -> Option<Trial> {
+    let commands = trace.commands().len();
+    if commands > LONGEST {
+        return Some(Trial::NotRun);
     }
-    let Ok(plan) = Plan::analyze_watched(graph, limits, observer) else { return Trial::NotRun };
+    let plan = match Plan::analyze_watched(graph, limits, observer) {
+        Ok(plan) => plan,
+        Err(AnalysisError::Cancelled { .. }) => return None,
+        Err(_) => return Some(Trial::NotRun),
+    };
+    // Numbers of more digits take three workspaces more.
+    let cost = plan.cost();
+    let needed_bytes = 16 * trace.row_count() as u64
+        + 8 * u64::from(trace.slots())
+        + cost.plan_bytes.saturating_add(cost.workspace_bytes.saturating_mul(4));
+    if needed_bytes > limits.memory_bytes {
+        return Some(Trial::NotRun);
+    }
     let seed = Sha256::digest(bytes);
     // Without parameters all runs are alike.
-    let wanted = if graph.is_parameterized() { RUNS } else { 1 };
+    let (wanted, draws) = if graph.is_parameterized() { (RUNS, DRAWS) } else { (1, 1) };
+    let vertices = u64::from(graph.vertex_count());
     let mut runs = 0;
-    for draw in 0..DRAWS {
+    for draw in 0..draws {
+        let progress = Progress {
+            phase: Phase::Elimination,
+            vertices_done: vertices,
+            vertices,
+            commands: commands as u64,
+        };
+        if observer.progress(progress).is_break() {
+            return None;
+        }
         let theta: Vec<f64> =
             (0..graph.param_length() as u64).map(|parameter| drawn(&seed, draw, parameter)).collect();
         match run_at(trace, graph, &plan, theta) {
             None => {}
             Some(Ok(())) => runs += 1,
-            Some(Err(disagreement)) => return Trial::Disagrees(disagreement),
+            Some(Err(disagreement)) => return Some(Trial::Disagrees(disagreement)),
         }
         if runs == wanted {
-            return Trial::Agrees { runs };
+            break;
         }
     }
-    if runs == 0 { Trial::NotRun } else { Trial::Agrees { runs } }
+    Some(if runs == 0 { Trial::NotRun } else { Trial::Agrees { runs } })
 }
 
 /// One run; `None` when the graph does not take this θ.
