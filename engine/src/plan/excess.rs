@@ -22,6 +22,8 @@ const LITTLE: f64 = 1.0 / 256.0;
 const PRECISE: f64 = 1.0 / (1_u64 << 44) as f64;
 /// The same of one that is made of a solution: roundings of some vertices.
 const ROUNDED: f64 = 64.0;
+/// The same of one of which enough is left: the product that is subtracted is rounded once.
+const SUBTRACTED: f64 = 1.0;
 
 /// A solution, taken apart.
 #[derive(Debug, Clone, Default)]
@@ -48,9 +50,11 @@ impl Excess {
         if let Some(lowest) = factors.lowest_ratio(plan, &sides) {
             let mut left = factors.without(plan, lowest, &sides);
             constant = lowest.ratio;
+            unknown = constant * left.unknown;
             if left.is_little {
                 let is_known = factors.without_precisely(plan, &sides, &mut left.sides);
-                unknown = constant * if of.is_none() && is_known { PRECISE } else { ROUNDED };
+                let of_little = if of.is_none() && is_known { PRECISE } else { ROUNDED };
+                unknown = unknown.max(constant * of_little);
             }
             sides = Cow::Owned(left.sides);
         }
@@ -80,6 +84,9 @@ struct Lowest {
 /// What right-hand sides are without those of a constant.
 struct Left {
     sides: Vec<f64>,
+    /// What rounding leaves unknown of those of which enough is left, in units of the precision of f64 and of what was
+    /// subtracted.
+    unknown: f64,
     /// Whether there is one of which little is left, perhaps nothing or less, though it is not the lowest once more.
     is_little: bool,
 }
@@ -120,15 +127,25 @@ impl Factors<f64> {
 
     /// What right-hand sides are without those of the constant: nothing where it was found.
     fn without(&self, plan: &Plan, lowest: Lowest, sides: &[f64]) -> Left {
-        let mut left = Left { sides: sides.to_vec(), is_little: false };
+        let mut left = Left { sides: sides.to_vec(), unknown: 0.0, is_little: false };
         self.each_absorption(plan, |at, form, weight| {
             let side = sides[at];
             // In discrete time weights are shares of sums that differ, though forms are the same.
             let is_alike = form == lowest.form && side == lowest.side && !plan.discrete;
             let is_lowest = at == lowest.at || is_alike;
             let rest = side - weight * lowest.ratio;
-            left.is_little |= weight > 0.0 && rest < LITTLE * side && !is_lowest;
             left.sides[at] = if is_lowest { 0.0 } else { rest };
+            if weight == 0.0 || is_lowest {
+                return;
+            }
+            if rest < LITTLE * side {
+                left.is_little = true;
+            } else {
+                // Of a share half a rounding for each weight of its sum, too.
+                let summands = plan.inner.range(at).len() + plan.outer.range(at).len() + 1;
+                let of_share = if plan.discrete { 0.5 * summands as f64 } else { 0.0 };
+                left.unknown = left.unknown.max(SUBTRACTED + of_share);
+            }
         });
         left
     }

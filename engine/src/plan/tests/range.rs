@@ -261,3 +261,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn numbers_do_not_depend_on_what_was_asked_at_other_parameters_before() {
+    // With 5,000 places one after another, and ways back that decide whether plain numbers are enough.
+    let edges: Vec<(u32, u32, [f64; 3])> = (1..5000)
+        .flat_map(|at| {
+            let ways =
+                [(at, at + 1, [1.0, 0.0, 0.0]), (at, 5000, [0.0, 1.0, 0.0]), (at, at - 1, [0.0, 0.0, 1.0])];
+            ways.into_iter().filter(|&(from, to, _)| to > 0 && (from, to) != (4999, 5000))
+        })
+        .chain([(4999, 5000, [1.0, 0.0, 0.0])])
+        .collect();
+    let edges: Vec<(u32, u32, &[f64])> =
+        edges.iter().map(|(from, to, rate)| (*from, *to, &rate[..])).collect();
+    let plan = plan(&from_first(5001, &edges));
+    let thetas =
+        [[1.0, 1.0, 0.5], [1.0, 1e-9, 0.5], [2.0, 1e-9, 0.7], [1.0, 1.0, 0.5], [1e200, 1e-200, 1e150]];
+    let mut at = plan.at(&thetas[0]).unwrap();
+    for theta in thetas.iter().chain(&thetas[..3]) {
+        at.set(theta).unwrap();
+        let fresh = plan.at(theta).unwrap();
+        assert_eq!(at.moments(3), fresh.moments(3), "{theta:?}");
+        assert_eq!(at.expectation(), fresh.expectation(), "{theta:?}");
+        assert_eq!(at.variance(), fresh.variance(), "{theta:?}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Derivatives that are small beside others, or beside what they are differences of: each is right by itself.
 
 use super::{EvaluationError, build, close, from_first, plan};
+use crate::double_double::Dd;
 use crate::graph::Graph;
 
 /// Two rates one after the other, each a parameter: a sum of two exponential times.
@@ -352,5 +353,32 @@ fn more_powers_than_anybody_could_want_are_refused_before_there_is_room_for_them
         assert_eq!(at.moment_weight_gradient(count, &graph), refused);
         assert_eq!(total.moment_gradient(count), refused);
         assert_eq!(total.moment_weight_gradient(count, &graph), refused);
+    }
+}
+
+#[test]
+fn digits_lost_in_what_a_solution_exceeds_and_in_a_slope_are_counted_together() {
+    // To 2 or, as often, to 5; from 2 to 3 or 4. Those three end, at nearly the same rate.
+    let exits = [0.5744241850897782, 0.5744323062769735, 0.5769105305930048];
+    let edges: [(u32, u32, &[f64]); 7] = [
+        (1, 2, &[0.0, 0.0, 0.5]),
+        (1, 5, &[0.0, 0.0, 0.5]),
+        (2, 3, &[1.0, 0.0, 0.0]),
+        (2, 4, &[0.0, 1.0, 0.0]),
+        (3, 6, &[0.0, 0.0, exits[0]]),
+        (4, 6, &[0.0, 0.0, exits[1]]),
+        (5, 6, &[0.0, 0.0, exits[2]]),
+    ];
+    let plan = plan(&from_first(7, &edges));
+    let [a, b] = [116059302.39630644, 183037055.21542227];
+    let found = plan.at(&[a, b, 1.0]).unwrap().expectation_gradient();
+    // E = 1 + ((1 + a / u + b / v) / (a + b) + 1 / w) / 2.
+    let [u, v, _] = exits.map(Dd::from);
+    let ([a, b], one) = ([a, b].map(Dd::from), Dd::from(1.0));
+    let sum = a + b;
+    let half = Dd::from(0.5) / (sum * sum);
+    let wanted = [(b / u - b / v - one) * half, (a / v - a / u - one) * half];
+    for (found, wanted) in found.iter().zip(wanted) {
+        assert!(close(*found, wanted.0, 1e-12), "{found:e} {:e}", wanted.0);
     }
 }
