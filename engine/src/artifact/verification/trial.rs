@@ -142,7 +142,7 @@ pub(super) fn run(
         }
         let theta: Vec<f64> =
             (0..graph.param_length() as u64).map(|parameter| drawn(&seed, draw, parameter)).collect();
-        match run_at(trace, graph, &plan, theta) {
+        match run_at(trace, graph, &plan, &theta) {
             None => {}
             Some(Ok(())) => runs += 1,
             Some(Err(disagreement)) => return Some(Trial::Disagrees(disagreement)),
@@ -155,11 +155,11 @@ pub(super) fn run(
 }
 
 /// One run; `None` when the graph does not take this θ.
-fn run_at(trace: &Trace, graph: &Graph, plan: &Plan, theta: Vec<f64>) -> Option<Result<(), Disagreement>> {
-    let times = plan.at(&theta).ok()?.waiting_times();
-    let weights = graph.weights(&theta).ok()?;
+fn run_at(trace: &Trace, graph: &Graph, plan: &Plan, theta: &[f64]) -> Option<Result<(), Disagreement>> {
+    let times = plan.at(theta).ok()?.waiting_times();
+    let weights = graph.weights(theta).ok()?;
     let differs = |vertex: u32, found: f64| Disagreement {
-        theta: theta.clone(),
+        theta: theta.to_vec(),
         vertex,
         expected: times[vertex as usize],
         found,
