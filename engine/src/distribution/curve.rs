@@ -110,6 +110,7 @@ impl Distribution<'_> {
             let mut sweep = Sweep::new(&self.chain, precision);
             sweep.stops = Some(sorted[..finite].to_vec());
             sweep.horizon = horizon;
+            sweep.first_asked = first_above_zero(&sorted);
             values.at_zero(&self.chain, &sorted);
             let swept = sweep.advance(&self.chain, horizon, None, &mut Segment::default(), |segment| {
                 values.read(segment, &sorted[..finite]);
@@ -234,6 +235,11 @@ pub(super) fn held_to_peak<T>(
             None => return Ok((found, sweep)),
         }
     }
+}
+
+/// The first of ascending times at which something may have happened; infinite if there is none.
+pub(super) fn first_above_zero(times: &[f64]) -> f64 {
+    times.iter().copied().find(|&time| time > 0.0).unwrap_or(f64::INFINITY)
 }
 
 /// How much mass a sweep to `horizon` may drop at a time so that the error of the density stays within the tolerance.

@@ -16,8 +16,8 @@ use crate::plan::Plan;
 /// Made once for a plan and its data, it is asked at any number of θ. An absorption seen at time `t > 0` counts with
 /// `ln f(t)`, a time `c` at which the process was still alive (right-censored) with `ln P(T > c)`. An observation of exactly
 /// 0 counts with the logarithm of the atom at 0, if initial probabilities make one, and else of the density at 0. Where a
-/// density is 0 (or below about `e^−10⁶`) the log-likelihood is `−∞`, its gradient not a number; that is no error, so that a
-/// sampler can move on.
+/// density is 0 the log-likelihood is `−∞`, its gradient not a number; that is no error, so that a sampler can move on. So it
+/// is below about `e^−10⁶`, and for densities so early that of the whole mass less than `e^−600` has got through by then.
 ///
 /// ```
 /// use phasic_engine::graph::{GraphBuilder, Rate, START};

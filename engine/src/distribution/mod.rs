@@ -81,6 +81,8 @@ mod random_graphs;
 #[cfg(test)]
 mod stiff;
 #[cfg(test)]
+mod tails;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tolerances;

@@ -34,9 +34,10 @@ pub(super) fn window(x: f64, depth: f64) -> Range<usize> {
 
 /// All weights with mean `x` that matter: where they begin, and what they are; they sum to one.
 ///
-/// Those that would matter with mean `least`, up to `x`, are among them, as far as they do not underflow.
-pub(super) fn weights(x: f64, least: f64, weights: &mut Vec<f64>) -> usize {
-    let range = window(least, NEGLIGIBLE).start..window(x, NEGLIGIBLE).end;
+/// Those that would matter with means from `least`, up to `x`, to `most`, from `x` on, are among them, as far as they do not
+/// underflow.
+pub(super) fn weights(x: f64, least: f64, most: f64, weights: &mut Vec<f64>) -> usize {
+    let range = window(least, NEGLIGIBLE).start..window(most, NEGLIGIBLE).end;
     let mode = (x.floor() as usize).max(range.start);
     weights.clear();
     weights.resize(range.len(), 0.0);

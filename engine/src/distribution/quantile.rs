@@ -37,7 +37,11 @@ impl Distribution<'_> {
         let lossy = self.defect() && !self.chain.pattern().back_forms.is_empty();
         let mut search = Search::new(probabilities, self.chain.atom(), most, lossy);
         let mut sweep = Sweep::new(&self.chain, self.precision(0.0, Accuracy::Value));
-        sweep.hold_to(search.least());
+        let least = search.least();
+        sweep.hold_to(least);
+        if least < EARLY {
+            sweep.expect_early_tails();
+        }
         search.go(&self.chain, &mut sweep, f64::INFINITY)?;
         Ok(search.found)
     }
@@ -48,6 +52,9 @@ impl Distribution<'_> {
         if self.defect() { self.absorption() } else { Ok(self.chain.mass()) }
     }
 }
+
+/// Probabilities below this may be reached by mass that hurries.
+const EARLY: f64 = 1e-9;
 
 /// Refuses what is no probability.
 pub(super) fn check_probabilities(probabilities: &[f64]) -> Result<(), DistributionError> {

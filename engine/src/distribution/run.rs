@@ -7,7 +7,7 @@ use ndarray::Array3;
 use super::DistributionError;
 use super::adjoint::{Functional, Units};
 use super::chain::Chain;
-use super::curve::{Accuracy, Point, Survival, Values, precision};
+use super::curve::{Accuracy, Point, Survival, Values, first_above_zero, precision};
 use super::error::of_epoch;
 use super::leaps::{Found, values_and_slopes};
 use super::observations::Observations;
@@ -212,6 +212,7 @@ fn swept(
     let first = &chains[0];
     let mut sweep = Sweep::new(first, precision(first, 0.0, 0.0, Accuracy::Logarithm));
     sweep.stops = Some(times.to_vec());
+    sweep.first_asked = first_above_zero(times);
     let mut values = Values::new(times.len(), Accuracy::Logarithm);
     values.at_zero(first, times);
     let mut segment = Segment::default();

@@ -11,6 +11,7 @@
 //!
 //! Where that does not help, there are `shortcuts`.
 
+mod hasty;
 mod hidden;
 mod jumps;
 mod shortcuts;
@@ -119,6 +120,11 @@ pub(super) struct Sweep {
     leaked: f64,
     /// The last time that will be asked for with these rates, where it is known; else infinite.
     pub(super) horizon: f64,
+    /// The first time above 0 that will be asked for, where it is known; else infinite.
+    pub(super) first_asked: f64,
+    /// When these rates began, and the fewest jumps from where mass was then to one from which it is absorbed.
+    entered: f64,
+    fewest_jumps: f64,
     /// Mass that the last segment let out into absorption.
     lost: f64,
     /// What is nothing at the front of the mass.
@@ -167,6 +173,9 @@ impl Sweep {
             started: 0.0,
             leaked: 0.0,
             horizon: f64::INFINITY,
+            first_asked: f64::INFINITY,
+            entered: 0.0,
+            fewest_jumps: 0.0,
             lost: 0.0,
             vanished: 0.0,
             peak: 0.0,
@@ -246,6 +255,8 @@ impl Sweep {
         self.active = first..last;
         self.reach = self.lowest[first..last].iter().min().map_or(0, |&lowest| lowest as usize);
         self.stride = SEGMENT;
+        self.entered = self.now;
+        self.fewest_jumps = if self.exact_ends { self.shortest_way(chain) } else { 0.0 };
         self.next.fill(0.0);
         self.lossy = chain.losses().any(|(_, loss)| loss > 0.0);
         self.leaps = None;
@@ -323,6 +334,7 @@ impl Sweep {
                 let kept = self.least_kept(chain, rate);
                 let depth = if kept > 0.0 { kept * kept.ln() + 1.0 - kept } else { 1.0 };
                 mean = mean.min(DEEPEST / depth).min(DEEPEST_DECAY / (1.0 - kept));
+                mean = mean.min(self.longest_of_hasty(chain, rate));
             }
             // Where rates cannot fall, all jumps are known beforehand, unless a steady state comes soon.
             let limit = self.jumps_allowed(chain);
