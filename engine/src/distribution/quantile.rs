@@ -107,6 +107,14 @@ impl<'a> Search<'a> {
         if self.lossy { f64::INFINITY } else { self.most - self.probabilities[at] }
     }
 
+    /// Of what is alive some stays for ever: no more than `most` will be absorbed. What is not reached by then stays infinite.
+    pub(super) fn end_at(&mut self, most: f64) {
+        (self.most, self.lossy) = (most, true);
+        let probabilities = self.probabilities;
+        let wanted: Vec<usize> = self.wanted.by_ref().filter(|&at| probabilities[at] < most).collect();
+        self.wanted = wanted.into_iter().peekable();
+    }
+
     /// Finds those that lie in a segment.
     pub(super) fn look(&mut self, segment: &Segment) {
         while let Some(at) = self.first() {
@@ -132,6 +140,7 @@ impl<'a> Search<'a> {
         while let Some(first) = self.first()
             && sweep.now < end
             && sweep.alive() > 0.0
+            && (sweep.fastest_rate() > 0.0 || end.is_finite())
         {
             let until = end.min(sweep.now + step);
             if let Some(leaps) = sweep.quantile_leaps(chain, until - sweep.now) {

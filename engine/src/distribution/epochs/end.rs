@@ -20,7 +20,7 @@ impl<'p> Epochs<'p> {
         }
         let last = self.thetas.len() - 1;
         let lossy = chain.kept_back() > 0.0 && !chain.pattern().back_forms.is_empty();
-        if !lossy && self.plan.at(&self.thetas[last]).is_ok() {
+        if !lossy && self.lets_all_out(chain, sweep) {
             return Ok([sweep.absorbed + in_ones(sweep.alive(), sweep.exponent), 0.0]);
         }
         let resolvent = self.plan.resolvent(&self.thetas[last]);
@@ -33,5 +33,14 @@ impl<'p> Epochs<'p> {
             alive += mass * (1.0 - share);
         }
         Ok([absorbed, alive])
+    }
+
+    /// Whether all mass of a sweep will be absorbed at the last θ. It may have come to where that θ lets nothing out, though
+    /// it leads nothing there from the start.
+    pub(super) fn lets_all_out(&self, chain: &Chain<'p>, sweep: &Sweep) -> bool {
+        let Some(Ok(at)) = self.thetas.last().map(|theta| self.plan.at(theta)) else { return false };
+        let times = at.waiting_times();
+        let mut here = chain.pattern().vertices.iter().zip(&sweep.p);
+        here.all(|(&vertex, &mass)| mass == 0.0 || !times[vertex as usize].is_infinite())
     }
 }

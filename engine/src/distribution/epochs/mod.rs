@@ -214,7 +214,8 @@ impl<'p> Epochs<'p> {
 
     /// The smallest time `t` with `F(t) ≥ q`, for each `q` in `[0, 1]`; see
     /// [`Distribution::quantile`](super::Distribution::quantile), which each epoch is like: one sweep until the largest `q` is
-    /// passed, one multiply-add per edge and jump.
+    /// passed, one multiply-add per edge and jump. Infinite for a `q` that is never reached, because mass has come to where
+    /// the last θ lets nothing out.
     ///
     /// # Errors
     /// [`DistributionError::Probability`]; [`DistributionError::Evaluation`] when absorption is not certain in the last
@@ -234,6 +235,10 @@ impl<'p> Epochs<'p> {
                 return Ok(search.found);
             }
             self.enter(epoch + 1, &mut chain, &mut sweep)?;
+        }
+        if !self.lets_all_out(&chain, &sweep) {
+            let [absorbed, _] = self.in_the_end(&mut chain, &mut sweep)?;
+            search.end_at(absorbed);
         }
         search.go(&chain, &mut sweep, f64::INFINITY).map_err(of_epoch(self.breakpoints.len()))?;
         Ok(search.found)

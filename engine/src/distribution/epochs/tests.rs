@@ -325,3 +325,26 @@ fn functions_at_infinity_are_those_of_what_is_absorbed_in_the_end() {
     let refused = epochs.cdf(&[0.5, f64::NAN]).unwrap_err();
     assert!(matches!(refused, DistributionError::Time { index: 1, .. }), "{refused:?}");
 }
+
+#[test]
+fn mass_that_the_last_epoch_never_lets_out_is_never_absorbed() {
+    // To 2 or to the end, and from 2 to the end; later no longer to 2, nor from it.
+    let edges = [(1, 2, vec![1.0, 0.0, 0.0]), (1, 3, vec![0.0, 1.0, 0.0]), (2, 3, vec![0.0, 0.0, 1.0])];
+    let plan = plan(&super::super::closed_forms::graph(3, 1, &edges));
+    let epochs = plan.epochs(&[1.0], &[[1.0, 1.0, 1.0], [0.0, 1.0, 0.0]]).unwrap();
+    let trapped = (-1.0_f64).exp() - (-2.0_f64).exp();
+    for (time, found) in
+        [1e6, f64::INFINITY].into_iter().zip(epochs.curve(&[1e6, f64::INFINITY]).unwrap().cdf)
+    {
+        assert!((found - (1.0 - trapped)).abs() < 1e-15, "{time}: {found}");
+    }
+    let survival = epochs.survival(&[f64::INFINITY]).unwrap()[0];
+    assert!((survival / trapped - 1.0).abs() < 1e-14, "{survival}");
+    let found = epochs.quantile(&[0.9, 0.5, 0.76, 1.0 - trapped + 1e-9, 1.0]).unwrap();
+    assert_eq!([found[0], found[3], found[4]], [f64::INFINITY; 3]);
+    let reached = epochs.cdf(&[found[1], found[2]]).unwrap();
+    assert!(
+        (reached[0] - 0.5).abs() < 1e-13 && (reached[1] - 0.76).abs() < 1e-13,
+        "{reached:?} at {found:?}"
+    );
+}
