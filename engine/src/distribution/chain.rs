@@ -317,8 +317,13 @@ impl<'p> Chain<'p> {
     /// all of what has no weight at θ. The rounding of row sums is no stay.
     pub(crate) fn stays(&self) -> Vec<f64> {
         let mut stays = vec![0.0; self.totals.len()];
+        let scale = self.return_scale();
         for back in &self.pattern.stays {
-            stays[back.at as usize] = 1.0 - self.totals[back.at as usize];
+            let at = back.at as usize;
+            let weight = scale * back.probability * self.values[back.form as usize];
+            if weight > 0.0 {
+                stays[at] += weight / self.divisors[at];
+            }
         }
         for (stay, _) in stays.iter_mut().zip(&self.totals).filter(|&(_, &total)| total == 0.0) {
             *stay = 1.0;
