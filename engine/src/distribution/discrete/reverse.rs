@@ -5,6 +5,8 @@
 //! `Σ_k p_k(v) z_{k+1}(w)`, with respect to one of `t` it is `Σ_k A_{k+1} p_k(v)`; weights follow through the division of each
 //! row by its sum.
 
+use std::ops::Range;
+
 use super::JumpDistribution;
 use super::walk::Walk;
 use crate::distribution::DistributionError;
@@ -62,28 +64,11 @@ impl Functional {
             stays: vec![0.0; chain.len()],
             reached: vec![false; chain.len()],
         };
-        let mut place = self.jumps.len();
-        // c_k, and A_{k+1} without a_{k+1}, of the state k at hand.
-        let mut later = 0.0;
-        let mut take = |jumps: u64| {
-            let mut found = [0.0; 3];
-            while place > 0 && self.jumps[place - 1] >= jumps {
-                place -= 1;
-                let [a, b, c] = self.coefficients[place];
-                later += b;
-                if self.jumps[place] == jumps {
-                    found[0] += a;
-                    found[2] += c;
-                }
-            }
-            found[1] = later;
-            found
-        };
+        let mut asked = Asked::new(self);
         let mut z = vec![0.0; chain.len()];
         let mut states: Vec<Vec<f64>> = Vec::new();
-        let mut end = walk.jumps;
-        // What was asked beyond the last jump that was made is 0, or all that was absorbed.
-        let [mut flow, below, alive] = take(end);
+        let mut end = last;
+        let [mut flow, below, alive] = asked.take(end);
         flow += below;
         z.fill(alive);
         for mark in marks.iter().rev() {
@@ -91,13 +76,10 @@ impl Functional {
             states.clear();
             states.push(walk.state().to_vec());
             walk.jump_to(end - 1, |state| states.push(state.to_vec()));
-            if mark.jumps + (states.len() as u64) < end {
-                // All was absorbed on the way.
-                let [a, below, _] = take(mark.jumps + states.len() as u64);
-                flow = a + below;
-            }
+            let known = mark.jumps + states.len() as u64;
+            slopes.back_through_nothing(law, known..end, &mut asked, &mut flow, &mut z);
             for (back, state) in states.iter().enumerate().rev() {
-                let [a, below, alive] = take(mark.jumps + back as u64);
+                let [a, below, alive] = asked.take(mark.jumps + back as u64);
                 slopes.back(law, state, flow, alive, &mut z);
                 flow = a + below;
             }
@@ -107,7 +89,68 @@ impl Functional {
     }
 }
 
+/// What is asked, from the last number of jumps on.
+struct Asked<'a> {
+    functional: &'a Functional,
+    /// How many are not taken yet.
+    place: usize,
+    /// `Σ b` of those that are.
+    later: f64,
+}
+
+impl<'a> Asked<'a> {
+    fn new(functional: &'a Functional) -> Self {
+        Self { functional, place: functional.jumps.len(), later: 0.0 }
+    }
+
+    /// The last number of jumps that is not taken yet.
+    fn next(&self) -> Option<u64> {
+        self.place.checked_sub(1).map(|place| self.functional.jumps[place])
+    }
+
+    /// `a_k`, `Σ_{j ≥ k} b_j` and `c_k`: those of all later ones must be taken.
+    fn take(&mut self, jumps: u64) -> [f64; 3] {
+        let (mut of_mass, mut of_survival) = (0.0, 0.0);
+        while let Some(next) = self.next().filter(|&next| next >= jumps) {
+            self.place -= 1;
+            let [a, b, c] = self.functional.coefficients[self.place];
+            self.later += b;
+            if next == jumps {
+                of_mass += a;
+                of_survival += c;
+            }
+        }
+        [of_mass, self.later, of_survival]
+    }
+}
+
 impl Slopes {
+    /// Back over jumps before which nothing is left: weights of 0 may lead to what they would make matter, so that `z` goes on
+    /// all the same, until it no longer changes.
+    fn back_through_nothing(
+        &mut self,
+        law: &JumpDistribution<'_>,
+        jumps: Range<u64>,
+        asked: &mut Asked<'_>,
+        flow: &mut f64,
+        z: &mut Vec<f64>,
+    ) {
+        let nothing = vec![0.0; z.len()];
+        let mut at = jumps.end;
+        while at > jumps.start {
+            at -= 1;
+            let [a, below, alive] = asked.take(at);
+            let before = (*flow, z.clone());
+            self.back(law, &nothing, *flow, alive, z);
+            *flow = a + below;
+            if alive == 0.0 && before == (*flow, z.clone()) {
+                // Until the next that is asked all is as it was.
+                let next = asked.next().map_or(0, |next| next + 1);
+                at = at.min(next.max(jumps.start));
+            }
+        }
+    }
+
     /// One jump back, from state `p`: `z` after the jump becomes that before it.
     fn back(&mut self, law: &JumpDistribution<'_>, p: &[f64], flow: f64, alive: f64, z: &mut Vec<f64>) {
         let chain = &law.chain;

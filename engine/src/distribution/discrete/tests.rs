@@ -348,3 +348,65 @@ fn a_number_beyond_the_limit_is_named_by_its_place_among_the_observations() {
         assert_eq!(likelihood.value(&[1.0]).unwrap_err(), DistributionError::JumpLimit { index, limit });
     }
 }
+
+#[test]
+fn slopes_by_weights_of_zero_go_on_where_all_mass_has_gone() {
+    // Out at once; or, with a weight of 0, by two more positions, or round two others that are left one time in two.
+    for (round, hidden) in [(false, [3_u64, 3]), (true, [2, u64::MAX])] {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        for state in [1, 2, 3, 0] {
+            builder.add_vertex(&[state]).unwrap();
+        }
+        builder.set_was_dph(true);
+        builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+        let mut edges = vec![
+            (1, 4, [1.0, 0.0, 0.0]),
+            (1, 2, [0.0, 1.0, 0.0]),
+            (2, 3, [0.0, 0.0, 1.0]),
+            (3, 4, [0.0, 0.0, 1.0]),
+        ];
+        if round {
+            edges.extend([(2, 4, [0.0, 0.0, 1.0]), (3, 2, [0.0, 0.0, 1.0])]);
+        }
+        for (from, to, weight) in edges {
+            builder.add_edge(from, to, Rate::Coefficients(&weight)).unwrap();
+        }
+        let plan = plan(&builder.finish());
+        let jumps = plan.jumps(&[1.0, 0.0, 1.0]).unwrap();
+        let numbers = [1, 2, 3, 4, 9, 40, 100_000_000];
+        // Of those that take the other way, as many are out after the first jump as after each of the next.
+        let mass = |n: u64| match round {
+            false => f64::from(u8::from(n == hidden[0])),
+            true if n >= hidden[0] => 0.5_f64.powi((n - 1).min(1_000) as i32),
+            true => 0.0,
+        };
+        let pmf = jumps.pmf_gradient(&numbers).unwrap().1;
+        let cdf = jumps.cdf_gradient(&numbers).unwrap().1;
+        let survival = jumps.survival_gradient(&numbers).unwrap().1;
+        for (place, &n) in numbers.iter().enumerate() {
+            let later: f64 = (1..=n.min(200)).map(mass).sum();
+            let wanted = [mass(n) - f64::from(u8::from(n == 1)), later - 1.0, 1.0 - later];
+            for (found, wanted) in [&pmf, &cdf, &survival].map(|slopes| slopes[[place, 1]]).iter().zip(wanted)
+            {
+                assert!((found - wanted).abs() < 1e-15, "{n} jumps, {round}: {found} instead of {wanted}");
+            }
+        }
+    }
+}
+
+#[test]
+fn small_stays_keep_their_digits() {
+    // Out, or once in a long while back to the start.
+    for small in [1e-10, 1e-13, 1e-17, 1e-200] {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        let (at, out) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
+        builder.set_was_dph(true);
+        builder.add_edge(START, at, Rate::Scalar(1.0)).unwrap();
+        builder.add_edge(at, out, Rate::Coefficients(&[1.0, 0.0])).unwrap();
+        builder.add_edge(at, START, Rate::Coefficients(&[0.0, 1.0])).unwrap();
+        let plan = plan(&builder.finish());
+        let survival = plan.jumps(&[1.0, small]).unwrap().survival(&[1, 2, 3]).unwrap();
+        let stay = small / (1.0 + small);
+        assert!(close(survival[0], stay, 1e-15) && close(survival[1], stay * stay, 1e-15), "{survival:?}");
+    }
+}
