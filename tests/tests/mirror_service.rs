@@ -193,6 +193,31 @@ fn an_upstream_that_asks_to_wait_is_left_alone_across_restarts() {
 }
 
 #[test]
+fn of_an_upstream_all_files_of_which_fail_no_more_are_asked_for_until_the_next_pass() {
+    let place = Place::new();
+    let models: Vec<_> = (4..12).map(kingman).collect();
+    let offered: Vec<_> = ["a", "b", "c", "d", "e", "f", "g", "h"].into_iter().zip(&models).collect();
+    place.offer("", &offered);
+    // What upstream does not have says nothing about the others; that it fails or forbids does.
+    place.upstream.set(&path(&models[0]), Reply::status(404));
+    for (model, status) in models[1..].iter().zip([500, 404, 500, 403, 502, 500, 500]) {
+        place.upstream.set(&path(model), Reply::status(status));
+    }
+    let hub = place.hub("");
+    has_run(&hub, 1);
+    let admin = token(&place.data(), "admin");
+    let number = state(&hub)["last_pass"]["number"].clone();
+    let detail = hub.get_as(&admin, &format!("/v1/mirror/passes/{number}")).json();
+    let codes: Vec<_> = detail["faults"].as_array().unwrap().iter().map(|fault| &fault["code"]).collect();
+    assert_eq!(codes, [&["fetch_failed"; 6][..], &["deferred"; 2]].concat(), "{detail}");
+    let mut asked = place.upstream.take_asked();
+    asked.retain(|path| path.starts_with("/artifacts/"));
+    assert_eq!(asked, models[..6].iter().map(path).collect::<Vec<_>>());
+    place.offer("", &offered);
+    assert_eq!(sync(&hub, &admin)["mirrored"], 8, "the next pass has all of it");
+}
+
+#[test]
 fn the_budget_is_kept_to_across_restarts_and_what_is_missing_comes_later() {
     let place = Place::new();
     let models: Vec<_> = (4..9).map(kingman).collect();

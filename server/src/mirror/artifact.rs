@@ -162,7 +162,7 @@ async fn fetch(announced: Announced<'_>, upstream: &Upstream, max_bytes: u64) ->
             return Fault { wait_seconds: error.wait_seconds(), ..Fault::new(FaultCode::Deferred, error) };
         }
         let code = if error.is_refusal() { FaultCode::LocationRefused } else { FaultCode::FetchFailed };
-        Fault::new(code, error)
+        Fault { is_trouble: error.is_trouble(), ..Fault::new(code, error) }
     })?;
     if bytes.len() as u64 != size_bytes {
         let reason = format!("the file has {} bytes, its entry says {size_bytes}", bytes.len());

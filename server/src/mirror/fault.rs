@@ -11,11 +11,13 @@ pub struct Fault {
     pub reason: String,
     /// Seconds the upstream wants us to wait, where it is that.
     pub wait_seconds: Option<f64>,
+    /// Whether it says more about the upstream, or the way there, than about the file: other files will fare no better.
+    pub(super) is_trouble: bool,
 }
 
 impl Fault {
     pub(super) fn new(code: FaultCode, reason: impl fmt::Display) -> Self {
-        Self { code, reason: reason.to_string(), wait_seconds: None }
+        Self { code, reason: reason.to_string(), wait_seconds: None, is_trouble: false }
     }
 }
 

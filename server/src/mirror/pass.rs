@@ -36,9 +36,15 @@ pub(super) struct Harvest {
 pub(super) struct Carried {
     /// Files that have arrived.
     files: HashMap<FileKey, ArtifactRow>,
-    /// Once somebody has asked us to wait, nothing more is asked for.
+    /// Once somebody has asked us to wait, or everything fails, nothing more is asked for.
     later: Option<Fault>,
+    /// Files one after another that could not be had because upstream, or the way there, is in trouble.
+    troubles: u32,
 }
+
+/// So many, and a pass that will come again by itself leaves the rest to the next one: each may have taken as long as a
+/// file may take, and other upstreams are waiting.
+pub(super) const MOST_TROUBLES: u32 = 3;
 
 pub(super) struct Pass<'a> {
     pub(super) judge: Judge<'a>,
@@ -46,6 +52,8 @@ pub(super) struct Pass<'a> {
     /// What it is called.
     pub(super) name: &'a str,
     pub(super) max_bytes: u64,
+    /// How many files one after another may fail before the rest is left to another pass.
+    pub(super) most_troubles: u32,
     pub(super) trust: Trust,
     /// Whether files that are here are to be judged anew.
     pub(super) must_verify: bool,
@@ -228,6 +236,18 @@ impl Pass<'_> {
             return Err(later.clone().into());
         }
         let taken = take(announced, self.upstream, judge, self.max_bytes).await;
+        let is_trouble = matches!(&taken, Err(Stop::Fault(fault)) if fault.is_trouble);
+        self.carried.troubles = if is_trouble { self.carried.troubles + 1 } else { 0 };
+        if self.carried.troubles >= self.most_troubles {
+            let count = self.carried.troubles;
+            let reason = format!("the {count} files before it could not be had, so it is asked for later");
+            tracing::warn!(
+                upstream = self.name,
+                count,
+                "files fail one after another; the rest is asked for later"
+            );
+            self.carried.later = Some(Fault::new(FaultCode::Deferred, reason));
+        }
         if let Err(Stop::Fault(fault)) = &taken {
             self.harvest.may_have_moved |= fault.code.may_be_a_race();
             if fault.code == FaultCode::Deferred {

@@ -14,7 +14,7 @@ use super::errand::{Errand, Permissions};
 use super::head::{self, Head, HeadError};
 use super::known::Known;
 use super::lock::MirrorLock;
-use super::pass::{Carried, Harvest, Pass};
+use super::pass::{Carried, Harvest, MOST_TROUBLES, Pass};
 use super::schedule::Timing;
 use super::upstream::Fetched;
 use super::{FetchError, MirrorError, Upstream};
@@ -271,6 +271,7 @@ impl Run<'_> {
             upstream: &document.upstream,
             name: &self.errand.upstream.name,
             max_bytes: self.config.mirror.max_artifact_bytes.get(),
+            most_troubles: self.errand.timing.map_or(u32::MAX, |_| MOST_TROUBLES),
             trust: self.errand.trust,
             must_verify: self.row.must_verify,
             known,

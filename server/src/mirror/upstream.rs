@@ -173,6 +173,12 @@ impl FetchError {
         matches!(self, Self::Web(error) if error.class() == FailureClass::Transfer)
     }
 
+    /// Whether the upstream, or the way there, is in trouble, or wants nothing of us: the next file will fare no better.
+    pub(super) fn is_trouble(&self) -> bool {
+        use FailureClass::{Forbidden, Server, Transfer, TryLater};
+        matches!(self, Self::Web(error) if matches!(error.class(), Transfer | Server | Forbidden | TryLater))
+    }
+
     /// Whether the way led to a place that is not fetched from.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self, Self::Web(fetch::FetchError::Refused(_)))
