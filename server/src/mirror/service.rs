@@ -169,21 +169,24 @@ impl Mirror {
 
     async fn pass(&self, name: String, actor: Actor, waiting: Waiting) -> Result<(), MirrorError> {
         self.state().running = Some((name.clone(), waiting));
-        let errand = Errand::configured(&self.config.mirror, &name, Permissions::default(), actor)?;
-        let ended = run(&self.hub.data, &self.config, &errand).await;
-        if let Ok(Ended { number, result: Ok(()) }) = &ended {
-            self.tell_success(&name, *number).await?;
-        }
+        let ended = self.errand(&name, actor).await;
+        // Before anything else can fail: who asks from here on wants a pass that has not begun yet.
         let waiting = self.state().running.take().map(|(_, waiting)| waiting).unwrap_or_default();
         let ended = ended?;
+        let told = match &ended.result {
+            Ok(()) => self.tell_success(&name, ended.number).await,
+            Err(error) => self.tell_failure(&name, error).await,
+        };
         for waiting in waiting {
             // Whoever has gone away need not be told.
             let _ = waiting.send(ended.number);
         }
-        if let Err(error) = ended.result {
-            self.tell_failure(&name, &error).await?;
-        }
-        Ok(())
+        told
+    }
+
+    async fn errand(&self, name: &str, actor: Actor) -> Result<Ended, MirrorError> {
+        let errand = Errand::configured(&self.config.mirror, name, Permissions::default(), actor)?;
+        run(&self.hub.data, &self.config, &errand).await
     }
 
     async fn tell_success(&self, name: &str, number: i64) -> Result<(), MirrorError> {
