@@ -22,7 +22,9 @@ impl Sweep {
         let (out, rates, exits) = (&chain.pattern().out, chain.rates(), chain.exits());
         let mut jumps = vec![u32::MAX; chain.len()];
         let mut queue: VecDeque<usize> = (0..chain.len()).filter(|&at| self.p[at] > 0.0).collect();
-        queue.iter().for_each(|&at| jumps[at] = 0);
+        for &at in &queue {
+            jumps[at] = 0;
+        }
         while let Some(at) = queue.pop_front() {
             if exits[at] > 0.0 {
                 return f64::from(jumps[at]);
