@@ -2,7 +2,7 @@
 //!
 //! The usual derivative of a weight, `λ_v (x_u − x_v)`, is cheap, and good beside the number itself. But where times
 //! differ little from each other, or the slopes of one parameter cancel, a small derivative among large ones may have
-//! lost its digits. So each comes with the size of what it is a difference of, and where more than three
+//! lost its digits. So each comes with the size of what it is a difference of, and where more than three and a half
 //! digits have cancelled the gradient is worked out once more with twice the digits, back through the elimination.
 
 use super::kernel::{Factors, WeightSlopes};

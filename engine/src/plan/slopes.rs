@@ -78,9 +78,9 @@ pub(super) struct Weighed<L = f64> {
     pub(super) size: f64,
 }
 
-/// So much of its size may be gone from a derivative: half of this times the precision of f64 is 1.1e-13, and what it is
-/// made of has roundings of its own, a few in each factor.
-const CANCELLED: f64 = 1024.0;
+/// So much of its size may be gone from a derivative: half of this times the precision of f64 is 5e-13. What rounding leaves
+/// unknown of the solutions is part of the size.
+const CANCELLED: f64 = 4096.0;
 
 impl Weighed<f64> {
     /// Whether more has cancelled than may be lost.
