@@ -102,7 +102,7 @@ pub fn verify(
     let decoded = decode(bytes, &checks)?;
     match compare(&decoded, graph, limits, observer) {
         Ok(evidence) => Ok(Verified { decoded, evidence }),
-        Err(refusal) => Err(refusal.tried(&decoded, bytes, graph, limits, observer)),
+        Err(refusal) => Err(tried(refusal, &decoded, bytes, graph, limits, observer)),
     }
 }
 
@@ -111,7 +111,7 @@ pub fn verify(
 ///
 /// The order is read off the program ([`Trace::edge_order_of`](crate::trace::Trace::edge_order_of)), and counts only if
 /// the program made anew for it is equal, command for command. Programs of our own elimination are recognised in the
-/// order of `graph` only. Costs at most two eliminations.
+/// order of `graph` only. Costs at most two eliminations, and where it differs what [`verify`] does.
 ///
 /// # Errors
 /// [`VerificationError`]: it is a program of this graph in no order of edges.
@@ -129,75 +129,55 @@ pub fn verify_in_any_order(
         Ok(evidence) => return Ok((Verified { decoded, evidence }, digest)),
         Err(refusal) => refusal,
     };
-    let other = match refusal {
-        Refusal::Differs { .. } => decoded.trace.edge_order_of(graph),
-        Refusal::TooLarge(_) | Refusal::Cancelled => None,
-    };
+    let may_be_of_another = matches!(refusal, VerificationError::Differs { .. });
+    let other = may_be_of_another.then(|| decoded.trace.edge_order_of(graph)).flatten();
     let other = other.map(|other| (other.edge_order_digest(), other));
     let Some((other_digest, other)) = other.filter(|&(other_digest, _)| other_digest != digest) else {
-        return Err(refusal.tried(&decoded, bytes, graph, limits, observer));
+        return Err(tried(refusal, &decoded, bytes, graph, limits, observer));
     };
     match compare(&decoded, &other, limits, observer) {
         Ok(evidence) => Ok((Verified { decoded, evidence }, other_digest)),
-        Err(refusal) => Err(refusal.tried(&decoded, bytes, &other, limits, observer)),
+        Err(refusal) => Err(tried(refusal, &decoded, bytes, &other, limits, observer)),
     }
 }
 
-/// Why a program is not one of the graph's, before it is run.
-enum Refusal {
-    /// From this command on.
-    Differs { command: usize },
-    /// It cannot be made anew.
-    TooLarge(EliminationError),
-    /// The observer does not want to know.
-    Cancelled,
-}
-
-impl Refusal {
-    /// The same with what running the program shows.
-    fn tried(
-        self,
-        decoded: &Decoded,
-        bytes: &[u8],
-        graph: &Graph,
-        limits: &Limits,
-        observer: &mut impl Observer,
-    ) -> VerificationError {
-        match self {
-            Self::Cancelled => VerificationError::Cancelled,
-            Self::TooLarge(limit) => VerificationError::TooLarge(limit),
-            Self::Differs { command } => {
-                let limits = plan_limits(decoded, limits);
-                match trial::run(&decoded.trace, bytes, graph, &limits, observer) {
-                    Some(trial) => VerificationError::Differs { command, trial },
-                    None => VerificationError::Cancelled,
-                }
-            }
-        }
+/// A refusal with what running the program shows, where there is no more to say of it yet than that it differs.
+fn tried(
+    refusal: VerificationError,
+    decoded: &Decoded,
+    bytes: &[u8],
+    graph: &Graph,
+    limits: &Limits,
+    observer: &mut impl Observer,
+) -> VerificationError {
+    let VerificationError::Differs { command, .. } = refusal else { return refusal };
+    match trial::run(&decoded.trace, bytes, graph, &plan_limits(decoded, limits), observer) {
+        Some(trial) => VerificationError::Differs { command, trial },
+        None => VerificationError::Cancelled,
     }
 }
 
+/// Which of the graph's programs this is. A program that differs is not run.
 fn compare(
     decoded: &Decoded,
     graph: &Graph,
     limits: &Limits,
     observer: &mut impl Observer,
-) -> Result<Evidence, Refusal> {
+) -> Result<Evidence, VerificationError> {
     // A longer program than the file's is another one; there is no need to make all of it.
     let length = decoded.trace.commands().len();
     let limited = limits.with_commands(limits.commands.min(length as u64));
+    let differs = |command| VerificationError::Differs { command, trial: Trial::NotRun };
     let refusal = match first_difference(&decoded.trace, graph, &limited, observer) {
         Ok(None) => return Ok(Evidence::Reproduced),
-        Ok(Some(command)) => Refusal::Differs { command },
-        Err(EliminationError::Cancelled { .. }) => return Err(Refusal::Cancelled),
-        Err(EliminationError::Commands { .. }) if limited.commands < limits.commands => {
-            Refusal::Differs { command: length }
-        }
-        Err(limit) => Refusal::TooLarge(limit),
+        Ok(Some(command)) => differs(command),
+        Err(EliminationError::Cancelled { .. }) => return Err(VerificationError::Cancelled),
+        Err(EliminationError::Commands { .. }) if limited.commands < limits.commands => differs(length),
+        Err(limit) => VerificationError::TooLarge(limit),
     };
     match lower_watched(graph, &plan_limits(decoded, limits), observer) {
         Ok(own) if own == decoded.trace => Ok(Evidence::Fast),
-        Err(AnalysisError::Cancelled { .. }) => Err(Refusal::Cancelled),
+        Err(AnalysisError::Cancelled { .. }) => Err(VerificationError::Cancelled),
         _ => Err(refusal),
     }
 }
