@@ -77,7 +77,7 @@ impl Functional {
             states.push(walk.state().to_vec());
             walk.jump_to(end - 1, |state| states.push(state.to_vec()));
             let known = mark.jumps + states.len() as u64;
-            slopes.back_through_nothing(law, known..end, &mut asked, &mut flow, &mut z);
+            back_through_nothing(law, known..end, &mut asked, &mut flow, &mut z);
             for (back, state) in states.iter().enumerate().rev() {
                 let [a, below, alive] = asked.take(mark.jumps + back as u64);
                 slopes.back(law, state, flow, alive, &mut z);
@@ -124,52 +124,56 @@ impl<'a> Asked<'a> {
     }
 }
 
-impl Slopes {
-    /// Back over jumps before which nothing is left: weights of 0 may lead to what they would make matter, so that `z` goes on
-    /// all the same, until it no longer changes.
-    fn back_through_nothing(
-        &mut self,
-        law: &JumpDistribution<'_>,
-        jumps: Range<u64>,
-        asked: &mut Asked<'_>,
-        flow: &mut f64,
-        z: &mut Vec<f64>,
-    ) {
-        let nothing = vec![0.0; z.len()];
-        let mut at = jumps.end;
-        while at > jumps.start {
-            at -= 1;
-            let [a, below, alive] = asked.take(at);
-            let before = (*flow, z.clone());
-            self.back(law, &nothing, *flow, alive, z);
-            *flow = a + below;
-            if alive == 0.0 && before == (*flow, z.clone()) {
-                // Until the next that is asked all is as it was.
-                let next = asked.next().map_or(0, |next| next + 1);
-                at = at.min(next.max(jumps.start));
-            }
+/// What an adjoint `z` after a jump is before it.
+fn before(law: &JumpDistribution<'_>, flow: f64, alive: f64, z: &[f64]) -> Vec<f64> {
+    let chain = &law.chain;
+    let (out, rates) = (&chain.pattern().out, chain.rates());
+    let of_position = |(at, &own): (usize, &f64)| {
+        let edges = out.items[out.range(at)].iter().zip(&rates[out.range(at)]);
+        let here = alive + flow * chain.exits()[at] + law.stays[at] * own;
+        edges.fold(here, |sum, (&target, rate)| sum + rate * z[target as usize])
+    };
+    z.iter().enumerate().map(of_position).collect()
+}
+
+/// Back over jumps before which nothing is left: weights of 0 may lead to what they would make matter, so that `z` goes on
+/// all the same, until it no longer changes.
+fn back_through_nothing(
+    law: &JumpDistribution<'_>,
+    jumps: Range<u64>,
+    asked: &mut Asked<'_>,
+    flow: &mut f64,
+    z: &mut Vec<f64>,
+) {
+    let mut at = jumps.end;
+    while at > jumps.start {
+        at -= 1;
+        let [a, below, alive] = asked.take(at);
+        let earlier = (a + below, before(law, *flow, alive, z));
+        let is_steady = alive == 0.0 && earlier.0 == *flow && earlier.1 == *z;
+        (*flow, *z) = earlier;
+        if is_steady {
+            // Until the next that is asked all is as it was.
+            let next = asked.next().map_or(0, |next| next + 1);
+            at = at.min(next.max(jumps.start));
         }
     }
+}
 
+impl Slopes {
     /// One jump back, from state `p`: `z` after the jump becomes that before it.
     fn back(&mut self, law: &JumpDistribution<'_>, p: &[f64], flow: f64, alive: f64, z: &mut Vec<f64>) {
-        let chain = &law.chain;
-        let (pattern, rates) = (chain.pattern(), chain.rates());
-        let mut before = vec![0.0; z.len()];
+        let out = &law.chain.pattern().out;
         for (at, &mass) in p.iter().enumerate() {
-            let range = pattern.out.range(at);
-            let mut sum = alive + flow * chain.exits()[at] + law.stays[at] * z[at];
-            let edges = pattern.out.items[range.clone()].iter().zip(&rates[range.clone()]);
-            for ((&target, rate), slope) in edges.zip(&mut self.edges[range]) {
-                sum += rate * z[target as usize];
+            let range = out.range(at);
+            for (&target, slope) in out.items[range.clone()].iter().zip(&mut self.edges[range]) {
                 *slope += mass * z[target as usize];
             }
             self.exits[at] += mass * flow;
             self.stays[at] += mass * z[at];
             self.reached[at] |= mass > 0.0;
-            before[at] = sum;
         }
-        *z = before;
+        *z = before(law, flow, alive, z);
     }
 
     /// From probabilities to weights, and to θ.
