@@ -4,7 +4,7 @@
 //! the ACM 31, 1988), so no factorial, no logarithm of one and no `e^{−x}` limits them.
 
 use pulp::{Arch, NullaryFnOnce};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// How far below the largest weight a weight is nothing: `e^{−46}` is 1e-20.
 pub(super) const NEGLIGIBLE: f64 = 46.0;
@@ -33,11 +33,13 @@ pub(super) fn window(x: f64, depth: f64) -> Range<usize> {
 }
 
 /// All weights with mean `x` that matter: where they begin, and what they are; they sum to one.
-///
-/// Those that would matter with means from `least`, up to `x`, to `most`, from `x` on, are among them, as far as they do not
-/// underflow.
-pub(super) fn weights(x: f64, least: f64, most: f64, weights: &mut Vec<f64>) -> usize {
-    let range = window(least, NEGLIGIBLE).start..window(most, NEGLIGIBLE).end;
+pub(super) fn weights(x: f64, weights: &mut Vec<f64>) -> usize {
+    weights_for(x, x..=x, weights)
+}
+
+/// The same with those among them that would matter with other means, of which `x` is one, as far as they do not underflow.
+pub(super) fn weights_for(x: f64, means: RangeInclusive<f64>, weights: &mut Vec<f64>) -> usize {
+    let range = window(*means.start(), NEGLIGIBLE).start..window(*means.end(), NEGLIGIBLE).end;
     let mode = (x.floor() as usize).max(range.start);
     weights.clear();
     weights.resize(range.len(), 0.0);
@@ -63,7 +65,7 @@ pub(super) fn weights(x: f64, least: f64, most: f64, weights: &mut Vec<f64>) -> 
 /// The same for mixtures of which only the size counts: 1e-18.
 const MIDDLE: f64 = 42.0;
 /// As deep as weights can be followed without underflow.
-const DEEPEST: f64 = 600.0;
+pub(super) const DEEPEST: f64 = 600.0;
 /// Weights below `e^{−700}` are zero for all that can be told from them.
 const LOWEST: f64 = 700.0;
 /// Deeper, means go one by one: so far below the least of several, weights of the largest underflow.

@@ -119,7 +119,7 @@ fn add_moments(segment: &Segment, center: f64, moments: &mut [f64]) {
     }
     let mut weights = Vec::new();
     let mean = segment.rate * (segment.end - segment.begin);
-    let first = poisson::weights(mean, mean, mean, &mut weights);
+    let first = poisson::weights(mean, &mut weights);
     // P(N > m) for m from `first` on.
     let mut more = 0.0;
     for weight in weights.iter_mut().rev() {

@@ -173,8 +173,7 @@ pub(super) fn back_by_jumps(
     state: &mut Vec<Vec<f64>>,
 ) {
     let mut weights = Vec::new();
-    let mean = rate * time;
-    let first = poisson::weights(mean, mean, mean, &mut weights);
+    let first = poisson::weights(rate * time, &mut weights);
     let mut sums = vec![vec![0.0; chain.len()]; state.len()];
     for jumps in 0..first + weights.len() {
         if jumps > 0 {

@@ -282,7 +282,7 @@ impl Short {
         let mut weights = Vec::new();
         // A mean of at most 1 has all its weights from 0 on.
         let mean = (rate * time).max(f64::MIN_POSITIVE);
-        poisson::weights(mean, mean, mean, &mut weights);
+        poisson::weights(mean, &mut weights);
         let mut beyond = weights.clone();
         let mut more = 0.0;
         for slot in beyond.iter_mut().rev() {

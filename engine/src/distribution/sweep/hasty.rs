@@ -9,10 +9,8 @@ use std::collections::VecDeque;
 
 use super::super::chain::Chain;
 use super::super::poisson;
-use super::{SEGMENT, Segment, Sweep};
+use super::{DEEPEST, SEGMENT, Segment, Sweep, depth};
 
-/// Weights below `e^−600` of the largest are 0, or soon will be.
-const DEEPEST_WEIGHT: f64 = 600.0;
 /// Mean number of jumps of a segment at least.
 const FEWEST: f64 = 32.0;
 
@@ -47,18 +45,14 @@ impl Sweep {
         let (mean, needed) = (segment.rate * length, self.needed_rate(segment.end) * length);
         let most = needed + self.idle_share(chain, segment.rate) * mean;
         // Weights of more jumps are 0.
-        most.min(poisson::window(mean, DEEPEST_WEIGHT).end as f64).max(mean)
+        most.min(poisson::window(mean, poisson::DEEPEST).end as f64).max(mean)
     }
 
     /// The mean number of jumps of a segment in which weights of those jumps are well above 0; never so few that segments
     /// cost more than they are good for.
     pub(super) fn longest_of_hasty(&self, chain: &Chain<'_>, rate: f64) -> f64 {
         let times = self.needed_rate(self.now) / rate + self.idle_share(chain, rate);
-        if times > 1.0 {
-            (0.5 * DEEPEST_WEIGHT / (times * times.ln() + 1.0 - times)).max(FEWEST)
-        } else {
-            f64::INFINITY
-        }
+        if times > 1.0 { (DEEPEST / depth(times)).max(FEWEST) } else { f64::INFINITY }
     }
 
     /// Expects to be asked for small probabilities of absorption soon, at no known time.

@@ -21,7 +21,7 @@ impl Sweep {
         let x = segment.rate * (segment.end - segment.begin);
         let least = if self.exact_ends { x * self.least_kept(chain, segment.rate) } else { x };
         let most = if self.exact_ends { self.most_made(chain, segment) } else { x };
-        let first = poisson::weights(x, least, most, &mut self.weights);
+        let first = poisson::weights_for(x, least..=most, &mut self.weights);
         let last = first + self.weights.len();
         // P(more than k jumps), for the time spent in a state.
         let mut more = 1.0;

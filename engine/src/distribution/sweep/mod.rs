@@ -23,6 +23,7 @@ use super::DistributionError;
 use super::chain::Chain;
 use super::kernel::{add_scaled, total};
 use super::leaps::Leaps;
+use super::poisson;
 use super::slices::room;
 use super::trail::{MOST_BYTES, Trail};
 use hidden::{first_cut, lowest_targets};
@@ -43,7 +44,7 @@ const LONG: f64 = 16384.0;
 const HOPES: f64 = 1.0 / 64.0;
 /// Where ends must be exact, segments are so short that weights of survivors are above e^−600: twice this; and so is the
 /// share of the mass that survives above e^−900.
-const DEEPEST: f64 = 300.0;
+const DEEPEST: f64 = 0.5 * poisson::DEEPEST;
 const DEEPEST_DECAY: f64 = 450.0;
 /// Numbers below this are about to lose digits.
 const DENORMAL: f64 = 1e-290;
@@ -84,6 +85,12 @@ pub(super) struct Segment {
     pub(super) absorbed: Vec<f64>,
     /// `p_k · 1`.
     pub(super) alive: Vec<f64>,
+}
+
+/// How deep below the largest weight of a mean that of a share of it lies, or of a multiple, for each jump of the mean:
+/// `s ln s + 1 − s`.
+fn depth(share: f64) -> f64 {
+    if share > 0.0 { share * share.ln() + 1.0 - share } else { 1.0 }
 }
 
 /// A state vector on its way through time.
@@ -332,8 +339,7 @@ impl Sweep {
             };
             if self.exact_ends {
                 let kept = self.least_kept(chain, rate);
-                let depth = if kept > 0.0 { kept * kept.ln() + 1.0 - kept } else { 1.0 };
-                mean = mean.min(DEEPEST / depth).min(DEEPEST_DECAY / (1.0 - kept));
+                mean = mean.min(DEEPEST / depth(kept)).min(DEEPEST_DECAY / (1.0 - kept));
                 mean = mean.min(self.longest_of_hasty(chain, rate));
             }
             // Where rates cannot fall, all jumps are known beforehand, unless a steady state comes soon.
