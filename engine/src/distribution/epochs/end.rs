@@ -5,6 +5,7 @@ use super::super::chain::Chain;
 use super::super::error::of_epoch;
 use super::super::sweep::{Segment, Sweep, in_ones};
 use super::Epochs;
+use crate::plan::At;
 
 impl<'p> Epochs<'p> {
     /// What is absorbed in the end of what a sweep has reached, and what never is; the sweep goes on to the last breakpoint,
@@ -20,7 +21,8 @@ impl<'p> Epochs<'p> {
         }
         let last = self.thetas.len() - 1;
         let lossy = chain.kept_back() > 0.0 && !chain.pattern().back_forms.is_empty();
-        if !lossy && self.lets_all_out(chain, sweep) {
+        let is_sure = |at: &At<'_>| lets_all_out(at, chain, sweep);
+        if !lossy && self.plan.at(&self.thetas[last]).is_ok_and(|at| is_sure(&at)) {
             return Ok([sweep.absorbed + in_ones(sweep.alive(), sweep.exponent), 0.0]);
         }
         let resolvent = self.plan.resolvent(&self.thetas[last]);
@@ -34,13 +36,12 @@ impl<'p> Epochs<'p> {
         }
         Ok([absorbed, alive])
     }
+}
 
-    /// Whether all mass of a sweep will be absorbed at the last θ. It may have come to where that θ lets nothing out, though
-    /// it leads nothing there from the start.
-    pub(super) fn lets_all_out(&self, chain: &Chain<'p>, sweep: &Sweep) -> bool {
-        let Some(Ok(at)) = self.thetas.last().map(|theta| self.plan.at(theta)) else { return false };
-        let times = at.waiting_times();
-        let mut here = chain.pattern().vertices.iter().zip(&sweep.p);
-        here.all(|(&vertex, &mass)| mass == 0.0 || !times[vertex as usize].is_infinite())
-    }
+/// Whether all mass of a sweep will be absorbed at a θ. It may have come to where that θ lets nothing out, though it leads
+/// nothing there from the start.
+pub(super) fn lets_all_out(at: &At<'_>, chain: &Chain<'_>, sweep: &Sweep) -> bool {
+    let times = at.waiting_times();
+    let mut here = chain.pattern().vertices.iter().zip(&sweep.p);
+    here.all(|(&vertex, &mass)| mass == 0.0 || !times[vertex as usize].is_infinite())
 }

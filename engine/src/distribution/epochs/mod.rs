@@ -9,6 +9,7 @@ mod states;
 #[cfg(test)]
 mod tests;
 
+use self::end::lets_all_out;
 use super::chain::Chain;
 use super::continuous::check_tolerance;
 use super::curve::{
@@ -222,9 +223,8 @@ impl<'p> Epochs<'p> {
     /// epoch; [`DistributionError::Jumps`], which names the probability.
     pub fn quantile(&self, probabilities: &[f64]) -> Result<Vec<f64>, DistributionError> {
         check_probabilities(probabilities)?;
-        if let Some(theta) = self.thetas.last() {
-            self.plan.at(theta).map_err(of_epoch(self.thetas.len() - 1))?;
-        }
+        let last = self.thetas.len() - 1;
+        let at = self.plan.at(&self.thetas[last]).map_err(of_epoch(last))?;
         let (mut chain, mut sweep) = self.begin(self.start, 0.0, Accuracy::Value)?;
         let lossy = chain.kept_back() > 0.0 && !chain.pattern().back_forms.is_empty();
         let mut search = Search::new(probabilities, chain.atom(), chain.mass(), lossy);
@@ -236,11 +236,11 @@ impl<'p> Epochs<'p> {
             }
             self.enter(epoch + 1, &mut chain, &mut sweep)?;
         }
-        if !self.lets_all_out(&chain, &sweep) {
+        if !lets_all_out(&at, &chain, &sweep) {
             let [absorbed, _] = self.in_the_end(&mut chain, &mut sweep)?;
             search.end_at(absorbed);
         }
-        search.go(&chain, &mut sweep, f64::INFINITY).map_err(of_epoch(self.breakpoints.len()))?;
+        search.go(&chain, &mut sweep, f64::INFINITY).map_err(of_epoch(last))?;
         Ok(search.found)
     }
 
