@@ -166,10 +166,15 @@ impl<'p> Chain<'p> {
         ChainSlope { rates, exits, totals }
     }
 
+    /// Whether initial probabilities are divided by their sum, whatever it is: jumps are always of what starts.
+    fn is_conditional(&self) -> bool {
+        self.choice == Start::Conditional || self.plan.is_discrete()
+    }
+
     /// What initial probabilities are multiplied by on the way back through the start.
     fn return_scale(&self) -> f64 {
         let sum = self.pattern.initial_sum(&self.values);
-        if self.choice == Start::Conditional || sum > 1.0 { 1.0 / sum } else { 1.0 }
+        if self.is_conditional() || sum > 1.0 { 1.0 / sum } else { 1.0 }
     }
 
     /// Initial probabilities; returns what they were multiplied by.
@@ -180,7 +185,7 @@ impl<'p> Chain<'p> {
         if sum <= 0.0 {
             return Err(self.plan.no_start());
         }
-        let conditional = self.choice == Start::Conditional || self.plan.is_discrete();
+        let conditional = self.is_conditional();
         let scale = if conditional || sum > 1.0 { 1.0 / sum } else { 1.0 };
         self.start.clear();
         self.start.extend(
