@@ -155,13 +155,15 @@ impl Forms {
             return;
         }
         // Room for just as many: it counts as memory of the analysis.
-        let list = |is_listed: fn(bool) -> bool| {
-            let forms = || self.of_several_terms().filter(|&(_, signs_differ)| is_listed(signs_differ));
-            let mut list = Vec::with_capacity(forms().count());
-            list.extend(forms().map(|(form, _)| form));
-            list
-        };
-        (self.compound, self.mixed) = (list(|_| true), list(|signs_differ| signs_differ));
+        let counts = self.of_several_terms().fold([0, 0], |[compound, mixed], (_, signs_differ)| {
+            [compound + 1, mixed + usize::from(signs_differ)]
+        });
+        let [mut compound, mut mixed] = counts.map(Vec::with_capacity);
+        for (form, signs_differ) in self.of_several_terms() {
+            compound.push(form);
+            mixed.extend(signs_differ.then_some(form));
+        }
+        (self.compound, self.mixed) = (compound, mixed);
     }
 
     /// Forms of more than one term, a constant being one, each with whether coefficients have both signs.
