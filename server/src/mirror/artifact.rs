@@ -10,7 +10,7 @@ use crate::blobs::{BlobError, BlobStore, StoredBlob, Terms, in_memory, read_whol
 use crate::hub::DataDirectory;
 use crate::reference::known_graph;
 use crate::store::{ArtifactRow, Role, StoreError};
-use crate::verification::{Comparison, Limits, MOST_DEFINITIONS, misfit, misfit_of_built_in};
+use crate::verification::{Limits, MOST_DEFINITIONS, misfit, misfit_of_built_in};
 use crate::visibility::Viewer;
 
 /// What an entry says about a file.
@@ -200,12 +200,7 @@ impl Judge<'_> {
         for row in rows.into_iter().take(MOST_DEFINITIONS) {
             let text = read_whole(&*self.data.blobs, row.recipe).await.unwrap_or_default();
             let Ok(recipe) = String::from_utf8(text) else { continue };
-            let comparison = Comparison {
-                recipe,
-                graph_hash: hash,
-                models: self.limits.models.within(self.limits.verification),
-                memory_bytes: self.limits.verification.max_memory_bytes.get(),
-            };
+            let comparison = self.limits.comparison(recipe, hash);
             match misfit(comparison, &bytes, self.limits.compute).await {
                 Ok(None) => return Ok(Arc::unwrap_or_clone(bytes)),
                 Ok(Some(_)) => {}

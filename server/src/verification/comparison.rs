@@ -71,12 +71,7 @@ impl Verifier {
         for candidate in candidates {
             let definition = candidate.definition();
             let Some(recipe) = self.recipe(candidate).await? else { continue };
-            let comparison = Comparison {
-                recipe,
-                graph_hash,
-                models: self.models.within(&self.settings),
-                memory_bytes: self.settings.max_memory_bytes.get(),
-            };
+            let comparison = self.limits().comparison(recipe, graph_hash);
             let judgement = match self.judge(comparison, Arc::clone(&bytes), turn).await? {
                 Judged::Stopped => return Ok(None),
                 Judged::OfAnotherGraph => continue,
@@ -253,13 +248,7 @@ pub(crate) async fn misfit_of_built_in(
     limits: Limits<'_>,
 ) -> Result<Option<String>, VerifyError> {
     let Some(recipe) = reference_recipe(graph_hash) else { return Ok(None) };
-    let comparison = Comparison {
-        recipe: recipe.to_json()?,
-        graph_hash,
-        models: limits.models.within(limits.verification),
-        memory_bytes: limits.verification.max_memory_bytes.get(),
-    };
-    misfit(comparison, bytes, limits.compute).await
+    misfit(limits.comparison(recipe.to_json()?, graph_hash), bytes, limits.compute).await
 }
 
 /// Settings a comparison is made under.
@@ -277,6 +266,12 @@ impl<'a> Limits<'a> {
     /// Those of the settings.
     pub(crate) fn of(config: &'a config::Config) -> Self {
         Self { models: &config.models, verification: &config.verification, compute: &config.compute }
+    }
+
+    /// A comparison with the graph of a recipe, which is said to have this hash.
+    pub(crate) fn comparison(self, recipe: String, graph_hash: GraphHash) -> Comparison {
+        let memory_bytes = self.verification.max_memory_bytes.get();
+        Comparison { recipe, graph_hash, models: self.models.within(self.verification), memory_bytes }
     }
 }
 

@@ -9,7 +9,8 @@ use super::tidy;
 use crate::auth::Caller;
 use crate::http::Services;
 use crate::http::error::ApiError;
-use crate::http::page::{Number, PageQuery};
+use crate::http::page::{Number, Page, PageQuery};
+use crate::store::Store;
 
 /// Passes of a page unless told otherwise, and at most.
 const PAGE: (u32, u32) = (50, 500);
@@ -120,12 +121,9 @@ pub(in crate::http) async fn pass_faults(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<PassFaultPage>, ApiError> {
     let (page, store) = (query.read::<Number>()?, &services.hub.data.store);
-    let mut faults = store.pass_faults(number, page.after.map(|_| page.number()), page.wanted()).await?;
-    if faults.is_empty() && !store.has_pass(number).await? {
-        return Err(no_pass(number));
-    }
-    let next = page.cut_numbered(&mut faults, |(place, _)| *place);
-    Ok(Json(PassFaultPage { faults: faults.into_iter().map(|(_, fault)| fault).collect(), next }))
+    let found = store.pass_faults(number, page.after.map(|_| page.number()), page.wanted()).await?;
+    let (faults, next) = of_pass(store, number, &page, found).await?;
+    Ok(Json(PassFaultPage { faults, next }))
 }
 
 /// What a pass changed, in the order of the document.
@@ -154,12 +152,23 @@ pub(in crate::http) async fn pass_changes(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<PassChangePage>, ApiError> {
     let (page, store) = (query.read::<Number>()?, &services.hub.data.store);
-    let mut changes = store.pass_changes(number, page.after.map(|_| page.number()), page.wanted()).await?;
-    if changes.is_empty() && !store.has_pass(number).await? {
+    let found = store.pass_changes(number, page.after.map(|_| page.number()), page.wanted()).await?;
+    let (changes, next) = of_pass(store, number, &page, found).await?;
+    Ok(Json(PassChangePage { changes, next }))
+}
+
+/// A page of what was found of a pass, each with its place, and where the next one begins; refused if there is no such pass.
+async fn of_pass<T>(
+    store: &Store,
+    number: i64,
+    page: &Page<Number>,
+    mut found: Vec<(i64, T)>,
+) -> Result<(Vec<T>, Option<i64>), ApiError> {
+    if found.is_empty() && !store.has_pass(number).await? {
         return Err(no_pass(number));
     }
-    let next = page.cut_numbered(&mut changes, |(place, _)| *place);
-    Ok(Json(PassChangePage { changes: changes.into_iter().map(|(_, change)| change).collect(), next }))
+    let next = page.cut_numbered(&mut found, |(place, _)| *place);
+    Ok((found.into_iter().map(|(_, one)| one).collect(), next))
 }
 
 fn no_pass(number: i64) -> ApiError {
