@@ -9,10 +9,16 @@ use std::collections::VecDeque;
 
 use super::super::chain::Chain;
 use super::super::poisson;
-use super::{DEEPEST, SEGMENT, Segment, Sweep, depth};
+use super::{DEEPEST, SEGMENT, Segment, Sweep};
 
 /// Mean number of jumps of a segment at least.
 const FEWEST: f64 = 32.0;
+
+/// How deep below the largest weight of a mean that of a share of it lies, or of a multiple, for each jump of the mean:
+/// `s ln s + 1 − s`.
+pub(super) fn depth(share: f64) -> f64 {
+    if share > 0.0 { share * share.ln() + 1.0 - share } else { 1.0 }
+}
 
 impl Sweep {
     /// The fewest jumps from a position with mass to one with an exit; 0 if there is no way. Linear in the edges.

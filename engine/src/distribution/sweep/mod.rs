@@ -26,6 +26,7 @@ use super::leaps::Leaps;
 use super::poisson;
 use super::slices::room;
 use super::trail::{MOST_BYTES, Trail};
+use hasty::depth;
 use hidden::{first_cut, lowest_targets};
 use jumps::least_peak;
 pub(super) use units::{choose_units, in_ones};
@@ -85,12 +86,6 @@ pub(super) struct Segment {
     pub(super) absorbed: Vec<f64>,
     /// `p_k · 1`.
     pub(super) alive: Vec<f64>,
-}
-
-/// How deep below the largest weight of a mean that of a share of it lies, or of a multiple, for each jump of the mean:
-/// `s ln s + 1 − s`.
-fn depth(share: f64) -> f64 {
-    if share > 0.0 { share * share.ln() + 1.0 - share } else { 1.0 }
 }
 
 /// A state vector on its way through time.
