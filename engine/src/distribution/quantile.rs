@@ -54,7 +54,7 @@ impl Distribution<'_> {
 }
 
 /// Probabilities below this may be reached by mass that hurries.
-const EARLY: f64 = 1e-9;
+pub(super) const EARLY: f64 = 1e-9;
 
 /// Refuses what is no probability.
 pub(super) fn check_probabilities(probabilities: &[f64]) -> Result<(), DistributionError> {

@@ -11,7 +11,7 @@ use super::curve::{Accuracy, Point, Survival, Values, first_above_zero, precisio
 use super::error::of_epoch;
 use super::leaps::{Found, values_and_slopes};
 use super::observations::Observations;
-use super::sweep::{Segment, Sweep, in_ones};
+use super::sweep::{EpochsAhead, Segment, Sweep, in_ones};
 use super::trail::{Trail, WayBack};
 
 /// A way to given times, and what was found there.
@@ -212,7 +212,15 @@ fn swept(
     let first = &chains[0];
     let mut sweep = Sweep::new(first, precision(first, 0.0, 0.0, Accuracy::Logarithm));
     sweep.stops = Some(times.to_vec());
-    sweep.first_asked = first_above_zero(times);
+    let first_asked = first_above_zero(times);
+    sweep.first_asked = first_asked;
+    if !breakpoints.is_empty() {
+        let mut epochs = EpochsAhead::ending_at(breakpoints);
+        for chain in chains {
+            epochs.add(chain, first_asked);
+        }
+        sweep.go_through(first, epochs, first_asked);
+    }
     let mut values = Values::new(times.len(), Accuracy::Logarithm);
     values.at_zero(first, times);
     let mut segment = Segment::default();

@@ -13,11 +13,12 @@ use self::end::lets_all_out;
 use super::chain::Chain;
 use super::continuous::check_tolerance;
 use super::curve::{
-    Accuracy, Curve, Point, Survival, Values, ascending, check_times, held_to_peak, precision,
+    Accuracy, Curve, Point, Survival, Values, ascending, check_times, first_above_zero, held_to_peak,
+    precision,
 };
 use super::error::of_epoch;
-use super::quantile::{Search, check_probabilities};
-use super::sweep::{Segment, Sweep};
+use super::quantile::{EARLY, Search, check_probabilities};
+use super::sweep::{EpochsAhead, Segment, Sweep};
 use super::{DistributionError, Start};
 use crate::plan::Plan;
 
@@ -153,7 +154,7 @@ impl<'p> Epochs<'p> {
         sorted.truncate(sorted.partition_point(|time| time.is_finite()));
         let forever = sorted.len() < times.len();
         let horizon = sorted.last().copied().unwrap_or(0.0);
-        let (mut chain, first) = self.begin(self.start, horizon, accuracy)?;
+        let (mut chain, first) = self.begin(self.start, horizon, accuracy, first_above_zero(&sorted))?;
         let (mut values, mut sweep) = held_to_peak(first.precision(), |precision| {
             let mut values = Values::new(times.len(), accuracy);
             chain.set(&self.thetas[0])?;
@@ -225,10 +226,14 @@ impl<'p> Epochs<'p> {
         check_probabilities(probabilities)?;
         let last = self.thetas.len() - 1;
         let at = self.plan.at(&self.thetas[last]).map_err(of_epoch(last))?;
-        let (mut chain, mut sweep) = self.begin(self.start, 0.0, Accuracy::Value)?;
+        let (mut chain, mut sweep) = self.begin(self.start, 0.0, Accuracy::Value, f64::INFINITY)?;
         let lossy = chain.kept_back() > 0.0 && !chain.pattern().back_forms.is_empty();
         let mut search = Search::new(probabilities, chain.atom(), chain.mass(), lossy);
-        sweep.hold_to(search.least());
+        let least = search.least();
+        sweep.hold_to(least);
+        if least < EARLY {
+            sweep.expect_early_tails();
+        }
         for (epoch, &end) in self.breakpoints.iter().enumerate() {
             search.go(&chain, &mut sweep, end).map_err(of_epoch(epoch))?;
             if search.first().is_none() || sweep.alive() == 0.0 {
@@ -265,11 +270,13 @@ impl<'p> Epochs<'p> {
         }
     }
 
+    /// The first chain, and a sweep that is about to go through all, asked for tails of absorption from a time on.
     fn begin(
         &self,
         start: Start,
         horizon: f64,
         accuracy: Accuracy,
+        first_asked: f64,
     ) -> Result<(Chain<'p>, Sweep), DistributionError> {
         let mut chain = self.plan.chain(&self.thetas[0])?;
         chain.set_start(start)?;
@@ -277,8 +284,11 @@ impl<'p> Epochs<'p> {
         // What is dropped in one epoch may be let out faster in another.
         let mut strictest = precision(&chain, horizon, self.tolerance, accuracy);
         let mut later_exit = None;
+        let mut ahead = EpochsAhead::ending_at(&self.breakpoints);
+        ahead.add(&chain, first_asked);
         for theta in &self.thetas[1..] {
             chain.set(theta)?;
+            ahead.add(&chain, first_asked);
             let here = precision(&chain, horizon, self.tolerance, accuracy);
             strictest.mass = strictest.mass.min(here.mass);
             later_exit = Some(chain.exits().iter().copied().fold(later_exit.unwrap_or(0.0), f64::max));
@@ -287,6 +297,9 @@ impl<'p> Epochs<'p> {
         let mut sweep = Sweep::new(&chain, strictest);
         sweep.exact_ends |= !self.breakpoints.is_empty();
         sweep.later_exit = later_exit;
+        if accuracy != Accuracy::Peak {
+            sweep.go_through(&chain, ahead, first_asked);
+        }
         Ok((chain, sweep))
     }
 

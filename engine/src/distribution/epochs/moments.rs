@@ -63,7 +63,7 @@ impl Epochs<'_> {
     /// By jumps, as long as these are not more work than the powers that the moments of rewards come from.
     fn moments_by_jumps(&self, center: f64, count: usize) -> Result<Vec<f64>, DistributionError> {
         let last = self.breakpoints.last().copied().unwrap_or(0.0);
-        let (mut chain, mut sweep) = self.begin(Start::Conditional, last, Accuracy::Value)?;
+        let (mut chain, mut sweep) = self.begin(Start::Conditional, last, Accuracy::Value, f64::INFINITY)?;
         let work =
             cost(&chain, chain.jump_limit() as f64, count) / (chain.rates().len() + chain.len()) as f64;
         chain.set_jump_limit(chain.jump_limit().min(MANY.max(work as u64)));

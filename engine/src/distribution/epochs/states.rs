@@ -30,7 +30,8 @@ impl Epochs<'_> {
     /// Masses above 0 by position at a time, each with a small relative error, given that the process starts and is alive.
     pub(in super::super) fn alive_at(&self, time: f64) -> Result<Vec<(u32, f64)>, DistributionError> {
         check_finite(&[time])?;
-        let (mut chain, mut sweep) = self.begin(Start::Conditional, time, Accuracy::Logarithm)?;
+        let (mut chain, mut sweep) =
+            self.begin(Start::Conditional, time, Accuracy::Logarithm, f64::INFINITY)?;
         sweep.stops = Some(Vec::new());
         self.advance(&mut chain, &mut sweep, time, None, &mut Segment::default(), |_| ())?;
         let alive = sweep.alive();

@@ -26,6 +26,7 @@ use super::leaps::Leaps;
 use super::poisson;
 use super::slices::room;
 use super::trail::{MOST_BYTES, Trail};
+pub(super) use hasty::EpochsAhead;
 use hasty::depth;
 use hidden::{first_cut, lowest_targets};
 use jumps::least_peak;
@@ -124,9 +125,11 @@ pub(super) struct Sweep {
     pub(super) horizon: f64,
     /// The first time above 0 that will be asked for, where it is known; else infinite.
     pub(super) first_asked: f64,
-    /// When these rates began, and the fewest jumps from where mass was then to one from which it is absorbed.
-    entered: f64,
+    /// The fewest jumps from where mass was at the beginning to where it is absorbed, and jumps taken before this segment.
     fewest_jumps: f64,
+    made: f64,
+    /// The epochs that mass hurries through, if there are several.
+    epochs: Option<EpochsAhead>,
     /// Mass that the last segment let out into absorption.
     lost: f64,
     /// What is nothing at the front of the mass.
@@ -176,8 +179,9 @@ impl Sweep {
             leaked: 0.0,
             horizon: f64::INFINITY,
             first_asked: f64::INFINITY,
-            entered: 0.0,
             fewest_jumps: 0.0,
+            made: 0.0,
+            epochs: None,
             lost: 0.0,
             vanished: 0.0,
             peak: 0.0,
@@ -205,6 +209,12 @@ impl Sweep {
         self.started = total(&self.p);
         self.vanished = DENORMAL;
         self.use_rates(chain);
+        if let Some(epochs) = &mut self.epochs {
+            epochs.begin();
+        } else if self.exact_ends {
+            let has_exit = |at: usize| chain.exits()[at] > 0.0;
+            self.fewest_jumps = self.shortest_way(chain, |entry| chain.rates()[entry] > 0.0, has_exit);
+        }
     }
 
     /// How exact this sweep is.
@@ -233,6 +243,9 @@ impl Sweep {
     /// Goes on in the next epoch, with the rates of this chain of the same pattern.
     pub(super) fn next_epoch(&mut self, chain: &Chain<'_>) {
         self.use_rates(chain);
+        if let Some(epochs) = &mut self.epochs {
+            epochs.next();
+        }
         if let Some(trail) = &mut self.trail {
             trail.next_epoch();
         }
@@ -257,8 +270,6 @@ impl Sweep {
         self.active = first..last;
         self.reach = self.lowest[first..last].iter().min().map_or(0, |&lowest| lowest as usize);
         self.stride = SEGMENT;
-        self.entered = self.now;
-        self.fewest_jumps = if self.exact_ends { self.shortest_way(chain) } else { 0.0 };
         self.next.fill(0.0);
         self.lossy = chain.losses().any(|(_, loss)| loss > 0.0);
         self.leaps = None;
@@ -332,6 +343,7 @@ impl Sweep {
                 false if looks => self.jumps.clamp(0.25 * LONG, LONGEST),
                 false => LONGEST,
             };
+            self.made = self.jumps;
             if self.exact_ends {
                 let kept = self.least_kept(chain, rate);
                 mean = mean.min(DEEPEST / depth(kept)).min(DEEPEST_DECAY / (1.0 - kept));
