@@ -3,6 +3,7 @@
 mod end;
 mod gradients;
 mod moments;
+mod powers;
 mod products;
 mod rewards;
 mod states;

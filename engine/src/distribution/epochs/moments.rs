@@ -6,7 +6,7 @@ use super::super::sweep::{Segment, in_ones};
 use super::super::totals::check_count;
 use super::super::{DistributionError, Start, poisson};
 use super::Epochs;
-use super::products::cost;
+use super::powers::cost;
 
 /// So many jumps are taken one by one, which loses nothing of a variance, whatever else would be less work.
 const MANY: u64 = 1 << 20;

@@ -1,4 +1,5 @@
-//! Expected products of totals, taken back through an epoch of any length by powers of a block matrix.
+//! Expected products of totals, taken back through an epoch of any length by powers of a block matrix; those that are all
+//! powers of one total are in `powers`.
 //!
 //! What products `y` at the end of a time `δ` are at its beginning is `P y + Σ G y + c`: `P` where mass gets to, `G` what
 //! products are worth that have fewer totals, `c` what is earned of none. Twice the time takes each twice, as in `leaps`
@@ -12,11 +13,11 @@ use crate::distribution::chain::Chain;
 use crate::distribution::leaps::Leaps;
 
 /// Most bytes of all blocks together.
-const MOST_BYTES: u64 = 1 << 30;
+pub(super) const MOST_BYTES: u64 = 1 << 30;
 /// So few jumps are taken one by one.
-const FEW: f64 = 16384.0;
+pub(super) const FEW: f64 = 16384.0;
 /// Jumps in the time of the first power, with those that hardly ever happen.
-const FIRST: usize = 37;
+pub(super) const FIRST: usize = 37;
 
 /// What a time does to expected products.
 pub(super) struct Blocks {

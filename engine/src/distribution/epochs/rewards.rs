@@ -7,7 +7,8 @@ use super::super::error::{of_epoch, of_rewards};
 use super::super::totals::{check_count, or_ones};
 use super::super::{DistributionError, Start, poisson};
 use super::Epochs;
-use super::products::{Blocks, cost};
+use super::powers::{self, Powers};
+use super::products::{self, Blocks};
 use crate::distribution::chain::Chain;
 use crate::graph::START;
 use crate::plan::EvaluationError;
@@ -32,7 +33,7 @@ impl Epochs<'_> {
     /// Jensen, Theoretical Population Biology 78, 2010, for θ that does not change). From the moments of the last epoch,
     /// `count` solves, back through the others by uniformization: `count` multiply-adds for an edge and a jump of the fastest
     /// vertex. Where that is more, and there are up to 1,024 vertices, powers of a block matrix are taken instead: about
-    /// `count³/6 + count²` products of dense matrices for every doubling of the time of a jump.
+    /// `count²/2` products of dense matrices for every doubling of the time of a jump, and as many blocks as moments.
     ///
     /// # Errors
     /// [`DistributionError::Evaluation`] when absorption is not certain in the last epoch, and for rewards of the wrong length
@@ -43,7 +44,7 @@ impl Epochs<'_> {
         check_count(count)?;
         let factor = |order: usize| vec![(order as f64, rewards, order.checked_sub(2))];
         let products: Vec<Product<'_>> = (1..=count).map(factor).collect();
-        self.products(&products)
+        self.products(&products, Some(rewards))
     }
 
     /// Variance of a total reward, given that the process starts: `E[X²] − E[X]²`, its [`covariance`](Self::covariance) with
@@ -80,15 +81,21 @@ impl Epochs<'_> {
     /// `E[XY] − E[X] E[Y]`; nothing where one of these is beyond f64.
     fn spread(&self, first: &[f64], second: &[f64]) -> Result<Option<f64>, DistributionError> {
         let both = vec![(1.0, first, Some(1)), (1.0, second, Some(0))];
-        match self.products(&[vec![(1.0, first, None)], vec![(1.0, second, None)], both]).as_deref() {
+        let products = [vec![(1.0, first, None)], vec![(1.0, second, None)], both];
+        match self.products(&products, None).as_deref() {
             Ok(&[x, y, product]) => Ok(Some(product - x * y)),
             Ok(_) | Err(DistributionError::MomentRange { .. }) => Ok(None),
             Err(error) => Err(error.clone()),
         }
     }
 
-    /// Expected products from the start, each made of those before it.
-    fn products(&self, products: &[Product<'_>]) -> Result<Vec<f64>, DistributionError> {
+    /// Expected products from the start, each made of those before it; `powers_of` are the rewards of which they are the
+    /// powers, if they are.
+    fn products(
+        &self,
+        products: &[Product<'_>],
+        powers_of: Option<&[f64]>,
+    ) -> Result<Vec<f64>, DistributionError> {
         let last = self.thetas.len() - 1;
         let at = self.plan.at(&self.thetas[last]).map_err(of_epoch(last))?;
         let mut chain = self.plan.chain(&self.thetas[last])?;
@@ -122,7 +129,8 @@ impl Epochs<'_> {
         for epoch in (0..last).rev() {
             chain.set(&self.thetas[epoch])?;
             let begin = if epoch == 0 { 0.0 } else { self.breakpoints[epoch - 1] };
-            back(&chain, products, [begin, self.breakpoints[epoch]], &mut state).map_err(of_epoch(epoch))?;
+            let span = [begin, self.breakpoints[epoch]];
+            back(&chain, products, powers_of, span, &mut state).map_err(of_epoch(epoch))?;
         }
         let from_start = |values: &Vec<f64>| {
             let starts = chain.start().iter();
@@ -144,6 +152,7 @@ fn in_range(moments: Vec<f64>) -> Result<Vec<f64>, DistributionError> {
 fn back(
     chain: &Chain<'_>,
     products: &[Product<'_>],
+    powers_of: Option<&[f64]>,
     [begin, end]: [f64; 2],
     state: &mut Vec<Vec<f64>>,
 ) -> Result<(), DistributionError> {
@@ -151,10 +160,7 @@ fn back(
     let fastest = chain.totals().iter().fold(1.0 / time, |most, &total| most.max(total));
     let (limit, jumps) = (chain.jump_limit(), fastest * time);
     let work = jumps.min(limit as f64) * ((chain.rates().len() + chain.len()) * products.len()) as f64;
-    if cost(chain, jumps, products.len()) < work
-        && let Some(blocks) = Blocks::new(chain, products, time)
-    {
-        blocks.apply(state);
+    if back_by_blocks(chain, products, powers_of, (jumps, time, work), state) {
         return Ok(());
     }
     if jumps > limit as f64 {
@@ -162,6 +168,26 @@ fn back(
     }
     back_by_jumps(chain, products, (fastest, time), 1.0, state);
     Ok(())
+}
+
+/// The same by powers of a block matrix, for so many jumps in so long, if that is less work and there is room; says whether
+/// it is done.
+fn back_by_blocks(
+    chain: &Chain<'_>,
+    products: &[Product<'_>],
+    powers_of: Option<&[f64]>,
+    (jumps, time, work): (f64, f64, f64),
+    state: &mut [Vec<f64>],
+) -> bool {
+    let count = products.len();
+    if let Some(rewards) = powers_of {
+        let pays = powers::cost(chain, jumps, count) < work;
+        let blocks = pays.then(|| Powers::new(chain, rewards, count, time)).flatten();
+        return blocks.map(|blocks| blocks.apply(state)).is_some();
+    }
+    let pays = products::cost(chain, jumps, count) < work;
+    let blocks = pays.then(|| Blocks::new(chain, products, time)).flatten();
+    blocks.map(|blocks| blocks.apply(state)).is_some()
 }
 
 /// The same, jump by jump, of which there are so many in a unit of time. The expected product of no totals is `none`.
