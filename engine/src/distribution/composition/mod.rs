@@ -4,6 +4,7 @@
 //! Bladt and Nielsen 2017, sections 3.1 and 4.3). The results are graphs: exact, without truncation, and parameterized
 //! where weights stay linear in the parameters. Numbers are not computed here.
 
+mod copies;
 mod part;
 mod product;
 #[cfg(test)]

@@ -9,22 +9,23 @@ use std::rc::Rc;
 use hashbrown::HashMap;
 
 use super::Parameters;
+use super::copies;
 use super::part::{Part, Parts};
 use crate::distribution::TransformError;
 use crate::graph::{Graph, GraphBuilder, GraphError, GraphLimits, Rate, START};
 
 /// The vertex of a process that has ended: no process stands at its start.
-const ENDED: u32 = START;
+pub(super) const ENDED: u32 = START;
 
 /// Bytes that the smallest product takes for each integer of a joint state: four of them in the start, the end, where it
 /// begins and the state at hand, and as many for choices and tuples.
 const BYTES_OF_INTEGER: u64 = 32;
 
 /// The vertex of each process.
-type Tuple = Box<[u32]>;
+pub(super) type Tuple = Box<[u32]>;
 
 /// Where a process may be next, and how probably.
-type Choices = Vec<(u32, f64)>;
+pub(super) type Choices = Vec<(u32, f64)>;
 
 /// The graph of the least of independent times: the survival function is the product of theirs.
 ///
@@ -102,8 +103,10 @@ pub fn order_statistic(
 ///
 /// As [`order_statistic`], but states that differ only by which copy is where are one (the process is lumpable so: Kemeny and
 /// Snell, Finite Markov Chains, 1960, section 6.3), which makes them up to `copies!` times fewer. Copies in the same vertex
-/// jump so many times as fast. Each state takes time and memory for all copies; what they would take is held against the
-/// limits before the first is made.
+/// jump so many times as fast, and where all begin or jump at once, only the numbers of copies by vertex are told apart:
+/// `copies` with `c` choices each have `C(copies + c − 1, c − 1)` of these, not `c^copies`. In discrete time copies that change
+/// places are where they were a jump later, for which a second vertex of the same state stands. Each state takes time and
+/// memory for all copies; what they would take is held against the limits before the first is made.
 ///
 /// # Errors
 /// As [`order_statistic`].
@@ -230,14 +233,32 @@ impl<'p, 'a> Product<'p, 'a> {
             return Err(TransformError::Trapped { vertex: tuple[number] });
         }
         self.each_of_all(&choices, |this, next, probability| {
-            let to = this.find(next)?;
+            let to = match this.find(next)? {
+                // Copies that change places: the same again, but a jump later.
+                to if to == from => this.add(tuple.into())?,
+                to => to,
+            };
             Ok(this.builder.add_edge(from, to, Rate::Scalar(probability))?)
         })
     }
 
-    /// Does something with one choice of each list and the product of the probabilities, for all of them; each takes an
-    /// edge, so that there may be no more than edges.
+    /// Does something with one choice of each list and the product of the probabilities, for all of them; for copies, whose
+    /// order does not matter, once with all that come to the same.
     fn each_of_all(
+        &mut self,
+        choices: &[&[(u32, f64)]],
+        mut take: impl FnMut(&mut Self, Tuple, f64) -> Result<(), TransformError>,
+    ) -> Result<(), TransformError> {
+        if !self.alike {
+            return self.each_in_order(choices, take);
+        }
+        let together = copies::together(choices, self.rank, self.limits.memory_bytes);
+        let together = together.ok_or_else(|| beyond_memory(self.limits))?;
+        together.into_iter().try_for_each(|(tuple, probability)| take(self, tuple, probability))
+    }
+
+    /// The same with each of them by itself; each takes an edge, so that there may be no more than edges.
+    fn each_in_order(
         &mut self,
         choices: &[&[(u32, f64)]],
         mut take: impl FnMut(&mut Self, Tuple, f64) -> Result<(), TransformError>,
@@ -272,6 +293,17 @@ impl<'p, 'a> Product<'p, 'a> {
         if let Some(&place) = self.places.get(&tuple) {
             return Ok(place);
         }
+        let held = (self.places.len() as u64 + 1).saturating_mul(8 * self.count as u64);
+        if held > self.limits.memory_bytes {
+            return Err(beyond_memory(self.limits).into());
+        }
+        let place = self.add(tuple.clone())?;
+        self.places.insert(tuple, place);
+        Ok(place)
+    }
+
+    /// A new vertex for a joint state, whose edges are to come.
+    fn add(&mut self, tuple: Tuple) -> Result<u32, TransformError> {
         let mut state = Vec::with_capacity(self.builder.state(START).len());
         for (number, &vertex) in tuple.iter().enumerate() {
             let part = &self.parts.list[self.part(number)];
@@ -280,11 +312,6 @@ impl<'p, 'a> Product<'p, 'a> {
             state.extend_from_slice(part.graph.state(vertex));
         }
         let place = self.builder.add_vertex(&state)?;
-        let held = (self.places.len() as u64 + 1).saturating_mul(8 * self.count as u64);
-        if held > self.limits.memory_bytes {
-            return Err(GraphError::Limit { what: "bytes of memory", limit: self.limits.memory_bytes }.into());
-        }
-        self.places.insert(tuple.clone(), place);
         self.queue.push_back((tuple, place));
         Ok(place)
     }
@@ -313,7 +340,11 @@ fn jumps(parts: &Parts<'_>) -> Vec<Vec<Choices>> {
 fn check_length(integers: usize, limits: GraphLimits) -> Result<(), GraphError> {
     let bytes = (integers as u64).saturating_mul(BYTES_OF_INTEGER);
     if bytes > limits.memory_bytes {
-        return Err(GraphError::Limit { what: "bytes of memory", limit: limits.memory_bytes });
+        return Err(beyond_memory(limits));
     }
     Ok(())
+}
+
+fn beyond_memory(limits: GraphLimits) -> GraphError {
+    GraphError::Limit { what: "bytes of memory", limit: limits.memory_bytes }
 }

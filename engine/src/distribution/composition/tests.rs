@@ -79,6 +79,48 @@ fn the_kth_of_n_exponentials_has_a_partial_harmonic_mean() {
     assert!(close(mean_and_variance(&graph, &[1.0]).0, exact, 1e-14));
 }
 
+/// A light that may begin in either of two phases, and at each tick changes phase or goes out for good.
+fn ticking_light() -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let v: Vec<u32> = (0..3).map(|state| builder.add_vertex(&[state]).unwrap()).collect();
+    builder.add_edge(START, v[1], Rate::Scalar(0.75)).unwrap();
+    builder.add_edge(START, v[2], Rate::Scalar(0.25)).unwrap();
+    for (from, to, p) in [(1, 2, 0.75), (1, 0, 0.25), (2, 1, 0.75), (2, 0, 0.25)] {
+        builder.add_edge(v[from], v[to], Rate::Scalar(p)).unwrap();
+    }
+    builder.set_was_dph(true);
+    builder.finish()
+}
+
+#[test]
+fn many_copies_that_begin_or_jump_together_take_their_numbers_by_vertex_only() {
+    // Both phases end alike, so each light goes out at a tick with probability 1/4; 2³⁰ joint choices to begin with.
+    let copies: usize = 30;
+    let graph = order_statistic_of_copies(&ticking_light(), copies, copies, ROOM()).unwrap();
+    // So many in each phase, the others out: not all. As many in one as in the other may all change places.
+    let numbers = (copies + 1) * (copies + 2) / 2 - 1;
+    assert_eq!(graph.vertex_count() as usize, 2 + numbers + copies / 2);
+    let mean: f64 = (0..2000).map(|ticks| 1.0 - (1.0 - 0.75_f64.powi(ticks)).powf(copies as f64)).sum();
+    assert!(close(mean_and_variance(&graph, &[1.0]).0, mean, 1e-12));
+    let first = order_statistic_of_copies(&ticking_light(), 200, 1, ROOM()).unwrap();
+    assert_eq!(first.vertex_count(), 2 + 201 + 1);
+    let mean = 1.0 / (1.0 - 0.75_f64.powi(200));
+    assert!(close(mean_and_variance(&first, &[1.0]).0, mean, 1e-12));
+}
+
+#[test]
+fn discrete_copies_have_the_law_of_parts_that_are_alike() {
+    let light = ticking_light();
+    for rank in 1..=3 {
+        let few = order_statistic_of_copies(&light, 3, rank, ROOM()).unwrap();
+        let many = order_statistic(&[&light; 3], rank, Parameters::SideBySide, ROOM()).unwrap();
+        assert!(few.vertex_count() < many.vertex_count());
+        for (a, b) in pushed(&few, 12).into_iter().zip(pushed(&many, 12)) {
+            assert!((a - b).abs() < 1e-15, "{rank}: {a} {b}");
+        }
+    }
+}
+
 #[test]
 fn copies_are_held_to_the_limits_before_there_is_one_of_them() {
     let lamp = exponential(1.0);
