@@ -61,7 +61,7 @@ pub use reward_transform::{
 pub use rows::{frozen, normalized};
 pub use sampling::{EpochSampler, SampleLimits, Sampler, SamplingError, Visit};
 pub use subgraph::{first_passage, settle_deficit, started_at, time_in};
-pub(crate) use totals::Totals;
+pub(crate) use totals::{Totals, in_units};
 pub use transform_error::TransformError;
 
 #[cfg(test)]

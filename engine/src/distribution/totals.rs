@@ -307,7 +307,7 @@ pub(super) fn or_ones<'a>(rewards: &'a [f64], ones: &'a [f64]) -> &'a [f64] {
 }
 
 /// Rewards divided by the power of two next to the largest, and its exponent.
-pub(super) fn in_units(rewards: &[f64]) -> (Vec<f64>, i32) {
+pub(crate) fn in_units(rewards: &[f64]) -> (Vec<f64>, i32) {
     let largest = rewards.iter().fold(0.0_f64, |most, reward| most.max(reward.abs()));
     let exponent = if largest.is_normal() { largest.log2() as i32 } else { 0 };
     (rewards.iter().map(|&reward| scaled(reward, -exponent)).collect(), exponent)

@@ -6,7 +6,7 @@ use super::discrete::Jumps;
 use super::epochs::Changing;
 use super::phasic::Phasic;
 use super::{Function, Model, NoAnswer, Observations, Quantity, States};
-use crate::distribution::{DistributionError, Start};
+use crate::distribution::{DistributionError, Start, in_units};
 use crate::plan::Plan;
 
 /// One number, or several.
@@ -141,7 +141,8 @@ pub(super) fn law<'m>(
 
 /// Covariances or correlations of total rewards: a number of two, or all of them, row by row.
 ///
-/// A variance for each and a covariance for each two.
+/// A variance for each and a covariance for each two. Correlations do not depend on units, and are found in those of the
+/// largest reward of each total, so that no variance leaves f64 for rewards that are all large or all small.
 pub(super) fn joint(
     quantity: &Quantity,
     rewards: &[&[f64]],
@@ -154,6 +155,9 @@ pub(super) fn joint(
     if let ([first, second], false, true) = (rewards, correlated, is_one) {
         return covariance(first, second).map(Found::One);
     }
+    let in_own_units: Vec<Vec<f64>> = rewards.iter().map(|rewards| in_units(rewards).0).collect();
+    let own_units: Vec<&[f64]> = in_own_units.iter().map(Vec::as_slice).collect();
+    let rewards = if correlated { &own_units[..] } else { rewards };
     let variances = rewards.iter().map(|rewards| variance(rewards)).collect::<Result<Vec<_>, _>>()?;
     let is_constant = |variance: &f64| correlated && (variance.is_nan() || *variance <= 0.0);
     if let Some(index) = variances.iter().position(is_constant) {

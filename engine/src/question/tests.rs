@@ -183,3 +183,42 @@ fn rewards_in_discrete_time_are_whole_numbers_up_to_a_million() {
         assert_eq!(refused, Err(NoAnswer::RewardCount { vertex: 1, value: wrong }));
     }
 }
+
+#[test]
+fn correlations_do_not_depend_on_the_units_of_rewards() {
+    for name in ["mm1k", "mm1k_inspections"] {
+        let graph = graph(name);
+        let (model, shape) = (Model::new(Arc::clone(&graph), &Plain), shape(&graph));
+        let theta = vec![0.5; shape.parameters];
+        let later = Epoch { from: 0.75, theta: vec![0.25; shape.parameters] };
+        let vector = |unit: f64, of: fn(u32) -> u32| {
+            (0..graph.vertex_count()).map(|vertex| unit * f64::from(of(vertex))).collect::<Vec<_>>()
+        };
+        for source in [Source::Plan, Source::Phasic, Source::Program] {
+            for (epochs, quantity) in [
+                (vec![], Quantity::Correlation),
+                (vec![], Quantity::Correlations),
+                (vec![later.clone()], Quantity::Correlation),
+                (vec![later.clone()], Quantity::Correlations),
+            ] {
+                // The units of both totals, powers of two so that no digit changes.
+                let found = [[0, 0], [-600, -560], [600, 620], [-600, 600]].map(|units| {
+                    let [first, second] = units.map(|exponent| 2.0_f64.powi(exponent));
+                    let question = Question {
+                        quantities: vec![quantity.clone()],
+                        rewards: vec![
+                            vector(first, |vertex| vertex % 3),
+                            vector(second, |vertex| 1 + vertex),
+                        ],
+                        treatment: Treatment { source, epochs: epochs.clone(), ..Treatment::default() },
+                        ..Question::default()
+                    };
+                    let is_asked = question.check(&shape).is_ok();
+                    is_asked.then(|| ask(&model, &question, &theta).unwrap())
+                });
+                assert!(found.iter().all(|answers| *answers == found[0]), "{name} {source:?}: {found:?}");
+                assert!(found[0].is_some() || shape.discrete || source != Source::Plan);
+            }
+        }
+    }
+}
