@@ -172,9 +172,53 @@ impl At<'_> {
         let mut adjoint = vec![0.0; self.plan.vertices.len()];
         adjoint[self.start] = 1.0;
         self.factors.solve_transposed(self.plan, &mut adjoint);
-        if !self.is_each_sojourn_sure(&adjoint) {
-            adjoint = self.wide_sojourns();
+        if !self.is_each_sojourn_sure(&[self.start], &adjoint) {
+            adjoint = self.wide_sojourns(&[(self.start, 1.0)]);
         }
+        self.sojourns_by_vertex(&adjoint)
+    }
+
+    /// Expected time spent in every vertex of the graph by what has these masses in these vertices. One transposed solve.
+    ///
+    /// # Errors
+    /// [`EvaluationError::Trapped`] with the first of these vertices from which absorption is not certain.
+    pub(crate) fn sojourn_times_from(
+        &self,
+        masses: impl Iterator<Item = (u32, f64)>,
+    ) -> Result<Vec<f64>, EvaluationError> {
+        let plan = self.plan;
+        let mut places = vec![None; plan.vertex_count as usize];
+        for (at, &vertex) in plan.vertices.iter().enumerate() {
+            places[vertex as usize] = Some(at);
+        }
+        let held = masses.filter(|&(_, mass)| mass > 0.0);
+        let mut held: Vec<(usize, f64)> =
+            held.filter_map(|(vertex, mass)| Some((places[vertex as usize]?, mass))).collect();
+        if let Some(traps) = &self.traps
+            && let Some(&(at, _)) = held.iter().find(|&&(at, _)| traps.lost[at])
+        {
+            return Err(EvaluationError::Trapped { vertex: plan.vertices[at], state: plan.state(at) });
+        }
+        // Of all of it 1, since what is lost of numbers is small beside that.
+        let sum: f64 = held.iter().map(|(_, mass)| mass).sum();
+        let mut adjoint = vec![0.0; plan.vertices.len()];
+        for (at, mass) in &mut held {
+            *mass /= sum;
+            adjoint[*at] = *mass;
+        }
+        self.factors.solve_transposed(plan, &mut adjoint);
+        let from: Vec<usize> = held.iter().map(|&(at, _)| at).collect();
+        if !self.is_each_sojourn_sure(&from, &adjoint) {
+            adjoint = self.wide_sojourns(&held);
+        }
+        let mut times = self.sojourns_by_vertex(&adjoint);
+        for time in &mut times {
+            *time *= sum;
+        }
+        Ok(times)
+    }
+
+    fn sojourns_by_vertex(&self, adjoint: &[f64]) -> Vec<f64> {
         let mut times = vec![0.0; self.plan.vertex_count as usize];
         for (at, &vertex) in self.plan.vertices.iter().enumerate() {
             let scale = if self.plan.discrete { self.factors.total[at] } else { 1.0 };

@@ -40,10 +40,10 @@ impl Plan {
         EvaluationError::NoStart { vertex, state: vertex.and_then(|vertex| self.state_of(vertex)) }
     }
 
-    /// Positions that the start reaches with positive probability.
-    pub(super) fn reached(&self, factors: &Factors<f64>) -> Vec<bool> {
+    /// Positions that are reached from these with positive probability.
+    pub(super) fn reached(&self, factors: &Factors<f64>, from: &[usize]) -> Vec<bool> {
         let flow = Flow { plan: self, factors, backward: Vec::new(), leaving: Vec::new() };
-        closure(self.vertices.len(), [self.start()], |at| flow.targets(at))
+        closure(self.vertices.len(), from.iter().copied(), |at| flow.targets(at))
     }
 
     /// What a pivot that cannot be divided by means: an error, or traps that the start reaches with probability zero, or

@@ -189,8 +189,8 @@ impl At<'_> {
         }
     }
 
-    /// Whether the solutions of transposed equations for a unit at the start are right, each of them.
-    pub(super) fn is_each_sojourn_sure(&self, z: &[f64]) -> bool {
+    /// Whether the solutions of transposed equations for a unit spread over some positions are right, each of them.
+    pub(super) fn is_each_sojourn_sure(&self, from: &[usize], z: &[f64]) -> bool {
         let is_large = |scale: Scale| {
             let lost = scale.moved * (1.0 + scale.time) * scale.time;
             z.iter().all(|z| z.is_finite() && (*z == 0.0 || z.abs() >= lost))
@@ -199,7 +199,7 @@ impl At<'_> {
             return false;
         }
         !z.contains(&0.0) || {
-            let reached = self.plan.reached(&self.factors);
+            let reached = self.plan.reached(&self.factors, from);
             z.iter().zip(reached).all(|(&z, reached)| z != 0.0 || !reached)
         }
     }
@@ -239,11 +239,13 @@ impl At<'_> {
         self.wide().solution(self.plan, rewards, None).into_iter().map(Wide::value).collect()
     }
 
-    /// The solutions of transposed equations for a unit at the start.
+    /// The solutions of transposed equations for these masses by position.
     #[cold]
-    pub(super) fn wide_sojourns(&self) -> Vec<f64> {
+    pub(super) fn wide_sojourns(&self, masses: &[(usize, f64)]) -> Vec<f64> {
         let mut z = vec![Wide::splat(0.0); self.plan.vertices.len()];
-        z[self.start] = Wide::splat(1.0);
+        for &(at, mass) in masses {
+            z[at] = Wide::splat(mass);
+        }
         self.wide().solve_transposed(self.plan, &mut z);
         z.into_iter().map(Wide::value).collect()
     }

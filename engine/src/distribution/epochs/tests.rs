@@ -3,7 +3,7 @@ use super::super::tests::{cycle, erlang, plan};
 use super::super::{DistributionError, Start};
 use crate::graph::{GraphBuilder, Rate, START};
 
-const THETAS: [[f64; 2]; 2] = [[3.0, 0.5], [1.0, 4.0]];
+pub(super) const THETAS: [[f64; 2]; 2] = [[3.0, 0.5], [1.0, 4.0]];
 
 fn edges([back, out]: [f64; 2]) -> [(u32, u32, f64); 3] {
     [(1, 2, back), (2, 1, back), (2, 3, out)]
@@ -286,65 +286,4 @@ fn moments_and_quantiles_of_stiff_epochs_take_no_jump_after_another() {
             assert_eq!(found, f64::INFINITY);
         }
     }
-}
-
-#[test]
-fn functions_at_infinity_are_those_of_what_is_absorbed_in_the_end() {
-    let plan = plan(&cycle());
-    let times = [f64::INFINITY, 0.3, f64::INFINITY, 2.0];
-    for breakpoint in [0.8, 0.3, 5.0] {
-        let curve = plan.epochs(&[breakpoint], &THETAS).unwrap().curve(&times).unwrap();
-        assert_eq!((curve.pdf[0], curve.survival[2]), (0.0, 0.0));
-        assert!((curve.cdf[0] - 1.0).abs() < 1e-13 && curve.cdf[0] == curve.cdf[2], "{curve:?}");
-        assert!(curve.cdf[1] < curve.cdf[3] && curve.cdf[3] < 1.0);
-    }
-    // Without exits in the last epoch nothing more is absorbed.
-    let closed = plan.epochs(&[0.8], &[[1.0, 1.0], [1.0, 0.0]]).unwrap();
-    let curve = closed.curve(&[0.8, f64::INFINITY]).unwrap();
-    assert!(
-        (curve.cdf[1] - curve.cdf[0]).abs() < 1e-14 && (curve.survival[1] - curve.survival[0]).abs() < 1e-14
-    );
-    let none = closed.survival(&[f64::INFINITY]).unwrap()[0];
-    assert!((none / curve.survival[0] - 1.0).abs() < 1e-12, "{none}");
-    // A defective start, with a way back to it on which some is lost.
-    let mut builder = GraphBuilder::new(1).unwrap();
-    let (on, off) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
-    builder.add_edge(START, on, Rate::Scalar(0.5)).unwrap();
-    builder.add_edge(on, START, Rate::Coefficients(&[1.0, 0.0])).unwrap();
-    builder.add_edge(on, off, Rate::Coefficients(&[0.0, 1.0])).unwrap();
-    let lossy = super::super::tests::plan(&builder.finish());
-    let epochs = lossy.epochs(&[0.5], &[[1.0, 1.0], [3.0, 0.5]]).unwrap();
-    let curve = epochs.curve(&[f64::INFINITY, 300.0]).unwrap();
-    assert!(
-        (curve.cdf[0] - curve.cdf[1]).abs() < 1e-12 && (curve.survival[0] - curve.survival[1]).abs() < 1e-12
-    );
-    // α e^−1.5t until 1/2 of what is left at rate 1/2 + 1: e^(−3/4) · 1/2 · 1/4 after that.
-    let before = 0.5 * (1.0 - (-0.75_f64).exp()) / 1.5;
-    let after = 0.5 * (-0.75_f64).exp() * 0.5 / 2.0;
-    assert!((curve.cdf[0] - before - after).abs() < 1e-12, "{curve:?} {}", before + after);
-    let refused = epochs.cdf(&[0.5, f64::NAN]).unwrap_err();
-    assert!(matches!(refused, DistributionError::Time { index: 1, .. }), "{refused:?}");
-}
-
-#[test]
-fn mass_that_the_last_epoch_never_lets_out_is_never_absorbed() {
-    // To 2 or to the end, and from 2 to the end; later no longer to 2, nor from it.
-    let edges = [(1, 2, vec![1.0, 0.0, 0.0]), (1, 3, vec![0.0, 1.0, 0.0]), (2, 3, vec![0.0, 0.0, 1.0])];
-    let plan = plan(&super::super::closed_forms::graph(3, 1, &edges));
-    let epochs = plan.epochs(&[1.0], &[[1.0, 1.0, 1.0], [0.0, 1.0, 0.0]]).unwrap();
-    let trapped = (-1.0_f64).exp() - (-2.0_f64).exp();
-    for (time, found) in
-        [1e6, f64::INFINITY].into_iter().zip(epochs.curve(&[1e6, f64::INFINITY]).unwrap().cdf)
-    {
-        assert!((found - (1.0 - trapped)).abs() < 1e-15, "{time}: {found}");
-    }
-    let survival = epochs.survival(&[f64::INFINITY]).unwrap()[0];
-    assert!((survival / trapped - 1.0).abs() < 1e-14, "{survival}");
-    let found = epochs.quantile(&[0.9, 0.5, 0.76, 1.0 - trapped + 1e-9, 1.0]).unwrap();
-    assert_eq!([found[0], found[3], found[4]], [f64::INFINITY; 3]);
-    let reached = epochs.cdf(&[found[1], found[2]]).unwrap();
-    assert!(
-        (reached[0] - 0.5).abs() < 1e-13 && (reached[1] - 0.76).abs() < 1e-13,
-        "{reached:?} at {found:?}"
-    );
 }
