@@ -72,6 +72,8 @@ pub(super) struct Search<'a> {
     lossy: bool,
     /// Places of those not found yet, ascending by probability.
     wanted: Peekable<std::vec::IntoIter<usize>>,
+    /// By position, the share of what is there now that will be absorbed, where some of it never is.
+    shares: Option<Vec<f64>>,
     /// Infinite as long as it is not found.
     pub(super) found: Vec<f64>,
     root: Root,
@@ -91,7 +93,7 @@ impl<'a> Search<'a> {
             found[at] = 0.0;
         }
         let wanted = order.into_iter().peekable();
-        Self { probabilities, most, lossy, wanted, found, root: Root::default() }
+        Self { probabilities, most, lossy, wanted, shares: None, found, root: Root::default() }
     }
 
     /// The place of the first that is not found yet.
@@ -109,12 +111,21 @@ impl<'a> Search<'a> {
         if self.lossy { f64::INFINITY } else { self.most - self.probabilities[at] }
     }
 
-    /// Of what is alive some stays for ever: no more than `most` will be absorbed. What is not reached by then stays infinite.
-    pub(super) fn end_at(&mut self, most: f64) {
-        (self.most, self.lossy) = (most, true);
+    /// Of what is alive some stays for ever: no more than `most` will be absorbed, of each position this share. What is not
+    /// reached by then stays infinite, and so does what is within rounding of it: only the end is known to be that late.
+    pub(super) fn end_at(&mut self, most: f64, shares: Vec<f64>) {
+        (self.most, self.lossy, self.shares) = (most, true, Some(shares));
         let probabilities = self.probabilities;
-        let wanted: Vec<usize> = self.wanted.by_ref().filter(|&at| probabilities[at] < most).collect();
+        let is_before = |&at: &usize| probabilities[at] < most * (1.0 - ROUNDING);
+        let wanted: Vec<usize> = self.wanted.by_ref().filter(is_before).collect();
         self.wanted = wanted.into_iter().peekable();
+    }
+
+    /// Whether nothing that is left will be absorbed that rounding would show.
+    fn is_over(&self, sweep: &Sweep) -> bool {
+        let Some(shares) = &self.shares else { return false };
+        let left: f64 = shares.iter().zip(&sweep.p).map(|(share, mass)| share * mass).sum();
+        left * sweep.unit() <= f64::EPSILON * self.most
     }
 
     /// Finds those that lie in a segment.
@@ -142,6 +153,7 @@ impl<'a> Search<'a> {
         while let Some(first) = self.first()
             && sweep.now < end
             && sweep.alive() > 0.0
+            && !self.is_over(sweep)
             && (sweep.fastest_rate() > 0.0 || end.is_finite())
         {
             let until = end.min(sweep.now + step);
@@ -177,7 +189,12 @@ impl<'a> Search<'a> {
                 }
             }
             if !reached(sweep.absorbed, sweep.alive()) {
-                sweep.leap_until(chain, &mut leaps, reached, &mut segment).map_err(named)?;
+                let leapt = sweep.leap_until(chain, &mut leaps, reached, &mut segment);
+                if leapt.is_err() && self.shares.is_some() && leaps.is_at_rest(leaps.last()) {
+                    // However long it goes on, no more is absorbed.
+                    return Ok(());
+                }
+                leapt.map_err(named)?;
             }
             self.found[at] = self.root.find(&segment, below, above).min(end);
             self.wanted.next();

@@ -25,16 +25,21 @@ impl<'p> Epochs<'p> {
         if !lossy && self.plan.at(&self.thetas[last]).is_ok_and(|at| is_sure(&at)) {
             return Ok([sweep.absorbed + in_ones(sweep.alive(), sweep.exponent), 0.0]);
         }
-        let resolvent = self.plan.resolvent(&self.thetas[last]);
-        let ends = resolvent.map_err(of_epoch(last))?.absorption(chain.kept_back());
-        let here = chain.pattern().vertices.iter().zip(&sweep.p);
         let (mut absorbed, mut alive) = (sweep.absorbed, 0.0);
-        for (&vertex, &mass) in here {
-            let (mass, share) = (in_ones(mass, sweep.exponent), ends[vertex as usize]);
+        for (share, &mass) in self.shares_in_the_end(chain)?.into_iter().zip(&sweep.p) {
+            let mass = in_ones(mass, sweep.exponent);
             absorbed += mass * share;
             alive += mass * (1.0 - share);
         }
         Ok([absorbed, alive])
+    }
+
+    /// By position, the share of what is there in the last epoch that will be absorbed.
+    pub(super) fn shares_in_the_end(&self, chain: &Chain<'_>) -> Result<Vec<f64>, DistributionError> {
+        let last = self.thetas.len() - 1;
+        let resolvent = self.plan.resolvent(&self.thetas[last]);
+        let shares = resolvent.map_err(of_epoch(last))?.absorption(chain.kept_back());
+        Ok(chain.pattern().vertices.iter().map(|&vertex| shares[vertex as usize]).collect())
     }
 }
 
@@ -215,5 +220,41 @@ mod tests {
             (reached[0] - 0.5).abs() < 1e-13 && (reached[1] - 0.76).abs() < 1e-13,
             "{reached:?} at {found:?}"
         );
+    }
+
+    /// Out, or for ever to and fro between 2 and 4 once the last epoch has begun.
+    #[test]
+    fn quantiles_about_all_that_a_cycle_lets_out_are_found_or_infinite() {
+        let edges = [
+            (1, 2, vec![1.0, 0.0, 0.0]),
+            (1, 3, vec![0.0, 1.0, 0.0]),
+            (2, 4, vec![1.0, 0.0, 1.0]),
+            (4, 2, vec![0.5, 0.0, 1.0]),
+            (2, 3, vec![1.0, 0.0, 0.0]),
+        ];
+        let plan = plan(&super::super::super::closed_forms::graph(4, 1, &edges));
+        for fast in [3.0, 3e5, 3e10] {
+            let epochs = plan.epochs(&[1.0], &[[0.7, 1.0, 0.5], [0.0, 1.0, fast]]).unwrap();
+            let epochs = epochs.with_jump_limit(20_000_000);
+            let most = epochs.cdf(&[f64::INFINITY]).unwrap()[0];
+            assert!(most < 0.9);
+            let shares: Vec<f64> = (0..40)
+                .map(|step| most * (1.0 - f64::from(step) * f64::EPSILON))
+                .chain([1e-14, 1e-13, 1e-12, 1e-9, 1e-6, 0.1].map(|less| most * (1.0 - less)))
+                .collect();
+            let found = epochs.quantile(&shares).unwrap();
+            // Of what is within rounding only that much is known.
+            assert!(
+                found.is_sorted_by(|one, next| one.is_infinite() || next.is_finite()),
+                "{fast:e}: {found:?}"
+            );
+            assert!(found[40..].is_sorted_by(|later, earlier| later >= earlier), "{fast:e}: {found:?}");
+            assert_eq!((found[0], found[1]), (f64::INFINITY, f64::INFINITY));
+            for (&share, &time) in shares.iter().zip(&found).filter(|(_, time)| time.is_finite()) {
+                let reached = epochs.cdf(&[time]).unwrap()[0];
+                assert!((reached / share - 1.0).abs() < 1e-11, "{fast:e} {share}: {reached} at {time}");
+            }
+            assert!(found[43..].iter().all(|time| time.is_finite()), "{fast:e}: {found:?}");
+        }
     }
 }

@@ -23,7 +23,7 @@ impl Sweep {
     }
 
     /// 2 to the power of minus the exponent.
-    pub(super) fn unit(&self) -> f64 {
+    pub(in super::super) fn unit(&self) -> f64 {
         power_of_two(-self.exponent)
     }
 
