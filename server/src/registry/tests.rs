@@ -120,6 +120,7 @@ async fn a_file_that_fits_no_graph_is_withdrawn_only_where_the_hub_knows_the_gra
             definition: None,
             difference: None,
             engine: "test".to_owned(),
+            limits: String::new(),
             definitions: 1,
             duration_ms: 0,
             checked_at: String::new(),

@@ -43,6 +43,8 @@ pub struct VerificationRow {
     pub difference: Option<String>,
     /// The engine that made the program anew.
     pub engine: String,
+    /// Under which limits, in a text that is equal where they are.
+    pub limits: String,
     /// How many submitted definitions of the hash there were: for a file everybody may have, those for everybody.
     pub definitions: u64,
     /// How long it took.
@@ -67,8 +69,9 @@ const FILES: &str = "SELECT graph_hash, sha256, max(is_public) AS is_public FROM
 const DEFINITIONS: &str = "(SELECT count(*) FROM graphs g WHERE g.graph_hash = f.graph_hash AND (NOT f.is_public OR \
      EXISTS (SELECT 1 FROM graph_audiences a WHERE a.definition = g.definition AND a.audience = '')))";
 
-const ROWS: &str = "SELECT graph_hash, sha256, verdict, edge_order_digest, definition, difference, engine, definitions, \
-     duration_ms, checked_at, asked_at IS NOT NULL AS is_asked FROM verifications";
+const ROWS: &str = "SELECT graph_hash, sha256, verdict, edge_order_digest, definition, difference, engine, \
+     coalesce(limits, '') AS limits, definitions, duration_ms, checked_at, asked_at IS NOT NULL AS is_asked \
+     FROM verifications";
 
 /// The hashes of the files of a compute, `?1`.
 const HASHES_OF: &str = "SELECT graph_hash FROM compute_artifacts WHERE compute_id = ?1";
@@ -80,13 +83,15 @@ const STALE: &str = "(v.verdict IS NULL OR v.asked_at IS NOT NULL OR v.engine <>
 
 impl Store {
     /// Files whose graph is known (it was submitted, or is one of `built_in`) and that were not compared yet by this
-    /// engine, or are to be again. Those somebody asks for come first.
+    /// engine, or are to be again: files that were too large are, once the `limits` are others. Those somebody asks for come
+    /// first.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
     pub async fn verification_work(
         &self,
         engine: &str,
+        limits: &str,
         built_in: &[GraphHash],
     ) -> Result<Vec<VerificationWork>, StoreError> {
         let own: Vec<_> = built_in.iter().map(|hash| format!("(x'{hash}')")).collect();
@@ -95,10 +100,11 @@ impl Store {
             // Few of a hundred thousand files have a graph that is known, and those are looked up by an index.
             "WITH known_hashes AS (SELECT graph_hash FROM graphs {own}) \
              SELECT graph_hash, sha256, size_bytes, is_public FROM ( \
-             SELECT f.*, b.size_bytes, v.verdict, v.asked_at, v.engine, v.definitions, {DEFINITIONS} AS known \
+             SELECT f.*, b.size_bytes, v.verdict, v.asked_at, v.engine, v.limits, v.definitions, {DEFINITIONS} AS known \
              FROM ({FILES}) f JOIN blobs b ON b.sha256 = f.sha256 \
              LEFT JOIN verifications v ON v.graph_hash = f.graph_hash AND v.sha256 = f.sha256 WHERE {STALE}) \
-             WHERE (verdict IS NULL OR asked_at IS NOT NULL OR engine <> ?1 OR definitions <> known) \
+             WHERE (verdict IS NULL OR asked_at IS NOT NULL OR engine <> ?1 OR definitions <> known \
+             OR verdict = 'too_large' AND limits IS NOT ?3) \
              AND (known > 0 OR lower(hex(graph_hash)) IN (SELECT value FROM json_each(?2))) \
              ORDER BY asked_at IS NULL, asked_at, graph_hash, sha256"
         );
@@ -106,6 +112,7 @@ impl Store {
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(engine)
             .bind(serde_json::Value::from(built_in).to_string())
+            .bind(limits)
             .fetch_all(&self.readers)
             .await?;
         let work = |row: &SqliteRow| {
@@ -130,10 +137,10 @@ impl Store {
                 .await?;
         sqlx::query(
             "INSERT INTO verifications (graph_hash, sha256, verdict, edge_order_digest, definition, difference, engine, \
-             definitions, duration_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (graph_hash, sha256) DO UPDATE SET \
+             limits, definitions, duration_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (graph_hash, sha256) DO UPDATE SET \
              verdict = excluded.verdict, edge_order_digest = excluded.edge_order_digest, \
              definition = excluded.definition, difference = excluded.difference, engine = excluded.engine, \
-             definitions = excluded.definitions, duration_ms = excluded.duration_ms, \
+             limits = excluded.limits, definitions = excluded.definitions, duration_ms = excluded.duration_ms, \
              checked_at = excluded.checked_at, asked_at = NULL",
         )
         .bind(&found.graph_hash.as_bytes()[..])
@@ -143,6 +150,7 @@ impl Store {
         .bind(found.definition.as_ref().map(|definition| &definition.as_bytes()[..]))
         .bind(&found.difference)
         .bind(&found.engine)
+        .bind(&found.limits)
         .bind(found.definitions.cast_signed())
         .bind(found.duration_ms.cast_signed())
         .execute(&mut *change)
@@ -314,6 +322,7 @@ fn verification_row(row: &SqliteRow) -> Result<VerificationRow, StoreError> {
         definition: optional("definition")?.map(Sha256::from),
         difference: row.try_get("difference")?,
         engine: row.try_get("engine")?,
+        limits: row.try_get("limits")?,
         definitions: row.try_get::<i64, _>("definitions")?.cast_unsigned(),
         duration_ms: row.try_get::<i64, _>("duration_ms")?.cast_unsigned(),
         checked_at: row.try_get("checked_at")?,

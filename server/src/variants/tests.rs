@@ -68,6 +68,7 @@ impl Place {
             definition: None,
             difference: None,
             engine: "test".to_owned(),
+            limits: String::new(),
             definitions: 1,
             duration_ms: 0,
             checked_at: String::new(),

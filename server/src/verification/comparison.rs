@@ -12,6 +12,7 @@ use phasic_hub_api::verification::Verdict;
 use phasic_hub_api::{GraphHash, Sha256};
 
 use super::judge::{Comparison, Judged, Judgement};
+use super::limits::Limits;
 use super::{ENGINE, MOST_DEFINITIONS, Verifier, VerifyError};
 use crate::blobs::{BlobError, StoredBlob, read_whole};
 use crate::config;
@@ -105,6 +106,7 @@ impl Verifier {
             definition,
             difference: judgement.difference,
             engine: ENGINE.to_owned(),
+            limits: self.limits().to_string(),
             definitions: known,
             duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             checked_at: String::new(),
@@ -249,30 +251,6 @@ pub(crate) async fn misfit_of_built_in(
 ) -> Result<Option<String>, VerifyError> {
     let Some(recipe) = reference_recipe(graph_hash) else { return Ok(None) };
     misfit(limits.comparison(recipe.to_json()?, graph_hash), bytes, limits.compute).await
-}
-
-/// Settings a comparison is made under.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits<'a> {
-    /// Limits of the graph.
-    pub(crate) models: &'a config::Models,
-    /// Limits of the comparison.
-    pub(crate) verification: &'a config::Verification,
-    /// Whether it is made in a process of its own.
-    pub(crate) compute: &'a config::Compute,
-}
-
-impl<'a> Limits<'a> {
-    /// Those of the settings.
-    pub(crate) fn of(config: &'a config::Config) -> Self {
-        Self { models: &config.models, verification: &config.verification, compute: &config.compute }
-    }
-
-    /// A comparison with the graph of a recipe, which is said to have this hash.
-    pub(crate) fn comparison(self, recipe: String, graph_hash: GraphHash) -> Comparison {
-        let memory_bytes = self.verification.max_memory_bytes.get();
-        Comparison { recipe, graph_hash, models: self.models.within(self.verification), memory_bytes }
-    }
 }
 
 /// Who a comparison is for.

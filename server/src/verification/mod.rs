@@ -9,6 +9,7 @@
 
 mod comparison;
 mod judge;
+mod limits;
 #[cfg(test)]
 mod tests;
 
@@ -25,8 +26,9 @@ use phasic_hub_api::verification::Verdict;
 use tokio::sync::watch;
 
 use self::comparison::Turn;
-pub(crate) use self::comparison::{Limits, misfit, misfit_of_built_in};
+pub(crate) use self::comparison::{misfit, misfit_of_built_in};
 pub(crate) use self::judge::Comparison;
+pub(crate) use self::limits::Limits;
 use crate::blobs::BlobError;
 use crate::config::{self, Config};
 use crate::hub::{DataDirectory, Hub};
@@ -207,7 +209,9 @@ impl Verifier {
     }
 
     async fn work(&self) -> Result<VecDeque<VerificationWork>, StoreError> {
-        let work = VecDeque::from(self.data.store.verification_work(ENGINE, &built_in()).await?);
+        let work = VecDeque::from(
+            self.data.store.verification_work(ENGINE, &self.limits().to_string(), &built_in()).await?,
+        );
         pending(&work);
         Ok(work)
     }

@@ -2,9 +2,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use phasic_hub_api::jobs::{Priority, Variant};
+use phasic_hub_api::verification::Verdict;
 use phasic_hub_api::{ModelSource, Sha256};
 
-use super::{Patience, Verifier};
+use super::{Patience, Turn, Verifier};
 use crate::admission::Admission;
 use crate::blobs::{Terms, in_memory};
 use crate::config::{self, Config};
@@ -12,8 +13,8 @@ use crate::hub::{DataDirectory, Hub};
 use crate::models::{Named, identify, named};
 use crate::reference;
 use crate::registry::Former;
-use crate::store::{Actor, FreeMemory, GraphRow, NewJob, QueueLimits, Queued};
-use crate::visibility::Audience;
+use crate::store::{Actor, FreeMemory, GraphRow, NewJob, QueueLimits, Queued, VerificationRow};
+use crate::visibility::{Audience, Viewer};
 use crate::workers::Workers;
 
 /// A hub with the reference computes, and a verifier of it that never rests longer than its files take.
@@ -105,4 +106,23 @@ async fn what_somebody_asks_for_does_not_wait_for_the_end_of_the_list() {
     let compared = *verifier.compared().borrow();
     assert!(compared < all, "{compared} of {all} were compared first");
     running.abort();
+}
+
+#[tokio::test]
+async fn what_was_too_large_is_compared_again_once_the_limits_are_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let (hub, verifier) = published(&directory, Patience::USUAL).await;
+    let settings = toml::from_str("max_memory_bytes = 1048576").unwrap();
+    let config = Config { verification: settings, ..Config::default() };
+    let smaller = Verifier::new(hub.data.clone(), &config).unwrap();
+    let work = smaller.work().await.unwrap();
+    let all = work.len();
+    assert!(all > 0);
+    for one in work {
+        let found = smaller.verify(one.graph_hash, one.blob, &Viewer::Public, Turn::Background).await;
+        let found = VerificationRow { verdict: Verdict::TooLarge, ..found.unwrap().unwrap() };
+        hub.data.store.put_verification(&found).await.unwrap();
+    }
+    assert!(smaller.work().await.unwrap().is_empty(), "under the same limits it is as large as it was");
+    assert_eq!(verifier.work().await.unwrap().len(), all);
 }
