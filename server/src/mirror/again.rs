@@ -8,6 +8,7 @@ use phasic_hub_api::{RegistryEntry, Sha256};
 use super::artifact::{Announced, Judge, Stop, take};
 use super::budget::Requests;
 use super::documents::{self, LostDocument};
+use super::errand::AD_HOC_PLACE;
 use super::schedule::Timing;
 use super::{FaultCode, MirrorError, Upstream};
 use crate::config::{COMMIT, Config, UpstreamSettings, is_web, usual_requests};
@@ -28,7 +29,8 @@ struct Lost {
 /// from, with the checks of every pass; what a name stood for formerly, and its documents, too, where upstream can still be
 /// asked for them.
 /// Entries stay as they are: what upstream has put in the place of a file is refused by its digest. An upstream that cannot
-/// be asked is only logged; a hub that is offline asks directories only.
+/// be asked is only logged; a hub that is offline asks directories only, and none asks what the settings do not name, or no
+/// longer name so, or have switched off, unless it was mirrored by hand.
 ///
 /// # Errors
 /// When the hub itself fails.
@@ -49,6 +51,14 @@ pub async fn fetch_again(
         lost.extend(former(data, &computes, &row, missing).await?);
         let documents = documents::lost(data, &row, missing).await?;
         if lost.is_empty() && documents.is_empty() {
+            continue;
+        }
+        if !may_be_asked(config, &row) {
+            let upstream = row.name;
+            tracing::info!(
+                upstream,
+                "the upstream is not asked for what is missing: it is switched off in the settings, or not what they name"
+            );
             continue;
         }
         let is_ahead = |seconds: Option<f64>| seconds.is_some_and(|seconds| seconds > 0.0);
@@ -73,6 +83,14 @@ pub async fn fetch_again(
         }
     }
     Ok(())
+}
+
+/// Whether somebody wants an upstream to be asked: by the settings of today, or because it was mirrored by hand.
+fn may_be_asked(config: &Config, row: &UpstreamRow) -> bool {
+    match config.mirror.upstreams.find(&row.name) {
+        Some((_, settings)) => settings.enabled && settings.url == row.address,
+        None => row.place == AD_HOC_PLACE,
+    }
 }
 
 /// What is missing of the computes that are mirrored from an upstream.

@@ -5,6 +5,9 @@ use super::schedule::Timing;
 use crate::config::{self, Trust, UpstreamSettings};
 use crate::store::{Actor, UpstreamIdentity};
 
+/// The place of upstreams that are named at the command line: behind those of the settings.
+pub const AD_HOC_PLACE: i64 = 1_000_000;
+
 /// What was asked for.
 #[derive(Clone, Debug)]
 pub struct Errand {

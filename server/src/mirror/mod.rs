@@ -30,7 +30,7 @@ pub(crate) use artifact::{Announced, check_sent};
 
 pub use again::fetch_again;
 pub use budget::Requests;
-pub use errand::{Errand, Permissions, identity};
+pub use errand::{AD_HOC_PLACE, Errand, Permissions, identity};
 pub use fault::{Fault, FaultCode};
 pub use location::{Location, LocationError};
 pub use lock::MirrorLock;

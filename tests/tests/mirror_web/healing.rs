@@ -59,6 +59,34 @@ fn healing_waits_as_a_pass_that_went_well_was_told_to() {
 }
 
 #[test]
+fn healing_asks_no_upstream_that_the_settings_have_switched_off_or_do_not_name() {
+    let place = Place::new();
+    let model = kingman(4);
+    place.offer(&[("a", &model)]);
+    let upstream = |url: &str, more: &str| format!(r#"[{{name = "web", url = "{url}"{more}}}]"#);
+    let run = |upstreams: &str, words: &[&str]| {
+        let mut command = command(words);
+        command.env("PHASIC_HUB_MIRROR_UPSTREAMS", upstreams).arg("--data").arg(place.data());
+        let output = command.output().unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let url = place.upstream.url("/registry.json");
+    let enabled = upstream(&url, "");
+    assert!(run(&enabled, &["mirror", "sync"]).contains("1 mirrored"));
+    let digest = phasic_hub_api::Sha256::of(&model.ptdprmc1).to_string();
+    std::fs::remove_file(place.data().join("blobs/sha256").join(&digest[..2]).join(&digest)).unwrap();
+    place.upstream.take_asked();
+    let elsewhere = upstream(&place.upstream.url("/elsewhere/registry.json"), "");
+    for upstreams in [&upstream(&url, ", enabled = false"), "", &elsewhere] {
+        let said = run(upstreams, &["scrub"]);
+        assert!(said.contains("1 lost") && said.contains("0 restored"), "{said}");
+        assert_eq!(place.upstream.take_asked(), [""; 0], "{upstreams}");
+    }
+    assert!(run(&enabled, &["scrub"]).contains("1 restored"));
+    assert_eq!(place.upstream.take_asked(), [path(&model)]);
+}
+
+#[test]
 fn what_a_name_stood_for_formerly_is_healed_from_the_commit_that_had_it_or_made_again() {
     let place = Place::new();
     let models = [kingman(4), kingman(10), kingman(5)];

@@ -11,12 +11,9 @@ use phasic_hub_api::mirror::QuarantineDecision;
 use super::{CommandError, DataArgs, Outcome, print};
 use crate::config::{Config, Trust, UpstreamName, is_web};
 use crate::hub::DataDirectory;
-use crate::mirror::{self, Errand, MirrorError, Permissions, Upstream};
+use crate::mirror::{self, AD_HOC_PLACE, Errand, MirrorError, Permissions, Upstream};
 use crate::store::{Actor, Decided, UpstreamIdentity};
 use crate::visibility::Viewer;
-
-/// Upstreams that are named at the command line come after those of the settings.
-const AD_HOC_PLACE: i64 = 1_000_000;
 
 /// Lines of a list of the quarantine, read at a time.
 const PAGE: i64 = 1000;
