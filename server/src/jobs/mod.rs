@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use phasic_hub_api::jobs::JobProgress;
 use tokio::sync::{Notify, watch};
 
+use self::runner::Insistence;
 use self::running::Running;
 use self::submit::{KNOWN_BYTES, Known, NotKnown};
 use crate::admission::Admission;
@@ -55,6 +56,8 @@ pub struct Jobs {
     known: Cache<Known, NotKnown>,
     /// The order of the queue as each audience sees it, and how many changes it is as old as.
     order: tokio::sync::Mutex<(u64, HashMap<Audience, Places>)>,
+    /// How it is tried again to record what could not be.
+    insistence: Insistence,
     /// Rings when there may be something to do.
     wake: Notify,
     /// Counts changes of any job's state, for those who wait.
@@ -84,6 +87,7 @@ impl Jobs {
             running: Mutex::default(),
             known: Cache::new(KNOWN_BYTES),
             order: tokio::sync::Mutex::default(),
+            insistence: Insistence::USUAL,
             wake: Notify::new(),
             changes: watch::Sender::new(0),
             stopping: watch::Sender::new(false),

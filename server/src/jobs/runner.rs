@@ -12,6 +12,7 @@ use super::task::Task;
 use super::{ENGINE, Jobs};
 use crate::admission::Share;
 use crate::blobs::{BlobError, StoredBlob, Terms, in_memory, read_whole};
+use crate::config::LEAST_GRACE_SECONDS;
 use crate::isolated::ChildError;
 use crate::store::{FreeMemory, JobRow, MOST_ATTEMPTS, StoreError};
 use crate::visibility::Viewer;
@@ -19,8 +20,21 @@ use crate::visibility::Viewer;
 /// How often the queue is looked at when nobody rings.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// How long to wait before it is tried again to record how a job ended: at first, and at most.
-const RECORD_AGAIN: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(10)];
+/// How it is tried again to record how a job ended, for as long as the database cannot take it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Insistence {
+    /// The first pause, and the longest.
+    pub(super) pauses: [Duration; 2],
+    /// How often the result is made young meanwhile: far more often than garbage is collected that is as old as that.
+    pub(super) renew_every: Duration,
+}
+
+impl Insistence {
+    pub(super) const USUAL: Self = Self {
+        pauses: [Duration::from_millis(100), Duration::from_secs(10)],
+        renew_every: Duration::from_secs(LEAST_GRACE_SECONDS / 6),
+    };
+}
 
 /// How often old jobs are forgotten.
 const TIDY_EVERY: Duration = Duration::from_hours(1);
@@ -34,6 +48,8 @@ enum JobError {
     Performing(#[from] PerformError),
     #[error("it was cancelled")]
     Cancelled,
+    #[error("its result was lost before it could be recorded")]
+    Lost,
     #[error(transparent)]
     Blobs(#[from] BlobError),
     #[error(transparent)]
@@ -43,7 +59,11 @@ enum JobError {
 impl JobError {
     /// Whether the attempt broke down, and another one may fare better.
     fn is_breakdown(&self) -> bool {
-        matches!(self, Self::Performing(error) if error.is_breakdown())
+        match self {
+            Self::Performing(error) => error.is_breakdown(),
+            Self::Lost => true,
+            _ => false,
+        }
     }
 
     /// What is said of it to everybody who sees the job. Files and the database are places of the hub, which nobody else
@@ -78,6 +98,17 @@ fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
 fn without_places(text: &str) -> String {
     let words = text.split(' ').map(|word| if word.contains(['/', '\\']) { "…" } else { word });
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// Says what has come of an attempt that has no result.
+fn log(job: &JobRow, result: &Result<StoredBlob, JobError>) {
+    match result {
+        Ok(_) => {}
+        Err(error) if error.is_breakdown() => {
+            tracing::warn!(id = job.id, attempt = job.attempts, %error, "an attempt at a job broke down");
+        }
+        Err(error) => tracing::warn!(id = job.id, %error, "a job has no result"),
+    }
 }
 
 /// The place of a job among those this process works on. It is given up however the work ends, if it panics, too: then the
@@ -203,30 +234,12 @@ impl Jobs {
 
     /// Records how a job ended, however long the database cannot take it: what was made is not lost to a full disk, and
     /// who waits does not wait for ever. Gives the state it is in then, if it was still wanted.
-    async fn record(&self, job: &JobRow, result: Result<StoredBlob, JobError>) -> Option<JobState> {
-        let [mut pause, longest] = RECORD_AGAIN;
-        match &result {
-            Ok(_) => {}
-            Err(error) if error.is_breakdown() => {
-                tracing::warn!(id = job.id, attempt = job.attempts, %error, "an attempt at a job broke down");
-            }
-            Err(error) => tracing::warn!(id = job.id, %error, "a job has no result"),
-        }
+    async fn record(&self, job: &JobRow, mut result: Result<StoredBlob, JobError>) -> Option<JobState> {
+        let Insistence { pauses: [mut pause, longest], renew_every } = self.insistence;
+        let mut renewed = Instant::now();
+        log(job, &result);
         loop {
-            let recorded = match &result {
-                Ok(blob) => {
-                    let wanted = self.data.store.finish_job(job, &self.owner, *blob, ENGINE).await;
-                    wanted.map(|wanted| wanted.then_some(JobState::Done))
-                }
-                Err(error) if error.is_breakdown() => {
-                    self.data.store.break_job(job, &self.owner, &error.told()).await
-                }
-                Err(error) => {
-                    let wanted = self.data.store.fail_job(job, &self.owner, &error.told()).await;
-                    wanted.map(|wanted| wanted.then_some(JobState::Failed))
-                }
-            };
-            match recorded {
+            match self.try_to_record(job, &result).await {
                 Ok(state) => return state,
                 Err(error) => {
                     tracing::error!(id = job.id, %error, "could not record how a job ended; it is tried again");
@@ -234,6 +247,40 @@ impl Jobs {
             }
             tokio::time::sleep(pause).await;
             pause = longest.min(pause * 2);
+            // Nothing refers to it yet, and what nothing refers to is collected as garbage when it is old enough.
+            if let Ok(blob) = result
+                && renewed.elapsed() >= renew_every
+            {
+                match self.data.blobs.renew(blob.sha256).await {
+                    Ok(_) => renewed = Instant::now(),
+                    Err(BlobError::NotFound(_) | BlobError::Damaged(_)) => {
+                        result = Err(JobError::Lost);
+                        log(job, &result);
+                    }
+                    Err(error) => {
+                        tracing::error!(id = job.id, %error, "the result of a job cannot be read");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn try_to_record(
+        &self,
+        job: &JobRow,
+        result: &Result<StoredBlob, JobError>,
+    ) -> Result<Option<JobState>, StoreError> {
+        let store = &self.data.store;
+        match result {
+            Ok(blob) => {
+                let wanted = store.finish_job(job, &self.owner, *blob, ENGINE).await?;
+                Ok(wanted.then_some(JobState::Done))
+            }
+            Err(error) if error.is_breakdown() => store.break_job(job, &self.owner, &error.told()).await,
+            Err(error) => {
+                let wanted = store.fail_job(job, &self.owner, &error.told()).await?;
+                Ok(wanted.then_some(JobState::Failed))
+            }
         }
     }
 

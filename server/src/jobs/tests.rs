@@ -1,18 +1,22 @@
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use phasic_engine::reference::computes;
 use phasic_hub_api::Sha256;
 use phasic_hub_api::jobs::{JobState, Variant};
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
+use super::runner::Insistence;
 use super::{Ask, Jobs, Outcome, Submitted};
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::hub::DataDirectory;
 use crate::models::Recipe;
-use crate::store::{Actor, EliminationRow};
+use crate::store::{Actor, EliminationRow, JobRow};
+use crate::upkeep::{Rules, collect};
 use crate::visibility::{Audience, Viewer};
 use crate::workers::Workers;
 
@@ -23,12 +27,17 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
+        Self::insisting(Insistence::USUAL).await
+    }
+
+    async fn insisting(insistence: Insistence) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let data = DataDirectory::open(directory.path()).await.unwrap();
         let workers = || Workers::new("test", 1).unwrap();
         let Config { compute, models, .. } = Config::default();
         let admission = Admission::new(workers(), compute.max_memory_bytes.get());
-        let jobs = Arc::new(Jobs::new(data, admission, workers(), compute, models).unwrap());
+        let jobs = Jobs::new(data, admission, workers(), compute, models).unwrap();
+        let jobs = Arc::new(Jobs { insistence, ..jobs });
         tokio::spawn(Arc::clone(&jobs).run());
         Self { directory, jobs }
     }
@@ -67,6 +76,34 @@ impl Place {
         tokio::time::timeout(Duration::from_mins(1), waiting).await.expect("a result in time")
     }
 
+    /// Lets the database take no result until the trigger `refuse` is dropped.
+    async fn refuse_results(&self) -> SqliteConnection {
+        let database = format!("sqlite://{}", self.directory.path().join("hub.db").display());
+        let mut database = SqliteConnection::connect(&database).await.unwrap();
+        let refuse =
+            "CREATE TRIGGER refuse BEFORE INSERT ON eliminations BEGIN SELECT RAISE(ABORT, 'disk full'); END";
+        database.execute(refuse).await.unwrap();
+        database
+    }
+
+    /// Asks for a result nobody has asked for yet, and gives its job and its file, which cannot be recorded.
+    async fn unrecorded(&self, graph: &Submitted) -> (JobRow, PathBuf) {
+        let files = || walk(&self.directory.path().join("blobs/sha256"));
+        let before = files();
+        let Outcome::Job(job, _) = self.ask(graph).await else { panic!("nothing was made yet") };
+        self.wait_until(|| files() != before).await;
+        (job, files().difference(&before).next().unwrap().clone())
+    }
+
+    async fn wait_until(&self, mut is_true: impl FnMut() -> bool) {
+        let waiting = async {
+            while !is_true() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), waiting).await.expect("it happens in time");
+    }
+
     fn file(&self, name: Sha256) -> PathBuf {
         let digits = name.to_string();
         self.directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits)
@@ -102,21 +139,9 @@ async fn a_result_that_is_lost_is_made_again_for_whoever_asks() {
 #[tokio::test]
 async fn the_end_of_a_job_is_recorded_once_the_database_takes_it_and_nothing_is_done_again() {
     let place = Place::new().await;
-    let database = format!("sqlite://{}", place.directory.path().join("hub.db").display());
-    let mut database = SqliteConnection::connect(&database).await.unwrap();
-    let refuse =
-        "CREATE TRIGGER refuse BEFORE INSERT ON eliminations BEGIN SELECT RAISE(ABORT, 'disk full'); END";
-    database.execute(refuse).await.unwrap();
+    let mut database = place.refuse_results().await;
     let graph = place.send().await;
-    let Outcome::Job(job, _) = place.ask(&graph).await else { panic!("nothing was made yet") };
-    let files = || walk(&place.directory.path().join("blobs/sha256"));
-    let recipe = files();
-    let waiting = async {
-        while files() == recipe {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_mins(1), waiting).await.expect("a file in time");
+    let (job, _) = place.unrecorded(&graph).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(place.state(&job.id).await, JobState::Running, "its result is there and not written down");
     database.execute("DROP TRIGGER refuse").await.unwrap();
@@ -125,8 +150,45 @@ async fn the_end_of_a_job_is_recorded_once_the_database_takes_it_and_nothing_is_
     assert_eq!((job.state, job.attempts), (JobState::Done, 1));
 }
 
-/// How many files there are.
-fn walk(root: &std::path::Path) -> usize {
+/// How a result is insisted on that is made young again all the time.
+const RENEWING: Insistence = Insistence {
+    pauses: [Duration::from_millis(20), Duration::from_millis(20)],
+    renew_every: Duration::from_millis(20),
+};
+
+#[tokio::test]
+async fn a_result_that_cannot_be_recorded_is_no_garbage_however_long_that_takes() {
+    let place = Place::insisting(RENEWING).await;
+    let mut database = place.refuse_results().await;
+    let graph = place.send().await;
+    let (_, file) = place.unrecorded(&graph).await;
+    let hours_ago = SystemTime::now() - Duration::from_hours(3);
+    File::options().write(true).open(&file).unwrap().set_modified(hours_ago).unwrap();
+    let is_old = || std::fs::metadata(&file).unwrap().modified().unwrap() == hours_ago;
+    place.wait_until(|| !is_old()).await;
+    let rules = Rules { grace: Duration::from_hours(1), keep_submitted_days: 0 };
+    let found = collect(&place.jobs.data, rules, false, &Actor::Hub).await.unwrap();
+    assert!(found.removed.is_empty() && file.exists(), "{found:?}");
+    database.execute("DROP TRIGGER refuse").await.unwrap();
+    assert_eq!(place.file(place.result(&graph).await.blob.sha256), file);
+}
+
+#[tokio::test]
+async fn a_result_that_is_lost_before_it_could_be_recorded_is_made_again() {
+    let place = Place::insisting(RENEWING).await;
+    let mut database = place.refuse_results().await;
+    let graph = place.send().await;
+    let (job, file) = place.unrecorded(&graph).await;
+    std::fs::remove_file(&file).unwrap();
+    place.wait_until(|| file.exists()).await;
+    database.execute("DROP TRIGGER refuse").await.unwrap();
+    assert_eq!(place.file(place.result(&graph).await.blob.sha256), file);
+    let job = place.jobs.data.store.job(&job.id, &Viewer::All).await.unwrap().unwrap();
+    assert_eq!((job.state, job.attempts), (JobState::Done, 2));
+}
+
+/// All files.
+fn walk(root: &Path) -> BTreeSet<PathBuf> {
     let entries = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
-    entries.map(|path| if path.is_dir() { walk(&path) } else { 1 }).sum()
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { BTreeSet::from([path]) }).collect()
 }
