@@ -8,7 +8,7 @@ use std::time::Duration;
 use phasic_hub_api::Sha256;
 use phasic_hub_tests::access::{Client, refusal, token};
 use phasic_hub_tests::blobs;
-use phasic_hub_tests::hub::{Hub, run, sync};
+use phasic_hub_tests::hub::{Hub, run, sync, wait_until};
 use phasic_hub_tests::registry::{document, entry, kingman, write_directory};
 use serde_json::{Value, json};
 
@@ -261,4 +261,19 @@ fn what_comes_from_an_upstream_is_retracted_by_it_alone() {
         true
     );
     assert_eq!(hub.get("/v1/computes/theirs").status, 404);
+}
+
+#[test]
+fn a_publication_that_takes_longer_than_its_answer_may_is_made_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let hub = Hub::start_with(data, &[], &[("http_request_timeout_ms", "1")]);
+    let publish = token(data, &["--scope", "publish"]);
+    let client = Client { hub: &hub, token: Some(&publish) };
+    let model = kingman(12);
+    assert_eq!(client.upload(&model.ptdprmc1).status, 201);
+    let answer = client.json("PUT", "/v1/computes/slow", &json!({"slow": entry(&model, &model.ptdprmc1)}));
+    assert_eq!(refusal(&answer), (503, "timeout".to_owned()), "{}", answer.text());
+    wait_until("it is listed", || hub.get("/registry.json").text().contains("\"slow\""));
+    assert_eq!(actions(data, "compute.publish"), 1);
 }

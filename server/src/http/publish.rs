@@ -1,5 +1,7 @@
 //! Publishing computes here, keeping them private, and taking them back.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Path, Query, State};
@@ -11,6 +13,8 @@ use phasic_hub_api::computes::{
 };
 use phasic_hub_api::{ComputeId, Metadata, ProblemCode, RegistryEntry, Sha256};
 use serde_json::Value;
+use tokio::sync::Mutex;
+use tracing::Instrument as _;
 
 use super::Services;
 use super::computes::{compute_of, found, unknown};
@@ -91,9 +95,33 @@ pub(super) async fn publish(
     let condition = condition(&headers)?;
     let (wanted, private) = read(&id, &body)?;
     let private = query.private.or(private);
+    let turns = Arc::clone(&services.publishing);
+    in_turn(turns, publish_now(services, caller, id, condition, (wanted, private))).await
+}
+
+/// Does work while nobody else does any of this kind: each may hold a large file, and its program, in memory. Whoever stops
+/// waiting, because he is gone or has waited for too long, leaves the work at its end and the turn with it: what has begun
+/// on a thread that may block goes on in any case.
+async fn in_turn<T: Send + 'static>(
+    turns: Arc<Mutex<()>>,
+    work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+) -> Result<T, ApiError> {
+    let turn = turns.lock_owned().await;
+    let work = async move {
+        let _turn = turn;
+        work.await
+    };
+    tokio::spawn(work.in_current_span()).await.map_err(|error| ApiError::internal(&error))?
+}
+
+async fn publish_now(
+    services: Services,
+    caller: Caller,
+    id: ComputeId,
+    condition: Condition,
+    (wanted, private): (Wanted, Option<bool>),
+) -> Result<Response<Body>, ApiError> {
     let (hub, viewer) = (&services.hub, caller.viewer());
-    // One at a time: each may hold a large file, and its program, in memory.
-    let _turn = services.publishing.lock().await;
     let Checked { publication, verdict } = match wanted {
         Wanted::Entry(entry) => {
             publication::of_entry(hub, &services.verifier, id.clone(), *entry, &viewer).await?
@@ -341,5 +369,33 @@ impl From<PublishError> for ApiError {
             PublishError::Blobs(error) => error.into(),
             error @ PublishError::Verify(_) => Self::internal(&error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+
+    use tokio::sync::{Mutex, oneshot};
+
+    use super::in_turn;
+
+    #[tokio::test]
+    async fn who_stops_waiting_gives_his_turn_away_only_when_his_work_has_ended() {
+        let turns = Arc::new(Mutex::new(()));
+        let (go, gate) = mpsc::channel::<()>();
+        let (begin, begun) = oneshot::channel();
+        let work = async {
+            begin.send(()).unwrap();
+            tokio::task::spawn_blocking(move || gate.recv().unwrap()).await.unwrap();
+            Ok(())
+        };
+        let waiting = tokio::spawn(in_turn(Arc::clone(&turns), work));
+        begun.await.unwrap();
+        waiting.abort();
+        assert!(waiting.await.unwrap_err().is_cancelled());
+        assert!(turns.try_lock().is_err(), "it is being worked on");
+        go.send(()).unwrap();
+        in_turn(turns, async { Ok(()) }).await.unwrap();
     }
 }
