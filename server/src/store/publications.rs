@@ -241,6 +241,22 @@ impl Store {
         .await?;
         Ok(bytes.cast_unsigned())
     }
+
+    /// The same without the bytes of one blob, whether it is among them or not.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn uploaded_bytes_but_for(&self, token: &str, name: Sha256) -> Result<u64, StoreError> {
+        let bytes: i64 = sqlx::query_scalar(
+            "SELECT coalesce(sum(b.size_bytes), 0) FROM uploads u JOIN blobs b ON b.sha256 = u.sha256 \
+             WHERE u.token = ? AND u.sha256 <> ?",
+        )
+        .bind(token)
+        .bind(&name.as_bytes()[..])
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(bytes.cast_unsigned())
+    }
 }
 
 /// Says whether anything is to be changed.

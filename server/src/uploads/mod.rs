@@ -140,7 +140,7 @@ impl Uploads {
         announced: Option<u64>,
         body: ByteStream,
     ) -> Result<StoredBlob, UploadError> {
-        let share = self.reserve(who, None, announced).await?;
+        let share = self.reserve(who, Kind::Whole(name), announced).await?;
         let limit_bytes = self.settings.max_blob_bytes.get();
         let terms = Terms { max_bytes: share.bytes, sha256: Some(name) };
         let blob = self.data.blobs.put(body, terms).await.map_err(|error| match error {
@@ -167,7 +167,7 @@ impl Uploads {
         part: Part,
         body: ByteStream,
     ) -> Result<Appended, UploadError> {
-        let _share = self.reserve(who, Some(name), Some(part.total_bytes)).await?;
+        let _share = self.reserve(who, Kind::Part(name), Some(part.total_bytes)).await?;
         let appended = self.partials.append(&who.token, name, part, body).await?;
         let Appended::Complete(file) = appended else { return Ok(appended) };
         Ok(Appended::Stored(self.store(who, name, part.total_bytes, &file).await?))
@@ -184,7 +184,7 @@ impl Uploads {
         name: Sha256,
         total_bytes: u64,
     ) -> Result<StoredBlob, UploadError> {
-        let _share = self.reserve(who, Some(name), Some(total_bytes)).await?;
+        let _share = self.reserve(who, Kind::Part(name), Some(total_bytes)).await?;
         let file = self.partials.complete(&who.token, name, total_bytes)?;
         self.store(who, name, total_bytes, &file).await
     }
@@ -217,8 +217,9 @@ impl Uploads {
     /// [`UploadError`]; nothing is changed then.
     pub async fn known(&self, who: &Uploader, blob: StoredBlob) -> Result<Option<StoredBlob>, UploadError> {
         let is_counted = self.data.store.has_uploaded(&who.token, blob.sha256).await?;
+        let whole = Kind::Whole(blob.sha256);
         let _share =
-            if is_counted { None } else { Some(self.reserve(who, None, Some(blob.size_bytes)).await?) };
+            if is_counted { None } else { Some(self.reserve(who, whole, Some(blob.size_bytes)).await?) };
         // Young first, so that the row that is written then is not taken away by a collection under way.
         match self.data.blobs.renew(blob.sha256).await {
             Err(BlobError::NotFound(_) | BlobError::Damaged(_)) => return Ok(None),
@@ -270,13 +271,18 @@ impl Uploads {
     }
 
     /// A share of what the token may store: what is announced, or as much as there is. What it has begun in parts counts
-    /// as a whole, but for the part that is being gone on with.
+    /// as a whole, but for the part that is being gone on with; and what it has stored already counts once, however often it
+    /// is sent.
     async fn reserve(
         &self,
         who: &Uploader,
-        goes_on: Option<Sha256>,
+        kind: Kind,
         announced: Option<u64>,
     ) -> Result<Share, UploadError> {
+        let (name, goes_on) = match kind {
+            Kind::Whole(name) => (name, None),
+            Kind::Part(name) => (name, Some(name)),
+        };
         let limit_bytes = self.settings.max_blob_bytes.get();
         if let Some(size_bytes) = announced.filter(|&size_bytes| size_bytes > limit_bytes) {
             return Err(UploadError::TooLarge { size_bytes, limit_bytes });
@@ -287,7 +293,7 @@ impl Uploads {
         let on_their_way = self.lock().get(&who.token).cloned().unwrap_or_default();
         let parts: Vec<_> = on_their_way.parts.iter().copied().chain(goes_on).collect();
         let unfinished = self.partials.announced_bytes(&who.token, &parts)?;
-        let stored = self.data.store.uploaded_bytes(&who.token).await?;
+        let stored = self.data.store.uploaded_bytes_but_for(&who.token, name).await?;
         let used_bytes = stored.saturating_add(on_their_way.bytes).saturating_add(unfinished);
         let most = self.settings.max_token_bytes.get();
         let left = most.saturating_sub(used_bytes);
@@ -307,6 +313,15 @@ impl Uploads {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, OnTheirWay>> {
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is being sent.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// A whole file.
+    Whole(Sha256),
+    /// A part of one.
+    Part(Sha256),
 }
 
 /// What requests of one token are sending at this moment.

@@ -159,3 +159,24 @@ async fn what_nobody_went_on_with_for_too_long_takes_nothing_from_its_token_and_
     tokio::time::timeout(Duration::from_secs(30), gone).await.expect("it is never removed");
     sweeping.abort();
 }
+
+#[tokio::test]
+async fn what_is_stored_already_can_be_sent_again_though_nothing_else_has_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = DataDirectory::open(directory.path()).await.unwrap();
+    let length = BYTES.len() as u64;
+    let settings = toml::from_str(&format!("max_token_bytes = {length}")).unwrap();
+    let uploads = Uploads::open(data, directory.path(), settings).unwrap();
+    let name = Sha256::of(BYTES);
+    let stored = StoredBlob { sha256: name, size_bytes: length };
+    for announced in [Some(length), Some(length), None] {
+        let sent = uploads.whole(&who(), name, announced, in_memory(BYTES)).await;
+        assert_eq!(sent.unwrap(), stored, "{announced:?}");
+    }
+    let last = send(&uploads, 10, BYTES.len()).await.map(|_| ());
+    assert!(matches!(last, Err(UploadError::Offset { expected: 0, .. })), "as ever: {last:?}");
+    send(&uploads, 0, 10).await.map(|_| ()).unwrap();
+    assert!(matches!(send(&uploads, 10, BYTES.len()).await, Ok(Appended::Stored(blob)) if blob == stored));
+    let other = uploads.whole(&who(), Sha256::of(b"x"), Some(1), in_memory(b"x".to_vec())).await;
+    assert!(matches!(other, Err(UploadError::TokenFull { .. })), "{other:?}");
+}
