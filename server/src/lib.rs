@@ -36,6 +36,7 @@ pub mod publication;
 pub mod readiness;
 pub mod reference;
 pub mod registry;
+mod staging;
 pub mod store;
 pub mod tasks;
 pub mod upkeep;

@@ -163,9 +163,10 @@ fn one_file_that_cannot_be_read_keeps_no_other_from_being_healed_or_backed_up() 
     let token = admin(data.path());
     let scrubbed = task(&hub, &token, "scrub", &json!({}));
     assert_eq!(scrubbed["report"]["unreadable"], json!([first]), "{scrubbed}");
-    // Another process that was killed in the middle of a backup had the same id.
+    // Another process, in another container, has the same id, and is in the middle of a backup.
     let backups = data.path().join("backups");
-    fs::create_dir_all(backups.join(format!(".phasic-hub-backup-{}", hub.process_id()))).unwrap();
+    let of_other = backups.join(format!(".phasic-hub-backup-{}", hub.process_id()));
+    fs::create_dir_all(of_other.join("half")).unwrap();
     let backed_up = task(&hub, &token, "backup", &json!({"name": "first.tar"}));
     assert_eq!((&backed_up["state"], &backed_up["report"]["missing"]), (&json!("done"), &json!([first])));
     #[cfg(unix)]
@@ -174,6 +175,8 @@ fn one_file_that_cannot_be_read_keeps_no_other_from_being_healed_or_backed_up() 
         let mode = fs::metadata(backups.join("first.tar")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
+    assert!(of_other.join("half").exists());
+    assert_eq!(fs::read_dir(&backups).unwrap().count(), 2, "nothing is left but what is another's");
     // As soon as it can be made again, it is.
     fs::remove_dir_all(blob(data.path(), &first)).unwrap();
     wait_until("it is whole", || {

@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use phasic_hub_api::Sha256;
 
@@ -43,9 +44,11 @@ async fn the_same_computes_give_the_same_bytes_whatever_their_history() {
     let other = hub(&directory.path().join("other"), &[("c", "beta"), ("a", "alpha"), ("b", "beta")]).await;
     publish(&other, "c", "alpha").await;
     let file = directory.path().join("other.bundle");
-    // What an export left that was killed in a container, where all processes have one id.
-    let left = format!(".phasic-hub-bundle-{}", std::process::id());
-    fs::write(directory.path().join(left), "half a bundle").unwrap();
+    // What an export left that was killed hours ago, when there were no locks.
+    let left = directory.path().join(".phasic-hub-bundle-1");
+    fs::write(&left, "half a bundle").unwrap();
+    let hours_ago = SystemTime::now() - Duration::from_hours(2);
+    fs::File::options().write(true).open(&left).unwrap().set_modified(hours_ago).unwrap();
     export(&other, &file, &[]).await.unwrap();
     assert_eq!(fs::read(&file).unwrap(), bytes);
     let taken = export(&other, &file, &[]).await.unwrap_err().to_string();

@@ -1,7 +1,6 @@
 //! Writing a bundle: the same state gives the same bytes.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, BufWriter};
 use std::path::Path;
 
@@ -13,6 +12,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 use super::{BLOBS, BundleError, FORMAT, MANIFEST, Manifest, REGISTRY, header};
 use crate::hub::DataDirectory;
 use crate::registry::{Catalogue, Former, bundle_document, say_privacy};
+use crate::staging::Staging;
 use crate::store::ComputeRow;
 use crate::whole_file::{create_private, give_name};
 
@@ -93,9 +93,10 @@ fn write(
         return Err(BundleError::file(file)(taken));
     }
     let failed = |error| BundleError::file(file)(error);
-    let staged = Staged::beside(file).map_err(failed)?;
+    let staging = Staging::beside(file, "bundle").map_err(failed)?;
+    let staged = staging.path().join("bundle");
     let mut out = Hashed {
-        inner: BufWriter::new(create_private(&staged.0).map_err(failed)?),
+        inner: BufWriter::new(create_private(&staged).map_err(failed)?),
         hasher: sha2::Digest::new(),
         bytes: 0,
     };
@@ -115,29 +116,9 @@ fn write(
     let Hashed { inner, hasher, bytes } = out;
     let written = inner.into_inner().map_err(|error| failed(error.into_error()))?;
     written.sync_all().map_err(failed)?;
-    give_name(&staged.0, file).map_err(failed)?;
+    give_name(&staged, file).map_err(failed)?;
     let sha256 = Sha256::from(<[u8; 32]>::from(sha2::Digest::finalize(hasher)));
     Ok(ExportReport { computes: 0, blobs: manifest.blobs, bytes, sha256 })
-}
-
-/// The unfinished file; removed when it is dropped.
-struct Staged(std::path::PathBuf);
-
-impl Staged {
-    fn beside(file: &Path) -> io::Result<Self> {
-        let path = file.with_file_name(format!(".phasic-hub-bundle-{}", std::process::id()));
-        // A process makes one bundle, so this is one of a process that was killed; in a container all have one id.
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(Self(path)),
-        }
-    }
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
 }
 
 /// Hashes and counts what goes through.

@@ -18,6 +18,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 use super::UpkeepError;
 use crate::blobs::{BlobError, StoredBlob};
 use crate::hub::DataDirectory;
+use crate::staging::Staging;
 use crate::store::{Actor, Change, Store};
 use crate::whole_file::{create_private, give_name};
 
@@ -57,18 +58,10 @@ pub async fn backup(data: &DataDirectory, file: &Path, actor: &Actor) -> Result<
             io::Error::new(io::ErrorKind::AlreadyExists, "there is a file already; choose another name");
         return Err(UpkeepError::File { path: file.to_owned(), source });
     }
-    let directory = match file.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let staging = directory.join(format!(".phasic-hub-backup-{}", std::process::id()));
-    // A process makes one backup at a time, so this is one of a process that was killed; in a container all have one id.
-    if staging.exists() {
-        fs::remove_dir_all(&staging).map_err(UpkeepError::file(&staging))?;
-    }
-    fs::create_dir(&staging).map_err(UpkeepError::file(&staging))?;
-    let made = make(data, &staging, file).await;
-    let removed = fs::remove_dir_all(&staging).map_err(UpkeepError::file(&staging));
+    let staging = Staging::beside(file, "backup").map_err(UpkeepError::file(file))?;
+    let made = make(data, staging.path(), file).await;
+    let place = staging.path().to_owned();
+    let removed = staging.remove().map_err(UpkeepError::file(&place));
     let report = made?;
     removed?;
     let detail = json!({"database_sha256": report.manifest.database_sha256, "blobs": report.manifest.blobs,
