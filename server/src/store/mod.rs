@@ -80,6 +80,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (12, "waits", include_str!("../../../migrations/0012_waits.sql")),
     (13, "job_pages", include_str!("../../../migrations/0013_job_pages.sql")),
     (14, "verification_limits", include_str!("../../../migrations/0014_verification_limits.sql")),
+    (15, "converted_forms", include_str!("../../../migrations/0015_converted_forms.sql")),
 ];
 
 /// How long a statement waits for another process that is writing.

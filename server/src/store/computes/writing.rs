@@ -128,6 +128,20 @@ async fn put_artifact(
     .bind(id)
     .execute(&mut **change)
     .await?;
+    if artifact.original == artifact.served {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT OR IGNORE INTO version_originals (role, graph_hash, sha256, compute_id, original_sha256) \
+         VALUES (?, ?, ?, ?, ?)",
+    )
+    .bind(artifact.role.as_str())
+    .bind(hash)
+    .bind(&artifact.served.sha256.as_bytes()[..])
+    .bind(id)
+    .bind(&artifact.original.sha256.as_bytes()[..])
+    .execute(&mut **change)
+    .await?;
     Ok(())
 }
 

@@ -140,7 +140,7 @@ pub(super) async fn decided(
     Ok(items.iter().filter_map(|line| Some((line.number, line.decision?))).collect())
 }
 
-/// Removes the compute of a line, if these bytes are those it has, and the addresses of the bytes.
+/// Removes the compute of a line, if these bytes are those it has, and the addresses of the bytes in every form.
 async fn withdraw(
     change: &mut Transaction<'static, Sqlite>,
     line: &QuarantineItem,
@@ -157,21 +157,30 @@ async fn withdraw(
     let entry = line.entry.as_deref().unwrap_or_default();
     let bytes = &line.sha256.as_bytes()[..];
     let served: Vec<Vec<u8>> = sqlx::query_scalar(
-        "SELECT served_sha256 FROM compute_artifacts WHERE compute_id = ?1 AND original_sha256 = ?2 UNION SELECT ?2",
+        "SELECT served_sha256 FROM compute_artifacts WHERE compute_id = ?1 AND original_sha256 = ?2 \
+         UNION SELECT sha256 FROM version_originals WHERE compute_id = ?1 AND original_sha256 = ?2 UNION SELECT ?2",
     )
     .bind(entry)
     .bind(bytes)
     .fetch_all(&mut **change)
     .await?;
     remove(change, &ids, &line.upstream).await?;
+    sqlx::query("DELETE FROM version_originals WHERE compute_id = ?1 AND original_sha256 = ?2")
+        .bind(entry)
+        .bind(bytes)
+        .execute(&mut **change)
+        .await?;
     for file in served {
-        // Addresses stay good for ever, but not for what is rejected; unless the file is another compute's as well.
+        // Addresses stay good for ever, but not for what is rejected; unless the file is another compute's as well, or a
+        // form of other bytes.
         sqlx::query(
             "DELETE FROM version_computes WHERE compute_id = ?1 AND sha256 = ?2 AND NOT EXISTS \
-             (SELECT 1 FROM compute_artifacts WHERE compute_id = ?1 AND served_sha256 = ?2)",
+             (SELECT 1 FROM compute_artifacts WHERE compute_id = ?1 AND served_sha256 = ?2) AND (sha256 = ?3 \
+             OR NOT EXISTS (SELECT 1 FROM version_originals o WHERE o.compute_id = ?1 AND o.sha256 = ?2))",
         )
         .bind(entry)
         .bind(&file)
+        .bind(bytes)
         .execute(&mut **change)
         .await?;
         sqlx::query(

@@ -102,6 +102,40 @@ async fn what_is_rejected_is_withdrawn_in_the_same_moment() {
 }
 
 #[tokio::test]
+async fn what_is_rejected_goes_in_every_form_though_upstream_has_other_bytes_by_now() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let mirror = async |content: &str, form: &str| {
+        let mut publication = publication("x", content);
+        publication.artifacts[0].served = blob(form);
+        let findings = vec![finding("x", content, "bytes_changed")];
+        let record = PassRecord { findings, ..pass(vec![publication]) };
+        let done = reconcile(&store, &considering(&store, record).await).await.unwrap();
+        assert!(matches!(done, Reconciliation::Done(_)));
+    };
+    let reject = async |content: &str| {
+        let lines = store.quarantine(0, 9, false).await.unwrap();
+        let line = lines.iter().find(|line| line.sha256 == blob(content).sha256).unwrap();
+        store.decide(line.number, QuarantineDecision::Reject, &Actor::Operator).await.unwrap();
+    };
+    let visible =
+        async |name: &str| store.visible_blob(blob(name).sha256, &Viewer::Public).await.unwrap().is_some();
+    for (content, form) in [("1", "form of 1"), ("2", "shared"), ("3", "shared"), ("4", "form of 4")] {
+        mirror(content, form).await;
+        assert!(visible(form).await);
+    }
+    reject("1").await;
+    assert!(!visible("form of 1").await);
+    assert!(store.unreferenced_blobs().await.unwrap().contains(&blob("form of 1").sha256));
+    let versions = store.snapshot().await.unwrap().former_versions().await.unwrap();
+    let versions: Vec<_> = versions.iter().map(|version| version.blob.sha256).collect();
+    assert_eq!(versions, [blob("shared").sha256]);
+    reject("2").await;
+    assert!(visible("shared").await, "other bytes have that form, too");
+    reject("3").await;
+    assert!(!visible("shared").await && visible("form of 4").await);
+}
+
+#[tokio::test]
 async fn a_pass_overrules_no_decision_that_was_taken_while_it_was_made() {
     let (_directory, store) = with_upstreams(&["test"]).await;
     let findings = vec![finding("x", "1", "bytes_changed")];
