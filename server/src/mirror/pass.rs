@@ -1,6 +1,7 @@
 //! One pass over the entries of a document: what is taken, what is left out and why.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Instant;
 
 use phasic_hub_api::mirror::PassFault;
 use phasic_hub_api::{ComputeId, EntryFault, RegistryEntry, RegistryReading, Sha256};
@@ -40,6 +41,8 @@ pub(super) struct Carried {
     later: Option<Fault>,
     /// Files one after another that could not be had because upstream, or the way there, is in trouble.
     troubles: u32,
+    /// Whether any file was asked for.
+    has_asked: bool,
 }
 
 /// So many, and a pass that will come again by itself leaves the rest to the next one: each may have taken as long as a
@@ -54,6 +57,8 @@ pub(super) struct Pass<'a> {
     pub(super) max_bytes: u64,
     /// How many files one after another may fail before the rest is left to another pass.
     pub(super) most_troubles: u32,
+    /// When the rest is left to another pass in any case; `None` is never.
+    pub(super) until: Option<Instant>,
     pub(super) trust: Trust,
     /// Whether files that are here are to be judged anew.
     pub(super) must_verify: bool,
@@ -232,9 +237,11 @@ impl Pass<'_> {
             let is_judged = !(must_be_known && is_doubtful);
             return if is_judged { Ok(row) } else { judge_again(announced, row, judge).await };
         }
+        self.end_in_time();
         if let Some(later) = &self.carried.later {
             return Err(later.clone().into());
         }
+        self.carried.has_asked = true;
         let taken = take(announced, self.upstream, judge, self.max_bytes).await;
         let is_trouble = matches!(&taken, Err(Stop::Fault(fault)) if fault.is_trouble);
         self.carried.troubles = if is_trouble { self.carried.troubles + 1 } else { 0 };
@@ -259,6 +266,17 @@ impl Pass<'_> {
         self.judge.data.store.hold(self.name, &[row.original, row.served]).await?;
         self.arrived.push((announced.key(), row));
         Ok(row)
+    }
+
+    /// Asks for nothing more once the pass has taken as long as it may, unless it would come to nothing at all.
+    fn end_in_time(&mut self) {
+        let is_over = self.until.is_some_and(|until| Instant::now() >= until);
+        if is_over && self.carried.has_asked && self.carried.later.is_none() {
+            let reason =
+                "the pass has taken as long as it may (mirror.pass_timeout_ms), so it is asked for later";
+            tracing::warn!(upstream = self.name, "the pass takes too long; the rest is asked for later");
+            self.carried.later = Some(Fault::new(FaultCode::Deferred, reason));
+        }
     }
 
     /// A file that has passed the same checks before, and is still here in both forms.

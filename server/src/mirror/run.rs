@@ -3,6 +3,7 @@
 //! Whatever happens is recorded. A run that fails, or is broken off, changes nothing else.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use phasic_hub_api::mirror::QuarantineDecision;
@@ -69,7 +70,9 @@ pub async fn run(data: &DataDirectory, config: &Config, errand: &Errand) -> Resu
         Some(per_hour) => Requests::limited(data.store.clone(), identity.name.clone(), per_hour),
         None => Requests::unlimited(),
     });
-    let run = Run { data, config, errand, row: &row, requests, started_at: data.store.now().await? };
+    // A pass that will come again by itself leaves the others their turn.
+    let until = errand.timing.map(|_| Instant::now() + config.mirror.pass_timeout_ms.duration());
+    let run = Run { data, config, errand, row: &row, requests, started_at: data.store.now().await?, until };
     let result = run.attempt().await;
     run.requests.settle().await?;
     match result {
@@ -107,6 +110,8 @@ struct Run<'a> {
     row: &'a UpstreamRow,
     requests: Arc<Requests>,
     started_at: String,
+    /// Until when files are asked for, if not to the end.
+    until: Option<Instant>,
 }
 
 impl Run<'_> {
@@ -272,6 +277,7 @@ impl Run<'_> {
             name: &self.errand.upstream.name,
             max_bytes: self.config.mirror.max_artifact_bytes.get(),
             most_troubles: self.errand.timing.map_or(u32::MAX, |_| MOST_TROUBLES),
+            until: self.until,
             trust: self.errand.trust,
             must_verify: self.row.must_verify,
             known,

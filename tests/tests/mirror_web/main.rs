@@ -209,3 +209,27 @@ fn without_locations(mut registry: Value) -> Value {
     }
     registry
 }
+
+#[test]
+fn a_pass_that_takes_too_long_leaves_the_rest_to_the_next_one() {
+    let place = Place::new();
+    let models = [kingman(4), kingman(5), kingman(6)];
+    place.offer(&[("a", &models[0]), ("b", &models[1]), ("c", &models[2])]);
+    let upstreams = format!("web={}", place.upstream.url("/registry.json"));
+    let run = |words: &[&str], limit_ms: &str| {
+        let mut command = phasic_hub_tests::hub::command(words);
+        command.env("PHASIC_HUB_MIRROR_UPSTREAMS", &upstreams).arg("--data").arg(place.data());
+        command.env("PHASIC_HUB_MIRROR_PASS_TIMEOUT_MS", limit_ms);
+        let output = command.output().unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    for mirrored in 1..=2 {
+        place.upstream.take_asked();
+        let said = run(&["mirror", "sync"], "1");
+        assert!(said.contains(&format!("{mirrored} mirrored, {} notes", 3 - mirrored)), "{said}");
+        assert!(said.contains("deferred") && said.contains("mirror.pass_timeout_ms"), "{said}");
+        assert_eq!(place.upstream.take_asked(), ["/registry.json".to_owned(), path(&models[mirrored - 1])]);
+    }
+    let said = run(&["mirror", "sync"], "60000");
+    assert!(said.contains("3 mirrored, 0 notes"), "{said}");
+}
