@@ -150,7 +150,7 @@ impl Jobs {
         let known = self.known(&recipe, audience).await?;
         let Known { identity, forecast } = &*known;
         let is_new = self.keep(identity, &recipe, audience, actor).await?;
-        self.mend(identity.definition, &recipe, audience).await?;
+        self.mend(identity.definition, &recipe, audience, actor).await?;
         Ok(Submitted { identity: identity.clone(), is_new, forecast: forecast.clone() })
     }
 
@@ -205,6 +205,7 @@ impl Jobs {
         definition: Sha256,
         recipe: &Recipe,
         audience: &Audience,
+        actor: &Actor,
     ) -> Result<(), SubmitError> {
         let Some(graph) = self.data.store.graph(definition, &Viewer::All).await? else { return Ok(()) };
         match self.data.blobs.open(graph.recipe.sha256, None).await {
@@ -219,7 +220,7 @@ impl Jobs {
         if is_same || audience.is_everybody() || !is_everybodys {
             let terms = Terms { max_bytes: text.len() as u64, sha256: None };
             let blob = self.data.blobs.put(in_memory(text), terms).await?;
-            self.data.store.replace_recipe(definition, blob).await?;
+            self.data.store.replace_recipe(definition, blob, actor).await?;
         }
         Ok(())
     }

@@ -122,6 +122,10 @@ async fn a_recipe_that_is_lost_is_put_back_by_whoever_sends_the_document_again()
     assert_eq!(place.result(&again).await.definition, definition);
     let kept = std::fs::read(place.file(row.recipe.sha256)).unwrap();
     assert_eq!(Sha256::of(&kept), row.recipe.sha256);
+    let lines = place.jobs.data.store.audit(0, 99).await.unwrap();
+    let mended = lines.iter().filter(|line| line.action == "graph.mend");
+    let mended: Vec<_> = mended.map(|line| line.subject.clone()).collect();
+    assert_eq!(mended, [definition.to_string()]);
 }
 
 #[tokio::test]

@@ -170,7 +170,12 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
-    pub async fn replace_recipe(&self, definition: Sha256, recipe: StoredBlob) -> Result<(), StoreError> {
+    pub async fn replace_recipe(
+        &self,
+        definition: Sha256,
+        recipe: StoredBlob,
+        actor: &Actor,
+    ) -> Result<(), StoreError> {
         let mut change = self.begin().await?;
         put_blob(&mut change, recipe).await?;
         sqlx::query("UPDATE graphs SET recipe_sha256 = ?2 WHERE definition = ?1")
@@ -178,6 +183,9 @@ impl Store {
             .bind(&recipe.sha256.as_bytes()[..])
             .execute(&mut *change)
             .await?;
+        let detail = serde_json::json!({"recipe": recipe.sha256});
+        let told = Change { action: "graph.mend", subject: definition.to_string(), detail };
+        append(&mut change, actor, told).await?;
         Ok(change.commit().await?)
     }
 

@@ -146,8 +146,9 @@ impl Store {
             } else {
                 "nobody works on it any more"
             };
-            let state = broken(&mut change, number, attempts, reason).await?;
-            taken.push((row.try_get("id")?, state));
+            let id: String = row.try_get("id")?;
+            let state = broken(&mut change, (number, &id), attempts, reason).await?;
+            taken.push((id, state));
         }
         change.commit().await?;
         Ok(taken)
@@ -199,8 +200,7 @@ impl Store {
         if !is_leased(&mut change, job, owner).await? {
             return Ok(false);
         }
-        log(&mut change, job.number, &format!("failed: {error}")).await?;
-        set_state(&mut change, job.number, JobState::Failed, Some(error)).await?;
+        failed(&mut change, (job.number, &job.id), error).await?;
         change.commit().await?;
         Ok(true)
     }
@@ -220,7 +220,7 @@ impl Store {
         if !is_leased(&mut change, job, owner).await? {
             return Ok(None);
         }
-        let state = broken(&mut change, job.number, job.attempts, reason).await?;
+        let state = broken(&mut change, (job.number, &job.id), job.attempts, reason).await?;
         change.commit().await?;
         Ok(Some(state))
     }
@@ -309,10 +309,22 @@ async fn is_leased(
     Ok(leased.fetch_one(&mut **change).await?)
 }
 
+/// Ends a job without a result.
+async fn failed(
+    change: &mut Transaction<'static, Sqlite>,
+    (number, id): (i64, &str),
+    error: &str,
+) -> Result<(), StoreError> {
+    log(change, number, &format!("failed: {error}")).await?;
+    set_state(change, number, JobState::Failed, Some(error)).await?;
+    let detail = serde_json::json!({"error": error});
+    append(change, &Actor::Hub, Change { action: "job.fail", subject: id.to_owned(), detail }).await
+}
+
 /// Queues a job again whose attempt broke down, or puts it into quarantine after its last one.
 async fn broken(
     change: &mut Transaction<'static, Sqlite>,
-    number: i64,
+    (number, id): (i64, &str),
     attempts: u32,
     reason: &str,
 ) -> Result<JobState, StoreError> {
@@ -325,6 +337,8 @@ async fn broken(
         format!("{reason}, at attempt {attempts}; it is not tried again until somebody deletes this job");
     log(change, number, &error).await?;
     set_state(change, number, JobState::Quarantined, Some(&error)).await?;
+    let detail = serde_json::json!({"reason": reason, "attempts": attempts});
+    append(change, &Actor::Hub, Change { action: "job.quarantine", subject: id.to_owned(), detail }).await?;
     Ok(JobState::Quarantined)
 }
 

@@ -12,7 +12,7 @@ use sqlx::{Row as _, Sqlite, Transaction};
 use super::super::audit::append;
 use super::super::privacy::own;
 use super::super::{Actor, Change, Store, StoreError};
-use super::{JOBS, JobRow, MOST_ATTEMPTS, NOW, NewJob, find, job_row, log, lost, set_state};
+use super::{JOBS, JobRow, MOST_ATTEMPTS, NOW, NewJob, failed, find, job_row, log, lost};
 use crate::visibility::Viewer;
 
 /// How many later jobs, and jobs of lower priorities, are begun at most while one waits for memory.
@@ -223,8 +223,7 @@ impl Store {
                 "it needs up to {bytes} bytes of memory, and jobs may take {most_memory_bytes} now \
                  (compute.max_memory_bytes)"
             );
-            log(&mut change, number, &format!("failed: {error}")).await?;
-            set_state(&mut change, number, JobState::Failed, Some(&error)).await?;
+            failed(&mut change, (number, &id), &error).await?;
             refused.push(id);
         }
         change.commit().await?;

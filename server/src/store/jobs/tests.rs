@@ -391,6 +391,36 @@ async fn an_attempt_that_breaks_down_is_followed_by_two_more() {
 }
 
 #[tokio::test]
+async fn the_log_tells_of_jobs_that_end_without_a_result_or_are_forgotten() {
+    let (_directory, store) = fresh().await;
+    queue(&store, new("a", "a", 10)).await;
+    let running = store.begin_job("me", all(100)).await.unwrap().unwrap();
+    assert!(store.fail_job(&running, "me", "no luck").await.unwrap());
+    queue(&store, new("b", "b", 10)).await;
+    for _ in 1..MOST_ATTEMPTS {
+        let running = store.begin_job("me", all(100)).await.unwrap().unwrap();
+        store.break_job(&running, "me", "its process ended").await.unwrap();
+    }
+    store.begin_job("me", all(100)).await.unwrap().unwrap();
+    assert_eq!(store.take_back_jobs("other", &[]).await.unwrap()[0].1, JobState::Quarantined);
+    queue(&store, new("c", "c", 1000)).await;
+    assert_eq!(store.refuse_larger_jobs(100).await.unwrap(), ["c"]);
+    sqlx::query("UPDATE jobs SET finished_at = '2020-01-01T00:00:00.000Z' WHERE id = 'a'")
+        .execute(&store.writer)
+        .await
+        .unwrap();
+    assert_eq!(store.forget_old_jobs(30).await.unwrap(), 1);
+    let lines = store.audit(0, 99).await.unwrap();
+    let told = lines.iter().filter(|line| line.action.starts_with("job.") && line.action != "job.submit");
+    let told: Vec<_> = told.map(|line| (line.action.as_str(), line.subject.as_str())).collect();
+    assert_eq!(
+        told,
+        [("job.fail", "a"), ("job.quarantine", "b"), ("job.fail", "c"), ("job.forget", "jobs")]
+    );
+    assert_eq!(lines.iter().find(|line| line.action == "job.fail").unwrap().detail["error"], "no luck");
+}
+
+#[tokio::test]
 async fn old_jobs_are_forgotten_and_results_and_quarantine_are_not() {
     let (_directory, store) = fresh().await;
     for id in ["done", "waits", "bad"] {

@@ -1,6 +1,7 @@
 //! Old jobs go, so that the table of jobs does not grow for ever. Their results stay.
 
-use super::super::{Store, StoreError};
+use super::super::audit::append;
+use super::super::{Actor, Change, Store, StoreError};
 
 impl Store {
     /// Forgets jobs that ended more than `days` days ago, with their logs; those in quarantine stay until somebody deletes
@@ -17,6 +18,11 @@ impl Store {
         .bind(format!("-{days} days"))
         .execute(&mut *change)
         .await?;
+        if gone.rows_affected() > 0 {
+            let detail = serde_json::json!({"jobs": gone.rows_affected(), "days": days});
+            let told = Change { action: "job.forget", subject: "jobs".to_owned(), detail };
+            append(&mut change, &Actor::Hub, told).await?;
+        }
         sqlx::query("DELETE FROM job_turns WHERE asker NOT IN (SELECT asker FROM job_askers)")
             .execute(&mut *change)
             .await?;

@@ -159,15 +159,21 @@ impl Store {
         if is_mass_deletion(removed, mirrored) && !pass.may_remove_many {
             return Ok(Reconciliation::TooManyRemovals { removed, mirrored });
         }
+        let mut hidden = BTreeSet::new();
         for (place, publication) in (0_i64..).zip(mine()) {
             let is_news = put(&mut change, Some(upstream), place, publication).await?;
             // With a token one sees more than everybody; that makes nothing everybody's.
-            if is_news && is_private(&publication.entry) {
-                set_private(&mut change, &publication.id, true).await?;
+            if is_news
+                && is_private(&publication.entry)
+                && set_private(&mut change, &publication.id, true).await?
+            {
+                hidden.insert(&publication.id);
             }
         }
         for id in pass.private.iter().filter(|id| !before.taken.contains(id.as_str())) {
-            set_private(&mut change, id, true).await?;
+            if set_private(&mut change, id, true).await? {
+                hidden.insert(id);
+            }
         }
         upstreams::remove(&mut change, &vanished, upstream).await?;
         sqlx::query("UPDATE revisions SET commit_id = ?, actor = ? WHERE number > ?")
@@ -179,7 +185,7 @@ impl Store {
         let number = record::record_pass(&mut change, pass, &changes).await?;
         sqlx::query("DELETE FROM held_files WHERE upstream = ?").bind(upstream).execute(&mut *change).await?;
         quarantine::settle(&mut change, upstream, &pass.findings, pass.document.sha256).await?;
-        tell(&mut change, pass, &changes).await?;
+        tell(&mut change, pass, &changes, &hidden).await?;
         change.commit().await?;
         Ok(Reconciliation::Done(number))
     }
@@ -238,11 +244,12 @@ async fn before(change: &mut Transaction<'static, Sqlite>, upstream: &str) -> Re
     Ok(before)
 }
 
-/// One line about a pass. What it did to each compute is in `revisions`.
+/// One line about a pass, with the ids it has made private. What it did to each compute is in `revisions`.
 async fn tell(
     change: &mut Transaction<'static, Sqlite>,
     pass: &PassRecord,
     changes: &[PassChange],
+    hidden: &BTreeSet<&ComputeId>,
 ) -> Result<(), StoreError> {
     let of = |kind| -> Vec<&str> {
         changes.iter().filter(|change| change.kind == kind).map(|change| change.id.as_str()).collect()
@@ -250,7 +257,7 @@ async fn tell(
     let detail = serde_json::json!({
         "address": pass.head.address, "commit": pass.commit, "document_sha256": pass.document.sha256,
         "entries": pass.entries, "mirrored": pass.computes.len(), "faults": pass.faults.len(),
-        "changes": changes.len(), "removed": of(ChangeKind::Vanished),
+        "changes": changes.len(), "removed": of(ChangeKind::Vanished), "private": hidden,
     });
     let subject = pass.head.upstream.clone();
     append(change, &pass.head.actor, Change { action: "mirror.pass", subject, detail }).await

@@ -6,8 +6,9 @@ use sqlx::{Sqlite, Transaction};
 
 use super::upstreams::AT_ONCE;
 use super::{Finding, PassHead, PassRecord, Validators, quarantine};
+use crate::store::audit::append;
 use crate::store::computes::put_blob;
-use crate::store::{Store, StoreError};
+use crate::store::{Actor, Change, Store, StoreError};
 
 impl Store {
     /// Records that upstream has not changed; `told` is what to send the next time, where it has said something new.
@@ -45,7 +46,9 @@ impl Store {
         Ok(number)
     }
 
-    /// Records that a pass has failed, or is held by a finding, and changes nothing else.
+    /// Records that a pass has failed, or is held by a finding, and changes nothing else. That is a line of the audit log,
+    /// too, unless the pass before has ended in the same way and nobody has asked for this one: an upstream that is away for
+    /// a week is told of once.
     ///
     /// # Errors
     /// When the database fails.
@@ -57,7 +60,17 @@ impl Store {
     ) -> Result<i64, StoreError> {
         let mut change = self.begin().await?;
         let outcome = if held_by.is_some() { PassOutcome::Held } else { PassOutcome::Failed };
+        let is_news = !has_failed_before(&mut change, head, (outcome, code), held_by).await?;
         let number = insert_pass(&mut change, head, outcome, Some((code, error))).await?;
+        if is_news || head.actor != Actor::Hub {
+            let action = if held_by.is_some() { "mirror.hold" } else { "mirror.fail" };
+            let detail = serde_json::json!({
+                "pass": number, "address": head.address, "code": code, "error": error,
+                "document_sha256": held_by.map(|finding| finding.sha256),
+            });
+            let told = Change { action, subject: head.upstream.clone(), detail };
+            append(&mut change, &head.actor, told).await?;
+        }
         if let Some(finding) = held_by {
             sqlx::query("DELETE FROM quarantine WHERE upstream = ? AND code = ? AND sha256 <> ?")
                 .bind(&head.upstream)
@@ -76,6 +89,28 @@ impl Store {
         change.commit().await?;
         Ok(number)
     }
+}
+
+/// Whether the last pass has ended in the same way, and for the same finding where one holds it.
+async fn has_failed_before(
+    change: &mut Transaction<'static, Sqlite>,
+    head: &PassHead,
+    (outcome, code): (PassOutcome, &str),
+    held_by: Option<&Finding>,
+) -> Result<bool, StoreError> {
+    let alike: Option<bool> = sqlx::query_scalar(
+        "SELECT outcome = ?2 AND error_code IS ?3 AND (?4 IS NULL OR EXISTS (SELECT 1 FROM quarantine q \
+         WHERE q.upstream = ?1 AND q.code = ?5 AND q.sha256 = ?4)) FROM passes WHERE upstream = ?1 \
+         ORDER BY number DESC LIMIT 1",
+    )
+    .bind(&head.upstream)
+    .bind(outcome.as_str())
+    .bind(code)
+    .bind(held_by.map(|finding| finding.sha256.as_bytes().to_vec()))
+    .bind(held_by.map(|finding| finding.code))
+    .fetch_optional(&mut **change)
+    .await?;
+    Ok(alike.unwrap_or(false))
 }
 
 /// Passes of an upstream that are kept.

@@ -1,11 +1,13 @@
 //! What a pass makes of what is mirrored.
 
+use phasic_hub_api::RegistryEntry;
 use phasic_hub_api::mirror::{ChangeKind, PassFault};
+use serde_json::json;
 
-use super::{head, pass, pass_of, reconcile, with_upstreams};
-use crate::store::mirror::{PassRecord, Reconciliation, is_mass_deletion};
+use super::{finding, head, pass, pass_of, reconcile, with_upstreams};
+use crate::store::mirror::{PassHead, PassRecord, Reconciliation, is_mass_deletion};
 use crate::store::tests::{blob, history, ids, publication};
-use crate::store::{Origin, Publication, Store, StoreError};
+use crate::store::{Actor, Origin, Publication, Store, StoreError};
 
 #[tokio::test]
 async fn a_pass_that_found_a_file_here_does_not_refer_to_it_once_it_is_garbage() {
@@ -218,4 +220,39 @@ async fn a_pass_that_changes_nothing_writes_nothing_of_what_is_mirrored() {
     reconcile(&store, &pass(vec![publication("y", "2"), publication("x", "1")])).await.unwrap();
     assert!(written().await.contains(&"UPDATE computes".to_owned()), "their order has changed");
     assert_eq!(ids(&store).await, ["y", "x"]);
+}
+
+#[tokio::test]
+async fn the_log_tells_of_passes_that_fail_are_held_or_make_something_private() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let told = async || -> Vec<String> {
+        let lines = store.audit(0, 99).await.unwrap();
+        lines.iter().map(|line| format!("{} {} {}", line.actor, line.action, line.subject)).collect()
+    };
+    let fail = async |code| store.fail(&head("test"), (code, "no answer"), None).await.unwrap();
+    for code in ["unreachable", "unreachable", "registry_invalid", "unreachable"] {
+        fail(code).await;
+    }
+    let mut expected = vec!["hub mirror.fail test"; 3];
+    assert_eq!(told().await, expected, "an upstream that stays away is told of once");
+    let asked = PassHead { actor: Actor::Operator, ..head("test") };
+    store.fail(&asked, ("unreachable", "no answer"), None).await.unwrap();
+    expected.push("operator mirror.fail test");
+    for document in ["one", "one", "other"] {
+        let held = finding("", document, "mass_deletion");
+        store.fail(&head("test"), ("too_many_removals", "held"), Some(&held)).await.unwrap();
+    }
+    expected.extend(["hub mirror.hold test"; 2]);
+    assert_eq!(told().await, expected);
+    let [mut born, known] = [publication("born", "1"), publication("known", "2")];
+    born.entry = RegistryEntry::from_value(json!({
+        "graph_hash": born.entry.graph_hash, "artifacts": born.entry.artifacts, "metadata": {"hub": {"private": true}}
+    }))
+    .unwrap();
+    reconcile(&store, &pass(vec![known.clone()])).await.unwrap();
+    let private = [known.id.clone()].into();
+    reconcile(&store, &PassRecord { private, ..pass(vec![born, known]) }).await.unwrap();
+    let lines = store.audit(0, 99).await.unwrap();
+    let private: Vec<_> = lines.iter().rev().take(2).map(|line| &line.detail["private"]).collect();
+    assert_eq!(private, [&json!(["born", "known"]), &json!([])]);
 }
