@@ -148,6 +148,8 @@ pub struct Hub {
     rendering: tokio::sync::Mutex<()>,
     /// How often the catalogue has been rendered anew.
     renderings: watch::Sender<u64>,
+    /// How often it was seen that the database had changed.
+    database_changes: watch::Sender<u64>,
     /// Files that were asked for, and of which no note was taken yet.
     used: Mutex<HashSet<Sha256>>,
 }
@@ -182,6 +184,7 @@ impl Hub {
             catalogue: ArcSwap::from_pointee(catalogue),
             rendering: tokio::sync::Mutex::default(),
             renderings: watch::Sender::new(0),
+            database_changes: watch::Sender::new(0),
             used: Mutex::default(),
         }
     }
@@ -267,6 +270,12 @@ impl Hub {
         self.renderings.subscribe()
     }
 
+    /// Counts how often it was seen, by [`follow_changes`](Self::follow_changes), that anybody had changed anything in the
+    /// database, for those who would have to ask it now and then.
+    pub fn database_changes(&self) -> watch::Receiver<u64> {
+        self.database_changes.subscribe()
+    }
+
     /// Leaves what was rendered for the next start, a while after it was. Never ends.
     pub async fn keep_renderings(self: Arc<Self>, file: Arc<RenderingsFile>) {
         let mut renderings = self.renderings();
@@ -296,7 +305,11 @@ impl Hub {
     async fn follow(&self, watch: &mut ChangeWatch) -> Result<Infallible, CatalogueError> {
         loop {
             tokio::time::sleep(WATCH_EVERY).await;
-            if watch.has_changed().await? {
+            let seen = watch.look().await?;
+            if seen.anything {
+                self.database_changes.send_modify(|count| *count += 1);
+            }
+            if seen.registry {
                 self.refresh().await.inspect_err(|_| watch.forget())?;
             }
         }

@@ -13,8 +13,8 @@ use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 use super::access::{self, Access, ROUTES};
 use super::fixed::Fixed;
 use super::{
-    admin, api_page, artifacts, audit, blobs, computes, evaluate, graphs, health, home, jobs, metrics,
-    mirror, publish, registry, submit, tokens, uploads, variant, verification,
+    admin, api_page, artifacts, audit, blobs, computes, evaluate, events, graphs, health, home, jobs,
+    metrics, mirror, publish, registry, submit, tokens, uploads, variant, verification,
 };
 use crate::auth::Scope;
 
@@ -55,7 +55,7 @@ const OF_ID: &str = "x-access-of-id";
         submit::submit_elimination,
         jobs::jobs,
         jobs::job,
-        jobs::events,
+        events::events,
         jobs::cancel,
         blobs::blob,
         uploads::upload,

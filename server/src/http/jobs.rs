@@ -1,16 +1,11 @@
-//! Jobs: listed, watched and cancelled.
+//! Jobs: listed, shown, waited for and cancelled.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderValue, Response};
-use axum::response::IntoResponse;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::http::HeaderValue;
 use axum::{Extension, Json};
-use futures_util::Stream;
-use phasic_hub_api::jobs::{Elimination, Job, JobActual, JobEvent, JobPage, JobState};
+use phasic_hub_api::jobs::{Elimination, Job, JobActual, JobPage, JobState};
 use phasic_hub_api::{EdgeOrderDigest, GraphHash, GraphIdentity, ProblemCode};
 use tokio::sync::watch;
 
@@ -24,9 +19,6 @@ use crate::visibility::Viewer;
 
 /// Jobs of a page unless told otherwise, and at most.
 const PAGE: (u32, u32) = (50, 500);
-
-/// The shortest time between two events of one stream.
-const EVENT_EVERY: Duration = Duration::from_millis(250);
 
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,96 +102,6 @@ pub(super) async fn job(
     Ok(Json(with_log(&services, &row, &viewer).await?))
 }
 
-/// The states of a job, as server-sent events: one `job` event at once, then one after each change and, while it runs,
-/// up to four a second with its progress. The stream ends when the job has ended, and when the token it was asked for with
-/// is revoked or has expired.
-///
-/// ```text
-/// curl -sN http://127.0.0.1:8787/v1/jobs/job_0123456789abcdef/events
-/// ```
-#[utoipa::path(
-    get,
-    path = "/v1/jobs/{id}/events",
-    tag = "compute",
-    params(("id" = String, Path, description = "Its id")),
-    responses(
-        (status = 200, description = "Events, each as in this schema", content_type = "text/event-stream",
-         body = JobEvent),
-        (status = 404, description = "`job_not_found`"),
-    )
-)]
-pub(super) async fn events(
-    State(services): State<Services>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<Response<Body>, ApiError> {
-    let watching = Watching { changes: services.jobs.changes(), viewer: caller.viewer(), caller };
-    let row = services.hub.data.store.job(&id, &watching.viewer).await?.ok_or_else(|| unknown(&id))?;
-    let events = stream(services, row, watching);
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
-}
-
-/// Who watches a job, and what wakes him.
-struct Watching {
-    changes: watch::Receiver<u64>,
-    viewer: Viewer,
-    caller: Caller,
-}
-
-impl Watching {
-    /// Waits until there may be news of a job. `None` when there will not be any: the hub stops.
-    async fn news(&mut self, is_running: bool, stopping: &mut watch::Receiver<bool>) -> Option<()> {
-        // Between two looks at least this long, however often something changes.
-        tokio::time::sleep(EVENT_EVERY).await;
-        // Whoever shows a token is let go soon after it was revoked, whatever becomes of the job.
-        let look_at_token = async {
-            match self.caller {
-                Caller::Token { .. } => tokio::time::sleep(EVENT_EVERY).await,
-                Caller::Anonymous => std::future::pending().await,
-            }
-        };
-        if is_running {
-            return Some(());
-        }
-        tokio::select! {
-            changed = self.changes.changed() => changed.ok(),
-            _ = stopping.changed() => None,
-            () = look_at_token => Some(()),
-        }
-    }
-}
-
-fn stream(
-    services: Services,
-    row: JobRow,
-    watching: Watching,
-) -> impl Stream<Item = Result<Event, Infallible>> {
-    let begin = (services, Some(row), watching, None::<Job>);
-    futures_util::stream::unfold(begin, async |(services, row, mut watching, mut told)| {
-        let mut row = row?;
-        let mut stopping = services.jobs.stopping();
-        loop {
-            // A hub that cannot read its database, or is stopping, ends the stream; the client asks again.
-            let job = describe(&services, &row, &watching.viewer).await.ok()?;
-            if told.as_ref() != Some(&job) {
-                let event = Event::default().event("job").json_data(&job).ok()?;
-                let next = (!job.state.is_final()).then_some(row);
-                told = Some(job);
-                return Some((Ok(event), (services, next, watching, told)));
-            }
-            if *stopping.borrow_and_update() {
-                return None;
-            }
-            watching.news(row.state == JobState::Running, &mut stopping).await?;
-            let store = &services.hub.data.store;
-            if !watching.caller.is_still_valid(store).await.ok()? {
-                return None;
-            }
-            row = store.job(&row.id, &watching.viewer).await.ok()??;
-        }
-    })
-}
-
 /// Cancels a job that waits or runs, and lets one out of quarantine; one that has ended stays as it is.
 ///
 /// Who has asked for a job may cancel it, and so may an administrator. If others have asked for the same, the job goes on
@@ -251,7 +153,7 @@ fn no_cursor(text: &str) -> ApiError {
     ApiError::new(ProblemCode::InvalidRequest, detail)
 }
 
-fn unknown(id: &str) -> ApiError {
+pub(super) fn unknown(id: &str) -> ApiError {
     ApiError::new(
         ProblemCode::JobNotFound,
         format!("This hub has no job {id:?}; GET /v1/jobs lists those it has."),

@@ -18,6 +18,7 @@ mod document;
 mod edge;
 mod error;
 mod evaluate;
+mod events;
 mod fixed;
 mod front;
 mod graphs;
@@ -162,7 +163,7 @@ fn routes(services: Services, config: &config::Config) -> Router {
         .route("/v1/mirror/quarantine/{number}", post(mirror::decide))
         .route("/v1/jobs", get(jobs::jobs))
         .route("/v1/jobs/{id}", get(jobs::job).delete(jobs::cancel))
-        .route("/v1/jobs/{id}/events", get(jobs::events))
+        .route("/v1/jobs/{id}/events", get(events::events))
         .route("/v1/blobs/sha256/{digest}/upload", get(uploads::upload_state).delete(uploads::discard_upload))
         // One limit, that of the settings: the framework has another of its own.
         .layer(DefaultBodyLimit::disable())

@@ -269,7 +269,7 @@ impl Store {
     pub async fn watch(&self) -> Result<ChangeWatch, StoreError> {
         let mut watch =
             ChangeWatch { connection: self.readers.acquire().await?, version: None, number: None };
-        watch.has_changed().await?;
+        watch.look().await?;
         Ok(watch)
     }
 
@@ -299,21 +299,30 @@ pub struct ChangeWatch {
     number: Option<i64>,
 }
 
+/// What has changed since somebody looked last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeenChanges {
+    /// Whether anything has.
+    pub anything: bool,
+    /// Whether what the registry shows has.
+    pub registry: bool,
+}
+
 impl ChangeWatch {
-    /// Whether anything has changed since the last call. Costs microseconds.
+    /// What has changed since the last call. Costs microseconds.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn has_changed(&mut self) -> Result<bool, StoreError> {
+    pub async fn look(&mut self) -> Result<SeenChanges, StoreError> {
         let version: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *self.connection).await?;
         if self.version == Some(version) {
-            return Ok(false);
+            return Ok(SeenChanges::default());
         }
         let number: i64 = sqlx::query_scalar("SELECT number FROM catalogue_changes")
             .fetch_one(&mut *self.connection)
             .await?;
         self.version = Some(version);
-        Ok(self.number.replace(number) != Some(number))
+        Ok(SeenChanges { anything: true, registry: self.number.replace(number) != Some(number) })
     }
 
     /// Lets the next call say that something has changed: what was noticed could not be acted upon.

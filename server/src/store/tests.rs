@@ -4,7 +4,8 @@ use phasic_hub_api::{
 };
 
 use super::{
-    Actor, ArtifactRow, GraphRow, MIGRATIONS, Origin, Publication, Retraction, Role, Store, StoreError, Wish,
+    Actor, ArtifactRow, GraphRow, MIGRATIONS, Origin, Publication, Retraction, Role, SeenChanges, Store,
+    StoreError, Wish,
 };
 use crate::auth::{Scope, TokenSecret};
 use crate::blobs::StoredBlob;
@@ -188,18 +189,24 @@ async fn a_wish_is_fulfilled_as_a_whole_or_not_at_all() {
 async fn changes_by_another_process_are_noticed() {
     let (directory, store) = fresh().await;
     let mut watch = store.watch().await.unwrap();
-    assert!(!watch.has_changed().await.unwrap());
+    let mut seen = async || {
+        let seen = watch.look().await.unwrap();
+        (seen.anything, seen.registry)
+    };
+    assert_eq!(seen().await, (false, false));
     let other = Store::open(directory.path()).await.unwrap();
-    assert!(!watch.has_changed().await.unwrap());
+    assert_eq!(seen().await, (false, false));
     other.publish_local(&publication("a", "one"), None).await.unwrap();
-    assert!(watch.has_changed().await.unwrap());
-    assert!(!watch.has_changed().await.unwrap());
+    assert_eq!(seen().await, (true, true));
+    assert_eq!(seen().await, (false, false));
     let token = TokenSecret::generate().unwrap().row("t", &[Scope::Read], IdPatterns::default(), None);
     other.add_token(&token, &Actor::Operator).await.unwrap();
     other.note_use(&token.id).await.unwrap();
-    assert!(!watch.has_changed().await.unwrap(), "nothing the registry shows");
+    assert_eq!(seen().await, (true, false), "nothing the registry shows");
+    store.note_use(&token.id).await.unwrap();
+    assert_eq!(seen().await, (true, false), "by this process");
     watch.forget();
-    assert!(watch.has_changed().await.unwrap());
+    assert_eq!(watch.look().await.unwrap(), SeenChanges { anything: true, registry: true });
 }
 
 #[tokio::test]
