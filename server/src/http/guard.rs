@@ -2,7 +2,7 @@
 //!
 //! Fails closed: a route the table does not know is not reached.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -204,10 +204,19 @@ fn forwarded(trusted: &config::Networks, peer: IpAddr, headers: &HeaderMap) -> I
     let named = values.flat_map(|value| value.rsplit(',')).map(str::trim);
     let mut address = peer;
     for name in named {
-        let Some(next) = trusted.contains(address).then(|| name.parse().ok()).flatten() else { break };
+        let Some(next) = trusted.contains(address).then(|| named_address(name)).flatten() else { break };
         address = next;
     }
     address
+}
+
+/// The address in an entry of `X-Forwarded-For`, which some proxies write with the port, and IPv6 then, or always, in
+/// brackets.
+fn named_address(name: &str) -> Option<IpAddr> {
+    let without_brackets = || name.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
+    let address = name.parse::<IpAddr>().ok();
+    let address = address.or_else(|| name.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()));
+    address.or_else(|| without_brackets().map(IpAddr::V6))
 }
 
 fn no_such_method(path: &str) -> ApiError {
@@ -314,5 +323,13 @@ mod tests {
         assert_eq!(seen("10.0.0.1", &["8.8.8.8, 192.0.2.1"]), is("192.0.2.1"), "the first one is made up");
         assert_eq!(seen("10.0.0.1", &["8.8.8.8", "192.0.2.1, 10.0.0.2"]), is("192.0.2.1"), "two proxies");
         assert_eq!(seen("10.0.0.1", &["192.0.2.1, unknown"]), is("10.0.0.1"), "not to be read");
+        assert_eq!(seen("10.0.0.1", &["192.0.2.1:567"]), is("192.0.2.1"));
+        assert_eq!(seen("10.0.0.1", &["8.8.8.8:1, [2001:db8::1]:5, 10.0.0.2:443"]), is("2001:db8::1"));
+        assert_eq!(seen("10.0.0.1", &["[2001:db8::1]"]), is("2001:db8::1"));
+        for wrong in
+            ["192.0.2.1:", "192.0.2.1:70000", "[192.0.2.1]:5", "[2001:db8::1", "2001:db8::1]:5", ":5"]
+        {
+            assert_eq!(seen("10.0.0.1", &[wrong]), is("10.0.0.1"), "{wrong}");
+        }
     }
 }
