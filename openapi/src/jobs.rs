@@ -385,6 +385,13 @@ pub struct JobActual {
     /// Bytes of the artifact, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_bytes: Option<u64>,
+    /// Commands of its program; for `plan`, multiply-adds of one elimination.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<u64>,
+    /// Bytes of the most memory its process had at a time, the program itself included; missing where it had no process of
+    /// its own (`compute.isolated`), or one that cannot tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// What a running job has done.

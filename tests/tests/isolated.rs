@@ -107,6 +107,9 @@ fn results_are_those_of_the_hub_itself() {
         let (one, other) = (eliminate(&isolated, &body, true).json(), eliminate(&plain, &body, true).json());
         assert_eq!(one["job"]["state"], "done", "{one}");
         assert_eq!(one["artifact"]["sha256"], other["artifact"]["sha256"], "{one}");
+        let actual = &one["job"]["actual"];
+        assert_eq!(actual["commands"], other["job"]["actual"]["commands"], "{one}");
+        assert!(actual["peak_memory_bytes"].as_u64().unwrap() > actual["artifact_bytes"].as_u64().unwrap());
     }
     let expected = Sha256::of(&kingman(9).ptdprmc3).to_string();
     let again = eliminate(&isolated, &json!({"model": {"builtin": "kingman", "constants": {"n": 9}}}), true);

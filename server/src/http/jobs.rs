@@ -244,7 +244,12 @@ fn job_of(
         timeout_seconds: services.jobs.timeout_ms(row.timeout_ms).div_ceil(1000),
         attempts: row.attempts,
         forecast: serde_json::from_str(&row.forecast).map_err(unreadable)?,
-        actual: duration_ms.map(|duration_ms| JobActual { duration_ms, artifact_bytes }),
+        actual: duration_ms.map(|duration_ms| JobActual {
+            duration_ms,
+            artifact_bytes,
+            commands: row.commands,
+            peak_memory_bytes: row.peak_memory_bytes,
+        }),
         progress: services.jobs.progress(row.number).filter(|_| running),
         submitted_at: row.submitted_at.clone(),
         started_at: row.started_at.clone(),

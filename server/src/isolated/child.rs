@@ -55,13 +55,18 @@ fn run() -> io::Result<()> {
         ControlFlow::Continue(())
     };
     let made = match work {
-        Work::Eliminate(task) => task.perform(watch).map_err(|error| error.to_string()),
+        Work::Eliminate(task) => {
+            task.perform(watch).map(|made| made.bytes).map_err(|error| error.to_string())
+        }
         Work::Compare(comparison) => {
             comparison.perform_in_json(&input, watch).map_err(|error| error.to_string())
         }
     };
     match made {
-        Ok(bytes) => say(&Said::Result(bytes.len() as u64), &bytes),
+        Ok(bytes) => {
+            let (size_bytes, peak_memory_bytes) = (bytes.len() as u64, peak_memory_bytes());
+            say(&Said::Result { size_bytes, peak_memory_bytes }, &bytes)
+        }
         Err(reason) => say(&Said::Failed(reason), &[]),
     }
 }
@@ -72,6 +77,18 @@ fn say(said: &Said, bytes: &[u8]) -> io::Result<()> {
     out.write_all(b"\n")?;
     out.write_all(bytes)?;
     out.flush()
+}
+
+/// The most memory this process had at a time, where the operating system tells.
+fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    peak_in(&status)
+}
+
+/// The peak of the resident set in a `status` of `/proc`, which counts it in units of 1024 bytes.
+fn peak_in(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// Ends this process when its standard input ends.
@@ -99,4 +116,17 @@ fn confine(address_space_bytes: u64) -> io::Result<()> {
 #[cfg(not(unix))]
 fn confine(_address_space_bytes: u64) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::peak_in;
+
+    #[test]
+    fn the_peak_is_read_where_the_operating_system_writes_one() {
+        assert_eq!(peak_in("Name:\tphasic-hub\nVmPeak:\t  9 kB\nVmHWM:\t    1234 kB\n"), Some(1234 * 1024));
+        for status in ["", "VmHWM:", "VmHWM:\t12 MB", "VmHWM:\t18446744073709551615 kB", "XVmHWM:\t1 kB"] {
+            assert_eq!(peak_in(status), None, "{status:?}");
+        }
+    }
 }

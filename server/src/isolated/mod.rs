@@ -68,8 +68,20 @@ enum Said {
     Progress(JobProgress),
     /// The task has no result, and would have none if it were tried again.
     Failed(String),
-    /// So many bytes of result follow.
-    Result(u64),
+    /// So many bytes of result follow. It took so much memory at most, where the process can tell.
+    Result {
+        size_bytes: u64,
+        peak_memory_bytes: Option<u64>,
+    },
+}
+
+/// What a child says has come of its work.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// The result: not verified.
+    pub(crate) bytes: Vec<u8>,
+    /// The most memory it had at a time.
+    pub(crate) peak_memory_bytes: Option<u64>,
 }
 
 /// Address space beside twice what a job was forecast to take: program, libraries, stacks, and slack.
@@ -105,13 +117,13 @@ fn address_space_bytes(settings: &config::Compute, forecast_bytes: u64) -> u64 {
 }
 
 /// Has a child do some work, and tells of its progress, until it is done or `stop` says why it is not wanted any more.
-/// Gives the bytes it says are the result: not verified.
+/// Gives what it says is the result.
 pub(crate) async fn perform(
     assignment: Assignment<'_>,
     settings: &config::Compute,
     progress: impl Fn(JobProgress),
     stop: impl Future<Output = ChildError>,
-) -> Result<Vec<u8>, ChildError> {
+) -> Result<Outcome, ChildError> {
     let broke = |what: &str| {
         let what = what.to_owned();
         move |error: std::io::Error| ChildError::Broke(format!("{what}: {error}"))
@@ -182,22 +194,24 @@ async fn listen(
     stdout: ChildStdout,
     most_bytes: u64,
     progress: impl Fn(JobProgress),
-) -> Result<Vec<u8>, ChildError> {
+) -> Result<Outcome, ChildError> {
     let mut reader = BufReader::new(stdout);
     loop {
         match hear(&mut reader).await.map_err(ChildError::Broke)? {
             Said::Progress(made) => progress(made),
             Said::Failed(reason) => return Err(ChildError::Failed(reason)),
-            Said::Result(size_bytes) if size_bytes > most_bytes => {
+            Said::Result { size_bytes, .. } if size_bytes > most_bytes => {
                 return Err(ChildError::Failed(format!(
                     "its result has {size_bytes} bytes, more than the {most_bytes} that were forecast for all of it"
                 )));
             }
-            Said::Result(size_bytes) => {
+            Said::Result { size_bytes, peak_memory_bytes } => {
                 let mut bytes = Vec::new();
                 let read = (&mut reader).take(size_bytes).read_to_end(&mut bytes).await;
-                let cut = || ChildError::Broke("broke off in its result".to_owned());
-                return if read.is_ok() && bytes.len() as u64 == size_bytes { Ok(bytes) } else { Err(cut()) };
+                if read.is_ok() && bytes.len() as u64 == size_bytes {
+                    return Ok(Outcome { bytes, peak_memory_bytes });
+                }
+                return Err(ChildError::Broke("broke off in its result".to_owned()));
             }
         }
     }

@@ -9,7 +9,7 @@ use phasic_hub_api::jobs::Variant;
 
 use super::running::Running;
 use super::task::{Task, TaskError};
-use super::work::{self, WorkError};
+use super::work::{self, Made, WorkError};
 use crate::isolated::{self, Assignment, ChildError, Work};
 use crate::workers::{BrokeOff, Workers};
 
@@ -48,15 +48,22 @@ pub(crate) async fn eliminate(
     let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
     let running = Arc::new(Running::new(memory_bytes, limit_ms));
     let _wanted = running.cancelled.clone().drop_guard();
-    perform(task, running, workers).await
+    Ok(perform(task, running, workers).await?.made.bytes)
 }
 
-/// The verified result of a task.
+/// The verified result of a task, and what it took.
+pub(super) struct Performed {
+    pub(super) made: Made,
+    /// The most memory its process had at a time, where it had one of its own.
+    pub(super) peak_memory_bytes: Option<u64>,
+}
+
+/// Does a task, and verifies its result.
 pub(super) async fn perform(
     task: Task,
     running: Arc<Running>,
     workers: &Workers,
-) -> Result<Vec<u8>, PerformError> {
+) -> Result<Performed, PerformError> {
     if task.compute.isolated {
         elsewhere(task, &running, workers).await
     } else {
@@ -65,20 +72,21 @@ pub(super) async fn perform(
 }
 
 /// On the threads of this process.
-async fn here(task: Task, running: Arc<Running>, workers: &Workers) -> Result<Vec<u8>, PerformError> {
+async fn here(task: Task, running: Arc<Running>, workers: &Workers) -> Result<Performed, PerformError> {
     let work = move || {
         let begun = Instant::now();
         let made = task.perform(|progress| running.note(progress, begun));
         if made.is_err() && begun.elapsed() > running.limit() {
             return Err(PerformError::TooLong(running.limit().as_secs_f64()));
         }
-        Ok(made?)
+        // In one process with the hub, whose memory it is cannot be told.
+        Ok(Performed { made: made?, peak_memory_bytes: None })
     };
     workers.run(work).await?
 }
 
 /// By a process of its own, and its file verified once more here.
-async fn elsewhere(task: Task, running: &Running, workers: &Workers) -> Result<Vec<u8>, PerformError> {
+async fn elsewhere(task: Task, running: &Running, workers: &Workers) -> Result<Performed, PerformError> {
     let (identity, variant): (GraphIdentity, Variant) = (task.identity.clone(), task.variant);
     let compute = task.compute.clone();
     let begun = tokio::time::Instant::now();
@@ -90,13 +98,13 @@ async fn elsewhere(task: Task, running: &Running, workers: &Workers) -> Result<V
     };
     let assignment =
         Assignment { work: Work::Eliminate(task), input: &[], memory_bytes: running.memory_bytes };
-    let bytes = match isolated::perform(assignment, &compute, |made| running.set(made), stop).await {
+    let said = match isolated::perform(assignment, &compute, |made| running.set(made), stop).await {
         Err(ChildError::TooLong) => return Err(PerformError::TooLong(running.limit().as_secs_f64())),
-        bytes => bytes?,
+        said => said?,
     };
     let work = move || {
-        work::check(&bytes, &identity, variant, &compute)?;
-        Ok(bytes)
+        let made = work::check(said.bytes, &identity, variant, &compute)?;
+        Ok(Performed { made, peak_memory_bytes: said.peak_memory_bytes })
     };
     workers.run(work).await?
 }

@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 
 use phasic_hub_api::jobs::JobState;
 
-use super::perform::{PerformError, perform};
+use super::perform::{PerformError, Performed, perform};
 use super::running::Running;
 use super::task::Task;
+use super::work::Made;
 use super::{ENGINE, Jobs};
 use crate::admission::Share;
-use crate::blobs::{BlobError, StoredBlob, Terms, in_memory, read_whole};
+use crate::blobs::{BlobError, Terms, in_memory, read_whole};
 use crate::config::LEAST_GRACE_SECONDS;
 use crate::isolated::ChildError;
-use crate::store::{FreeMemory, JobRow, MOST_ATTEMPTS, StoreError};
+use crate::store::{FreeMemory, JobResult, JobRow, MOST_ATTEMPTS, StoreError};
 use crate::visibility::Viewer;
 
 /// How often the queue is looked at when nobody rings.
@@ -101,7 +102,7 @@ fn without_places(text: &str) -> String {
 }
 
 /// Says what has come of an attempt that has no result.
-fn log(job: &JobRow, result: &Result<StoredBlob, JobError>) {
+fn log(job: &JobRow, result: &Result<JobResult, JobError>) {
     match result {
         Ok(_) => {}
         Err(error) if error.is_breakdown() => {
@@ -234,7 +235,7 @@ impl Jobs {
 
     /// Records how a job ended, however long the database cannot take it: what was made is not lost to a full disk, and
     /// who waits does not wait for ever. Gives the state it is in then, if it was still wanted.
-    async fn record(&self, job: &JobRow, mut result: Result<StoredBlob, JobError>) -> Option<JobState> {
+    async fn record(&self, job: &JobRow, mut result: Result<JobResult, JobError>) -> Option<JobState> {
         let Insistence { pauses: [mut pause, longest], renew_every } = self.insistence;
         let mut renewed = Instant::now();
         log(job, &result);
@@ -248,10 +249,10 @@ impl Jobs {
             tokio::time::sleep(pause).await;
             pause = longest.min(pause * 2);
             // Nothing refers to it yet, and what nothing refers to is collected as garbage when it is old enough.
-            if let Ok(blob) = result
+            if let Ok(made) = result
                 && renewed.elapsed() >= renew_every
             {
-                match self.data.blobs.renew(blob.sha256).await {
+                match self.data.blobs.renew(made.blob.sha256).await {
                     Ok(_) => renewed = Instant::now(),
                     Err(BlobError::NotFound(_) | BlobError::Damaged(_)) => {
                         result = Err(JobError::Lost);
@@ -268,12 +269,12 @@ impl Jobs {
     async fn try_to_record(
         &self,
         job: &JobRow,
-        result: &Result<StoredBlob, JobError>,
+        result: &Result<JobResult, JobError>,
     ) -> Result<Option<JobState>, StoreError> {
         let store = &self.data.store;
         match result {
-            Ok(blob) => {
-                let wanted = store.finish_job(job, &self.owner, *blob, ENGINE).await?;
+            Ok(made) => {
+                let wanted = store.finish_job(job, &self.owner, *made, ENGINE).await?;
                 Ok(wanted.then_some(JobState::Done))
             }
             Err(error) if error.is_breakdown() => store.break_job(job, &self.owner, &error.told()).await,
@@ -284,7 +285,7 @@ impl Jobs {
         }
     }
 
-    async fn result(&self, job: &JobRow, running: Arc<Running>) -> Result<StoredBlob, JobError> {
+    async fn result(&self, job: &JobRow, running: Arc<Running>) -> Result<JobResult, JobError> {
         // Somebody may have joined after the row was read, and before anybody could be told.
         if let Some(now) = self.data.store.job(&job.id, &Viewer::All).await? {
             self.extend(&now);
@@ -298,13 +299,16 @@ impl Jobs {
             compute: self.compute.clone(),
             models: self.models.clone(),
         };
-        let bytes = perform(task, Arc::clone(&running), self.eliminations.workers()).await?;
+        let Performed { made, peak_memory_bytes } =
+            perform(task, Arc::clone(&running), self.eliminations.workers()).await?;
+        let Made { bytes, commands } = made;
         let terms = Terms { max_bytes: bytes.len() as u64, sha256: None };
         // A slow disk keeps nobody waiting either.
-        tokio::select! {
-            stored = self.data.blobs.put(in_memory(bytes), terms) => Ok(stored?),
-            () = running.cancelled.cancelled() => Err(JobError::Cancelled),
-        }
+        let blob = tokio::select! {
+            stored = self.data.blobs.put(in_memory(bytes), terms) => stored?,
+            () = running.cancelled.cancelled() => return Err(JobError::Cancelled),
+        };
+        Ok(JobResult { blob, commands, peak_memory_bytes })
     }
 
     /// Gives a job that this process works on as long as its row says by now.

@@ -9,7 +9,7 @@ use phasic_hub_api::GraphIdentity;
 use phasic_hub_api::jobs::Variant;
 use serde::{Deserialize, Serialize};
 
-use super::work::{self, WorkError};
+use super::work::{self, Made, WorkError};
 use crate::config;
 use crate::models::{ModelError, Recipe, identify};
 
@@ -46,7 +46,7 @@ impl Task {
     pub(crate) fn perform(
         &self,
         mut watch: impl FnMut(Option<Progress>) -> ControlFlow<()>,
-    ) -> Result<Vec<u8>, TaskError> {
+    ) -> Result<Made, TaskError> {
         let recipe = Recipe::from_json(&self.recipe)?;
         let graph = recipe.build_watched(&self.models, &mut || watch(None))?;
         let identity = identify(&graph);

@@ -132,6 +132,14 @@ pub(crate) fn plan_limits(memory_bytes: u64) -> plan::Limits {
     plan::Limits::default().with_memory_bytes(memory_bytes).with_commands(u64::MAX)
 }
 
+/// The file of an elimination.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) bytes: Vec<u8>,
+    /// Commands of the program; of a plan, multiply-adds: what the forecast counts.
+    pub(crate) commands: u64,
+}
+
 /// Makes one variant, and verifies what was made by reading it back with every check.
 pub(super) fn make(
     graph: &Graph,
@@ -139,7 +147,7 @@ pub(super) fn make(
     variant: Variant,
     limits: &config::Compute,
     mut watch: impl FnMut(Option<Progress>) -> ControlFlow<()>,
-) -> Result<Vec<u8>, WorkError> {
+) -> Result<Made, WorkError> {
     match variant {
         Variant::Phasic => {
             let bounds = trace::Limits::default().with_memory_bytes(limits.max_memory_bytes.get());
@@ -155,10 +163,14 @@ pub(super) fn make(
         Variant::Plan => {
             let bounds = plan_limits(limits.max_memory_bytes.get());
             let mut watch = |progress| watch(Some(progress));
-            let bytes = Plan::analyze_watched(graph, &bounds, &mut watch)?.encode(&identity.graph_hash);
+            let plan = Plan::analyze_watched(graph, &bounds, &mut watch)?;
+            let (bytes, commands) = (plan.encode(&identity.graph_hash), plan.cost().multiply_adds);
+            drop(plan);
             match Plan::decode_watched(&bytes, &bounds, &mut watch) {
                 Err(PlanFileError::Limits(stopped)) => Err(stopped.into()),
-                Ok((hash, plan)) if hash == identity.graph_hash && plan.encode(&hash) == bytes => Ok(bytes),
+                Ok((hash, plan)) if hash == identity.graph_hash && plan.encode(&hash) == bytes => {
+                    Ok(Made { bytes, commands })
+                }
                 _ => Err(WorkError::Differs),
             }
         }
@@ -168,20 +180,24 @@ pub(super) fn make(
 /// Verifies a file that another process made: that it is one of its kind, whole and safe to run, and names this graph.
 /// That it computes what the graph asks for was shown where the graph was built.
 pub(super) fn check(
-    bytes: &[u8],
+    bytes: Vec<u8>,
     identity: &GraphIdentity,
     variant: Variant,
     limits: &config::Compute,
-) -> Result<(), WorkError> {
+) -> Result<Made, WorkError> {
     if variant == Variant::Plan {
-        return match Plan::decode(bytes, &plan_limits(limits.max_memory_bytes.get())) {
-            Ok((hash, _)) if hash == identity.graph_hash => Ok(()),
+        return match Plan::decode(&bytes, &plan_limits(limits.max_memory_bytes.get())) {
+            Ok((hash, plan)) if hash == identity.graph_hash => {
+                Ok(Made { bytes, commands: plan.cost().multiply_adds })
+            }
             _ => Err(WorkError::Differs),
         };
     }
     let checks = Checks { hash: Some(identity.graph_hash), ..Checks::default() };
-    let trace = decode(bytes, &checks)?.trace;
-    if u64::from(trace.vertex_count()) == identity.vertices { Ok(()) } else { Err(WorkError::Differs) }
+    let trace = decode(&bytes, &checks)?.trace;
+    let commands = trace.commands().len() as u64;
+    let is_it = u64::from(trace.vertex_count()) == identity.vertices;
+    if is_it { Ok(Made { bytes, commands }) } else { Err(WorkError::Differs) }
 }
 
 /// The file of a program, written and read back. A large one takes seconds, so it is watched, too.
@@ -190,7 +206,7 @@ fn program(
     graph: &Graph,
     identity: &GraphIdentity,
     watch: &mut dyn FnMut() -> ControlFlow<()>,
-) -> Result<Vec<u8>, WorkError> {
+) -> Result<Made, WorkError> {
     let mut bytes = Vec::new();
     encode_ptdprmc3(trace, &mut Watched { inner: &mut bytes, passed: 0, watch })
         .map_err(|_| WorkError::Stopped)?;
@@ -201,7 +217,8 @@ fn program(
         // Memory does not fail to be read.
         _ => WorkError::Stopped,
     })?;
-    if read.trace == *trace { Ok(bytes) } else { Err(WorkError::Differs) }
+    let commands = trace.commands().len() as u64;
+    if read.trace == *trace { Ok(Made { bytes, commands }) } else { Err(WorkError::Differs) }
 }
 
 /// Bytes on their way, and somebody who is asked now and then whether to go on.
@@ -262,11 +279,11 @@ mod tests {
         let graph = rabbits.with_constant("n", 30).unwrap().build(&GraphLimits::default()).unwrap();
         let trace = eliminate(&graph, &Limits::default(), &mut ()).unwrap();
         let (identity, mut asked) = (identify(&graph), 0);
-        let bytes = program(&trace, &graph, &identity, &mut || {
+        let made = program(&trace, &graph, &identity, &mut || {
             asked += 1;
             ControlFlow::Continue(())
         });
-        let expected = 2 * (bytes.unwrap().len() / ASK_EVERY);
+        let expected = 2 * (made.unwrap().bytes.len() / ASK_EVERY);
         assert!(expected >= 4 && asked >= expected / 2, "{asked} questions, {expected} expected");
         for stop_at in [1, asked] {
             let mut left = stop_at;

@@ -47,8 +47,8 @@ pub use browse::{BrowseFilter, DatedCompute, RevisionRow};
 pub use computes::{ArtifactRow, ArtifactVersion, ComputeRow, Origin, Publication, Role};
 pub use graphs::{EliminationPlace, EliminationRow, GraphFilter, GraphRow};
 pub use jobs::{
-    Cancelled, FreeMemory, JobCount, JobFilter, JobPlace, JobRow, MOST_ATTEMPTS, MOST_OVERTAKEN, NewJob,
-    QueueLimits, Queued,
+    Cancelled, FreeMemory, JobCount, JobFilter, JobPlace, JobResult, JobRow, MOST_ATTEMPTS, MOST_OVERTAKEN,
+    NewJob, QueueLimits, Queued,
 };
 pub use mirror::{
     Allowance, Decided, Finding, MOST_REMOVED_PERCENT, PassHead, PassRecord, PublicCounts, Reconciliation,
@@ -81,6 +81,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (13, "job_pages", include_str!("../../../migrations/0013_job_pages.sql")),
     (14, "verification_limits", include_str!("../../../migrations/0014_verification_limits.sql")),
     (15, "converted_forms", include_str!("../../../migrations/0015_converted_forms.sql")),
+    (16, "job_actuals", include_str!("../../../migrations/0016_job_actuals.sql")),
 ];
 
 /// How long a statement waits for another process that is writing.

@@ -205,7 +205,7 @@ async fn elsewhere(
     let memory_bytes = comparison.memory_bytes.saturating_add(bytes.len() as u64);
     let assignment = Assignment { work: Work::Compare(comparison), input: bytes, memory_bytes };
     match isolated::perform(assignment, compute, |_| (), stop).await {
-        Ok(said) => Ok(serde_json::from_slice(&said)?),
+        Ok(said) => Ok(serde_json::from_slice(&said.bytes)?),
         Err(ChildError::Cancelled) => Ok(Judged::Stopped),
         Err(error) => Err(error.into()),
     }

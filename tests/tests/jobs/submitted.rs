@@ -79,6 +79,9 @@ fn each_variant_is_made_verified_and_served_by_its_digest() {
     for job in record["jobs"].as_array().unwrap() {
         let (forecast, actual) = (&job["forecast"], &job["actual"]);
         assert_eq!(forecast["artifact_bytes"], actual["artifact_bytes"], "{job}");
+        assert!(actual["commands"].is_u64(), "{job}");
+        assert_eq!(forecast["commands"], actual["commands"], "{job}");
+        assert!(actual.get("peak_memory_bytes").is_none(), "it had no process of its own: {job}");
         assert!(actual["duration_ms"].is_u64(), "{job}");
     }
     assert!(record["jobs"].as_array().unwrap().iter().all(|job| job["state"] == "done"), "{record}");

@@ -88,10 +88,25 @@ pub struct JobRow {
     pub finished_at: Option<String>,
     /// Milliseconds from the beginning of its last attempt to its end.
     pub duration_ms: Option<u64>,
+    /// Commands of its result.
+    pub commands: Option<u64>,
+    /// The most memory its process had at a time.
+    pub peak_memory_bytes: Option<u64>,
     /// Why there is no result.
     pub error: Option<String>,
     /// For whom it is.
     pub audience: Audience,
+}
+
+/// The result of a job, and what it took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobResult {
+    /// The file.
+    pub blob: StoredBlob,
+    /// Commands of its program; of a plan, multiply-adds.
+    pub commands: u64,
+    /// The most memory its process had at a time, where it had one of its own that could tell.
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// What became of the wish to cancel a job.
@@ -109,7 +124,8 @@ pub enum Cancelled {
 
 const JOBS: &str = "SELECT number, id, subject, variant, definition, state, priority, attempts, \
      forecast, forecast_memory_bytes, timeout_ms, submitted_at, started_at, finished_at, \
-     CAST(round((julianday(finished_at) - julianday(started_at)) * 86400000.0) AS INTEGER) AS duration_ms, error, audience FROM jobs";
+     CAST(round((julianday(finished_at) - julianday(started_at)) * 86400000.0) AS INTEGER) AS duration_ms, \
+     commands, peak_memory_bytes, error, audience FROM jobs";
 
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 
@@ -162,9 +178,10 @@ impl Store {
         &self,
         job: &JobRow,
         owner: &str,
-        blob: StoredBlob,
+        result: JobResult,
         engine: &str,
     ) -> Result<bool, StoreError> {
+        let JobResult { blob, commands, peak_memory_bytes } = result;
         let mut change = self.begin().await?;
         if !is_leased(&mut change, job, owner).await? {
             return Ok(false);
@@ -187,6 +204,12 @@ impl Store {
         let told = Change { action: "elimination.make", subject: job.definition.to_string(), detail };
         append(&mut change, &Actor::Hub, told).await?;
         set_state(&mut change, job.number, JobState::Done, None).await?;
+        sqlx::query("UPDATE jobs SET commands = ?, peak_memory_bytes = ? WHERE number = ?")
+            .bind(commands.cast_signed())
+            .bind(peak_memory_bytes.map(u64::cast_signed))
+            .bind(job.number)
+            .execute(&mut *change)
+            .await?;
         change.commit().await?;
         Ok(true)
     }
@@ -411,6 +434,8 @@ fn job_row(row: &SqliteRow) -> Result<JobRow, StoreError> {
         duration_ms: row
             .try_get::<Option<i64>, _>("duration_ms")?
             .map(|duration| u64::try_from(duration).unwrap_or_default()),
+        commands: row.try_get::<Option<i64>, _>("commands")?.map(i64::cast_unsigned),
+        peak_memory_bytes: row.try_get::<Option<i64>, _>("peak_memory_bytes")?.map(i64::cast_unsigned),
         error: row.try_get("error")?,
         audience: audience(row, &place)?,
         id,

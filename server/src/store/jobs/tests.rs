@@ -2,8 +2,8 @@ use phasic_hub_api::jobs::{JobState, Priority, Variant};
 use phasic_hub_api::{EdgeOrderDigest, GraphHash, GraphIdentity, Sha256};
 
 use super::{
-    Cancelled, FreeMemory, JobFilter, JobPlace, JobRow, MOST_ATTEMPTS, MOST_OVERTAKEN, NewJob, QueueLimits,
-    Queued,
+    Cancelled, FreeMemory, JobFilter, JobPlace, JobResult, JobRow, MOST_ATTEMPTS, MOST_OVERTAKEN, NewJob,
+    QueueLimits, Queued,
 };
 use crate::blobs::StoredBlob;
 use crate::store::{Actor, GraphRow, Store};
@@ -11,6 +11,10 @@ use crate::visibility::{Audience, Viewer};
 
 fn blob(seed: &str) -> StoredBlob {
     StoredBlob { sha256: Sha256::of(seed.as_bytes()), size_bytes: seed.len() as u64 }
+}
+
+fn result(seed: &str) -> JobResult {
+    JobResult { blob: blob(seed), commands: 7, peak_memory_bytes: Some(8) }
 }
 
 /// A store with the graph "g".
@@ -94,8 +98,9 @@ async fn the_same_subject_is_queued_once_until_it_is_made() {
     let running = store.begin_job("me", all(100)).await.unwrap().unwrap();
     assert_eq!((running.id.as_str(), running.state, running.attempts), ("a", JobState::Running, 1));
     assert_eq!(joined("d").await, "a");
-    assert!(store.finish_job(&running, "me", blob("artifact"), "engine 1").await.unwrap());
-    assert_eq!(state(&store, "a").await, JobState::Done);
+    assert!(store.finish_job(&running, "me", result("artifact"), "engine 1").await.unwrap());
+    let done = store.job("a", &Viewer::Public).await.unwrap().unwrap();
+    assert_eq!((done.state, done.commands, done.peak_memory_bytes), (JobState::Done, Some(7), Some(8)));
     assert!(matches!(store.queue(&new("e", "s", 10), ROOM, &Actor::Hub).await.unwrap(), Queued::Made));
     let made = store.elimination(Sha256::of(b"s"), Variant::Phasic).await.unwrap().unwrap();
     assert_eq!((made.blob, made.engine.as_str()), (blob("artifact"), "engine 1"));
@@ -165,7 +170,7 @@ async fn the_result_of_a_cancelled_job_is_dropped() {
     let running = store.begin_job("me", all(100)).await.unwrap().unwrap();
     let cancel = async || store.cancel_job("a", None, &Actor::Hub).await.unwrap().unwrap().1;
     assert_eq!(cancel().await, Cancelled::Now);
-    assert!(!store.finish_job(&running, "me", blob("artifact"), "engine").await.unwrap());
+    assert!(!store.finish_job(&running, "me", result("artifact"), "engine").await.unwrap());
     assert!(!store.fail_job(&running, "me", "cancelled").await.unwrap());
     assert_eq!(state(&store, "a").await, JobState::Cancelled);
     assert!(store.elimination(Sha256::of(b"s"), Variant::Phasic).await.unwrap().is_none());
@@ -308,7 +313,7 @@ async fn the_last_attempt_runs_alone_so_that_no_other_job_is_there_when_the_hub_
     );
     let innocent = store.begin_job("fifth", all(100)).await.unwrap().unwrap();
     assert_eq!((innocent.id.as_str(), innocent.attempts), ("innocent", MOST_ATTEMPTS));
-    assert!(store.finish_job(&innocent, "fifth", blob("artifact"), "engine").await.unwrap());
+    assert!(store.finish_job(&innocent, "fifth", result("artifact"), "engine").await.unwrap());
 }
 
 #[tokio::test]
@@ -318,10 +323,10 @@ async fn an_attempt_that_was_taken_back_has_no_say_in_the_next_one() {
     let first = store.begin_job("me", all(100)).await.unwrap().unwrap();
     store.take_back_jobs("me", &[]).await.unwrap();
     let second = store.begin_job("me", all(100)).await.unwrap().unwrap();
-    assert!(!store.finish_job(&first, "me", blob("first"), "engine").await.unwrap());
+    assert!(!store.finish_job(&first, "me", result("first"), "engine").await.unwrap());
     assert!(!store.fail_job(&first, "me", "late").await.unwrap());
     assert_eq!(store.break_job(&first, "me", "late").await.unwrap(), None);
-    assert!(store.finish_job(&second, "me", blob("second"), "engine").await.unwrap());
+    assert!(store.finish_job(&second, "me", result("second"), "engine").await.unwrap());
     let made = store.elimination(second.subject, Variant::Phasic).await.unwrap().unwrap();
     assert_eq!(made.blob, blob("second"));
 }
@@ -413,10 +418,7 @@ async fn the_log_tells_of_jobs_that_end_without_a_result_or_are_forgotten() {
     let lines = store.audit(0, 99).await.unwrap();
     let told = lines.iter().filter(|line| line.action.starts_with("job.") && line.action != "job.submit");
     let told: Vec<_> = told.map(|line| (line.action.as_str(), line.subject.as_str())).collect();
-    assert_eq!(
-        told,
-        [("job.fail", "a"), ("job.quarantine", "b"), ("job.fail", "c"), ("job.forget", "jobs")]
-    );
+    assert_eq!(told, [("job.fail", "a"), ("job.quarantine", "b"), ("job.fail", "c"), ("job.forget", "jobs")]);
     assert_eq!(lines.iter().find(|line| line.action == "job.fail").unwrap().detail["error"], "no luck");
 }
 
@@ -427,7 +429,7 @@ async fn old_jobs_are_forgotten_and_results_and_quarantine_are_not() {
         queue(&store, of(id, id)).await;
     }
     let done = store.begin_job("me", all(100)).await.unwrap().unwrap();
-    store.finish_job(&done, "me", blob("artifact"), "engine").await.unwrap();
+    store.finish_job(&done, "me", result("artifact"), "engine").await.unwrap();
     sqlx::query(
         "UPDATE jobs SET state = 'quarantined', finished_at = '2020-01-01T00:00:00.000Z' WHERE id = 'bad'",
     )
