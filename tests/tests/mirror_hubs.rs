@@ -3,10 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use phasic_hub_tests::hub::{Hub, run, sync, token, wait_until};
 use phasic_hub_tests::registry::{Model, document, entry, kingman, write_directory};
-use serde_json::Value;
+use phasic_hub_tests::{blobs, http};
+use serde_json::{Value, json};
 
 /// Computes of a hub by id, but for where they are.
 fn computes(hub: &Hub, token: &str) -> Value {
@@ -65,6 +67,62 @@ fn hubs_are_chained_and_a_hub_that_asks_for_a_token_is_shown_it() {
     assert_eq!(computes(&second, &token(&data[1], "read")), expected);
     let log = second.stop().log;
     assert!(!log.contains(&secret), "{log}");
+}
+
+#[test]
+fn what_another_hub_had_computed_outlives_every_collection_of_garbage() {
+    let place = Place { directory: tempfile::tempdir().unwrap() };
+    let [first_data, second_data] = ["first", "second"].map(|name| place.path(name));
+    let first = Hub::start_with(&first_data, &[], &[("access_anonymous", "compute")]);
+    let model = kingman(6);
+    let request = json!({"model": {"builtin": "kingman", "constants": {"n": 6}}}).to_string();
+    let headers = [("Prefer", "wait=25")];
+    let made = http::send(first.address(), "POST", "/v1/eliminations", &headers, request.as_bytes()).json();
+    let definition = made["graph"]["definition"].as_str().unwrap();
+    let id = format!("computed-{}-{definition}", &model.hash[..16]);
+    wait_until("it is listed", || first.get("/registry.json").text().contains(&id));
+    let upstreams = format!(r#"[{{name = "first", url = "http://{}", interval_ms = 200}}]"#, first.address());
+    let mirror = ("mirror_upstreams", upstreams.as_str());
+    let second = Hub::start_with(&second_data, &[], &[mirror]);
+    wait_until("it is mirrored", || second.get("/registry.json").text().contains(&id));
+    let artifact = format!("/artifacts/{}.bin", model.hash);
+    assert_eq!(second.get(&artifact).body, model.ptdprmc3);
+    second.stop();
+    let age_files = || {
+        for directory in fs::read_dir(second_data.join("blobs/sha256")).unwrap() {
+            for file in fs::read_dir(directory.unwrap().path()).unwrap() {
+                blobs::make_old(&file.unwrap().path(), Duration::from_hours(24 * 365));
+            }
+        }
+    };
+    age_files();
+    let collecting = [
+        mirror,
+        ("upkeep_collect_interval_seconds", "1"),
+        ("upkeep_collect_grace_seconds", "3600"),
+        ("upkeep_keep_submitted_days", "1"),
+    ];
+    let second = Hub::start_with(&second_data, &[], &collecting);
+    let admin = token(&second_data, "admin");
+    let collections = || {
+        let tasks = second.get_as(&admin, "/v1/admin/tasks").json();
+        let tasks = tasks["tasks"].as_array().unwrap().clone();
+        tasks.iter().filter(|task| task["kind"] == "gc" && task["state"] == "done").count()
+    };
+    wait_until("garbage was collected twice", || collections() > 1);
+    let is_whole = |hub: &Hub| {
+        assert!(hub.get("/registry.json").text().contains(&id));
+        assert_eq!(hub.get(&artifact).body, model.ptdprmc3);
+        assert_eq!(hub.get(&format!("/v1/computes/{id}")).json()["upstream"], "first");
+    };
+    is_whole(&second);
+    second.stop();
+    // Upstream is gone as well, and nobody gives any grace.
+    drop(first);
+    age_files();
+    let collected = run(&["gc", "--remove", "--grace", "0", "--data", second_data.to_str().unwrap()]);
+    assert!(collected.status.success(), "{}", String::from_utf8_lossy(&collected.stderr));
+    is_whole(&Hub::start_with(&second_data, &["--offline"], &[]));
 }
 
 #[test]

@@ -47,6 +47,41 @@ fn another_upstream_and_an_empty_one_need_the_word_of_the_operator() {
 }
 
 #[test]
+fn renaming_computes_and_retracting_them_at_once_is_removing_them() {
+    let place = tempfile::tempdir().unwrap();
+    let [data, checkout] = ["data", "checkout"].map(|name| place.path().join(name));
+    let models = [4, 5, 6].map(kingman);
+    let [a, b, c] = &models;
+    write(&checkout, &[("a", a), ("b", b), ("c", c)]);
+    assert_eq!(pass(&data, &checkout, &[]).0, Some(0));
+    // Under another name that everybody sees they are as good as before.
+    write(&checkout, &[("x", a), ("y", b), ("z", c)]);
+    let (status, said) = pass(&data, &checkout, &[]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("renamed x, formerly a") && !said.contains("vanished"), "{said}");
+    let hidden = |names: [&'static str; 3], are_hidden: [bool; 3]| {
+        let entries = names.iter().zip(&models).zip(are_hidden).map(|((name, model), is_hidden)| {
+            let mut entry = entry(model, &model.ptdprmc3);
+            entry["retracted"] = is_hidden.into();
+            (*name, entry)
+        });
+        write_directory(&checkout, &document(&entries.collect::<Vec<_>>()), &[]);
+    };
+    hidden(["k", "l", "m"], [true; 3]);
+    let (status, said) = pass(&data, &checkout, &[]);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("3 of the 3") && said.contains("--remove-many"), "{said}");
+    hidden(["x", "l", "z"], [false, true, false]);
+    let (status, said) = pass(&data, &checkout, &[]);
+    assert_eq!(status, Some(2), "one of three is more than 30 %: {said}");
+    assert!(said.contains("1 of the 3"), "{said}");
+    hidden(["k", "l", "m"], [true; 3]);
+    let (status, said) = pass(&data, &checkout, &["--remove-many"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(said.matches("vanished").count(), 3, "{said}");
+}
+
+#[test]
 fn an_entry_that_becomes_unreadable_keeps_its_last_good_version() {
     let place = tempfile::tempdir().unwrap();
     let [data, checkout] = ["data", "checkout"].map(|name| place.path().join(name));
