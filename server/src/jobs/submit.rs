@@ -313,16 +313,18 @@ enum Made {
     Never,
 }
 
-/// What decides the result of an elimination: for phasic's own program the order of edges, for the others all numbers.
+/// What decides the result of an elimination. For programs, phasic's and ours in its commands, content hash and order of
+/// edges do: they read weights from the graph they are run on. Into a plan go the weights that no parameter changes, too, of
+/// which neither knows.
 fn subject(identity: &GraphIdentity, variant: Variant) -> Sha256 {
     let GraphIdentity { graph_hash, edge_order_digest, definition, .. } = identity;
     match variant {
-        Variant::Phasic => {
+        Variant::Phasic | Variant::Fast => {
             let mut both = GraphHash::as_bytes(graph_hash).to_vec();
             both.extend(edge_order_digest.as_bytes());
             Sha256::of(&both)
         }
-        Variant::Fast | Variant::Plan => *definition,
+        Variant::Plan => *definition,
     }
 }
 

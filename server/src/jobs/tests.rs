@@ -14,7 +14,7 @@ use super::{Ask, Jobs, Outcome, Submitted};
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::hub::DataDirectory;
-use crate::models::Recipe;
+use crate::models::{Named, Recipe, named};
 use crate::store::{Actor, EliminationRow, JobRow};
 use crate::upkeep::{Rules, collect};
 use crate::visibility::{Audience, Viewer};
@@ -44,13 +44,20 @@ impl Place {
 
     /// Takes the smallest reference model as if somebody had sent it.
     async fn send(&self) -> Submitted {
-        let recipe = Recipe::of_reference(&computes()[0]);
+        self.send_recipe(Recipe::of_reference(&computes()[0])).await
+    }
+
+    async fn send_recipe(&self, recipe: Recipe) -> Submitted {
         self.jobs.submit_graph(recipe, &Audience::Everybody, &Actor::Hub).await.unwrap()
     }
 
     async fn ask(&self, graph: &Submitted) -> Outcome {
+        self.ask_for(graph, Variant::Plan).await
+    }
+
+    async fn ask_for(&self, graph: &Submitted, variant: Variant) -> Outcome {
         let ask = Ask::of_the_hub();
-        self.jobs.submit(graph, Variant::Plan, &Audience::Everybody, ask, &Actor::Hub).await.unwrap()
+        self.jobs.submit(graph, variant, &Audience::Everybody, ask, &Actor::Hub).await.unwrap()
     }
 
     async fn state(&self, id: &str) -> JobState {
@@ -189,6 +196,31 @@ async fn a_result_that_is_lost_before_it_could_be_recorded_is_made_again() {
     assert_eq!(place.file(place.result(&graph).await.blob.sha256), file);
     let job = place.jobs.data.store.job(&job.id, &Viewer::All).await.unwrap().unwrap();
     assert_eq!((job.state, job.attempts), (JobState::Done, 2));
+}
+
+#[tokio::test]
+async fn graphs_that_differ_in_weights_no_parameter_changes_share_jobs_for_programs_and_not_for_plans() {
+    let place = Place::new().await;
+    let mut graphs = Vec::new();
+    for probability in [0.5, 0.25] {
+        let document = format!(
+            r#"{{"document": {{"vertices": [[0], [1], [2]], "edges": [[0, 1, [], {probability}], [1, 2, [1]]]}}}}"#
+        );
+        let source = serde_json::from_str(&document).unwrap();
+        let Named::Here(recipe) = named(&source).unwrap() else { panic!("it is in the request") };
+        graphs.push(place.send_recipe(recipe).await);
+    }
+    assert_ne!(graphs[0].identity.definition, graphs[1].identity.definition);
+    for variant in Variant::ALL {
+        let mut subjects = BTreeSet::new();
+        for graph in &graphs {
+            subjects.insert(match place.ask_for(graph, variant).await {
+                Outcome::Made(row) => (row.definition, row.variant.as_str()),
+                Outcome::Job(job, _) => (job.definition, job.variant.as_str()),
+            });
+        }
+        assert_eq!(subjects.len(), if variant == Variant::Plan { 2 } else { 1 }, "{subjects:?}");
+    }
 }
 
 /// All files.

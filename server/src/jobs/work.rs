@@ -269,9 +269,38 @@ mod tests {
 
     use phasic_engine::graph::GraphLimits;
     use phasic_engine::trace::{Limits, eliminate};
+    use phasic_hub_api::jobs::Variant;
 
-    use super::{ASK_EVERY, WorkError, program};
-    use crate::models::identify;
+    use super::{ASK_EVERY, WorkError, make, program};
+    use crate::config;
+    use crate::models::{Named, identify, named};
+
+    #[test]
+    fn graphs_of_one_hash_and_order_of_edges_have_the_same_programs_and_plans_of_their_own() {
+        let made = [0.5, 0.25, 0.0].map(|weight| {
+            let source = format!(
+                r#"{{"document": {{"vertices": [[0], [1], [2], [3]], "edges":
+                    [[0, 1, [], {weight}], [0, 2, [], 0.5], [1, 2, [1]], [1, 3, [1]], [2, 1, [], {weight}], [2, 3, [3]]]}}}}"#
+            );
+            let Named::Here(recipe) = named(&serde_json::from_str(&source).unwrap()).unwrap() else {
+                panic!("it is in the request")
+            };
+            let graph = recipe.build(&config::Models::default()).unwrap();
+            let (identity, limits) = (identify(&graph), config::Compute::default());
+            let make = |variant| make(&graph, &identity, variant, &limits, |_| ControlFlow::Continue(()));
+            let files = Variant::ALL.map(|variant| make(variant).unwrap().bytes);
+            (identity, files)
+        });
+        let (first, files) = &made[0];
+        for (identity, others) in &made[1..] {
+            assert_eq!(identity.graph_hash, first.graph_hash);
+            assert_eq!(identity.edge_order_digest, first.edge_order_digest);
+            assert_ne!(identity.definition, first.definition);
+            for (variant, (file, other)) in Variant::ALL.into_iter().zip(files.iter().zip(others)) {
+                assert_eq!(file == other, variant != Variant::Plan, "{variant:?}");
+            }
+        }
+    }
 
     #[test]
     fn writing_and_reading_back_a_large_file_stops_when_nobody_wants_it_any_more() {
