@@ -36,6 +36,7 @@ mod sampling;
 mod slices;
 mod states;
 mod subgraph;
+mod sums;
 mod sweep;
 mod totals;
 mod trail;

@@ -5,6 +5,8 @@
 
 mod gradient;
 mod likelihood;
+#[cfg(test)]
+mod long;
 mod moments;
 mod reverse;
 #[cfg(test)]
@@ -16,6 +18,7 @@ use std::cell::OnceCell;
 use ndarray::Array2;
 
 use super::chain::Chain;
+use super::sums::Sum;
 use super::{DistributionError, Start};
 use crate::plan::{At, Plan};
 use walk::Walk;
@@ -264,14 +267,15 @@ impl<'p> JumpDistribution<'p> {
         mut show: impl FnMut(&[f64], usize),
     ) -> Result<(), DistributionError> {
         let mut walk = Walk::new(&self.chain, &self.stays);
-        let mut visits = walk.state().to_vec();
+        let mut visits: Vec<Sum> = walk.state().iter().copied().map(Sum::of).collect();
         for place in self.ascending(jumps)? {
             walk.jump_to(jumps[place], |state| {
-                for (visits, p) in visits.iter_mut().zip(state) {
-                    *visits += p;
+                for (visits, &p) in visits.iter_mut().zip(state) {
+                    visits.add(p);
                 }
             });
-            show(&visits, place);
+            let by_now: Vec<f64> = visits.iter().copied().map(Sum::value).collect();
+            show(&by_now, place);
         }
         Ok(())
     }

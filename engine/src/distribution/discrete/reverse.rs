@@ -4,12 +4,18 @@
 //! where `A_k = a_k + Σ_{j ≥ k} b_j`. The derivative with respect to a probability of `T` from v to w is
 //! `Σ_k p_k(v) z_{k+1}(w)`, with respect to one of `t` it is `Σ_k A_{k+1} p_k(v)`; weights follow through the division of each
 //! row by its sum.
+//!
+//! What is asked of later jumps, `p_k z_k`, is the same sum seen from every jump. So `z` is held against it every now and
+//! then, as the masses of a walk are held against what was absorbed: rounding does not add up on the way back either.
 
 use std::ops::Range;
 
 use super::JumpDistribution;
-use super::walk::Walk;
+use super::walk::{LOOK, Walk};
 use crate::distribution::DistributionError;
+use crate::distribution::chain::Chain;
+use crate::distribution::kernel::{dot, total};
+use crate::distribution::sums::Sum;
 use crate::distribution::trail::MOST_BYTES;
 
 /// Numbers of jumps with coefficients of probability, distribution function and survival, ascending.
@@ -58,12 +64,7 @@ impl Functional {
             marks.push(walk.clone());
             walk.jump_to((walk.jumps + length).min(last), |_| {});
         }
-        let mut slopes = Slopes {
-            edges: vec![0.0; chain.rates().len()],
-            exits: vec![0.0; chain.len()],
-            stays: vec![0.0; chain.len()],
-            reached: vec![false; chain.len()],
-        };
+        let (mut slopes, mut of_block) = (Slopes::none(chain), Slopes::none(chain));
         let mut asked = Asked::new(self);
         let mut z = vec![0.0; chain.len()];
         let mut states: Vec<Vec<f64>> = Vec::new();
@@ -71,6 +72,8 @@ impl Functional {
         let [mut flow, below, alive] = asked.take(end);
         flow += below;
         z.fill(alive);
+        // `p_k z_k`.
+        let mut ahead = Sum::of(alive * total(walk.state()));
         for mark in marks.iter().rev() {
             let mut walk = mark.clone();
             states.clear();
@@ -79,13 +82,33 @@ impl Functional {
             let known = mark.jumps + states.len() as u64;
             back_through_nothing(law, known..end, &mut asked, &mut flow, &mut z);
             for (back, state) in states.iter().enumerate().rev() {
-                let [a, below, alive] = asked.take(mark.jumps + back as u64);
-                slopes.back(law, state, flow, alive, &mut z);
+                let jumps = mark.jumps + back as u64;
+                let [a, below, alive] = asked.take(jumps);
+                of_block.back(law, state, flow, alive, &mut z);
+                ahead.add(flow * dot(state, chain.exits()));
+                if alive > 0.0 {
+                    ahead.add(alive * total(state));
+                }
                 flow = a + below;
+                if jumps.is_multiple_of(LOOK) {
+                    restore(&mut z, state, ahead.value());
+                }
             }
+            slopes.take(&mut of_block);
             end = mark.jumps;
         }
         slopes.pull(law)
+    }
+}
+
+/// Makes up for what rounding took from an adjoint, or added to it: what its product with the state should be is known.
+fn restore(z: &mut [f64], state: &[f64], product: f64) {
+    let scale = product / dot(state, z);
+    // Neither is a number where all that is asked of what is left is next to nothing.
+    if (scale - 1.0).abs() < 1e-6 {
+        for z in z {
+            *z *= scale;
+        }
     }
 }
 
@@ -161,6 +184,29 @@ fn back_through_nothing(
 }
 
 impl Slopes {
+    fn none(chain: &Chain<'_>) -> Self {
+        let none = vec![0.0; chain.len()];
+        let edges = vec![0.0; chain.rates().len()];
+        Self { edges, exits: none.clone(), stays: none, reached: vec![false; chain.len()] }
+    }
+
+    /// Adds those of a block of jumps, and makes these none: of long sums, parts are summed first.
+    fn take(&mut self, block: &mut Self) {
+        let pairs = [
+            (&mut self.edges, &mut block.edges),
+            (&mut self.exits, &mut block.exits),
+            (&mut self.stays, &mut block.stays),
+        ];
+        for (all, part) in pairs {
+            for (all, part) in all.iter_mut().zip(part) {
+                *all += std::mem::take(part);
+            }
+        }
+        for (all, part) in self.reached.iter_mut().zip(&mut block.reached) {
+            *all |= std::mem::take(part);
+        }
+    }
+
     /// One jump back, from state `p`: `z` after the jump becomes that before it.
     fn back(&mut self, law: &JumpDistribution<'_>, p: &[f64], flow: f64, alive: f64, z: &mut Vec<f64>) {
         let out = &law.chain.pattern().out;

@@ -4,6 +4,7 @@ use super::super::chain::Chain;
 use super::super::kernel::{VANISHED, add_scaled, dot, step};
 use super::super::poisson;
 use super::super::slices::WIDTH;
+use super::super::sums::Sum;
 use super::super::trail::{Block, Replayed, State};
 use super::{DENORMAL, DRIFTS, EXTINCT, LOOK, Precision, Segment, Sweep};
 
@@ -36,16 +37,16 @@ impl Sweep {
         let mut early = Early::default();
         let mut flow = self.flow(chain);
         // The mass alive, by what was absorbed.
-        let mut kept = (x > self.drifts() && !self.lossy).then(|| Sum(self.alive(), 0.0));
+        let mut kept = (x > self.drifts() && !self.lossy).then(|| Sum::of(self.alive()));
         for k in 0.. {
             if k % LOOK == LOOK - 1 {
                 if let Some(kept) = &kept {
-                    self.restore(kept.0);
+                    self.restore(kept.value());
                 }
                 let end = self.active.end;
                 self.drop_left(chain);
                 if kept.is_some() && self.active.end < end {
-                    kept = Some(Sum(self.alive(), 0.0));
+                    kept = Some(Sum::of(self.alive()));
                 }
                 if self.active.is_empty() {
                     // What was recorded last stands for all that comes after it.
@@ -137,19 +138,19 @@ impl Sweep {
 
     /// Masses absorbed since the segment began, and alive, from the flows; the latter backwards, so that nothing cancels.
     fn add_up(&self, segment: &mut Segment, h: f64) {
-        let mut absorbed = Sum(0.0, 0.0);
+        let mut absorbed = Sum::default();
         segment.absorbed.clear();
         segment.absorbed.extend(segment.flows.iter().map(|flow| {
-            let before = absorbed.0;
+            let before = absorbed.value();
             absorbed.add(flow * h);
             before
         }));
-        let mut alive = Sum(self.alive(), 0.0);
+        let mut alive = Sum::of(self.alive());
         segment.alive.clear();
-        segment.alive.resize(segment.flows.len(), alive.0);
+        segment.alive.resize(segment.flows.len(), alive.value());
         for (slot, flow) in segment.alive.iter_mut().zip(&segment.flows).rev().skip(1) {
             alive.add(flow * h);
-            *slot = alive.0;
+            *slot = alive.value();
         }
     }
 
@@ -245,19 +246,6 @@ pub(super) fn least_peak(segment: &Segment) -> f64 {
     let mean = segment.rate * (segment.end - segment.begin);
     let within = segment.flows.iter().enumerate().take_while(|&(jumps, _)| jumps as f64 <= mean);
     within.map(|(jumps, flow)| flow / (1.0 + 2.75 * (jumps as f64).sqrt())).fold(0.0, f64::max)
-}
-
-/// A sum of many numbers with what rounding left out of it (Kahan, 1965).
-#[derive(Debug, Clone, Copy)]
-struct Sum(f64, f64);
-
-impl Sum {
-    fn add(&mut self, value: f64) {
-        let value = value + self.1;
-        let sum = self.0 + value;
-        self.1 = value - (sum - self.0);
-        self.0 = sum;
-    }
 }
 
 /// Whether a density so early that absorption has hardly begun has been followed far enough.
