@@ -2,6 +2,8 @@
 
 mod end;
 mod gradients;
+#[cfg(test)]
+mod long;
 mod moments;
 mod powers;
 mod products;

@@ -36,17 +36,18 @@ impl Sweep {
         let mut touched = self.active.clone();
         let mut early = Early::default();
         let mut flow = self.flow(chain);
-        // The mass alive, by what was absorbed.
-        let mut kept = (x > self.drifts() && !self.lossy).then(|| Sum::of(self.alive()));
+        // Ends go on into the next segment, however short these are; else a segment is long before it matters.
+        let jumps = if self.exact_ends { self.jumps } else { x };
+        let mut kept = (jumps > self.drifts()).then(|| Kept::of(self.alive()));
         for k in 0.. {
             if k % LOOK == LOOK - 1 {
-                if let Some(kept) = &kept {
-                    self.restore(kept.value());
+                if let Some(kept) = &mut kept {
+                    self.restore(kept);
                 }
                 let end = self.active.end;
                 self.drop_left(chain);
                 if kept.is_some() && self.active.end < end {
-                    kept = Some(Sum::of(self.alive()));
+                    kept = Some(Kept::of(self.alive()));
                 }
                 if self.active.is_empty() {
                     // What was recorded last stands for all that comes after it.
@@ -72,7 +73,7 @@ impl Sweep {
                 break;
             }
             if let Some(kept) = &mut kept {
-                kept.add(-flow * h);
+                kept.mass.add(-(flow + self.losing()) * h);
             }
             flow = self.jump(chain, h);
             touched.start = touched.start.min(self.active.start);
@@ -128,12 +129,21 @@ impl Sweep {
     }
 
     /// Makes up for what rounding took from the mass alive, or added to it.
-    fn restore(&mut self, mass: f64) {
-        let found = self.alive();
-        if found > 0.0 {
-            let scale = mass / found;
-            self.p[self.active.clone()].iter_mut().for_each(|p| *p *= scale);
+    fn restore(&mut self, kept: &mut Kept) {
+        let (mass, found) = (kept.mass.value(), self.alive());
+        if mass < 0.5 * kept.counted || found <= 0.0 {
+            // Most of what was there has gone, and a difference tells less than what is left.
+            *kept = Kept::of(found);
+            return;
         }
+        kept.counted = mass;
+        let scale = mass / found;
+        self.p[self.active.clone()].iter_mut().for_each(|p| *p *= scale);
+    }
+
+    /// What is being lost on ways back through the start.
+    fn losing(&self) -> f64 {
+        self.losses.iter().map(|&(at, rate)| rate * self.p[at as usize]).sum()
     }
 
     /// Masses absorbed since the segment began, and alive, from the flows; the latter backwards, so that nothing cancels.
@@ -246,6 +256,19 @@ pub(super) fn least_peak(segment: &Segment) -> f64 {
     let mean = segment.rate * (segment.end - segment.begin);
     let within = segment.flows.iter().enumerate().take_while(|&(jumps, _)| jumps as f64 <= mean);
     within.map(|(jumps, flow)| flow / (1.0 + 2.75 * (jumps as f64).sqrt())).fold(0.0, f64::max)
+}
+
+/// The mass alive, by what has left since it was counted.
+struct Kept {
+    mass: Sum,
+    /// What it was at the last look.
+    counted: f64,
+}
+
+impl Kept {
+    fn of(alive: f64) -> Self {
+        Self { mass: Sum::of(alive), counted: alive }
+    }
 }
 
 /// Whether a density so early that absorption has hardly begun has been followed far enough.

@@ -38,7 +38,7 @@ const SHORTEST: f64 = 64.0;
 const LONGEST: f64 = 1e6;
 /// Jumps between looks at how much mass is left, and where.
 pub(super) const LOOK: usize = 16;
-/// Segments of more jumps than this are made up for what rounding takes from the mass, or adds.
+/// After more jumps than this, what rounding takes from the mass, or adds, is made up for.
 const DRIFTS: f64 = 4096.0;
 /// Sweeps with more jumps before them than this look for a steady state, first after a quarter of that.
 const LONG: f64 = 16384.0;
@@ -136,8 +136,8 @@ pub(super) struct Sweep {
     vanished: f64,
     /// The largest flow into absorption seen: a peak is no lower.
     peak: f64,
-    /// Whether something is lost on a way back through the start.
-    lossy: bool,
+    /// Positions from which something is lost on a way back through the start, and at which rate.
+    losses: Vec<(u32, f64)>,
     /// The states of every segment, if they are wanted.
     pub(super) trail: Option<Trail>,
     /// Ascending times of which values will be asked, if other ways than jumps may be taken: only they, and ends, are
@@ -185,7 +185,7 @@ impl Sweep {
             lost: 0.0,
             vanished: 0.0,
             peak: 0.0,
-            lossy: false,
+            losses: Vec::new(),
             trail: None,
             stops: None,
             later_exit: None,
@@ -271,13 +271,19 @@ impl Sweep {
         self.reach = self.lowest[first..last].iter().min().map_or(0, |&lowest| lowest as usize);
         self.stride = SEGMENT;
         self.next.fill(0.0);
-        self.lossy = chain.losses().any(|(_, loss)| loss > 0.0);
+        self.losses.clear();
+        self.losses.extend(chain.losses().filter(|&(_, loss)| loss > 0.0));
         self.leaps = None;
     }
 
     /// Mass not yet absorbed, in the units of `p`.
     pub(super) fn alive(&self) -> f64 {
         total(&self.p[self.active.clone()])
+    }
+
+    /// Whether something is lost on a way back through the start.
+    fn is_lossy(&self) -> bool {
+        !self.losses.is_empty()
     }
 
     /// Jumps per unit of time that the next segment takes.
@@ -328,7 +334,7 @@ impl Sweep {
             before = rate;
             let may_fall = chain.pattern().cut_below[self.active.end] > 0;
             let left = (rate * (until - self.now)).min(f64::MAX);
-            let shortcuts = self.stops.is_some() && self.trail.is_none() && !self.lossy;
+            let shortcuts = self.stops.is_some() && self.trail.is_none() && !self.is_lossy();
             let looks = shortcuts && !may_fall && left > LONG && self.hopes_for_steady_state();
             if shortcuts && self.leaps_pay(chain, left, may_fall || looks, visited.is_some()) {
                 return self.leap(chain, until, rate, visited, segment, &mut show);

@@ -30,7 +30,7 @@ impl Sweep {
     pub(in super::super) fn quantile_leaps(&self, chain: &Chain<'_>, time: f64) -> Option<Leaps> {
         let (jumps, edges) = (self.fastest_rate() * time, chain.rates().len() + chain.len());
         let cost = Leaps::cost(self.active.end, edges, jumps, 1, false);
-        let pays = !self.lossy && jumps > LONG && cost <= (self.jumps + jumps) * edges as f64;
+        let pays = !self.is_lossy() && jumps > LONG && cost <= (self.jumps + jumps) * edges as f64;
         pays.then(|| Leaps::new(chain, self.active.end, time, false)).flatten()
     }
 
@@ -123,7 +123,7 @@ impl Sweep {
     /// Whether derivatives are found sooner by powers of a matrix than by going back over the jumps that are left.
     pub(super) fn slopes_pay(&self, chain: &Chain<'_>, left: f64, hopes: bool) -> bool {
         let sweeps = self.trail.as_ref().map_or(1, |trail| trail.sweeps.max(1)) as f64;
-        if left * sweeps <= LONG || left <= FEW || self.lossy {
+        if left * sweeps <= LONG || left <= FEW || self.is_lossy() {
             return false;
         }
         let edges = chain.rates().len() + chain.len();
