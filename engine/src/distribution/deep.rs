@@ -197,3 +197,26 @@ fn jumps_of_all_ways_back_are_held_to_the_limit() {
     let refused = distribution.pdf_gradient(&times).unwrap_err();
     assert!(matches!(refused, DistributionError::Jumps { limit: 3000, index: Some(_), .. }), "{refused:?}");
 }
+
+#[test]
+fn rates_too_fast_for_masses_in_small_units_have_survival_and_likelihoods() {
+    let plan = plan(&erlang(2));
+    for rate in [1e85, 1e95, 1e130, 1e170, 1e300] {
+        let time = 2.0 / rate;
+        let (alive, density) = (3.0 * (-2.0_f64).exp(), 2.0 * (-2.0_f64).exp() * rate);
+        let distribution = plan.distribution(&[rate]).unwrap();
+        assert!((distribution.survival(&[time]).unwrap()[0] / alive - 1.0).abs() < 1e-14, "{rate:e}");
+        assert!(
+            (distribution.hazard(&[time]).unwrap()[0] / (density / alive) - 1.0).abs() < 1e-14,
+            "{rate:e}"
+        );
+        let quantile = distribution.quantile(&[1.0 - alive]).unwrap()[0];
+        assert!((quantile / time - 1.0).abs() < 1e-13, "{rate:e}: {quantile:e}");
+        let value = plan.likelihood(&[time]).unwrap().value(&[rate]).unwrap();
+        assert!((value / density.ln() - 1.0).abs() < 1e-14, "{rate:e}: {value}");
+        // From a slow epoch, in which all but next to nothing has gone, into a fast one.
+        let epochs = plan.epochs(&[600.0], &[[1.0], [rate]]).unwrap();
+        let found = epochs.survival(&[500.0, 600.0]).unwrap();
+        assert!((found[0] / (501.0 * (-500.0_f64).exp()) - 1.0).abs() < 1e-12, "{found:?}");
+    }
+}

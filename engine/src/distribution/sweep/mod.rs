@@ -262,6 +262,7 @@ impl Sweep {
             fastest = fastest.max(exit);
             *slot = fastest;
         }
+        self.keep_to_ones();
         let first = self.p.iter().position(|&mass| mass > 0.0).unwrap_or(0);
         let last = self.p.iter().rposition(|&mass| mass > 0.0).map_or(first, |last| last + 1);
         // Mass moves to later positions only as far as they hang together.

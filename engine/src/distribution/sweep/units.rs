@@ -8,6 +8,8 @@ use super::{Segment, Sweep};
 /// at the end of a segment is above 1e-220.
 const LOWEST_BITS: i32 = 500;
 const BITS: i32 = 600;
+/// With faster rates masses are in ones: flows of masses in smaller units would leave f64. 2 to the power of 300.
+const FASTEST: f64 = 2.037_035_976_334_486e90;
 /// A steady decay goes on for so many mean lifetimes in one segment.
 const LIFETIMES: f64 = 256.0;
 
@@ -20,6 +22,14 @@ impl Sweep {
         let rows = self.active.clone();
         let bits = choose_units(&mut self.p[rows], self.exponent, self.precision.bits);
         self.exponent = bits;
+    }
+
+    /// Takes masses in ones from now on if rates are too fast for anything else.
+    pub(super) fn keep_to_ones(&mut self) {
+        if self.precision.bits > 0 && self.fastest.last().is_some_and(|&rate| rate > FASTEST) {
+            self.p.iter_mut().for_each(|mass| *mass = in_ones(*mass, self.exponent));
+            (self.exponent, self.precision.bits) = (0, 0);
+        }
     }
 
     /// 2 to the power of minus the exponent.
