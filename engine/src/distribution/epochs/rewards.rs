@@ -1,7 +1,11 @@
 //! Moments of total rewards across epochs: backwards from the last one.
 //!
 //! Expected products `m_j` of `j` totals obey `−dm_j/dt = S m_j + Σ R ∘ m_{j−1}`, a sum over which of them earns now. So `n`
-//! jumps of rate `λ` before the end of an epoch it is `m_j ← P m_j + Σ R ∘ m_{j−1} / λ`, and the number of jumps is Poisson. For rewards of one sign nothing is subtracted.
+//! jumps of rate `λ` before the end of an epoch it is `m_j ← P m_j + Σ R ∘ m_{j−1} / λ`, and the number of jumps is Poisson.
+//!
+//! A jump changes little where there are many. So it is taken by how far products are from that at the likeliest target, and
+//! what rounding leaves out of a product is carried along: errors grow with how much products change, and not with the
+//! number of jumps. Where little is left of that product by a jump, sums of the others lose no digits either.
 
 use super::super::error::{of_epoch, of_rewards};
 use super::super::totals::{check_count, or_ones};
@@ -10,6 +14,7 @@ use super::Epochs;
 use super::powers::{self, Powers};
 use super::products::{self, Blocks};
 use crate::distribution::chain::Chain;
+use crate::double_double::{Dd, two_sum};
 use crate::graph::START;
 use crate::plan::EvaluationError;
 
@@ -201,12 +206,15 @@ pub(super) fn back_by_jumps(
     let mut weights = Vec::new();
     let first = poisson::weights(rate * time, &mut weights);
     let mut sums = vec![vec![0.0; chain.len()]; state.len()];
+    let mut now: Vec<Vec<Carried>> =
+        state.iter().map(|values| values.iter().map(|&value| [value, 0.0]).collect()).collect();
+    let likeliest: Vec<Option<usize>> = (0..chain.len()).map(|at| likeliest(chain, rate, at)).collect();
     for jumps in 0..first + weights.len() {
         if jumps > 0 {
-            jump(chain, products, rate, none, state);
+            jump(chain, products, (rate, &likeliest), none, &mut now);
         }
         if let Some(weight) = jumps.checked_sub(first).and_then(|at| weights.get(at)) {
-            for (sum, value) in sums.iter_mut().flatten().zip(state.iter().flatten()) {
+            for (sum, [value, _]) in sums.iter_mut().flatten().zip(now.iter().flatten()) {
                 *sum += weight * value;
             }
         }
@@ -214,28 +222,68 @@ pub(super) fn back_by_jumps(
     *state = sums;
 }
 
+/// A number with what rounding has left out of it.
+type Carried = [f64; 2];
+
 /// A product: what never happens counts for nothing, however much it would be.
 pub(super) fn times(rate: f64, value: f64) -> f64 {
     if rate == 0.0 { 0.0 } else { rate * value }
 }
 
 /// One jump back.
-fn jump(chain: &Chain<'_>, products: &[Product<'_>], rate: f64, none: f64, state: &mut [Vec<f64>]) {
+fn jump(
+    chain: &Chain<'_>,
+    products: &[Product<'_>],
+    (rate, likeliest): (f64, &[Option<usize>]),
+    none: f64,
+    state: &mut [Vec<Carried>],
+) {
     let pattern = chain.pattern();
     // The last first: each is made of those before it, as they are after the jump.
     for number in (0..state.len()).rev() {
         let (before, here) = state.split_at_mut(number);
         let values = &here[0];
         let next = (0..chain.len()).map(|at| {
-            let range = pattern.out.range(at);
-            let edges = pattern.out.items[range.clone()].iter().zip(&chain.rates()[range]);
-            let moved: f64 = edges.map(|(&to, &rate)| times(rate, values[to as usize])).sum();
             let vertex = pattern.vertices[at] as usize;
             let earned = products[number].iter().map(|&(factor, rewards, fewer)| {
-                times(factor * rewards[vertex], fewer.map_or(none, |fewer| before[fewer][at]))
+                times(factor * rewards[vertex], fewer.map_or(none, |fewer| before[fewer][at][0]))
             });
-            times(1.0 - chain.totals()[at] / rate, values[at]) + (moved + earned.sum::<f64>()) / rate
+            let (from, earned) = (likeliest[at].map_or([0.0; 2], |to| values[to]), earned.sum());
+            let moved = moved(chain, rate, values, (at, from), earned);
+            // Most of it has gone, and has taken digits along.
+            let is_little = moved[0].abs() < 0.25 * from[0].abs();
+            if is_little { self::moved(chain, rate, values, (at, [0.0; 2]), earned) } else { moved }
         });
         here[0] = next.collect();
     }
+}
+
+/// Where a jump most likely leads, of so many in a unit of time; none where all ends.
+fn likeliest(chain: &Chain<'_>, rate: f64, at: usize) -> Option<usize> {
+    let likelier =
+        |most: (Option<usize>, f64), (to, rate)| if rate > most.1 { (Some(to), rate) } else { most };
+    ways(chain, rate, at).fold((None, chain.exits()[at]), likelier).0
+}
+
+/// Where jumps lead that do not end all, and how many of them in a unit of time: those that lead nowhere, too.
+fn ways(chain: &Chain<'_>, rate: f64, at: usize) -> impl Iterator<Item = (usize, f64)> {
+    let range = chain.pattern().out.range(at);
+    let edges = chain.pattern().out.items[range.clone()].iter().zip(&chain.rates()[range]);
+    let onward = edges.map(|(&to, &rate)| (to as usize, rate));
+    onward.chain([(at, rate - chain.totals()[at])]).filter(|&(_, rate)| rate > 0.0)
+}
+
+/// The mean of a product after a jump from a position, and what is earned there until then: by differences from a number.
+fn moved(
+    chain: &Chain<'_>,
+    rate: f64,
+    values: &[Carried],
+    (at, [from, missing]): (usize, Carried),
+    earned: f64,
+) -> Carried {
+    let differences =
+        ways(chain, rate, at).map(|(to, rate)| rate * ((values[to][0] - from) + (values[to][1] - missing)));
+    let ended = times(chain.exits()[at], from + missing);
+    let Dd(value, rest) = two_sum(from, (differences.sum::<f64>() - ended + earned) / rate + missing);
+    [value, rest]
 }
