@@ -32,17 +32,7 @@ impl<'a, 'p> Totals<'a, 'p> {
         check_count(count)?;
         let mut moments = vec![0.0; count];
         self.0.rewarded(rewards)?.moments_into(&mut moments);
-        // Of rewards of one sign that earn something no moment is 0, but for one that is too small.
-        let negative = rewards.iter().any(|&reward| reward < 0.0);
-        let one_sign = !(negative && rewards.iter().any(|&reward| reward > 0.0));
-        let earned = one_sign && moments.first().is_some_and(|&mean| mean != 0.0);
-        let is_lost = |moment: &f64| {
-            !moment.is_finite() || moment.abs() < f64::MIN_POSITIVE && (earned || *moment != 0.0)
-        };
-        match moments.iter().position(is_lost) {
-            Some(at) => Err(DistributionError::MomentRange { order: at + 1 }),
-            None => Ok(moments),
-        }
+        all_in_range(moments, rewards)
     }
 
     /// See [`Distribution::covariance`].
@@ -51,7 +41,8 @@ impl<'a, 'p> Totals<'a, 'p> {
         let [first, second] = [first, second].map(|rewards| or_ones(rewards, &ones));
         let one = self.0.rewarded(first).map_err(of_rewards(0))?;
         let other = self.0.rewarded(second).map_err(of_rewards(1))?;
-        covariance_in_range(one.covariance(&other), [0, 1])
+        let covariance = told(one.covariance(&other), || [one.expectation(), other.expectation()]);
+        covariance_in_range(covariance, [0, 1])
     }
 }
 
@@ -129,7 +120,8 @@ impl<'p> Distribution<'p> {
     ///
     /// # Errors
     /// As [`reward_moments`](Self::reward_moments), with [`DistributionError::Reward`] around what is wrong with one of the
-    /// vectors, and [`DistributionError::CovarianceRange`] for a covariance beyond f64.
+    /// vectors, and [`DistributionError::CovarianceRange`] for a covariance beyond f64: too large, or so small that it would
+    /// be 0.
     pub fn covariance(&self, first: &[f64], second: &[f64]) -> Result<f64, DistributionError> {
         Totals::of(self.at()?).covariance(first, second)
     }
@@ -249,7 +241,8 @@ pub(super) fn covariances(
             }
             let product = mean_x * mean_y;
             let cancels = (cross - product).abs() * 16.0 < size + product.abs();
-            matrix[[first, second]] = if cancels { one.covariance(other) } else { cross - product };
+            let covariance = if cancels { one.covariance(other) } else { cross - product };
+            matrix[[first, second]] = told(covariance, || [*mean_x, *mean_y]);
             matrix[[second, first]] = matrix[[first, second]];
         }
     }
@@ -283,6 +276,17 @@ fn in_range(moment: f64) -> Result<f64, DistributionError> {
     if moment.is_finite() { Ok(moment) } else { Err(DistributionError::MomentRange { order: 2 }) }
 }
 
+/// A covariance, unless it is next to 0 for being too small: the product of both means is, too, though neither is 0. Then it
+/// is not a number.
+pub(super) fn told(covariance: f64, means: impl FnOnce() -> [f64; 2]) -> f64 {
+    if covariance.abs() >= f64::MIN_POSITIVE {
+        return covariance;
+    }
+    let [mean, other] = means();
+    let is_lost = mean != 0.0 && other != 0.0 && (mean * other).abs() < f64::MIN_POSITIVE;
+    if is_lost { f64::NAN } else { covariance }
+}
+
 /// A covariance that is a number.
 pub(super) fn covariance_in_range(
     covariance: f64,
@@ -292,6 +296,19 @@ pub(super) fn covariance_in_range(
         Ok(covariance)
     } else {
         Err(DistributionError::CovarianceRange { first, second })
+    }
+}
+
+/// Raw moments that are numbers: of rewards of one sign that earn something none is 0, but for one that is too small.
+pub(super) fn all_in_range(moments: Vec<f64>, rewards: &[f64]) -> Result<Vec<f64>, DistributionError> {
+    let negative = rewards.iter().any(|&reward| reward < 0.0);
+    let one_sign = !(negative && rewards.iter().any(|&reward| reward > 0.0));
+    let earned = one_sign && moments.first().is_some_and(|&mean| mean != 0.0);
+    let is_lost =
+        |moment: &f64| !moment.is_finite() || moment.abs() < f64::MIN_POSITIVE && (earned || *moment != 0.0);
+    match moments.iter().position(is_lost) {
+        Some(at) => Err(DistributionError::MomentRange { order: at + 1 }),
+        None => Ok(moments),
     }
 }
 

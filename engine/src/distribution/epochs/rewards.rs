@@ -8,7 +8,7 @@
 //! number of jumps. Where little is left of that product by a jump, sums of the others lose no digits either.
 
 use super::super::error::{of_epoch, of_rewards};
-use super::super::totals::{check_count, or_ones};
+use super::super::totals::{all_in_range, check_count, or_ones, told};
 use super::super::{DistributionError, Start, poisson};
 use super::Epochs;
 use super::powers::{self, Powers};
@@ -49,7 +49,7 @@ impl Epochs<'_> {
         check_count(count)?;
         let factor = |order: usize| vec![(order as f64, rewards, order.checked_sub(2))];
         let products: Vec<Product<'_>> = (1..=count).map(factor).collect();
-        self.products(&products, Some(rewards))
+        all_in_range(self.products(&products, Some(rewards))?, rewards)
     }
 
     /// Variance of a total reward, given that the process starts: `E[X²] − E[X]²`, its [`covariance`](Self::covariance) with
@@ -59,8 +59,7 @@ impl Epochs<'_> {
     /// As [`reward_moments`](Self::reward_moments).
     pub fn reward_variance(&self, rewards: &[f64]) -> Result<f64, DistributionError> {
         self.plan.check_rewards(rewards)?;
-        let variance = self.spread(rewards, rewards)?.filter(|variance| variance.is_finite());
-        variance.ok_or(DistributionError::MomentRange { order: 2 })
+        self.spread(rewards, rewards)?.ok_or(DistributionError::MomentRange { order: 2 })
     }
 
     /// Covariance of two total rewards, given that the process starts; an empty vector is one of ones, so that its total is
@@ -80,15 +79,17 @@ impl Epochs<'_> {
             self.plan.check_rewards(rewards).map_err(of_rewards(index))?;
         }
         let beyond = DistributionError::CovarianceRange { first: 0, second: 1 };
-        self.spread(first, second)?.filter(|covariance| covariance.is_finite()).ok_or(beyond)
+        self.spread(first, second)?.ok_or(beyond)
     }
 
-    /// `E[XY] − E[X] E[Y]`; nothing where one of these is beyond f64.
+    /// `E[XY] − E[X] E[Y]`; nothing where that is beyond f64: too large, or so small that it would be 0.
     fn spread(&self, first: &[f64], second: &[f64]) -> Result<Option<f64>, DistributionError> {
         let both = vec![(1.0, first, Some(1)), (1.0, second, Some(0))];
         let products = [vec![(1.0, first, None)], vec![(1.0, second, None)], both];
         match self.products(&products, None).as_deref() {
-            Ok(&[x, y, product]) => Ok(Some(product - x * y)),
+            Ok(&[x, y, product]) => {
+                Ok(Some(told(product - x * y, || [x, y])).filter(|covariance| covariance.is_finite()))
+            }
             Ok(_) | Err(DistributionError::MomentRange { .. }) => Ok(None),
             Err(error) => Err(error.clone()),
         }

@@ -287,3 +287,25 @@ fn moments_and_quantiles_of_stiff_epochs_take_no_jump_after_another() {
         }
     }
 }
+
+#[test]
+fn moments_and_covariances_too_small_for_numbers_are_refused() {
+    let plan = plan(&graph_of_two());
+    let epochs = plan.epochs(&[1.0], &[[1.0, 3.0], [2.0, 2.0]]).unwrap();
+    let beyond = |order: usize| Err(DistributionError::MomentRange { order });
+    let pair = Err(DistributionError::CovarianceRange { first: 0, second: 1 });
+    for size in [1e-170, 1e-157] {
+        let (tiny, large) = ([0.0, size, size, 0.0], [0.0, 1.0 / size, 0.0, 0.0]);
+        assert_eq!(epochs.reward_moments(&tiny, 2).map(|_| 0.0), beyond(2));
+        assert!(epochs.reward_moments(&tiny, 1).unwrap()[0] > size);
+        assert_eq!(epochs.reward_variance(&tiny), beyond(2));
+        assert_eq!(epochs.covariance(&tiny, &tiny), pair);
+        let of_ones = epochs.covariance(&[0.0, 1.0, 1.0, 0.0], &[0.0, 1.0, 0.0, 0.0]).unwrap();
+        assert!((epochs.covariance(&tiny, &large).unwrap() / of_ones - 1.0).abs() < 1e-12);
+        let distribution = plan.distribution(&[1.0, 3.0]).unwrap();
+        assert_eq!(distribution.covariance(&tiny, &tiny), pair);
+        let refused = distribution.covariance_matrix(&[&[1.0; 4], &tiny]).unwrap_err();
+        assert_eq!(refused, DistributionError::CovarianceRange { first: 1, second: 1 });
+        assert_eq!(distribution.covariance(&tiny, &[0.0; 4]), Ok(0.0));
+    }
+}
