@@ -264,7 +264,7 @@ pub(super) fn correlations(mut matrix: Array2<f64>) -> Result<Array2<f64>, Distr
 }
 
 /// A variance that is a number. In continuous time a total that is not always 0 varies.
-fn spread(mean: f64, variance: f64) -> Result<f64, DistributionError> {
+pub(super) fn spread(mean: f64, variance: f64) -> Result<f64, DistributionError> {
     if mean != 0.0 && variance <= 0.0 {
         return Err(DistributionError::MomentRange { order: 2 });
     }

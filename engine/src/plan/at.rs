@@ -362,15 +362,24 @@ impl At<'_> {
         if !self.is_each_sure(rewards, &solutions[0]) {
             solutions = [self.wide_solution(rewards)];
         }
+        self.by_vertex(&solutions[0])
+    }
+
+    /// Numbers by position, by vertex: 0 where all ends, infinite where that is not certain, NaN where nothing leads.
+    pub(super) fn by_vertex(&self, numbers: &[f64]) -> Vec<f64> {
         let mut values = vec![f64::NAN; self.plan.vertex_count as usize];
         for &vertex in &self.plan.absorbing {
             values[vertex as usize] = 0.0;
         }
         for (at, &vertex) in self.plan.vertices.iter().enumerate() {
-            let lost = self.traps.as_ref().is_some_and(|traps| traps.lost[at]);
-            values[vertex as usize] = if lost { f64::INFINITY } else { solutions[0][at] };
+            values[vertex as usize] = if self.is_lost(at) { f64::INFINITY } else { numbers[at] };
         }
         values
+    }
+
+    /// Whether absorption is not certain from a position.
+    pub(super) fn is_lost(&self, at: usize) -> bool {
+        self.traps.as_ref().is_some_and(|traps| traps.lost[at])
     }
 }
 

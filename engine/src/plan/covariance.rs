@@ -4,7 +4,7 @@
 //! [`Joint`] loses digits where a process moves a great many times, or sums go over many vertices. Where both would, the textbook's is worked out with
 //! twice the digits.
 
-use super::bounds::Scale;
+use super::bounds::{Earned, Scale};
 use super::gradients::{Derivative, PreciseSlopes, Trust};
 use super::joint::{Adjoints, Joint};
 use super::kernel::{Factors, Seeded, Source, WeightSlopes};
@@ -73,12 +73,16 @@ impl<'a, L: Lane> Textbook<'a, L> {
 
     /// What is subtracted from what.
     fn terms(&self) -> (L, L) {
-        let start = self.plan.start();
-        let mut cross = self.ahead[1][start] + self.behind[1][start];
+        self.terms_at(self.plan.start())
+    }
+
+    /// The same for a process that is in a position.
+    fn terms_at(&self, at: usize) -> (L, L) {
+        let mut cross = self.ahead[1][at] + self.behind[1][at];
         if let Some(jumps) = &self.jumps {
-            cross = cross - jumps[start];
+            cross = cross - jumps[at];
         }
-        (cross, self.ahead[0][start] * self.behind[0][start])
+        (cross, self.ahead[0][at] * self.behind[0][at])
     }
 
     fn covariance(&self) -> L {
@@ -205,6 +209,54 @@ impl At<'_> {
             cross - mean * other
         };
         (found, means)
+    }
+
+    /// Variances of the time to absorption from every vertex of the graph (of the number of jumps, in discrete time), each by
+    /// a way that keeps its digits: 0 for absorbing vertices, infinite for those from which absorption is not certain at
+    /// this θ, NaN for those the start does not reach by any edge. As the law of total variance over the next step has it
+    /// (see [`Joint`]) where the textbook's difference cancels: eight solves, and an elimination with more digits where these
+    /// are too few.
+    pub(crate) fn variances(&self) -> Vec<f64> {
+        let (found, means) = self.plain_variances();
+        let right = |scale: Scale| {
+            let lost = scale.lost_of_covariances(Earned::TIMES, Earned::TIMES);
+            let each = found.iter().enumerate();
+            each.into_iter().all(|(at, &found)| self.is_lost(at) || found.is_finite() && found >= lost)
+        };
+        if self.passes(|| Some(largest(&means)), right) {
+            self.by_vertex(&found)
+        } else {
+            self.by_vertex(&self.wide_variances())
+        }
+    }
+
+    /// Variances by position in plain numbers, NaN where they do not tell; and expectations.
+    fn plain_variances(&self) -> (Vec<f64>, Vec<f64>) {
+        let textbook = Textbook::plain(self, self.unit(), self.unit());
+        let joint = Joint::new(self.plan, &self.factors, self.unit(), self.unit());
+        let variance = |(at, joint): (usize, &Weighed)| {
+            let (cross, product) = textbook.terms_at(at);
+            if cancels(cross, product) { joint.good().unwrap_or(f64::NAN) } else { cross - product }
+        };
+        let found = joint.covariances().iter().enumerate().map(variance).collect();
+        let [means, _] = textbook.ahead;
+        (found, means)
+    }
+
+    /// The same with endless exponents.
+    #[cold]
+    fn wide_variances(&self) -> Vec<f64> {
+        let factors = self.wide();
+        let textbook = Textbook::again(self.plan, factors, self.unit(), self.unit());
+        let joint = Joint::new(self.plan, factors, self.unit(), self.unit());
+        let variance = |(at, joint): (usize, &Weighed<Wide>)| {
+            let (cross, product) = textbook.terms_at(at);
+            let (difference, sum) = (cross - product, cross.abs() + product.abs());
+            let cancels = (difference.abs() * Wide::splat(16.0) - sum).is_below_zero();
+            let known = (Wide::splat(joint.size) - sum).is_below_zero();
+            if cancels && known { joint.value.value() } else { difference.value() }
+        };
+        joint.covariances().iter().enumerate().map(variance).collect()
     }
 
     /// The covariance with endless exponents: by deviations where the textbook's cancels and they are known better.

@@ -108,13 +108,17 @@ impl<'a, L: Lane> Joint<'a, L> {
 
     /// The covariance from the start, if rounding moves it by little: less than 64 units of the precision.
     pub(super) fn good(&self) -> Option<L> {
-        let Weighed { value, size } = self.covariances[self.plan.start()];
-        (size <= 64.0 * value.highest().abs()).then_some(value)
+        self.covariance().good()
     }
 
     /// The covariance from the start, however good.
     pub(super) fn covariance(&self) -> Weighed<L> {
         self.covariances[self.plan.start()]
+    }
+
+    /// That from every position.
+    pub(super) fn covariances(&self) -> &[Weighed<L>] {
+        &self.covariances
     }
 
     /// Whether all solutions are within range.

@@ -90,6 +90,11 @@ impl Weighed<f64> {
 }
 
 impl<L: Lane> Weighed<L> {
+    /// The number, if rounding moves it by little: less than 64 units of the precision.
+    pub(super) fn good(self) -> Option<L> {
+        (self.size <= 64.0 * self.value.highest().abs()).then_some(self.value)
+    }
+
     /// A number that is good to its last digit.
     pub(super) fn exact(value: L) -> Self {
         Self { value, size: value.highest().abs() }

@@ -1,12 +1,14 @@
 //! Moments across epochs.
 
+use super::super::chain::Chain;
 use super::super::curve::Accuracy;
 use super::super::error::of_epoch;
 use super::super::sweep::{Segment, in_ones};
-use super::super::totals::check_count;
+use super::super::totals::{all_in_range, check_count, spread};
 use super::super::{DistributionError, Start, poisson};
 use super::Epochs;
 use super::powers::cost;
+use crate::plan::At;
 
 /// So many jumps are taken one by one, which loses nothing of a variance, whatever else would be less work.
 const MANY: u64 = 1 << 20;
@@ -21,16 +23,25 @@ impl Epochs<'_> {
         Ok(self.moments(1)?[0])
     }
 
-    /// Variance of the time to absorption, given that the process starts: `E[(T − m)²]`, the second moment about the mean `m`,
-    /// so that nothing large cancels, or, where jumps are too many, the difference of moments, which loses the digits these
-    /// have in common. Two [`moments`](Self::moments), one after the other.
+    /// Variance of the time to absorption, given that the process starts: `E[(T − m)²]` for the mean `m`, by the law of total
+    /// variance at the last breakpoint τ. What is absorbed before is integrated as for [`moments`](Self::moments), but about `m`;
+    /// what is in `v` then adds `(τ + E_v − m)² + Var_v`, with mean and variance of the last epoch from there. Nothing large
+    /// cancels. Two sweeps to τ and about six solves.
+    ///
+    /// Where jumps are too many, it is the difference of [`reward_moments`](Self::reward_moments) for rewards of 1, which
+    /// loses the digits these have in common.
     ///
     /// # Errors
     /// As [`moments`](Self::moments).
     pub fn variance(&self) -> Result<f64, DistributionError> {
-        let mean = self.expectation()?;
-        let [off, square] = self.moments_about(mean, 2)?[..] else { return Ok(0.0) };
-        Ok(square - off * off)
+        match self.variance_by_jumps() {
+            Err(error) if error.is_of_jumps() => {
+                let ones = vec![1.0; self.plan.vertex_count() as usize];
+                let moments = self.reward_moments(&ones, 2)?;
+                Ok(moments[1] - moments[0] * moments[0])
+            }
+            found => found,
+        }
     }
 
     /// The first `count` raw moments `∫ tᵏ f(t) dt` of the time to absorption, given that the process starts.
@@ -45,57 +56,89 @@ impl Epochs<'_> {
     /// [`DistributionError::MomentCount`] for more than 1,000; [`DistributionError::MomentRange`] for a moment that is infinite
     /// or beyond f64; [`DistributionError::Jumps`].
     pub fn moments(&self, count: usize) -> Result<Vec<f64>, DistributionError> {
-        self.moments_about(0.0, count)
-    }
-
-    fn moments_about(&self, center: f64, count: usize) -> Result<Vec<f64>, DistributionError> {
         check_count(count)?;
-        match self.moments_by_jumps(center, count) {
+        match self.moments_by_jumps(count) {
             Err(error) if error.is_of_jumps() => {
-                let mut raw = vec![1.0];
-                raw.extend(self.reward_moments(&vec![1.0; self.plan.vertex_count() as usize], count)?);
-                Ok((1..=count).map(|order| shifted(order, -center, &raw)).collect())
+                self.reward_moments(&vec![1.0; self.plan.vertex_count() as usize], count)
             }
-            found => found,
+            found => all_in_range(found?, &[1.0]),
         }
     }
 
     /// By jumps, as long as these are not more work than the powers that the moments of rewards come from.
-    fn moments_by_jumps(&self, center: f64, count: usize) -> Result<Vec<f64>, DistributionError> {
-        let last = self.breakpoints.last().copied().unwrap_or(0.0);
-        let (mut chain, mut sweep) = self.begin(Start::Conditional, last, Accuracy::Value, f64::INFINITY)?;
-        let work =
-            cost(&chain, chain.jump_limit() as f64, count) / (chain.rates().len() + chain.len()) as f64;
-        chain.set_jump_limit(chain.jump_limit().min(MANY.max(work as u64)));
+    fn moments_by_jumps(&self, count: usize) -> Result<Vec<f64>, DistributionError> {
+        let last = self.last_breakpoint();
         let mut moments = vec![0.0; count];
-        let mut segment = Segment::default();
-        self.advance(&mut chain, &mut sweep, last, None, &mut segment, |segment| {
-            add_moments(segment, center, &mut moments);
-        })?;
-        let Some(theta) = self.thetas.last() else { return Ok(moments) };
-        let at = self.plan.at(theta).map_err(of_epoch(self.thetas.len() - 1))?;
+        let (chain, masses) = self.to_last_epoch(count, |segment| add_moments(segment, &mut moments))?;
+        let at = self.in_last_epoch()?;
         let vertices = &chain.pattern().vertices;
         // E[X^j] from where the process is: j·W(…) of the moment before.
-        sweep.p.iter_mut().for_each(|mass| *mass = in_ones(*mass, sweep.exponent));
-        let mut rest = vec![sweep.p.iter().sum::<f64>()];
+        let mut rest = vec![masses.iter().sum::<f64>()];
         let mut from = vec![1.0; at.vertex_count() as usize];
         for (order, moment) in (1..).zip(&mut moments) {
             from = at.rewarded(&from)?.waiting_times();
             for value in &mut from {
                 *value *= order as f64;
             }
-            let here = vertices.iter().zip(&sweep.p).filter(|&(_, &mass)| mass > 0.0);
+            let here = vertices.iter().zip(&masses).filter(|&(_, &mass)| mass > 0.0);
             rest.push(here.map(|(&vertex, &mass)| mass * from[vertex as usize]).sum());
             // Where the process cannot be any more, or never was, does not matter.
             for value in from.iter_mut().filter(|value| !value.is_finite()) {
                 *value = 0.0;
             }
-            *moment += shifted(order, last - center, &rest);
+            *moment += shifted(order, last, &rest);
             if !moment.is_finite() {
                 return Err(DistributionError::MomentRange { order });
             }
         }
         Ok(moments)
+    }
+
+    fn variance_by_jumps(&self) -> Result<f64, DistributionError> {
+        let (last, mean) = (self.last_breakpoint(), self.moments_by_jumps(1)?[0]);
+        let [mut off, mut square] = [0.0; 2];
+        let (chain, masses) = self.to_last_epoch(2, |segment| {
+            let [first, second] = about(segment, mean);
+            off += first;
+            square += second;
+        })?;
+        // What is absorbed at once.
+        off -= chain.atom() * mean;
+        square += chain.atom() * mean * mean;
+        let at = self.in_last_epoch()?;
+        let (means, variances) = (at.waiting_times(), at.variances());
+        for (&vertex, &mass) in chain.pattern().vertices.iter().zip(&masses).filter(|&(_, &mass)| mass > 0.0)
+        {
+            let from_mean = last - mean + means[vertex as usize];
+            off += mass * from_mean;
+            square += mass * (variances[vertex as usize] + from_mean * from_mean);
+        }
+        spread(mean, square - off * off)
+    }
+
+    fn last_breakpoint(&self) -> f64 {
+        self.breakpoints.last().copied().unwrap_or(0.0)
+    }
+
+    fn in_last_epoch(&self) -> Result<At<'_>, DistributionError> {
+        let last = self.thetas.len() - 1;
+        self.plan.at(&self.thetas[last]).map_err(of_epoch(last))
+    }
+
+    /// Goes to the last breakpoint, for as many moments, and shows each segment on the way; the process there, and its masses.
+    fn to_last_epoch(
+        &self,
+        count: usize,
+        show: impl FnMut(&Segment),
+    ) -> Result<(Chain<'_>, Vec<f64>), DistributionError> {
+        let last = self.last_breakpoint();
+        let (mut chain, mut sweep) = self.begin(Start::Conditional, last, Accuracy::Value, f64::INFINITY)?;
+        let work =
+            cost(&chain, chain.jump_limit() as f64, count) / (chain.rates().len() + chain.len()) as f64;
+        chain.set_jump_limit(chain.jump_limit().min(MANY.max(work as u64)));
+        self.advance(&mut chain, &mut sweep, last, None, &mut Segment::default(), show)?;
+        let masses = sweep.p[..chain.len()].iter().map(|&mass| in_ones(mass, sweep.exponent)).collect();
+        Ok((chain, masses))
     }
 }
 
@@ -110,31 +153,75 @@ fn shifted(k: usize, shift: f64, moments: &[f64]) -> f64 {
     sum
 }
 
-/// Adds `∫ (t − c)^k f(t) dt` over a segment.
+/// Adds `∫ tᵏ f(t) dt` over a segment.
 ///
 /// `∫ u^j e^{−λu} (λu)ⁿ/n! du` from 0 to the segment's length is `(n+1)⋯(n+j) λ^{−j−1} P(N > n+j)`.
-fn add_moments(segment: &Segment, center: f64, moments: &mut [f64]) {
+fn add_moments(segment: &Segment, moments: &mut [f64]) {
     if segment.rate <= 0.0 {
         return;
     }
-    let mut weights = Vec::new();
-    let mean = segment.rate * (segment.end - segment.begin);
-    let first = poisson::weights(mean, &mut weights);
-    // P(N > m) for m from `first` on.
-    let mut more = 0.0;
-    for weight in weights.iter_mut().rev() {
-        more += std::mem::replace(weight, more);
-    }
-    let beyond = |m: usize| m.checked_sub(first).map_or(1.0, |at| weights.get(at).copied().unwrap_or(0.0));
+    let jumps = Jumps::of(segment);
     let mut within = vec![0.0; moments.len() + 1];
     for (n, flow) in segment.flows.iter().enumerate() {
         let mut term = in_ones(flow / segment.rate, segment.exponent);
         for (j, slot) in within.iter_mut().enumerate() {
-            *slot += term * beyond(n + j);
+            *slot += term * jumps.more_than(n + j);
             term *= (n + j + 1) as f64 / segment.rate;
         }
     }
     for (moment, order) in moments.iter_mut().zip(1..) {
-        *moment += shifted(order, segment.begin - center, &within);
+        *moment += shifted(order, segment.begin, &within);
+    }
+}
+
+/// `∫ (t − c) f(t) dt` and `∫ (t − c)² f(t) dt` over a segment.
+///
+/// With `u` from the segment's beginning on, `c` at `u₀` and the end at `L`, and `a = (n+1)/λ`, these are for `e^{−λu} (λu)ⁿ/n!`
+/// the same two moments of a gamma time that is cut off: `(a − u₀) P(N > n) − a P(N = n+1)` and
+/// `((a − u₀)² + a/λ) P(N > n) − a (a + 1/λ + L − 2u₀) P(N = n+1)`, over λ. Where `c` is far from the beginning, and what
+/// flows out is not, nothing cancels.
+fn about(segment: &Segment, center: f64) -> [f64; 2] {
+    let (rate, length, center) = (segment.rate, segment.end - segment.begin, center - segment.begin);
+    let mut sums = [0.0; 2];
+    if rate <= 0.0 {
+        return sums;
+    }
+    let jumps = Jumps::of(segment);
+    for (n, flow) in segment.flows.iter().enumerate() {
+        let share = in_ones(flow / rate, segment.exponent);
+        let mean = (n + 1) as f64 / rate;
+        let (more, cut, off) = (jumps.more_than(n), jumps.exactly(n + 1) * mean, mean - center);
+        sums[0] += share * (off * more - cut);
+        let rest = cut * (off + 1.0 / rate + (length - center));
+        sums[1] += share * ((off * off + mean / rate) * more - rest);
+    }
+    sums
+}
+
+/// The number of jumps in a segment.
+struct Jumps {
+    first: usize,
+    weights: Vec<f64>,
+    /// Probabilities of more than each number of jumps from `first` on.
+    more: Vec<f64>,
+}
+
+impl Jumps {
+    fn of(segment: &Segment) -> Self {
+        let mut weights = Vec::new();
+        let first = poisson::weights(segment.rate * (segment.end - segment.begin), &mut weights);
+        let (mut more, mut sum) = (weights.clone(), 0.0);
+        for slot in more.iter_mut().rev() {
+            sum += std::mem::replace(slot, sum);
+        }
+        Self { first, weights, more }
+    }
+
+    fn exactly(&self, jumps: usize) -> f64 {
+        jumps.checked_sub(self.first).and_then(|at| self.weights.get(at)).copied().unwrap_or(0.0)
+    }
+
+    fn more_than(&self, jumps: usize) -> f64 {
+        jumps.checked_sub(self.first).map_or(1.0, |at| self.more.get(at).copied().unwrap_or(0.0))
     }
 }

@@ -289,6 +289,34 @@ fn moments_and_quantiles_of_stiff_epochs_take_no_jump_after_another() {
 }
 
 #[test]
+fn variances_of_regular_times_keep_their_digits() {
+    // Nearly all in the last epoch, all in the first, or half in each.
+    for (stages, breakpoints) in
+        [(100_000, vec![0.01]), (2_000, vec![4_000.0]), (2_000, vec![500.0, 1_000.0])]
+    {
+        let plan = plan(&erlang(stages));
+        for rate in [0.7, 1.3, 2.1] {
+            let epochs = plan.epochs(&breakpoints, &vec![[rate]; breakpoints.len() + 1]).unwrap();
+            let off = epochs.variance().unwrap() / f64::from(stages) * rate * rate - 1.0;
+            assert!(off.abs() < 1e-13, "{stages} {rate} {breakpoints:?}: {off:e}");
+        }
+    }
+}
+
+#[test]
+fn a_variance_counts_what_is_absorbed_at_once() {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let (on, off) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
+    builder.add_edge(START, on, Rate::Scalar(0.5)).unwrap();
+    builder.add_edge(START, off, Rate::Scalar(0.5)).unwrap();
+    builder.add_edge(on, off, Rate::Coefficients(&[1.0])).unwrap();
+    let plan = plan(&builder.finish());
+    // Half of E[T²] = 2 less the square of half of E[T] = 1.
+    let found = plan.epochs(&[0.5, 2.0], &[[1.0]; 3]).unwrap().variance().unwrap();
+    assert!((found - 0.75).abs() < 1e-14, "{found}");
+}
+
+#[test]
 fn moments_and_covariances_too_small_for_numbers_are_refused() {
     let plan = plan(&graph_of_two());
     let epochs = plan.epochs(&[1.0], &[[1.0, 3.0], [2.0, 2.0]]).unwrap();
@@ -308,4 +336,6 @@ fn moments_and_covariances_too_small_for_numbers_are_refused() {
         assert_eq!(refused, DistributionError::CovarianceRange { first: 1, second: 1 });
         assert_eq!(distribution.covariance(&tiny, &[0.0; 4]), Ok(0.0));
     }
+    let fast = plan.epochs(&[1e-170], &[[1e170, 3e170], [2e170, 2e170]]).unwrap();
+    assert_eq!((fast.moments(2).map(|_| 0.0), fast.variance()), (beyond(2), beyond(2)));
 }

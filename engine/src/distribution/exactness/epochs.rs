@@ -36,6 +36,8 @@ proptest! {
         for (found, wanted) in same.moments(4).unwrap().into_iter().zip(wanted) {
             prop_assert!((found - wanted).abs() <= 1e-12 * wanted, "{} {}", found, wanted);
         }
+        let (found, wanted) = (same.variance().unwrap(), plan.distribution(&recipe.theta).unwrap().variance().unwrap());
+        prop_assert!((found - wanted).abs() <= 1e-12 * wanted, "{} {}", found, wanted);
     }
 }
 
