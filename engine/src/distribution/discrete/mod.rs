@@ -9,6 +9,7 @@ mod likelihood;
 mod long;
 mod moments;
 mod reverse;
+mod scaled;
 #[cfg(test)]
 mod tests;
 mod walk;

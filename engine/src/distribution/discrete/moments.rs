@@ -3,6 +3,7 @@
 use ndarray::Array2;
 
 use super::JumpDistribution;
+use super::scaled::Scaled;
 use crate::distribution::DistributionError;
 use crate::distribution::error::of_rewards;
 use crate::distribution::totals::{
@@ -190,25 +191,25 @@ impl<'p> JumpDistribution<'p> {
         check_count(count)?;
         let at = self.at()?;
         at.rewarded(rewards)?;
-        let (rewards, exponent) = in_units(rewards);
+        let visits = at.sojourn_times();
+        // What a vertex earns that is never visited does not matter, however much it is.
+        let earned = |&vertex: &u32| {
+            let is_visited = visits[vertex as usize] > 0.0;
+            if is_visited { Scaled::of(rewards[vertex as usize]) } else { Scaled::ZERO }
+        };
+        let earned: Vec<Scaled> = self.chain.pattern().vertices.iter().map(earned).collect();
         let mut moments = Vec::new();
         // T·E[Yⁱ] by position, from i = 1.
-        let mut ahead: Vec<Vec<f64>> = Vec::new();
+        let mut ahead: Vec<Ahead> = Vec::new();
         for order in 1..=count {
-            let source = |position: usize, vertex: u32| {
-                let reward = rewards[vertex as usize];
-                let power = |k: usize| reward.powi(i32::try_from(k).unwrap_or(i32::MAX));
-                let mut sum = power(order);
-                let mut binomial = 1.0;
-                for (i, ahead) in (1..order).zip(&ahead) {
-                    binomial *= (order - i + 1) as f64 / i as f64;
-                    sum += binomial * power(order - i) * ahead[position];
-                }
-                sum
-            };
-            let (value, next) = self.solved(at, source, order)?;
-            moments.push(from_units(value, exponent, order)?);
-            ahead.push(next);
+            let binomials = binomials(order);
+            let sources = earned.iter().enumerate();
+            let sources = sources.map(|(position, &reward)| source(reward, &binomials, &ahead, position));
+            let sources: Vec<Scaled> = sources.collect();
+            let unit = sources.iter().filter_map(|source| source.exponent()).max().unwrap_or(0);
+            let (value, next) = self.solved(at, |position, _| sources[position].in_units(unit), order)?;
+            moments.push(in_ones(Scaled::new(value, unit), order)?);
+            ahead.push(Ahead::new(&next, unit));
         }
         Ok(moments)
     }
@@ -268,4 +269,53 @@ impl<'p> JumpDistribution<'p> {
         });
         Ok((value, ahead.collect()))
     }
+}
+
+/// Numbers by position, the largest next to 1 in units of 2 to the power of `unit`.
+struct Ahead {
+    values: Vec<f64>,
+    unit: i64,
+}
+
+impl Ahead {
+    /// Those of other units.
+    fn new(values: &[f64], unit: i64) -> Self {
+        let largest = values.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
+        let more = Scaled::of(largest).exponent().unwrap_or(0);
+        let values = values.iter().map(|&value| Scaled::of(value).in_units(more)).collect();
+        Self { values, unit: unit + more }
+    }
+
+    fn at(&self, position: usize) -> Scaled {
+        Scaled::new(self.values[position], self.unit)
+    }
+}
+
+/// `C(k, j)` from `j = 1` to `k − 1`.
+fn binomials(k: usize) -> Vec<Scaled> {
+    let mut binomial = 1.0;
+    let next = |j: usize| {
+        binomial *= (k - j + 1) as f64 / j as f64;
+        Scaled::of(binomial)
+    };
+    (1..k).map(next).collect()
+}
+
+/// `Rᵏ + Σⱼ C(k,j) Rʲ T E[Yᵏ⁻ʲ]` at a position.
+fn source(reward: Scaled, binomials: &[Scaled], ahead: &[Ahead], at: usize) -> Scaled {
+    let (mut power, mut sum) = (reward, Scaled::ZERO);
+    for (&binomial, ahead) in binomials.iter().zip(ahead.iter().rev()) {
+        sum = sum.plus(binomial.times(power).times(ahead.at(at)));
+        power = power.times(reward);
+    }
+    sum.plus(power)
+}
+
+/// A moment, unless it is beyond f64: too large, or not 0 and yet so small that it would be.
+fn in_ones(moment: Scaled, order: usize) -> Result<f64, DistributionError> {
+    let found = moment.in_units(0);
+    if !found.is_finite() || moment.exponent().is_some() && found.abs() < f64::MIN_POSITIVE {
+        return Err(DistributionError::MomentRange { order });
+    }
+    Ok(found)
 }
