@@ -22,7 +22,7 @@ pub struct Curve {
 pub(super) enum Accuracy {
     /// Of the peak of the density: the tolerance.
     Peak,
-    /// Relative to each value, as far as f64 holds it.
+    /// Relative to each probability, as far as f64 holds it; densities are not asked for.
     Value,
     /// Relative to each value, however small, as logarithms and quotients of them need it.
     Logarithm,
@@ -248,14 +248,15 @@ pub(super) fn first_above_zero(times: &[f64]) -> f64 {
 /// enough where about all is absorbed by then; where not, see [`held_to_peak`].
 pub(super) fn precision(chain: &Chain<'_>, horizon: f64, tolerance: f64, accuracy: Accuracy) -> Precision {
     let fastest = chain.exits().iter().fold(0.0_f64, |most, &exit| most.max(exit));
-    let relative = Precision { mass: 1e-30, relative: true, least: 0.0, tolerance: 0.0, bits: 0 };
+    let relative =
+        Precision { mass: 1e-30, relative: true, least: 0.0, tolerance: 0.0, bits: 0, densities: true };
     match accuracy {
         Accuracy::Peak => {
             let mass = tolerance * 1e-4 / (1.0 + fastest * horizon);
             let mass = mass.clamp(1e-30, 1e-18);
-            Precision { mass, relative: false, least: 0.0, tolerance: 0.1 * tolerance, bits: 0 }
+            Precision { mass, relative: false, tolerance: 0.1 * tolerance, ..relative }
         }
-        Accuracy::Value => Precision { bits: BITS_OF_VALUE, ..relative },
+        Accuracy::Value => Precision { bits: BITS_OF_VALUE, densities: false, ..relative },
         Accuracy::Logarithm => Precision { bits: BITS_OF_LOGARITHM, ..relative },
     }
 }

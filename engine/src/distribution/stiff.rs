@@ -306,3 +306,16 @@ fn a_steady_decay_far_from_time_zero_comes_to_an_end() {
     let epochs = plan.epochs(&[1e10], &[[1e-20], [1.0]]).unwrap();
     assert_eq!(epochs.survival(&[10_000_000_001.0]).unwrap(), [0.0]);
 }
+
+#[test]
+fn survival_is_found_where_densities_are_too_rare_to_be() {
+    let edges = [(1, 2, 1e6), (2, 1, 1e6), (2, 3, 1e-25), (3, 4, 1e6)];
+    let plan = plan(&graph(4, &[1], &edges));
+    let distribution = at_one(&plan);
+    // Half of what is alive leaves at a rate of 1e-25.
+    let times = [1.0, 1e25, 3e25];
+    for (time, found) in times.into_iter().zip(distribution.survival(&times).unwrap()) {
+        assert!((found / (-0.5e-25 * time).exp() - 1.0).abs() < 1e-12, "{time:e}: {found}");
+    }
+    assert!(matches!(distribution.hazard(&[1.0]), Err(DistributionError::Jumps { index: Some(0), .. })));
+}

@@ -69,6 +69,8 @@ pub(super) struct Precision {
     /// Mass below 2 to the power of minus this is nothing; masses smaller than f64 holds are kept in units of their own. 0:
     /// they are not.
     pub(super) bits: i32,
+    /// Whether densities are among the numbers asked for.
+    pub(super) densities: bool,
 }
 
 /// One segment: scalars of the states after 0, 1, 2, … jumps. States after the last one recorded hold nothing.

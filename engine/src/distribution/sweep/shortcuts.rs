@@ -169,8 +169,7 @@ impl Sweep {
         let exits = &chain.exits()[..end];
         let fastest = exits.iter().fold(0.0_f64, |most, &exit| most.max(exit));
         let stops = self.stops.take();
-        // Whether densities will be asked for.
-        let densities = stops.iter().flatten().next().is_some();
+        let densities = self.precision.densities && stops.iter().flatten().next().is_some();
         let ahead = stops.iter().flatten().copied().filter(|&stop| stop > self.now && stop < until);
         let ahead: Vec<f64> = ahead.chain([until]).collect();
         for stop in ahead {
