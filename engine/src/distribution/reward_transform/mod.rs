@@ -7,7 +7,9 @@ mod censor;
 mod parameterized;
 
 use super::TransformError;
+use super::chain::DEFECT;
 use super::rows::{Rows, total};
+use crate::double_double::Dd;
 use crate::graph::{Graph, GraphBuilder, GraphLimits, Rate, START};
 use crate::trace::elimination_order;
 use censor::Censored;
@@ -240,6 +242,8 @@ fn censored(
         rows.pass_through_start()?;
     }
     let initial = rows.total(START);
+    let start = rows.of_vertex(START).iter();
+    let lacking = start.fold(Dd::from(1.0), |left, &(_, probability)| left - Dd::from(probability)).0;
     if initial == 0.0 {
         return Err(TransformError::NoStart);
     }
@@ -261,7 +265,7 @@ fn censored(
     let scale = match options.zero_paths {
         ZeroPaths::Condition => 1.0 / left,
         // What comes back before it has earned anything starts again, and lacks what a start lacks.
-        ZeroPaths::Atom if initial < 1.0 => 1.0 / (1.0 - (initial - left)),
+        ZeroPaths::Atom if lacking > DEFECT => 1.0 / (lacking + left),
         ZeroPaths::Atom => initial / left,
     };
     for (_, weight) in start.iter_mut() {

@@ -356,3 +356,26 @@ fn a_transform_that_is_not_linear_is_refused_with_the_vertex() {
     let refused = reward_transform_parameterized(&ticking, &[1.0; 6], GraphLimits::default());
     assert_eq!(refused, Err(TransformError::Discrete));
 }
+
+#[test]
+fn starts_that_are_tried_again_and_again_lack_what_they_lack_and_no_rounding() {
+    // Ten starts of a tenth each, which sum to less than 1 by rounding, or a start that truly lacks something.
+    for (starts, probability) in [(10, 0.1), (1, 1.0 - 1e-10), (1, 0.75)] {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        let (worth, out) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
+        for number in 0..starts {
+            let vertex = builder.add_vertex(&[2 + number]).unwrap();
+            builder.add_edge(START, vertex, Rate::Scalar(probability)).unwrap();
+            builder.add_edge(vertex, START, Rate::Scalar(1e6)).unwrap();
+            builder.add_edge(vertex, worth, Rate::Scalar(1.0)).unwrap();
+        }
+        builder.add_edge(worth, out, Rate::Scalar(2.0)).unwrap();
+        let mut rewards = vec![0.0; 3 + starts as usize];
+        rewards[worth as usize] = 1.0;
+        let found: f64 = transformed(&builder.finish(), &rewards).unwrap().unit_weights()[..1].iter().sum();
+        // Each time one in a million and one goes on.
+        let (initial, goes_on) = (if starts > 1 { 1.0 } else { probability }, 1.0 / (1e6 + 1.0));
+        let wanted = initial * goes_on / ((1.0 - initial) + initial * goes_on);
+        assert!((found / wanted - 1.0).abs() < 1e-14, "{starts}: {found} {wanted}");
+    }
+}
