@@ -74,7 +74,8 @@ impl<'g> StepScheme<'g> {
         Self::with_steps(graph, weights, &rates, granularity, false)
     }
 
-    /// phasic's scheme in discrete time, where each step is a jump and times are whole numbers of them: the density is the
+    /// phasic's scheme in discrete time, where each step is a jump and times are whole numbers of them (of another, the whole
+    /// number below it counts): the density is the
     /// probability of so many jumps, at 0 of being absorbed on leaving the start: `p ← p T`, what a row lacks to 1 staying
     /// where it is (numerics specification, section 3). One pass over the edges.
     ///

@@ -54,6 +54,16 @@ pub enum SamplingError {
         /// The limit.
         limit_bytes: u64,
     },
+    /// Probabilities of a start are not one for each vertex.
+    #[error(
+        "{found} probabilities were given, but the graph has {expected} vertices; give one probability per vertex"
+    )]
+    ProbabilityLength {
+        /// Vertices of the graph.
+        expected: usize,
+        /// Probabilities given.
+        found: usize,
+    },
     /// A probability of a start is negative, infinite or not a number.
     #[error("the probability of vertex {vertex} is {value}; probabilities are finite and not negative")]
     Probability {
@@ -210,12 +220,12 @@ impl Sampler {
     /// the time left, and rewards from then on. `O(V)`.
     ///
     /// # Errors
-    /// [`SamplingError::Probability`], [`SamplingError::NotTransient`] with the vertex, [`SamplingError::NoMass`]; a list of
-    /// another length is [`EvaluationError::RewardLength`].
+    /// [`SamplingError::Probability`], [`SamplingError::NotTransient`] with the vertex, [`SamplingError::NoMass`],
+    /// [`SamplingError::ProbabilityLength`].
     pub fn started_in(mut self, probabilities: &[f64]) -> Result<Self, SamplingError> {
         let expected = self.vertex_count as usize;
         if probabilities.len() != expected {
-            return Err(EvaluationError::RewardLength { expected, found: probabilities.len() }.into());
+            return Err(SamplingError::ProbabilityLength { expected, found: probabilities.len() });
         }
         if let Some(vertex) = probabilities.iter().position(|p| !(0.0..f64::INFINITY).contains(p)) {
             return Err(SamplingError::Probability { vertex, value: probabilities[vertex] });

@@ -244,6 +244,8 @@ fn what_cannot_be_sampled_is_refused_by_name() {
     assert_eq!(start(2, -1.0), SamplingError::Probability { vertex: 2, value: -1.0 });
     assert_eq!(start(1, 0.5), SamplingError::NotTransient { vertex: 1, value: 0.5 });
     assert_eq!(start(2, 0.0), SamplingError::NoMass);
+    let short = sampler.clone().started_in(&[0.0, 1.0]).unwrap_err();
+    assert_eq!(short, SamplingError::ProbabilityLength { expected: 6, found: 2 });
     assert_eq!(sampler.joint_totals(1, 3, &[]).unwrap().dim(), (3, 0));
     assert!(sampler.times(1, 0).unwrap().is_empty());
 }
