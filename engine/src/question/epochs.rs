@@ -104,10 +104,7 @@ impl Law for Changing<'_> {
             (Quantity::Sample(count), []) => Found::Many(sampler.times(seed, *count)?),
             (Quantity::Sample(count), [rewards, ..]) => Found::Many(sampler.totals(seed, *count, rewards)?),
             (Quantity::JointSample(count), several) => {
-                let totals = several.iter().map(|rewards| sampler.totals(seed, *count, rewards));
-                let totals = totals.collect::<Result<Vec<_>, _>>()?;
-                let draw = |at: usize| totals.iter().map(|totals| totals[at]).collect();
-                Found::Table((0..*count).map(draw).collect())
+                Found::Table(rows(&sampler.joint_totals(seed, *count, several)?))
             }
             (other, _) => return Err(NoAnswer::unanswered(other)),
         })
