@@ -1,10 +1,10 @@
 //! One question at many θ.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, ArrayView3};
 use rayon::prelude::*;
 
 use super::error::of_row;
-use super::{Distribution, DistributionError, JumpDistribution};
+use super::{Distribution, DistributionError, Epochs, JumpDistribution};
 
 /// An answer for each row, in order, each thread with a law of its own to move from θ to θ.
 fn each<L, T: Send>(
@@ -32,6 +32,28 @@ impl JumpDistribution<'_> {
         let (chain, jump_limit) = (&self.chain, self.jump_limit);
         let fresh = || Self::of_chain(chain.clone(), jump_limit);
         each(thetas, fresh, |law, theta| law.set(theta).and_then(|()| ask(law)))
+    }
+}
+
+impl Epochs<'_> {
+    /// The answers to a question at many sets of θ, one of each epoch, with these breakpoints, treatment of the start,
+    /// tolerance and limits: `thetas` are by set, epoch and parameter. As [`Distribution::at_each`]: formula, source and
+    /// errors are the question's, each answer has the very bits of that set alone, at the cost of the question and of
+    /// [`Plan::epochs`](crate::plan::Plan::epochs) for each, on the threads of the current rayon pool.
+    ///
+    /// # Errors
+    /// [`DistributionError::Row`] around what is wrong at the first set without an answer.
+    pub fn at_each<T: Send>(
+        &self,
+        thetas: &ArrayView3<'_, f64>,
+        ask: impl Fn(&Self) -> Result<T, DistributionError> + Sync,
+    ) -> Result<Vec<T>, DistributionError> {
+        let rows = |set: ArrayView2<'_, f64>| -> Vec<Vec<f64>> {
+            set.rows().into_iter().map(|theta| theta.to_vec()).collect()
+        };
+        let sets: Vec<Vec<Vec<f64>>> = thetas.outer_iter().map(rows).collect();
+        let found: Vec<_> = sets.par_iter().map(|set| self.at(set).and_then(|law| ask(&law))).collect();
+        found.into_iter().enumerate().map(|(row, found)| found.map_err(of_row(row))).collect()
     }
 }
 
@@ -127,7 +149,7 @@ mod tests {
     use ndarray::array;
 
     use super::super::tests::{erlang, plan};
-    use super::super::{DistributionError, JumpDistribution, Start};
+    use super::super::{DistributionError, Epochs, JumpDistribution, Start};
 
     #[test]
     fn a_batch_has_the_numbers_of_each_theta_alone() {
@@ -164,6 +186,25 @@ mod tests {
         let refused =
             law.at_each(&array![[1.0, 1.0], [-1.0, 1.0]].view(), JumpDistribution::expectation).unwrap_err();
         assert!(matches!(refused, DistributionError::Row { row: 1, .. }), "{refused:?}");
+    }
+
+    #[test]
+    fn a_batch_of_epochs_has_the_numbers_of_each_set_alone() {
+        let plan = plan(&erlang(4));
+        let thetas = array![[[1.0], [0.3]], [[2.0], [0.0]], [[0.5], [7.0]]];
+        let law = plan.epochs(&[0.7], &[[1.0]; 2]).unwrap().tolerance(1e-8).unwrap();
+        let law = law.start(Start::Conditional);
+        let found = law.at_each(&thetas.view(), |law| law.cdf(&[2.0, 0.5])).unwrap();
+        for (set, found) in thetas.outer_iter().zip(found) {
+            let rows: Vec<Vec<f64>> = set.rows().into_iter().map(|theta| theta.to_vec()).collect();
+            let alone = plan.epochs(&[0.7], &rows).unwrap().tolerance(1e-8).unwrap();
+            assert_eq!(found, alone.cdf(&[2.0, 0.5]).unwrap());
+        }
+        let refused = law.at_each(&thetas.view(), Epochs::expectation).unwrap_err();
+        assert!(matches!(refused, DistributionError::Row { row: 1, .. }), "{refused:?}");
+        let refused = law.at_each(&array![[[1.0]]].view(), |law| law.cdf(&[2.0])).unwrap_err();
+        let count = DistributionError::EpochCount { breakpoints: 1, thetas: 1 };
+        assert_eq!(refused, DistributionError::Row { row: 0, error: Box::new(count) });
     }
 
     #[test]

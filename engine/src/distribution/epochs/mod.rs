@@ -268,6 +268,12 @@ impl<'p> Epochs<'p> {
         &self.thetas
     }
 
+    /// The same at another set of θ.
+    pub(super) fn at(&self, thetas: &[Vec<f64>]) -> Result<Self, DistributionError> {
+        let thetas = self.plan.epochs(&self.breakpoints, thetas)?.thetas;
+        Ok(Self { thetas, ..self.clone() })
+    }
+
     fn limit(&self, chain: &mut Chain<'_>) {
         if let Some(jump_limit) = self.jump_limit {
             chain.set_jump_limit(jump_limit);
