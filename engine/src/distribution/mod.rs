@@ -56,6 +56,7 @@ pub use likelihood::Likelihood;
 pub use matrices::{
     Deficit, Listing, Matrices, MatrixError, MatrixOptions, SparseMatrix, graph_from_matrices, matrices,
 };
+pub(crate) use reward_transform::check_law_of_rewards;
 pub use reward_transform::{
     RewardOptions, ZeroPaths, reward_transform, reward_transform_discrete, reward_transform_parameterized,
 };

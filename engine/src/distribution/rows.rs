@@ -22,8 +22,33 @@ pub(super) fn weights_at(graph: &Graph, theta: &[f64]) -> Result<Vec<f64>, Trans
 }
 
 impl Rows {
-    /// The rows at θ. `O(V + E log d)` for degrees `d`.
+    /// The rows at θ, none of which is empty but those of absorbing vertices and the start. `O(V + E log d)` for degrees `d`.
     pub(super) fn of(graph: &Graph, theta: &[f64]) -> Result<Self, TransformError> {
+        let rows = Self::with_traps(graph, theta)?;
+        rows.check_left(graph, |_| true)?;
+        Ok(rows)
+    }
+
+    /// The same where vertices that are never left at θ do not matter unless the start reaches them.
+    pub(super) fn of_reached(graph: &Graph, theta: &[f64]) -> Result<Self, TransformError> {
+        let rows = Self::with_traps(graph, theta)?;
+        let reached = rows.reached();
+        rows.check_left(graph, |vertex| reached[vertex as usize])?;
+        Ok(rows)
+    }
+
+    /// Refuses vertices that are never left: as they are, they would look absorbing.
+    fn check_left(&self, graph: &Graph, matters: impl Fn(u32) -> bool) -> Result<(), TransformError> {
+        let is_trap = |&vertex: &u32| {
+            self.of_vertex(vertex).is_empty() && !graph.is_absorbing(vertex) && matters(vertex)
+        };
+        match (1..graph.vertex_count()).find(is_trap) {
+            Some(vertex) => Err(TransformError::Trapped { vertex }),
+            None => Ok(()),
+        }
+    }
+
+    fn with_traps(graph: &Graph, theta: &[f64]) -> Result<Self, TransformError> {
         let weights = weights_at(graph, theta)?;
         let mut rows = Vec::with_capacity(graph.vertex_count() as usize);
         for vertex in 0..graph.vertex_count() {
@@ -43,10 +68,6 @@ impl Rows {
                 first.1 += if same { later.1 } else { 0.0 };
                 same
             });
-            if row.is_empty() && !graph.is_absorbing(vertex) && vertex != START {
-                // Kept as it is, the vertex would look absorbing.
-                return Err(TransformError::Trapped { vertex });
-            }
             rows.push(row);
         }
         Ok(Self { rows })

@@ -4,7 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use super::{Function, NoAnswer, Question, Source, Treatment};
 use crate::distribution::{
-    RewardOptions, reward_transform, reward_transform_discrete, reward_transform_parameterized,
+    RewardOptions, check_law_of_rewards, reward_transform, reward_transform_discrete,
+    reward_transform_parameterized,
 };
 use crate::graph::{Graph, GraphLimits};
 use crate::plan::{AnalysisError, Plan};
@@ -123,6 +124,8 @@ impl<'e> Model<'e> {
     ) -> Result<Model<'e>, NoAnswer> {
         if gradients {
             let graph = reward_transform_parameterized(&self.graph, rewards, self.limits())?;
+            // Its weights are right at every θ at which there is such a law.
+            check_law_of_rewards(&self.graph, &self.numbers(theta))?;
             return Ok(Model::new(Arc::new(graph), self.eliminations));
         }
         let is_phasic = treatment.source == Source::Phasic;

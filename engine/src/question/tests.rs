@@ -3,8 +3,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::distribution::TransformError;
 use crate::document::read_within;
-use crate::graph::{Graph, GraphLimits};
+use crate::graph::{Graph, GraphBuilder, GraphLimits, Rate, START};
 use crate::plan::{AnalysisError, Limits, Plan};
 use crate::trace::{EliminationError, Trace, eliminate};
 
@@ -218,6 +219,37 @@ fn correlations_do_not_depend_on_the_units_of_rewards() {
                 });
                 assert!(found.iter().all(|answers| *answers == found[0]), "{name} {source:?}: {found:?}");
                 assert!(found[0].is_some() || shape.discrete || source != Source::Plan);
+            }
+        }
+    }
+}
+
+#[test]
+fn laws_of_rewards_are_the_same_with_and_without_gradients_where_a_rate_is_0() {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let [one, two, end] = [1, 2, 0].map(|state| builder.add_vertex(&[state]).unwrap());
+    builder.add_edge(START, one, Rate::Scalar(1.0)).unwrap();
+    for (from, to, rates) in
+        [(one, two, [1.0, 0.0, 0.0]), (one, end, [0.0, 1.0, 0.0]), (two, end, [0.0, 0.0, 1.0])]
+    {
+        builder.add_edge(from, to, Rate::Coefficients(&rates)).unwrap();
+    }
+    let graph = Arc::new(builder.finish());
+    let model = Model::new(Arc::clone(&graph), &Plain);
+    let asked = |rewards: [f64; 4], gradients: bool, theta: [f64; 3]| {
+        let quantities = vec![Quantity::Function(Function::Cdf, vec![0.5, 2.0])];
+        let question =
+            Question { quantities, rewards: vec![rewards.to_vec()], gradients, ..Question::default() };
+        ask(&model, &question, &theta).map(|answers| answers[0].value.clone())
+    };
+    for rewards in [[0.0, 2.0, 0.0, 0.0], [0.0, 2.0, 1.0, 0.0]] {
+        for gradients in [false, true] {
+            let trapped = NoAnswer::Transform(TransformError::Trapped { vertex: two });
+            assert_eq!(asked(rewards, gradients, [1.0, 0.5, 0.0]), Err(trapped));
+            // Nothing comes there.
+            let Ok(Found::Many(cdf)) = asked(rewards, gradients, [0.0, 0.5, 0.0]) else { panic!() };
+            for (found, time) in cdf.iter().zip([0.5_f64, 2.0]) {
+                assert!((found - (1.0 - (-0.25 * time).exp())).abs() < 1e-12, "{gradients} {cdf:?}");
             }
         }
     }

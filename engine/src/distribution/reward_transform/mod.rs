@@ -97,7 +97,7 @@ impl RewardOptions {
 ///
 /// # Errors
 /// [`TransformError`]: θ or rewards that do not fit, negative rewards, a graph in discrete time (see
-/// [`reward_transform_discrete`]), vertices without reward that cannot be left, nothing left under
+/// [`reward_transform_discrete`]), vertices that the start reaches and that are not left at θ, nothing left under
 /// [`ZeroPaths::Condition`], limits.
 pub fn reward_transform(
     graph: &Graph,
@@ -236,7 +236,7 @@ fn censored(
     earns: impl Fn(u32) -> bool,
     options: &RewardOptions,
 ) -> Result<Vec<Vec<(u32, f64)>>, TransformError> {
-    let mut rows = Rows::of(graph, theta)?;
+    let mut rows = Rows::of_reached(graph, theta)?;
     if graph.was_dph() || options.zero_paths == ZeroPaths::Condition {
         // A path that comes back to the start has collected something, and must not lose what follows.
         rows.pass_through_start()?;
@@ -272,6 +272,11 @@ fn censored(
         *weight *= scale;
     }
     Ok(rows)
+}
+
+/// Whether the law of total rewards can be had at θ: no vertex that the start reaches there may be left at rate 0.
+pub(crate) fn check_law_of_rewards(graph: &Graph, theta: &[f64]) -> Result<(), TransformError> {
+    Rows::of_reached(graph, theta).map(|_| ())
 }
 
 fn check_rewards(graph: &Graph, rewards: &[f64]) -> Result<(), TransformError> {
