@@ -54,6 +54,8 @@ impl Plan {
     /// # Errors
     /// [`EvaluationError`] when θ does not fit, an edge becomes negative, or absorption is not certain.
     pub fn at(&self, theta: &[f64]) -> Result<At<'_>, EvaluationError> {
+        // Before there is room for as many as a file from somewhere says.
+        self.check_theta(theta)?;
         let mut at = At {
             plan: self,
             factors: Factors::new(self, true),
@@ -169,13 +171,7 @@ impl At<'_> {
     ///
     /// One transposed solve.
     pub fn sojourn_times(&self) -> Vec<f64> {
-        let mut adjoint = vec![0.0; self.plan.vertices.len()];
-        adjoint[self.start] = 1.0;
-        self.factors.solve_transposed(self.plan, &mut adjoint);
-        if !self.is_each_sojourn_sure(&[self.start], &adjoint) {
-            adjoint = self.wide_sojourns(&[(self.start, 1.0)]);
-        }
-        self.sojourns_by_vertex(&adjoint)
+        self.sojourns(&[(self.start, 1.0)])
     }
 
     /// Expected time spent in every vertex of the graph by what has these masses in these vertices. One transposed solve.
@@ -201,28 +197,32 @@ impl At<'_> {
         }
         // Of all of it 1, since what is lost of numbers is small beside that.
         let sum: f64 = held.iter().map(|(_, mass)| mass).sum();
-        let mut adjoint = vec![0.0; plan.vertices.len()];
-        for (at, mass) in &mut held {
+        for (_, mass) in &mut held {
             *mass /= sum;
-            adjoint[*at] = *mass;
         }
-        self.factors.solve_transposed(plan, &mut adjoint);
-        let from: Vec<usize> = held.iter().map(|&(at, _)| at).collect();
-        if !self.is_each_sojourn_sure(&from, &adjoint) {
-            adjoint = self.wide_sojourns(&held);
-        }
-        let mut times = self.sojourns_by_vertex(&adjoint);
+        let mut times = self.sojourns(&held);
         for time in &mut times {
             *time *= sum;
         }
         Ok(times)
     }
 
-    fn sojourns_by_vertex(&self, adjoint: &[f64]) -> Vec<f64> {
+    /// Expected times in, or visits to, every vertex, from masses by position that sum to one.
+    fn sojourns(&self, masses: &[(usize, f64)]) -> Vec<f64> {
+        let mut sojourns = vec![0.0; self.plan.vertices.len()];
+        for &(at, mass) in masses {
+            sojourns[at] = mass;
+        }
+        self.factors.solve_transposed(self.plan, &mut sojourns);
+        if self.is_each_sojourn_sure(masses, &sojourns) {
+            // Adjoints of jumps are visits for each unit of weight; there are no totals in continuous time.
+            sojourns.iter_mut().zip(&self.factors.total).for_each(|(visits, total)| *visits *= total);
+        } else {
+            sojourns = self.wide_sojourns(masses);
+        }
         let mut times = vec![0.0; self.plan.vertex_count as usize];
         for (at, &vertex) in self.plan.vertices.iter().enumerate() {
-            let scale = if self.plan.discrete { self.factors.total[at] } else { 1.0 };
-            times[vertex as usize] = if at == self.start { 0.0 } else { adjoint[at] * scale };
+            times[vertex as usize] = if at == self.start { 0.0 } else { sojourns[at] };
         }
         times
     }
@@ -264,7 +264,9 @@ impl At<'_> {
     /// Each of several parallel edges has the derivative of their sum. An edge that the start does not reach has 0. The
     /// start's weights are divided by their sum α before they are probabilities, and so is the derivative:
     /// `(x_u − x_start) / α`, which adds up to 0 over them when weighted. In discrete time weights are those before each
-    /// vertex's are divided by their sum ([`Graph::weights`] gives them divided).
+    /// vertex's are divided by their sum at θ ([`Graph::weights`] gives them divided); but edges that θ does not change,
+    /// the start's among them, have been divided once when the graph was made, and theirs are what came of that
+    /// ([`Graph::unit_weights`]): there α is 1.
     ///
     /// # Errors
     /// [`EvaluationError::OtherGraph`] when the graph cannot be the plan's.

@@ -189,8 +189,8 @@ impl At<'_> {
         }
     }
 
-    /// Whether the solutions of transposed equations for a unit spread over some positions are right, each of them.
-    pub(super) fn is_each_sojourn_sure(&self, from: &[usize], z: &[f64]) -> bool {
+    /// Whether the solutions of transposed equations for masses by position that sum to one are right, each of them.
+    pub(super) fn is_each_sojourn_sure(&self, masses: &[(usize, f64)], z: &[f64]) -> bool {
         let is_large = |scale: Scale| {
             let lost = scale.moved * (1.0 + scale.time) * scale.time;
             z.iter().all(|z| z.is_finite() && (*z == 0.0 || z.abs() >= lost))
@@ -199,7 +199,8 @@ impl At<'_> {
             return false;
         }
         !z.contains(&0.0) || {
-            let reached = self.plan.reached(&self.factors, from);
+            let from: Vec<usize> = masses.iter().map(|&(at, _)| at).collect();
+            let reached = self.plan.reached(&self.factors, &from);
             z.iter().zip(reached).all(|(&z, reached)| z != 0.0 || !reached)
         }
     }
@@ -239,14 +240,17 @@ impl At<'_> {
         self.wide().solution(self.plan, rewards, None).into_iter().map(Wide::value).collect()
     }
 
-    /// The solutions of transposed equations for these masses by position.
+    /// Times spent in, or in discrete time visits to, each position, from these masses by position: the solutions of
+    /// transposed equations, times the totals of jumps. Those solutions alone may be beyond f64 where visits are not.
     #[cold]
     pub(super) fn wide_sojourns(&self, masses: &[(usize, f64)]) -> Vec<f64> {
         let mut z = vec![Wide::splat(0.0); self.plan.vertices.len()];
         for &(at, mass) in masses {
             z[at] = Wide::splat(mass);
         }
-        self.wide().solve_transposed(self.plan, &mut z);
+        let factors = self.wide();
+        factors.solve_transposed(self.plan, &mut z);
+        z.iter_mut().zip(&factors.total).for_each(|(visits, &total)| *visits = *visits * total);
         z.into_iter().map(Wide::value).collect()
     }
 
