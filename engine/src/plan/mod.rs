@@ -60,6 +60,7 @@ pub(crate) use resolvent::{Complex8, Resolvent};
 
 use analysis::Lists;
 use forms::Forms;
+use kernel::Spread;
 use pace::Pace;
 use schedule::Schedule;
 use std::ops::Range;
@@ -217,7 +218,8 @@ impl Plan {
         self.vertex_count
     }
 
-    /// What holding and running the plan takes, exactly. Linear in the plan's vertices.
+    /// What holding and running the plan takes, exactly. Linear in the plan's vertices, and in the entries of its factors
+    /// where an elimination takes more than a million multiply-adds.
     pub fn cost(&self) -> Cost {
         let entries = self.lower.items.len() + self.upper.items.len();
         let exits = self.exit_forms.iter().filter(|&&form| Some(form) != self.schedule.zero_form).count();
@@ -225,7 +227,8 @@ impl Plan {
         // Unit rewards and one solution; steps for each unit of time, and until absorption.
         let beside = positions * if self.schedule.is_deep() { 4 } else { 2 };
         // The expectation is kept beside the solution.
-        let workspace = self.factor_numbers(true) + beside + 1;
+        let spread = Spread::new(self).map_or(0, |spread| spread.numbers());
+        let workspace = self.factor_numbers(true) + beside + 1 + spread;
         Cost {
             vertices: positions as u64,
             components: u64::from(self.component_count),

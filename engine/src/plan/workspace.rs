@@ -1,11 +1,11 @@
 //! What one thread of a batch works in, and what it can tell of its results.
 
-use super::Plan;
 use super::bounds::{Earned, Extent, Scale, lowest_above_zero};
 use super::kernel::{Factors, Powers, Source};
 use super::lane::{Lane, Lanes};
 use super::schedule::Segment;
 use super::steps::{LONGEST_PATH, Measure};
+use super::{Cost, Plan};
 
 /// How many θ one pass over a plan evaluates. Twice the widest registers: most components are small, and their
 /// eliminations wait for divisions and sums; two of them at a time wait half as long.
@@ -19,6 +19,42 @@ impl Plan {
         let (solutions, ones) = if self.schedule.is_deep() { (3, positions) } else { (1, 0) };
         let lanes = self.factor_numbers(false) + solutions * positions + 1;
         (size_of::<Lanes<WIDTH>>() * lanes + size_of::<f64>() * ones) as u64
+    }
+}
+
+/// Solutions that are kept for so many moments.
+fn solutions(count: usize) -> u64 {
+    match count {
+        0 | 1 => 1,
+        2..=4 => 4,
+        _ => 8,
+    }
+}
+
+impl Cost {
+    /// Bytes that the first `count` moments at one θ take at most beside the evaluation: one solution, four or eight, and the
+    /// same once more where numbers need more digits.
+    pub fn moment_bytes(&self, count: usize) -> u64 {
+        40 * (solutions(count).saturating_mul(self.vertices) + count as u64)
+    }
+
+    /// Bytes that each thread of a [`Plan::batch`] takes at most for the first `count` moments, of times or of totals under
+    /// rewards, beside its result and what is taken one by one: one solution, four, or eight and one for times; for more than
+    /// eight moments all factors, too.
+    pub fn batch_moment_bytes(&self, count: usize) -> u64 {
+        let further = solutions(count) - 1;
+        let lanes = size_of::<Lanes<WIDTH>>() as u64;
+        // Times that others are judged by, and the rewards for them.
+        let beside = lanes * (count as u64 + 1) + (lanes * (further + 1) + 8).saturating_mul(self.vertices);
+        let factors = if Workspace::is_long(count) { self.workspace_bytes } else { 0 };
+        self.batch_workspace_bytes.saturating_add(beside).saturating_add(factors.saturating_mul(WIDTH as u64))
+    }
+
+    /// Bytes that the gradient of the `power`-th moment takes at most beside what the evaluation has: for each power and
+    /// vertex 32, and 80 more where digits cancel; there the way back through the elimination takes as much as that did.
+    pub fn moment_gradient_bytes(&self, power: usize) -> u64 {
+        let solutions = 112_u64.saturating_mul(power as u64).saturating_mul(self.vertices);
+        solutions.saturating_add(self.workspace_bytes.saturating_mul(4))
     }
 }
 

@@ -82,8 +82,9 @@ impl Question {
         let thetas = theta.unwrap_or_else(|| Thetas::one(vec![1.0; parameters]));
         let most_multiply_adds = limits.max_multiply_adds.get();
         let purse = Purse::new(most_multiply_adds, thetas.count() as u64);
-        check_workspace(cost, limits)?;
-        let side_by_side = cost.batch_workspace_bytes <= limits.max_workspace_bytes.get();
+        check_workspace(&asked, cost, limits)?;
+        let moments = asked.quantities.iter().map(moment_count).max().unwrap_or(1);
+        let side_by_side = cost.batch_moment_bytes(moments) <= limits.max_workspace_bytes.get();
         let mut question = Self { asked, thetas, as_built, effort, side_by_side, most_multiply_adds, purse };
         question.check_effort(limits, streamed)?;
         Ok(question)
@@ -165,16 +166,46 @@ impl Question {
     }
 }
 
-/// Whether a thread may take what one θ may need: thrice as much again where numbers need more digits.
-fn check_workspace(cost: &Cost, limits: &config::Evaluate) -> Result<(), QuestionError> {
-    let (bytes, most) = (cost.workspace_bytes.saturating_mul(4), limits.max_workspace_bytes.get());
-    if bytes <= most {
-        return Ok(());
+/// How many moments a quantity asks for.
+fn moment_count(quantity: &question::Quantity) -> usize {
+    match quantity {
+        question::Quantity::Moments(count) => *count as usize,
+        _ => 1,
     }
-    Err(QuestionError::TooLarge(format!(
-        "the model may take {bytes} bytes to work with at one θ, and a thread of this hub may take {most}; evaluate it on \
-         your own machine (phasic eval), or have evaluate.max_workspace_bytes raised"
-    )))
+}
+
+/// Whether a thread may take what one θ may need: thrice as much again where numbers need more digits, and the chain of
+/// solves that a gradient of a moment is made of.
+fn check_workspace(
+    asked: &question::Question,
+    cost: &Cost,
+    limits: &config::Evaluate,
+) -> Result<(), QuestionError> {
+    let most = limits.max_workspace_bytes.get();
+    let bytes = cost.workspace_bytes.saturating_mul(4);
+    let too_large = |what: &str, bytes: u64, instead: &str| {
+        Err(QuestionError::TooLarge(format!(
+            "{what} may take {bytes} bytes to work with at one θ, and a thread of this hub may take {most}; {instead} on \
+             your own machine (phasic eval), or have evaluate.max_workspace_bytes raised"
+        )))
+    };
+    if bytes > most {
+        return too_large("the model", bytes, "evaluate it");
+    }
+    let power = asked.quantities.iter().map(moment_count).max().unwrap_or(1);
+    let bytes = bytes.saturating_add(cost.moment_bytes(power));
+    if bytes > most {
+        let what = format!("the first {power} moments of the model");
+        return too_large(&what, bytes, "ask for fewer, or evaluate it");
+    }
+    if asked.gradients
+        && let bytes = bytes.saturating_add(cost.moment_gradient_bytes(power))
+        && bytes > most
+    {
+        let what = format!("the gradient of moment {power} of the model");
+        return too_large(&what, bytes, "ask for fewer moments, or evaluate it");
+    }
+    Ok(())
 }
 
 /// The engine's question, and the parameter vectors.

@@ -62,6 +62,11 @@ impl Spread {
         worth.then_some(Self { work_before, workspaces: Vec::new(), round: 0 })
     }
 
+    /// How many numbers it keeps, but for the workspaces of threads.
+    pub(in crate::plan) fn numbers(&self) -> usize {
+        self.work_before.len()
+    }
+
     /// Makes workspaces for the threads there are, but for those that have one.
     fn prepare(&mut self, plan: &Plan) {
         self.round += 1;

@@ -8,9 +8,12 @@
     reason = "a test may fail loudly"
 )]
 
+mod graphs;
+
+use graphs::{dense, groups, leaking_path, row, strip, torus};
 use peak_alloc::PeakAlloc;
 use phasic_engine::artifact::{Checks, decode, encode_ptdprmc3};
-use phasic_engine::graph::{Graph, GraphBuilder, Rate, START};
+use phasic_engine::graph::{Graph, GraphBuilder, Rate};
 use phasic_engine::plan::{self, Plan};
 use phasic_engine::trace::{EliminationError, Limits, eliminate, forecast};
 use sha2::Digest;
@@ -26,21 +29,6 @@ fn peak_bytes<T>(run: impl FnOnce() -> T) -> (u64, T) {
     ((COUNTING.peak_usage() - before) as u64, result)
 }
 
-/// Every vertex leads to every other one: fill grows with the cube.
-fn dense(vertices: u32) -> Graph {
-    let mut builder = GraphBuilder::new(1).unwrap();
-    for state in 1..=vertices {
-        builder.add_vertex(&[state.cast_signed()]).unwrap();
-    }
-    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
-    for from in 1..vertices {
-        for to in (1..=vertices).filter(|&to| to != from) {
-            builder.add_edge(from, to, Rate::Coefficients(&[1.0])).unwrap();
-        }
-    }
-    builder.finish()
-}
-
 #[test]
 fn memory_stays_within_what_is_promised() {
     a_million_edges_take_at_most_64_mb_beyond_their_coefficients();
@@ -52,42 +40,9 @@ fn memory_stays_within_what_is_promised() {
     numbers_of_more_digits_take_at_most_thrice_as_much_again();
     batches_that_share_workspaces_allocate_their_results_only();
     very_many_moments_take_no_more_room_than_eight();
+    moments_and_their_gradients_take_no_more_than_is_forecast();
     // Last, for its threads allocate when they end, which nobody can wait for.
     replays_of_a_plan_allocate_nothing();
-}
-
-/// Vertices in a row that lead to their neighbours, with a different rate each, and every hundredth to all in reach.
-fn strip(vertices: u32) -> Graph {
-    let mut builder = GraphBuilder::new(1).unwrap();
-    for state in 1..=vertices {
-        builder.add_vertex(&[state.cast_signed()]).unwrap();
-    }
-    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
-    for from in 1..vertices {
-        let reach = if from % 100 == 0 { 50 } else { 2 };
-        for to in (from.saturating_sub(reach).max(1)..=vertices.min(from + reach)).filter(|&to| to != from) {
-            builder.add_edge(from, to, Rate::Coefficients(&[f64::from(from) + 1.0 / f64::from(to)])).unwrap();
-        }
-    }
-    builder.finish()
-}
-
-/// Vertices one after another, each left at θ for the next; for absorption or for the one before at constant rates. With
-/// exits few are passed, with ways back so many that plain numbers are not enough.
-fn row(vertices: u32, exit: f64, back: f64) -> Graph {
-    let mut builder = GraphBuilder::new(1).unwrap();
-    for state in 1..=vertices {
-        builder.add_vertex(&[state.cast_signed()]).unwrap();
-    }
-    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
-    for from in 1..vertices {
-        builder.add_edge(from, from + 1, Rate::Coefficients(&[1.0, 0.0])).unwrap();
-        let constants = [(vertices, exit), (from - 1, back)];
-        for (to, rate) in constants.into_iter().filter(|&(to, rate)| rate > 0.0 && to > 0 && to != from + 1) {
-            builder.add_edge(from, to, Rate::Coefficients(&[0.0, rate])).unwrap();
-        }
-    }
-    builder.finish()
 }
 
 fn analyses_stay_within_their_budget() {
@@ -171,22 +126,12 @@ fn hostile_plan_files_stay_within_their_budget() {
     }
 }
 
-/// A path that may be long, but is left for good after a few steps.
-fn leaking_path(vertices: u32) -> Graph {
-    let mut builder = GraphBuilder::new(1).unwrap();
-    for state in 1..=vertices + 1 {
-        builder.add_vertex(&[state.cast_signed()]).unwrap();
-    }
-    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
-    for v in 1..=vertices {
-        builder.add_edge(v, v + 1, Rate::Coefficients(&[3.0, 0.0])).unwrap();
-        builder.add_edge(v, vertices + 1, Rate::Coefficients(&[0.0, 1.0])).unwrap();
-    }
-    builder.finish()
-}
-
 fn plans_take_the_memory_that_they_forecast() {
-    for graph in [dense(40), dense(40).discretize(0.1).unwrap(), strip(500), leaking_path(5_000)] {
+    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    // One of them is large enough for several threads.
+    let graphs =
+        [dense(40), dense(40).discretize(0.1).unwrap(), strip(500), leaking_path(5_000), groups(120)];
+    for graph in graphs {
         let (_, plan) = peak_bytes(|| Plan::analyze(&graph, &plan::Limits::default()).unwrap());
         let (cost, before) = (plan.cost(), COUNTING.current_usage());
         let copy = plan.clone();
@@ -196,7 +141,7 @@ fn plans_take_the_memory_that_they_forecast() {
         assert_eq!((before - COUNTING.current_usage()) as u64, cost.plan_bytes, "nor has the plan");
         let plan = Plan::analyze(&graph, &plan::Limits::default()).unwrap();
         let theta = vec![1.0; plan.param_length()];
-        let (peak, _) = peak_bytes(|| plan.at(&theta).unwrap().expectation());
+        let (peak, _) = alone.install(|| peak_bytes(|| plan.at(&theta).unwrap().expectation()));
         assert_eq!(peak, cost.workspace_bytes);
         let thetas = ndarray::Array2::ones((40, theta.len()));
         let batch = plan.batch(&thetas.view()).unwrap().parallel(false);
@@ -214,6 +159,8 @@ fn plans_take_the_memory_that_they_forecast() {
         let states = size_of::<Vec<i32>>() + 2 * size_of::<usize>();
         assert_eq!((before - COUNTING.current_usage()) as u64, cost.plan_bytes + states as u64);
     }
+    // A thread that ends allocates when nobody waits for it.
+    std::mem::forget(alone);
 }
 
 fn numbers_of_more_digits_take_at_most_thrice_as_much_again() {
@@ -225,40 +172,6 @@ fn numbers_of_more_digits_take_at_most_thrice_as_much_again() {
     let thetas = ndarray::Array2::ones((16, 1));
     let (peak, _) = peak_bytes(|| plan.batch(&thetas.view()).unwrap().parallel(false).expectation().unwrap());
     assert!(peak <= cost.batch_workspace_bytes + 4 * cost.workspace_bytes, "{peak} {cost:?}");
-}
-
-/// Four groups of vertices, each a component in which all lead to all.
-fn groups(size: u32) -> Graph {
-    let mut builder = GraphBuilder::new(1).unwrap();
-    for state in 1..=4 * size + 1 {
-        builder.add_vertex(&[state.cast_signed()]).unwrap();
-    }
-    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
-    for from in 0..4 * size {
-        let group = from / size * size;
-        let next = (group + size).min(4 * size);
-        for to in (group..group + size).chain([next]).filter(|&to| to != from) {
-            builder.add_edge(from + 1, to + 1, Rate::Coefficients(&[1.0])).unwrap();
-        }
-    }
-    builder.finish()
-}
-
-/// A walk on a torus with a way out of one corner.
-fn torus(side: u32) -> Graph {
-    let mut builder = GraphBuilder::new(1).unwrap();
-    let place = |x: u32, y: u32| 1 + (x % side) * side + y % side;
-    for state in 1..=side * side + 1 {
-        builder.add_vertex(&[state.cast_signed()]).unwrap();
-    }
-    builder.add_edge(START, place(0, 0), Rate::Scalar(1.0)).unwrap();
-    for (x, y) in (0..side).flat_map(|x| (0..side).map(move |y| (x, y))) {
-        for to in [place(x + 1, y), place(x + side - 1, y), place(x, y + 1), place(x, y + side - 1)] {
-            builder.add_edge(place(x, y), to, Rate::Coefficients(&[1.0, 0.0])).unwrap();
-        }
-    }
-    builder.add_edge(place(0, 0), side * side + 1, Rate::Coefficients(&[0.0, 1.0])).unwrap();
-    builder.finish()
 }
 
 fn replays_of_a_plan_allocate_nothing() {
@@ -331,6 +244,30 @@ fn very_many_moments_take_no_more_room_than_eight() {
         peak <= eight + 16 * 8 * plan.cost().factor_entries + 3 * 16 * 8 * 100,
         "{peak} bytes beside {eight}"
     );
+}
+
+fn moments_and_their_gradients_take_no_more_than_is_forecast() {
+    for graph in [dense(40), dense(40).discretize(0.1).unwrap(), strip(500), strip(5000), leaking_path(5_000)]
+    {
+        let plan = Plan::analyze(&graph, &plan::Limits::default()).unwrap();
+        let (cost, theta) = (plan.cost(), vec![1000.0; plan.param_length()]);
+        let thetas = ndarray::Array2::from_elem((40, theta.len()), 1000.0);
+        let rewards: Vec<f64> = (0..graph.vertex_count()).map(|vertex| f64::from(vertex % 3)).collect();
+        // What is taken one by one, and all results twice.
+        let beside =
+            |count: usize| 4 * cost.workspace_bytes + cost.moment_bytes(count) + 2 * 8 * 40 * count as u64;
+        for count in [1, 2, 4, 5, 8, 9, 30] {
+            let batch = plan.batch(&thetas.view()).unwrap().parallel(false);
+            let (peak, _) = peak_bytes(|| batch.rewarded(&rewards).unwrap().moments(count).unwrap());
+            let most = cost.batch_moment_bytes(count) + beside(count);
+            assert!(peak <= most, "{count} moments: {peak} of {most}, {cost:?}");
+        }
+        for power in [1, 2, 5, 20] {
+            let (peak, _) = peak_bytes(|| plan.at(&theta).unwrap().moment_gradient(power).unwrap());
+            let most = 4 * cost.workspace_bytes + cost.moment_gradient_bytes(power);
+            assert!(peak <= most, "gradient of moment {power}: {peak} of {most}, {cost:?}");
+        }
+    }
 }
 
 fn a_million_edges_take_at_most_64_mb_beyond_their_coefficients() {

@@ -1,0 +1,100 @@
+//! Graphs of which it is known what they take.
+
+use phasic_engine::graph::{Graph, GraphBuilder, Rate, START};
+
+/// Every vertex leads to every other one: fill grows with the cube.
+pub(crate) fn dense(vertices: u32) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=vertices {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for from in 1..vertices {
+        for to in (1..=vertices).filter(|&to| to != from) {
+            builder.add_edge(from, to, Rate::Coefficients(&[1.0])).unwrap();
+        }
+    }
+    builder.finish()
+}
+
+/// Vertices in a row that lead to their neighbours, with a different rate each, and every hundredth to all in reach.
+pub(crate) fn strip(vertices: u32) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=vertices {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for from in 1..vertices {
+        let reach = if from % 100 == 0 { 50 } else { 2 };
+        for to in (from.saturating_sub(reach).max(1)..=vertices.min(from + reach)).filter(|&to| to != from) {
+            builder.add_edge(from, to, Rate::Coefficients(&[f64::from(from) + 1.0 / f64::from(to)])).unwrap();
+        }
+    }
+    builder.finish()
+}
+
+/// Vertices one after another, each left at θ for the next; for absorption or for the one before at constant rates. With
+/// exits few are passed, with ways back so many that plain numbers are not enough.
+pub(crate) fn row(vertices: u32, exit: f64, back: f64) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=vertices {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for from in 1..vertices {
+        builder.add_edge(from, from + 1, Rate::Coefficients(&[1.0, 0.0])).unwrap();
+        let constants = [(vertices, exit), (from - 1, back)];
+        for (to, rate) in constants.into_iter().filter(|&(to, rate)| rate > 0.0 && to > 0 && to != from + 1) {
+            builder.add_edge(from, to, Rate::Coefficients(&[0.0, rate])).unwrap();
+        }
+    }
+    builder.finish()
+}
+
+/// Four groups of vertices, each a component in which all lead to all.
+pub(crate) fn groups(size: u32) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=4 * size + 1 {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for from in 0..4 * size {
+        let group = from / size * size;
+        let next = (group + size).min(4 * size);
+        for to in (group..group + size).chain([next]).filter(|&to| to != from) {
+            builder.add_edge(from + 1, to + 1, Rate::Coefficients(&[1.0])).unwrap();
+        }
+    }
+    builder.finish()
+}
+
+/// A walk on a torus with a way out of one corner.
+pub(crate) fn torus(side: u32) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let place = |x: u32, y: u32| 1 + (x % side) * side + y % side;
+    for state in 1..=side * side + 1 {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, place(0, 0), Rate::Scalar(1.0)).unwrap();
+    for (x, y) in (0..side).flat_map(|x| (0..side).map(move |y| (x, y))) {
+        for to in [place(x + 1, y), place(x + side - 1, y), place(x, y + 1), place(x, y + side - 1)] {
+            builder.add_edge(place(x, y), to, Rate::Coefficients(&[1.0, 0.0])).unwrap();
+        }
+    }
+    builder.add_edge(place(0, 0), side * side + 1, Rate::Coefficients(&[0.0, 1.0])).unwrap();
+    builder.finish()
+}
+
+/// A path that may be long, but is left for good after a few steps.
+pub(crate) fn leaking_path(vertices: u32) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=vertices + 1 {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for v in 1..=vertices {
+        builder.add_edge(v, v + 1, Rate::Coefficients(&[3.0, 0.0])).unwrap();
+        builder.add_edge(v, vertices + 1, Rate::Coefficients(&[0.0, 1.0])).unwrap();
+    }
+    builder.finish()
+}
