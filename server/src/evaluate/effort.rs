@@ -17,6 +17,8 @@ pub struct Effort {
     pub multiply_adds: u64,
     /// Sweeps through time.
     pub sweeps: u64,
+    /// Those that moments take beside them where parameters change in time.
+    pub moment_sweeps: u64,
     /// Solves, or sweeps of a program.
     pub solves: u64,
     /// Bytes of the answer, at most.
@@ -43,8 +45,10 @@ impl Effort {
             effort.multiply_adds = effort.multiply_adds.saturating_add(4 * elimination);
         }
         effort.multiply_adds = effort.multiply_adds.saturating_mul(1 + epochs);
-        // Across epochs moments go through time, too; what is alive at a time is found by one more sweep.
-        let sweeps = if epochs > 0 { effort.sweeps.max(1) } else { effort.sweeps };
+        // Across epochs moments go through time, too: each order, and each product of two totals, by a sweep of its own. What
+        // is alive at a time is found by one more.
+        let moments = if epochs > 0 { effort.moment_sweeps } else { 0 };
+        let sweeps = effort.sweeps.saturating_add(moments);
         let alive = u64::from(question.treatment.alive_at.is_some());
         effort.sweeps = sweeps.saturating_mul(1 + epochs).saturating_add(alive);
         effort
@@ -75,6 +79,8 @@ impl Effort {
         self.solves = self.solves.saturating_add(solves);
         let is_phasic = question.treatment.source == Source::Phasic;
         self.sweeps = self.sweeps.saturating_add(sweeps(quantity, gradients, is_phasic));
+        let moment_sweeps = moment_sweeps(quantity, question.rewards.len() as u64);
+        self.moment_sweeps = self.moment_sweeps.saturating_add(moment_sweeps);
         let numbers = length(quantity, model.vertices, question.rewards.len() as u64);
         let bytes = NUMBER_BYTES.saturating_mul(numbers).saturating_mul(factor);
         self.answer_bytes = self.answer_bytes.saturating_add(32).saturating_add(bytes);
@@ -124,6 +130,23 @@ fn sweeps(quantity: &Quantity, gradients: bool, is_phasic: bool) -> u64 {
         Quantity::Function(..) | Quantity::States(..) => 1,
         Quantity::Sample(count) | Quantity::JointSample(count) => (*count as u64).div_ceil(SAMPLES_TOGETHER),
         Quantity::LogLikelihood(_) => 1 + if gradients { 4 } else { u64::from(is_phasic) },
+        _ => 0,
+    }
+}
+
+/// Sweeps that a quantity takes beside its [`sweeps`] where parameters change in time: one for each expected product of
+/// totals, of which a covariance is made of three, and one more for each vector of rewards that samples are totalled by.
+fn moment_sweeps(quantity: &Quantity, rewards: u64) -> u64 {
+    match quantity {
+        Quantity::Expectation => 1,
+        Quantity::Moments(count) => u64::from(*count),
+        Quantity::Variance | Quantity::Covariance | Quantity::Correlation => 3,
+        Quantity::Covariances | Quantity::Correlations => {
+            rewards.saturating_mul(rewards + 1).saturating_mul(3) / 2
+        }
+        Quantity::JointSample(count) => {
+            (*count as u64).div_ceil(SAMPLES_TOGETHER).saturating_mul(rewards.saturating_sub(1))
+        }
         _ => 0,
     }
 }
