@@ -3,7 +3,8 @@
 //! The usual derivative of a weight, `λ_v (x_u − x_v)`, is cheap, and good beside the number itself. But where times
 //! differ little from each other, or the slopes of one parameter cancel, a small derivative among large ones may have
 //! lost its digits. So each comes with the size of what it is a difference of, and where more than three and a half
-//! digits have cancelled the gradient is worked out once more with twice the digits, back through the elimination.
+//! digits have cancelled, fewer on long ways, the gradient is worked out once more with twice the digits, back through the
+//! elimination.
 
 use super::kernel::{Factors, WeightSlopes};
 use super::lane::Lane;
@@ -84,15 +85,16 @@ impl At<'_> {
     /// The usual slopes, but precise ones where too much has cancelled.
     pub(super) fn settled(&self, usual: &[Weighed], of: &impl Derivative, by: &impl Gather) -> Vec<f64> {
         let mut gradient: Vec<f64> = usual.iter().map(|slope| slope.value).collect();
-        if usual.iter().any(|slope| slope.is_doubtful()) {
+        let passed = self.plan.schedule.components_passed(self.plan);
+        if usual.iter().any(|slope| slope.is_doubtful(passed)) {
             let precise = self.precise(of, by);
             for ((slope, usual), Dd(precise, _)) in gradient.iter_mut().zip(usual).zip(precise) {
-                *slope = if usual.is_doubtful() { precise } else { *slope };
+                *slope = if usual.is_doubtful(passed) { precise } else { *slope };
             }
         }
         // Of what has cancelled, only the rest is larger than what is lost; and twice the digits have no larger range.
         let lacks = |slope: f64, usual: &Weighed| {
-            if usual.is_doubtful() {
+            if usual.is_doubtful(passed) {
                 !slope.is_finite() || may_lack(slope.abs(), of.lost())
             } else {
                 may_lack(usual.size, of.lost())

@@ -147,8 +147,12 @@ impl At<'_> {
         largest(solution)
     }
 
-    /// The scale for questions about which ordinary bounds say enough; none if plain numbers say nothing.
+    /// The scale for questions with transposed solves, about which ordinary bounds say enough; none if plain numbers say
+    /// nothing.
     pub(super) fn scale(&self, longest: impl FnOnce() -> Option<f64>) -> Option<Scale> {
+        if self.plan.schedule.is_crowded {
+            return None;
+        }
         self.passes(longest, |scale| scale.time <= ORDINARY);
         self.has_plain_numbers().then(|| self.range.scale.get())
     }
@@ -195,7 +199,7 @@ impl At<'_> {
             let lost = scale.moved * (1.0 + scale.time) * scale.time;
             z.iter().all(|z| z.is_finite() && (*z == 0.0 || z.abs() >= lost))
         };
-        if !self.passes(|| None, is_large) {
+        if self.plan.schedule.is_crowded || !self.passes(|| None, is_large) {
             return false;
         }
         !z.contains(&0.0) || {

@@ -3,6 +3,7 @@
 //! Derived from the pattern alone whenever a plan is made or read, and never written to a file.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use super::Plan;
 use super::analysis::Lists;
@@ -14,6 +15,9 @@ const LONGEST_RUN: usize = 64;
 const SHORTEST_CHAIN: usize = 8;
 /// Multiply-adds for each position from which on wide instructions pay at one θ.
 const DENSE: usize = 12;
+
+/// Transposed solves add up what leads to a vertex one by one: a million equal terms lose 2e-11.
+const MOST_WAYS_IN: u32 = 1 << 15;
 
 /// Positions that one kernel eliminates and solves together.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +61,10 @@ pub(super) struct Schedule {
     pub(super) zero_form: Option<u32>,
     /// Most rows passed one after another ([`steps`](super::steps)); looked up where there are many vertices.
     depth: u32,
+    /// Most components passed one after another, once somebody has asked.
+    components: OnceLock<u32>,
+    /// Whether so many ways lead to one vertex that adding up what comes along them is not good enough in plain numbers.
+    pub(super) is_crowded: bool,
 }
 
 impl Schedule {
@@ -109,6 +117,7 @@ impl Schedule {
         }
         if plan.vertices.len() > LONGEST_PATH as usize {
             schedule.depth = plan.longest_path(&schedule.segments);
+            schedule.is_crowded = plan.most_ways_in() > MOST_WAYS_IN;
         }
         schedule
     }
@@ -116,6 +125,11 @@ impl Schedule {
     /// Whether there may be more steps one after another than plain numbers are good for.
     pub(super) fn is_deep(&self) -> bool {
         self.depth > LONGEST_PATH
+    }
+
+    /// Most components passed one after another.
+    pub(super) fn components_passed(&self, plan: &Plan) -> u32 {
+        *self.components.get_or_init(|| plan.components_passed(&self.segments))
     }
 
     /// Finds tails without a gap, and supernodes; single vertices have neither.

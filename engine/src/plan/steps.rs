@@ -30,8 +30,19 @@ pub(super) enum Measure {
 }
 
 impl Plan {
-    /// Most rows of elimination trees one after another, whatever θ is. Linear in the edges between components.
+    /// Most rows of elimination trees one after another, whatever θ is. Linear in the edges between components and in the
+    /// entries.
     pub(super) fn longest_path(&self, segments: &[Segment]) -> u32 {
+        self.longest(segments, |kind, range| self.rows_passed(kind, range))
+    }
+
+    /// Most components one after another; a chain counts as one. Linear in the edges between components.
+    pub(super) fn components_passed(&self, segments: &[Segment]) -> u32 {
+        self.longest(segments, |_, _| 1)
+    }
+
+    /// The longest path between components, of which each counts for what `own` says.
+    fn longest(&self, segments: &[Segment], own: impl Fn(Kind, &Range<usize>) -> u32) -> u32 {
         let mut depths = vec![0; self.vertices.len()];
         for Segment { range, kind, .. } in segments {
             let behind = |at: usize, depths: &[u32]| {
@@ -46,10 +57,18 @@ impl Plan {
             let first =
                 if let Kind::Chain { .. } = kind { range.start..range.start + 1 } else { range.clone() };
             let behind = first.map(|at| behind(at, &depths)).max().unwrap_or(0);
-            let own = self.rows_passed(*kind, range);
-            depths[range.clone()].fill(own + behind);
+            depths[range.clone()].fill(own(*kind, range) + behind);
         }
         depths.into_iter().max().unwrap_or(0)
+    }
+
+    /// Most ways that lead to one position. Linear in the edges.
+    pub(super) fn most_ways_in(&self) -> u32 {
+        let mut ways = vec![0_u32; self.vertices.len()];
+        for &target in self.outer.items.iter().chain(&self.inner.items) {
+            ways[target as usize] += 1;
+        }
+        ways.into_iter().max().unwrap_or(0)
     }
 
     /// Rows that are passed one after another in a segment other than one of single vertices.

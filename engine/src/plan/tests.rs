@@ -11,6 +11,7 @@ mod range;
 mod slopes;
 mod summands;
 mod watching;
+mod ways;
 
 /// States 1, 2, …; every edge has two coefficients.
 fn build<const N: usize>(vertices: u32, edges: impl IntoIterator<Item = (u32, u32, [f64; N])>) -> Graph {

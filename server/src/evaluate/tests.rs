@@ -245,6 +245,12 @@ async fn a_question_beyond_a_limit_is_refused_with_the_limit() {
     assert!(refused("max_thetas = 1", two.clone()).await.contains("more than the 1 "));
     assert!(refused("max_multiply_adds = 20", two.clone()).await.contains("one request may take 20"));
     assert!(refused("max_workspace_bytes = 200", two.clone()).await.contains("may take 200;"));
+    // Four evaluations' worth fits; the solutions of so many moments do not.
+    let moments =
+        json!({"model": erlang(), "theta": [1.0], "quantities": [{"moments": 500}], "gradients": true});
+    assert!(
+        refused("max_workspace_bytes = 5000", moments).await.contains("gradient of moment 500 of the model")
+    );
     assert!(refused("max_answer_bytes = 100", two.clone()).await.contains("may have 100"));
     assert!(refused("max_answer_bytes = 300", two).await.contains("x-ndjson"));
 }
@@ -258,6 +264,23 @@ async fn a_sweep_through_time_has_its_share_of_the_work_and_no_more() {
     let question = Arc::new(question(&prepared, request, &evaluator.limits).unwrap());
     let result = evaluator.answer(prepared, question, 0..1, |mut part| part.remove(0)).await.unwrap();
     assert!(result.error.as_ref().is_some_and(|error| error.contains("jumps allowed")), "{result:?}");
+}
+
+#[tokio::test]
+async fn each_moment_across_epochs_has_its_share_of_the_work() {
+    let evaluator = evaluator("");
+    let prepared = prepared(&evaluator, erlang()).await.unwrap();
+    let shares = |quantities: Value, rewards: Value| {
+        let request = json!({"model": erlang(), "theta": [1.0], "quantities": quantities, "rewards": rewards,
+            "epochs": [{"from": 1.0, "theta": [2.0]}]});
+        question(&prepared, request, &evaluator.limits).unwrap().asked.treatment.max_work.unwrap()
+    };
+    let one = shares(json!(["expectation"]), json!([]));
+    let hundred = shares(json!([{"moments": 100}]), json!([]));
+    assert!((90..=100).contains(&(one / hundred)), "{one} {hundred}");
+    let ones = || vec![1.0; usize::try_from(prepared.identity.vertices).unwrap()];
+    let covariances = shares(json!(["covariances"]), json!([ones(), ones(), ones()]));
+    assert!((16..=19).contains(&(one / covariances)), "{one} {covariances}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::sums::grouped;
 use super::{Factors, Source};
 use crate::plan::Plan;
 use crate::plan::lane::Lane;
@@ -89,10 +90,11 @@ impl<L: Lane> Factors<L> {
         let ends = &plan.outer.start[range.start + 1..=range.end];
         let mut from = plan.outer.start[range.start] as usize;
         for ((inverse, &form), &end) in inverses.iter_mut().zip(&plan.exit_forms[range]).zip(ends) {
-            let mut rate = values[form as usize];
-            for entry in from..end as usize {
-                rate = rate + values[plan.outer_forms[entry] as usize];
-            }
+            let mut rate = [values[form as usize]];
+            grouped(from..end as usize, &mut rate, |[rate], entry| {
+                *rate = *rate + values[plan.outer_forms[entry] as usize];
+            });
+            let [rate] = rate;
             from = end as usize;
             pivots_seen.see(rate);
             *inverse = rate.reciprocal_or_zero();
@@ -122,12 +124,12 @@ impl<L: Lane> Factors<L> {
             let end = end as usize;
             let mut later = zero;
             if from < end {
-                for entry in from..end - 1 {
+                grouped(from..end - 1, &mut later, |sums, entry| {
                     let weight = values[forms[entry] as usize];
-                    for (sum, &x) in later.iter_mut().zip(&x[columns[entry] as usize]) {
+                    for (sum, &x) in sums.iter_mut().zip(&x[columns[entry] as usize]) {
                         *sum = *sum + weight * x;
                     }
-                }
+                });
                 let probability = values[forms[end - 1] as usize] * inverse;
                 let last = columns[end - 1] as usize;
                 let last = if last + 1 == at { before } else { x[last] };
