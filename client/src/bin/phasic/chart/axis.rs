@@ -12,8 +12,10 @@ pub(super) struct Axis {
 impl Axis {
     /// An axis over `low` to `high` with about `count` round ticks; it ends at ticks if `round` says so.
     pub(super) fn new(low: f64, high: f64, count: usize, round: bool) -> Self {
-        // A single value, or none, still needs an axis.
-        let (low, high) = match (low.is_finite() && high.is_finite(), high > low) {
+        // A single value, or none, still needs an axis; values so near to each other are one, for steps between them would be
+        // lost beside them.
+        let largest = low.abs().max(high.abs());
+        let (low, high) = match (low.is_finite() && high.is_finite(), high - low > 1e-12 * largest) {
             (true, true) => (low, high),
             (true, false) => (low, low + if low == 0.0 { 1.0 } else { low.abs() }),
             _ => (0.0, 1.0),
@@ -83,7 +85,15 @@ mod tests {
 
     #[test]
     fn a_single_value_or_none_still_has_an_axis() {
-        for (low, high) in [(2.0, 2.0), (0.0, 0.0), (f64::INFINITY, f64::NEG_INFINITY), (-3.0, -3.0)] {
+        let next = 1.0 + f64::EPSILON;
+        for (low, high) in [
+            (2.0, 2.0),
+            (0.0, 0.0),
+            (f64::INFINITY, f64::NEG_INFINITY),
+            (-3.0, -3.0),
+            (1.0, next),
+            (1e6, 1e6 * next),
+        ] {
             let axis = Axis::new(low, high, 5, true);
             assert!(axis.high > axis.low && axis.ticks.len() >= 2, "{axis:?}");
         }
