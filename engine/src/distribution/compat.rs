@@ -199,7 +199,8 @@ impl<'g> StepScheme<'g> {
         Ok(walk)
     }
 
-    fn check(&self, times: &[f64]) -> Result<(), DistributionError> {
+    /// Refuses times that are none, or so late that they take too many steps.
+    pub(crate) fn check(&self, times: &[f64]) -> Result<(), DistributionError> {
         check_times(times)?;
         let (granularity, limit) = (self.granularity, self.step_limit);
         let steps = |&time: &f64| granularity as f64 * time;

@@ -125,6 +125,8 @@ impl Law for Phasic<'_> {
 
     fn states(&self, states: States, times: &[f64]) -> Result<Vec<Vec<f64>>, NoAnswer> {
         let steps = self.steps()?;
+        // All of them first: each is walked to by itself, and would be the first of its list.
+        steps.check(times)?;
         let row = |&time: &f64| {
             Ok(match states {
                 States::StopProbability => steps.stop_probability(time)?,

@@ -225,6 +225,21 @@ fn correlations_do_not_depend_on_the_units_of_rewards() {
 }
 
 #[test]
+fn of_several_times_the_one_that_takes_too_many_steps_is_named() {
+    let graph = graph("mm1k");
+    let (model, shape) = (Model::new(Arc::clone(&graph), &Plain), shape(&graph));
+    for states in [States::StopProbability, States::VisitingTimes] {
+        let question = Question {
+            quantities: vec![Quantity::States(states, vec![1.0, 2.0, 1e12])],
+            treatment: Treatment { source: Source::Phasic, ..Treatment::default() },
+            ..Question::default()
+        };
+        let error = ask(&model, &question, &vec![0.5; shape.parameters]).unwrap_err().to_string();
+        assert!(error.contains("time 2 "), "{error}");
+    }
+}
+
+#[test]
 fn laws_of_rewards_are_the_same_with_and_without_gradients_where_a_rate_is_0() {
     let mut builder = GraphBuilder::new(1).unwrap();
     let [one, two, end] = [1, 2, 0].map(|state| builder.add_vertex(&[state]).unwrap());
