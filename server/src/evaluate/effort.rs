@@ -135,7 +135,7 @@ fn sweeps(quantity: &Quantity, gradients: bool, is_phasic: bool) -> u64 {
 }
 
 /// Sweeps that a quantity takes beside its [`sweeps`] where parameters change in time: one for each expected product of
-/// totals, of which a covariance is made of three, and one more for each vector of rewards that samples are totalled by.
+/// totals, of which a covariance is made of three.
 fn moment_sweeps(quantity: &Quantity, rewards: u64) -> u64 {
     match quantity {
         Quantity::Expectation => 1,
@@ -143,9 +143,6 @@ fn moment_sweeps(quantity: &Quantity, rewards: u64) -> u64 {
         Quantity::Variance | Quantity::Covariance | Quantity::Correlation => 3,
         Quantity::Covariances | Quantity::Correlations => {
             rewards.saturating_mul(rewards + 1).saturating_mul(3) / 2
-        }
-        Quantity::JointSample(count) => {
-            (*count as u64).div_ceil(SAMPLES_TOGETHER).saturating_mul(rewards.saturating_sub(1))
         }
         _ => 0,
     }
