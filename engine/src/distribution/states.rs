@@ -31,6 +31,8 @@ impl Distribution<'_> {
     /// infinity these are the sojourn times, times the probability to start under
     /// [`Start::AsGiven`](super::Start). Unlike phasic's, the sum has no extra step at time 0.
     ///
+    /// The error of each time is at most the tolerance times `t`: probabilities that have settled are taken for settled.
+    ///
     /// # Errors
     /// As [`stop_probability`](Self::stop_probability).
     pub fn accumulated_visiting_time(&self, times: &[f64]) -> Result<Array2<f64>, DistributionError> {
