@@ -61,6 +61,9 @@ impl<'m> Jumps<'m> {
         Ok(match quantity {
             Quantity::Expectation => Found::Many(total.expectation_gradient()),
             Quantity::Moments(1) => Found::Table(vec![total.expectation_gradient()]),
+            Quantity::Moments(2) => {
+                Found::Table(self.law.reward_moment_gradients(self.first(rewards))?.to_vec())
+            }
             Quantity::Variance => Found::Many(total.variance_gradient()),
             Quantity::Covariance => {
                 let second = self.law.rewarded(rewards.get(1).copied().unwrap_or(&self.ones))?;

@@ -90,7 +90,7 @@ pub enum Misfit {
     #[error("there are no gradients of {quantity}; ask for it in a request without gradients")]
     NoGradient { place: usize, quantity: &'static str },
     /// There are no gradients of higher moments in discrete time.
-    #[error("in discrete time there are gradients of the first moment only")]
+    #[error("in discrete time there are gradients of the first two moments only")]
     MomentGradient { place: usize },
     /// There are no gradients of functions of total rewards in discrete time.
     #[error("in discrete time there are no gradients of {quantity} of a total reward")]
@@ -248,7 +248,7 @@ impl Question {
             {
                 return Err(Misfit::Moments { place, quantity: name, count: *count });
             }
-            Quantity::Moments(2..) if self.gradients && model.discrete => {
+            Quantity::Moments(3..) if self.gradients && model.discrete => {
                 return Err(Misfit::MomentGradient { place });
             }
             _ if model.discrete && self.gradients && !self.rewards.is_empty() && quantity.is_of_law() => {

@@ -183,18 +183,24 @@ async fn gradients_in_discrete_time_are_those_of_a_geometric_number() {
         "vertices": [[0], [1], [2], [3]],
         "edges": [[0, 1, [], 1.0], [1, 3, [0, 1]], [1, 2, [1, 0]], [2, 3, [0, 1]], [2, 1, [1, 0]]]}});
     let request = json!({"model": coin, "theta": [3.0, 1.0], "gradients": true,
-        "quantities": [{"pmf": [2]}, {"cdf": [2]}, {"log_likelihood": {"observed": [1], "censored": [2]}}]});
+        "quantities": [{"pmf": [2]}, {"cdf": [2]}, {"log_likelihood": {"observed": [1], "censored": [2]}},
+                       {"moments": 2}]});
     let result = ask(request).await.unwrap().remove(0);
     let found = result.values.unwrap().log_likelihood.unwrap().0;
     assert!((found - (0.25_f64.ln() + (0.75_f64 * 0.75).ln())).abs() < 1e-14);
     let gradients = result.gradients.unwrap();
     let p = 0.25;
+    let moments = gradients.moments.unwrap();
     for (slopes, of_p) in [
+        // 1/p and (2 − p)/p².
+        (&moments[0], -1.0 / (p * p)),
+        (&moments[1], (p - 4.0) / (p * p * p)),
         (&gradients.pmf.unwrap()[0], 1.0 - 2.0 * p),
         (&gradients.cdf.unwrap()[0], 2.0 * (1.0 - p)),
         (&gradients.log_likelihood.unwrap(), 1.0 / p - 2.0 / (1.0 - p)),
     ] {
-        assert!((slopes[0].0 + of_p / 16.0).abs() < 1e-14 && (slopes[1].0 - 3.0 * of_p / 16.0).abs() < 1e-14);
+        let off = [slopes[0].0 + of_p / 16.0, slopes[1].0 - 3.0 * of_p / 16.0];
+        assert!(off.iter().all(|off| off.abs() < 1e-14 * of_p.abs().max(1.0)), "{slopes:?} {of_p}");
     }
 }
 

@@ -53,7 +53,7 @@ fn sentence(misfit: &Misfit, written: &Written) -> Option<String> {
             format!("{}: the model is in discrete time, and has no Laplace transform here", word(place)?)
         }
         Misfit::MomentGradient { place } => format!(
-            "{}: the model is in discrete time, where --grad knows no moments beyond the first and the variance",
+            "{}: the model is in discrete time, where --grad knows no moments beyond the second",
             word(place)?
         ),
         Misfit::LawGradient { place, .. } => format!(
