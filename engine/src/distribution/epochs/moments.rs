@@ -13,6 +13,9 @@ use crate::plan::At;
 /// So many jumps are taken one by one, which loses nothing of a variance, whatever else would be less work.
 const MANY: u64 = 1 << 20;
 
+/// A difference of moments that is less than this of them is made of roundings.
+const LEAST_SHARE: f64 = 1e-12;
+
 impl Epochs<'_> {
     /// Expected time to absorption, given that the process starts: `∫ P(T > t) dt`, the first of
     /// [`moments`](Self::moments), and as expensive as one of them.
@@ -29,16 +32,17 @@ impl Epochs<'_> {
     /// cancels. Two sweeps to τ and about six solves.
     ///
     /// Where jumps are too many, it is the difference of [`reward_moments`](Self::reward_moments) for rewards of 1, which
-    /// loses the digits these have in common.
+    /// loses the digits these have in common; where that would be more than twelve, there is none.
     ///
     /// # Errors
-    /// As [`moments`](Self::moments).
+    /// As [`moments`](Self::moments), and [`DistributionError::Jumps`] where only that difference could be had and is none.
     pub fn variance(&self) -> Result<f64, DistributionError> {
         match self.variance_by_jumps() {
             Err(error) if error.is_of_jumps() => {
                 let ones = vec![1.0; self.plan.vertex_count() as usize];
                 let moments = self.reward_moments(&ones, 2)?;
-                Ok(moments[1] - moments[0] * moments[0])
+                let variance = moments[1] - moments[0] * moments[0];
+                if variance > LEAST_SHARE * moments[1] { Ok(variance) } else { Err(error) }
             }
             found => found,
         }
@@ -177,9 +181,11 @@ fn add_moments(segment: &Segment, moments: &mut [f64]) {
 /// `∫ (t − c) f(t) dt` and `∫ (t − c)² f(t) dt` over a segment.
 ///
 /// With `u` from the segment's beginning on, `c` at `u₀` and the end at `L`, and `a = (n+1)/λ`, these are for `e^{−λu} (λu)ⁿ/n!`
-/// the same two moments of a gamma time that is cut off: `(a − u₀) P(N > n) − a P(N = n+1)` and
-/// `((a − u₀)² + a/λ) P(N > n) − a (a + 1/λ + L − 2u₀) P(N = n+1)`, over λ. Where `c` is far from the beginning, and what
-/// flows out is not, nothing cancels.
+/// the same two moments of a gamma time that is cut off, over λ, in two forms. About the mean of the whole gamma time:
+/// `(a − u₀) P(N > n) − a P(N = n+1)` and `((a − u₀)² + a/λ) P(N > n) − a (a + 1/λ + L − 2u₀) P(N = n+1)`, in which nothing
+/// cancels where it is hardly cut off. About the beginning: `a P(N > n+1) − u₀ P(N > n)` and
+/// `a (a + 1/λ) P(N > n+2) − 2u₀ a P(N > n+1) + u₀² P(N > n)`, in which nothing does where it is cut off early. For each `n`
+/// it is the one with the smaller terms.
 fn about(segment: &Segment, center: f64) -> [f64; 2] {
     let (rate, length, center) = (segment.rate, segment.end - segment.begin, center - segment.begin);
     let mut sums = [0.0; 2];
@@ -190,10 +196,19 @@ fn about(segment: &Segment, center: f64) -> [f64; 2] {
     for (n, flow) in segment.flows.iter().enumerate() {
         let share = in_ones(flow / rate, segment.exponent);
         let mean = (n + 1) as f64 / rate;
-        let (more, cut, off) = (jumps.more_than(n), jumps.exactly(n + 1) * mean, mean - center);
-        sums[0] += share * (off * more - cut);
+        let more = [0, 1, 2].map(|further| jumps.more_than(n + further));
+        let (cut, off) = (jumps.exactly(n + 1) * mean, mean - center);
+        let whole = (off * off + mean / rate) * more[0];
         let rest = cut * (off + 1.0 / rate + (length - center));
-        sums[1] += share * ((off * off + mean / rate) * more - rest);
+        let later = mean * (mean + 1.0 / rate) * more[2] + center * center * more[0];
+        let cross = 2.0 * center * mean * more[1];
+        if whole + rest.abs() <= later + cross.abs() {
+            sums[0] += share * (off * more[0] - cut);
+            sums[1] += share * (whole - rest);
+        } else {
+            sums[0] += share * (mean * more[1] - center * more[0]);
+            sums[1] += share * (later - cross);
+        }
     }
     sums
 }

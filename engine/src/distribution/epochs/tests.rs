@@ -304,6 +304,55 @@ fn variances_of_regular_times_keep_their_digits() {
 }
 
 #[test]
+fn variances_of_slow_epochs_before_fast_ones_keep_their_digits() {
+    let plan = plan(&erlang(1));
+    let taus = [
+        (1e-3, 1.0, 1e3),
+        (1e-4, 1.0, 1e4),
+        (1.0, 1e-6, 1e12),
+        (1.0, 1e-9, 1e15),
+        (0.3, 1e-9, 1e15),
+        (1.0, 1.0, 0.5),
+    ];
+    for (slow, tau, fast) in taus {
+        // About τ: ∫ sᵏ λ e^{−λ(τ−s)} ds from 0 to τ before, and the rest after; all terms are positive.
+        let x: f64 = slow * tau;
+        let left = (-x).exp();
+        let before = |power: i32| {
+            let terms = (0..30).scan(1.0, |term, n| {
+                let found = *term / f64::from(n + power + 1);
+                *term *= x / f64::from(n + 1);
+                Some(found)
+            });
+            tau.powi(power) * x * left * terms.sum::<f64>()
+        };
+        let mean = left / fast - before(1);
+        let wanted = before(2) + 2.0 * left / (fast * fast) - mean * mean;
+        let found = plan.epochs(&[tau], &[[slow], [fast]]).unwrap().variance().unwrap();
+        assert!((found / wanted - 1.0).abs() < 1e-12, "{slow} {tau} {fast}: {found:e} {wanted:e}");
+    }
+}
+
+#[test]
+fn variances_of_which_nothing_is_known_are_refused() {
+    // Caught at 1e6 a unit of time between two vertices, for 1e9; so many jumps are not taken one by one.
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let vertices: Vec<u32> = (1..=3).map(|state| builder.add_vertex(&[state]).unwrap()).collect();
+    let [first, second, end] = vertices[..] else { unreachable!() };
+    builder.add_edge(START, first, Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(first, second, Rate::Coefficients(&[1e6, 0.0])).unwrap();
+    builder.add_edge(second, first, Rate::Coefficients(&[1e6, 0.0])).unwrap();
+    builder.add_edge(second, end, Rate::Coefficients(&[0.0, 1.0])).unwrap();
+    let plan = plan(&builder.finish());
+    let epochs = plan.epochs(&[1e9], &[[1.0, 0.0], [1.0, 1.0]]).unwrap();
+    // About 2, beside squares of 1e18.
+    assert!(matches!(
+        epochs.variance(),
+        Err(DistributionError::Jumps { .. } | DistributionError::Epoch { .. })
+    ));
+}
+
+#[test]
 fn a_variance_counts_what_is_absorbed_at_once() {
     let mut builder = GraphBuilder::new(1).unwrap();
     let (on, off) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
