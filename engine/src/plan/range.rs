@@ -137,7 +137,8 @@ impl At<'_> {
     /// Whether plain numbers may be enough, whatever their range.
     fn has_plain_numbers(&self) -> bool {
         let is_long = || *self.range.is_long.get_or_init(|| self.has_many_steps());
-        !(self.range.broken || self.plan.schedule.is_deep() && is_long())
+        let schedule = &self.plan.schedule;
+        !(self.range.broken || schedule.is_wide || schedule.is_deep() && is_long())
     }
 
     #[cold]

@@ -16,8 +16,9 @@ const SHORTEST_CHAIN: usize = 8;
 /// Multiply-adds for each position from which on wide instructions pay at one θ.
 const DENSE: usize = 12;
 
-/// Transposed solves add up what leads to a vertex one by one: a million equal terms lose 2e-11.
-const MOST_WAYS_IN: u32 = 1 << 15;
+/// Entries of factors are added up one by one, and in transposed solves what leads to a vertex: a million equal terms lose
+/// 2e-11.
+const MOST_SUMMED: u32 = 1 << 15;
 
 /// Positions that one kernel eliminates and solves together.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +49,16 @@ pub(super) enum Kind {
     },
 }
 
+/// Most components passed one after another, once somebody has asked. It follows from the rest.
+#[derive(Debug, Clone, Default)]
+struct Components(OnceLock<u32>);
+
+impl PartialEq for Components {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
 /// The segments of a plan, sinks first, and the parts of its factors that are dense.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Schedule {
@@ -61,10 +72,11 @@ pub(super) struct Schedule {
     pub(super) zero_form: Option<u32>,
     /// Most rows passed one after another ([`steps`](super::steps)); looked up where there are many vertices.
     depth: u32,
-    /// Most components passed one after another, once somebody has asked.
-    components: OnceLock<u32>,
+    components: Components,
     /// Whether so many ways lead to one vertex that adding up what comes along them is not good enough in plain numbers.
     pub(super) is_crowded: bool,
+    /// Whether a row of a component has so many entries that adding them up is not.
+    pub(super) is_wide: bool,
 }
 
 impl Schedule {
@@ -117,7 +129,8 @@ impl Schedule {
         }
         if plan.vertices.len() > LONGEST_PATH as usize {
             schedule.depth = plan.longest_path(&schedule.segments);
-            schedule.is_crowded = plan.most_ways_in() > MOST_WAYS_IN;
+            schedule.is_crowded = plan.most_ways_in() > MOST_SUMMED;
+            schedule.is_wide = plan.most_entries() > MOST_SUMMED;
         }
         schedule
     }
@@ -129,7 +142,7 @@ impl Schedule {
 
     /// Most components passed one after another.
     pub(super) fn components_passed(&self, plan: &Plan) -> u32 {
-        *self.components.get_or_init(|| plan.components_passed(&self.segments))
+        *self.components.0.get_or_init(|| plan.components_passed(&self.segments))
     }
 
     /// Finds tails without a gap, and supernodes; single vertices have neither.

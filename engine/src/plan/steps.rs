@@ -11,6 +11,7 @@
 
 use std::ops::Range;
 
+use super::analysis::Lists;
 use super::kernel::Factors;
 use super::lane::Lane;
 use super::range::{Room, largest};
@@ -60,6 +61,12 @@ impl Plan {
             depths[range.clone()].fill(own(*kind, range) + behind);
         }
         depths.into_iter().max().unwrap_or(0)
+    }
+
+    /// Most entries of a row of the factors, on one side of the diagonal. Linear in the vertices.
+    pub(super) fn most_entries(&self) -> u32 {
+        let longest = |lists: &Lists| lists.start.windows(2).map(|ends| ends[1] - ends[0]).max().unwrap_or(0);
+        longest(&self.lower).max(longest(&self.upper))
     }
 
     /// Most ways that lead to one position. Linear in the edges.

@@ -139,12 +139,15 @@ impl Workspace {
         let discrete = plan.discrete;
         let is_sure =
             || self.steps.most().all(are_few) && scale.is_sure(earned, discrete, self.powers.at_start());
-        earned.largest == 0.0 || is_sure()
+        earned.largest == 0.0 || !plan.schedule.is_wide && is_sure()
     }
 
     /// Which θ have moments that are what they should be: nothing that matters was beyond the range of f64.
     #[inline(always)]
     pub(super) fn sure_lanes(&mut self, plan: &Plan, earned: Earned, rewarded: bool) -> [bool; WIDTH] {
+        if plan.schedule.is_wide {
+            return [false; WIDTH];
+        }
         let steps = self.steps.most();
         // Of long chains the first solution is gone.
         let again = rewarded || self.long;

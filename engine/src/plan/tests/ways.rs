@@ -42,6 +42,35 @@ fn sums_over_very_many_ways_keep_twelve_digits() {
     }
 }
 
+/// A hub with loops of two places alike, at constant rates, and a way out; all within one component.
+fn hub(loops: u32) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=2 * loops + 2 {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    builder.add_edge(1, 2 * loops + 2, Rate::Coefficients(&[1.0])).unwrap();
+    for first in (2..2 * loops + 2).step_by(2) {
+        builder.add_edge(1, first, Rate::Coefficients(&[0.7])).unwrap();
+        builder.add_edge(first, first + 1, Rate::Coefficients(&[3.0])).unwrap();
+        builder.add_edge(first + 1, 1, Rate::Coefficients(&[1.0])).unwrap();
+    }
+    builder.finish()
+}
+
+#[test]
+fn sums_over_very_many_ways_within_a_component_keep_twelve_digits() {
+    for loops in [1_000, 100_000] {
+        let plan = plan(&hub(loops));
+        // So many visits to each of the loops, beside one unit of time in the hub.
+        let wanted = 1.0 + 0.7 * f64::from(loops) * (1.0 / 3.0 + 1.0);
+        let at = plan.at(&[1.0]).unwrap();
+        assert!(close(at.expectation(), wanted, 1e-13), "{loops}: {:e} {wanted:e}", at.expectation());
+        let batch = plan.batch(&array![[1.0]].view()).unwrap().expectation().unwrap();
+        assert_eq!(batch[0].to_bits(), at.expectation().to_bits());
+    }
+}
+
 /// Jumps between two vertices, of which the second is left for good by one in so many; all weights by θ.
 fn jumps(back: f64) -> Graph {
     let mut builder = GraphBuilder::new(1).unwrap();
