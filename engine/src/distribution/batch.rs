@@ -150,6 +150,7 @@ mod tests {
 
     use super::super::tests::{erlang, plan};
     use super::super::{DistributionError, Epochs, JumpDistribution, Start};
+    use crate::graph::{GraphBuilder, Rate, START};
 
     #[test]
     fn a_batch_has_the_numbers_of_each_theta_alone() {
@@ -190,7 +191,12 @@ mod tests {
 
     #[test]
     fn a_batch_of_epochs_has_the_numbers_of_each_set_alone() {
-        let plan = plan(&erlang(4));
+        // Half of it never starts.
+        let mut builder = GraphBuilder::new(1).unwrap();
+        let [on, end] = [1, 0].map(|state| builder.add_vertex(&[state]).unwrap());
+        builder.add_edge(START, on, Rate::Scalar(0.5)).unwrap();
+        builder.add_edge(on, end, Rate::Coefficients(&[1.0])).unwrap();
+        let plan = plan(&builder.finish());
         let thetas = array![[[1.0], [0.3]], [[2.0], [0.0]], [[0.5], [7.0]]];
         let law = plan.epochs(&[0.7], &[[1.0]; 2]).unwrap().tolerance(1e-8).unwrap();
         let law = law.start(Start::Conditional);
@@ -198,7 +204,8 @@ mod tests {
         for (set, found) in thetas.outer_iter().zip(found) {
             let rows: Vec<Vec<f64>> = set.rows().into_iter().map(|theta| theta.to_vec()).collect();
             let alone = plan.epochs(&[0.7], &rows).unwrap().tolerance(1e-8).unwrap();
-            assert_eq!(found, alone.cdf(&[2.0, 0.5]).unwrap());
+            assert_ne!(found, alone.cdf(&[2.0, 0.5]).unwrap());
+            assert_eq!(found, alone.start(Start::Conditional).cdf(&[2.0, 0.5]).unwrap());
         }
         let refused = law.at_each(&thetas.view(), Epochs::expectation).unwrap_err();
         assert!(matches!(refused, DistributionError::Row { row: 1, .. }), "{refused:?}");
