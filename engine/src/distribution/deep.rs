@@ -220,3 +220,26 @@ fn rates_too_fast_for_masses_in_small_units_have_survival_and_likelihoods() {
         assert!((found[0] / (501.0 * (-500.0_f64).exp()) - 1.0).abs() < 1e-12, "{found:?}");
     }
 }
+
+#[test]
+fn log_likelihoods_that_are_found_by_leaps_do_not_depend_on_how_fast_time_goes() {
+    // To and fro a billion times as fast as out.
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let v: Vec<u32> = (1..=3).map(|state| builder.add_vertex(&[state]).unwrap()).collect();
+    builder.add_edge(START, v[0], Rate::Scalar(1.0)).unwrap();
+    for (from, to, rates) in [(0, 1, [1.0, 0.0]), (1, 0, [1.0, 0.0]), (1, 2, [0.0, 1.0])] {
+        builder.add_edge(v[from], v[to], Rate::Coefficients(&rates)).unwrap();
+    }
+    let plan = plan(&builder.finish());
+    let found = |fast: f64| {
+        let theta = [fast, 1e-9 * fast];
+        let likelihood = plan.likelihood(&[1e9 / fast]).unwrap();
+        let (value, slopes) = likelihood.value_and_gradient(&theta).unwrap();
+        [value - theta[1].ln(), slopes[0] * theta[0] * 1e9, slopes[1] * theta[1]]
+    };
+    let slow = found(1e10);
+    for fast in [1e85, 1e130, 1e170, 1e290] {
+        let off: Vec<f64> = slow.iter().zip(found(fast)).map(|(slow, fast)| (slow - fast).abs()).collect();
+        assert!(off[0] < 1e-9 && off[1] < 1e-6 && off[2] < 1e-9, "{fast:e}: {off:?}");
+    }
+}

@@ -15,7 +15,7 @@ use crate::distribution::chain::{Chain, ChainSlope};
 use crate::distribution::curve::{BITS_OF_LOGARITHM, Point};
 use crate::distribution::kernel::{add_scaled, dot, step, total};
 use crate::distribution::slices::room;
-use crate::distribution::sweep::{choose_units, in_ones};
+use crate::distribution::sweep::{are_in_ones, choose_units, in_ones};
 
 /// Derivatives are below 2 to the power of this in their units.
 const MOST_BITS: i32 = 850;
@@ -139,9 +139,14 @@ impl State {
         Point { density, absorbed: self.absorbed, alive, exponent: self.exponent }
     }
 
-    /// Takes masses in other units where that is due.
-    fn choose_units(&mut self) {
-        self.exponent = choose_units(&mut self.p, self.exponent, BITS_OF_LOGARITHM);
+    /// Takes masses in other units where that is due; in ones where the fastest rate is too fast for anything else.
+    fn choose_units(&mut self, fastest: f64) {
+        if !are_in_ones(fastest) {
+            self.exponent = choose_units(&mut self.p, self.exponent, BITS_OF_LOGARITHM);
+        } else if self.exponent != 0 {
+            self.p.iter_mut().for_each(|mass| *mass = in_ones(*mass, self.exponent));
+            self.exponent = 0;
+        }
     }
 
     /// Takes derivatives in units in which those of masses in units of `exponent` can be added to them: the same, unless
@@ -280,7 +285,7 @@ impl<'a, 'p> Walk<'a, 'p> {
         for (number, &stop) in self.stops.iter().enumerate() {
             let (mut left, mut power) = (stop - now, self.leaps.last());
             loop {
-                state.choose_units();
+                state.choose_units(self.leaps.fastest);
                 let Some(next) = self.leap(power, left, state, change, own) else { break };
                 left -= self.leaps.powers[next].time;
                 power = (next + 1).min(self.leaps.last());

@@ -30,7 +30,7 @@ pub(super) use hasty::EpochsAhead;
 use hasty::depth;
 use hidden::{first_cut, lowest_targets};
 use jumps::least_peak;
-pub(super) use units::{choose_units, in_ones};
+pub(super) use units::{are_in_ones, choose_units, in_ones};
 
 /// Mean number of jumps in a segment that ends in the hope of a lower rate: at first, at least and at most.
 const SEGMENT: f64 = 128.0;

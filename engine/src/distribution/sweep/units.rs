@@ -26,7 +26,7 @@ impl Sweep {
 
     /// Takes masses in ones from now on if rates are too fast for anything else.
     pub(super) fn keep_to_ones(&mut self) {
-        if self.precision.bits > 0 && self.fastest.last().is_some_and(|&rate| rate > FASTEST) {
+        if self.precision.bits > 0 && self.fastest.last().is_some_and(|&rate| are_in_ones(rate)) {
             self.p.iter_mut().for_each(|mass| *mass = in_ones(*mass, self.exponent));
             (self.exponent, self.precision.bits) = (0, 0);
         }
@@ -85,6 +85,11 @@ impl Sweep {
             show(segment);
         }
     }
+}
+
+/// Whether masses are in ones for the sake of a rate so fast.
+pub(in crate::distribution) fn are_in_ones(fastest: f64) -> bool {
+    fastest > FASTEST
 }
 
 /// Takes masses in units in which they are neither too small nor too large for f64; returns how many bits smaller than 1
