@@ -84,8 +84,9 @@ async fn a_running_hub_makes_anew_what_it_loses_and_is_not_ready_until_then() {
     let digits = sha256.to_string();
     let path = directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits);
     let admission = admission(MEMORY_BYTES);
-    let tried = tokio::sync::watch::channel(false).0;
-    let keeper = tokio::spawn(maintain(Arc::clone(&hub), admission.clone(), tried));
+    let (tell, tried) = tokio::sync::watch::channel(false);
+    let keeper = tokio::spawn(maintain(Arc::clone(&hub), admission.clone(), tell));
+    wait_until("all were tried", || *tried.borrow()).await;
     wait_until("ready", || hub.readiness.reasons().is_empty()).await;
     // As long as others have the memory nothing can be made, and the hub stays as unready as it is.
     let taken = admission.take(MEMORY_BYTES).await.unwrap();

@@ -70,14 +70,17 @@ impl Catalogue {
         base: &str,
         former: Former,
     ) -> Result<Self, CatalogueError> {
-        let (wrong, doubted): (HashSet<_>, HashSet<_>) =
-            store.mismatches().await?.into_iter().partition(|&(hash, _)| known_graph(hash).is_some());
-        let private_ids = store.private_ids().await?;
-        // Nobody need know whose they are where nothing is private.
-        let holders = if private_ids.is_empty() { HashMap::new() } else { store.version_computes().await? };
-        let replaced = store.served_variants().await?.into_iter().map(|one| (one.id.clone(), one)).collect();
-        let orders = store.ambiguous_orders().await?;
+        // All of it from one moment: what is published in private in between must not be met as public.
         let mut snapshot = store.snapshot().await?;
+        let (wrong, doubted): (HashSet<_>, HashSet<_>) =
+            snapshot.mismatches().await?.into_iter().partition(|&(hash, _)| known_graph(hash).is_some());
+        let private_ids = snapshot.private_ids().await?;
+        // Nobody need know whose they are where nothing is private.
+        let holders =
+            if private_ids.is_empty() { HashMap::new() } else { snapshot.version_computes().await? };
+        let replaced =
+            snapshot.served_variants().await?.into_iter().map(|one| (one.id.clone(), one)).collect();
+        let orders = snapshot.ambiguous_orders().await?;
         let sizes = snapshot.sizes();
         // Looked for after they were counted: what is stored in between is there.
         let lost = async {

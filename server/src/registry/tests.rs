@@ -11,7 +11,7 @@ use super::{Catalogue, Former, Paths, Representation, Withheld, WithheldReason};
 use crate::blobs::{LocalBlobs, StoredBlob, Terms, in_memory};
 use crate::hub::DataDirectory;
 use crate::store::{
-    Actor, ArtifactRow, Publication, Role, ServedVariant, Store, VariantReason, VerificationRow,
+    Actor, ArtifactRow, Condition, Publication, Role, ServedVariant, Store, VariantReason, VerificationRow,
 };
 use crate::visibility::Viewer;
 
@@ -332,13 +332,45 @@ async fn a_document_of_private_computes_alone_is_one() {
     data.store.publish_local(&publication(&data, "a", "g", "secret").await, None).await.unwrap();
     data.store.set_private_patterns(&"a*".parse().unwrap()).await.unwrap();
     let catalogue = load(&data).await;
-    let read =
-        |document: &Representation| -> serde_json::Value { serde_json::from_slice(&document.plain).unwrap() };
+    let read = |document: &dyn Sent| -> serde_json::Value {
+        serde_json::from_slice(&document.pieces().concat()).unwrap()
+    };
     assert_eq!(read(catalogue.document(Paths::Relative))["computes"], serde_json::json!({}));
     let own = catalogue.document_for(Paths::Relative, &Viewer::All).unwrap();
     assert_eq!(read(&own)["computes"].as_object().unwrap().len(), 1);
     let none = catalogue.document_for(Paths::Relative, &Viewer::Public).unwrap();
     assert_eq!(none.plain, catalogue.document(Paths::Relative).plain);
+}
+
+#[tokio::test]
+async fn what_is_published_in_private_while_the_registry_is_rendered_is_never_rendered_for_everybody() {
+    let (_directory, data) = fresh().await;
+    let mut secrets = Vec::new();
+    for number in 0..100 {
+        let (id, content) = (format!("secret-{number}"), format!("content {number}"));
+        secrets.push(publication(&data, &id, &id, &content).await);
+    }
+    let publishing = tokio::spawn({
+        let (store, secrets) = (data.store.clone(), secrets.clone());
+        async move {
+            for secret in &secrets {
+                store.publish(secret, &Condition::Absent, Some(true), &Actor::Hub).await.unwrap();
+            }
+        }
+    });
+    let mut is_over = false;
+    while !is_over {
+        is_over = publishing.is_finished();
+        let catalogue = load(&data).await;
+        assert_eq!(catalogue.computes().len(), 0, "{:?}", catalogue.computes());
+        for secret in &secrets {
+            let (name, digest) =
+                (ArtifactName::Parent(secret.entry.graph_hash), secret.artifacts[0].served.sha256);
+            assert_eq!(catalogue.artifact(name, Some(digest), &Viewer::Public), None, "{}", secret.id);
+        }
+    }
+    publishing.await.unwrap();
+    assert_eq!(load(&data).await.computes_for(&Viewer::All).count(), secrets.len());
 }
 
 #[tokio::test]

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::str::FromStr as _;
 
 use phasic_hub_api::{ComputeId, GraphHash, IdPattern, IdPatterns, Sha256};
-use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection};
 
 use super::audit::append;
 use super::computes::{digest, role};
-use super::{Actor, Change, Role, Store, StoreError};
+use super::{Actor, Change, Role, Snapshot, Store, StoreError};
 use crate::blobs::StoredBlob;
 use crate::visibility::{Audience, PrivateIds, Viewer};
 
@@ -22,9 +22,7 @@ impl Store {
     /// # Errors
     /// When the database fails or holds what no hub writes.
     pub async fn private_ids(&self) -> Result<PrivateIds, StoreError> {
-        let patterns: Vec<String> =
-            sqlx::query_scalar("SELECT DISTINCT pattern FROM private_ids").fetch_all(&self.readers).await?;
-        patterns.iter().map(|text| pattern(text)).collect()
+        private_ids(&mut *self.readers.acquire().await?).await
     }
 
     /// Makes the patterns of the settings those in force, in place of the ones before.
@@ -77,24 +75,6 @@ impl Store {
         Ok(true)
     }
 
-    /// The computes each artifact version was served for, at any time. Versions without a row are for everybody.
-    ///
-    /// # Errors
-    /// When the database fails or holds what no hub writes.
-    pub async fn version_computes(&self) -> Result<HashMap<VersionKey, Vec<ComputeId>>, StoreError> {
-        let rows = sqlx::query("SELECT role, graph_hash, sha256, compute_id FROM version_computes")
-            .fetch_all(&self.readers)
-            .await?;
-        let mut computes: HashMap<VersionKey, Vec<ComputeId>> = HashMap::new();
-        for row in &rows {
-            let place = "version_computes";
-            let hash = GraphHash::from_bytes(digest(row, "graph_hash", place)?);
-            let key = (role(row, place)?, hash, digest(row, "sha256", place)?.into());
-            computes.entry(key).or_default().push(compute_id(row, place)?);
-        }
-        Ok(computes)
-    }
-
     /// A blob, if there is one of this digest and the viewer may have it: the file of an elimination he sees, of a
     /// compute he sees, today or earlier, or an upload of his own.
     ///
@@ -136,6 +116,40 @@ impl Store {
         }
         Ok(size.filter(|_| seen).map(|size| StoredBlob { sha256, size_bytes: size.cast_unsigned() }))
     }
+}
+
+impl Snapshot {
+    /// The ids that are private.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn private_ids(&mut self) -> Result<PrivateIds, StoreError> {
+        private_ids(self.connection()).await
+    }
+
+    /// The computes each artifact version was served for, at any time. Versions without a row are for everybody.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn version_computes(&mut self) -> Result<HashMap<VersionKey, Vec<ComputeId>>, StoreError> {
+        let rows = sqlx::query("SELECT role, graph_hash, sha256, compute_id FROM version_computes")
+            .fetch_all(self.connection())
+            .await?;
+        let mut computes: HashMap<VersionKey, Vec<ComputeId>> = HashMap::new();
+        for row in &rows {
+            let place = "version_computes";
+            let hash = GraphHash::from_bytes(digest(row, "graph_hash", place)?);
+            let key = (role(row, place)?, hash, digest(row, "sha256", place)?.into());
+            computes.entry(key).or_default().push(compute_id(row, place)?);
+        }
+        Ok(computes)
+    }
+}
+
+async fn private_ids(connection: &mut SqliteConnection) -> Result<PrivateIds, StoreError> {
+    let patterns: Vec<String> =
+        sqlx::query_scalar("SELECT DISTINCT pattern FROM private_ids").fetch_all(connection).await?;
+    patterns.iter().map(|text| pattern(text)).collect()
 }
 
 /// Whether the blob named by a row `b` is one everybody may have, or has given: what is counted for everybody to see.

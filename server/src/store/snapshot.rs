@@ -1,4 +1,5 @@
-//! Everything the registry is made of, as it is at one moment, read in bulk.
+//! Everything the registry is made of, as it is at one moment, read in bulk. What is not a matter of files and computes
+//! is read beside its table, by methods of [`Snapshot`] as well.
 //!
 //! Each row that is handed from SQLite to us costs microseconds, and a large hub has a hundred thousand files. So files
 //! come in strings of digits, one for all files of a compute, and the sizes of all blobs in a few.
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use phasic_hub_api::identifier::ComputeIdError;
 use phasic_hub_api::{GraphHash, Sha256};
-use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
+use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
 
 use super::computes::{ORIGIN, blob, digest, origin, role};
 use super::{ArtifactRow, ArtifactVersion, ComputeRow, Role, Store, StoreError};
@@ -67,6 +68,11 @@ impl Store {
 }
 
 impl Snapshot {
+    /// The connection that sees this moment.
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
+    }
+
     /// Every blob the database knows.
     pub fn sizes(&self) -> Arc<BlobSizes> {
         Arc::clone(&self.sizes)

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use phasic_hub_api::jobs::Variant;
 use phasic_hub_api::{ComputeId, EdgeOrderDigest, GraphHash, Sha256};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, Sqlite, Transaction};
+use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 
 use super::audit::append;
 use super::computes::{digest, put, record};
 use super::graphs::{ELIMINATIONS, GRAPHS, blob, elimination_row, graph_row, variant};
 use super::mirror::read_again;
 use super::privacy::EVERYBODYS;
-use super::{Actor, Change, EliminationRow, GraphRow, Origin, Publication, Store, StoreError};
+use super::{Actor, Change, EliminationRow, GraphRow, Origin, Publication, Snapshot, Store, StoreError};
 use crate::blobs::StoredBlob;
 
 /// The file that is served of a compute in place of the published one.
@@ -79,32 +79,7 @@ impl Store {
     /// # Errors
     /// When the database fails or holds what no hub writes.
     pub async fn all_graphs(&self) -> Result<Vec<GraphRow>, StoreError> {
-        let sql = format!(
-            "{GRAPHS} WHERE EXISTS (SELECT 1 FROM graph_audiences a WHERE a.definition = g.definition \
-             AND a.audience = '') ORDER BY g.submitted_at, g.definition"
-        );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
-        rows.iter().map(graph_row).collect()
-    }
-
-    /// Every result of a job that is for everybody.
-    ///
-    /// # Errors
-    /// When the database fails or holds what no hub writes.
-    pub async fn all_eliminations(&self) -> Result<Vec<EliminationRow>, StoreError> {
-        let sql = format!("{ELIMINATIONS} WHERE e.audience = ''");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
-        rows.iter().map(elimination_row).collect()
-    }
-
-    /// What administrators want served, by id.
-    ///
-    /// # Errors
-    /// When the database fails or holds what no hub writes.
-    pub async fn wanted_variants(&self) -> Result<HashMap<String, Variant>, StoreError> {
-        let rows = sqlx::query("SELECT compute_id, variant FROM wanted_variants");
-        let rows = rows.fetch_all(&self.readers).await?;
-        rows.iter().map(|row| Ok((row.try_get("compute_id")?, variant(row, "wanted_variants")?))).collect()
+        all_graphs(&mut *self.readers.acquire().await?).await
     }
 
     /// Wants a variant served of a compute, or, with `None`, that of the settings.
@@ -132,16 +107,6 @@ impl Store {
         let told = Change { action: "compute.variant", subject: id.to_string(), detail };
         append(&mut change, actor, told).await?;
         Ok(change.commit().await?)
-    }
-
-    /// Files that are served in place of published ones.
-    ///
-    /// # Errors
-    /// When the database fails or holds what no hub writes.
-    pub async fn served_variants(&self) -> Result<Vec<ServedVariant>, StoreError> {
-        let sql = format!("{SERVED} ORDER BY v.compute_id");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
-        rows.iter().map(served_variant).collect()
     }
 
     /// The file that is served of a compute in place of the one published for this hash, if any.
@@ -264,13 +229,53 @@ impl Store {
         append(&mut change, &Actor::Hub, told).await?;
         Ok(change.commit().await?)
     }
+}
+
+impl Snapshot {
+    /// Every graph that was submitted for everybody, the first one first.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn all_graphs(&mut self) -> Result<Vec<GraphRow>, StoreError> {
+        all_graphs(self.connection()).await
+    }
+
+    /// Every result of a job that is for everybody.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn all_eliminations(&mut self) -> Result<Vec<EliminationRow>, StoreError> {
+        let sql = format!("{ELIMINATIONS} WHERE e.audience = ''");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(self.connection()).await?;
+        rows.iter().map(elimination_row).collect()
+    }
+
+    /// What administrators want served, by id.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn wanted_variants(&mut self) -> Result<HashMap<String, Variant>, StoreError> {
+        let rows = sqlx::query("SELECT compute_id, variant FROM wanted_variants");
+        let rows = rows.fetch_all(self.connection()).await?;
+        rows.iter().map(|row| Ok((row.try_get("compute_id")?, variant(row, "wanted_variants")?))).collect()
+    }
+
+    /// Files that are served in place of published ones.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn served_variants(&mut self) -> Result<Vec<ServedVariant>, StoreError> {
+        let sql = format!("{SERVED} ORDER BY v.compute_id");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(self.connection()).await?;
+        rows.iter().map(served_variant).collect()
+    }
 
     /// Hashes that everybody may know for graphs with several orders of edges, with the order each verified file is for.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
     pub async fn ambiguous_orders(
-        &self,
+        &mut self,
     ) -> Result<HashMap<(GraphHash, Sha256), EdgeOrderDigest>, StoreError> {
         let sql = format!(
             "SELECT graph_hash, sha256, edge_order_digest FROM verifications WHERE edge_order_digest IS NOT NULL \
@@ -279,7 +284,7 @@ impl Store {
              SELECT graph_hash, edge_order_digest FROM verifications b WHERE edge_order_digest IS NOT NULL \
              AND {EVERYBODYS}) GROUP BY graph_hash HAVING count(*) > 1)"
         );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(self.connection()).await?;
         let place = "verifications";
         let order = |row: &SqliteRow| {
             let hash = GraphHash::from_bytes(digest(row, "graph_hash", place)?);
@@ -294,10 +299,10 @@ impl Store {
     /// # Errors
     /// When the database fails or holds what no hub writes.
     pub async fn verified_files(
-        &self,
+        &mut self,
     ) -> Result<HashMap<(GraphHash, Sha256), (String, Option<EdgeOrderDigest>)>, StoreError> {
         let rows = sqlx::query("SELECT graph_hash, sha256, verdict, edge_order_digest FROM verifications");
-        let rows = rows.fetch_all(&self.readers).await?;
+        let rows = rows.fetch_all(self.connection()).await?;
         let place = "verifications";
         let file = |row: &SqliteRow| {
             let hash = GraphHash::from_bytes(digest(row, "graph_hash", place)?);
@@ -311,6 +316,15 @@ impl Store {
         };
         rows.iter().map(file).collect()
     }
+}
+
+async fn all_graphs(connection: &mut SqliteConnection) -> Result<Vec<GraphRow>, StoreError> {
+    let sql = format!(
+        "{GRAPHS} WHERE EXISTS (SELECT 1 FROM graph_audiences a WHERE a.definition = g.definition \
+         AND a.audience = '') ORDER BY g.submitted_at, g.definition"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(connection).await?;
+    rows.iter().map(graph_row).collect()
 }
 
 /// Whether a file is known still: garbage collection forgets it first, and then removes it.

@@ -11,7 +11,7 @@ use super::audit::append;
 use super::computes::digest;
 use super::graphs::{GRAPH_SEEN, blob};
 use super::privacy::{EVERYBODYS, own};
-use super::{Actor, Change, Store, StoreError};
+use super::{Actor, Change, Snapshot, Store, StoreError};
 use crate::blobs::StoredBlob;
 use crate::visibility::Viewer;
 
@@ -273,25 +273,6 @@ impl Store {
         Ok(asked)
     }
 
-    /// Files that fit no definition of their hash that is known here, with the hash they are for. That is proof only where
-    /// it is certain which graph was meant: a hash can be met by other graphs, and our own program of a graph in another
-    /// order of edges is not recognised.
-    ///
-    /// # Errors
-    /// When the database fails or holds what no hub writes.
-    pub async fn mismatches(&self) -> Result<Vec<(GraphHash, Sha256)>, StoreError> {
-        let rows = sqlx::query("SELECT graph_hash, sha256 FROM verifications WHERE verdict = 'mismatch'");
-        let rows = rows.fetch_all(&self.readers).await?;
-        let place = "verifications";
-        let pair = |row: &SqliteRow| {
-            Ok((
-                GraphHash::from_bytes(digest(row, "graph_hash", place)?),
-                digest(row, "sha256", place)?.into(),
-            ))
-        };
-        rows.iter().map(pair).collect()
-    }
-
     /// How many files that everybody may have have each verdict.
     ///
     /// # Errors
@@ -302,6 +283,27 @@ impl Store {
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((row.try_get("verdict")?, row.try_get("files")?))).collect()
+    }
+}
+
+impl Snapshot {
+    /// Files that fit no definition of their hash that is known here, with the hash they are for. That is proof only where
+    /// it is certain which graph was meant: a hash can be met by other graphs, and our own program of a graph in another
+    /// order of edges is not recognised.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn mismatches(&mut self) -> Result<Vec<(GraphHash, Sha256)>, StoreError> {
+        let rows = sqlx::query("SELECT graph_hash, sha256 FROM verifications WHERE verdict = 'mismatch'");
+        let rows = rows.fetch_all(self.connection()).await?;
+        let place = "verifications";
+        let pair = |row: &SqliteRow| {
+            Ok((
+                GraphHash::from_bytes(digest(row, "graph_hash", place)?),
+                digest(row, "sha256", place)?.into(),
+            ))
+        };
+        rows.iter().map(pair).collect()
     }
 }
 

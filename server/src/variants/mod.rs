@@ -86,27 +86,26 @@ struct State {
 
 impl State {
     async fn load(data: &DataDirectory) -> Result<Self, StoreError> {
-        let store = &data.store;
+        let mut snapshot = data.store.snapshot().await?;
         let mut graphs: HashMap<GraphHash, Vec<GraphRow>> = HashMap::new();
-        for row in store.all_graphs().await? {
+        for row in snapshot.all_graphs().await? {
             graphs.entry(row.identity.graph_hash).or_default().push(row);
         }
         let mut eliminations: HashMap<Sha256, Vec<EliminationRow>> = HashMap::new();
-        for row in store.all_eliminations().await? {
+        for row in snapshot.all_eliminations().await? {
             eliminations.entry(row.definition).or_default().push(row);
         }
-        let served = store.served_variants().await?;
+        let served = snapshot.served_variants().await?;
         let mut state = Self {
             computes: Vec::new(),
             published: HashSet::new(),
             graphs,
             eliminations,
-            verified: store.verified_files().await?,
-            wanted: store.wanted_variants().await?,
+            verified: snapshot.verified_files().await?,
+            wanted: snapshot.wanted_variants().await?,
             served,
-            private_ids: store.private_ids().await?,
+            private_ids: snapshot.private_ids().await?,
         };
-        let mut snapshot = store.snapshot().await?;
         let sizes = snapshot.sizes();
         let mut computes = pin!(snapshot.computes());
         while let Some(packed) = computes.try_next().await? {
