@@ -32,7 +32,8 @@ pub struct ModelSource {
     #[serde(default, skip_serializing_if = "Map::is_empty", deserialize_with = "crate::bounded::constants")]
     #[cfg_attr(feature = "schema", schema(value_type = std::collections::BTreeMap<String, f64>))]
     pub constants: Map<String, serde_json::Value>,
-    /// The id of a compute whose graph the hub has.
+    /// The id of a compute whose graph the hub has: of the definition its entry names in `metadata.hub.definition`, or the
+    /// hub's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
     pub compute: Option<ComputeId>,
@@ -40,7 +41,7 @@ pub struct ModelSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
     pub graph: Option<GraphHash>,
-    /// Which definition of the graph, where the hub has several with its content hash.
+    /// Which definition of the graph, or of the graph of the compute, where the hub has several with its content hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
     pub definition: Option<Sha256>,

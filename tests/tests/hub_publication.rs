@@ -209,7 +209,7 @@ fn an_elimination_of_the_hub_is_published_by_its_graph() {
     assert_eq!(
         listed["metadata"],
         json!({"description": "eight samples", "vertices": model.graph.vertex_count(),
-        "param_length": 1, "tags": ["lab"]})
+        "param_length": 1, "tags": ["lab"], "hub": {"definition": done.json()["graph"]["definition"]}})
     );
     assert_eq!(hub.get(&format!("/artifacts/{}.bin", model.hash)).body, model.ptdprmc3);
     let plan = json!({"graph": model.hash, "variant": "plan", "metadata": {"description": "x"}});

@@ -117,8 +117,8 @@ impl From<DocumentError> for ModelError {
 pub enum Named {
     /// All that building takes is in the request itself.
     Here(Recipe),
-    /// A compute of this hub.
-    Compute(phasic_hub_api::ComputeId),
+    /// A compute of this hub, of one definition of its graph or of the one it is for.
+    Compute(phasic_hub_api::ComputeId, Option<Sha256>),
     /// A graph the hub may have.
     Graph(phasic_hub_api::GraphHash, Option<Sha256>),
 }
@@ -137,11 +137,11 @@ pub fn named(source: &ModelSource) -> Result<Named, ModelError> {
     if !constants.is_empty() && document.is_none() && builtin.is_none() {
         return Err(ModelError::Misplaced { member: "constants", beside: "document or builtin" });
     }
-    if definition.is_some() && graph.is_none() {
-        return Err(ModelError::Misplaced { member: "definition", beside: "graph" });
+    if definition.is_some() && graph.is_none() && compute.is_none() {
+        return Err(ModelError::Misplaced { member: "definition", beside: "graph or compute" });
     }
     if let Some(compute) = compute {
-        return Ok(Named::Compute(compute.clone()));
+        return Ok(Named::Compute(compute.clone(), *definition));
     }
     if let Some(hash) = graph {
         return Ok(Named::Graph(*hash, *definition));
@@ -168,14 +168,22 @@ pub fn named(source: &ModelSource) -> Result<Named, ModelError> {
 
 /// The recipe of the reference compute whose graph has this content hash.
 pub fn reference_recipe(hash: GraphHash) -> Option<Recipe> {
-    static KNOWN: LazyLock<HashMap<GraphHash, &'static ReferenceCompute>> = LazyLock::new(|| {
-        let hash = |compute: &'static ReferenceCompute| {
-            Some((compute.build(&GraphLimits::default()).ok()?.content_hash(), compute))
-        };
-        computes().iter().filter_map(hash).collect()
-    });
-    KNOWN.get(&hash).map(|compute| Recipe::of_reference(compute))
+    REFERENCES.get(&hash).map(|&(compute, _)| Recipe::of_reference(compute))
 }
+
+/// The definition of the graph of the reference compute with this content hash.
+pub fn reference_definition(hash: GraphHash) -> Option<Sha256> {
+    REFERENCES.get(&hash).map(|&(_, definition)| definition)
+}
+
+/// The reference computes by the content hashes of their graphs, with the definitions of those.
+static REFERENCES: LazyLock<HashMap<GraphHash, (&'static ReferenceCompute, Sha256)>> = LazyLock::new(|| {
+    let known = |compute: &'static ReferenceCompute| {
+        let identity = identify(&compute.build(&GraphLimits::default()).ok()?);
+        Some((identity.graph_hash, (compute, identity.definition)))
+    };
+    computes().iter().filter_map(known).collect()
+});
 
 /// How a recipe is written.
 #[derive(Serialize, Deserialize)]

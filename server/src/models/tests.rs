@@ -39,6 +39,8 @@ fn exactly_one_model_must_be_named() {
     assert!(misplaced(r#"{"compute": "a", "constants": {"n": 5}}"#));
     let digest = "0".repeat(64);
     assert!(misplaced(&format!(r#"{{"builtin": "kingman", "definition": "{digest}"}}"#)));
+    let named = read(&format!(r#"{{"compute": "a", "definition": "{digest}"}}"#));
+    assert!(matches!(named, Ok(Named::Compute(_, Some(_)))), "of a compute, too");
 }
 
 #[test]

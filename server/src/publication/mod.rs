@@ -15,7 +15,7 @@ use crate::blobs::{BlobError, StoredBlob, Terms, in_memory, read_whole};
 use crate::hub::Hub;
 use crate::mirror::{Announced, Fault, check_sent};
 use crate::reference::known_graph;
-use crate::registry::FORMAT_REVISION;
+use crate::registry::{FORMAT_REVISION, say_definition};
 use crate::store::{ArtifactRow, EliminationRow, Publication, Role, StoreError};
 use crate::verification::{Verifier, VerifyError, misfit_of_built_in};
 use crate::visibility::Viewer;
@@ -249,11 +249,30 @@ pub async fn of_elimination(
     let StoredBlob { sha256, size_bytes } = made.blob;
     let cid_or_path = Role::Parent.name(graph).registry_path();
     let parent = ArtifactRef { cid_or_path, sha256, size_bytes };
-    let entry = RegistryEntry::new(graph, FORMAT_REVISION, Artifacts { parent, scc: Vec::new() }, metadata);
+    let mut entry =
+        RegistryEntry::new(graph, FORMAT_REVISION, Artifacts { parent, scc: Vec::new() }, metadata);
+    if let Some(definition) = meant(hub, graph, definition, viewer).await? {
+        entry = say_definition(&entry, definition);
+    }
     let file = ArtifactRow { role: Role::Parent, graph_hash: graph, original: made.blob, served: made.blob };
     // A job's result is verified before anybody sees it.
     let verdict = if variant == Variant::Phasic { Verdict::Reproduced } else { Verdict::Equivalent };
     Ok(Checked { publication: Publication { id, entry, artifacts: vec![file] }, verdict })
+}
+
+/// The definition a publisher means: the one he names, or the only one he sees. Of what the hub builds by itself nobody
+/// need say it.
+async fn meant(
+    hub: &Hub,
+    graph: GraphHash,
+    definition: Option<Sha256>,
+    viewer: &Viewer,
+) -> Result<Option<Sha256>, PublishError> {
+    if definition.is_some() || known_graph(graph).is_some() {
+        return Ok(definition);
+    }
+    let rows = hub.data.store.graphs(graph, viewer).await?;
+    Ok(if let [row] = &*rows { Some(row.identity.definition) } else { None })
 }
 
 async fn elimination(
@@ -263,8 +282,18 @@ async fn elimination(
     variant: Variant,
     viewer: &Viewer,
 ) -> Result<EliminationRow, PublishError> {
-    let mut found = hub.data.store.eliminations(graph, viewer).await?;
-    found.retain(|row| row.variant == variant && definition.is_none_or(|wanted| row.definition == wanted));
+    let store = &hub.data.store;
+    let mut found = store.eliminations(graph, viewer).await?;
+    found.retain(|row| row.variant == variant);
+    if let Some(wanted) = definition {
+        let order = store.graph(wanted, viewer).await?.map(|row| row.identity.edge_order_digest);
+        // Programs of one order of edges are the same, whichever definition had it made first.
+        let fits = |row: &EliminationRow| row.definition == wanted || Some(row.edge_order_digest) == order;
+        return found
+            .into_iter()
+            .find(fits)
+            .ok_or(PublishError::NoElimination { graph, variant: variant.as_str() });
+    }
     // The same file may have been made for several audiences.
     let mut definitions: Vec<_> = found.iter().map(|row| row.definition).collect();
     definitions.sort_unstable();

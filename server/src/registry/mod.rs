@@ -23,7 +23,7 @@ use self::audiences::Private;
 use self::files::Files;
 use self::kept::Renderings;
 pub use self::kept::{Former, RenderingsFile};
-pub(crate) use self::note::{is_private, say_privacy, say_variant};
+pub(crate) use self::note::{definition_of, is_private, say_definition, say_privacy, say_variant};
 use self::render::Locations;
 use crate::blobs::{BlobError, StoredBlob};
 use crate::store::{ComputeRow, StoreError};

@@ -12,6 +12,9 @@ use crate::store::{ArtifactRow, ComputeRow, Role, ServedVariant, VariantReason};
 /// The field that says that a compute is not for everybody.
 const PRIVATE: &str = "private";
 
+/// The field that says for which definition of its graph a compute is.
+const DEFINITION: &str = "definition";
+
 /// Serves another program of the same graph than the published one, and says so.
 pub(super) fn serve_instead(row: &mut ComputeRow, one: &ServedVariant) {
     let is_it = |file: &&mut ArtifactRow| file.role == Role::Parent && file.graph_hash == one.graph_hash;
@@ -29,8 +32,22 @@ pub(super) fn serve_instead(row: &mut ComputeRow, one: &ServedVariant) {
 
 /// An entry that says which program it names, and why it is not phasic's.
 pub(crate) fn say_variant(entry: &RegistryEntry, variant: Variant, reason: VariantReason) -> RegistryEntry {
+    with(entry, &[("variant", variant.as_str()), ("variant_reason", reason.as_str())])
+}
+
+/// An entry that says for which definition of its graph it is: a content hash leaves weights open.
+pub(crate) fn say_definition(entry: &RegistryEntry, definition: Sha256) -> RegistryEntry {
+    with(entry, &[(DEFINITION, &definition.to_string())])
+}
+
+/// The definition an entry says it is for.
+pub(crate) fn definition_of(entry: &RegistryEntry) -> Option<Sha256> {
+    entry.to_value()["metadata"]["hub"][DEFINITION].as_str()?.parse().ok()
+}
+
+fn with(entry: &RegistryEntry, facts: &[(&str, &str)]) -> RegistryEntry {
     let mut value = entry.to_value();
-    note(&mut value, &[("variant", variant.as_str()), ("variant_reason", reason.as_str())]);
+    note(&mut value, facts);
     // Only what no reader looks at has changed.
     RegistryEntry::from_value(value).unwrap_or_else(|_| entry.clone())
 }

@@ -75,6 +75,22 @@ impl Store {
         Ok(true)
     }
 
+    /// For whom each graph with a content hash was submitted.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn graph_audiences(&self, hash: GraphHash) -> Result<Vec<(Sha256, Audience)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT a.definition, a.audience FROM graphs g JOIN graph_audiences a ON a.definition = g.definition \
+             WHERE g.graph_hash = ?",
+        )
+        .bind(&hash.as_bytes()[..])
+        .fetch_all(&self.readers)
+        .await?;
+        let place = "graph_audiences";
+        rows.iter().map(|row| Ok((digest(row, "definition", place)?.into(), audience(row, place)?))).collect()
+    }
+
     /// A blob, if there is one of this digest and the viewer may have it: the file of an elimination he sees, of a
     /// compute he sees, today or earlier, or an upload of his own.
     ///
