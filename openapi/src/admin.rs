@@ -137,6 +137,16 @@ pub struct WantVariant {
     pub variant: Option<Variant>,
 }
 
+/// A wish that cannot be met as things stand. It is kept, and met once it can be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct UnmetVariant {
+    /// The program that is wanted.
+    pub variant: Variant,
+    /// What is in the way, in a sentence.
+    pub hindrance: String,
+}
+
 /// A request for a pin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

@@ -7,8 +7,10 @@ use phasic_engine::artifact::{Evidence, verify};
 use phasic_engine::document::Document;
 use phasic_engine::graph::{Graph, GraphLimits};
 use phasic_engine::trace::Limits;
+use phasic_hub_tests::access::{self, Client};
 use phasic_hub_tests::http;
 use phasic_hub_tests::hub::{Hub, run, token, wait_until};
+use phasic_hub_tests::registry;
 use phasic_hub_tests::registry::{kingman, model};
 use serde_json::{Value, json};
 
@@ -192,4 +194,42 @@ fn which_program_is_served_is_a_setting_and_an_administrators_word_about_one_com
     let audit = run(&["audit", "export", "--data", data.path().to_str().unwrap()]);
     let audit = String::from_utf8(audit.stdout).unwrap();
     assert!(audit.contains("compute.variant") && audit.contains("compute.serve"), "{audit}");
+}
+
+#[test]
+fn a_wish_that_cannot_be_met_is_kept_and_says_what_is_in_the_way() {
+    let data = tempfile::tempdir().unwrap();
+    let hub = Hub::start_with(data.path(), &[], &[EVERYBODY]);
+    let lab = access::token(data.path(), &["--scope", "publish", "--scope", "compute", "--ids", "lab-*"]);
+    let lab = Client { hub: &hub, token: Some(&lab) };
+    let nine = kingman(9);
+    assert_eq!(lab.upload(&nine.ptdprmc1).status, 201);
+    let published = lab.json("PUT", "/v1/computes/lab-k9", &registry::entry(&nine, &nine.ptdprmc1));
+    assert_eq!(published.status, 201, "{}", published.text());
+    let token = admin(data.path());
+    let want = |variant: Value| {
+        let (path, body) = ("/v1/admin/computes/lab-k9/variant", json!({"variant": variant}).to_string());
+        http::send(hub.address(), "PUT", path, &[("Authorization", &token)], body.as_bytes())
+    };
+    let unmet = want(json!("fast"));
+    assert_eq!((unmet.status, &unmet.json()["variant"]), (202, &json!("fast")), "{}", unmet.text());
+    assert!(unmet.json()["hindrance"].as_str().unwrap().contains("/v1/graphs"), "{}", unmet.text());
+    assert_eq!(want(json!(null)).status, 204, "nothing is wanted");
+    assert_eq!(want(json!("fast")).status, 202);
+    // Once the graph is known it is met without another word, also where two definitions fit.
+    for start in [1.0, 0.5] {
+        let mut document: Value =
+            serde_json::from_str(&phasic_engine::document::write_graph(&nine.graph)).unwrap();
+        document["edges"][0].as_array_mut().unwrap().truncate(3);
+        document["edges"][0].as_array_mut().unwrap().push(start.into());
+        assert_eq!(lab.json("POST", "/v1/graphs", &document).status, 201);
+    }
+    wait_until("ours is served", || {
+        computes(&hub)["lab-k9"]["metadata"]["hub"]["variant_reason"] == "requested"
+    });
+    let listed = computes(&hub)["lab-k9"].clone();
+    assert_eq!(evidence(&file(&hub, &listed), &nine.graph), Evidence::Fast);
+    for variant in [json!("fast"), json!("phasic"), json!("fast")] {
+        assert_eq!(want(variant.clone()).status, 204, "{variant}");
+    }
 }

@@ -63,13 +63,7 @@ impl Variants {
         id: &ComputeId,
     ) -> Result<Option<(&'a EliminationRow, Option<VariantReason>)>, VariantsError> {
         let (phasic, fast) =
-            (state.made(graph.definition, Variant::Phasic), state.made(graph.definition, Variant::Fast));
-        // What phasic makes of a graph depends on the order of edges only, so another definition may have had it made.
-        let phasic = phasic.or_else(|| {
-            let same = state.graphs.get(&graph.graph_hash)?.iter().map(|row| &row.identity);
-            let mut same = same.filter(|other| other.edge_order_digest == graph.edge_order_digest);
-            same.find_map(|other| state.made(other.definition, Variant::Phasic))
-        });
+            (state.program_of(graph, Variant::Phasic), state.program_of(graph, Variant::Fast));
         let explicit = state.wanted.get(id.as_str()).copied();
         let (wanted, reason) = match explicit {
             Some(variant) => (variant, Some(VariantReason::Requested)),

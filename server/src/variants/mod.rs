@@ -137,18 +137,24 @@ impl State {
         self.eliminations.get(&definition)?.iter().find(|row| row.variant == variant)
     }
 
-    /// The graph a file is for, and whether it is the only one: a definition that fits what was found of the file.
-    /// Definitions with the same order of edges differ in weights no parameter changes, and our programs may depend on
-    /// those; which edges are parallel is the same for all.
-    fn graph_of(&self, hash: GraphHash, file: Sha256) -> Option<(GraphIdentity, bool)> {
+    /// A program of a graph, phasic's or ours in its commands. Both read weights from the graph they run on: which program
+    /// it is depends on content hash and order of edges alone, so another definition may have had it made.
+    fn program_of(&self, graph: &GraphIdentity, variant: Variant) -> Option<&EliminationRow> {
+        self.made(graph.definition, variant).or_else(|| {
+            let same = self.graphs.get(&graph.graph_hash)?.iter().map(|row| &row.identity);
+            let mut same = same.filter(|other| other.edge_order_digest == graph.edge_order_digest);
+            same.find_map(|other| self.made(other.definition, variant))
+        })
+    }
+
+    /// The graph a file is for: the first definition that fits what was found of the file, ours before others. Definitions
+    /// with the same order of edges differ in weights no parameter changes, and have the same programs and the same
+    /// parallel edges.
+    fn graph_of(&self, hash: GraphHash, file: Sha256) -> Option<GraphIdentity> {
         let order = self.verified.get(&(hash, file))?.1?;
         let built_in = known_graph(hash).map(identify);
         let submitted = self.graphs.get(&hash).into_iter().flatten().map(|row| row.identity.clone());
-        let fitting = built_in.into_iter().chain(submitted).filter(|graph| graph.edge_order_digest == order);
-        let mut fitting = fitting.peekable();
-        let first = fitting.next()?;
-        let is_only_one = fitting.all(|other| other.definition == first.definition);
-        Some((first, is_only_one))
+        built_in.into_iter().chain(submitted).find(|graph| graph.edge_order_digest == order)
     }
 }
 
@@ -215,7 +221,7 @@ impl Variants {
     }
 
     /// What is to be served of a compute in place of what was published, if anything. What is served so now stays where
-    /// nothing better can be had yet, or ever: when somebody has submitted another definition of the same hash meanwhile.
+    /// nothing better can be had yet, or ever.
     async fn chosen(
         &self,
         state: &State,
@@ -224,7 +230,7 @@ impl Variants {
     ) -> Option<ServedVariant> {
         let parent = compute.artifacts.iter().find(|file| file.role == Role::Parent)?;
         let hash = parent.graph_hash;
-        let (graph, is_only_one) = state.graph_of(hash, parent.served.sha256)?;
+        let graph = state.graph_of(hash, parent.served.sha256)?;
         let verdict = state.verified.get(&(hash, parent.served.sha256)).map(|(word, _)| word.as_str());
         let facts = Facts {
             explicit: state.wanted.get(compute.id.as_str()).copied(),
@@ -233,10 +239,9 @@ impl Variants {
             published: if verdict == Some("equivalent") { Variant::Fast } else { Variant::Phasic },
         };
         let Choice::Other(variant, reason) = choose(facts) else { return None };
-        let made = if is_only_one { state.made(graph.definition, variant) } else { None };
-        let Some(made) = made else {
+        let Some(made) = state.program_of(&graph, variant) else {
             // Everybody sees the job and what it makes, and would learn of the compute that wants it.
-            if is_only_one && !state.private_ids.contains(&compute.id) {
+            if !state.private_ids.contains(&compute.id) {
                 self.ask(state, &graph, variant).await;
             }
             let fits = |one: &&ServedVariant| {

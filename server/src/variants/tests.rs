@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use phasic_engine::graph::{Graph, GraphLimits};
+use phasic_engine::plan::{Limits, lower};
 use phasic_engine::reference::computes;
 use phasic_hub_api::jobs::Variant;
 use phasic_hub_api::verification::Verdict;
@@ -14,11 +15,12 @@ use crate::admission::Admission;
 use crate::blobs::{StoredBlob, Terms, in_memory};
 use crate::config::{Config, RegistryVariant};
 use crate::hub::DataDirectory;
-use crate::jobs::Jobs;
-use crate::models::identify;
+use crate::jobs::{Ask, Jobs, Submitted};
+use crate::models::{Named, Recipe, identify, named};
+use crate::preparing::Preparing;
 use crate::store::{
-    Actor, ArtifactRow, GraphRow, JobFilter, JobRow, Publication, Role, ServedVariant, VariantReason,
-    VerificationRow,
+    Actor, ArtifactRow, FreeMemory, GraphRow, JobFilter, JobResult, JobRow, Publication, Role, ServedVariant,
+    VariantReason, VerificationRow,
 };
 use crate::visibility::{Audience, Viewer};
 use crate::workers::Workers;
@@ -39,7 +41,8 @@ impl Place {
         registry.variant = variant;
         let workers = || Workers::new("test", 1).unwrap();
         let admission = Admission::new(workers(), compute.max_memory_bytes.get());
-        let jobs = Arc::new(Jobs::new(data.clone(), admission, workers(), compute, models).unwrap());
+        let jobs =
+            Arc::new(Jobs::new(data.clone(), admission, Preparing::new(workers()), compute, models).unwrap());
         let variants = Variants::new(data.clone(), jobs, registry);
         Self { _directory: directory, data, variants }
     }
@@ -76,6 +79,22 @@ impl Place {
         };
         self.data.store.put_verification(&found).await.unwrap();
         publication.id
+    }
+
+    async fn submit(&self, recipe: Recipe) -> Submitted {
+        let jobs = &self.variants.jobs;
+        jobs.submit_graph(recipe, &Audience::Everybody, &Actor::Hub).await.unwrap()
+    }
+
+    /// Does the one job there is, of the definition it gives.
+    async fn do_job(&self, content: &str) -> (Sha256, StoredBlob) {
+        let (blob, store) = (self.keep(content).await, &self.data.store);
+        let free = FreeMemory { bytes: u64::MAX >> 1, is_all: true };
+        let job = store.begin_job("test", free).await.unwrap().unwrap();
+        assert_eq!(job.variant, Variant::Fast);
+        let result = JobResult { blob, commands: 1, peak_memory_bytes: None };
+        assert!(store.finish_job(&job, "test", result, "test").await.unwrap());
+        (job.definition, blob)
     }
 
     async fn served(&self) -> Vec<ServedVariant> {
@@ -123,6 +142,67 @@ async fn a_second_definition_of_a_hash_does_not_bring_the_wrong_program_back() {
     place.data.store.serve_variants(std::slice::from_ref(&served), &[]).await.unwrap();
     place.variants.pass(None).await.unwrap();
     assert_eq!(place.served().await, [served]);
+}
+
+/// A graph with two edges to one vertex, with these weights that no parameter changes: to get there at all, and on the way
+/// back.
+fn with_parallel_edges(start: f64, back: f64) -> Recipe {
+    let edges = serde_json::json!([
+        [0, 1, [1.0], start],
+        [1, 2, [1.0]],
+        [1, 2, [3.0]],
+        [2, 1, [], back],
+        [2, 3, [3.0]],
+        [3, 4, [1.0]],
+        [3, 4, [], 1.0]
+    ]);
+    let document = serde_json::json!({"vertices": [[0], [1], [2], [3], [4]], "edges": edges});
+    let source = serde_json::json!({"document": document}).to_string();
+    match named(&serde_json::from_str(&source).unwrap()).unwrap() {
+        Named::Here(recipe) => recipe,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn our_program_of_a_graph_is_the_same_whatever_the_weights_that_no_parameter_changes() {
+    let [first, others @ ..] = [(1.0, 1.0), (0.5, 7.0), (0.0, 0.0), (1.0, 0.0)].map(|(start, back)| {
+        let graph = with_parallel_edges(start, back).build(&Config::default().models).unwrap();
+        (identify(&graph), lower(&graph, &Limits::default()).unwrap())
+    });
+    for (identity, program) in others {
+        assert_eq!(identity.graph_hash, first.0.graph_hash);
+        assert_ne!(identity.definition, first.0.definition);
+        assert!(program == first.1, "a weight of 0 is one like others: {identity:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_definition_keeps_nobody_from_having_the_right_program_made_and_served() {
+    for is_made_before in [false, true] {
+        let place = Place::new(10, RegistryVariant::Phasic).await;
+        let mut graphs = Vec::new();
+        for start in [1.0, 0.5] {
+            graphs.push(place.submit(with_parallel_edges(start, 1.0)).await);
+        }
+        let (first, second) = (&graphs[0].identity, &graphs[1].identity);
+        assert_eq!(first.graph_hash, second.graph_hash);
+        let id = place.publish("lab", first.graph_hash, first.edge_order_digest).await;
+        if is_made_before {
+            let (everybody, ask) = (Audience::Everybody, Ask::of_the_hub());
+            let jobs = &place.variants.jobs;
+            jobs.submit(&graphs[1], Variant::Fast, &everybody, ask, &Actor::Hub).await.unwrap();
+        } else {
+            place.variants.pass(None).await.unwrap();
+        }
+        let (definition, made) = place.do_job("ours").await;
+        assert!(!is_made_before || definition == second.definition);
+        place.variants.pass(None).await.unwrap();
+        assert_eq!(place.jobs().await.len(), 1, "it is made once, whichever of them has it made");
+        let served = place.served().await;
+        assert_eq!((served.len(), &served[0].id, served[0].blob), (1, &id, made));
+        assert_eq!(served[0].reason, VariantReason::ParallelEdges);
+    }
 }
 
 #[tokio::test]
