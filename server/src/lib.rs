@@ -32,6 +32,7 @@ pub mod listen;
 pub mod metrics;
 pub mod mirror;
 pub mod models;
+pub mod preparing;
 pub mod publication;
 pub mod readiness;
 pub mod reference;

@@ -141,6 +141,7 @@ mod tests {
     use crate::hub::{DataDirectory, Hub};
     use crate::jobs::{Ask, Jobs, Outcome};
     use crate::models::Recipe;
+    use crate::preparing::Preparing;
     use crate::reference;
     use crate::registry::Former;
     use crate::store::{Actor, JobRow, Store};
@@ -190,13 +191,13 @@ mod tests {
     async fn a_result_that_cannot_be_written_fails_its_job_and_is_made_once_it_can() {
         let place = Place::new().await;
         let Config { compute, models, .. } = Config::default();
-        let questions = Workers::new("test", 1).unwrap();
-        let jobs = Jobs::new(place.data.clone(), place.admission.clone(), questions, compute, models);
+        let preparing = Preparing::new(Workers::new("test", 1).unwrap());
+        let jobs = Jobs::new(place.data.clone(), place.admission.clone(), preparing, compute, models);
         let jobs = Arc::new(jobs.unwrap());
         tokio::spawn(Arc::clone(&jobs).run());
         let everybody = Audience::Everybody;
         let recipe = Recipe::of_reference(&computes()[0]);
-        let graph = jobs.submit_graph(recipe, &everybody, &Actor::Hub).await.unwrap();
+        let graph = jobs.submit_graph(recipe, &everybody, "hub", &Actor::Hub).await.unwrap();
         let ask = || jobs.submit(&graph, Variant::Plan, &everybody, Ask::of_the_hub(), &Actor::Hub);
         place.disk.fail_writing(true);
         let Outcome::Job(job, true) = ask().await.unwrap() else { panic!("nothing was made yet") };

@@ -19,6 +19,7 @@ use crate::evaluate::Evaluator;
 use crate::hub::{DataDirectory, DataError, Hub, ServeLock};
 use crate::jobs::Jobs;
 use crate::mirror::Mirror;
+use crate::preparing::Preparing;
 use crate::registry::{CatalogueError, RenderingsFile};
 use crate::store::{ChangeWatch, Store, StoreError};
 use crate::tasks::Tasks;
@@ -39,6 +40,8 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let eliminations = Workers::giving_way("eliminate", threads)?;
     let eliminations = Admission::new(eliminations, config.compute.max_memory_bytes.get());
     let evaluations = Workers::new("evaluate", threads)?;
+    // One more, which a large model may keep.
+    let preparing = Preparing::new(Workers::giving_way("prepare", evaluations.count() + 1)?);
     let (hub, rendered, changes) = open(&config, address).await?;
     let store = hub.data.store.clone();
     let (stop, hurry) = stop_requests()?;
@@ -55,7 +58,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let jobs = Jobs::new(
         hub.data.clone(),
         eliminations.clone(),
-        evaluations.clone(),
+        preparing.clone(),
         config.compute.clone(),
         config.models.clone(),
     )?;
@@ -86,7 +89,8 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
         keep(&hub, "garbage", after(begun.clone(), Arc::clone(&tasks).collect_when_due())),
         keep(&hub, "verification", after(begun, Arc::clone(&verifier).run(Arc::clone(&hub)))),
     ];
-    let evaluator = Arc::new(Evaluator::new(evaluations, config.models.clone(), config.evaluate.clone()));
+    let evaluator =
+        Arc::new(Evaluator::new(preparing, evaluations, config.models.clone(), config.evaluate.clone()));
     // A little less than the answer itself may take.
     let patience = config.http.request_timeout_ms.duration().mul_f64(0.9);
     let services = http::Services {

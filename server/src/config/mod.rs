@@ -123,9 +123,15 @@ impl Models {
     /// The same limits, with no more memory than a comparison may take.
     #[must_use]
     pub fn within(&self, settings: &Verification) -> Self {
-        let smaller = self.max_memory_bytes.get() < settings.max_memory_bytes.get();
-        let max_memory_bytes = if smaller { self.max_memory_bytes } else { settings.max_memory_bytes };
-        Self { max_memory_bytes, ..self.clone() }
+        self.within_memory(settings.max_memory_bytes.get())
+    }
+
+    /// The same limits, with no more memory than this; with no less than a setting may say.
+    #[must_use]
+    pub fn within_memory(&self, bytes: u64) -> Self {
+        let smaller = i64::try_from(bytes.max(1 << 20)).ok().and_then(|bytes| bytes.try_into().ok());
+        let max_memory_bytes = smaller.filter(|_| bytes < self.max_memory_bytes.get());
+        Self { max_memory_bytes: max_memory_bytes.unwrap_or(self.max_memory_bytes), ..self.clone() }
     }
 }
 

@@ -24,6 +24,7 @@ use crate::cache::{Cache, Weighed};
 use crate::config;
 use crate::metrics;
 use crate::models::{ModelError, Recipe, building_bytes, identify};
+use crate::preparing::{Preparing, Room};
 use crate::workers::{BrokeOff, Wanted, Workers};
 
 pub use effort::Effort;
@@ -77,10 +78,23 @@ pub enum PrepareError {
     BrokeOff(#[from] BrokeOff),
 }
 
+impl PrepareError {
+    /// Whether more memory might have helped.
+    fn lacks_memory(&self) -> bool {
+        match self {
+            Self::Model(error) => error.is_limit(),
+            Self::Analysis(error) => matches!(error, AnalysisError::Memory { .. }),
+            Self::Elimination(error) => matches!(error, EliminationError::Memory { .. }),
+            Self::BrokeOff(_) => false,
+        }
+    }
+}
+
 /// Prepares models and asks them.
 #[derive(Debug)]
 pub struct Evaluator {
     cache: Cache<Prepared, PrepareError>,
+    preparing: Preparing,
     workers: Workers,
     models: config::Models,
     /// Limits of one request.
@@ -88,23 +102,34 @@ pub struct Evaluator {
 }
 
 impl Evaluator {
-    /// An evaluator whose work runs on these threads.
-    pub fn new(workers: Workers, models: config::Models, limits: config::Evaluate) -> Self {
-        Self { cache: Cache::new(limits.cache_bytes.get()), workers, models, limits }
+    /// An evaluator whose models are made ready in one place, and asked on these threads.
+    pub fn new(
+        preparing: Preparing,
+        workers: Workers,
+        models: config::Models,
+        limits: config::Evaluate,
+    ) -> Self {
+        Self { cache: Cache::new(limits.cache_bytes.get()), preparing, workers, models, limits }
     }
 
-    /// The plan of a model: from the cache, or made now. Once, however many ask at a time.
+    /// The plan of a model: from the cache, or made now. Once, however many ask at a time; `payer` has one made at a time.
     ///
     /// # Errors
     /// [`PrepareError`].
-    pub async fn prepare(&self, recipe: Recipe) -> Result<Arc<Prepared>, PrepareError> {
+    pub async fn prepare(&self, recipe: Recipe, payer: &str) -> Result<Arc<Prepared>, PrepareError> {
         let key = recipe.key();
-        let (models, limits) = (self.models.clone(), self.plan_limits());
+        let (recipe, models, limits) = (Arc::new(recipe), self.models.clone(), self.plan_limits());
         let mut was_kept = true;
         let make = async {
             was_kept = false;
-            let work = move |wanted: &Wanted| prepare(key, &recipe, &models, &limits, wanted);
-            self.workers.run_while_wanted(work).await?
+            let work = move |wanted: &Wanted, room: Room| {
+                let most = models.max_memory_bytes.get();
+                let (models, limits) = (models.within_memory(room.of(most)), within(&limits, room));
+                let found = prepare(key, &recipe, &models, &limits, wanted);
+                let lacks_memory = found.as_ref().is_err_and(PrepareError::lacks_memory);
+                room.tried(most, found, lacks_memory)
+            };
+            self.preparing.run(payer, work).await?
         };
         let found = self.cache.get(key, make).await;
         metrics::plan_asked(was_kept);
@@ -130,6 +155,7 @@ impl Evaluator {
         &self,
         prepared: Arc<Prepared>,
         question: &Question,
+        payer: &str,
     ) -> Result<Arc<Prepared>, PrepareError> {
         if !question.needs_program() {
             return Ok(prepared);
@@ -138,8 +164,12 @@ impl Evaluator {
         let most_commands = question.most_commands();
         let limits = self.plan_limits().with_commands(Limits::default().commands.min(most_commands));
         let make = async {
-            let work = move |wanted: &Wanted| with_program(key, &prepared, &limits, wanted);
-            self.workers.run_while_wanted(work).await?
+            let work = move |wanted: &Wanted, room: Room| {
+                let found = with_program(key, &prepared, &within(&limits, room), wanted);
+                let lacks_memory = found.as_ref().is_err_and(PrepareError::lacks_memory);
+                room.tried(limits.memory_bytes, found, lacks_memory)
+            };
+            self.preparing.run(payer, work).await?
         };
         let found = self.cache.get(key, make).await?;
         // It may have been made for somebody with fewer θ.
@@ -195,6 +225,11 @@ impl Eliminations for Bounded<'_> {
     fn eliminate(&self, graph: &Graph) -> Result<Trace, EliminationError> {
         eliminate(graph, &self.limits, &mut |_: Progress| self.wanted.go_on())
     }
+}
+
+/// The same limits, with the memory there is room for.
+fn within(limits: &Limits, room: Room) -> Limits {
+    limits.with_memory_bytes(room.of(limits.memory_bytes))
 }
 
 fn prepare(

@@ -6,16 +6,22 @@ use serde_json::{Value, json};
 use super::{Evaluator, PrepareError, Prepared, Question, QuestionError};
 use crate::config;
 use crate::models::{Named, named};
+use crate::preparing::Preparing;
 use crate::workers::Workers;
 
 fn evaluator(settings: &str) -> Evaluator {
-    let workers = Workers::new("test", 2).unwrap();
-    Evaluator::new(workers, toml::from_str("").unwrap(), toml::from_str(settings).unwrap())
+    let workers = || Workers::new("test", 2).unwrap();
+    Evaluator::new(
+        Preparing::new(workers()),
+        workers(),
+        toml::from_str("").unwrap(),
+        toml::from_str(settings).unwrap(),
+    )
 }
 
 async fn prepared(evaluator: &Evaluator, model: Value) -> Result<Arc<Prepared>, PrepareError> {
     match named(&serde_json::from_value(model).unwrap()).unwrap() {
-        Named::Here(recipe) => evaluator.prepare(recipe).await,
+        Named::Here(recipe) => evaluator.prepare(recipe, "somebody").await,
         other => panic!("{other:?}"),
     }
 }
@@ -33,7 +39,7 @@ async fn ask(request: Value) -> Result<Vec<EvaluateResult>, QuestionError> {
     let evaluator = evaluator("");
     let prepared = prepared(&evaluator, request["model"].clone()).await.unwrap();
     let question = Arc::new(question(&prepared, request, &evaluator.limits)?);
-    let prepared = evaluator.complete(prepared, &question).await.unwrap();
+    let prepared = evaluator.complete(prepared, &question, "somebody").await.unwrap();
     let mut results = Vec::new();
     for range in question.chunks() {
         let part = evaluator.answer(Arc::clone(&prepared), Arc::clone(&question), range, |part| part);
@@ -371,7 +377,7 @@ async fn functions_of_a_total_reward_and_numbers_of_phasic_are_bounded_as_everyt
     many["theta"] = vec![json!([1.0]); 1000].into();
     many["quantities"] = json!(["expectation"]);
     let many = question(&prepared, many, &evaluator.limits).unwrap();
-    let refused = evaluator.complete(prepared, &many).await.unwrap_err();
+    let refused = evaluator.complete(prepared, &many, "somebody").await.unwrap_err();
     assert!(matches!(refused, PrepareError::Elimination(_)), "{refused:?}");
 }
 
@@ -382,9 +388,9 @@ async fn a_program_is_made_once_and_counts_among_what_is_kept() {
     let request = json!({"model": {"builtin": "kingman"}, "theta": [1.0], "compat": true});
     let question = question(&prepared, request, &evaluator.limits).unwrap();
     let before = evaluator.cache_bytes();
-    let complete = evaluator.complete(Arc::clone(&prepared), &question).await.unwrap();
+    let complete = evaluator.complete(Arc::clone(&prepared), &question, "somebody").await.unwrap();
     assert!(evaluator.cache_bytes() > before);
-    assert!(Arc::ptr_eq(&complete, &evaluator.complete(prepared, &question).await.unwrap()));
+    assert!(Arc::ptr_eq(&complete, &evaluator.complete(prepared, &question, "somebody").await.unwrap()));
 }
 
 #[tokio::test]

@@ -68,12 +68,12 @@ pub(super) async fn evaluate(
     let (request, mut share) = budget.receive(request).await?.json::<EvaluateRequest>().await?;
     let recipe = model::recipe(&services.hub, &request.model, &caller.viewer()).await?;
     let evaluator = &services.evaluator;
-    let prepared = evaluator.prepare(recipe).await.map_err(ApiError::from)?;
+    let prepared = evaluator.prepare(recipe, &payer.to_string()).await.map_err(ApiError::from)?;
     let cost = prepared.plan.cost();
     let question = Question::new(request, &prepared.identity, &cost, &evaluator.limits, streamed)?;
     // The document is a plan by now.
     share.keep(question.held_bytes());
-    let prepared = evaluator.complete(prepared, &question).await?;
+    let prepared = evaluator.complete(prepared, &question, &payer.to_string()).await?;
     // Before anything is computed there is room for what will be.
     let room = answers.0.take(payer, question.answer_memory_bytes(streamed)).await?;
     let asked = Asked { services, prepared, question: Arc::new(question), _held: [share, room] };

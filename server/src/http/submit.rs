@@ -63,13 +63,15 @@ pub(super) async fn submit_graph(
     State(services): State<Services>,
     State(budget): State<Budget>,
     Extension(caller): Extension<Caller>,
+    Extension(payer): Extension<Payer>,
     Query(query): Query<GraphQuery>,
     request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
     let received = budget.receive(request).await?;
     let (SubmitGraph { model, private }, _share) = source(received).await?;
     let audience = audience(&caller, private || query.private)?;
-    let Submitted { identity, is_new, forecast } = submit(&services, &model, &audience, caller).await?;
+    let Submitted { identity, is_new, forecast } =
+        submit(&services, &model, &audience, caller, &payer).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let answer = GraphSubmission { graph: identity, new: is_new, forecast };
     Ok((status, Json(answer)).into_response())
@@ -103,9 +105,10 @@ async fn submit(
     source: &ModelSource,
     audience: &Audience,
     caller: Caller,
+    payer: &Payer,
 ) -> Result<Submitted, ApiError> {
     let recipe = model::recipe(&services.hub, source, &caller.viewer()).await?;
-    let submitted = services.jobs.submit_graph(recipe, audience, &actor(caller)).await?;
+    let submitted = services.jobs.submit_graph(recipe, audience, &payer.to_string(), &actor(caller)).await?;
     if submitted.is_new {
         // Files of its hash can be compared now.
         services.verifier.wake();
@@ -168,7 +171,7 @@ pub(super) async fn submit_elimination(
     let audience = audience(&caller, private)?;
     let ask = Ask { asker: payer.to_string(), priority, timeout_ms };
     let (who, viewer) = (actor(caller.clone()), caller.viewer());
-    let graph = submit(&services, &model, &audience, caller).await?;
+    let graph = submit(&services, &model, &audience, caller, &payer).await?;
     drop((model, share));
     let variant = variant.unwrap_or_else(|| graph.forecast.usual());
     let base = services.hub.public_base();

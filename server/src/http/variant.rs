@@ -99,7 +99,8 @@ async fn hindrance(
     }
     let source = ModelSource { graph: Some(hash), definition, ..ModelSource::default() };
     let recipe = model::recipe(&services.hub, &source, &Viewer::Public).await?;
-    let graph = services.jobs.submit_graph(recipe, &Audience::Everybody, &Actor::Hub).await?;
+    let everybody = Audience::Everybody;
+    let graph = services.jobs.submit_graph(recipe, &everybody, "hub", &Actor::Hub).await?;
     let refused = graph.forecast.of(variant).refused.as_ref();
     Ok(refused.map(|reason| format!("The program cannot be made here: {reason}.")))
 }

@@ -26,9 +26,9 @@ use crate::admission::Admission;
 use crate::cache::Cache;
 use crate::config;
 use crate::hub::DataDirectory;
+use crate::preparing::Preparing;
 use crate::store::{Actor, Cancelled, JobRow, StoreError};
 use crate::visibility::{Audience, Viewer};
-use crate::workers::Workers;
 
 pub(crate) use perform::eliminate;
 pub use submit::{Ask, Outcome, SubmitError, Submitted};
@@ -46,8 +46,8 @@ pub struct Jobs {
     data: DataDirectory,
     /// Threads and memory of eliminations.
     eliminations: Admission,
-    /// Threads of what must be quick: building graphs, forecasts.
-    questions: Workers,
+    /// Where graphs are built and forecast.
+    preparing: Preparing,
     compute: config::Compute,
     models: config::Models,
     /// This process, as leases name it.
@@ -73,14 +73,14 @@ impl Jobs {
     pub fn new(
         data: DataDirectory,
         eliminations: Admission,
-        questions: Workers,
+        preparing: Preparing,
         compute: config::Compute,
         models: config::Models,
     ) -> Result<Self, SubmitError> {
         Ok(Self {
             data,
             eliminations,
-            questions,
+            preparing,
             compute,
             models,
             owner: random_name("run_")?,

@@ -9,7 +9,9 @@ use phasic_hub_api::{GraphHash, GraphIdentity, Sha256};
 use super::{Jobs, random_name, work};
 use crate::blobs::{BlobError, Terms, in_memory};
 use crate::cache::Weighed;
+use crate::config;
 use crate::models::{ModelError, Recipe, identify};
+use crate::preparing::{Room, Tried};
 use crate::store::{Actor, EliminationRow, GraphRow, JobRow, NewJob, QueueLimits, Queued, StoreError};
 use crate::visibility::{Audience, Viewer};
 use crate::workers::{BrokeOff, Wanted};
@@ -137,7 +139,8 @@ pub enum SubmitError {
 }
 
 impl Jobs {
-    /// Stores a graph for an audience, and says what eliminating it would take. Nothing is eliminated.
+    /// Stores a graph for an audience, and says what eliminating it would take. Nothing is eliminated. `payer` has one graph
+    /// built at a time.
     ///
     /// # Errors
     /// [`SubmitError`].
@@ -145,9 +148,10 @@ impl Jobs {
         &self,
         recipe: Recipe,
         audience: &Audience,
+        payer: &str,
         actor: &Actor,
     ) -> Result<Submitted, SubmitError> {
-        let known = self.known(&recipe, audience).await?;
+        let known = self.known(&recipe, audience, payer).await?;
         let Known { identity, forecast } = &*known;
         let is_new = self.keep(identity, &recipe, audience, actor).await?;
         self.mend(identity.definition, &recipe, audience, actor).await?;
@@ -155,16 +159,17 @@ impl Jobs {
     }
 
     /// Builds a graph and forecasts its eliminations: once, however many of an audience ask for it at a time.
-    async fn known(&self, recipe: &Recipe, audience: &Audience) -> Result<Arc<Known>, SubmitError> {
+    async fn known(
+        &self,
+        recipe: &Recipe,
+        audience: &Audience,
+        payer: &str,
+    ) -> Result<Arc<Known>, SubmitError> {
         let make = async {
-            let (models, compute, building) = (self.models.clone(), self.compute.clone(), recipe.clone());
-            let work = move |wanted: &Wanted| {
-                let graph = building.build_watched(&models, &mut || wanted.go_on())?;
-                let identity = identify(&graph);
-                let forecast = work::forecast(&graph, &identity, &compute, &mut |_: Progress| wanted.go_on());
-                Ok(Known { identity, forecast })
-            };
-            self.questions.run_while_wanted(work).await?
+            let (models, compute) = (self.models.clone(), self.compute.clone());
+            let building = Arc::new(recipe.clone());
+            let work = move |wanted: &Wanted, room: Room| know(&building, &models, &compute, room, wanted);
+            self.preparing.run(payer, work).await?.map_err(NotKnown::from)
         };
         self.known.get(subject_for(recipe.key(), audience), make).await.map_err(|error| match error {
             NotKnown::Model(error) => error.into(),
@@ -303,6 +308,30 @@ impl Jobs {
             }
         }
     }
+}
+
+/// Builds a graph and forecasts its eliminations.
+fn know(
+    recipe: &Recipe,
+    models: &config::Models,
+    compute: &config::Compute,
+    room: Room,
+    wanted: &Wanted,
+) -> Tried<Result<Known, ModelError>> {
+    let most = models.max_memory_bytes.get();
+    let graph = match recipe.build_watched(&models.within_memory(room.of(most)), &mut || wanted.go_on()) {
+        Ok(graph) => graph,
+        Err(error) => {
+            let lacks_memory = error.is_limit();
+            return room.tried(most, Err(error), lacks_memory);
+        }
+    };
+    let (identity, most) = (identify(&graph), compute.max_memory_bytes.get());
+    let watch = &mut |_: Progress| wanted.go_on();
+    let forecast = work::forecast(&graph, &identity, compute, room.of(most), watch);
+    // What was not counted to its end has no number.
+    let counted = Variant::ALL.into_iter().all(|variant| forecast.of(variant).memory_bytes.is_some());
+    room.tried(most, Ok(Known { identity, forecast }), !counted)
 }
 
 /// What is known of an elimination before anything is queued.

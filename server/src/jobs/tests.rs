@@ -15,6 +15,7 @@ use crate::admission::Admission;
 use crate::config::Config;
 use crate::hub::DataDirectory;
 use crate::models::{Named, Recipe, named};
+use crate::preparing::Preparing;
 use crate::store::{Actor, EliminationRow, JobRow};
 use crate::upkeep::{Rules, collect};
 use crate::visibility::{Audience, Viewer};
@@ -36,7 +37,7 @@ impl Place {
         let workers = || Workers::new("test", 1).unwrap();
         let Config { compute, models, .. } = Config::default();
         let admission = Admission::new(workers(), compute.max_memory_bytes.get());
-        let jobs = Jobs::new(data, admission, workers(), compute, models).unwrap();
+        let jobs = Jobs::new(data, admission, Preparing::new(workers()), compute, models).unwrap();
         let jobs = Arc::new(Jobs { insistence, ..jobs });
         tokio::spawn(Arc::clone(&jobs).run());
         Self { directory, jobs }
@@ -48,7 +49,7 @@ impl Place {
     }
 
     async fn send_recipe(&self, recipe: Recipe) -> Submitted {
-        self.jobs.submit_graph(recipe, &Audience::Everybody, &Actor::Hub).await.unwrap()
+        self.jobs.submit_graph(recipe, &Audience::Everybody, "hub", &Actor::Hub).await.unwrap()
     }
 
     async fn ask(&self, graph: &Submitted) -> Outcome {

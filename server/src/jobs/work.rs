@@ -43,23 +43,31 @@ pub(crate) enum WorkError {
     Differs,
 }
 
-/// What eliminating a graph would take, by the same steps that would make it. What `observer` stops is refused.
+/// What eliminating a graph would take, by the same steps that would make it. Counting may take `memory_bytes` by itself.
+/// What passes that, or is stopped by `observer`, is refused without a number.
 pub(crate) fn forecast(
     graph: &Graph,
     identity: &GraphIdentity,
     limits: &config::Compute,
+    memory_bytes: u64,
     observer: &mut impl Observer,
 ) -> Forecast {
-    let phasic = forecast_phasic(graph, limits, observer);
-    let (fast, plan) = forecast_own(graph, identity, limits, observer);
+    let most = limits.max_memory_bytes.get();
+    let phasic = forecast_phasic(graph, most, memory_bytes, observer);
+    let (fast, plan) = forecast_own(graph, identity, most, memory_bytes, observer);
     Forecast { phasic, fast, plan }
 }
 
-fn forecast_phasic(graph: &Graph, limits: &config::Compute, observer: &mut impl Observer) -> VariantForecast {
-    let (standing, most) = (standing_bytes(graph), limits.max_memory_bytes.get());
+fn forecast_phasic(
+    graph: &Graph,
+    most: u64,
+    memory_bytes: u64,
+    observer: &mut impl Observer,
+) -> VariantForecast {
+    let standing = standing_bytes(graph);
     // Counting goes on beyond what is allowed, so that a refusal can say how much is needed.
     let commands = FORECAST_COMMANDS.max(most / COMMAND_BYTES);
-    let bounds = trace::Limits::default().with_memory_bytes(most).with_commands(commands);
+    let bounds = trace::Limits::default().with_memory_bytes(memory_bytes).with_commands(commands);
     match trace::forecast(graph, &bounds, observer) {
         Ok(found) => {
             let memory_bytes = Some(standing + COMMAND_BYTES * found.commands);
@@ -85,15 +93,15 @@ pub(crate) fn memory_of_program(graph: &Graph, variant: Variant, most: u64) -> O
 fn forecast_own(
     graph: &Graph,
     identity: &GraphIdentity,
-    limits: &config::Compute,
+    most: u64,
+    memory_bytes: u64,
     observer: &mut impl Observer,
 ) -> (VariantForecast, VariantForecast) {
     let refused = |error: AnalysisError| VariantForecast {
         refused: Some(error.to_string()),
         ..VariantForecast::default()
     };
-    let most = limits.max_memory_bytes.get();
-    let analysis = plan_limits(most);
+    let analysis = plan_limits(memory_bytes);
     let program = plan::forecast_lowered(graph, &analysis, observer).map(|found| VariantForecast {
         commands: Some(found.commands),
         artifact_bytes: Some(found.ptdprmc3_bytes()),

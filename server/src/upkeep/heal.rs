@@ -276,7 +276,8 @@ async fn of_graph(
     let build = move |wanted: &Wished| {
         let graph = building.build_watched(&models, &mut || wanted.go_on()).ok()?;
         let identity = identify(&graph);
-        let forecast = forecast(&graph, &identity, &compute, &mut |_: Progress| wanted.go_on());
+        let most = compute.max_memory_bytes.get();
+        let forecast = forecast(&graph, &identity, &compute, most, &mut |_: Progress| wanted.go_on());
         Some((identity, forecast))
     };
     let built = within(config, admission.workers().run_while_wanted(build)).await?;

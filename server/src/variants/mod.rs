@@ -301,7 +301,7 @@ impl Variants {
         graph: &GraphIdentity,
     ) -> Result<Option<Submitted>, VariantsError> {
         let Some(recipe) = self.recipe(state, graph).await? else { return Ok(None) };
-        Ok(Some(self.jobs.submit_graph(recipe, &Audience::Everybody, &Actor::Hub).await?))
+        Ok(Some(self.jobs.submit_graph(recipe, &Audience::Everybody, "hub", &Actor::Hub).await?))
     }
 
     async fn recipe(&self, state: &State, graph: &GraphIdentity) -> Result<Option<Recipe>, VariantsError> {

@@ -83,7 +83,7 @@ impl Place {
 
     async fn submit(&self, recipe: Recipe) -> Submitted {
         let jobs = &self.variants.jobs;
-        jobs.submit_graph(recipe, &Audience::Everybody, &Actor::Hub).await.unwrap()
+        jobs.submit_graph(recipe, &Audience::Everybody, "hub", &Actor::Hub).await.unwrap()
     }
 
     /// Does the one job there is, of the definition it gives.
