@@ -70,7 +70,7 @@ impl ApiError {
     /// Others write for longer than anybody waits, as a backup, an import or a command beside the hub may.
     fn busy(error: &dyn std::error::Error) -> Self {
         tracing::warn!(%error, "the database is busy");
-        let detail = "Others are writing to the database of the hub, and this request has waited for as long as one may; nothing \
+        let detail = "Others are using the database of the hub, and this request has waited for as long as one may; nothing \
                       was changed. Try again in a moment.";
         let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(BUSY_SECONDS))]);
         Self::new(ProblemCode::Busy, detail).with_headers(headers)

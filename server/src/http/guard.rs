@@ -169,14 +169,7 @@ impl Gate {
     }
 
     async fn recognise(&self, authorization: &[u8], address: &Payer) -> Result<Caller, ApiError> {
-        let recognised = recognise(&self.hub.data.store, authorization).await.map_err(|error| {
-            tracing::error!(%error, "could not look up a token");
-            ApiError::new(
-                ProblemCode::Internal,
-                "The hub could not look up the token; its log has the details.",
-            )
-        })?;
-        match recognised {
+        match recognise(&self.hub.data.store, authorization).await? {
             Ok(caller) => Ok(caller),
             Err(refusal) => {
                 self.pay(address, REFUSED)?;
@@ -287,13 +280,48 @@ fn keep_private(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
+    use std::sync::Arc;
+    use std::time::Duration;
 
     use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-    use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+    use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER, TRANSFER_ENCODING};
+    use axum::response::IntoResponse as _;
 
-    use super::{forwarded, of_body};
-    use crate::config::Networks;
+    use super::{ApiError, Gate, Payer, forwarded, of_body};
+    use crate::auth::{Scope, TokenSecret};
+    use crate::blobs::LocalBlobs;
+    use crate::config::{Config, Networks};
+    use crate::hub::{DataDirectory, Hub};
+    use crate::registry::Former;
+    use crate::store::{Actor, Store};
+
+    #[tokio::test]
+    async fn a_token_that_cannot_be_looked_up_for_now_is_no_mistake_of_the_hub() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open_within(directory.path(), Duration::from_millis(50)).await.unwrap();
+        let secret = TokenSecret::generate().unwrap();
+        let row = secret.row("one", &[Scope::Read], phasic_hub_api::IdPatterns::default(), None);
+        store.add_token(&row, &Actor::Operator).await.unwrap();
+        let data = DataDirectory::of(store.clone(), Arc::new(LocalBlobs::open(directory.path()).unwrap()));
+        let hub = Hub::new(data, "http://hub".to_owned(), Former::default()).await.unwrap();
+        let gate = Gate::new(Arc::new(hub), &Config::default());
+        let authorization = format!("Bearer {secret}");
+        let recognised = async || {
+            let found = gate.recognise(authorization.as_bytes(), &Payer::UNKNOWN).await;
+            found.map(drop).map_err(ApiError::into_response)
+        };
+        assert!(recognised().await.is_ok());
+        // As many as may read are at it, and take their time.
+        let mut readers = Vec::new();
+        while let Ok(reader) = store.snapshot().await {
+            readers.push(reader);
+        }
+        let busy = recognised().await.unwrap_err();
+        assert_eq!((busy.status().as_u16(), busy.headers().contains_key(RETRY_AFTER)), (503, true));
+        drop(readers);
+        assert!(recognised().await.is_ok());
+    }
 
     #[test]
     fn a_body_costs_what_it_announces_or_as_much_as_the_longest() {

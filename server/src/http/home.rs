@@ -9,9 +9,9 @@ use phasic_hub_api::mirror::UpstreamStatus;
 
 use super::fixed::PAGE_HEADERS;
 use super::html::{STYLE, escape};
+use super::lately::Lately;
 use super::{Services, health};
 use crate::auth::Scope;
-use crate::hub::Hub;
 use crate::registry::Catalogue;
 use crate::visibility::Viewer;
 
@@ -29,19 +29,22 @@ const SHOWN: usize = 100;
     tag = "operations",
     responses((status = 200, description = "HTML without scripts", content_type = "text/html", body = String))
 )]
-pub(super) async fn home(State(services): State<Services>) -> impl IntoResponse {
+pub(super) async fn home(
+    State(services): State<Services>,
+    State(counted): State<Facts>,
+) -> impl IntoResponse {
     let hub = &services.hub;
     // The page shows no more than the routes it leads to: where those ask for a token, neither what is here nor its state.
     let is_open = services.config.access.anonymous.scope().is_some_and(|open| open.includes(Scope::Read));
     if !is_open {
         return (PAGE_HEADERS, Html(closed(hub.public_base())));
     }
-    let mut facts = facts(hub).await;
-    match super::mirror::seen_by(&services, &Viewer::Public).await {
-        Ok(status) if status.upstreams.is_empty() => facts.push("Nothing is mirrored.".to_owned()),
-        Ok(status) => facts.extend(status.upstreams.iter().map(mirror_fact)),
-        Err(error) => tracing::warn!(?error, "could not look at the mirror"),
-    }
+    let mut facts: Vec<_> = health::notes(hub).into_iter().map(|note| note.detail).collect();
+    let version = *hub.renderings().borrow();
+    let looked = services.clone();
+    facts.extend(
+        counted.0.get(version, move || async move { count(&looked).await }).await.unwrap_or_default(),
+    );
     (PAGE_HEADERS, Html(page(hub.public_base(), &hub.catalogue(), &hub.readiness.reasons(), &facts)))
 }
 
@@ -79,10 +82,14 @@ fn mirror_fact(upstream: &UpstreamStatus) -> String {
     format!("Mirror of {name}: {computes} computes, {state}{failures}.")
 }
 
-/// What there is to say about the state of the hub, in sentences. Only what everybody may know.
-async fn facts(hub: &Hub) -> Vec<String> {
-    let mut facts: Vec<_> = health::notes(hub).into_iter().map(|note| note.detail).collect();
-    match hub.data.store.verdicts().await {
+/// What the database had lately to say about the state of the hub, in sentences: saying it reads whole tables.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts(Lately<Vec<String>>);
+
+/// Says it. Only what everybody may know.
+async fn count(services: &Services) -> Vec<String> {
+    let mut facts = Vec::new();
+    match services.hub.data.store.verdicts().await {
         Ok(verdicts) => {
             let count = |word: &str| verdicts.iter().find(|(known, _)| known == word).map_or(0, |&(_, n)| n);
             facts.push(format!(
@@ -94,6 +101,11 @@ async fn facts(hub: &Hub) -> Vec<String> {
             ));
         }
         Err(error) => tracing::warn!(%error, "could not count what was verified"),
+    }
+    match super::mirror::seen_by(services, &Viewer::Public).await {
+        Ok(status) if status.upstreams.is_empty() => facts.push("Nothing is mirrored.".to_owned()),
+        Ok(status) => facts.extend(status.upstreams.iter().map(mirror_fact)),
+        Err(error) => tracing::warn!(?error, "could not look at the mirror"),
     }
     facts
 }

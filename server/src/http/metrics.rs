@@ -1,5 +1,7 @@
 //! Numbers for Prometheus.
 
+use std::sync::Arc;
+
 use axum::extract::{Extension, State};
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -8,6 +10,7 @@ use phasic_hub_api::jobs::JobState;
 use phasic_hub_api::verification::Verdict;
 
 use super::Services;
+use super::lately::Lately;
 use crate::auth::Caller;
 use crate::hub::Hub;
 use crate::metrics::{self, Level, UpstreamLevels};
@@ -17,7 +20,8 @@ use crate::store::StoreError;
 /// files, computes, blobs, jobs by state, how long the first of them waits, readiness, and the state of the mirror by
 /// upstream. Counts are of what everybody sees; holders of tokens for all ids get all blobs, their bytes and all jobs
 /// beside, plans kept and made, what the scrub and the verification have
-/// looked at, what is in quarantine, and what was submitted and went unused.
+/// looked at, what is in quarantine, and what was submitted and went unused. What is counted in the database is that of up
+/// to a second ago; of longer ago where counting takes more than a twentieth of a second.
 ///
 /// ```text
 /// curl -s http://127.0.0.1:8787/metrics
@@ -30,26 +34,35 @@ use crate::store::StoreError;
 )]
 pub(super) async fn metrics(
     State(services): State<Services>,
+    State(measured): State<Measured>,
     Extension(caller): Extension<Caller>,
 ) -> impl IntoResponse {
     let hub = &services.hub;
-    measure(hub).await;
-    if let Err(error) = measure_jobs(hub).await {
-        tracing::warn!(%error, "could not count the jobs");
-    }
+    measure(hub);
+    let version = *hub.renderings().borrow();
+    let looked = Arc::clone(hub);
+    // The lines of those who see all are made at the same time: whether somebody has asked for them is not to be seen.
+    let look = move || async move {
+        measure_tables(&looked).await;
+        if let Err(error) = measure_jobs(&looked).await {
+            tracing::warn!(%error, "could not count the jobs");
+        }
+        all_blobs(&looked).await + &all_jobs(&looked).await
+    };
+    let everything = measured.0.get(version, look).await.unwrap_or_default();
     Level::PlanCacheBytes.set(services.evaluator.cache_bytes() as f64);
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     let all = metrics::render();
-    let text = if caller.viewer().sees_all() {
-        all + &all_blobs(hub).await + &all_jobs(hub).await
-    } else {
-        metrics::public(&all)
-    };
+    let text = if caller.viewer().sees_all() { all + &everything } else { metrics::public(&all) };
     (headers, text)
 }
+
+/// What was counted in the database lately, with the lines of those who see all: counting reads whole tables.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Measured(Lately<String>);
 
 /// All blobs, in lines of their own: a gauge of the recorder would be shown to whoever asks next.
 async fn all_blobs(hub: &Hub) -> String {
@@ -96,13 +109,17 @@ async fn measure_jobs(hub: &Hub) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Numbers are for looking at: one that cannot be had keeps its last value, and the others are told all the same.
-async fn measure(hub: &Hub) {
+/// What is in memory.
+fn measure(hub: &Hub) {
     let catalogue = hub.catalogue();
     Level::Ready.set(if hub.readiness.reasons().is_empty() { 1.0 } else { 0.0 });
     Level::Computes.set(catalogue.computes().len() as f64);
     let withheld = catalogue.withheld().iter().filter(|withheld| !catalogue.is_private(&withheld.id));
     Level::Withheld.set(withheld.count() as f64);
+}
+
+/// Numbers are for looking at: one that cannot be had keeps its last value, and the others are told all the same.
+async fn measure_tables(hub: &Hub) {
     match hub.data.store.scrub_age_seconds().await {
         Ok(age) => Level::ScrubAgeSeconds.set(age.unwrap_or_default()),
         Err(error) => tracing::warn!(%error, "could not tell the age of the scrub"),

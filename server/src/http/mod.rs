@@ -27,6 +27,7 @@ mod health;
 mod home;
 mod html;
 mod jobs;
+mod lately;
 mod metrics;
 mod mirror;
 mod model;
@@ -59,6 +60,8 @@ use self::body::Budget;
 use self::evaluate::Answers;
 use self::front::Asked;
 use self::guard::Gate;
+use self::home::Facts;
+use self::metrics::Measured;
 use crate::config;
 use crate::evaluate::Evaluator;
 use crate::hub::Hub;
@@ -104,6 +107,8 @@ struct Shared {
     services: Services,
     bodies: Budget,
     answers: Answers,
+    measured: Measured,
+    facts: Facts,
 }
 
 /// All routes of a hub, with everything around them.
@@ -178,7 +183,7 @@ fn routes(services: Services, config: &config::Config) -> Router {
         .route("/v1/blobs/sha256/{digest}", get(blobs::blob).put(uploads::upload))
         .layer(DefaultBodyLimit::disable());
     let (bodies, answers) = (Budget::new(&config.models), Answers::new(&config.evaluate));
-    let shared = Shared { services, bodies, answers };
+    let shared = Shared { services, bodies, answers, measured: Measured::default(), facts: Facts::default() };
     let quick = plain.merge(documents).layer(in_time(config.http.request_timeout_ms));
     quick.merge(files.layer(in_time(config.uploads.timeout_ms))).with_state(shared)
 }
@@ -208,6 +213,18 @@ impl FromRef<Shared> for Arc<Hub> {
 impl FromRef<Shared> for Answers {
     fn from_ref(shared: &Shared) -> Self {
         shared.answers.clone()
+    }
+}
+
+impl FromRef<Shared> for Measured {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.measured.clone()
+    }
+}
+
+impl FromRef<Shared> for Facts {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.facts.clone()
     }
 }
 

@@ -87,6 +87,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 /// How long a statement waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long opening a connection may take at least.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Connections for reading.
 const READERS: u32 = 4;
 
@@ -240,7 +243,9 @@ impl Store {
         };
         let migrate = |source| StoreError::Migrate { path: path.clone(), source: Box::new(source) };
         migrator().run(&writer).await.map_err(migrate)?;
+        // Nobody waits for a connection longer than for another process.
         let readers = pool(READERS)
+            .acquire_timeout(busy_timeout.max(CONNECT_TIMEOUT))
             .connect_with(options.read_only(true).create_if_missing(false))
             .await
             .map_err(open)?;
