@@ -32,6 +32,7 @@ mod metrics;
 mod mirror;
 mod model;
 mod page;
+mod pieces;
 mod publish;
 mod range;
 mod rate;

@@ -11,9 +11,10 @@ use phasic_hub_api::{ProblemCode, RegistryDocument};
 
 use super::conditional;
 use super::error::{ApiError, failed};
+use super::pieces::in_pieces;
 use crate::auth::Caller;
 use crate::hub::Hub;
-use crate::registry::{Paths, Representation};
+use crate::registry::{Paths, Sent};
 
 /// Fields of an answer's head, those of the layers around included, so that the table of them need not grow.
 const FIELDS: usize = 8;
@@ -67,13 +68,14 @@ pub(super) async fn registry(
         return Ok(response);
     }
     let render = move || {
-        let own = has_own.then(|| catalogue.document_for(paths, &viewer)).transpose().map_err(failed)?;
-        let document = own.as_deref().unwrap_or_else(|| catalogue.document(paths));
-        if let Some(response) = answer(document, &headers) {
-            return Ok(response);
+        let everybodys = catalogue.document(paths);
+        if !has_own {
+            return answer_anyhow(everybodys, &headers, || {
+                everybodys.gzip();
+            });
         }
-        document.gzip();
-        answer(document, &headers).ok_or_else(not_compressed)
+        let own = catalogue.document_for(paths, &viewer).map_err(failed)?;
+        answer_anyhow(&*own, &headers, || own.gzip(everybodys))
     };
     tokio::task::spawn_blocking(render).await.map_err(failed)?
 }
@@ -108,12 +110,22 @@ pub(super) async fn raw_registry(
     registry(hub, caller, query, headers).await
 }
 
-fn not_compressed() -> ApiError {
-    failed(std::io::Error::other("the registry document was not compressed"))
+/// The answer, for which the document is compressed if need be.
+fn answer_anyhow(
+    document: &dyn Sent,
+    request: &HeaderMap,
+    compress: impl FnOnce(),
+) -> Result<Response<Body>, ApiError> {
+    if let Some(response) = answer(document, request) {
+        return Ok(response);
+    }
+    compress();
+    let not_compressed = || failed(std::io::Error::other("the registry document was not compressed"));
+    answer(document, request).ok_or_else(not_compressed)
 }
 
 /// The answer, unless the document has to be compressed first.
-pub(super) fn answer(document: &Representation, request: &HeaderMap) -> Option<Response<Body>> {
+pub(super) fn answer(document: &dyn Sent, request: &HeaderMap) -> Option<Response<Body>> {
     let gzip = accepts_gzip(request);
     let tag = document.tag(gzip);
     let mut headers = HeaderMap::with_capacity(FIELDS);
@@ -129,11 +141,11 @@ pub(super) fn answer(document: &Representation, request: &HeaderMap) -> Option<R
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if !gzip {
-        return Some((headers, document.plain.clone()).into_response());
+        return Some((headers, in_pieces(document.pieces())).into_response());
     }
-    let compressed = document.compressed()?.clone();
+    let compressed = document.compressed_pieces()?;
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    Some((headers, compressed).into_response())
+    Some((headers, in_pieces(compressed)).into_response())
 }
 
 /// Whether the client names gzip, or everything, with a weight above zero.

@@ -9,14 +9,13 @@ mod kept;
 mod load;
 mod note;
 mod render;
+mod representation;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashSet;
-use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
 use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, Sha256};
 
 use self::audiences::Private;
@@ -25,6 +24,7 @@ use self::kept::Renderings;
 pub use self::kept::{Former, RenderingsFile};
 pub(crate) use self::note::{definition_of, is_private, say_definition, say_privacy, say_variant};
 use self::render::Locations;
+pub use self::representation::{OwnRepresentation, Representation, Sent};
 use crate::blobs::{BlobError, StoredBlob};
 use crate::store::{ComputeRow, StoreError};
 use crate::visibility::{PrivateIds, Viewer};
@@ -49,17 +49,6 @@ pub struct Catalogue {
     files: Files,
     /// Blobs that should be there and are not, or not whole.
     lost: HashSet<Sha256>,
-}
-
-/// A registry document in its content codings.
-#[derive(Debug)]
-pub struct Representation {
-    /// The JSON text.
-    pub plain: Bytes,
-    /// The same, compressed, once somebody wants it so.
-    gzip: OnceLock<Bytes>,
-    /// What names the text, and the compressed one: the SHA-256 of the JSON text, in quotes, as it is sent.
-    tags: [Bytes; 2],
 }
 
 /// A compute of the served document, for listings.
@@ -209,33 +198,5 @@ impl Catalogue {
             None => self.files.current(name).or_else(|| self.private.artifact(name, viewer)),
             Some(digest) => self.files.version(name, digest, viewer),
         }
-    }
-}
-
-impl Representation {
-    fn of(text: String) -> Self {
-        let sha256 = Sha256::of(text.as_bytes());
-        let tags = [format!("\"{sha256}\"").into(), format!("\"{sha256}-gzip\"").into()];
-        Self { plain: text.into(), gzip: OnceLock::new(), tags }
-    }
-
-    /// The strong entity tag, with its quotes: two codings are two representations, and may not share one.
-    pub fn tag(&self, is_compressed: bool) -> &Bytes {
-        &self.tags[usize::from(is_compressed)]
-    }
-
-    /// The text, compressed, if somebody has asked for that.
-    pub fn compressed(&self) -> Option<&Bytes> {
-        self.gzip.get()
-    }
-
-    /// The text, compressed. The first time that takes a second for ten thousand computes; whoever asks meanwhile waits.
-    #[expect(clippy::missing_panics_doc, reason = "writing to memory does not fail")]
-    pub fn gzip(&self) -> &Bytes {
-        self.gzip.get_or_init(|| {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-            let gzip = encoder.write_all(&self.plain).and_then(|()| encoder.finish());
-            gzip.expect("writing to memory does not fail").into()
-        })
     }
 }

@@ -15,7 +15,8 @@ use super::{FORMAT_REVISION, Paths};
 use crate::blobs::StoredBlob;
 use crate::store::{ArtifactRow, ComputeRow, Role};
 
-const OPEN: &str = "{\n  \"version\": \"2.0\",\n  \"format\": \"ptd_pcg\",\n  \"computes\": {";
+/// What opens every document.
+pub(super) const OPEN: &str = "{\n  \"version\": \"2.0\",\n  \"format\": \"ptd_pcg\",\n  \"computes\": {";
 const CLOSE: &str = "}\n}\n";
 
 /// A registry document that is being written, one entry after the other.
@@ -85,14 +86,16 @@ pub(super) fn document(
     Ok(document.finish())
 }
 
-/// Puts the computes of a document in front of those of another. Both are as [`Document`] writes them.
-pub(super) fn in_front(first: String, second: &str) -> String {
-    match (first.strip_suffix("\n  }\n}\n"), second.strip_prefix(OPEN)) {
-        // Without computes the object is written as `{}`.
-        (Some(_), Some(CLOSE)) => first,
-        (Some(entries), Some(rest)) => format!("{entries},{rest}"),
-        _ => second.to_owned(),
-    }
+/// The text of a document up to its last compute, and what separates that from what follows in another document behind what
+/// opens it. Both are as [`Document`] writes them.
+pub(super) fn in_front(mut first: String, second: &str) -> String {
+    /// What closes a document with computes.
+    const END: &str = "\n  }\n}\n";
+    let Some(length) = first.strip_suffix(END).map(str::len) else { return OPEN.to_owned() };
+    first.truncate(length);
+    // Without computes the object is written as `{}`.
+    first.push_str(if second.strip_prefix(OPEN) == Some(CLOSE) { "\n  " } else { "," });
+    first
 }
 
 /// The document that names files as they lie in a registry repository, from the one that names them by absolute URLs
