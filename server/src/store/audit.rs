@@ -17,7 +17,8 @@ pub enum Actor {
     Hub,
     /// Somebody at the command line, who has the data directory in his hands.
     Operator,
-    /// Somebody without a token. No route lets him change anything today.
+    /// Somebody without a token. Where `access.anonymous` lets everybody compute, he submits graphs, asks for jobs and
+    /// comparisons, and cancels what he has asked for.
     Anonymous,
     /// The holder of the token with this id.
     Token(String),

@@ -1,3 +1,5 @@
+use phasic_hub_api::jobs::Variant;
+use phasic_hub_api::verification::Verdict;
 use phasic_hub_api::{
     ArtifactRef, Artifacts, EdgeOrderDigest, GraphHash, GraphIdentity, IdPatterns, Metadata, RegistryEntry,
     Sha256,
@@ -5,7 +7,7 @@ use phasic_hub_api::{
 
 use super::{
     Actor, ArtifactRow, GraphRow, MIGRATIONS, Origin, Publication, Retraction, Role, SeenChanges, Store,
-    StoreError, Wish,
+    StoreError, VerificationRow, Wish,
 };
 use crate::auth::{Scope, TokenSecret};
 use crate::blobs::StoredBlob;
@@ -183,6 +185,60 @@ async fn a_wish_is_fulfilled_as_a_whole_or_not_at_all() {
     let refused = store.change_compute(&ours.id, back, None, &Actor::Hub).await.unwrap();
     assert_eq!(refused, Retraction::Mirrored);
     assert!(is_private().await, "nothing of the wish was fulfilled");
+}
+
+#[tokio::test]
+async fn what_changes_nothing_is_no_line_of_the_audit_log() {
+    let (_directory, store) = fresh().await;
+    let (ours, actor) = (publication("ours", "content"), Actor::Anonymous);
+    store.publish_local(&ours, None).await.unwrap();
+    let file = ours.artifacts[0].served.sha256;
+    let lines = async || store.audit(0, 100).await.unwrap().len();
+    let mut before = lines().await;
+    let mut grows_by = async |expected: usize, what: &str| {
+        let now = lines().await;
+        assert_eq!(now - before, expected, "{what}");
+        before = now;
+    };
+    assert_eq!(store.ask_verification(&ours.id, &actor).await.unwrap(), 0);
+    grows_by(0, "nothing was compared yet").await;
+    let found = VerificationRow {
+        graph_hash: ours.artifacts[0].graph_hash,
+        sha256: file,
+        verdict: Verdict::Reproduced,
+        edge_order_digest: None,
+        definition: None,
+        difference: None,
+        engine: "test".to_owned(),
+        limits: String::new(),
+        definitions: 1,
+        duration_ms: 0,
+        checked_at: String::new(),
+        is_asked: false,
+    };
+    store.put_verification(&found).await.unwrap();
+    assert_eq!(store.ask_verification(&ours.id, &actor).await.unwrap(), 1);
+    grows_by(1, "it is asked for").await;
+    assert_eq!(store.ask_verification(&ours.id, &actor).await.unwrap(), 0);
+    grows_by(0, "it was asked for already").await;
+    for (wanted, is_new) in [
+        (None, false),
+        (Some(Variant::Fast), true),
+        (Some(Variant::Fast), false),
+        (None, true),
+        (None, false),
+    ] {
+        assert_eq!(store.want_variant(&ours.id, wanted, &actor).await.unwrap(), is_new, "{wanted:?}");
+        grows_by(usize::from(is_new), "a wish").await;
+    }
+    for (note, is_new) in [("one", true), ("one", false), ("two", true)] {
+        assert!(store.pin(file, note, &actor).await.unwrap());
+        grows_by(usize::from(is_new), "a pin").await;
+    }
+    assert!(!store.pin(Sha256::of(b"unknown"), "one", &actor).await.unwrap());
+    let ids = ["computed-none".parse().unwrap()];
+    store.publish_computed(&[], &ids).await.unwrap();
+    grows_by(0, "nothing was there to be removed").await;
 }
 
 #[tokio::test]

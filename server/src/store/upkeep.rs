@@ -138,7 +138,8 @@ impl Store {
     pub async fn pin(&self, name: Sha256, note: &str, actor: &Actor) -> Result<bool, StoreError> {
         let mut change = self.begin().await?;
         let pinned = sqlx::query(
-            "INSERT INTO pins (sha256, note) VALUES (?, ?) ON CONFLICT (sha256) DO UPDATE SET note = excluded.note",
+            "INSERT INTO pins (sha256, note) VALUES (?, ?) ON CONFLICT (sha256) DO UPDATE SET note = excluded.note \
+             WHERE note <> excluded.note",
         )
         .bind(&name.as_bytes()[..])
         .bind(note)
@@ -148,6 +149,7 @@ impl Store {
             Err(error) if error.as_database_error().is_some_and(DatabaseError::is_foreign_key_violation) => {
                 return Ok(false);
             }
+            Ok(pinned) if pinned.rows_affected() == 0 => return Ok(true),
             pinned => pinned?,
         };
         let detail = serde_json::json!({"note": note});

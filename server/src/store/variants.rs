@@ -82,7 +82,8 @@ impl Store {
         all_graphs(&mut *self.readers.acquire().await?).await
     }
 
-    /// Wants a variant served of a compute, or, with `None`, that of the settings.
+    /// Wants a variant served of a compute, or, with `None`, that of the settings. Says whether that is another wish than
+    /// before.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
@@ -91,22 +92,25 @@ impl Store {
         id: &ComputeId,
         wanted: Option<Variant>,
         actor: &Actor,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut change = self.begin().await?;
         let statement = match wanted {
             Some(variant) => sqlx::query(
                 "INSERT INTO wanted_variants (compute_id, variant) VALUES (?, ?) \
-                 ON CONFLICT (compute_id) DO UPDATE SET variant = excluded.variant",
+                 ON CONFLICT (compute_id) DO UPDATE SET variant = excluded.variant WHERE variant <> excluded.variant",
             )
             .bind(id.as_str())
             .bind(variant.as_str()),
             None => sqlx::query("DELETE FROM wanted_variants WHERE compute_id = ?").bind(id.as_str()),
         };
-        statement.execute(&mut *change).await?;
+        if statement.execute(&mut *change).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
         let detail = serde_json::json!({"variant": wanted});
         let told = Change { action: "compute.variant", subject: id.to_string(), detail };
         append(&mut change, actor, told).await?;
-        Ok(change.commit().await?)
+        change.commit().await?;
+        Ok(true)
     }
 
     /// The file that is served of a compute in place of the one published for this hash, if any.
@@ -212,6 +216,7 @@ impl Store {
                 listed.push(&publication.id);
             }
         }
+        let mut removed = Vec::new();
         for id in gone {
             let deleted =
                 sqlx::query("DELETE FROM computes WHERE id = ? AND origin = 'local'").bind(id.as_str());
@@ -219,12 +224,16 @@ impl Store {
                 continue;
             }
             record(&mut change, id.as_str(), Origin::Computed, None, None).await?;
+            removed.push(id);
         }
-        if !gone.is_empty() {
+        if listed.is_empty() && removed.is_empty() {
+            return Ok(());
+        }
+        if !removed.is_empty() {
             // An upstream may offer what was hidden so far.
             read_again(&mut change, None).await?;
         }
-        let detail = serde_json::json!({"published": listed, "removed": gone});
+        let detail = serde_json::json!({"published": listed, "removed": removed});
         let told = Change { action: "compute.computed", subject: "computes".to_owned(), detail };
         append(&mut change, &Actor::Hub, told).await?;
         Ok(change.commit().await?)

@@ -248,21 +248,24 @@ impl Store {
         rows.iter().map(count).collect()
     }
 
-    /// Lets the files of a compute be compared again. Says how many there are.
+    /// Lets the files of a compute be compared again. Says how many of them nobody has asked about so far.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
     pub async fn ask_verification(&self, id: &ComputeId, actor: &Actor) -> Result<u64, StoreError> {
         let mut change = self.begin().await?;
         let asked = sqlx::query(
-            "UPDATE verifications SET asked_at = coalesce(asked_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) \
-             WHERE (graph_hash, sha256) IN (SELECT graph_hash, original_sha256 FROM compute_artifacts \
+            "UPDATE verifications SET asked_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') \
+             WHERE asked_at IS NULL AND (graph_hash, sha256) IN (SELECT graph_hash, original_sha256 FROM compute_artifacts \
              WHERE compute_id = ?1 UNION SELECT graph_hash, served_sha256 FROM compute_artifacts WHERE compute_id = ?1)",
         )
         .bind(id.as_str())
         .execute(&mut *change)
         .await?
         .rows_affected();
+        if asked == 0 {
+            return Ok(0);
+        }
         let told = Change {
             action: "compute.verify",
             subject: id.to_string(),
