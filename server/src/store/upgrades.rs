@@ -1,12 +1,14 @@
 //! Databases of every earlier version, with rows as those versions wrote them, brought to this one.
 
 use phasic_hub_api::jobs::{JobState, Variant};
-use phasic_hub_api::{GraphHash, Sha256};
+use phasic_hub_api::mirror::QuarantineDecision;
+use phasic_hub_api::verification::Verdict;
+use phasic_hub_api::{EdgeOrderDigest, GraphHash, Sha256};
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::audit::append;
-use super::{Actor, Change, JobFilter, MIGRATIONS, Origin, Role, Store, migrator_of};
+use super::{Actor, Change, JobFilter, MIGRATIONS, Origin, Role, Store, VariantReason, migrator_of};
 use crate::visibility::Viewer;
 
 /// Rows of the first version.
@@ -43,11 +45,35 @@ const ROWS_3: &[&str] = &[
      'phasic', unhex(printf('%064d', 11)), unhex(printf('%064d', 5)), 'phasic-engine 0.0.1')",
 ];
 
+/// Rows the fourth version brought.
+const ROWS_4: &[&str] = &[
+    "INSERT INTO quarantine (number, upstream, entry, artifact, sha256, code, reason, decision, decided_at, decided_by) \
+     VALUES (5, 'manual', 'bad', 'a.bin', unhex(printf('%064d', 21)), 'unverified', 'no graph', 'accept', \
+     '2026-11-01T00:00:00.000Z', 'operator'), (7, 'manual', 'odd', '', unhex(printf('%064d', 22)), 'entry_invalid', 'odd', \
+     NULL, NULL, NULL)",
+];
+
 /// Rows the fifth version brought.
 const ROWS_5: &[&str] = &[
-    "INSERT INTO graph_audiences (definition, audience) VALUES (unhex(printf('%064d', 11)), '')",
+    "INSERT OR IGNORE INTO graph_audiences (definition, audience) VALUES (unhex(printf('%064d', 11)), '')",
     "INSERT OR IGNORE INTO version_computes VALUES ('parent', unhex(printf('%064d', 9)), unhex(printf('%064d', 2)), 'ours')",
+    "INSERT INTO private_ids (pattern, origin) VALUES ('secret-*', 'setting'), ('hidden', 'id')",
+    "INSERT INTO uploads (audience, token, sha256) VALUES ('lab-*', 't1', unhex(printf('%064d', 4)))",
 ];
+
+/// Rows the sixth version brought.
+const ROWS_6: &[&str] = &[
+    "INSERT INTO pins (sha256, note) VALUES (unhex(printf('%064d', 1)), 'for the paper')",
+    "INSERT INTO verifications (graph_hash, sha256, verdict, edge_order_digest, difference, engine, definitions, \
+     duration_ms) VALUES (unhex(printf('%064d', 9)), unhex(printf('%064d', 2)), 'equivalent', \
+     unhex(printf('%064d', 12)), NULL, 'phasic-engine 0.0.1', 1, 5)",
+    "INSERT INTO wanted_variants (compute_id, variant) VALUES ('ours', 'fast'), ('later', 'phasic')",
+    "INSERT INTO served_variants (compute_id, graph_hash, edge_order_digest, variant, sha256, reason) VALUES ('ours', \
+     unhex(printf('%064d', 9)), unhex(printf('%064d', 12)), 'fast', unhex(printf('%064d', 5)), 'requested')",
+];
+
+/// What each version brought.
+const ROWS: &[(i64, &[&str])] = &[(1, ROWS_1), (3, ROWS_3), (4, ROWS_4), (5, ROWS_5), (6, ROWS_6)];
 
 /// The 32 bytes the fixtures write a number by.
 fn bytes(number: u32) -> [u8; 32] {
@@ -61,23 +87,17 @@ async fn of_version(directory: &std::path::Path, count: usize) {
         .create_if_missing(true)
         .foreign_keys(true);
     let pool = SqlitePool::connect_with(options).await.unwrap();
-    migrator_of(&MIGRATIONS[..1]).run(&pool).await.unwrap();
-    for &statement in ROWS_1 {
-        sqlx::query(statement).execute(&pool).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    for step in 1..=count {
+        migrator_of(&MIGRATIONS[..step]).run(&pool).await.unwrap();
+        let brought = ROWS.iter().filter(|(version, _)| *version == MIGRATIONS[step - 1].0);
+        for &statement in brought.flat_map(|(_, statements)| *statements) {
+            sqlx::query(statement)
+                .execute(&pool)
+                .await
+                .unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
     }
-    migrator_of(&MIGRATIONS[..count]).run(&pool).await.unwrap();
-    let latest = MIGRATIONS[count - 1].0;
-    let mut statements: Vec<&str> = Vec::new();
-    if latest >= 3 {
-        statements.extend(ROWS_3);
-    }
-    if latest >= 5 {
-        statements.extend(ROWS_5);
-    }
-    for statement in statements {
-        sqlx::query(statement).execute(&pool).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
-    }
-    if latest >= 2 {
+    if MIGRATIONS[count - 1].0 >= 2 {
         let mut change = pool.begin().await.unwrap();
         let told = Change { action: "token.create", subject: "t1".to_owned(), detail: serde_json::json!({}) };
         append(&mut change, &Actor::Operator, told).await.unwrap();
@@ -143,9 +163,61 @@ async fn every_earlier_database_is_brought_to_this_version_with_all_it_held() {
             assert_eq!(store.jobs(&filter).await.unwrap()[0].id, "job_2", "{count}");
             assert_eq!(store.job_log(1).await.unwrap().len(), 2, "{count}");
         }
+        if latest >= 4 {
+            holds_what_was_decided(&store).await;
+        }
+        if latest >= 5 {
+            holds_what_is_private(&store).await;
+        }
+        if latest >= 6 {
+            holds_what_was_chosen_and_found(&store).await;
+        }
         // What this version adds works on what that one left.
         assert_eq!(store.blobs_due(0, 10).await.unwrap().len(), if latest >= 3 { 5 } else { 3 }, "{count}");
         assert!(store.pin(bytes(3).into(), "kept", &Actor::Operator).await.unwrap(), "{count}");
         store.close().await;
     }
+}
+
+async fn holds_what_was_decided(store: &Store) {
+    let lines = store.quarantine(0, 10, true).await.unwrap();
+    let [decided, open] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!(
+        (decided.number, decided.entry.as_deref(), decided.artifact.as_deref()),
+        (5, Some("bad"), Some("a.bin"))
+    );
+    assert_eq!((decided.sha256, decided.decision), (bytes(21).into(), Some(QuarantineDecision::Accept)));
+    assert_eq!(decided.decided_by.as_deref(), Some("operator"));
+    assert_eq!((open.number, open.decision, open.artifact.as_deref()), (7, None, None));
+    assert_eq!(store.decisions("manual").await.unwrap().len(), 1);
+}
+
+async fn holds_what_is_private(store: &Store) {
+    let private = store.private_ids().await.unwrap();
+    for (id, is_so) in [("secret-one", true), ("hidden", true), ("ours", false)] {
+        assert_eq!(private.contains(&id.parse().unwrap()), is_so, "{id}");
+    }
+    // An upload is for those whose token brought it.
+    for (ids, sees) in [("lab-*", true), ("others-*", false)] {
+        let viewer = Viewer::holder(&ids.parse().unwrap());
+        let found = store.visible_blob(bytes(4).into(), &viewer).await.unwrap();
+        assert_eq!(found.map(|blob| blob.size_bytes), sees.then_some(4), "{ids}");
+    }
+}
+
+async fn holds_what_was_chosen_and_found(store: &Store) {
+    let pins = store.pins(None, 10).await.unwrap();
+    assert_eq!((pins.len(), pins[0].blob.size_bytes, pins[0].note.as_str()), (1, 1, "for the paper"));
+    let ours = "ours".parse().unwrap();
+    let found = store.verifications_of(&ours).await.unwrap().remove(0);
+    let order = EdgeOrderDigest::from_bytes(bytes(12));
+    assert_eq!((found.verdict, found.edge_order_digest), (Verdict::Equivalent, Some(order)));
+    assert_eq!((found.engine.as_str(), found.duration_ms, found.is_asked), ("phasic-engine 0.0.1", 5, false));
+    let wanted = store.snapshot().await.unwrap().wanted_variants().await.unwrap();
+    assert_eq!((wanted.len(), wanted["ours"], wanted["later"]), (2, Variant::Fast, Variant::Phasic));
+    let served = store.served_variant(&ours, GraphHash::from_bytes(bytes(9))).await.unwrap().unwrap();
+    assert_eq!(
+        (served.variant, served.blob.size_bytes, served.reason),
+        (Variant::Fast, 5, VariantReason::Requested)
+    );
 }
