@@ -23,6 +23,8 @@ pub enum FindingCode {
     Rendering,
     /// A background service has broken down.
     Service,
+    /// The hub has just started, and has not looked yet whether all files are there: what lacks some is listed until then.
+    FilesUnseen,
     /// Computes are withheld because files of theirs are lost or damaged.
     FilesLost,
     /// Computes are withheld because their files are no programs of their graphs.

@@ -173,7 +173,12 @@ impl Hub {
     /// As [`new`](Self::new).
     pub async fn unseen(data: DataDirectory, public_base: String, former: Former) -> Result<Self, DataError> {
         let catalogue = Catalogue::load_unseen(&data.store, &public_base, former).await?;
-        Ok(Self::of(data, public_base, catalogue))
+        let hub = Self::of(data, public_base, catalogue);
+        hub.readiness.wait_for(
+            FindingCode::FilesUnseen,
+            "The hub has just started and looks whether all its files are there; what lacks some is listed until then.",
+        );
+        Ok(hub)
     }
 
     fn of(data: DataDirectory, public_base: String, catalogue: Catalogue) -> Self {
@@ -189,7 +194,7 @@ impl Hub {
         }
     }
 
-    /// Looks whether all files are there, and withdraws what lacks some.
+    /// Looks whether all files are there, and withdraws what lacks some. Until that is done the hub is not ready.
     pub async fn look_for_files(self: Arc<Self>) {
         let DataDirectory { store, blobs, .. } = &self.data;
         loop {
@@ -199,7 +204,7 @@ impl Hub {
                 Err(error) => Err(error),
             };
             match looked {
-                Ok(()) => return,
+                Ok(()) => return self.readiness.done(FindingCode::FilesUnseen),
                 Err(error) => tracing::error!(%error, "cannot look for the stored files; it is tried again"),
             }
             tokio::time::sleep(LOOK_AGAIN).await;

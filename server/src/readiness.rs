@@ -19,6 +19,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long the database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What is said of the database until it was looked at for damage, beside whether it can be read.
+const DAMAGE: &str = "damage";
+
 /// Bytes written to see whether anything can be: more than a file system keeps beside the name of a file.
 const PROBE_BYTES: usize = 8192;
 
@@ -38,6 +41,17 @@ impl Readiness {
     /// It is there now.
     pub fn done(&self, what: FindingCode) {
         self.lock().remove(&(what, ""));
+    }
+
+    /// The database is looked at for damage; `is_over` once that is done, and there was none.
+    pub fn looks_for_damage(&self, is_over: bool) {
+        let key = (FindingCode::Database, DAMAGE);
+        if is_over {
+            self.lock().remove(&key);
+            return;
+        }
+        let reason = "The hub has just started and looks at its database for damage; nothing is written before that is over.";
+        self.lock().insert(key, reason.to_owned());
     }
 
     /// A background service has broken down, and nobody does its work any more.
@@ -161,6 +175,28 @@ mod tests {
         look(&hub, &directory.path().join("nowhere")).await;
         assert_eq!(codes(&hub.readiness), [FindingCode::Disk]);
         look(&hub, directory.path()).await;
+        assert_eq!(codes(&hub.readiness), []);
+    }
+
+    #[tokio::test]
+    async fn a_hub_that_has_not_looked_for_its_files_yet_is_not_ready() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open(directory.path()).await.unwrap();
+        let hub = Hub::unseen(data, "http://hub.example".to_owned(), Former::default()).await.unwrap();
+        let hub = Arc::new(hub);
+        assert_eq!(codes(&hub.readiness), [FindingCode::FilesUnseen]);
+        Arc::clone(&hub).look_for_files().await;
+        assert_eq!(codes(&hub.readiness), []);
+    }
+
+    #[tokio::test]
+    async fn that_the_database_can_be_read_does_not_say_that_it_is_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let hub = hub(directory.path()).await;
+        hub.readiness.looks_for_damage(false);
+        look(&hub, directory.path()).await;
+        assert_eq!(codes(&hub.readiness), [FindingCode::Database]);
+        hub.readiness.looks_for_damage(true);
         assert_eq!(codes(&hub.readiness), []);
     }
 

@@ -45,7 +45,7 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let (hub, rendered, changes) = open(&config, address).await?;
     let store = hub.data.store.clone();
     let (stop, hurry) = stop_requests()?;
-    let (look, damaged) = look_for_damage(store.clone());
+    let (look, damaged) = look_for_damage(Arc::clone(&hub));
     reference::announce(&hub);
 
     print(&format!("Phasic Hub is listening on http://{address}\n"))?;
@@ -171,12 +171,14 @@ async fn open(
     Ok(read?)
 }
 
-/// Looks at all of the database for damage while the hub answers already; nothing is written before that is over. What was
-/// found is what the task gives; that there was something is told at once.
-fn look_for_damage(store: Store) -> (JoinHandle<Result<(), StoreError>>, watch::Receiver<bool>) {
+/// Looks at all of the database for damage while the hub answers already, and is not ready; nothing is written before that
+/// is over. What was found is what the task gives; that there was something is told at once.
+fn look_for_damage(hub: Arc<Hub>) -> (JoinHandle<Result<(), StoreError>>, watch::Receiver<bool>) {
     let (tell, told) = watch::channel(false);
+    hub.readiness.looks_for_damage(false);
     let look = tokio::spawn(async move {
-        let looked = store.check().await;
+        let looked = hub.data.store.check().await;
+        hub.readiness.looks_for_damage(looked.is_ok());
         tell.send_replace(looked.is_err());
         looked
     });

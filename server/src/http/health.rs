@@ -28,7 +28,7 @@ pub(super) async fn live() -> Json<Health> {
 
 /// The hub has everything it should have; if not, the `reasons` of the problem say what is missing.
 ///
-/// Reasons are `reference_computes`, `database`, `disk`, `rendering` and `service`. What does not keep a hub from its work is
+/// Reasons are `reference_computes`, `database`, `disk`, `rendering`, `service` and `files_unseen`. What does not keep a hub from its work is
 /// a note: `files_lost`, `files_wrong`, `files_doubtful` and `computes_too_large`, with the ids of the computes. Database and disk are looked at
 /// every five seconds, whoever asks.
 ///
