@@ -59,7 +59,7 @@ pub struct Compute {
     pub private: bool,
     /// Since when the id stands for this.
     pub published_at: String,
-    /// Its files, as published.
+    /// Its files, as published: all that its entry names.
     pub artifacts: Vec<ComputeArtifact>,
     /// The program a pull gets in place of the published one, and why; missing where it gets that.
     #[serde(skip_serializing_if = "Option::is_none")]

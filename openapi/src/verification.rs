@@ -64,7 +64,7 @@ pub struct ComputeVerification {
     pub definitions: u64,
     /// That of the file a pull gets.
     pub verdict: Verdict,
-    /// All its files: as they were published, and as they are served.
+    /// All files its entry names: as they were published, and as they are served.
     pub files: Vec<FileVerification>,
 }
 
