@@ -7,6 +7,7 @@
 //! one moment of the database or one transaction, and none asks for a statement or a connection of SQLite's. Whoever puts
 //! another database in its place writes these methods anew, and has the tests beside them pass.
 
+mod attempts;
 mod audit;
 mod blobs;
 mod browse;
@@ -82,6 +83,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (14, "verification_limits", include_str!("../../../migrations/0014_verification_limits.sql")),
     (15, "converted_forms", include_str!("../../../migrations/0015_converted_forms.sql")),
     (16, "job_actuals", include_str!("../../../migrations/0016_job_actuals.sql")),
+    (17, "verification_attempts", include_str!("../../../migrations/0017_verification_attempts.sql")),
 ];
 
 /// How long a statement waits for another process that is writing.

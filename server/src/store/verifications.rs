@@ -155,6 +155,11 @@ impl Store {
         .bind(found.duration_ms.cast_signed())
         .execute(&mut *change)
         .await?;
+        sqlx::query("DELETE FROM verification_attempts WHERE graph_hash = ? AND sha256 = ?")
+            .bind(&found.graph_hash.as_bytes()[..])
+            .bind(&found.sha256.as_bytes()[..])
+            .execute(&mut *change)
+            .await?;
         let is_news = before.as_deref() != Some(found.verdict.as_str());
         if is_news && (found.verdict == Verdict::Mismatch || before.as_deref() == Some("mismatch")) {
             let detail = serde_json::json!({

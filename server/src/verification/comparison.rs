@@ -13,12 +13,12 @@ use phasic_hub_api::{GraphHash, Sha256};
 
 use super::judge::{Comparison, Judged, Judgement};
 use super::limits::Limits;
-use super::{ENGINE, MOST_DEFINITIONS, Verifier, VerifyError};
+use super::{ENGINE, MOST_ATTEMPTS, MOST_DEFINITIONS, Verifier, VerifyError};
 use crate::blobs::{BlobError, StoredBlob, read_whole};
 use crate::config;
 use crate::isolated::{self, Assignment, ChildError, Work};
 use crate::models::{Recipe, reference_recipe};
-use crate::store::{GraphRow, StoreError, VerificationRow};
+use crate::store::{GraphRow, StoreError, VerificationRow, VerificationWork};
 use crate::visibility::Viewer;
 use crate::workers::{BrokeOff, Wanted};
 
@@ -112,6 +112,33 @@ impl Verifier {
             checked_at: String::new(),
             is_asked: false,
         }))
+    }
+
+    /// What is said of a file whose comparison ends whatever process does it, until somebody asks for it again or there is
+    /// another definition.
+    pub(super) async fn given_up(
+        &self,
+        one: VerificationWork,
+        viewer: &Viewer,
+    ) -> Result<VerificationRow, StoreError> {
+        let definitions = self.data.store.graphs(one.graph_hash, viewer).await?.len() as u64;
+        let difference = format!(
+            "comparing it has ended the process that did {MOST_ATTEMPTS} times in a row; it is done again when somebody asks"
+        );
+        Ok(VerificationRow {
+            graph_hash: one.graph_hash,
+            sha256: one.blob.sha256,
+            verdict: Verdict::TooLarge,
+            edge_order_digest: None,
+            definition: None,
+            difference: Some(difference),
+            engine: ENGINE.to_owned(),
+            limits: self.limits().to_string(),
+            definitions,
+            duration_ms: 0,
+            checked_at: String::new(),
+            is_asked: false,
+        })
     }
 
     /// The definitions of a hash that a viewer sees. What a file was made from comes first, however many others there are.

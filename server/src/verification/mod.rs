@@ -70,6 +70,9 @@ impl Patience {
     }
 }
 
+/// How often in a row the comparison of a file is begun that does not end, because its process does.
+const MOST_ATTEMPTS: u32 = 3;
+
 /// Definitions of one hash that are tried. They differ only in the order of edges and in weights no parameter changes.
 pub(crate) const MOST_DEFINITIONS: usize = 64;
 
@@ -218,21 +221,39 @@ impl Verifier {
 
     async fn compare(&self, one: VerificationWork) -> Result<Compared, StoreError> {
         let viewer = if one.is_public { Viewer::Public } else { Viewer::All };
+        let store = &self.data.store;
+        // Noted before it begins: what ends this process is to be found when the next one looks.
+        if store.begin_verification(one).await? > MOST_ATTEMPTS {
+            let row = self.given_up(one, &viewer).await?;
+            tracing::error!(
+                sha256 = %one.blob.sha256, graph_hash = %one.graph_hash,
+                "comparing a file has ended the process that did {MOST_ATTEMPTS} times in a row; it is not tried any more"
+            );
+            store.put_verification(&row).await?;
+            return Ok(Compared::Done);
+        }
         match self.verify(one.graph_hash, one.blob, &viewer, Turn::Background).await {
             Ok(Some(row)) => {
                 if row.verdict == Verdict::Mismatch
-                    && self.data.store.retire_eliminations(row.sha256, ENGINE).await? > 0
+                    && store.retire_eliminations(row.sha256, ENGINE).await? > 0
                 {
                     tracing::info!(sha256 = %row.sha256, "retired a result of another engine");
                 }
                 report(&row);
-                self.data.store.put_verification(&row).await?;
+                store.put_verification(&row).await?;
                 Ok(Compared::Done)
             }
-            Ok(None) => Ok(Compared::Stopping),
+            Ok(None) => {
+                store.end_verification(one).await?;
+                Ok(Compared::Stopping)
+            }
             Err(VerifyError::Store(error)) => Err(error),
             // Lost and rotten files are healed, and come again then.
             Err(error) => {
+                // A process of its own that has died, and work that has panicked, are attempts that count.
+                if !matches!(error, VerifyError::Process(_) | VerifyError::BrokeOff(_)) {
+                    store.end_verification(one).await?;
+                }
                 tracing::warn!(sha256 = %one.blob.sha256, %error, "could not verify a file");
                 Ok(Compared::Failed)
             }

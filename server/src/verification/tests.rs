@@ -5,7 +5,7 @@ use phasic_hub_api::jobs::{Priority, Variant};
 use phasic_hub_api::verification::Verdict;
 use phasic_hub_api::{ModelSource, Sha256};
 
-use super::{Patience, Turn, Verifier};
+use super::{Compared, Patience, Turn, Verifier};
 use crate::admission::Admission;
 use crate::blobs::{Terms, in_memory};
 use crate::config::{self, Config};
@@ -13,7 +13,7 @@ use crate::hub::{DataDirectory, Hub};
 use crate::models::{Named, identify, named};
 use crate::reference;
 use crate::registry::Former;
-use crate::store::{Actor, FreeMemory, GraphRow, NewJob, QueueLimits, Queued, VerificationRow};
+use crate::store::{Actor, ComputeRow, FreeMemory, GraphRow, NewJob, QueueLimits, Queued, VerificationRow};
 use crate::visibility::{Audience, Viewer};
 use crate::workers::Workers;
 
@@ -125,4 +125,51 @@ async fn what_was_too_large_is_compared_again_once_the_limits_are_others() {
     }
     assert!(smaller.work().await.unwrap().is_empty(), "under the same limits it is as large as it was");
     assert_eq!(verifier.work().await.unwrap().len(), all);
+}
+
+#[tokio::test]
+async fn a_file_whose_comparison_ends_the_process_is_given_up_after_three_times_until_somebody_asks() {
+    let directory = tempfile::tempdir().unwrap();
+    let (hub, verifier) = published(&directory, Patience::USUAL).await;
+    let store = &hub.data.store;
+    let deadly = verifier.work().await.unwrap()[0];
+    let id = {
+        let has_it = |row: &ComputeRow| row.artifacts.iter().any(|file| file.graph_hash == deadly.graph_hash);
+        store.computes().await.unwrap().into_iter().find(has_it).unwrap().id
+    };
+    let verdict = async || store.verifications_of(&id).await.unwrap().first().map(|row| row.verdict);
+    // The process ends each time, before it can say anything.
+    for attempt in 1..=3 {
+        assert_eq!(store.begin_verification(deadly).await.unwrap(), attempt);
+    }
+    assert!(matches!(verifier.compare(deadly).await.unwrap(), Compared::Done));
+    assert_eq!(verdict().await, Some(Verdict::TooLarge));
+    assert!(!verifier.work().await.unwrap().contains(&deadly), "it is not tried again by itself");
+    assert_eq!(store.ask_verification(&id, &Actor::Operator).await.unwrap(), 1);
+    assert!(verifier.work().await.unwrap().contains(&deadly));
+    assert!(matches!(verifier.compare(deadly).await.unwrap(), Compared::Done));
+    assert_eq!(verdict().await, Some(Verdict::Reproduced));
+    assert_eq!(store.begin_verification(deadly).await.unwrap(), 1, "what has ended does not count");
+}
+
+#[tokio::test]
+async fn comparisons_that_are_stopped_or_find_no_file_are_no_attempts_that_count() {
+    let directory = tempfile::tempdir().unwrap();
+    let (hub, verifier) = published(&directory, Patience::USUAL).await;
+    let store = &hub.data.store;
+    let work = verifier.work().await.unwrap();
+    let (lost, stopped) = (work[0], work[1]);
+    let digits = lost.blob.sha256.to_string();
+    let path = directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits);
+    std::fs::remove_file(path).unwrap();
+    for _ in 0..4 {
+        assert!(matches!(verifier.compare(lost).await.unwrap(), Compared::Failed));
+    }
+    verifier.stop();
+    for _ in 0..4 {
+        assert!(matches!(verifier.compare(stopped).await.unwrap(), Compared::Stopping));
+    }
+    for one in [lost, stopped] {
+        assert_eq!(store.begin_verification(one).await.unwrap(), 1);
+    }
 }
