@@ -248,7 +248,7 @@ fn swept(
 
 /// The logarithm of a number in units of `2^−exponent`. Their own logarithm is only added where the number would not be one in
 /// ones: a sum would round what the logarithm is small beside.
-fn logarithm(value: f64, exponent: i32) -> f64 {
+pub(super) fn logarithm(value: f64, exponent: i32) -> f64 {
     let ones = in_ones(value, exponent);
     if ones.is_normal() { ones.ln() } else { value.ln() - f64::from(exponent) * LN_2 }
 }

@@ -20,6 +20,11 @@ impl Sum {
         self.value = sum;
     }
 
+    /// The sum times a power of two.
+    pub(super) fn times(self, power_of_two: f64) -> Self {
+        Self { value: self.value * power_of_two, missing: self.missing * power_of_two }
+    }
+
     pub(super) fn value(self) -> f64 {
         self.value
     }

@@ -3,6 +3,7 @@
 use ndarray::Array2;
 
 use super::reverse::{Functional, check_memory};
+use super::walk::Depth;
 use super::{JumpDistribution, JumpProbability};
 use crate::distribution::DistributionError;
 
@@ -52,7 +53,8 @@ impl JumpDistribution<'_> {
         let mut coefficients = [0.0; 3];
         coefficients[which] = 1.0;
         for (mut row, &jumps) in gradients.rows_mut().into_iter().zip(jumps) {
-            let functional = Functional { jumps: vec![jumps], coefficients: vec![coefficients] };
+            let (jumps, coefficients) = (vec![jumps], vec![coefficients]);
+            let functional = Functional { jumps, coefficients, depth: Depth::Ones };
             row.iter_mut().zip(functional.gradient(self)).for_each(|(slot, slope)| *slot = slope);
         }
         Ok((values, gradients))

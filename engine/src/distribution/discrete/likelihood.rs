@@ -3,19 +3,21 @@
 use ndarray::{Array2, ArrayView2};
 
 use super::reverse::{Functional, check_memory};
+use super::walk::Depth;
 use super::{JUMP_LIMIT, JumpDistribution};
 use crate::distribution::DistributionError;
 use crate::distribution::likelihood::batch;
+use crate::distribution::run::logarithm;
 use crate::plan::Plan;
 
-/// Probabilities below this are zero: nearer to the end of f64 nothing is accurate.
+/// Probabilities below this, in units in which 1e-19 or more is alive, are zero: nearer to the end of f64 nothing is accurate.
 const NOTHING: f64 = 1e-250;
 
 /// The log-likelihood of independent observations of the number of jumps to absorption, as a function of θ.
 ///
 /// An absorption seen with jump `j` counts with the logarithm of its probability, `j` after which the process was still
-/// alive (right-censored) with `ln P(N > j)`. Where a probability is 0 (or below 1e-250) the log-likelihood is `−∞`, its
-/// gradient not a number; that is no error, so that a sampler can move on.
+/// alive (right-censored) with `ln P(N > j)`. Where a probability is 0 (or below 1e-230 of what is alive then, or about
+/// `e^−10⁶`) the log-likelihood is `−∞`, its gradient not a number; that is no error, so that a sampler can move on.
 ///
 /// ```
 /// use phasic_engine::graph::{GraphBuilder, Rate, START};
@@ -117,7 +119,7 @@ impl JumpLikelihood<'_> {
         if value == f64::NEG_INFINITY {
             return Ok((value, vec![f64::NAN; self.plan.param_length()]));
         }
-        let functional = Functional { jumps: self.jumps.clone(), coefficients };
+        let functional = Functional { jumps: self.jumps.clone(), coefficients, depth: Depth::Logarithms };
         Ok((value, functional.gradient(&law)))
     }
 
@@ -139,20 +141,82 @@ impl JumpLikelihood<'_> {
         Ok(self.plan.jumps(theta)?.with_jump_limit(self.jump_limit))
     }
 
-    /// The log-likelihood, and its derivatives with respect to probability, distribution function and survival.
+    /// The log-likelihood, and its derivatives with respect to probability, distribution function and survival, in units that
+    /// make up for those of states.
     fn found(&self, law: &JumpDistribution<'_>) -> Result<(f64, Vec<[f64; 3]>), DistributionError> {
         let mut sum = 0.0;
         let share = |count: f64, value: f64| if count > 0.0 { count / value } else { 0.0 };
-        let found = law.probabilities(&self.jumps).map_err(|error| error.at_place(|at| self.place(at)))?;
-        let coefficients = self.counts.iter().zip(found).map(|(&[seen, alive], known)| {
-            for (count, value) in [(seen, known.pmf), (alive, known.survival)] {
-                if count > 0.0 {
-                    sum += if value < NOTHING { f64::NEG_INFINITY } else { count * value.ln() };
+        let found = law.in_units(&self.jumps).map_err(|error| error.at_place(|at| self.place(at)))?;
+        let coefficients =
+            self.counts.iter().zip(found).map(|(&[seen, alive], ([pmf, survival], exponent))| {
+                for (count, value) in [(seen, pmf), (alive, survival)] {
+                    if count > 0.0 {
+                        let is_nothing = value < NOTHING;
+                        sum +=
+                            if is_nothing { f64::NEG_INFINITY } else { count * logarithm(value, exponent) };
+                    }
                 }
-            }
-            [share(seen, known.pmf), 0.0, share(alive, known.survival)]
-        });
+                [share(seen, pmf), 0.0, share(alive, survival)]
+            });
         let coefficients = coefficients.collect();
         Ok((sum, coefficients))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::distribution::tests::plan;
+    use crate::graph::{GraphBuilder, Rate, START};
+    use crate::plan::Plan;
+
+    /// Until heads, with probability `θ₁/(θ₀ + θ₁)`; each toss before that takes two jumps.
+    fn coin() -> Plan {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        let [toss, tails, heads] = [1, 2, 0].map(|state| builder.add_vertex(&[state]).unwrap());
+        builder.set_was_dph(true);
+        builder.add_edge(START, toss, Rate::Scalar(1.0)).unwrap();
+        builder.add_edge(toss, tails, Rate::Coefficients(&[1.0, 0.0])).unwrap();
+        builder.add_edge(toss, heads, Rate::Coefficients(&[0.0, 1.0])).unwrap();
+        builder.add_edge(tails, toss, Rate::Coefficients(&[1.0, 1.0])).unwrap();
+        plan(&builder.finish())
+    }
+
+    #[test]
+    fn logarithms_of_what_f64_does_not_hold_keep_their_digits_and_slopes() {
+        let plan = coin();
+        let theta = [0.75_f64, 0.25];
+        let (sum, share) = (theta[0] + theta[1], theta[0] / (theta[0] + theta[1]));
+        // Tosses before heads, and tosses seen without heads.
+        for (seen, alive) in [(vec![3_u32], vec![]), (vec![5000], vec![]), (vec![2, 40_000], vec![7, 90_000])]
+        {
+            let jumps = |tosses: &[u32], more: u64| -> Vec<u64> {
+                tosses.iter().map(|&tosses| 2 * u64::from(tosses) + more).collect()
+            };
+            let likelihood = plan.jump_likelihood(&jumps(&seen, 1), &jumps(&alive, 0)).unwrap();
+            let tails: f64 = seen.iter().chain(&alive).map(|&tosses| f64::from(tosses)).sum();
+            let heads = seen.len() as f64;
+            let wanted = tails * share.ln() + heads * (theta[1] / sum).ln();
+            let found = likelihood.value(&theta).unwrap();
+            assert!((found / wanted - 1.0).abs() < 1e-13, "{seen:?} {alive:?}: {found} {wanted}");
+            let (value, gradient) = likelihood.value_and_gradient(&theta).unwrap();
+            assert_eq!(value, found);
+            let slopes = [tails / theta[0] - (tails + heads) / sum, heads / theta[1] - (tails + heads) / sum];
+            for (found, wanted) in gradient.iter().zip(slopes) {
+                let near = (found - wanted).abs() < 1e-11 * (tails + heads);
+                assert!(near, "{seen:?} {alive:?}: {gradient:?} {slopes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn logarithms_of_jumps_end_below_minus_a_million() {
+        let plan = coin();
+        let likelihood = |tosses: u64| plan.jump_likelihood(&[2 * tosses + 1], &[]).unwrap();
+        // −13.8 for each toss.
+        let found = likelihood(70_000).value(&[1e-6, 1.0]).unwrap();
+        let wanted = 70_000.0 * (1e-6_f64 / 1.000_001).ln() - 1.000_001_f64.ln();
+        assert!((found / wanted - 1.0).abs() < 1e-13, "{found} {wanted}");
+        let (value, gradient) = likelihood(90_000).value_and_gradient(&[1e-6, 1.0]).unwrap();
+        assert!(value == f64::NEG_INFINITY && gradient.iter().all(|slope| slope.is_nan()), "{gradient:?}");
     }
 }

@@ -22,7 +22,7 @@ use super::chain::Chain;
 use super::sums::Sum;
 use super::{DistributionError, Start};
 use crate::plan::{At, Plan};
-use walk::Walk;
+use walk::{Depth, Walk};
 
 pub use likelihood::JumpLikelihood;
 
@@ -162,7 +162,7 @@ impl<'p> JumpDistribution<'p> {
     /// As [`pmf`](Self::pmf).
     pub fn probabilities(&self, jumps: &[u64]) -> Result<Vec<JumpProbability>, DistributionError> {
         let mut found = vec![JumpProbability { pmf: 0.0, cdf: 0.0, survival: 0.0 }; jumps.len()];
-        self.visit(jumps, |walk, place| found[place] = walk.known())?;
+        self.visit(jumps, Depth::Ones, |walk, place| found[place] = walk.known())?;
         Ok(found)
     }
 
@@ -183,7 +183,7 @@ impl<'p> JumpDistribution<'p> {
         let mut order: Vec<usize> = (0..probabilities.len()).collect();
         order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
         let mut found = vec![u64::MAX; probabilities.len()];
-        let mut walk = Walk::new(&self.chain, &self.stays);
+        let mut walk = Walk::new(&self.chain, &self.stays, Depth::Ones);
         for place in order {
             let q = probabilities[place];
             let passed = |walk: &Walk<'_, '_>| {
@@ -218,7 +218,9 @@ impl<'p> JumpDistribution<'p> {
     /// As [`pmf`](Self::pmf).
     pub fn stop_probability(&self, jumps: &[u64]) -> Result<Array2<f64>, DistributionError> {
         let mut rows = self.rows(jumps.len());
-        self.visit(jumps, |walk, place| self.chain.scatter(walk.state(), row(&mut rows, place)))?;
+        self.visit(jumps, Depth::Ones, |walk, place| {
+            self.chain.scatter(walk.state(), row(&mut rows, place));
+        })?;
         Ok(rows)
     }
 
@@ -247,15 +249,24 @@ impl<'p> JumpDistribution<'p> {
         Ok(order)
     }
 
+    /// What is absorbed by each number of jumps and what is alive after it, in units of 2 to the power of minus the number
+    /// beside them, so that their logarithms are known however small they are.
+    fn in_units(&self, jumps: &[u64]) -> Result<Vec<([f64; 2], i32)>, DistributionError> {
+        let mut found = vec![([0.0; 2], 0); jumps.len()];
+        self.visit(jumps, Depth::Logarithms, |walk, place| found[place] = walk.in_units())?;
+        Ok(found)
+    }
+
     /// Shows the process after each number of jumps.
     fn visit(
         &self,
         jumps: &[u64],
+        depth: Depth,
         mut show: impl FnMut(&Walk<'_, '_>, usize),
     ) -> Result<(), DistributionError> {
-        let mut walk = Walk::new(&self.chain, &self.stays);
+        let mut walk = Walk::new(&self.chain, &self.stays, depth);
         for place in self.ascending(jumps)? {
-            walk.jump_to(jumps[place], |_| {});
+            walk.jump_to(jumps[place], |_, _| {});
             show(&walk, place);
         }
         Ok(())
@@ -267,10 +278,10 @@ impl<'p> JumpDistribution<'p> {
         jumps: &[u64],
         mut show: impl FnMut(&[f64], usize),
     ) -> Result<(), DistributionError> {
-        let mut walk = Walk::new(&self.chain, &self.stays);
+        let mut walk = Walk::new(&self.chain, &self.stays, Depth::Ones);
         let mut visits: Vec<Sum> = walk.state().iter().copied().map(Sum::of).collect();
         for place in self.ascending(jumps)? {
-            walk.jump_to(jumps[place], |state| {
+            walk.jump_to(jumps[place], |state, _| {
                 for (visits, &p) in visits.iter_mut().zip(state) {
                     visits.add(p);
                 }

@@ -11,7 +11,7 @@
 use std::ops::Range;
 
 use super::JumpDistribution;
-use super::walk::{LOOK, Walk};
+use super::walk::{Depth, LOOK, Walk};
 use crate::distribution::DistributionError;
 use crate::distribution::chain::Chain;
 use crate::distribution::kernel::{dot, total};
@@ -22,7 +22,9 @@ use crate::distribution::trail::MOST_BYTES;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Functional {
     pub(super) jumps: Vec<u64>,
+    /// In the units that a walk of this depth has at each number.
     pub(super) coefficients: Vec<[f64; 3]>,
+    pub(super) depth: Depth,
 }
 
 /// Slopes with respect to probabilities.
@@ -59,30 +61,39 @@ impl Functional {
         let last = self.jumps.last().copied().unwrap_or(0);
         let length = stretch(last);
         let mut marks = Vec::new();
-        let mut walk = Walk::new(chain, &law.stays);
+        let mut walk = Walk::new(chain, &law.stays, self.depth);
         while walk.jumps < last && !walk.is_over() {
             marks.push(walk.clone());
-            walk.jump_to((walk.jumps + length).min(last), |_| {});
+            walk.jump_to((walk.jumps + length).min(last), |_, _| {});
         }
         let (mut slopes, mut of_block) = (Slopes::none(chain), Slopes::none(chain));
         let mut asked = Asked::new(self);
         let mut z = vec![0.0; chain.len()];
-        let mut states: Vec<Vec<f64>> = Vec::new();
+        let mut states: Vec<(Vec<f64>, i32)> = Vec::new();
         let mut end = last;
         let [mut flow, below, alive] = asked.take(end);
         flow += below;
         z.fill(alive);
+        // Adjoints are in units that make up for those of states.
+        let mut unit = walk.in_units().1;
         // `p_k z_k`.
         let mut ahead = Sum::of(alive * total(walk.state()));
         for mark in marks.iter().rev() {
             let mut walk = mark.clone();
             states.clear();
-            states.push(walk.state().to_vec());
-            walk.jump_to(end - 1, |state| states.push(state.to_vec()));
+            states.push((walk.state().to_vec(), walk.in_units().1));
+            walk.jump_to(end - 1, |state, exponent| states.push((state.to_vec(), exponent)));
             let known = mark.jumps + states.len() as u64;
             back_through_nothing(law, known..end, &mut asked, &mut flow, &mut z);
-            for (back, state) in states.iter().enumerate().rev() {
+            for (back, (state, exponent)) in states.iter().enumerate().rev() {
                 let jumps = mark.jumps + back as u64;
+                if unit != *exponent {
+                    let larger = 2.0_f64.powi(unit - exponent);
+                    for z in &mut z {
+                        *z *= larger;
+                    }
+                    (flow, unit) = (flow * larger, *exponent);
+                }
                 let [a, below, alive] = asked.take(jumps);
                 of_block.back(law, state, flow, alive, &mut z);
                 ahead.add(flow * dot(state, chain.exits()));

@@ -2,14 +2,31 @@
 //!
 //! Rounding takes about the same from the mass at every jump, or adds it: 1e-17 of it, which after a hundred million jumps
 //! would be seen. So every now and then masses are held against what was there and what has been absorbed since.
+//!
+//! A deep walk goes on where less is alive than f64 holds: masses are then in units of a power of two.
 
 use super::JumpProbability;
 use crate::distribution::chain::Chain;
+use crate::distribution::curve::BITS_OF_LOGARITHM;
 use crate::distribution::kernel::total;
 use crate::distribution::sums::Sum;
+use crate::distribution::sweep::in_ones;
 
 /// Jumps between looks at what rounding has done to the mass.
 pub(super) const LOOK: u64 = 16;
+
+/// Bits that units of a deep walk become smaller by at a time, once no more than that share is alive in them.
+const STEP: i32 = 64;
+
+/// How far a walk goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Depth {
+    /// As long as what is alive is a number in ones.
+    #[default]
+    Ones,
+    /// As far as logarithms are: about e^−10⁶.
+    Logarithms,
+}
 
 /// Where the process is after some jumps.
 #[derive(Debug, Clone)]
@@ -18,9 +35,13 @@ pub(super) struct Walk<'c, 'p> {
     stays: &'c [f64],
     /// Jumps made.
     pub(super) jumps: u64,
+    depth: Depth,
+    /// Masses by position, and what is alive or was absorbed by the last jump, are in units of 2 to the power of minus this.
+    exponent: i32,
+    unit: f64,
     state: Vec<f64>,
     next: Vec<f64>,
-    /// Absorbed by the last jump, and in all.
+    /// Absorbed by the last jump, and in all; the latter in ones.
     now: f64,
     absorbed: Sum,
     alive: f64,
@@ -30,7 +51,7 @@ pub(super) struct Walk<'c, 'p> {
 }
 
 impl<'c, 'p> Walk<'c, 'p> {
-    pub(super) fn new(chain: &'c Chain<'p>, stays: &'c [f64]) -> Self {
+    pub(super) fn new(chain: &'c Chain<'p>, stays: &'c [f64], depth: Depth) -> Self {
         let mut state = vec![0.0; chain.len()];
         for &(at, probability) in chain.start() {
             state[at as usize] = probability;
@@ -38,7 +59,8 @@ impl<'c, 'p> Walk<'c, 'p> {
         let alive = total(&state);
         let next = vec![0.0; chain.len()];
         let (now, absorbed, kept) = (chain.atom(), Sum::of(chain.atom()), Sum::of(alive));
-        Self { chain, stays, jumps: 0, state, next, now, absorbed, alive, kept, before: alive }
+        let (jumps, exponent, unit, before) = (0, 0, 1.0, alive);
+        Self { chain, stays, jumps, depth, exponent, unit, state, next, now, absorbed, alive, kept, before }
     }
 
     pub(super) fn state(&self) -> &[f64] {
@@ -51,7 +73,13 @@ impl<'c, 'p> Walk<'c, 'p> {
     }
 
     pub(super) fn known(&self) -> JumpProbability {
-        JumpProbability { pmf: self.now, cdf: self.absorbed.value(), survival: self.alive }
+        let [pmf, survival] = [self.now, self.alive].map(|value| in_ones(value, self.exponent));
+        JumpProbability { pmf, cdf: self.absorbed.value(), survival }
+    }
+
+    /// What was absorbed by the last jump and what is alive, and their units.
+    pub(super) fn in_units(&self) -> ([f64; 2], i32) {
+        ([self.now, self.alive], self.exponent)
     }
 
     /// One jump: `O(E)`. Sums of non-negative numbers only.
@@ -72,16 +100,33 @@ impl<'c, 'p> Walk<'c, 'p> {
         }
         std::mem::swap(&mut self.state, &mut self.next);
         self.now = now;
-        self.absorbed.add(now);
+        self.absorbed.add(now * self.unit);
         self.kept.add(-now);
         self.jumps += 1;
         self.alive = total(&self.state);
-        if self.alive < f64::MIN_POSITIVE {
+        if self.depth == Depth::Logarithms {
+            self.choose_units();
+        }
+        if self.alive < f64::MIN_POSITIVE || self.exponent > BITS_OF_LOGARITHM {
             // Nothing is left, or less than can be told from nothing; numbers below are slow to compute with.
             self.alive = 0.0;
             self.state.fill(0.0);
         } else if self.jumps.is_multiple_of(LOOK) {
             self.restore();
+        }
+    }
+
+    /// Smaller units where little is alive.
+    fn choose_units(&mut self) {
+        let (least, times) = (2.0_f64.powi(-STEP), 2.0_f64.powi(STEP));
+        while self.alive >= f64::MIN_POSITIVE && self.alive < least {
+            self.state.iter_mut().for_each(|mass| *mass *= times);
+            for value in [&mut self.now, &mut self.alive, &mut self.before] {
+                *value *= times;
+            }
+            self.kept = self.kept.times(times);
+            self.exponent += STEP;
+            self.unit *= least;
         }
     }
 
@@ -99,15 +144,15 @@ impl<'c, 'p> Walk<'c, 'p> {
         self.before = self.alive;
     }
 
-    /// Jumps up to a number of jumps, showing the state after each.
-    pub(super) fn jump_to(&mut self, jumps: u64, mut show: impl FnMut(&[f64])) {
+    /// Jumps up to a number of jumps, showing the state after each, and its units.
+    pub(super) fn jump_to(&mut self, jumps: u64, mut show: impl FnMut(&[f64], i32)) {
         while self.jumps < jumps {
             if self.alive == 0.0 {
                 (self.jumps, self.now) = (jumps, 0.0);
                 return;
             }
             self.jump();
-            show(&self.state);
+            show(&self.state, self.exponent);
         }
     }
 }
