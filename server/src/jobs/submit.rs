@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use phasic_engine::trace::Progress;
 use phasic_hub_api::jobs::{Forecast, Priority, Variant, VariantForecast};
-use phasic_hub_api::{GraphHash, GraphIdentity, Sha256};
+use phasic_hub_api::{GraphIdentity, Sha256};
 
 use super::{Jobs, random_name, work};
 use crate::blobs::{BlobError, Terms, in_memory};
@@ -12,7 +12,9 @@ use crate::cache::Weighed;
 use crate::config;
 use crate::models::{ModelError, Recipe, identify};
 use crate::preparing::{Room, Tried};
-use crate::store::{Actor, EliminationRow, GraphRow, JobRow, NewJob, QueueLimits, Queued, StoreError};
+use crate::store::{
+    self, Actor, EliminationRow, GraphRow, JobRow, NewJob, QueueLimits, Queued, StoreError, subject_for,
+};
 use crate::visibility::{Audience, Viewer};
 use crate::workers::{BrokeOff, Wanted};
 
@@ -255,7 +257,7 @@ impl Jobs {
         ask: Ask,
         actor: &Actor,
     ) -> Result<Outcome, SubmitError> {
-        let everybodys = subject(&graph.identity, variant);
+        let everybodys = store::subject(&graph.identity, variant);
         if let Made::There(row) = self.made(everybodys, variant).await? {
             return Ok(Outcome::Made(row));
         }
@@ -340,29 +342,4 @@ enum Made {
     /// It was made, and this file of it is gone.
     Lost(Sha256),
     Never,
-}
-
-/// What decides the result of an elimination. For programs, phasic's and ours in its commands, content hash and order of
-/// edges do: they read weights from the graph they are run on. Into a plan go the weights that no parameter changes, too, of
-/// which neither knows.
-fn subject(identity: &GraphIdentity, variant: Variant) -> Sha256 {
-    let GraphIdentity { graph_hash, edge_order_digest, definition, .. } = identity;
-    match variant {
-        Variant::Phasic | Variant::Fast => {
-            let mut both = GraphHash::as_bytes(graph_hash).to_vec();
-            both.extend(edge_order_digest.as_bytes());
-            Sha256::of(&both)
-        }
-        Variant::Plan => *definition,
-    }
-}
-
-/// The subject of what is for some only: with an audience in its name it meets no request of another one.
-fn subject_for(subject: Sha256, audience: &Audience) -> Sha256 {
-    if audience.is_everybody() {
-        return subject;
-    }
-    let mut both = subject.as_bytes().to_vec();
-    both.extend(audience.text().as_bytes());
-    Sha256::of(&both)
 }

@@ -49,7 +49,7 @@ pub use computes::{ArtifactRow, ArtifactVersion, ComputeRow, Origin, Publication
 pub use graphs::{EliminationPlace, EliminationRow, GraphFilter, GraphRow};
 pub use jobs::{
     Cancelled, FreeMemory, JobCount, JobFilter, JobPlace, JobResult, JobRow, MOST_ATTEMPTS, MOST_OVERTAKEN,
-    NewJob, QueueLimits, Queued,
+    NewJob, QueueLimits, Queued, subject, subject_for,
 };
 pub use mirror::{
     Allowance, Decided, Finding, MOST_REMOVED_PERCENT, PassHead, PassRecord, PublicCounts, Reconciliation,
@@ -84,6 +84,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (15, "converted_forms", include_str!("../../../migrations/0015_converted_forms.sql")),
     (16, "job_actuals", include_str!("../../../migrations/0016_job_actuals.sql")),
     (17, "verification_attempts", include_str!("../../../migrations/0017_verification_attempts.sql")),
+    (19, "program_subjects", include_str!("../../../migrations/0019_program_subjects.sql")),
 ];
 
 /// How long a statement waits for another process that is writing.
@@ -245,6 +246,7 @@ impl Store {
         };
         let migrate = |source| StoreError::Migrate { path: path.clone(), source: Box::new(source) };
         migrator().run(&writer).await.map_err(migrate)?;
+        jobs::subjects::bring_up_to_date(&writer).await?;
         // Nobody waits for a connection longer than for another process.
         let readers = pool(READERS)
             .acquire_timeout(busy_timeout.max(CONNECT_TIMEOUT))

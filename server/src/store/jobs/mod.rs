@@ -5,6 +5,7 @@
 
 mod listing;
 mod queue;
+pub(super) mod subjects;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -24,6 +25,7 @@ use crate::visibility::Audience;
 
 pub use listing::{JobCount, JobFilter, JobPlace};
 pub use queue::{FreeMemory, MOST_OVERTAKEN, QueueLimits, Queued};
+pub use subjects::{subject, subject_for};
 
 /// How often a job is begun at most.
 pub const MOST_ATTEMPTS: u32 = 3;
