@@ -13,7 +13,10 @@ impl Sweep {
     /// share of the jumps that all made, at least.
     pub(super) fn least_kept(&self, chain: &Chain<'_>, rate: f64) -> f64 {
         let exits = &chain.exits()[..self.active.end];
-        (1.0 - exits.iter().fold(0.0_f64, |most, &exit| most.max(exit)) / rate).max(0.0)
+        let absorbed = exits.iter().fold(0.0_f64, |most, &exit| most.max(exit));
+        let here = self.losses.iter().filter(|&&(at, _)| (at as usize) < exits.len());
+        let gone = here.fold(absorbed, |most, &(at, loss)| most.max(exits[at as usize] + loss));
+        (1.0 - gone / rate).max(0.0)
     }
 
     /// One segment. Every jump costs a multiply-add for each edge between active positions.
