@@ -188,7 +188,7 @@ impl Artifacts {
             };
             // Taken, so that two items of one hash keep their own.
             let item = known.iter_mut().find(is_it).and_then(Option::take);
-            write_scc(scc, item.as_ref().and_then(Value::as_object).cloned().unwrap_or_default())
+            write_scc(scc, if let Some(Value::Object(item)) = item { item } else { Map::new() })
         }));
     }
 }

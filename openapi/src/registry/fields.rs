@@ -196,9 +196,10 @@ pub(super) fn is_truthy(value: &Value) -> bool {
 /// Sets a field where it stands, or appends it. `None` removes it, unless what stands there says nothing anyway.
 pub(super) fn put(map: &mut Map<String, Value>, key: &str, value: Option<Value>) {
     match value {
-        Some(value) => {
-            map.insert(key.to_owned(), value);
-        }
+        Some(value) => match map.get_mut(key) {
+            Some(there) => *there = value,
+            None => drop(map.insert(key.to_owned(), value)),
+        },
         None if map.get(key).is_some_and(is_truthy) => {
             map.shift_remove(key);
         }

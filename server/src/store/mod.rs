@@ -84,6 +84,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (15, "converted_forms", include_str!("../../../migrations/0015_converted_forms.sql")),
     (16, "job_actuals", include_str!("../../../migrations/0016_job_actuals.sql")),
     (17, "verification_attempts", include_str!("../../../migrations/0017_verification_attempts.sql")),
+    (18, "computes_in_order", include_str!("../../../migrations/0018_computes_in_order.sql")),
     (19, "program_subjects", include_str!("../../../migrations/0019_program_subjects.sql")),
 ];
 

@@ -2,7 +2,7 @@
 //! is read beside its table, by methods of [`Snapshot`] as well.
 //!
 //! Each row that is handed from SQLite to us costs microseconds, and a large hub has a hundred thousand files. So files
-//! come in strings of digits, one for all files of a compute, and the sizes of all blobs in a few.
+//! come in strings of bytes, one for all files of a compute, and the sizes of all blobs in a few.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use crate::blobs::StoredBlob;
 /// Blobs and their sizes in bytes.
 pub type BlobSizes = HashMap<Sha256, u64>;
 
-/// Digits of a digest.
-const DIGITS: usize = 64;
-
-/// The files of a compute in one string: for each a letter for its role, and the digits of three digests.
-const FILES: &str = "(SELECT group_concat(substr(role, 1, 1) || hex(graph_hash) || hex(original_sha256) \
-     || hex(served_sha256), '') FROM compute_artifacts WHERE compute_id = ordered.id)";
+/// The files of a compute in one string: for each a letter for its role, and the bytes of two digests, those of its graph
+/// and of the file that is served. Where another one was published, the letter is a capital, and the digest of that follows.
+const FILES: &str = "(SELECT CAST(group_concat(iif(original_sha256 = served_sha256, \
+     substr(role, 1, 1) || graph_hash || served_sha256, \
+     upper(substr(role, 1, 1)) || graph_hash || served_sha256 || original_sha256), '') AS BLOB) \
+     FROM compute_artifacts WHERE compute_id = ordered.id)";
 
 /// One moment of the database.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct PackedCompute {
     origin: String,
     upstream: Option<String>,
     entry: String,
-    files: Option<String>,
+    files: Option<Vec<u8>>,
 }
 
 impl Store {
@@ -80,10 +80,11 @@ impl Snapshot {
 
     /// All computes, in the order of [`Store::computes`].
     pub fn computes(&mut self) -> impl Stream<Item = Result<PackedCompute, StoreError>> + Send + '_ {
-        // Put in order before their entries are read: sorting those as well takes as long as reading them.
+        // Put in order before their entries are read, and without a look at them: sorting those as well, or going past
+        // them, takes as long as reading them.
         let sql = format!(
             "WITH ordered AS MATERIALIZED (SELECT id, {ORIGIN} AS origin, upstream FROM computes \
-             LEFT JOIN upstreams u ON u.name = computes.upstream \
+             INDEXED BY computes_in_order LEFT JOIN upstreams u ON u.name = computes.upstream \
              ORDER BY CASE {ORIGIN} WHEN 'local' THEN 0 WHEN 'mirror' THEN 1 ELSE 2 END, u.place, computes.upstream, \
              computes.place, id) \
              SELECT id, origin, upstream, (SELECT entry FROM computes WHERE computes.id = ordered.id) AS entry, \
@@ -125,11 +126,14 @@ impl PackedCompute {
         let Self { id, origin: word, upstream, entry, files } = self;
         let unreadable = |reason: String| StoreError::Row { place: format!("computes, id {id:?}"), reason };
         let origin = origin(&word).map_err(unreadable)?;
-        let files = files.unwrap_or_default();
-        let broken = || unreadable(format!("its files are {files:?}"));
-        let pieces = files.as_bytes().chunks(1 + 3 * DIGITS);
-        let artifacts =
-            pieces.map(|piece| unpack_file(piece, sizes).ok_or_else(broken)).collect::<Result<_, _>>()?;
+        let mut rest = files.as_deref().unwrap_or_default();
+        let mut artifacts = Vec::new();
+        while !rest.is_empty() {
+            let broken = || unreadable(format!("{} bytes of its files cannot be read", rest.len()));
+            let (file, others) = unpack_file(rest, sizes).ok_or_else(broken)?;
+            artifacts.push(file);
+            rest = others;
+        }
         let id = id.parse().map_err(|error: ComputeIdError| unreadable(error.to_string()))?;
         Ok(ComputeRow { id, origin, upstream, entry, artifacts })
     }
@@ -145,20 +149,27 @@ fn packed(row: &SqliteRow) -> Result<PackedCompute, StoreError> {
     })
 }
 
-fn unpack_file(piece: &[u8], sizes: &BlobSizes) -> Option<ArtifactRow> {
-    let (letter, digits) = piece.split_first()?;
-    let role = [Role::Parent, Role::Scc].into_iter().find(|role| role.as_str().as_bytes()[0] == *letter)?;
-    let digest = |place: usize| from_hex(digits.get(place * DIGITS..(place + 1) * DIGITS)?);
-    let blob = |place| {
-        let sha256 = Sha256::from(digest(place)?);
+/// The first file of a string of files, and the rest of it.
+fn unpack_file<'a>(packed: &'a [u8], sizes: &BlobSizes) -> Option<(ArtifactRow, &'a [u8])> {
+    let (letter, rest) = packed.split_first()?;
+    let role = match letter.to_ascii_lowercase() {
+        b'p' => Role::Parent,
+        b's' => Role::Scc,
+        _ => return None,
+    };
+    let blob = |digest: [u8; 32]| {
+        let sha256 = Sha256::from(digest);
         Some(StoredBlob { sha256, size_bytes: *sizes.get(&sha256)? })
     };
-    Some(ArtifactRow {
-        role,
-        graph_hash: GraphHash::from_bytes(digest(0)?),
-        original: blob(1)?,
-        served: blob(2)?,
-    })
+    let (&graph_hash, rest) = rest.split_first_chunk()?;
+    let (&served, mut rest) = rest.split_first_chunk()?;
+    let served = blob(served)?;
+    let mut original = served;
+    if letter.is_ascii_uppercase() {
+        let (&digest, others) = rest.split_first_chunk()?;
+        (original, rest) = (blob(digest)?, others);
+    }
+    Some((ArtifactRow { role, graph_hash: GraphHash::from_bytes(graph_hash), original, served }, rest))
 }
 
 async fn sizes(transaction: &mut Transaction<'static, Sqlite>) -> Result<BlobSizes, StoreError> {
@@ -166,72 +177,82 @@ async fn sizes(transaction: &mut Transaction<'static, Sqlite>) -> Result<BlobSiz
     for first in 0..16_u8 {
         // Nothing is as long as what ends the last range.
         let end = if first < 15 { vec![(first + 1) << 4] } else { vec![u8::MAX; 33] };
-        let some: Option<String> = sqlx::query_scalar(
-            "SELECT group_concat(hex(sha256) || size_bytes, ' ') FROM blobs WHERE sha256 >= ? AND sha256 < ?",
+        let some: Option<Vec<u8>> = sqlx::query_scalar(
+            "SELECT CAST(group_concat(sha256 || size_bytes, ' ') AS BLOB) FROM blobs WHERE sha256 >= ? AND sha256 < ?",
         )
         .bind(vec![first << 4])
         .bind(end)
         .fetch_one(&mut **transaction)
         .await?;
-        for one in some.iter().flat_map(|some| some.split(' ')) {
-            let (name, size_bytes) = unpack_size(one).ok_or_else(|| StoreError::Row {
+        let mut rest = some.as_deref().unwrap_or_default();
+        if first == 0 {
+            // Digests are spread evenly.
+            sizes.reserve(16 * rest.len() / SIZE_BYTES);
+        }
+        while !rest.is_empty() {
+            let broken = || StoreError::Row {
                 place: "blobs".to_owned(),
-                reason: format!("{one:?} is no digest with a size"),
-            })?;
+                reason: format!("{} bytes of digests and sizes cannot be read", rest.len()),
+            };
+            let ((name, size_bytes), others) = unpack_size(rest).ok_or_else(broken)?;
             sizes.insert(name, size_bytes);
+            rest = others;
         }
     }
     Ok(sizes)
 }
 
-fn unpack_size(text: &str) -> Option<(Sha256, u64)> {
-    let (digits, size_bytes) = text.split_at_checked(DIGITS)?;
-    Some((from_hex(digits.as_bytes())?.into(), size_bytes.parse().ok()?))
-}
+/// About as many bytes a digest takes with its size.
+const SIZE_BYTES: usize = 36;
 
-/// Digits as SQLite's `hex` writes them: in upper case, which is no way to write a digest anywhere else.
-fn from_hex(digits: &[u8]) -> Option<[u8; 32]> {
-    let value = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = value(pair[0])? << 4 | value(pair[1])?;
-    }
-    Some(bytes)
+/// The first digest of a string of digests with their sizes in decimal digits and blanks between them, and the rest of it.
+fn unpack_size(packed: &[u8]) -> Option<((Sha256, u64), &[u8])> {
+    let (&digest, rest) = packed.split_first_chunk::<32>()?;
+    let end = rest.iter().position(|&byte| byte == b' ');
+    let (digits, rest) = end.map_or((rest, &[][..]), |end| (&rest[..end], &rest[end + 1..]));
+    let is_number = digits.iter().all(u8::is_ascii_digit);
+    let size_bytes = std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()?;
+    Some(((digest.into(), size_bytes), rest))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{from_hex, unpack_file, unpack_size};
+    use super::{unpack_file, unpack_size};
     use crate::store::{BlobSizes, Role};
 
     #[test]
     fn files_are_unpacked_with_the_sizes_of_their_blobs_or_not_at_all() {
-        let digits = |byte: u8| format!("{byte:02X}").repeat(32);
-        let text = format!("s{}{}{}", digits(1), digits(0xab), digits(0xcd));
+        let mut packed = vec![b'S'];
+        packed.extend([[1; 32], [0xcd; 32], [b' '; 32]].concat());
+        packed.push(b'p');
+        packed.extend([[0; 32], [b' '; 32]].concat());
         let mut sizes = BlobSizes::new();
-        assert_eq!(unpack_file(text.as_bytes(), &sizes), None, "a file of no blob");
-        let names = [[0xab; 32], [0xcd; 32]];
-        sizes.extend([(names[0].into(), 7), (names[1].into(), 9)]);
-        let file = unpack_file(text.as_bytes(), &sizes).unwrap();
+        assert_eq!(unpack_file(&packed, &sizes), None, "a file of no blob");
+        sizes.extend([([b' '; 32].into(), 7), ([0xcd; 32].into(), 9)]);
+        let (file, rest) = unpack_file(&packed, &sizes).unwrap();
         assert_eq!((file.role, file.graph_hash.as_bytes()), (Role::Scc, &[1; 32]));
-        assert_eq!((file.original.sha256, file.original.size_bytes), (names[0].into(), 7));
-        assert_eq!((file.served.sha256, file.served.size_bytes), (names[1].into(), 9));
-        for wrong in ["", "s", &text[..text.len() - 1], &text.replacen('s', "x", 1), &text.to_lowercase()] {
-            assert_eq!(unpack_file(wrong.as_bytes(), &sizes), None, "{wrong}");
+        assert_eq!((file.original.sha256, file.original.size_bytes), ([b' '; 32].into(), 7));
+        assert_eq!((file.served.sha256, file.served.size_bytes), ([0xcd; 32].into(), 9));
+        let (file, nothing) = unpack_file(rest, &sizes).unwrap();
+        assert_eq!((file.role, file.original), (Role::Parent, file.served));
+        assert!(nothing.is_empty());
+        for length in 0..rest.len() {
+            assert_eq!(unpack_file(&rest[..length], &sizes), None, "{length} bytes");
+            assert_eq!(unpack_file(&packed[..length], &sizes), None, "{length} bytes");
         }
+        packed[0] = b'x';
+        assert_eq!(unpack_file(&packed, &sizes), None);
     }
 
     #[test]
-    fn a_size_stands_behind_the_digits_of_its_blob() {
-        let digits = "0F".repeat(32);
-        assert_eq!(from_hex(digits.as_bytes()), Some([0x0f; 32]));
-        assert_eq!(unpack_size(&format!("{digits}120")), Some(([0x0f; 32].into(), 120)));
-        for wrong in ["", "12", digits.as_str(), &format!("{digits}-1"), &format!("{}g1", &digits[1..])] {
-            assert_eq!(unpack_size(wrong), None, "{wrong}");
+    fn a_size_stands_behind_the_bytes_of_its_blob() {
+        let packed = |digest: [u8; 32], rest: &str| [&digest[..], rest.as_bytes()].concat();
+        let two = packed([b' '; 32], "120 another");
+        assert_eq!(unpack_size(&two), Some((([b' '; 32].into(), 120), &b"another"[..])));
+        assert_eq!(unpack_size(&packed([9; 32], "0")), Some((([9; 32].into(), 0), &[][..])));
+        for wrong in ["", "-1", "+1", "1g", " 1", "99999999999999999999"] {
+            assert_eq!(unpack_size(&packed([9; 32], wrong)), None, "{wrong:?}");
         }
+        assert_eq!(unpack_size(&[b'1'; 31]), None);
     }
 }
