@@ -20,8 +20,8 @@ const YOUNG: Duration = Duration::from_hours(1);
 #[derive(Debug)]
 pub(crate) struct Staging {
     path: PathBuf,
-    /// Held, never read.
-    _lock: File,
+    /// Held, never read, until the directory goes.
+    lock: Option<File>,
 }
 
 impl Staging {
@@ -42,7 +42,7 @@ impl Staging {
         let path = place.join(format!("{prefix}{:016x}", u64::from_le_bytes(random)));
         create(&path)?;
         match lock(&path) {
-            Ok(lock) => Ok(Self { path, _lock: lock }),
+            Ok(lock) => Ok(Self { path, lock: Some(lock) }),
             Err(error) => {
                 // The error says more than whatever keeps an empty directory from being removed.
                 let _ = fs::remove_dir_all(&path);
@@ -56,19 +56,36 @@ impl Staging {
         &self.path
     }
 
-    /// Removes it.
+    /// Removes it. That it is gone already is no error.
     ///
     /// # Errors
     /// When something in it cannot be removed.
-    pub(crate) fn remove(self) -> io::Result<()> {
-        fs::remove_dir_all(&self.path)
+    pub(crate) fn remove(mut self) -> io::Result<()> {
+        self.clear()
+    }
+
+    /// Removes everything but the lock while that is held, then closes it, and removes the rest: a network file system keeps
+    /// an open file under another name, and its directory with it. Who sees that nobody holds the lock may be quicker.
+    fn clear(&mut self) -> io::Result<()> {
+        let Some(lock) = self.lock.take() else { return Ok(()) };
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            if entry.file_name() != LOCK {
+                // What stays is tried once more below, where it is said why.
+                let _ = remove_entry(&entry);
+            }
+        }
+        drop(lock);
+        match fs::remove_dir_all(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // Failing is harmless: the next one sweeps, and mostly it is gone already.
-        let _ = fs::remove_dir_all(&self.path);
+        // Failing is harmless: the next one sweeps.
+        let _ = self.clear();
     }
 }
 
@@ -95,9 +112,7 @@ fn sweep(place: &Path, prefix: &str) {
         if !is_ours || !is_dead(&entry).unwrap_or(false) {
             continue;
         }
-        let path = entry.path();
-        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let removed = if is_directory { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let (path, removed) = (entry.path(), remove_entry(&entry));
         let path = path.display();
         if let Err(error) = removed {
             tracing::warn!(%path, %error, "cannot remove what a process has left");
@@ -107,10 +122,16 @@ fn sweep(place: &Path, prefix: &str) {
     }
 }
 
+fn remove_entry(entry: &DirEntry) -> io::Result<()> {
+    let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+    if is_directory { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) }
+}
+
 fn is_dead(entry: &DirEntry) -> io::Result<bool> {
     let lock = entry.path().join(LOCK);
     if let Ok(found) = fs::symlink_metadata(&lock) {
-        return Ok(found.is_file() && File::open(&lock)?.try_lock().is_ok());
+        // For writing: network file systems lock nothing else.
+        return Ok(found.is_file() && File::options().write(true).open(&lock)?.try_lock().is_ok());
     }
     let modified = fs::symlink_metadata(entry.path())?.modified()?;
     Ok(SystemTime::now().duration_since(modified).is_ok_and(|age| age > YOUNG))
@@ -147,6 +168,16 @@ mod tests {
         assert_eq!(fs::read(one.path().join("half")).unwrap(), b"written");
         other.remove().unwrap();
         drop(one);
+        assert!(names(place.path()).is_empty());
+    }
+
+    #[test]
+    fn what_is_gone_already_is_removed() {
+        let place = tempfile::tempdir().unwrap();
+        let staging = Staging::beside(&place.path().join("backup.tar"), "backup").unwrap();
+        fs::create_dir(staging.path().join("half")).unwrap();
+        fs::remove_dir_all(staging.path()).unwrap();
+        staging.remove().unwrap();
         assert!(names(place.path()).is_empty());
     }
 

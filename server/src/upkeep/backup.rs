@@ -61,9 +61,11 @@ pub async fn backup(data: &DataDirectory, file: &Path, actor: &Actor) -> Result<
     let staging = Staging::beside(file, "backup").map_err(UpkeepError::file(file))?;
     let made = make(data, staging.path(), file).await;
     let place = staging.path().to_owned();
-    let removed = staging.remove().map_err(UpkeepError::file(&place));
+    if let Err(error) = staging.remove() {
+        // What was made is whole, and has its name.
+        tracing::warn!(path = %place.display(), %error, "cannot remove the directory a backup was made in");
+    }
     let report = made?;
-    removed?;
     let detail = json!({"database_sha256": report.manifest.database_sha256, "blobs": report.manifest.blobs,
         "missing": report.manifest.missing, "bytes": report.bytes});
     let told = Change { action: "hub.backup", subject: file.display().to_string(), detail };
