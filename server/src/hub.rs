@@ -3,7 +3,6 @@
 //! The rooms meet here. Nothing here speaks HTTP or SQL.
 
 use std::collections::HashSet;
-use std::convert::Infallible;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use phasic_hub_api::Sha256;
 use phasic_hub_api::health::FindingCode;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::blobs::{BlobError, BlobStore, Bounded, LocalBlobs, Suspects, Watched};
 use crate::readiness::Readiness;
@@ -297,26 +296,41 @@ impl Hub {
         }
     }
 
-    /// Renders the registry anew whenever anybody has changed the database, this process or another. Never ends.
+    /// Says so whenever anybody has changed the database, this process or another, and renders the registry anew where that has
+    /// changed: the one does not wait for the other. Never ends.
     ///
     /// `watch` must be older than the hub, so that nothing falls between the two.
-    pub async fn follow_changes(&self, mut watch: ChangeWatch) {
+    pub async fn follow_changes(&self, watch: ChangeWatch) {
+        let due = Notify::new();
+        tokio::join!(self.look_for_changes(watch, &due), self.render_when(&due));
+    }
+
+    async fn look_for_changes(&self, mut watch: ChangeWatch, due: &Notify) {
         loop {
-            let Err(error) = self.follow(&mut watch).await;
-            tracing::error!(%error, "could not render a change; what was served before is still served");
+            tokio::time::sleep(WATCH_EVERY).await;
+            match watch.look().await {
+                Ok(seen) => {
+                    if seen.anything {
+                        self.database_changes.send_modify(|count| *count += 1);
+                    }
+                    if seen.registry {
+                        due.notify_one();
+                    }
+                }
+                Err(error) => tracing::error!(%error, "cannot look for changes; it is tried again"),
+            }
         }
     }
 
-    async fn follow(&self, watch: &mut ChangeWatch) -> Result<Infallible, CatalogueError> {
+    async fn render_when(&self, due: &Notify) {
         loop {
+            due.notified().await;
+            if let Err(error) = self.refresh().await {
+                tracing::error!(%error, "could not render a change; what was served before is still served");
+                due.notify_one();
+            }
+            // What changes all the time is not rendered all the time.
             tokio::time::sleep(WATCH_EVERY).await;
-            let seen = watch.look().await?;
-            if seen.anything {
-                self.database_changes.send_modify(|count| *count += 1);
-            }
-            if seen.registry {
-                self.refresh().await.inspect_err(|_| watch.forget())?;
-            }
         }
     }
 }
@@ -326,5 +340,34 @@ fn report(data: &DataDirectory, catalogue: &Catalogue) {
     data.suspects.report(catalogue.lost());
     for withheld in catalogue.withheld() {
         tracing::warn!(id = %withheld.id, reason = %withheld.reason, "withheld a compute");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{DataDirectory, Hub};
+    use crate::registry::Former;
+    use crate::store::Actor;
+
+    #[tokio::test]
+    async fn changes_are_told_of_while_the_registry_is_rendered() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open(directory.path()).await.unwrap();
+        let watch = data.store.watch().await.unwrap();
+        let hub = Arc::new(Hub::new(data, "http://hub".to_owned(), Former::default()).await.unwrap());
+        let mut changes = hub.database_changes();
+        let _rendering = hub.rendering.lock().await;
+        let follower = Arc::clone(&hub);
+        let following = tokio::spawn(async move { follower.follow_changes(watch).await });
+        for id in ["one", "another"] {
+            // Which changes what the registry shows, too.
+            hub.data.store.set_private(&id.parse().unwrap(), true, &Actor::Operator).await.unwrap();
+            let told = tokio::time::timeout(Duration::from_secs(30), changes.changed()).await;
+            told.expect("it is told of in time").unwrap();
+        }
+        following.abort();
     }
 }

@@ -335,11 +335,6 @@ impl ChangeWatch {
         self.version = Some(version);
         Ok(SeenChanges { anything: true, registry: self.number.replace(number) != Some(number) })
     }
-
-    /// Lets the next call say that something has changed: what was noticed could not be acted upon.
-    pub fn forget(&mut self) {
-        (self.version, self.number) = (None, None);
-    }
 }
 
 /// Connections to a file need not be renewed. The task with which the pool would look for old ones (sqlx 0.9) counts idle
