@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use phasic_hub_api::{RegistryEntry, Sha256};
 
-use super::artifact::{Announced, Judge, Stop, take};
+use super::artifact::{Announced, Judge, Stop, locate, take};
 use super::budget::Requests;
 use super::documents::{self, LostDocument};
 use super::errand::AD_HOC_PLACE;
@@ -177,7 +177,12 @@ async fn fetch_from(
         let upstream = open(config, row, commit, Arc::clone(requests)).await?;
         for Lost { entry, files, .. } in some {
             for announced in Announced::all(entry).filter(|one| files.contains(&one.sha256)) {
-                match take(announced, &upstream, judge, config.mirror.max_artifact_bytes.get()).await {
+                let most_bytes = config.mirror.max_artifact_bytes.get();
+                let taken = match locate(announced, &upstream, most_bytes) {
+                    Ok(location) => take(announced, &location, &upstream, judge).await,
+                    Err(fault) => Err(fault.into()),
+                };
+                match taken {
                     Ok(_) => {}
                     Err(Stop::Blobs(error)) => return Err(error.into()),
                     Err(Stop::Store(error)) => return Err(error.into()),

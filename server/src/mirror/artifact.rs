@@ -106,11 +106,11 @@ pub(super) struct Judge<'a> {
 /// Fetches a file, checks everything that can be checked, and keeps it: as it is, and as PTDPRMC3.
 pub(super) async fn take(
     announced: Announced<'_>,
+    location: &Location,
     upstream: &Upstream,
     judge: Judge<'_>,
-    max_bytes: u64,
 ) -> Result<ArtifactRow, Stop> {
-    let bytes = fetch(announced, upstream, max_bytes).await?;
+    let bytes = fetch(announced, location, upstream).await?;
     keep_checked(announced, bytes, judge).await
 }
 
@@ -144,16 +144,25 @@ async fn keep_checked(
     Ok(ArtifactRow { role: announced.role, graph_hash: announced.graph_hash, original, served })
 }
 
-async fn fetch(announced: Announced<'_>, upstream: &Upstream, max_bytes: u64) -> Result<Vec<u8>, Fault> {
+/// Where a file is to be had, as far as it may be asked for.
+pub(super) fn locate(
+    announced: Announced<'_>,
+    upstream: &Upstream,
+    max_bytes: u64,
+) -> Result<Location, Fault> {
     let size_bytes = announced.size_bytes;
     if size_bytes > max_bytes {
         let reason =
             format!("it has {size_bytes} bytes, and this hub takes {max_bytes} (mirror.max_artifact_bytes)");
         return Err(Fault::new(FaultCode::TooLarge, reason));
     }
-    let location = Location::read(announced.location, upstream.url())
-        .map_err(|error| Fault::new(FaultCode::LocationRefused, error))?;
-    let bytes = upstream.file(&location, size_bytes).await.map_err(|error| {
+    Location::read(announced.location, upstream.url())
+        .map_err(|error| Fault::new(FaultCode::LocationRefused, error))
+}
+
+async fn fetch(announced: Announced<'_>, location: &Location, upstream: &Upstream) -> Result<Vec<u8>, Fault> {
+    let size_bytes = announced.size_bytes;
+    let bytes = upstream.file(location, size_bytes).await.map_err(|error| {
         if let Some(limit_bytes) = error.passed_bytes() {
             let reason = format!("the file is longer than the {limit_bytes} bytes its entry says");
             return Fault::new(FaultCode::WrongSize, reason);

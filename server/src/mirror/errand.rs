@@ -44,6 +44,11 @@ pub struct Permissions {
 }
 
 impl Errand {
+    /// Whether what this run leaves out is asked for by another one that nobody need ask for.
+    pub(super) fn comes_again(&self) -> bool {
+        self.timing.is_some() && self.settings.as_ref().is_some_and(|settings| settings.enabled)
+    }
+
     /// The errand of an upstream of the settings.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ mod run;
 mod schedule;
 mod service;
 mod status;
+#[cfg(test)]
+mod tests;
 mod upstream;
 mod web;
 

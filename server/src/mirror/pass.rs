@@ -6,7 +6,7 @@ use std::time::Instant;
 use phasic_hub_api::mirror::PassFault;
 use phasic_hub_api::{ComputeId, EntryFault, RegistryEntry, RegistryReading, Sha256};
 
-use super::artifact::{Announced, FileKey, Judge, Stop, judge_again, take, unverified};
+use super::artifact::{Announced, FileKey, Judge, Stop, judge_again, locate, take, unverified};
 use super::known::Known;
 use super::{Fault, FaultCode, MirrorError, Upstream};
 use crate::blobs::BlobError;
@@ -59,6 +59,8 @@ pub(super) struct Pass<'a> {
     pub(super) most_troubles: u32,
     /// When the rest is left to another pass in any case; `None` is never.
     pub(super) until: Option<Instant>,
+    /// The entry, and the file of it, to begin with: where the last pass was cut off, so that each is asked for in the end.
+    pub(super) begin: Option<(String, Option<String>)>,
     pub(super) trust: Trust,
     /// Whether files that are here are to be judged anew.
     pub(super) must_verify: bool,
@@ -68,6 +70,9 @@ pub(super) struct Pass<'a> {
     pub(super) carried: Carried,
     /// What has arrived since.
     pub(super) arrived: Vec<(FileKey, ArtifactRow)>,
+    /// What upstream was asked for and does not give now. It is said at the end: the next pass begins with what this one has
+    /// not asked for.
+    pub(super) put_off: Vec<PassFault>,
 }
 
 impl Pass<'_> {
@@ -75,12 +80,23 @@ impl Pass<'_> {
     pub(super) async fn run(mut self, reading: &RegistryReading) -> Result<(Harvest, Carried), MirrorError> {
         self.known.files.extend(&self.carried.files);
         self.harvest.wait_seconds = self.carried.later.as_ref().and_then(|later| later.wait_seconds);
-        for entry in reading.entries() {
+        let entries = reading.entries();
+        let id_of = |entry: &'_ Result<(ComputeId, RegistryEntry), EntryFault>| match entry {
+            Ok((id, _)) => id.to_string(),
+            Err(fault) => fault.id.clone(),
+        };
+        let begin = self.begin.as_ref().and_then(|(id, _)| entries.iter().position(|one| id_of(one) == *id));
+        let (first, last) = entries.split_at(begin.unwrap_or(0));
+        for entry in last.iter().chain(first) {
             match entry {
                 Err(fault) => self.refuse(fault),
                 Ok((id, entry)) => self.visit(id, entry).await?,
             }
         }
+        // They are listed in the order of the document, wherever the pass has begun.
+        let places: HashMap<_, _> = entries.iter().map(id_of).zip(0..).collect();
+        self.harvest.computes.sort_by_key(|publication| places.get(publication.id.as_str()).copied());
+        self.harvest.faults.append(&mut self.put_off);
         self.carried.files.extend(self.arrived);
         Ok((self.harvest, self.carried))
     }
@@ -174,11 +190,10 @@ impl Pass<'_> {
 
     /// All files of an entry, or nothing if its parent fails.
     async fn files(&mut self, id: &ComputeId, entry: &RegistryEntry) -> Result<Outcome, MirrorError> {
-        let mut rows: Vec<ArtifactRow> = Vec::new();
-        let mut components = HashSet::new();
-        for announced in Announced::all(entry) {
+        let mut rows: Vec<(usize, ArtifactRow)> = Vec::new();
+        for (place, is_double, announced) in self.in_turn(id, entry) {
             let name = announced.name().to_string();
-            let outcome = if announced.role == Role::Scc && !components.insert(announced.graph_hash) {
+            let outcome = if is_double {
                 let reason = "the entry has named a file for it before";
                 Err(Stop::Fault(Fault::new(FaultCode::DuplicateScc, reason)))
             } else {
@@ -188,7 +203,7 @@ impl Pass<'_> {
                 Ok(row) => {
                     self.watch(id, row, &name);
                     self.known.files.insert(announced.key(), row);
-                    rows.push(row);
+                    rows.push((place, row));
                 }
                 Err(Stop::Blobs(error)) => return Err(error.into()),
                 Err(Stop::Store(error)) => return Err(error.into()),
@@ -200,7 +215,26 @@ impl Pass<'_> {
                 }
             }
         }
-        Ok(Outcome::Taken(rows))
+        rows.sort_unstable_by_key(|&(place, _)| place);
+        Ok(Outcome::Taken(rows.into_iter().map(|(_, row)| row).collect()))
+    }
+
+    /// The files of an entry, each with its place there and whether the entry has named one for the same component before:
+    /// the parent, and then the components, from the one on where the last pass was cut off.
+    fn in_turn<'b>(&self, id: &ComputeId, entry: &'b RegistryEntry) -> Vec<(usize, bool, Announced<'b>)> {
+        let mut components = HashSet::new();
+        let mut is_double =
+            |file: &Announced<'_>| file.role == Role::Scc && !components.insert(file.graph_hash);
+        let files = Announced::all(entry).enumerate();
+        let mut files: Vec<_> = files.map(|(place, file)| (place, is_double(&file), file)).collect();
+        if let Some((begin, Some(name))) = &self.begin
+            && begin == id.as_str()
+            && let [_parent, components @ ..] = &mut *files
+            && let Some(first) = components.iter().position(|(.., file)| file.name().to_string() == *name)
+        {
+            components.rotate_left(first);
+        }
+        files
     }
 
     /// What becomes of an entry whose parent file is not taken: usually its last version stays.
@@ -237,12 +271,13 @@ impl Pass<'_> {
             let is_judged = !(must_be_known && is_doubtful);
             return if is_judged { Ok(row) } else { judge_again(announced, row, judge).await };
         }
+        let location = locate(announced, self.upstream, self.max_bytes)?;
         self.end_in_time();
         if let Some(later) = &self.carried.later {
             return Err(later.clone().into());
         }
         self.carried.has_asked = true;
-        let taken = take(announced, self.upstream, judge, self.max_bytes).await;
+        let taken = take(announced, &location, self.upstream, judge).await;
         let is_trouble = matches!(&taken, Err(Stop::Fault(fault)) if fault.is_trouble);
         self.carried.troubles = if is_trouble { self.carried.troubles + 1 } else { 0 };
         if self.carried.troubles >= self.most_troubles {
@@ -259,7 +294,8 @@ impl Pass<'_> {
             self.harvest.may_have_moved |= fault.code.may_be_a_race();
             if fault.code == FaultCode::Deferred {
                 self.harvest.wait_seconds = fault.wait_seconds;
-                self.carried.later = Some(fault.clone());
+                // The others are not asked for.
+                self.carried.later = Some(Fault { is_trouble: false, ..fault.clone() });
             }
         }
         let row = taken?;
@@ -342,8 +378,10 @@ impl Pass<'_> {
                 reason: reason.clone(),
             });
         }
+        let is_put_off = *code == FaultCode::Deferred && fault.is_trouble;
+        let list = if is_put_off { &mut self.put_off } else { &mut self.harvest.faults };
         let (code, reason) = (code.as_str().to_owned(), reason.clone());
-        self.harvest.faults.push(PassFault { entry: entry.to_owned(), artifact, code, reason });
+        list.push(PassFault { entry: entry.to_owned(), artifact, code, reason });
     }
 }
 

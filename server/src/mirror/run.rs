@@ -71,7 +71,7 @@ pub async fn run(data: &DataDirectory, config: &Config, errand: &Errand) -> Resu
         None => Requests::unlimited(),
     });
     // A pass that will come again by itself leaves the others their turn.
-    let until = errand.timing.map(|_| Instant::now() + config.mirror.pass_timeout_ms.duration());
+    let until = errand.comes_again().then(|| Instant::now() + config.mirror.pass_timeout_ms.duration());
     let run = Run { data, config, errand, row: &row, requests, started_at: data.store.now().await?, until };
     let result = run.attempt().await;
     run.requests.settle().await?;
@@ -276,14 +276,16 @@ impl Run<'_> {
             upstream: &document.upstream,
             name: &self.errand.upstream.name,
             max_bytes: self.config.mirror.max_artifact_bytes.get(),
-            most_troubles: self.errand.timing.map_or(u32::MAX, |_| MOST_TROUBLES),
+            most_troubles: if self.errand.comes_again() { MOST_TROUBLES } else { u32::MAX },
             until: self.until,
+            begin: self.data.store.cut_off(&self.errand.upstream.name).await?,
             trust: self.errand.trust,
             must_verify: self.row.must_verify,
             known,
             harvest: Harvest::default(),
             carried,
             arrived: Vec::new(),
+            put_off: Vec::new(),
         };
         pass.run(&document.reading).await
     }

@@ -93,6 +93,20 @@ impl Store {
         rows.iter().map(pair).collect()
     }
 
+    /// Where the last pass that has read the document of an upstream was cut off: the first entry, and the file of it, that was
+    /// left to a later one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn cut_off(&self, upstream: &str) -> Result<Option<(String, Option<String>)>, StoreError> {
+        let first = sqlx::query_as(
+            "SELECT entry, artifact FROM pass_faults WHERE pass = \
+             (SELECT max(number) FROM passes WHERE upstream = ? AND outcome = 'done') AND code = 'deferred' \
+             ORDER BY place LIMIT 1",
+        );
+        Ok(first.bind(upstream).fetch_optional(&self.readers).await?)
+    }
+
     /// A pass with what it left out and changed: all of it, or the first `most` of each.
     ///
     /// # Errors
