@@ -8,11 +8,12 @@ use phasic_hub_tests::program::phasic;
 use serde_json::{Map, Value, json};
 
 /// Quantities of the command, the words of the hub for each, and whether it has a gradient.
-const QUANTITIES: [(&str, &str, &str, bool); 17] = [
+const QUANTITIES: [(&str, &str, &str, bool); 18] = [
     ("expectation", "", "expectation", true),
     ("variance", "", "variance", true),
     ("moments", "3", "moments", true),
     ("waiting-time", "", "waiting_times", false),
+    ("waiting-time", "2,0", "waiting_times_of", false),
     ("sojourn", "", "sojourn_times", false),
     ("sojourn", "3,1", "sojourn_times_of", false),
     ("pdf", "0.25,1,4", "pdf", true),
@@ -183,6 +184,7 @@ fn total_rewards_have_the_same_covariances_correlations_and_draws() {
         ("variance", "", "variance", &[one]),
         ("moments", "3", "moments", &[one]),
         ("waiting-time", "", "waiting_times", &[one]),
+        ("waiting-time", "1,3", "waiting_times_of", &[one]),
         ("covariance", "", "covariance", &[one, two]),
         ("correlation", "", "correlation", &[one, two]),
         ("covariance", "", "covariances", &[one, two, three]),

@@ -69,6 +69,19 @@ fn covariances_and_correlations_of_two_are_numbers_and_of_more_are_rows() {
 }
 
 #[test]
+fn waiting_times_are_from_all_vertices_or_from_those_named() {
+    let scene = scene();
+    let times =
+        |quantity: &str| found(&scene, &["tries.json", "--quantity", quantity])["waiting-time"].clone();
+    let all = times("waiting-time");
+    assert_eq!(times("waiting-time=2,0"), json!([all[2], all[0]]));
+    let ended = scene.run(&["eval", "two.json", "--quantity", "waiting-time=4"]);
+    assert_eq!(ended.status, 2);
+    let said = "waiting-time: vertex 4 does not exist; the model has 4 vertices";
+    assert!(ended.err.contains(said), "{}", ended.err);
+}
+
+#[test]
 fn sojourn_times_are_of_all_vertices_or_of_those_named() {
     let scene = scene();
     let times =

@@ -182,6 +182,15 @@ impl<'p> Distribution<'p> {
         Ok(self.at()?.waiting_times())
     }
 
+    /// Expected time to absorption from each of the vertices named: entries of [`waiting_times`](Self::waiting_times), whose cost it
+    /// has however few they are.
+    ///
+    /// # Errors
+    /// As [`expectation`](Self::expectation), and [`DistributionError::Vertex`] for one that does not exist.
+    pub fn waiting_times_of(&self, vertices: &[u32]) -> Result<Vec<f64>, DistributionError> {
+        of_vertices(&self.waiting_times()?, vertices)
+    }
+
     /// Expected time spent in every vertex of the graph, given that the process starts: `α (−S)⁻¹ / Σα`, the row of
     /// Green's matrix (Bladt and Nielsen 2017, section 3.1). One transposed solve.
     ///

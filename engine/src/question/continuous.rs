@@ -140,7 +140,9 @@ impl Law for Times<'_> {
                     |rewards| Ok(totals.variance(rewards)?),
                 )?
             }
-            Quantity::WaitingTimes => Found::Many(self.at()?.rewarded(first)?.waiting_times()),
+            Quantity::WaitingTimes(vertices) => {
+                of_vertices(self.at()?.rewarded(first)?.waiting_times(), vertices.as_deref())
+            }
             Quantity::SojournTimes(vertices) => of_vertices(self.at()?.sojourn_times(), vertices.as_deref()),
             other => return Err(NoAnswer::unanswered(other)),
         })

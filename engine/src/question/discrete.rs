@@ -98,7 +98,9 @@ impl Law for Jumps<'_> {
                 )?
             }
             Quantity::FactorialMoments(count) => Found::Many(self.law.factorial_moments(*count as usize)?),
-            Quantity::WaitingTimes => Found::Many(self.law.rewarded(first)?.waiting_times()),
+            Quantity::WaitingTimes(vertices) => {
+                of_vertices(self.law.rewarded(first)?.waiting_times(), vertices.as_deref())
+            }
             Quantity::SojournTimes(vertices) => of_vertices(self.law.sojourn_times()?, vertices.as_deref()),
             other => return Err(NoAnswer::unanswered(other)),
         })

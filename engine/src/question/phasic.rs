@@ -97,7 +97,9 @@ impl Law for Phasic<'_> {
                     |rewards| self.variance(Some(rewards)),
                 )?
             }
-            Quantity::WaitingTimes => Found::Many(replay.waiting_times(first)?),
+            Quantity::WaitingTimes(vertices) => {
+                of_vertices(replay.waiting_times(first)?, vertices.as_deref())
+            }
             Quantity::SojournTimes(vertices) => of_vertices(replay.sojourn_times()?, vertices.as_deref()),
             other => return Err(NoAnswer::unanswered(other)),
         })

@@ -23,8 +23,8 @@ pub enum Quantity {
     Covariances,
     /// Their correlations, row by row.
     Correlations,
-    /// Expected time to absorption from each vertex.
-    WaitingTimes,
+    /// Expected time to absorption from each vertex, or from those named, in their order.
+    WaitingTimes(Option<Vec<u32>>),
     /// Expected time spent in each vertex, or in those named, in their order.
     SojournTimes(Option<Vec<u32>>),
     /// A number for each of some numbers.
@@ -108,7 +108,8 @@ impl Quantity {
             Self::Correlation => "correlation",
             Self::Covariances => "covariances",
             Self::Correlations => "correlations",
-            Self::WaitingTimes => "waiting_times",
+            Self::WaitingTimes(None) => "waiting_times",
+            Self::WaitingTimes(Some(_)) => "waiting_times_of",
             Self::SojournTimes(None) => "sojourn_times",
             Self::SojournTimes(Some(_)) => "sojourn_times_of",
             Self::Function(function, _) => function.name(),
@@ -132,7 +133,7 @@ impl Quantity {
                 | Self::Correlation
                 | Self::Covariances
                 | Self::Correlations
-                | Self::WaitingTimes
+                | Self::WaitingTimes(_)
                 | Self::SojournTimes(_)
         )
     }
@@ -166,7 +167,7 @@ impl Quantity {
     pub const fn is_of_epochs(&self) -> bool {
         match self {
             Self::Function(function, _) => !matches!(function, Function::Laplace | Function::Pmf),
-            Self::WaitingTimes | Self::SojournTimes(_) | Self::FactorialMoments(_) => false,
+            Self::WaitingTimes(_) | Self::SojournTimes(_) | Self::FactorialMoments(_) => false,
             _ => true,
         }
     }

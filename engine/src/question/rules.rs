@@ -257,10 +257,11 @@ impl Question {
             Quantity::Sample(0) | Quantity::JointSample(0) => {
                 return Err(Misfit::NoDraws { place, quantity: name });
             }
-            Quantity::SojournTimes(Some(vertices)) => {
-                let is_beyond = |&&vertex: &&u32| u64::from(vertex) >= model.vertices;
-                if let Some(&vertex) = vertices.iter().find(is_beyond) {
-                    return Err(Misfit::Vertex { place, quantity: name, vertex, vertices: model.vertices });
+            Quantity::WaitingTimes(Some(vertices)) | Quantity::SojournTimes(Some(vertices)) => {
+                let is_beyond = |&(_, &vertex): &(usize, &u32)| u64::from(vertex) >= model.vertices;
+                if let Some((index, &vertex)) = vertices.iter().enumerate().find(is_beyond) {
+                    let vertices = model.vertices;
+                    return Err(Misfit::Vertex { place, quantity: name, index, vertex, vertices });
                 }
             }
             Quantity::Function(Function::Laplace, _) if model.discrete => {

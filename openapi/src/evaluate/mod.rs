@@ -193,6 +193,9 @@ pub struct Values {
     /// Expected time (or reward) to absorption from each vertex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_times: Option<Vec<Real>>,
+    /// Expected time (or reward) to absorption from each vertex named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting_times_of: Option<Vec<Real>>,
     /// Expected time spent in each vertex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sojourn_times: Option<Vec<Real>>,

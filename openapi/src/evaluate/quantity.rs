@@ -30,6 +30,8 @@ pub enum Quantity {
     FactorialMoments(u32),
     /// Expected time to absorption from each vertex.
     WaitingTimes,
+    /// Expected time to absorption from each of these vertices, in this order.
+    WaitingTimesOf(Vec<u32>),
     /// Expected time spent in each vertex.
     SojournTimes,
     /// Expected time spent in each of these vertices, in this order.
@@ -82,7 +84,8 @@ impl From<Quantity> for question::Quantity {
             Quantity::Correlations => Self::Correlations,
             Quantity::Moments(count) => Self::Moments(count),
             Quantity::FactorialMoments(count) => Self::FactorialMoments(count),
-            Quantity::WaitingTimes => Self::WaitingTimes,
+            Quantity::WaitingTimes => Self::WaitingTimes(None),
+            Quantity::WaitingTimesOf(vertices) => Self::WaitingTimes(Some(vertices)),
             Quantity::SojournTimes => Self::SojournTimes(None),
             Quantity::SojournTimesOf(vertices) => Self::SojournTimes(Some(vertices)),
             Quantity::Pdf(at) => Self::Function(Function::Pdf, at),

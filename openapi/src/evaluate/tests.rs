@@ -31,7 +31,7 @@ fn every_quantity_is_written_with_its_key() {
     let all = r#"["expectation","variance","covariance",{"moments":2},"waiting_times","sojourn_times",{"pdf":[1.0]},
         {"pmf":[3]},{"cdf":[1.0]},{"survival":[1.0]},{"hazard":[1.0]},{"quantile":[0.5]},{"laplace":[1.0]},
         {"stop_probability":[1.0]},{"visiting_times":[1.0]},{"log_likelihood":{"observed":[1.0],"censored":[]}},
-        "correlation","covariances","correlations",{"sample":3},{"joint_sample":3},{"sojourn_times_of":[1]},{"factorial_moments":2}]"#;
+        "correlation","covariances","correlations",{"sample":3},{"joint_sample":3},{"sojourn_times_of":[1]},{"waiting_times_of":[1]},{"factorial_moments":2}]"#;
     let quantities: Vec<Quantity> = serde_json::from_str(all).unwrap();
     for quantity in &quantities {
         let written = serde_json::to_value(quantity).unwrap();
@@ -40,7 +40,7 @@ fn every_quantity_is_written_with_its_key() {
             .map_or_else(|| written.as_object().unwrap().keys().next().unwrap().clone(), str::to_owned);
         assert_eq!(key, phasic_engine::question::Quantity::from(quantity.clone()).name());
     }
-    assert_eq!(quantities.len(), 23);
+    assert_eq!(quantities.len(), 24);
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl Effort {
 fn solves(quantity: &Quantity, rewards: u64) -> u64 {
     match quantity {
         Quantity::Moments(count) | Quantity::FactorialMoments(count) => u64::from(*count),
-        Quantity::Expectation | Quantity::WaitingTimes | Quantity::SojournTimes(_) => 1,
+        Quantity::Expectation | Quantity::WaitingTimes(_) | Quantity::SojournTimes(_) => 1,
         Quantity::Variance | Quantity::Covariance => 8,
         Quantity::Correlation | Quantity::Covariances | Quantity::Correlations => {
             8_u64.saturating_mul(rewards).saturating_mul(rewards)
@@ -112,8 +112,8 @@ fn length(quantity: &Quantity, vertices: u64, rewards: u64) -> u64 {
         Quantity::JointSample(count) => (*count as u64).saturating_mul(rewards),
         Quantity::Moments(count) | Quantity::FactorialMoments(count) => u64::from(*count),
         Quantity::Sample(count) => *count as u64,
-        Quantity::WaitingTimes | Quantity::SojournTimes(None) => vertices,
-        Quantity::SojournTimes(Some(named)) => named.len() as u64,
+        Quantity::WaitingTimes(None) | Quantity::SojournTimes(None) => vertices,
+        Quantity::WaitingTimes(Some(named)) | Quantity::SojournTimes(Some(named)) => named.len() as u64,
         Quantity::Function(_, at) => at.len() as u64,
         Quantity::States(_, times) => (times.len() as u64).saturating_mul(vertices),
     }
@@ -153,7 +153,7 @@ pub(super) fn listed(quantity: &Quantity) -> usize {
     match quantity {
         Quantity::Function(_, at) | Quantity::States(_, at) => at.len(),
         Quantity::LogLikelihood(data) => data.seen.len() + data.alive.len(),
-        Quantity::SojournTimes(Some(named)) => named.len(),
+        Quantity::WaitingTimes(Some(named)) | Quantity::SojournTimes(Some(named)) => named.len(),
         _ => 0,
     }
 }

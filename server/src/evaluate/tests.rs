@@ -61,7 +61,7 @@ async fn an_erlang_time_has_its_numbers() {
     let request = json!({
         "model": erlang(), "theta": [2.0],
         "quantities": ["expectation", "variance", {"moments": 2}, {"pdf": [1.0]}, {"cdf": [1.0]}, {"survival": [1.0]},
-                       {"laplace": [1.0]}, {"quantile": [0.0, 1.0]}, "waiting_times", "sojourn_times"],
+                       {"laplace": [1.0]}, {"quantile": [0.0, 1.0]}, "waiting_times", "sojourn_times", {"waiting_times_of": [0]}],
     });
     let values = ask(request).await.unwrap().remove(0).values.unwrap();
     assert_eq!(values.expectation, Some(Real(2.0)));
@@ -78,7 +78,8 @@ async fn an_erlang_time_has_its_numbers() {
     close(&values.survival, tail);
     close(&values.laplace, (2.0_f64 / 3.0).powi(4));
     assert_eq!(values.quantile, Some(vec![Real(0.0), Real(f64::INFINITY)]));
-    assert_eq!(values.waiting_times.unwrap().len(), 6);
+    let waiting = values.waiting_times.unwrap();
+    assert_eq!((waiting.len(), values.waiting_times_of.unwrap()), (6, vec![waiting[0]]));
     let stays: f64 = values.sojourn_times.unwrap().iter().map(|time| time.0).sum();
     assert!((stays - 2.0).abs() < 1e-14);
 }
@@ -224,6 +225,7 @@ async fn questions_that_do_not_fit_are_refused_before_anything_is_computed() {
         json!({"quantities": ["expectation"], "rewards": [[1.0]]}),
         json!({"quantities": [{"pdf": [1.0]}], "rewards": [ones, ones]}),
         json!({"quantities": [{"sojourn_times_of": [6]}]}),
+        json!({"quantities": [{"waiting_times_of": [6]}]}),
         json!({"quantities": [{"factorial_moments": 2}]}),
         json!({"quantities": ["expectation"], "started_in": [[1, 1.0]]}),
         json!({"compat": true, "gradients": true}),

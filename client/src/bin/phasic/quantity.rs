@@ -10,8 +10,8 @@ use crate::points;
 /// Most samples of one question.
 const MOST_SAMPLES: usize = 10_000_000;
 
-const SUPPORTED: &str = "expectation, variance, moments=K, factorial-moments=K, covariance, correlation, waiting-time, sojourn, sojourn=V, pdf=T, pmf=J, \
-                         cdf=T, survival=T, hazard=T, quantile=P, laplace=S, stop-probability=T, visiting-time=T, \
+const SUPPORTED: &str = "expectation, variance, moments=K, factorial-moments=K, covariance, correlation, waiting-time, waiting-time=V, sojourn, sojourn=V, \
+                         pdf=T, pmf=J, cdf=T, survival=T, hazard=T, quantile=P, laplace=S, stop-probability=T, visiting-time=T, \
                          sample=N, loglik=DATA";
 
 const FUNCTIONS: [Function; 7] = [
@@ -33,7 +33,7 @@ pub(crate) fn key(quantity: &Quantity) -> &'static str {
         Quantity::Covariance | Quantity::Covariances => "covariance",
         Quantity::Correlation | Quantity::Correlations => "correlation",
         Quantity::FactorialMoments(_) => "factorial-moments",
-        Quantity::WaitingTimes => "waiting-time",
+        Quantity::WaitingTimes(_) => "waiting-time",
         Quantity::SojournTimes(_) => "sojourn",
         Quantity::States(states, _) => word(*states),
         Quantity::Sample(_) | Quantity::JointSample(_) => "sample",
@@ -123,19 +123,21 @@ pub(crate) fn read(text: &str) -> Result<Quantity, Failure> {
         ("variance", None) => Ok(Quantity::Variance),
         ("covariance", None) => Ok(Quantity::Covariance),
         ("correlation", None) => Ok(Quantity::Correlation),
-        ("waiting-time", None) => Ok(Quantity::WaitingTimes),
-        ("sojourn", None) => Ok(Quantity::SojournTimes(None)),
-        ("sojourn", Some(list)) => {
-            let vertices = list.split(',').map(|vertex| vertex.trim().parse()).collect::<Result<_, _>>();
-            vertices.map(|vertices| Quantity::SojournTimes(Some(vertices))).map_err(|_| {
-                refused("sojourn=V needs numbers of vertices, as in sojourn=1,4; sojourn is of all".into())
-            })
-        }
-        ("expectation" | "variance" | "covariance" | "correlation" | "waiting-time", Some(_)) => {
+        ("waiting-time", list) => Ok(Quantity::WaitingTimes(vertices(name, list).map_err(refused)?)),
+        ("sojourn", list) => Ok(Quantity::SojournTimes(vertices(name, list).map_err(refused)?)),
+        ("expectation" | "variance" | "covariance" | "correlation", Some(_)) => {
             Err(refused(format!("{name} takes no '=…'")))
         }
         _ => Err(refused(format!("this version computes {SUPPORTED}"))),
     }
+}
+
+/// The vertices that are named, if any are.
+fn vertices(name: &str, list: Option<&str>) -> Result<Option<Vec<u32>>, String> {
+    let vertices = list.map(|list| list.split(',').map(|vertex| vertex.trim().parse()).collect());
+    vertices
+        .transpose()
+        .map_err(|_| format!("{name}=V needs numbers of vertices, as in {name}=1,4; {name} is of all"))
 }
 
 /// How many moments are asked for.
@@ -171,7 +173,8 @@ mod tests {
             ("factorial-moments=3", Quantity::FactorialMoments(3)),
             ("covariance", Quantity::Covariance),
             ("correlation", Quantity::Correlation),
-            ("waiting-time", Quantity::WaitingTimes),
+            ("waiting-time", Quantity::WaitingTimes(None)),
+            ("waiting-time=0,2", Quantity::WaitingTimes(Some(vec![0, 2]))),
             ("sojourn", Quantity::SojournTimes(None)),
             ("sojourn=4,1", Quantity::SojournTimes(Some(vec![4, 1]))),
             ("pdf=1,2", Quantity::Function(Function::Pdf, vec![1.0, 2.0])),
@@ -210,6 +213,8 @@ mod tests {
             "moments=two",
             "factorial-moments",
             "factorial-moments=1001",
+            "waiting-time=",
+            "waiting-time=x",
             "sojourn=",
             "sojourn=1.5",
             "sojourn=-1",

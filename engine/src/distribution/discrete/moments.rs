@@ -142,6 +142,15 @@ impl<'p> JumpDistribution<'p> {
         Ok(self.at()?.waiting_times())
     }
 
+    /// Expected number of jumps to absorption from each of the vertices named: entries of [`waiting_times`](Self::waiting_times), whose cost it
+    /// has however few they are.
+    ///
+    /// # Errors
+    /// As [`expectation`](Self::expectation), and [`DistributionError::Vertex`] for one that does not exist.
+    pub fn waiting_times_of(&self, vertices: &[u32]) -> Result<Vec<f64>, DistributionError> {
+        of_vertices(&self.waiting_times()?, vertices)
+    }
+
     /// Expected number of visits of every vertex of the graph until absorption, `α (I − T)⁻¹`: the fundamental matrix (Kemeny
     /// and Snell 1960, theorem 3.2.4). One transposed solve.
     ///

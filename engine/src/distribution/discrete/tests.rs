@@ -285,6 +285,12 @@ fn correlations_visits_and_hazards_in_discrete_time_are_known() {
         let left = jumps.waiting_times().unwrap()[1 + stage as usize];
         assert!(close(left, (3.0 - f64::from(stage)) / p, 1e-14), "{left}");
     }
+    let waiting = jumps.waiting_times().unwrap();
+    assert_eq!(jumps.waiting_times_of(&[2, 0]).unwrap(), [waiting[2], waiting[0]]);
+    assert!(matches!(
+        jumps.waiting_times_of(&[99]),
+        Err(DistributionError::Vertex { index: 0, vertex: 99, .. })
+    ));
     let refused = jumps.sojourn_times_of(&[1, 99]).unwrap_err();
     assert_eq!(refused, DistributionError::Vertex { index: 1, vertex: 99, vertices: plan.vertex_count() });
     // A geometric number forgets: its hazard is p.

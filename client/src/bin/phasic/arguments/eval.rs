@@ -15,8 +15,8 @@ Quantities (--quantity, may be repeated; without any: expectation and variance):
   expectation, variance, moments=K    of the time to absorption, or of the total of --rewards
   factorial-moments=K                 E[N(N-1)...] of the number of jumps N, in discrete time
   covariance, correlation             of two --rewards; of more, all of them as rows
-  waiting-time                        expected, from each vertex
-  sojourn, sojourn=V                  expected in each vertex, or in vertices V such as 1,4
+  waiting-time, waiting-time=V        expected, from each vertex, or from vertices V such as 1,4
+  sojourn, sojourn=V                  expected in each vertex, or in vertices V
   pdf=T, cdf=T, survival=T, hazard=T  of the time to absorption, or of the total of --rewards
   quantile=P, laplace=S               at probabilities P; at real numbers S from 0 on
   stop-probability=T                  of being in each vertex at each time
