@@ -29,7 +29,8 @@ impl Distribution<'_> {
     ///
     /// # Errors
     /// [`DistributionError::Probability`] for a `q` outside `[0, 1]`; [`DistributionError::Evaluation`] when absorption is not
-    /// certain for what starts.
+    /// certain for what starts; [`DistributionError::Jumps`], with the place of the `q`, when jumps are too many and no other
+    /// way is shorter.
     pub fn quantile(&self, probabilities: &[f64]) -> Result<Vec<f64>, DistributionError> {
         check_probabilities(probabilities)?;
         let most = self.absorption_of_certain()?;

@@ -17,7 +17,9 @@ impl Distribution<'_> {
     /// see [`pdf`](Self::pdf) for its cost. The error of each probability is at most the tolerance.
     ///
     /// # Errors
-    /// [`DistributionError::Time`]; at infinity, also [`DistributionError::Evaluation`] when absorption is not certain.
+    /// [`DistributionError::Time`] for a time that is negative or not a number; [`DistributionError::Jumps`], with the place of
+    /// the time, when jumps are too many and no other way is shorter; at infinity, also [`DistributionError::Evaluation`]
+    /// when absorption is not certain.
     pub fn stop_probability(&self, times: &[f64]) -> Result<Array2<f64>, DistributionError> {
         let mut rows = Array2::zeros((times.len(), self.chain.plan().vertex_count() as usize));
         self.each_state(times, false, |at, state, _| self.put(state, rows.index_axis_mut(Axis(0), at)))?;

@@ -173,8 +173,9 @@ impl<'p> Distribution<'p> {
         correlations(self.covariance_matrix(&in_units)?)
     }
 
-    /// Expected time to absorption from every vertex of the graph, `(−S)⁻¹ 1` (Neuts 1981, section 2.2): 0 for absorbing vertices, NaN for those the
-    /// start does not reach. One solve.
+    /// Expected time to absorption from every vertex of the graph, `(−S)⁻¹ 1` (Neuts 1981, section 2.2): 0 for absorbing
+    /// vertices, NaN for those the start does not reach by any edge, and infinite for those from which absorption is not
+    /// certain at this θ, where the start leads with probability 0. One solve.
     ///
     /// # Errors
     /// As [`expectation`](Self::expectation).

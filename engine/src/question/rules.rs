@@ -84,7 +84,10 @@ pub enum Misfit {
     #[error("{quantity} takes {}, but {given} are given", takes.text())]
     Rewards { place: usize, quantity: &'static str, takes: RewardVectors, given: usize },
     /// A reward vector has not one number for each vertex.
-    #[error("a reward vector has {found} numbers, and the model has {vertices} vertices, the start included")]
+    #[error(
+        "reward vector {index} (counted from 0) has {found} numbers, and the model has {vertices} vertices, the start \
+         included"
+    )]
     RewardLength { index: usize, found: usize, vertices: u64 },
     /// There is no gradient of a quantity.
     #[error("there are no gradients of {quantity}; ask for it in a request without gradients")]
@@ -102,8 +105,11 @@ pub enum Misfit {
     #[error("{quantity} takes a number of draws from 1 on")]
     NoDraws { place: usize, quantity: &'static str },
     /// A vertex does not exist.
-    #[error("{quantity}: vertex {vertex} does not exist; the model has {vertices} vertices, the start is 0")]
-    Vertex { place: usize, quantity: &'static str, vertex: u32, vertices: u64 },
+    #[error(
+        "{quantity}: entry {index} (counted from 0) names vertex {vertex}, which does not exist; the model has {vertices} \
+         vertices, the start is 0"
+    )]
+    Vertex { place: usize, quantity: &'static str, index: usize, vertex: u32, vertices: u64 },
     /// A quantity of continuous time of a model in discrete time.
     #[error("the model is in discrete time, where there is no {quantity}")]
     Discrete { place: usize, quantity: &'static str },
@@ -111,7 +117,9 @@ pub enum Misfit {
     #[error("the model is in continuous time, where there is no {quantity}; ask for {}", of_time(quantity))]
     Continuous { place: usize, quantity: &'static str },
     /// A number of jumps is not whole.
-    #[error("{quantity} takes whole numbers of jumps in discrete time, not {value}")]
+    #[error(
+        "{quantity} takes whole numbers of jumps in discrete time, and entry {index} (counted from 0) is {value}"
+    )]
     Jumps { place: usize, quantity: &'static str, index: usize, value: f64 },
     /// A tolerance is out of range.
     #[error("tolerance is from 1e-14 to 0.01, not {value}")]
@@ -158,11 +166,14 @@ pub enum Misfit {
     )]
     NoGradientInEpochs { place: usize, quantity: &'static str },
     /// Epochs are out of order.
-    #[error("an epoch begins at {from}, which is no time later than {before}")]
+    #[error(
+        "epoch {index} (counted from 0, after the first theta) begins at {from}, which is no time later than {before}"
+    )]
     EpochOrder { index: usize, from: f64, before: f64 },
     /// An epoch has not one number for each parameter.
     #[error(
-        "the theta of the epoch from {from} has {found} numbers, and the model has {parameters} parameters"
+        "the theta of epoch {index} (counted from 0, after the first theta), from {from} on, has {found} numbers, and the \
+         model has {parameters} parameters"
     )]
     EpochTheta { index: usize, from: f64, found: usize, parameters: usize },
     /// Fixed steps are phasic's.

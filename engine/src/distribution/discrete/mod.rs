@@ -146,7 +146,8 @@ impl<'p> JumpDistribution<'p> {
     }
 
     /// The hazard at each number of jumps, `pmf(j) / P(N ≥ j)`: the probability of being absorbed by this jump, given that it
-    /// has not happened before. NaN where nothing is left. One pass, as [`pmf`](Self::pmf).
+    /// has not happened before (Barlow and Proschan, Statistical Theory of Reliability and Life Testing, 1975, chapter 3). NaN
+    /// where nothing is left. One pass, as [`pmf`](Self::pmf).
     ///
     /// # Errors
     /// As [`pmf`](Self::pmf).

@@ -134,7 +134,8 @@ impl<'p> JumpDistribution<'p> {
     }
 
     /// Expected number of jumps to absorption from every vertex of the graph, `(I − T)⁻¹ 1` (Kemeny and Snell, Finite Markov
-    /// Chains, 1960, theorem 3.3.5): 0 for absorbing vertices, NaN for those the start does not reach. One solve.
+    /// Chains, 1960, theorem 3.3.5): 0 for absorbing vertices, NaN for those the start does not reach by any edge, and infinite
+    /// for those from which absorption is not certain at this θ, where the start leads with probability 0. One solve.
     ///
     /// # Errors
     /// As [`expectation`](Self::expectation).

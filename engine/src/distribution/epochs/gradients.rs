@@ -18,7 +18,9 @@ impl<'p> Epochs<'p> {
     /// One forward sweep through all epochs, and one reverse sweep for each time.
     ///
     /// # Errors
-    /// As [`curve`](Self::curve).
+    /// As [`curve`](Self::curve), with infinite times refused, too. [`DistributionError::Epoch`] around
+    /// [`DistributionError::GradientRange`] for a slope beyond f64, with the time and the parameter, and around
+    /// [`DistributionError::TrailMemory`] where the way back takes more than 1 GiB and leaps are no way out.
     pub fn pdf_gradient(&self, times: &[f64]) -> Result<(Vec<f64>, Array3<f64>), DistributionError> {
         gradient::in_order(times, 0, |sorted| self.run(sorted, sorted.len()))
     }
@@ -47,7 +49,8 @@ impl<'p> Epochs<'p> {
     /// What counts how is told at [`Likelihood`](crate::distribution::Likelihood).
     ///
     /// # Errors
-    /// As [`Plan::censored_likelihood`](crate::plan::Plan::censored_likelihood) and [`curve`](Self::curve).
+    /// As [`Plan::censored_likelihood`](crate::plan::Plan::censored_likelihood), which refuses infinite times, too;
+    /// [`DistributionError::Epoch`] around [`DistributionError::Jumps`], with the place of the observation.
     pub fn log_likelihood(&self, observed: &[f64], censored: &[f64]) -> Result<f64, DistributionError> {
         let observations = Observations::new(observed, censored)?;
         let run = self.run(&observations.times, 0).map_err(|error| observations.place(error))?;
@@ -60,8 +63,12 @@ impl<'p> Epochs<'p> {
     /// a θ that does not change; see
     /// [`Likelihood::value_and_gradient`](crate::distribution::Likelihood::value_and_gradient).
     ///
+    /// NaN where the log-likelihood is `−∞`.
+    ///
     /// # Errors
-    /// As [`log_likelihood`](Self::log_likelihood).
+    /// As [`log_likelihood`](Self::log_likelihood); [`DistributionError::Epoch`] around
+    /// [`DistributionError::GradientRange`] for a slope beyond f64, with the parameter, and around
+    /// [`DistributionError::TrailMemory`] where the way back takes more than 1 GiB and leaps are no way out.
     pub fn log_likelihood_gradient(
         &self,
         observed: &[f64],

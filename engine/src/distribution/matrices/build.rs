@@ -196,11 +196,10 @@ impl Form<'_> {
             length("exit rates", exit.len())?;
             check_vector("exit rate", exit)?;
         }
-        if let Some((states, state_length)) = self.options.states {
-            length("state integers (per integer of a state)", states.len() / state_length.max(1))?;
-            if state_length == 0 || states.len() % state_length != 0 {
-                return Err(MatrixError::Length { what: "states", expected: rows, found: 0 });
-            }
+        if let Some((states, length)) = self.options.states
+            && (length == 0 || rows.checked_mul(length) != Some(states.len()))
+        {
+            return Err(MatrixError::States { states: rows, length, found: states.len() });
         }
         for row in 0..rows {
             for (column, value) in self.transient.row(row) {

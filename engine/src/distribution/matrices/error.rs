@@ -24,6 +24,19 @@ pub enum MatrixError {
         /// How many were given.
         found: usize,
     },
+    /// The integers of the states are not as many as the states take, or states have none.
+    #[error(
+        "{found} integers were given for {states} states of {length} each; give that many for each row of the matrix, and \
+         at least one"
+    )]
+    States {
+        /// States of the matrix.
+        states: usize,
+        /// Integers of each.
+        length: usize,
+        /// How many were given.
+        found: usize,
+    },
     /// An entry lies outside the matrix.
     #[error("entry {index} is for row {row} and column {column}, outside a matrix of {rows} by {columns}")]
     OutOfRange {

@@ -30,8 +30,8 @@ impl Distribution<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`SamplingError::Distribution`] for a negative time or NaN; [`SamplingError::NoMass`] when nothing is alive at `time`, or
-    /// less than about `e^−10⁶`; as [`Plan::sampler`](crate::plan::Plan::sampler).
+    /// [`SamplingError::Distribution`] for a negative time or NaN, and around [`DistributionError::Jumps`](crate::distribution::DistributionError::Jumps) for a time that takes
+    /// too many jumps; [`SamplingError::NoMass`] when nothing is alive at `time`, or less than about `e^−10⁶`, and at infinity; as [`Plan::sampler`](crate::plan::Plan::sampler).
     pub fn survivors(&self, time: f64) -> Result<Sampler, SamplingError> {
         check_times(&[time])?;
         let sampler = self.chain.plan().sampler(self.chain.theta())?;
