@@ -61,6 +61,17 @@ impl<V: Weighed, E: Clone> Cache<V, E> {
         found
     }
 
+    /// The value of a key, if it is there.
+    pub(crate) fn there(&self, key: Sha256) -> Option<Arc<V>> {
+        let mut inner = self.lock();
+        inner.clock += 1;
+        let clock = inner.clock;
+        let slot = inner.slots.get_mut(&key)?;
+        let found = slot.cell.get()?.clone().ok()?;
+        slot.used = clock;
+        Some(found)
+    }
+
     /// Bytes of all values that are there.
     pub(crate) fn size_bytes(&self) -> u64 {
         self.lock().bytes

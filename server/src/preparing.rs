@@ -8,6 +8,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::OwnedMutexGuard;
+
 use crate::workers::{BrokeOff, Wanted, Workers};
 
 /// Memory within which work is tried first.
@@ -21,10 +23,12 @@ const REMEMBERED: usize = 1000;
 pub struct Preparing {
     workers: Workers,
     large: Arc<tokio::sync::Mutex<()>>,
-    turns: Arc<Mutex<HashMap<String, Turn>>>,
+    turns: Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>,
 }
 
-type Turn = Arc<tokio::sync::Mutex<()>>;
+/// The turn of a client; over when it is dropped.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "it is held, and not looked at")] OwnedMutexGuard<()>);
 
 /// How much memory work may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,34 +69,50 @@ impl Preparing {
         Self { workers, large: Arc::default(), turns: Arc::default() }
     }
 
-    /// Runs work, first within little memory, and waits for its result; `payer` has no other at the same time. Work whose
-    /// result nobody waits for any more is told so.
+    /// The turn of who asks: one has no two models made ready at the same time.
+    ///
+    /// To be taken before anything that others wait for: they would wait for whatever else is made ready for the same.
+    pub async fn turn(&self, payer: &str) -> Turn {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            if turns.len() >= REMEMBERED {
+                turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            }
+            Arc::clone(turns.entry(payer.to_owned()).or_default())
+        };
+        Turn(turn.lock_owned().await)
+    }
+
+    /// Runs work, first within little memory, and waits for its result. Work whose result nobody waits for any more is told
+    /// so; the turn is over when it has ended.
     ///
     /// # Errors
     /// [`BrokeOff`] when the work panicked.
     pub async fn run<T: Send + 'static>(
         &self,
-        payer: &str,
+        turn: Turn,
         work: impl Fn(&Wanted, Room) -> Tried<T> + Clone + Send + 'static,
     ) -> Result<T, BrokeOff> {
-        let _turn = self.turn(payer).lock_owned().await;
-        let again = work.clone();
-        match self.workers.run_while_wanted(move |wanted| work(wanted, Room::Little)).await? {
+        let (turn, again) = (Arc::new(turn), work.clone());
+        let kept = Arc::clone(&turn);
+        let little = self.workers.run_while_wanted(move |wanted| {
+            let found = work(wanted, Room::Little);
+            drop(kept);
+            found
+        });
+        match little.await? {
             Tried::Done(found) => return Ok(found),
             Tried::Cramped(_) => {}
         }
-        let _alone = self.large.lock().await;
-        match self.workers.run_while_wanted(move |wanted| again(wanted, Room::All)).await? {
+        let kept = (turn, Arc::clone(&self.large).lock_owned().await);
+        let large = self.workers.run_while_wanted(move |wanted| {
+            let found = again(wanted, Room::All);
+            drop(kept);
+            found
+        });
+        match large.await? {
             Tried::Done(found) | Tried::Cramped(found) => Ok(found),
         }
-    }
-
-    fn turn(&self, payer: &str) -> Turn {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        if turns.len() >= REMEMBERED {
-            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        }
-        Arc::clone(turns.entry(payer.to_owned()).or_default())
     }
 }
 
@@ -102,7 +122,7 @@ mod tests {
     use std::sync::{Arc, Condvar, Mutex};
 
     use super::{LITTLE_BYTES, Preparing, Room, Tried};
-    use crate::workers::{Wanted, Workers};
+    use crate::workers::{BrokeOff, Wanted, Workers};
 
     /// A gate that holds work until it is opened, and counts who stands at it.
     #[derive(Clone, Default)]
@@ -133,12 +153,20 @@ mod tests {
         Preparing::new(Workers::new("test", threads).unwrap())
     }
 
+    async fn run<T: Send + 'static>(
+        preparing: &Preparing,
+        payer: &str,
+        work: impl Fn(&Wanted, Room) -> Tried<T> + Clone + Send + 'static,
+    ) -> Result<T, BrokeOff> {
+        preparing.run(preparing.turn(payer).await, work).await
+    }
+
     #[tokio::test]
     async fn what_needs_much_memory_is_tried_again_with_all_of_it() {
         let preparing = preparing(1);
         let most = 3 * LITTLE_BYTES;
         let need = |bytes: u64| {
-            preparing.run("one", move |_: &Wanted, room: Room| {
+            run(&preparing, "one", move |_: &Wanted, room: Room| {
                 let there = room.of(most);
                 room.tried(most, (there, there >= bytes), there < bytes)
             })
@@ -158,7 +186,7 @@ mod tests {
                 room.tried(LITTLE_BYTES, (), true)
             }
         };
-        preparing(1).run("one", work).await.unwrap();
+        run(&preparing(1), "one", work).await.unwrap();
         assert_eq!(times.load(Ordering::SeqCst), 1);
     }
 
@@ -175,12 +203,12 @@ mod tests {
                         Tried::Done(())
                     }
                 };
-                preparing.run(payer, work).await
+                run(&preparing, payer, work).await
             })
         });
         gate.until(1).await;
         for _ in 0..10 {
-            assert_eq!(preparing.run("three", |_: &Wanted, _| Tried::Done(3)).await, Ok(3));
+            assert_eq!(run(&preparing, "three", |_: &Wanted, _| Tried::Done(3)).await, Ok(3));
         }
         assert_eq!(gate.0.2.load(Ordering::SeqCst), 1, "the second large one waits for the first");
         gate.open();
@@ -200,16 +228,39 @@ mod tests {
                         gate.pass();
                         Tried::Done(())
                     };
-                    preparing.run("greedy", work).await
+                    run(&preparing, "greedy", work).await
                 })
             })
             .collect();
         gate.until(1).await;
-        assert_eq!(preparing.run("other", |_: &Wanted, _| Tried::Done(1)).await, Ok(1));
+        assert_eq!(run(&preparing, "other", |_: &Wanted, _| Tried::Done(1)).await, Ok(1));
         assert_eq!(gate.0.2.load(Ordering::SeqCst), 1);
         gate.open();
         for one in greedy {
             one.await.unwrap().unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn a_turn_lasts_as_long_as_its_work_though_nobody_waits_for_it() {
+        let (preparing, gate) = (preparing(2), Gate::default());
+        let at_it = gate.clone();
+        let dropped = run(&preparing, "one", move |_: &Wanted, _| {
+            at_it.pass();
+            Tried::Done(())
+        });
+        tokio::select! {
+            _ = dropped => panic!("the gate is closed"),
+            () = gate.until(1) => {}
+        }
+        let next = preparing.turn("one");
+        tokio::pin!(next);
+        tokio::select! {
+            biased;
+            _ = &mut next => panic!("the work has not ended"),
+            () = tokio::task::yield_now() => {}
+        }
+        gate.open();
+        drop(next.await);
     }
 }

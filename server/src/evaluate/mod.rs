@@ -118,6 +118,11 @@ impl Evaluator {
     /// [`PrepareError`].
     pub async fn prepare(&self, recipe: Recipe, payer: &str) -> Result<Arc<Prepared>, PrepareError> {
         let key = recipe.key();
+        if let Some(found) = self.cache.there(key) {
+            metrics::plan_asked(true);
+            return Ok(found);
+        }
+        let turn = self.preparing.turn(payer).await;
         let (recipe, models, limits) = (Arc::new(recipe), self.models.clone(), self.plan_limits());
         let mut was_kept = true;
         let make = async {
@@ -129,7 +134,7 @@ impl Evaluator {
                 let lacks_memory = found.as_ref().is_err_and(PrepareError::lacks_memory);
                 room.tried(most, found, lacks_memory)
             };
-            self.preparing.run(payer, work).await?
+            self.preparing.run(turn, work).await?
         };
         let found = self.cache.get(key, make).await;
         metrics::plan_asked(was_kept);
@@ -162,6 +167,7 @@ impl Evaluator {
         }
         let key = Sha256::of(format!("program of {}", prepared.key).as_bytes());
         let most_commands = question.most_commands();
+        let turn = self.preparing.turn(payer).await;
         let limits = self.plan_limits().with_commands(Limits::default().commands.min(most_commands));
         let make = async {
             let work = move |wanted: &Wanted, room: Room| {
@@ -169,7 +175,7 @@ impl Evaluator {
                 let lacks_memory = found.as_ref().is_err_and(PrepareError::lacks_memory);
                 room.tried(limits.memory_bytes, found, lacks_memory)
             };
-            self.preparing.run(payer, work).await?
+            self.preparing.run(turn, work).await?
         };
         let found = self.cache.get(key, make).await?;
         // It may have been made for somebody with fewer θ.

@@ -167,13 +167,18 @@ impl Jobs {
         audience: &Audience,
         payer: &str,
     ) -> Result<Arc<Known>, SubmitError> {
+        let key = subject_for(recipe.key(), audience);
+        if let Some(known) = self.known.there(key) {
+            return Ok(known);
+        }
+        let turn = self.preparing.turn(payer).await;
         let make = async {
             let (models, compute) = (self.models.clone(), self.compute.clone());
             let building = Arc::new(recipe.clone());
             let work = move |wanted: &Wanted, room: Room| know(&building, &models, &compute, room, wanted);
-            self.preparing.run(payer, work).await?.map_err(NotKnown::from)
+            self.preparing.run(turn, work).await?.map_err(NotKnown::from)
         };
-        self.known.get(subject_for(recipe.key(), audience), make).await.map_err(|error| match error {
+        self.known.get(key, make).await.map_err(|error| match error {
             NotKnown::Model(error) => error.into(),
             NotKnown::BrokeOff(error) => error.into(),
         })
