@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use phasic_hub_api::IdPatterns;
@@ -116,6 +117,10 @@ pub(super) async fn serve(args: ServeArgs) -> Outcome {
     let hurry = either(hurry, found(damaged));
     listen::serve(listener, front, &config.http, stop, hurry).await;
     verifier.stop();
+    // What is broken off now was no attempt that has ended the process.
+    if tokio::time::timeout(LAST_WORDS, verifier.settled()).await.is_err() {
+        tracing::warn!("a comparison does not end; it counts as one that has ended the process");
+    }
     for task in background {
         task.abort();
     }
@@ -223,6 +228,9 @@ async fn admin_token(store: &Store) -> Result<(), CommandError> {
     }
     Ok(())
 }
+
+/// How long a comparison that was stopped may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 const ABOUT_THE_TOKEN: &str = "\
     Reading asks for no token unless access.anonymous says so; /v1/tokens and /v1/audit ask for this one.\n\

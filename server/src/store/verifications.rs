@@ -217,6 +217,24 @@ impl Store {
         Ok(ids.into_iter().collect())
     }
 
+    /// What was found of a file, if it was compared.
+    ///
+    /// # Errors
+    /// When the database fails or holds what it cannot.
+    pub async fn verification(
+        &self,
+        graph_hash: GraphHash,
+        sha256: Sha256,
+    ) -> Result<Option<VerificationRow>, StoreError> {
+        let sql = format!("{ROWS} WHERE graph_hash = ? AND sha256 = ?");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(&graph_hash.as_bytes()[..])
+            .bind(&sha256.as_bytes()[..])
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(verification_row).transpose()
+    }
+
     /// All that was found of files of the hashes of a compute, however many components it has, in one query.
     ///
     /// # Errors

@@ -115,7 +115,7 @@ impl Verifier {
     }
 
     /// What is said of a file whose comparison ends whatever process does it, until somebody asks for it again or there is
-    /// another definition.
+    /// another definition: what was found before, if it ever was compared.
     pub(super) async fn given_up(
         &self,
         one: VerificationWork,
@@ -125,12 +125,17 @@ impl Verifier {
         let difference = format!(
             "comparing it has ended the process that did {MOST_ATTEMPTS} times in a row; it is done again when somebody asks"
         );
+        let former = self.data.store.verification(one.graph_hash, one.blob.sha256).await?;
+        let (verdict, edge_order_digest, definition) = former
+            .map_or((Verdict::TooLarge, None, None), |row| {
+                (row.verdict, row.edge_order_digest, row.definition)
+            });
         Ok(VerificationRow {
             graph_hash: one.graph_hash,
             sha256: one.blob.sha256,
-            verdict: Verdict::TooLarge,
-            edge_order_digest: None,
-            definition: None,
+            verdict,
+            edge_order_digest,
+            definition,
             difference: Some(difference),
             engine: ENGINE.to_owned(),
             limits: self.limits().to_string(),

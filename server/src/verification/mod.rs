@@ -93,6 +93,8 @@ pub struct Verifier {
     /// Counts files that were compared, for those who wait.
     compared: watch::Sender<u64>,
     stopping: Arc<AtomicBool>,
+    /// Held while a file is compared in the background.
+    under_way: tokio::sync::Mutex<()>,
 }
 
 /// Why a file was not compared.
@@ -145,6 +147,7 @@ impl Verifier {
             news: watch::Sender::new(0),
             compared: watch::Sender::new(0),
             stopping: Arc::new(AtomicBool::new(false)),
+            under_way: tokio::sync::Mutex::default(),
         })
     }
 
@@ -161,6 +164,11 @@ impl Verifier {
     /// Stops what is being compared, when the hub stops; it is begun anew the next time.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until nothing is compared in the background any more, once that was stopped.
+    pub async fn settled(&self) {
+        drop(self.under_way.lock().await);
     }
 
     /// Compares whatever is to be compared, now and after every change of the registry. Never ends.
@@ -220,6 +228,7 @@ impl Verifier {
     }
 
     async fn compare(&self, one: VerificationWork) -> Result<Compared, StoreError> {
+        let _under_way = self.under_way.lock().await;
         let viewer = if one.is_public { Viewer::Public } else { Viewer::All };
         let store = &self.data.store;
         // Noted before it begins: what ends this process is to be found when the next one looks.
@@ -247,7 +256,11 @@ impl Verifier {
                 store.end_verification(one).await?;
                 Ok(Compared::Stopping)
             }
-            Err(VerifyError::Store(error)) => Err(error),
+            Err(VerifyError::Store(error)) => {
+                // The comparison is not what has failed.
+                store.end_verification(one).await?;
+                Err(error)
+            }
             // Lost and rotten files are healed, and come again then.
             Err(error) => {
                 // A process of its own that has died, and work that has panicked, are attempts that count.
