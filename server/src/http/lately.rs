@@ -11,6 +11,9 @@ const AT_LEAST: Duration = Duration::from_secs(1);
 /// How much longer than it took to find out it is told: so looking never takes more than a twentieth of the time.
 const TIMES_AS_LONG: u32 = 20;
 
+/// How long at most: whatever kept it from being found out sooner may be over.
+const AT_MOST: Duration = Duration::from_secs(15);
+
 /// A value as it was lately. Cheap to clone.
 #[derive(Debug)]
 pub(super) struct Lately<T>(Arc<Mutex<Option<Found<T>>>>);
@@ -53,7 +56,8 @@ impl<T: Clone + Send + 'static> Lately<T> {
             }
             let value = look().await;
             let now = Instant::now();
-            let until = now + AT_LEAST.max(now.duration_since(begun).saturating_mul(TIMES_AS_LONG));
+            let rest = now.duration_since(begun).saturating_mul(TIMES_AS_LONG);
+            let until = now + rest.clamp(AT_LEAST, AT_MOST);
             *kept = Some(Found { value: value.clone(), version, until });
             value
         };

@@ -52,11 +52,12 @@ pub(super) async fn want_variant(
         return Err(invalid("phasic cannot read plans; say phasic, fast or null.".to_owned()));
     }
     let compute = computes::found(&services, &id, &caller.viewer()).await?;
+    // First of all: to find out whether it can be had may take longer than the request may.
+    services.hub.data.store.want_variant(&compute.row.id, variant, &actor(caller)).await?;
     let unmet = match variant {
         Some(variant) => hindrance(&services, &compute, variant).await?.map(|why| (variant, why)),
         None => None,
     };
-    services.hub.data.store.want_variant(&compute.row.id, variant, &actor(caller)).await?;
     Ok(match unmet {
         Some((variant, hindrance)) => {
             (StatusCode::ACCEPTED, Json(UnmetVariant { variant, hindrance })).into_response()
