@@ -75,7 +75,7 @@ pub(super) struct Schedule {
     components: Components,
     /// Whether so many ways lead to one vertex that adding up what comes along them is not good enough in plain numbers.
     pub(super) is_crowded: bool,
-    /// Whether a row of a component has so many entries that adding them up is not.
+    /// Whether as many terms are added up for some row.
     pub(super) is_wide: bool,
 }
 
@@ -130,7 +130,7 @@ impl Schedule {
         if plan.vertices.len() > LONGEST_PATH as usize {
             schedule.depth = plan.longest_path(&schedule.segments);
             schedule.is_crowded = plan.most_ways_in() > MOST_SUMMED;
-            schedule.is_wide = plan.most_entries() > MOST_SUMMED;
+            schedule.is_wide = plan.most_summed() > MOST_SUMMED;
         }
         schedule
     }

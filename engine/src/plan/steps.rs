@@ -16,7 +16,7 @@ use super::kernel::Factors;
 use super::lane::Lane;
 use super::range::{Room, largest};
 use super::schedule::{Kind, Segment};
-use super::{At, Plan};
+use super::{At, Block, Plan};
 
 /// A vertex adds at most 1.5e-16: so many may be passed.
 pub(super) const LONGEST_PATH: u32 = 1 << 12;
@@ -63,10 +63,18 @@ impl Plan {
         depths.into_iter().max().unwrap_or(0)
     }
 
-    /// Most entries of a row of the factors, on one side of the diagonal. Linear in the vertices.
-    pub(super) fn most_entries(&self) -> u32 {
-        let longest = |lists: &Lists| lists.start.windows(2).map(|ends| ends[1] - ends[0]).max().unwrap_or(0);
-        longest(&self.lower).max(longest(&self.upper))
+    /// Most terms that are added up one by one for a row: entries of the factors, and ways out of its component. Those of single
+    /// vertices are added up in groups, but not their totals in discrete time. Linear in the vertices.
+    pub(super) fn most_summed(&self) -> u32 {
+        let length = |lists: &Lists, at: usize| lists.start[at + 1] - lists.start[at];
+        let summed = |block: Block| {
+            let has_outer = block.cyclic || self.discrete;
+            block.range.map(move |at| {
+                let outer = if has_outer { length(&self.outer, at) } else { 0 };
+                outer.max(length(&self.lower, at)).max(length(&self.upper, at))
+            })
+        };
+        self.blocks().flat_map(summed).max().unwrap_or(0)
     }
 
     /// Most ways that lead to one position. Linear in the edges.

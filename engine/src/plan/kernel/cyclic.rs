@@ -6,7 +6,6 @@
 
 use std::ops::Range;
 
-use super::sums::grouped;
 use super::{Base, Factors, Source};
 use crate::plan::Plan;
 use crate::plan::lane::Lane;
@@ -150,12 +149,11 @@ impl<L: Lane> Factors<L> {
         let base = self.base(plan, range.start);
         for number in 0..N {
             for at in range.clone() {
-                let mut outside = [self.earned_for(number, at, source, x)];
-                grouped(plan.outer.range(at), &mut outside, |[sum], entry| {
-                    let weight = self.values[plan.outer_forms[entry] as usize];
-                    *sum = *sum + weight * x[plan.outer.items[entry] as usize][number];
-                });
-                let [mut sum] = outside;
+                let outer = plan.outer.range(at);
+                let mut sum = self.earned_for(number, at, source, x);
+                for (&column, &form) in plan.outer.items[outer.clone()].iter().zip(&plan.outer_forms[outer]) {
+                    sum = sum + self.values[form as usize] * x[column as usize][number];
+                }
                 let lower = plan.lower.range(at);
                 let factors = &self.lower[lower.start - base.lower..lower.end - base.lower];
                 for (&factor, &row) in factors.iter().zip(&plan.lower.items[lower]) {

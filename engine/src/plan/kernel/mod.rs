@@ -291,12 +291,8 @@ impl<L: Lane> Factors<L> {
     /// Total weight of the edges that leave the component.
     #[inline(always)]
     pub(super) fn outside(&self, plan: &Plan, at: usize) -> L {
-        let mut sum = [self.values[plan.exit_forms[at] as usize]];
-        sums::grouped(plan.outer.range(at), &mut sum, |[sum], entry| {
-            *sum = *sum + self.values[plan.outer_forms[entry] as usize];
-        });
-        let [sum] = sum;
-        sum
+        let forms = plan.outer_forms[plan.outer.range(at)].iter();
+        forms.fold(self.values[plan.exit_forms[at] as usize], |sum, &form| sum + self.values[form as usize])
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::sums::grouped;
+use super::sums::{GROUP, follow_many, weigh_many};
 use super::{Factors, Source};
 use crate::plan::Plan;
 use crate::plan::lane::Lane;
@@ -90,11 +90,14 @@ impl<L: Lane> Factors<L> {
         let ends = &plan.outer.start[range.start + 1..=range.end];
         let mut from = plan.outer.start[range.start] as usize;
         for ((inverse, &form), &end) in inverses.iter_mut().zip(&plan.exit_forms[range]).zip(ends) {
-            let mut rate = [values[form as usize]];
-            grouped(from..end as usize, &mut rate, |[rate], entry| {
-                *rate = *rate + values[plan.outer_forms[entry] as usize];
-            });
-            let [rate] = rate;
+            let mut rate = values[form as usize];
+            if end as usize - from > GROUP {
+                rate = rate + weigh_many(values, &plan.outer_forms[from..end as usize]);
+            } else {
+                for entry in from..end as usize {
+                    rate = rate + values[plan.outer_forms[entry] as usize];
+                }
+            }
             from = end as usize;
             pivots_seen.see(rate);
             *inverse = rate.reciprocal_or_zero();
@@ -124,12 +127,16 @@ impl<L: Lane> Factors<L> {
             let end = end as usize;
             let mut later = zero;
             if from < end {
-                grouped(from..end - 1, &mut later, |sums, entry| {
-                    let weight = values[forms[entry] as usize];
-                    for (sum, &x) in sums.iter_mut().zip(&x[columns[entry] as usize]) {
-                        *sum = *sum + weight * x;
+                if end - from > GROUP {
+                    later = follow_many(values, &forms[from..end - 1], &columns[from..end - 1], x);
+                } else {
+                    for entry in from..end - 1 {
+                        let weight = values[forms[entry] as usize];
+                        for (sum, &x) in later.iter_mut().zip(&x[columns[entry] as usize]) {
+                            *sum = *sum + weight * x;
+                        }
                     }
-                });
+                }
                 let probability = values[forms[end - 1] as usize] * inverse;
                 let last = columns[end - 1] as usize;
                 let last = if last + 1 == at { before } else { x[last] };

@@ -7,7 +7,6 @@
 
 use std::ops::Range;
 
-use super::sums::grouped;
 use super::{Factors, Source};
 use crate::plan::Plan;
 use crate::plan::lane::Lane;
@@ -102,12 +101,11 @@ impl<L: Lane> Factors<L> {
         let mut lower_from = plan.lower.start[range.start] as usize;
         for (at, (&outer_end, &lower_end)) in range.zip(ends) {
             let (outer_end, lower_end) = (outer_end as usize, lower_end as usize);
-            let mut outside = [self.earned_for(number, at, source, x)];
-            grouped(outer_from..outer_end, &mut outside, |[sum], entry| {
+            let mut sum = self.earned_for(number, at, source, x);
+            for entry in outer_from..outer_end {
                 let weight = values[plan.outer_forms[entry] as usize];
-                *sum = *sum + weight * x[plan.outer.items[entry] as usize][number];
-            });
-            let [mut sum] = outside;
+                sum = sum + weight * x[plan.outer.items[entry] as usize][number];
+            }
             for entry in lower_from..lower_end {
                 sum = sum + lower[entry - base.lower] * x[plan.lower.items[entry] as usize][number];
             }
