@@ -81,15 +81,15 @@ pub(super) struct Weighed<L = f64> {
 /// So much of its size may be gone from a derivative: half of this times the precision of f64 is 5e-13. What rounding leaves
 /// unknown of right-hand sides is part of the size.
 const CANCELLED: f64 = 4096.0;
-/// What each component that is passed adds to the error of a solution, beside that of a difference: equal ones are all
-/// rounded alike, by up to 7e-17 each.
+/// What each component that is passed adds to the error of a solution, beside that of a difference, which more than three
+/// of them outweigh: equal ones are all rounded alike, by up to 7e-17 each.
 const PASSED: f64 = 0.3;
 
 impl Weighed<f64> {
     /// Whether more has cancelled than may be lost, where so many components are passed one after another. Of two times
     /// from the same component the errors are much the same, and do not count.
     pub(super) fn is_doubtful(self, components: u32) -> bool {
-        self.size * (1.0 + PASSED * f64::from(components)) > CANCELLED * self.value.abs()
+        self.size * (PASSED * f64::from(components)).max(1.0) > CANCELLED * self.value.abs()
     }
 }
 
