@@ -61,8 +61,26 @@ impl<V: Weighed, E: Clone> Cache<V, E> {
         found
     }
 
+    /// The value of a key, once `before` is had where it is not there: what whoever makes it needs, and is not to wait for
+    /// while others wait for the value.
+    ///
+    /// # Errors
+    /// What `make` gives, also to all who wait for it.
+    pub(crate) async fn get_after<T, F: Future<Output = Result<V, E>>>(
+        &self,
+        key: Sha256,
+        before: impl Future<Output = T>,
+        make: impl FnOnce(T) -> F,
+    ) -> Result<Arc<V>, E> {
+        if let Some(found) = self.there(key) {
+            return Ok(found);
+        }
+        let had = before.await;
+        self.get(key, make(had)).await
+    }
+
     /// The value of a key, if it is there.
-    pub(crate) fn there(&self, key: Sha256) -> Option<Arc<V>> {
+    fn there(&self, key: Sha256) -> Option<Arc<V>> {
         let mut inner = self.lock();
         inner.clock += 1;
         let clock = inner.clock;
@@ -212,5 +230,14 @@ mod tests {
         }
         assert!(cache.lock().slots.is_empty());
         assert!(fill(&cache, 1, 10).await);
+    }
+
+    #[tokio::test]
+    async fn what_is_there_waits_for_nothing_that_making_it_would() {
+        let cache = Cache::<Value, &str>::new(100);
+        let made = cache.get_after(key(1), async { 7 }, |bytes| async move { Ok(Value(bytes)) });
+        assert_eq!(*made.await.unwrap(), Value(7));
+        let there = cache.get_after(key(1), std::future::pending::<u64>(), |_| async { Err("made again") });
+        assert_eq!(*there.await.unwrap(), Value(7));
     }
 }

@@ -24,7 +24,7 @@ use crate::cache::{Cache, Weighed};
 use crate::config;
 use crate::metrics;
 use crate::models::{ModelError, Recipe, building_bytes, identify};
-use crate::preparing::{Preparing, Room};
+use crate::preparing::{Preparing, Room, Turn};
 use crate::workers::{BrokeOff, Wanted, Workers};
 
 pub use effort::Effort;
@@ -118,15 +118,11 @@ impl Evaluator {
     /// [`PrepareError`].
     pub async fn prepare(&self, recipe: Recipe, payer: &str) -> Result<Arc<Prepared>, PrepareError> {
         let key = recipe.key();
-        if let Some(found) = self.cache.there(key) {
-            metrics::plan_asked(true);
-            return Ok(found);
-        }
-        let turn = self.preparing.turn(payer).await;
         let (recipe, models, limits) = (Arc::new(recipe), self.models.clone(), self.plan_limits());
         let mut was_kept = true;
-        let make = async {
-            was_kept = false;
+        let was_made = &mut was_kept;
+        let make = |turn: Turn| async move {
+            *was_made = false;
             let work = move |wanted: &Wanted, room: Room| {
                 let most = models.max_memory_bytes.get();
                 let (models, limits) = (models.within_memory(room.of(most)), within(&limits, room));
@@ -136,7 +132,7 @@ impl Evaluator {
             };
             self.preparing.run(turn, work).await?
         };
-        let found = self.cache.get(key, make).await;
+        let found = self.cache.get_after(key, self.preparing.turn(payer), make).await;
         metrics::plan_asked(was_kept);
         found
     }
@@ -167,9 +163,8 @@ impl Evaluator {
         }
         let key = Sha256::of(format!("program of {}", prepared.key).as_bytes());
         let most_commands = question.most_commands();
-        let turn = self.preparing.turn(payer).await;
         let limits = self.plan_limits().with_commands(Limits::default().commands.min(most_commands));
-        let make = async {
+        let make = |turn: Turn| async move {
             let work = move |wanted: &Wanted, room: Room| {
                 let found = with_program(key, &prepared, &within(&limits, room), wanted);
                 let lacks_memory = found.as_ref().is_err_and(PrepareError::lacks_memory);
@@ -177,7 +172,7 @@ impl Evaluator {
             };
             self.preparing.run(turn, work).await?
         };
-        let found = self.cache.get(key, make).await?;
+        let found = self.cache.get_after(key, self.preparing.turn(payer), make).await?;
         // It may have been made for somebody with fewer θ.
         let commands = found.program.as_ref().map_or(0, |program| program.commands().len()) as u64;
         if commands > most_commands {

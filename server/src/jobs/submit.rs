@@ -11,7 +11,7 @@ use crate::blobs::{BlobError, Terms, in_memory};
 use crate::cache::Weighed;
 use crate::config;
 use crate::models::{ModelError, Recipe, identify};
-use crate::preparing::{Room, Tried};
+use crate::preparing::{Room, Tried, Turn};
 use crate::store::{
     self, Actor, EliminationRow, GraphRow, JobRow, NewJob, QueueLimits, Queued, StoreError, subject_for,
 };
@@ -167,18 +167,15 @@ impl Jobs {
         audience: &Audience,
         payer: &str,
     ) -> Result<Arc<Known>, SubmitError> {
-        let key = subject_for(recipe.key(), audience);
-        if let Some(known) = self.known.there(key) {
-            return Ok(known);
-        }
-        let turn = self.preparing.turn(payer).await;
-        let make = async {
+        let make = |turn: Turn| async move {
             let (models, compute) = (self.models.clone(), self.compute.clone());
             let building = Arc::new(recipe.clone());
             let work = move |wanted: &Wanted, room: Room| know(&building, &models, &compute, room, wanted);
             self.preparing.run(turn, work).await?.map_err(NotKnown::from)
         };
-        self.known.get(key, make).await.map_err(|error| match error {
+        let key = subject_for(recipe.key(), audience);
+        let known = self.known.get_after(key, self.preparing.turn(payer), make).await;
+        known.map_err(|error| match error {
             NotKnown::Model(error) => error.into(),
             NotKnown::BrokeOff(error) => error.into(),
         })
