@@ -17,8 +17,6 @@ pub struct Effort {
     pub multiply_adds: u64,
     /// Sweeps through time.
     pub sweeps: u64,
-    /// Those that moments take beside them where parameters change in time.
-    pub moment_sweeps: u64,
     /// Solves, or sweeps of a program.
     pub solves: u64,
     /// Bytes of the answer, at most.
@@ -47,8 +45,10 @@ impl Effort {
         effort.multiply_adds = effort.multiply_adds.saturating_mul(1 + epochs);
         // Across epochs moments go through time, too: each order, and each product of two totals, by a sweep of its own. What
         // is alive at a time is found by one more.
-        let moments = if epochs > 0 { effort.moment_sweeps } else { 0 };
-        let sweeps = effort.sweeps.saturating_add(moments);
+        let moments = question.quantities.iter().filter(|_| epochs > 0);
+        let sweeps = moments.fold(effort.sweeps, |sweeps, quantity| {
+            sweeps.saturating_add(moment_sweeps(quantity, question.rewards.len() as u64))
+        });
         let alive = u64::from(question.treatment.alive_at.is_some());
         effort.sweeps = sweeps.saturating_mul(1 + epochs).saturating_add(alive);
         effort
@@ -79,8 +79,6 @@ impl Effort {
         self.solves = self.solves.saturating_add(solves);
         let is_phasic = question.treatment.source == Source::Phasic;
         self.sweeps = self.sweeps.saturating_add(sweeps(quantity, gradients, is_phasic));
-        let moment_sweeps = moment_sweeps(quantity, question.rewards.len() as u64);
-        self.moment_sweeps = self.moment_sweeps.saturating_add(moment_sweeps);
         let numbers = length(quantity, model.vertices, question.rewards.len() as u64);
         let bytes = NUMBER_BYTES.saturating_mul(numbers).saturating_mul(factor);
         self.answer_bytes = self.answer_bytes.saturating_add(32).saturating_add(bytes);

@@ -82,8 +82,8 @@ impl Question {
         let thetas = theta.unwrap_or_else(|| Thetas::one(vec![1.0; parameters]));
         let most_multiply_adds = limits.max_multiply_adds.get();
         let purse = Purse::new(most_multiply_adds, thetas.count() as u64);
-        check_workspace(&asked, cost, limits)?;
         let moments = asked.quantities.iter().map(moment_count).max().unwrap_or(1);
+        check_workspace(asked.gradients, moments, cost, limits)?;
         let side_by_side = cost.batch_moment_bytes(moments) <= limits.max_workspace_bytes.get();
         let mut question = Self { asked, thetas, as_built, effort, side_by_side, most_multiply_adds, purse };
         question.check_effort(limits, streamed)?;
@@ -175,9 +175,10 @@ fn moment_count(quantity: &question::Quantity) -> usize {
 }
 
 /// Whether a thread may take what one θ may need: thrice as much again where numbers need more digits, and the chain of
-/// solves that a gradient of a moment is made of.
+/// solves that a gradient of a moment is made of. `power` is the highest moment that is asked for.
 fn check_workspace(
-    asked: &question::Question,
+    gradients: bool,
+    power: usize,
     cost: &Cost,
     limits: &config::Evaluate,
 ) -> Result<(), QuestionError> {
@@ -192,13 +193,12 @@ fn check_workspace(
     if bytes > most {
         return too_large("the model", bytes, "evaluate it");
     }
-    let power = asked.quantities.iter().map(moment_count).max().unwrap_or(1);
     let bytes = bytes.saturating_add(cost.moment_bytes(power));
     if bytes > most {
         let what = format!("the first {power} moments of the model");
         return too_large(&what, bytes, "ask for fewer, or evaluate it");
     }
-    if asked.gradients
+    if gradients
         && let bytes = bytes.saturating_add(cost.moment_gradient_bytes(power))
         && bytes > most
     {
