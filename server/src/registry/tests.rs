@@ -10,9 +10,7 @@ use phasic_hub_api::{
 use super::{Catalogue, Former, Paths, Sent, Withheld, WithheldReason};
 use crate::blobs::{LocalBlobs, StoredBlob, Terms, in_memory};
 use crate::hub::DataDirectory;
-use crate::store::{
-    Actor, ArtifactRow, Condition, Publication, Role, ServedVariant, Store, VariantReason, VerificationRow,
-};
+use crate::store::{Actor, ArtifactRow, Condition, Publication, Role, ServedVariant, Store, VariantReason};
 use crate::visibility::Viewer;
 
 const BASE: &str = "https://hub.example/phasic";
@@ -112,20 +110,7 @@ async fn a_file_that_fits_no_graph_is_withdrawn_only_where_the_hub_knows_the_gra
         publication.entry.graph_hash = graph_hash;
         publication.artifacts[0].graph_hash = graph_hash;
         data.store.publish_local(&publication, None).await.unwrap();
-        let found = VerificationRow {
-            graph_hash,
-            sha256: Sha256::of(id.as_bytes()),
-            verdict: Verdict::Mismatch,
-            edge_order_digest: None,
-            definition: None,
-            difference: None,
-            engine: "test".to_owned(),
-            limits: String::new(),
-            definitions: 1,
-            duration_ms: 0,
-            checked_at: String::new(),
-            is_asked: false,
-        };
+        let found = crate::store::tests::found(graph_hash, Sha256::of(id.as_bytes()), Verdict::Mismatch);
         data.store.put_verification(&found).await.unwrap();
     }
     let catalogue = load(&data).await;

@@ -23,6 +23,24 @@ pub(super) fn blob(seed: &str) -> StoredBlob {
     StoredBlob { sha256: Sha256::of(seed.as_bytes()), size_bytes: seed.len() as u64 }
 }
 
+/// What a comparison may have found of a file.
+pub(crate) fn found(graph_hash: GraphHash, sha256: Sha256, verdict: Verdict) -> VerificationRow {
+    VerificationRow {
+        graph_hash,
+        sha256,
+        verdict,
+        edge_order_digest: None,
+        definition: None,
+        difference: None,
+        engine: "test".to_owned(),
+        limits: String::new(),
+        definitions: 1,
+        duration_ms: 0,
+        checked_at: String::new(),
+        is_asked: false,
+    }
+}
+
 pub(crate) fn publication(id: &str, content: &str) -> Publication {
     let graph_hash = GraphHash::from_bytes(*Sha256::of(id.as_bytes()).as_bytes());
     let blob = blob(content);
@@ -202,20 +220,7 @@ async fn what_changes_nothing_is_no_line_of_the_audit_log() {
     };
     assert_eq!(store.ask_verification(&ours.id, &actor).await.unwrap(), 0);
     grows_by(0, "nothing was compared yet").await;
-    let found = VerificationRow {
-        graph_hash: ours.artifacts[0].graph_hash,
-        sha256: file,
-        verdict: Verdict::Reproduced,
-        edge_order_digest: None,
-        definition: None,
-        difference: None,
-        engine: "test".to_owned(),
-        limits: String::new(),
-        definitions: 1,
-        duration_ms: 0,
-        checked_at: String::new(),
-        is_asked: false,
-    };
+    let found = found(ours.artifacts[0].graph_hash, file, Verdict::Reproduced);
     store.put_verification(&found).await.unwrap();
     assert_eq!(store.ask_verification(&ours.id, &actor).await.unwrap(), 1);
     grows_by(1, "it is asked for").await;

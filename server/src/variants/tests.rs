@@ -64,18 +64,8 @@ impl Place {
         };
         self.data.store.publish_local(&publication, None).await.unwrap();
         let found = VerificationRow {
-            graph_hash,
-            sha256: blob.sha256,
-            verdict: Verdict::Reproduced,
             edge_order_digest: Some(order),
-            definition: None,
-            difference: None,
-            engine: "test".to_owned(),
-            limits: String::new(),
-            definitions: 1,
-            duration_ms: 0,
-            checked_at: String::new(),
-            is_asked: false,
+            ..crate::store::tests::found(graph_hash, blob.sha256, Verdict::Reproduced)
         };
         self.data.store.put_verification(&found).await.unwrap();
         publication.id
