@@ -103,7 +103,17 @@ mod tests {
     use super::super::super::tests::{cycle, plan};
     use super::super::tests::THETAS;
     use crate::graph::{GraphBuilder, Rate, START};
-    use crate::plan::EvaluationError;
+    use crate::plan::{EvaluationError, Plan};
+
+    /// A defective start, with a way back to it on which some is lost.
+    fn lossy() -> Plan {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        let (on, off) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
+        builder.add_edge(START, on, Rate::Scalar(0.5)).unwrap();
+        builder.add_edge(on, START, Rate::Coefficients(&[1.0, 0.0])).unwrap();
+        builder.add_edge(on, off, Rate::Coefficients(&[0.0, 1.0])).unwrap();
+        plan(&builder.finish())
+    }
 
     #[test]
     fn functions_at_infinity_are_those_of_what_is_absorbed_in_the_end() {
@@ -124,13 +134,7 @@ mod tests {
         );
         let none = closed.survival(&[f64::INFINITY]).unwrap()[0];
         assert!((none / curve.survival[0] - 1.0).abs() < 1e-12, "{none}");
-        // A defective start, with a way back to it on which some is lost.
-        let mut builder = GraphBuilder::new(1).unwrap();
-        let (on, off) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
-        builder.add_edge(START, on, Rate::Scalar(0.5)).unwrap();
-        builder.add_edge(on, START, Rate::Coefficients(&[1.0, 0.0])).unwrap();
-        builder.add_edge(on, off, Rate::Coefficients(&[0.0, 1.0])).unwrap();
-        let lossy = super::super::super::tests::plan(&builder.finish());
+        let lossy = lossy();
         let epochs = lossy.epochs(&[0.5], &[[1.0, 1.0], [3.0, 0.5]]).unwrap();
         let curve = epochs.curve(&[f64::INFINITY, 300.0]).unwrap();
         assert!(
@@ -185,13 +189,8 @@ mod tests {
                 "{error:?}"
             );
         }
-        // A defective start, with a way back to it on which some is lost: ∫ e^−1.5t / 2 until 1/2, and then e^−2t of what is left.
-        let mut builder = GraphBuilder::new(1).unwrap();
-        let (on, off) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[0]).unwrap());
-        builder.add_edge(START, on, Rate::Scalar(0.5)).unwrap();
-        builder.add_edge(on, START, Rate::Coefficients(&[1.0, 0.0])).unwrap();
-        builder.add_edge(on, off, Rate::Coefficients(&[0.0, 1.0])).unwrap();
-        let lossy = super::super::super::tests::plan(&builder.finish());
+        // With a way back on which some is lost: ∫ e^−1.5t / 2 until 1/2, and then e^−2t of what is left.
+        let lossy = lossy();
         let epochs = lossy.epochs(&[0.5], &[[1.0, 1.0], [3.0, 0.5]]).unwrap();
         let left = (-0.75_f64).exp();
         let wanted = 0.5 * ((1.0 - left) / 1.5 + left / 2.0);
