@@ -82,14 +82,7 @@ impl Plan {
     }
 
     pub(crate) fn check_rewards(&self, rewards: &[f64]) -> Result<(), EvaluationError> {
-        let expected = self.vertex_count as usize;
-        if rewards.len() != expected {
-            return Err(EvaluationError::RewardLength { expected, found: rewards.len() });
-        }
-        match rewards.iter().position(|reward| !reward.is_finite()) {
-            Some(vertex) => Err(EvaluationError::RewardNotFinite { vertex, value: rewards[vertex] }),
-            None => Ok(()),
-        }
+        check_rewards(self.vertex_count, rewards)
     }
 }
 
@@ -383,6 +376,18 @@ impl At<'_> {
     /// Whether absorption is not certain from a position.
     pub(super) fn is_lost(&self, at: usize) -> bool {
         self.traps.as_ref().is_some_and(|traps| traps.lost[at])
+    }
+}
+
+/// Refuses rewards that are not one number for each vertex of a graph with so many.
+pub(crate) fn check_rewards(vertex_count: u32, rewards: &[f64]) -> Result<(), EvaluationError> {
+    let expected = vertex_count as usize;
+    if rewards.len() != expected {
+        return Err(EvaluationError::RewardLength { expected, found: rewards.len() });
+    }
+    match rewards.iter().position(|reward| !reward.is_finite()) {
+        Some(vertex) => Err(EvaluationError::RewardNotFinite { vertex, value: rewards[vertex] }),
+        None => Ok(()),
     }
 }
 

@@ -56,6 +56,7 @@ pub use lowering::{forecast_lowered, lower, lower_watched};
 pub use rewarded::Rewarded;
 pub use verification::PlanVerificationError;
 
+pub(crate) use at::check_rewards;
 pub(crate) use resolvent::{Complex8, Resolvent};
 
 use analysis::Lists;

@@ -8,7 +8,7 @@ use super::table::{ABSORBED, Table, jump, only_jump};
 use super::{PIECE, SampleLimits, SamplingError};
 use crate::distribution::error::of_rewards;
 use crate::distribution::{DistributionError, Epochs, Start};
-use crate::plan::EvaluationError;
+use crate::plan::{EvaluationError, check_rewards};
 
 /// Draws times and total rewards of a process whose θ changes at breakpoints, conditional on starting.
 ///
@@ -117,7 +117,7 @@ impl EpochSampler {
     /// [`SamplingError::Steps`], [`SamplingError::Memory`]; [`SamplingError::Evaluation`] for a path that gets to where
     /// nothing leads on in the last epoch.
     pub fn times(&self, seed: u64, count: usize) -> Result<Vec<f64>, SamplingError> {
-        self.check_memory(count, 1)?;
+        self.limits.check_memory(count, 1)?;
         self.draw(seed, count, 1, &vec![1.0; self.vertices.len()])
     }
 
@@ -128,8 +128,8 @@ impl EpochSampler {
     /// [`EvaluationError::RewardLength`] and [`EvaluationError::RewardNotFinite`] with the vertex, and as
     /// [`times`](Self::times).
     pub fn totals(&self, seed: u64, count: usize, rewards: &[f64]) -> Result<Vec<f64>, SamplingError> {
-        self.check_memory(count, 1)?;
-        self.check_rewards(rewards)?;
+        self.limits.check_memory(count, 1)?;
+        check_rewards(self.vertex_count, rewards)?;
         self.draw(seed, count, 1, &self.gains(&[rewards]))
     }
 
@@ -144,9 +144,9 @@ impl EpochSampler {
         count: usize,
         rewards: &[&[f64]],
     ) -> Result<Array2<f64>, SamplingError> {
-        self.check_memory(count, rewards.len())?;
+        self.limits.check_memory(count, rewards.len())?;
         for (index, list) in rewards.iter().enumerate() {
-            self.check_rewards(list).map_err(of_rewards(index))?;
+            check_rewards(self.vertex_count, list).map_err(of_rewards(index))?;
         }
         let mut totals = Array2::zeros((count, rewards.len()));
         if !rewards.is_empty() {
@@ -154,25 +154,6 @@ impl EpochSampler {
             totals.iter_mut().zip(drawn).for_each(|(slot, total)| *slot = total);
         }
         Ok(totals)
-    }
-
-    fn check_memory(&self, count: usize, width: usize) -> Result<(), SamplingError> {
-        let limit_bytes = self.limits.memory_bytes;
-        if 8 * count as u128 * width as u128 > u128::from(limit_bytes) {
-            return Err(SamplingError::Memory { samples: count, width, limit_bytes });
-        }
-        Ok(())
-    }
-
-    fn check_rewards(&self, rewards: &[f64]) -> Result<(), EvaluationError> {
-        let expected = self.vertex_count as usize;
-        if rewards.len() != expected {
-            return Err(EvaluationError::RewardLength { expected, found: rewards.len() });
-        }
-        match rewards.iter().position(|reward| !reward.is_finite()) {
-            Some(vertex) => Err(EvaluationError::RewardNotFinite { vertex, value: rewards[vertex] }),
-            None => Ok(()),
-        }
     }
 
     /// Rewards of each position, one vector after the other.

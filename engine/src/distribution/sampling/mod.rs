@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::error::of_rewards;
 use super::{DistributionError, Start};
-use crate::plan::{EvaluationError, Plan};
+use crate::plan::{EvaluationError, Plan, check_rewards};
 pub use epochs::EpochSampler;
 use stream::{exponential, next, seeded};
 use table::{ABSORBED, Table};
@@ -117,6 +117,15 @@ impl SampleLimits {
     pub fn with_memory_bytes(mut self, memory_bytes: u64) -> Self {
         self.memory_bytes = memory_bytes;
         self
+    }
+
+    /// Refuses more results than fit the memory.
+    fn check_memory(self, samples: usize, width: usize) -> Result<(), SamplingError> {
+        let limit_bytes = self.memory_bytes;
+        if 8 * samples as u128 * width as u128 > u128::from(limit_bytes) {
+            return Err(SamplingError::Memory { samples, width, limit_bytes });
+        }
+        Ok(())
     }
 }
 
@@ -251,7 +260,7 @@ impl Sampler {
     /// # Errors
     /// [`SamplingError::Steps`], [`SamplingError::Memory`].
     pub fn times(&self, seed: u64, count: usize) -> Result<Vec<f64>, SamplingError> {
-        self.check_memory(count, 1)?;
+        self.limits.check_memory(count, 1)?;
         let mut out = vec![0.0; count];
         self.fill(seed, 0, &self.table.means, 1, &mut out)?;
         Ok(out)
@@ -265,8 +274,8 @@ impl Sampler {
     /// [`EvaluationError::RewardLength`] and [`EvaluationError::RewardNotFinite`] with the vertex, and as
     /// [`times`](Self::times).
     pub fn totals(&self, seed: u64, count: usize, rewards: &[f64]) -> Result<Vec<f64>, SamplingError> {
-        self.check_memory(count, 1)?;
-        self.check_rewards(rewards)?;
+        self.limits.check_memory(count, 1)?;
+        check_rewards(self.vertex_count, rewards)?;
         let gains = self.gains(&[rewards]);
         let mut out = vec![0.0; count];
         self.fill(seed, 0, &gains, 1, &mut out)?;
@@ -284,9 +293,9 @@ impl Sampler {
         count: usize,
         rewards: &[&[f64]],
     ) -> Result<Array2<f64>, SamplingError> {
-        self.check_memory(count, rewards.len())?;
+        self.limits.check_memory(count, rewards.len())?;
         for (index, list) in rewards.iter().enumerate() {
-            self.check_rewards(list).map_err(of_rewards(index))?;
+            check_rewards(self.vertex_count, list).map_err(of_rewards(index))?;
         }
         let gains = self.gains(rewards);
         let mut out = Array2::zeros((count, rewards.len()));
@@ -335,24 +344,13 @@ impl Sampler {
             if path.len() as u64 >= self.limits.steps {
                 return Err(SamplingError::Steps { limit: self.limits.steps });
             }
-            self.check_memory(path.len() + 1, 2)?;
+            self.limits.check_memory(path.len() + 1, 2)?;
             let mean = self.table.means[at as usize];
             let time = if self.discrete { 1.0 } else { exponential(draw()) * mean };
             path.push(Visit { vertex: self.vertices[at as usize], time });
             at = jump(at, &mut draw);
         }
         Ok(path)
-    }
-
-    fn check_rewards(&self, rewards: &[f64]) -> Result<(), EvaluationError> {
-        let expected = self.vertex_count as usize;
-        if rewards.len() != expected {
-            return Err(EvaluationError::RewardLength { expected, found: rewards.len() });
-        }
-        match rewards.iter().position(|reward| !reward.is_finite()) {
-            Some(vertex) => Err(EvaluationError::RewardNotFinite { vertex, value: rewards[vertex] }),
-            None => Ok(()),
-        }
     }
 
     /// What a visit adds to each total, by position.
@@ -384,13 +382,5 @@ impl Sampler {
             };
             piece.draw()
         })
-    }
-
-    fn check_memory(&self, samples: usize, width: usize) -> Result<(), SamplingError> {
-        let limit_bytes = self.limits.memory_bytes;
-        if 8 * samples as u128 * width as u128 > u128::from(limit_bytes) {
-            return Err(SamplingError::Memory { samples, width, limit_bytes });
-        }
-        Ok(())
     }
 }
