@@ -4,7 +4,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::stream::{exponential, next, seeded};
-use super::table::{ABSORBED, Table, jump, only_jump};
+use super::table::Table;
 use super::{PIECE, SampleLimits, SamplingError};
 use crate::distribution::error::of_rewards;
 use crate::distribution::{DistributionError, Epochs, Start};
@@ -191,14 +191,16 @@ impl EpochSampler {
             draw
         };
         let (mut epoch, mut now) = (0, 0.0);
-        let mut at = self.jump(0, self.tables[0].start(), draw());
-        while at != ABSORBED {
+        let first = &self.tables[0];
+        let mut to = first.position(first.jump(first.start(), draw()));
+        while let Some(at) = to {
             *steps = steps.checked_sub(1).ok_or(SamplingError::Steps { limit: self.limits.steps })?;
             let before = now;
-            now = self.leave(at as usize, exponential(draw()), now, &mut epoch)?;
-            let gains = &gains[at as usize * totals.len()..];
+            now = self.leave(at, exponential(draw()), now, &mut epoch)?;
+            let gains = &gains[at * totals.len()..];
             totals.iter_mut().zip(gains).for_each(|(total, gain)| *total += gain * (now - before));
-            at = self.jump(epoch, at, draw());
+            let table = &self.tables[epoch];
+            to = table.position(table.jump(table.rows[at], draw()));
         }
         Ok(())
     }
@@ -227,12 +229,6 @@ impl EpochSampler {
                 }
             }
         }
-    }
-
-    fn jump(&self, epoch: usize, at: u32, draw: u64) -> u32 {
-        let Table { rows, columns, branches, .. } = &self.tables[epoch];
-        let row = rows[at as usize];
-        if *branches { jump(columns, row, draw) } else { only_jump(columns, row) }
     }
 }
 

@@ -3,6 +3,7 @@
 //! A sampler is a process at one θ made into tables. Estimates and statistics are not made here.
 
 mod epochs;
+mod line;
 mod stream;
 mod survivors;
 mod table;
@@ -18,7 +19,7 @@ use super::{DistributionError, Start};
 use crate::plan::{EvaluationError, Plan, check_rewards};
 pub use epochs::EpochSampler;
 use stream::{exponential, next, seeded};
-use table::{ABSORBED, Table};
+use table::{Gains, Row, Table};
 use walk::Piece;
 
 /// Samples in one piece of work. It shows in no result.
@@ -262,13 +263,13 @@ impl Sampler {
     pub fn times(&self, seed: u64, count: usize) -> Result<Vec<f64>, SamplingError> {
         self.limits.check_memory(count, 1)?;
         let mut out = vec![0.0; count];
-        self.fill(seed, 0, &self.table.means, 1, &mut out)?;
+        self.fill(seed, 0, &self.table.times(), &mut out)?;
         Ok(out)
     }
 
     /// Total rewards of the samples 0 to `count` − 1 of the same paths: one reward per vertex of the graph, earned per unit
     /// of time there (per visit, in discrete time): the sum of rewards times the times of visits. As expensive as
-    /// [`times`](Self::times).
+    /// [`times`](Self::times), and a copy of the tables, `O(V + E)`.
     ///
     /// # Errors
     /// [`EvaluationError::RewardLength`] and [`EvaluationError::RewardNotFinite`] with the vertex, and as
@@ -276,9 +277,8 @@ impl Sampler {
     pub fn totals(&self, seed: u64, count: usize, rewards: &[f64]) -> Result<Vec<f64>, SamplingError> {
         self.limits.check_memory(count, 1)?;
         check_rewards(self.vertex_count, rewards)?;
-        let gains = self.gains(&[rewards]);
         let mut out = vec![0.0; count];
-        self.fill(seed, 0, &gains, 1, &mut out)?;
+        self.fill(seed, 0, &self.gains(&[rewards]), &mut out)?;
         Ok(out)
     }
 
@@ -297,10 +297,9 @@ impl Sampler {
         for (index, list) in rewards.iter().enumerate() {
             check_rewards(self.vertex_count, list).map_err(of_rewards(index))?;
         }
-        let gains = self.gains(rewards);
         let mut out = Array2::zeros((count, rewards.len()));
         if let Some(out) = out.as_slice_mut().filter(|out| !out.is_empty()) {
-            self.fill(seed, 0, &gains, rewards.len(), out)?;
+            self.fill(seed, 0, &self.gains(rewards), out)?;
         }
         Ok(out)
     }
@@ -311,7 +310,7 @@ impl Sampler {
     /// # Errors
     /// [`SamplingError::Steps`]; `out` then holds nothing of use.
     pub fn times_into(&self, seed: u64, first: u64, out: &mut [f64]) -> Result<(), SamplingError> {
-        self.fill(seed, first, &self.table.means, 1, out)
+        self.fill(seed, first, &self.table.times(), out)
     }
 
     /// The path of one sample, visit by visit; empty when it is absorbed at once. Its times add up to the sample's time, in
@@ -330,50 +329,36 @@ impl Sampler {
             state = after;
             draw
         };
-        let jump = |at: u32, draw: &mut dyn FnMut() -> u64| {
-            let (row, columns) = (self.table.rows[at as usize], &self.table.columns);
-            if self.table.branches {
-                table::jump(columns, row, draw())
-            } else {
-                table::only_jump(columns, row)
-            }
+        let jump = |row: Row, draw: &mut dyn FnMut() -> u64| {
+            self.table.jump(row, if self.table.branches { draw() } else { 0 })
         };
         let mut path = Vec::new();
-        let mut at = jump(self.table.start(), &mut draw);
-        while at != ABSORBED {
+        let mut row = jump(self.table.start(), &mut draw);
+        while let Some(at) = self.table.position(row) {
             if path.len() as u64 >= self.limits.steps {
                 return Err(SamplingError::Steps { limit: self.limits.steps });
             }
             self.limits.check_memory(path.len() + 1, 2)?;
-            let mean = self.table.means[at as usize];
-            let time = if self.discrete { 1.0 } else { exponential(draw()) * mean };
-            path.push(Visit { vertex: self.vertices[at as usize], time });
-            at = jump(at, &mut draw);
+            let time = if self.discrete { 1.0 } else { exponential(draw()) * self.table.means[at] };
+            path.push(Visit { vertex: self.vertices[at], time });
+            row = jump(row, &mut draw);
         }
         Ok(path)
     }
 
-    /// What a visit adds to each total, by position.
-    fn gains(&self, rewards: &[&[f64]]) -> Vec<f64> {
-        let gains = self.vertices.iter().zip(&self.table.means);
-        gains
-            .flat_map(|(&vertex, mean)| rewards.iter().map(move |list| list[vertex as usize] * mean))
-            .collect()
+    /// What a visit adds to each total.
+    fn gains(&self, rewards: &[&[f64]]) -> Gains<'_> {
+        let means = self.vertices.iter().zip(self.table.means.iter().copied());
+        let of_vertex =
+            |(&vertex, mean): (&u32, f64)| rewards.iter().map(move |list| list[vertex as usize] * mean);
+        self.table.totals(means.flat_map(of_vertex).collect(), rewards.len())
     }
 
-    fn fill(
-        &self,
-        seed: u64,
-        first: u64,
-        gains: &[f64],
-        width: usize,
-        out: &mut [f64],
-    ) -> Result<(), SamplingError> {
-        out.par_chunks_mut(PIECE * width).enumerate().try_for_each(|(number, out)| {
+    fn fill(&self, seed: u64, first: u64, gains: &Gains<'_>, out: &mut [f64]) -> Result<(), SamplingError> {
+        out.par_chunks_mut(PIECE * gains.width).enumerate().try_for_each(|(number, out)| {
             let piece = Piece {
                 table: &self.table,
                 gains,
-                width,
                 discrete: self.discrete,
                 seed,
                 first: first.wrapping_add((number * PIECE) as u64),

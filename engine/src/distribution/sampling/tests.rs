@@ -42,6 +42,20 @@ fn queue() -> Graph {
     builder.finish()
 }
 
+/// Four states one after the other, in which nothing is ever to be chosen.
+fn line(discrete: bool) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    builder.set_was_dph(discrete);
+    let mut from = START;
+    for state in 0..5 {
+        let to = builder.add_vertex(&[state]).unwrap();
+        let rate = if discrete || from == START { 1.0 } else { f64::from(state) };
+        builder.add_edge(from, to, Rate::Scalar(rate)).unwrap();
+        from = to;
+    }
+    builder.finish()
+}
+
 /// The stream is a promise: these numbers may never change. They follow from the documented rules; a script of another
 /// language that follows them gives the same.
 #[test]
@@ -78,9 +92,15 @@ fn a_sample_depends_on_its_seed_and_number_only() {
 
 #[test]
 fn paths_are_those_the_totals_are_taken_along() {
-    for graph in [queue(), queue().discretize(0.25).unwrap()] {
+    for (graph, branches) in [
+        (queue(), true),
+        (queue().discretize(0.25).unwrap(), true),
+        (line(false), false),
+        (line(true), false),
+    ] {
         let theta = vec![0.7; graph.param_length()];
         let sampler = sampler(&graph, &theta);
+        assert_eq!(sampler.table.branches, branches);
         let rewards: Vec<f64> = (0..graph.vertex_count()).map(|v| f64::from(v * v) - 3.0).collect();
         let ones = vec![1.0; rewards.len()];
         let joint = sampler.joint_totals(5, 300, &[&ones, &rewards]).unwrap();
@@ -98,6 +118,30 @@ fn paths_are_those_the_totals_are_taken_along() {
             }
         }
     }
+}
+
+#[test]
+fn samples_of_a_line_are_the_same_however_they_are_drawn() {
+    let (sampler, list) = (sampler(&line(false), &[1.0]), [0.0, 1.0, -2.0, 0.5, 3.0, 0.0]);
+    let (times, totals) = (sampler.times(9, 5000).unwrap(), sampler.totals(9, 5000, &list).unwrap());
+    assert_mean("line", times.iter().copied(), 25.0 / 12.0, 205.0 / 144.0);
+    assert_eq!(sampler.times(9, 33).unwrap(), times[..33]);
+    let mut part = [0.0; 70];
+    sampler.times_into(9, 2040, &mut part).unwrap();
+    assert_eq!(part, times[2040..2110]);
+    let joint = sampler.joint_totals(9, 5000, &[&list, &[1.0; 6]]).unwrap();
+    assert_eq!([joint.column(0).to_vec(), joint.column(1).to_vec()], [totals, times]);
+    // Four visits each.
+    let limited = |steps| sampler.clone().with_limits(SampleLimits::default().with_steps(steps));
+    assert_eq!(limited(40).times(9, 10).unwrap(), part_of(&sampler, 10));
+    assert_eq!(limited(39).times(9, 10), Err(SamplingError::Steps { limit: 39 }));
+    assert_eq!(sampler.joint_totals(9, 3, &[]).unwrap().dim(), (3, 0));
+}
+
+/// The first times of seed 9, one path after the other.
+fn part_of(sampler: &Sampler, count: u64) -> Vec<f64> {
+    let time = |sample| sampler.path(9, sample).unwrap().iter().fold(0.0, |sum, visit| sum + visit.time);
+    (0..count).map(time).collect()
 }
 
 #[test]

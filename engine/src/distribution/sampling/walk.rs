@@ -1,4 +1,4 @@
-//! Many paths side by side: random numbers and logarithms in lanes, jumps one lane after the other.
+//! Many paths side by side: random numbers, logarithms and choices in lanes, look-ups one lane after the other.
 //!
 //! A lane takes the next sample when its own ends, so all lanes stay busy; as each sample has its own generator, this
 //! changes no number.
@@ -6,84 +6,81 @@
 use pulp::{Arch, NullaryFnOnce};
 
 use super::SamplingError;
+use super::line::Line;
 use super::stream::{exponential, next, seeded};
-use super::table::{ABSORBED, Table, jump, only_jump};
+use super::table::{Gains, Row, Table};
 
-/// Paths under way at once. A lane's numbers are 68 bytes: all of them fit the first-level cache beside the tables' heads.
-const LANES: usize = 64;
+/// Paths under way at once, a bit of a word each. A lane's numbers are 108 bytes: all of them fit the first-level cache
+/// beside the tables' heads.
+const LANES: usize = u64::BITS as usize;
+
+/// Lanes that take a step together: few enough that a processor looks up for some while it draws for the next.
+const BAND: usize = 16;
 
 /// One piece of a batch, for one thread.
 pub(super) struct Piece<'a> {
     pub(super) table: &'a Table,
-    /// What a visit adds by position, for each of `width` totals: rewards times mean time, or rewards.
-    pub(super) gains: &'a [f64],
-    pub(super) width: usize,
+    pub(super) gains: &'a Gains<'a>,
     pub(super) discrete: bool,
     pub(super) seed: u64,
     /// The number of the first sample.
     pub(super) first: u64,
     /// Steps that all lanes together may take.
     pub(super) steps: u64,
-    /// `width` totals for each sample.
+    /// As many totals for each sample as gains have.
     pub(super) out: &'a mut [f64],
 }
 
 impl Piece<'_> {
     pub(super) fn draw(self) -> Result<(), SamplingError> {
-        match (self.discrete, self.table.branches) {
-            (false, false) => Arch::new().dispatch(Run::<false, false>(self)),
-            (false, true) => Arch::new().dispatch(Run::<false, true>(self)),
-            (true, false) => Arch::new().dispatch(Run::<true, false>(self)),
-            (true, true) => Arch::new().dispatch(Run::<true, true>(self)),
+        match (self.table.branches, self.discrete) {
+            (true, false) => Arch::new().dispatch(Run::<false>(self)),
+            (true, true) => Arch::new().dispatch(Run::<true>(self)),
+            (false, false) => Arch::new().dispatch(Line::<false>(self)),
+            (false, true) => Arch::new().dispatch(Line::<true>(self)),
         }
     }
 }
 
-struct Run<'a, const DISCRETE: bool, const BRANCHES: bool>(Piece<'a>);
+struct Run<'a, const DISCRETE: bool>(Piece<'a>);
 
-impl<const DISCRETE: bool, const BRANCHES: bool> NullaryFnOnce for Run<'_, DISCRETE, BRANCHES> {
+impl<const DISCRETE: bool> NullaryFnOnce for Run<'_, DISCRETE> {
     type Output = Result<(), SamplingError>;
 
     #[inline(always)]
     fn call(self) -> Self::Output {
-        Walkers::<DISCRETE, BRANCHES>::new(self.0).run()
+        Walkers::<DISCRETE>::new(self.0).run()
     }
 }
 
-/// Lanes in columns, so that the random numbers of several are made by one instruction.
+/// Lanes in columns, so that one instruction serves several. Those that are not in use hold numbers of no meaning, which
+/// are computed with and never looked at.
 #[repr(align(64))]
 struct Lanes {
     state: [[u64; LANES]; 4],
-    at: [u32; LANES],
-    sample: [u32; LANES],
-    total: [f64; LANES],
+    /// Where each is.
+    row: [Row; LANES],
     /// Time of this visit.
     time: [f64; LANES],
-    /// What decides this jump.
-    draw: [u64; LANES],
-    /// Lanes whose path has ended in this step.
-    ended: [u8; LANES],
+    /// The column chosen for this jump, and the bits that choose between its outcomes.
+    column: [u64; LANES],
+    bits: [u64; LANES],
+    /// What this visit adds per unit of time.
+    gain: [f64; LANES],
+    total: [f64; LANES],
+    sample: [u32; LANES],
 }
 
 /// Samples that are about to start: their generators, seeded side by side, and what decides where they start.
 #[repr(align(64))]
 struct Ready {
     state: [[u64; LANES]; 4],
-    draw: [u64; LANES],
+    column: [u64; LANES],
+    bits: [u64; LANES],
 }
 
-/// What a step looks up first: all of it in one piece of a cache line.
-#[derive(Debug, Clone, Copy)]
-struct Stop {
-    /// What the visit adds, per unit of time; only for a single total.
-    gain: f64,
-    /// First column and number of columns.
-    row: (u32, u32),
-}
-
-struct Walkers<'a, const DISCRETE: bool, const BRANCHES: bool> {
+struct Walkers<'a, const DISCRETE: bool> {
     piece: Piece<'a>,
-    stops: Vec<Stop>,
     lanes: Lanes,
     ready: Ready,
     /// Lanes in use: those below.
@@ -93,26 +90,23 @@ struct Walkers<'a, const DISCRETE: bool, const BRANCHES: bool> {
     samples: usize,
 }
 
-impl<'a, const DISCRETE: bool, const BRANCHES: bool> Walkers<'a, DISCRETE, BRANCHES> {
+impl<'a, const DISCRETE: bool> Walkers<'a, DISCRETE> {
     #[inline(always)]
     fn new(piece: Piece<'a>) -> Self {
-        let samples = piece.out.len() / piece.width.max(1);
         piece.out.fill(0.0);
         let lanes = Lanes {
             state: [[1; LANES]; 4],
-            at: [0; LANES],
-            sample: [0; LANES],
-            total: [0.0; LANES],
+            row: [Row::ABSORBED; LANES],
             time: [0.0; LANES],
-            draw: [0; LANES],
-            ended: [0; LANES],
+            column: [0; LANES],
+            bits: [0; LANES],
+            gain: [0.0; LANES],
+            total: [0.0; LANES],
+            sample: [0; LANES],
         };
-        let gain = |at: u32| if piece.width == 1 { piece.gains[at as usize] } else { 0.0 };
-        let stops = (0..piece.table.start())
-            .map(|at| Stop { gain: gain(at), row: piece.table.rows[at as usize] })
-            .collect();
-        let ready = Ready { state: [[1; LANES]; 4], draw: [0; LANES] };
-        Self { stops, piece, lanes, ready, active: 0, waiting: 0, samples }
+        let ready = Ready { state: [[1; LANES]; 4], column: [0; LANES], bits: [0; LANES] };
+        let samples = piece.out.len() / piece.gains.width.max(1);
+        Self { piece, lanes, ready, active: 0, waiting: 0, samples }
     }
 
     #[inline(always)]
@@ -125,8 +119,15 @@ impl<'a, const DISCRETE: bool, const BRANCHES: bool> Walkers<'a, DISCRETE, BRANC
             steps = steps
                 .checked_sub(self.active as u64)
                 .ok_or(SamplingError::Steps { limit: self.piece.steps })?;
-            self.draw_numbers();
-            if self.piece.width == 1 { self.step::<true>() } else { self.step::<false>() }
+            for band in 0..self.active.div_ceil(BAND) {
+                self.draw_numbers(band * BAND);
+                if self.piece.gains.width != 1 {
+                    self.add_several(band * BAND);
+                }
+                self.look_up(band * BAND);
+            }
+            let ended = self.add_up();
+            self.replace(ended);
         }
         Ok(())
     }
@@ -140,18 +141,13 @@ impl<'a, const DISCRETE: bool, const BRANCHES: bool> Walkers<'a, DISCRETE, BRANC
                 self.make_ready();
             }
             self.waiting += 1;
-            let table = self.piece.table;
-            let row = table.rows[table.start() as usize];
-            let at = if BRANCHES {
-                jump(&table.columns, row, self.ready.draw[place])
-            } else {
-                only_jump(&table.columns, row)
-            };
-            if at != ABSORBED {
+            let column = &self.piece.gains.columns[self.ready.column[place] as usize];
+            let row = column.outcome(self.ready.bits[place]);
+            if row != Row::ABSORBED {
                 for (column, words) in self.lanes.state.iter_mut().zip(&self.ready.state) {
                     column[lane] = words[place];
                 }
-                self.lanes.at[lane] = at;
+                self.lanes.row[lane] = row;
                 self.lanes.sample[lane] = sample as u32;
                 self.lanes.total[lane] = 0.0;
                 return true;
@@ -164,73 +160,88 @@ impl<'a, const DISCRETE: bool, const BRANCHES: bool> Walkers<'a, DISCRETE, BRANC
     #[inline(always)]
     fn make_ready(&mut self) {
         let (seed, first) = (self.piece.seed, self.piece.first.wrapping_add(self.waiting as u64));
+        let start = self.piece.table.start();
         let count = (self.samples - self.waiting).min(LANES);
-        let Ready { state: [a, b, c, d], draw } = &mut self.ready;
+        let Ready { state: [a, b, c, d], column, bits } = &mut self.ready;
         // Whole groups of eight: the rest is computed and never looked at.
         for place in 0..(count + 7) & !7 {
-            let mut state = seeded(seed, first.wrapping_add(place as u64));
-            if BRANCHES {
-                (draw[place], state) = next(state);
-            }
+            let (draw, state) = next(seeded(seed, first.wrapping_add(place as u64)));
+            (column[place], bits[place]) = start.choose(draw);
             [a[place], b[place], c[place], d[place]] = state;
         }
     }
 
-    /// The numbers of one step for all lanes in use.
+    /// The numbers of one step for a band, and the columns they choose.
     #[inline(always)]
-    fn draw_numbers(&mut self) {
-        let Lanes { state: [a, b, c, d], time, draw, .. } = &mut self.lanes;
-        // Whole groups of eight: the rest is computed and never looked at.
-        let used = (self.active + 7) & !7;
-        let (a, b, c, d) = (&mut a[..used], &mut b[..used], &mut c[..used], &mut d[..used]);
-        let (time, draw) = (&mut time[..used], &mut draw[..used]);
-        for lane in 0..used {
+    fn draw_numbers(&mut self, from: usize) {
+        let Lanes { state: [a, b, c, d], row, time, column, bits, .. } = &mut self.lanes;
+        let band = || from..from + BAND;
+        let (a, b, c, d) = (&mut a[band()], &mut b[band()], &mut c[band()], &mut d[band()]);
+        let (row, time) = (&row[band()], &mut time[band()]);
+        let (column, bits) = (&mut column[band()], &mut bits[band()]);
+        for lane in 0..BAND {
             let mut state = [a[lane], b[lane], c[lane], d[lane]];
             if !DISCRETE {
-                let (bits, after) = next(state);
+                let (draw, after) = next(state);
                 state = after;
-                time[lane] = exponential(bits);
+                time[lane] = exponential(draw);
             }
-            if BRANCHES {
-                (draw[lane], state) = next(state);
-            }
-            [a[lane], b[lane], c[lane], d[lane]] = state;
+            let (draw, after) = next(state);
+            (column[lane], bits[lane]) = row[lane].choose(draw);
+            [a[lane], b[lane], c[lane], d[lane]] = after;
         }
     }
 
-    /// One step of all lanes in use; paths that end make room for the next.
+    /// What the chosen columns of a band say.
     #[inline(always)]
-    fn step<const SINGLE: bool>(&mut self) {
-        let width = self.piece.width;
-        let (lanes, stops, columns) = (&mut self.lanes, &self.stops[..], &self.piece.table.columns[..]);
-        let mut ended = 0;
-        for lane in 0..self.active.min(LANES) {
-            let at = lanes.at[lane];
-            let stop = stops[at as usize];
-            let time = if DISCRETE { 1.0 } else { lanes.time[lane] };
-            if SINGLE {
-                lanes.total[lane] += stop.gain * time;
-            } else {
-                let gains = &self.piece.gains[at as usize * width..][..width];
-                let totals = &mut self.piece.out[lanes.sample[lane] as usize * width..][..width];
-                for (total, gain) in totals.iter_mut().zip(gains) {
-                    *total += gain * time;
-                }
-            }
-            let to = if BRANCHES {
-                jump(columns, stop.row, lanes.draw[lane])
-            } else {
-                only_jump(columns, stop.row)
-            };
-            lanes.at[lane] = to;
-            // Without a branch: most lanes go on, but which do not cannot be predicted. `ended` never passes the lane.
-            lanes.ended[ended & (LANES - 1)] = lane as u8;
-            ended += usize::from(to == ABSORBED);
+    fn look_up(&mut self, from: usize) {
+        let columns = &self.piece.gains.columns[..];
+        let Lanes { row, column, bits, gain, .. } = &mut self.lanes;
+        let band = || from..from + BAND;
+        let (row, gain, column, bits) = (&mut row[band()], &mut gain[band()], &column[band()], &bits[band()]);
+        for lane in 0..BAND {
+            let column = &columns[column[lane] as usize];
+            gain[lane] = column.gain;
+            row[lane] = column.outcome(bits[lane]);
         }
-        // Backwards, so that the last lane, which fills a gap, is never one that has just ended.
-        for number in (0..ended).rev() {
-            let lane = usize::from(self.lanes.ended[number]);
-            if SINGLE {
+    }
+
+    /// Adds what this visit adds to each of several totals, for a band.
+    #[inline(always)]
+    fn add_several(&mut self, from: usize) {
+        let Gains { by_position, width, .. } = self.piece.gains;
+        for lane in from..(from + BAND).min(self.active) {
+            let time = if DISCRETE { 1.0 } else { self.lanes.time[lane] };
+            let Some(position) = self.piece.table.position(self.lanes.row[lane]) else { continue };
+            let totals = &mut self.piece.out[self.lanes.sample[lane] as usize * width..][..*width];
+            for (total, gain) in totals.iter_mut().zip(&by_position[position * width..]) {
+                *total += gain * time;
+            }
+        }
+    }
+
+    /// Adds what this visit adds to the only total; the lanes whose path has ended, as bits.
+    #[inline(always)]
+    fn add_up(&mut self) -> u64 {
+        let Lanes { row, time, gain, total, .. } = &mut self.lanes;
+        let used = self.active.next_multiple_of(BAND);
+        let (row, time, gain, total) = (&row[..used], &time[..used], &gain[..used], &mut total[..used]);
+        let mut ended = 0;
+        for lane in 0..used {
+            total[lane] += gain[lane] * if DISCRETE { 1.0 } else { time[lane] };
+            ended |= u64::from(row[lane] == Row::ABSORBED) << lane;
+        }
+        ended & u64::MAX >> (LANES - self.active)
+    }
+
+    /// Paths that have ended make room for the next.
+    #[inline(always)]
+    fn replace(&mut self, mut ended: u64) {
+        while ended != 0 {
+            // Backwards, so that the last lane, which fills a gap, is never one that has just ended.
+            let lane = LANES - 1 - ended.leading_zeros() as usize;
+            ended ^= 1 << lane;
+            if self.piece.gains.width == 1 {
                 self.piece.out[self.lanes.sample[lane] as usize] = self.lanes.total[lane];
             }
             if !self.begin(lane) {
@@ -247,7 +258,7 @@ impl<'a, const DISCRETE: bool, const BRANCHES: bool> Walkers<'a, DISCRETE, BRANC
         for column in &mut lanes.state {
             column[lane] = column[last];
         }
-        lanes.at[lane] = lanes.at[last];
+        lanes.row[lane] = lanes.row[last];
         lanes.sample[lane] = lanes.sample[last];
         lanes.total[lane] = lanes.total[last];
     }
