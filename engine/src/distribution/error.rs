@@ -136,7 +136,7 @@ pub enum DistributionError {
         limit: u64,
     },
     /// A vector of weights has the wrong length.
-    #[error("{found} weights were given, but the graph has {expected} edges")]
+    #[error("{found} weights were given, but the graph has {expected} edges; give one weight per edge")]
     WeightCount {
         /// Edges of the graph.
         expected: usize,
@@ -277,7 +277,10 @@ pub enum DistributionError {
         index: usize,
     },
     /// A vertex does not exist.
-    #[error("vertex {vertex} (entry {index} of the list) does not exist; the graph has {vertices} vertices")]
+    #[error(
+        "vertex {vertex} (entry {index} of the list, counted from 0) does not exist; the graph has {vertices} vertices, the \
+         start is 0"
+    )]
     Vertex {
         /// Place in the list, from 0.
         index: usize,

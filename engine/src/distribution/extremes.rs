@@ -148,7 +148,7 @@ fn leaps_count_every_jump_however_many() {
 }
 
 /// A star whose three rates are parameters: leaves to the hub, hub to each leaf, and out.
-fn star_of(leaves: u32, returns: bool) -> Plan {
+pub(super) fn star_of(leaves: u32, returns: bool) -> Plan {
     let mut builder = GraphBuilder::new(1).unwrap();
     let vertices: Vec<u32> =
         (0..leaves + 2).map(|state| builder.add_vertex(&[state.cast_signed()]).unwrap()).collect();

@@ -81,6 +81,8 @@ mod hidden;
 #[cfg(test)]
 mod random_graphs;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod stiff;
 #[cfg(test)]
 mod tails;

@@ -28,7 +28,10 @@ pub enum TransformError {
     #[error("all initial probabilities are zero")]
     NoStart,
     /// A vertex is never left, so the total is infinite.
-    #[error("at these parameters nothing leads away from vertex {vertex}, although it is not absorbing")]
+    #[error(
+        "at these parameters nothing leads away from vertex {vertex}, although it is not absorbing; give one of its edges a \
+         weight above 0"
+    )]
     Trapped {
         /// The vertex.
         vertex: u32,
@@ -59,10 +62,13 @@ pub enum TransformError {
         vertex: u32,
     },
     /// Every path collects a reward of zero, and the caller asked to leave such paths out.
-    #[error("no path collects any reward, so nothing is left under the condition that some is collected")]
+    #[error(
+        "no path collects any reward, so nothing is left under the condition that some is collected; give a vertex that paths \
+         visit a reward above 0"
+    )]
     NoReward,
     /// The graph is in discrete time where continuous time is needed.
-    #[error("the graph is in discrete time; this is for continuous time")]
+    #[error("the graph is in discrete time; this is for continuous time (see `reward_transform_discrete`)")]
     Discrete,
     /// The graph is in continuous time where discrete time is needed.
     #[error("the graph is in continuous time; this is for discrete time (see `Graph::discretize`)")]
@@ -138,11 +144,12 @@ pub enum TransformError {
         part: usize,
     },
     /// A graph has no absorbing vertex that an atom at 0 could lead to.
-    #[error("the graph has no absorbing vertex, so an atom at 0 has nowhere to go")]
+    #[error("the graph has no absorbing vertex, so an atom at 0 has nowhere to go; add one")]
     NoAbsorbingVertex,
     /// A graph in discrete time has edges into its start.
     #[error(
-        "graph {part} (counted from 0) is in discrete time and vertex {vertex} has an edge into its start; this has no counterpart without loops"
+        "graph {part} (counted from 0) is in discrete time and vertex {vertex} has an edge into its start, which has no \
+         counterpart without loops; lead it to where the start leads"
     )]
     ReturnsToStart {
         /// Which of the graphs, counted from 0.
@@ -167,7 +174,7 @@ pub enum TransformError {
         value: f64,
     },
     /// Weights of a mixture, or initial probabilities, do not sum to one.
-    #[error("the probabilities sum to {sum}, not to 1")]
+    #[error("the probabilities sum to {sum}, not to 1; divide them by their sum")]
     ProbabilitySum {
         /// Their sum.
         sum: f64,

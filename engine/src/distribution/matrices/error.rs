@@ -15,7 +15,7 @@ pub enum MatrixError {
         columns: usize,
     },
     /// A vector does not fit the matrix.
-    #[error("{found} {what} were given, but the matrix has {expected} states")]
+    #[error("{found} {what} were given, but the matrix has {expected} states; give one for each")]
     Length {
         /// What was counted.
         what: &'static str,
@@ -83,7 +83,7 @@ pub enum MatrixError {
     },
     /// A state is never left: a row of zeros in continuous time, a 1 on the diagonal in discrete time.
     #[error(
-        "row {row} never lets go: the state has rate 0 (or probability 1 to stay), so absorption is impossible"
+        "row {row} never lets go: the state has rate 0 (or probability 1 to stay), so absorption is impossible; give it a way out"
     )]
     NeverLeft {
         /// The row.
@@ -112,7 +112,7 @@ pub enum MatrixError {
         sum: f64,
     },
     /// An exit rate contradicts its row.
-    #[error("exit {row} is {found}, but its row leaves {expected}")]
+    #[error("exit {row} is {found}, but its row leaves {expected}; mend the row, or leave exits out")]
     Exit {
         /// The row.
         row: usize,

@@ -75,7 +75,7 @@ pub enum SamplingError {
     },
     /// Probability stands at a vertex where a path cannot begin: the start, an absorbing or an unreachable vertex.
     #[error(
-        "vertex {vertex} has the probability {value}, but it is not a transient vertex that the start reaches"
+        "vertex {vertex} has the probability {value}, but it is not a transient vertex that the start reaches; give it 0"
     )]
     NotTransient {
         /// The vertex.
@@ -83,8 +83,11 @@ pub enum SamplingError {
         /// Its probability.
         value: f64,
     },
-    /// All probabilities of a start are zero.
-    #[error("all probabilities are zero, so there is nowhere to begin")]
+    /// All probabilities of a start are zero, or nothing is alive when paths should begin.
+    #[error(
+        "there is nowhere to begin: all probabilities are zero, or nothing is alive at that time; give a transient vertex a \
+         probability, or begin earlier"
+    )]
     NoMass,
 }
 
