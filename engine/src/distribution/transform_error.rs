@@ -189,14 +189,6 @@ pub enum TransformError {
         /// How many were given.
         found: usize,
     },
-    /// Work or storage would pass a limit.
-    #[error("this needs more than {limit} {what}; raise the limit or use a smaller model")]
-    Limit {
-        /// What there would be too much of.
-        what: &'static str,
-        /// The limit in force.
-        limit: u64,
-    },
 }
 
 fn of_part(part: Option<usize>) -> String {
