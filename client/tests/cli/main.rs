@@ -15,6 +15,7 @@ mod models;
 mod numbers;
 mod pictures;
 mod plans;
+mod questions;
 mod scene;
 mod totals;
 mod transforms;

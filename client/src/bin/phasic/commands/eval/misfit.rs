@@ -67,7 +67,7 @@ fn sentence(misfit: &Misfit, written: &Written) -> Option<String> {
         Misfit::StartedIn { vertex, vertices } => format!(
             "--started-in: vertex {vertex} does not exist; the model has {vertices} vertices, the start is 0"
         ),
-        Misfit::StartedInEpochs => "--epoch does not go with --started-in".to_owned(),
+        Misfit::StartedInEpochs => "--epoch does not go with --started-in; leave out one of them".to_owned(),
         Misfit::AliveAt { value } => format!("--alive-at {value}: a time is a number from 0 on"),
         Misfit::AliveAtJumps { .. } => {
             "--alive-at: the model is in discrete time, where numbers of jumps are whole".to_owned()
@@ -111,10 +111,6 @@ fn of_epochs(misfit: &Misfit, written: &Written) -> Option<String> {
         }
         Misfit::EpochOrder { index, before, .. } => format!(
             "--epoch {}: epochs begin one after the other, each later than {before}",
-            written.epochs.get(*index)?.origin
-        ),
-        Misfit::EpochTheta { index, found, parameters, .. } => format!(
-            "{}: {found} parameters, but the model has {parameters}",
             written.epochs.get(*index)?.origin
         ),
         _ => return None,
