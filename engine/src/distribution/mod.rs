@@ -79,6 +79,8 @@ mod extremes;
 #[cfg(test)]
 mod hidden;
 #[cfg(test)]
+mod late;
+#[cfg(test)]
 mod random_graphs;
 #[cfg(test)]
 mod refusals;

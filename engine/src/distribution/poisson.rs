@@ -9,23 +9,28 @@ use std::ops::{Range, RangeInclusive};
 /// How far below the largest weight a weight is nothing: `e^{−46}` is 1e-20.
 pub(super) const NEGLIGIBLE: f64 = 46.0;
 
+/// Means above this are those of more than `usize` counts, with all that is around them.
+const COUNTLESS: f64 = 1e30;
+
 /// Reciprocals of 1, 2, 3, …, grown as needed: a weight's ratio to the one before it costs no division.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reciprocals(Vec<f64>);
 
 impl Reciprocals {
-    /// Those of 0 (as 0) to `last`.
+    /// Those of 0 (as 0) to one more than `last`.
     pub(super) fn up_to(&mut self, last: usize) -> &[f64] {
         let known = self.0.len();
-        self.0.extend((known..=last + 1).map(|k| if k == 0 { 0.0 } else { 1.0 / k as f64 }));
+        self.0.extend((known..=last.saturating_add(1)).map(|k| if k == 0 { 0.0 } else { 1.0 / k as f64 }));
         &self.0
     }
 }
 
 /// The range of counts outside of which weights with mean `x` are below `e^{−depth}` of the largest.
 ///
-/// With `m` the mode, `w(m−d)/w(m) ≤ e^{−d²/2m}` and `w(m+d)/w(m) ≤ e^{−d²/2(m+d/3+1)}` (Bernstein).
+/// With `m` the mode, `w(m−d)/w(m) ≤ e^{−d²/2m}` and `w(m+d)/w(m) ≤ e^{−d²/2(m+d/3+1)}` (Bernstein). Beyond what can be counted
+/// it is the last count; so it is of an infinite mean.
 pub(super) fn window(x: f64, depth: f64) -> Range<usize> {
+    let x = x.min(COUNTLESS);
     let below = (2.0 * x * depth).sqrt() + 1.0;
     let above = depth / 3.0 + (depth * depth / 9.0 + 2.0 * depth * (x + 1.0)).sqrt() + 1.0;
     let first = if below >= x { 0 } else { (x - below).floor() as usize };
@@ -325,4 +330,34 @@ impl<const N: usize> NullaryFnOnce for Mixture<'_, N> {
 /// `ln(w(k)/w(m))` for mean `x`, roughly (to about 1/k): enough to begin a recursion that is normalised later.
 fn log_weight_below_mode(k: f64, x: f64) -> f64 {
     if k <= 0.0 { -x } else { k * (x / k).ln() + k - x }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DEEPEST, NEGLIGIBLE, Reach, Reciprocals, mix, spread, window};
+
+    #[test]
+    fn means_of_more_jumps_than_can_be_counted_stand_for_the_last_entry() {
+        let means = [3.0, 1e15, 1e19, 1e100, f64::MAX, f64::INFINITY];
+        let (mut found, mut reciprocals) = ([[0.0]; 6], Reciprocals::default());
+        let series = [1.0, 1.0, 1.0, 7.0];
+        for reach in [Reach::Middle, Reach::Tails] {
+            mix(&means, [&series], reach, &mut reciprocals, &mut found);
+            assert!(found[0][0] > 1.0 && found[0][0] < 7.0, "{found:?}");
+            assert_eq!(found[1..], [[7.0]; 5]);
+        }
+        let mut out = [vec![0.0; 4]];
+        spread(&means[1..], &[[1.0]; 5], &series, &mut reciprocals, &mut out);
+        assert_eq!(out, [[0.0, 0.0, 0.0, 5.0]]);
+    }
+
+    #[test]
+    fn windows_hold_a_count_and_do_not_wrap() {
+        for x in [0.0, 1e-300, 0.5, 1e3, 1e16, 1e19, 2e19, 1e300, f64::MAX, f64::INFINITY, f64::NAN] {
+            for depth in [NEGLIGIBLE, DEEPEST] {
+                let window = window(x, depth);
+                assert!(window.start < window.end || window.start == usize::MAX, "{x}: {window:?}");
+            }
+        }
+    }
 }

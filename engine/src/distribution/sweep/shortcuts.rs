@@ -22,6 +22,13 @@ const FEW: f64 = 512.0;
 /// A tenth of the least error that shortcuts can be held to: powers of a matrix round at every doubling.
 const EXACTEST: f64 = 0.99e-13;
 
+/// `−ln(left / (lost + left))`: how many mean lifetimes an exponential decay has gone on for.
+fn decayed(lost: f64, left: f64) -> f64 {
+    let whole = lost + left;
+    // A share of one but for rounding says nothing of what is left, and one of next to nothing cannot be seen in it.
+    if lost < left { -(-lost / whole).ln_1p() } else { -(left / whole).ln() }
+}
+
 /// Processes that leap to where enough has been absorbed.
 impl Sweep {
     /// The powers that quantiles are found with, for a first time of `time`, once they cost no more than the jumps that the
@@ -208,8 +215,7 @@ impl Sweep {
             return None;
         }
         if !self.precision.relative && self.is_steady(chain, segment, until) {
-            let share = self.lost / (alive + self.lost);
-            return Some(-(-share).ln_1p() / (segment.end - segment.begin));
+            return Some(decayed(self.lost, alive) / (segment.end - segment.begin));
         }
         // A hazard that is the same everywhere says nothing about where the process is. And this costs as much as a
         // quarter of the jumps before it.
