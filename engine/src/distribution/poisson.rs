@@ -67,6 +67,16 @@ pub(super) fn weights_for(x: f64, means: RangeInclusive<f64>, weights: &mut Vec<
     range.start
 }
 
+/// For each of some weights the sum of those after it: the probability of more counts. Nothing cancels, as it would in what
+/// those before it lack to one.
+pub(super) fn beyond(weights: &[f64]) -> Vec<f64> {
+    let (mut sums, mut more) = (weights.to_vec(), 0.0);
+    for slot in sums.iter_mut().rev() {
+        more += std::mem::replace(slot, more);
+    }
+    sums
+}
+
 /// The same for mixtures of which only the size counts: 1e-18.
 const MIDDLE: f64 = 42.0;
 /// As deep as weights can be followed without underflow.

@@ -102,3 +102,36 @@ impl Distribution<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::closed_forms::graph;
+    use super::super::tests::{erlang, plan};
+
+    #[test]
+    fn visits_keep_their_digits_where_jumps_are_hardly_ever_made() {
+        let one = plan(&erlang(1));
+        let epochs = one.epochs(&[1e-17, 1e-13], &[[1.0]; 3]).unwrap();
+        for time in [1e-300, 1e-18, 1e-16, 1e-12, 1e-8, 1e-3, 0.5, 40.0_f64] {
+            let wanted = -(-time).exp_m1();
+            let alone = one.distribution(&[1.0]).unwrap().accumulated_visiting_time(&[time]).unwrap()[[0, 1]];
+            let across = epochs.accumulated_visiting_time(&[time]).unwrap()[[0, 1]];
+            for found in [alone, across] {
+                assert!((found / wanted - 1.0).abs() < 1e-14, "{time:e}: {found:e} {wanted:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn visits_are_counted_where_rates_fall_to_next_to_nothing() {
+        let plan = plan(&graph(3, 1, &[(1, 2, vec![1e3]), (2, 3, vec![1e-9])]));
+        let distribution = plan.distribution(&[1.0]).unwrap();
+        for time in [0.1, 10.0, 1e4, 1e8, 1e12_f64] {
+            let row = distribution.accumulated_visiting_time(&[time]).unwrap();
+            let [first, second] = [1e3, 1e-9].map(|rate| -(-rate * time).exp_m1() / rate);
+            let wanted = 1e3 / (1e3 - 1e-9) * (second - first);
+            assert!((row[[0, 1]] / first - 1.0).abs() < 1e-13, "{time}: {row} {first}");
+            assert!((row[[0, 2]] / wanted - 1.0).abs() < 1e-13, "{time}: {row} {wanted}");
+        }
+    }
+}

@@ -283,11 +283,7 @@ impl Short {
         // A mean of at most 1 has all its weights from 0 on.
         let mean = (rate * time).max(f64::MIN_POSITIVE);
         poisson::weights(mean, &mut weights);
-        let mut beyond = weights.clone();
-        let mut more = 0.0;
-        for slot in beyond.iter_mut().rev() {
-            more += std::mem::replace(slot, more);
-        }
+        let beyond = poisson::beyond(&weights);
         Self { rate, weights, beyond }
     }
 

@@ -28,7 +28,7 @@ impl Sweep {
         let first = poisson::weights_for(x, least..=most, &mut self.weights);
         let last = first + self.weights.len();
         // P(more than k jumps), for the time spent in a state.
-        let mut more = 1.0;
+        let beyond = visited.as_ref().map_or(Vec::new(), |_| poisson::beyond(&self.weights));
         segment.exponent = self.exponent;
         let mut trail = self.trail.take();
         if let Some(trail) = &mut trail {
@@ -65,9 +65,9 @@ impl Sweep {
             segment.flows.push(flow);
             if let Some(&weight) = k.checked_sub(first).and_then(|at| self.weights.get(at)) {
                 add_scaled(&mut self.end[rows.clone()], weight, &self.p[rows.clone()]);
-                more = (more - weight).max(0.0);
             }
             if let Some(visited) = visited.as_deref_mut() {
+                let more = k.checked_sub(first).map_or(1.0, |at| beyond.get(at).copied().unwrap_or(0.0));
                 add_scaled(&mut visited[rows.clone()], more * h, &self.p[rows]);
             }
             let weight = if k < last { self.weights.get(k.wrapping_sub(first)).copied() } else { None };
