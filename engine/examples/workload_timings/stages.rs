@@ -206,8 +206,8 @@ impl Bench {
     }
 
     fn batch(&self, parallel: bool, clock: Clock) -> Run<'_> {
-        let thetas = self.sweep.view();
-        let run = move || Ok(self.plan.batch(&black_box(thetas))?.parallel(parallel).expectation()?);
+        let (batches, thetas) = (self.plan.batches(), self.sweep.view());
+        let run = move || Ok(batches.batch(&black_box(thetas))?.parallel(parallel).expectation()?);
         timed_each(clock, run)
     }
 

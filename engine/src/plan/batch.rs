@@ -4,14 +4,13 @@
 
 use ndarray::{Array2, ArrayView2, Axis};
 use pulp::{Arch, NullaryFnOnce};
-use rayon::prelude::*;
 use std::borrow::Cow;
-use std::iter;
 use std::sync::{Mutex, PoisonError};
 
 use super::at::check_moment_count;
 use super::bounds::Earned;
 use super::kernel::Outcome;
+use super::sharing::share;
 use super::workspace::{WIDTH, Workspace};
 use super::{At, BatchError, EvaluationError, Plan};
 
@@ -186,33 +185,18 @@ impl<'p, 't> Batch<'p, 't> {
             self.moments(1)?;
         }
         let Some(numbers) = moments.as_slice_mut().filter(|_| count > 0) else { return Ok(moments) };
-        let block =
-            |space: &mut Workspace, alone: &mut Option<At<'p>>, (number, out): (usize, &mut [f64])| {
-                Arch::new().dispatch(Pass { batch: self, space, alone, first: number * WIDTH, count, out })
-            };
-        // Errors are few and told apart by index: collect the first of each block, keep the lowest.
-        let failed = if self.parallel {
-            // A queue rather than rayon's own splitting, which would make a workspace for every part.
-            let queue = Mutex::new(numbers.chunks_mut(WIDTH * count).enumerate());
-            let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let threads = rayon::current_num_threads().min(self.thetas.nrows().div_ceil(WIDTH));
-            let work = |_| {
-                let (mut workspace, mut alone) = (self.take(count), None);
-                let errors =
-                    iter::from_fn(next).filter_map(|part| block(&mut workspace, &mut alone, part).err());
-                let first = errors.min_by_key(|error| error.index);
-                self.give_back(workspace);
-                first
-            };
-            (0..threads).into_par_iter().with_max_len(1).filter_map(work).min_by_key(|error| error.index)
-        } else {
-            let (mut workspace, mut alone) = (self.take(count), None);
-            let mut blocks = numbers.chunks_mut(WIDTH * count).enumerate();
-            let first = blocks.find_map(|part| block(&mut workspace, &mut alone, part).err());
-            self.give_back(workspace);
-            first
-        };
-        failed.map_or(Ok(moments), Err)
+        let threads = if self.parallel { rayon::current_num_threads() } else { 1 };
+        share(numbers, WIDTH * count, threads, |blocks| {
+            let (mut space, mut alone) = (self.take(count), None);
+            let done = blocks.map(|(place, out)| {
+                let (space, alone, first) = (&mut space, &mut alone, place * WIDTH);
+                Arch::new().dispatch(Pass { batch: self, space, alone, first, count, out })
+            });
+            let done = done.collect();
+            self.give_back(space);
+            done
+        })?;
+        Ok(moments)
     }
 
     /// The slow way for θ of which one has no number, or not at once: says which and why.

@@ -40,6 +40,7 @@ mod resolvent;
 mod rewarded;
 mod scale;
 mod schedule;
+mod sharing;
 mod slopes;
 mod steps;
 mod varint;
