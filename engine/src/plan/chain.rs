@@ -5,10 +5,10 @@ use std::borrow::Cow;
 
 use super::excess::Excess;
 use super::gradients::{Derivative, Trust};
-use super::kernel::{Factors, Follow, Seeded, Source, WeightSlopes};
+use super::kernel::{Factors, Follow, FollowSome, Seeded, Source, WeightSlopes};
 use super::lane::Lane;
 use super::range::largest;
-use super::slopes::{ParameterSums, Slope, Way, Weighed};
+use super::slopes::{Group, ParameterSums, Slope, Way, Weighed};
 use super::{At, Plan};
 
 /// The solutions of a chain by position, and of each the derivative of one number with respect to its right-hand side.
@@ -119,15 +119,38 @@ struct UsualSlopes<'p, 'a> {
     sums: ParameterSums<'p, Weighed>,
 }
 
-impl Follow<f64> for UsualSlopes<'_, '_> {
+impl<'p, 'a> Follow<f64> for UsualSlopes<'p, 'a> {
+    type Some = SomeSlopes<'p, 'a>;
+
+    #[inline(always)]
+    fn begin(&mut self, ways: usize) -> SomeSlopes<'p, 'a> {
+        let Self { factors, rewards, x, ref mut sums } = *self;
+        SomeSlopes { factors, rewards, x, group: sums.hand_out(ways) }
+    }
+
+    #[inline(always)]
+    fn end(&mut self, some: SomeSlopes<'p, 'a>) {
+        self.sums.take_back(some.group);
+    }
+}
+
+/// Some of them.
+struct SomeSlopes<'p, 'a> {
+    factors: &'a Factors<f64>,
+    rewards: &'a [f64],
+    x: &'a Excess,
+    group: Group<'p, Weighed>,
+}
+
+impl FollowSome<f64> for SomeSlopes<'_, '_> {
     #[inline(always)]
     fn follow(&mut self, way: Way, form: u32, adjoint: f64) {
-        let Self { factors, rewards, x, sums } = self;
+        let Self { factors, rewards, x, group } = self;
         let discrete = !factors.total.is_empty();
         // Nothing is looked up that only an only way needs.
         let earned = if way.only || discrete { rewards[way.at] } else { 0.0 };
         let step = Step { discrete, earned, inverse: factors.inverse[way.at], here: x.beyond[way.at] };
-        sums.add(form, step.taken(way, x).times(adjoint));
+        group.add(form, step.taken(way, x).times(adjoint));
     }
 }
 

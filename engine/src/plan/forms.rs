@@ -7,8 +7,10 @@
 //! of both signs that might leave nothing, so such a sum is worked out with twice the digits and rounded at the end.
 
 use std::iter;
-use std::ops::{Add, Range};
+use std::mem;
+use std::ops::Range;
 
+use super::kernel::GROUP;
 use super::lane::{Lane, Watch};
 use super::slopes::Slope;
 use crate::double_double::{Dd, two_sum};
@@ -310,39 +312,38 @@ impl Forms {
         }
     }
 
-    /// Adds `slope[form] · ∂form/∂θ` to `gradient`, for all forms.
+    /// Adds `slope[form] · ∂form/∂θ` to `gradient`, for all forms. In groups, as equal slopes are rounded alike.
     pub(super) fn pull_back<S: Slope>(&self, slopes: &[S], gradient: &mut [S]) {
-        if let [gradient] = gradient {
-            // Four sums that do not wait for one another.
-            let mut sums = [S::ZERO; 4];
-            for (slopes, coefficients) in slopes.chunks(4).zip(self.coefficients.chunks(4)) {
-                for ((sum, slope), coefficient) in sums.iter_mut().zip(slopes).zip(coefficients) {
-                    // Slopes of constants may be no number: at a weight of 0 into a trap.
-                    *sum = *sum + if *coefficient == 0.0 { S::ZERO } else { slope.times(*coefficient) };
-                }
-            }
-            let further = self.further.iter().filter(|term| term.2 != 0.0);
-            let further = further.map(|&(form, _, coefficient)| slopes[form as usize].times(coefficient));
-            *gradient = sums.into_iter().chain(further).fold(*gradient, Add::add);
-            return;
-        }
         if gradient.is_empty() {
             return;
         }
-        for ((&slope, &parameter), &coefficient) in
-            slopes.iter().zip(&self.parameters).zip(&self.coefficients)
-        {
-            // Constants name parameter 0 with the coefficient 0; their slope may be no number.
+        // A group costs an addition for each parameter.
+        let group = GROUP.max(gradient.len());
+        let mut sums = vec![S::ZERO; gradient.len()];
+        let mut end_group = |sums: &mut [S]| {
+            for (all, sum) in gradient.iter_mut().zip(sums) {
+                *all = *all + mem::replace(sum, S::ZERO);
+            }
+        };
+        // Constants name parameter 0 with the coefficient 0; their slope may be no number.
+        let add = |sums: &mut [S], slope: S, parameter: u32, coefficient: f64| {
             if coefficient != 0.0 {
-                let sum = &mut gradient[parameter as usize];
+                let sum = &mut sums[parameter as usize];
                 *sum = *sum + slope.times(coefficient);
             }
-        }
-        for &(form, parameter, coefficient) in &self.further {
-            if coefficient != 0.0 {
-                let sum = &mut gradient[parameter as usize];
-                *sum = *sum + slopes[form as usize].times(coefficient);
+        };
+        let places = self.parameters.chunks(group).zip(self.coefficients.chunks(group));
+        for (slopes, (parameters, coefficients)) in slopes.chunks(group).zip(places) {
+            for ((&slope, &parameter), &coefficient) in slopes.iter().zip(parameters).zip(coefficients) {
+                add(&mut sums, slope, parameter, coefficient);
             }
+            end_group(&mut sums);
+        }
+        for terms in self.further.chunks(group) {
+            for &(form, parameter, coefficient) in terms {
+                add(&mut sums, slopes[form as usize], parameter, coefficient);
+            }
+            end_group(&mut sums);
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use super::Plan;
 use super::analysis::Lists;
+use super::kernel::GROUP;
 use super::steps::LONGEST_PATH;
 
 /// Runs of single vertices are cut to this length, so that what a batch touches for one stays in the first cache.
@@ -39,7 +40,10 @@ pub(super) enum Kind {
         forms_run_on: bool,
     },
     /// Components of one vertex.
-    Singles,
+    Singles {
+        /// Whether all of them have so many ways out that these are added up in groups; none has otherwise.
+        many_ways: bool,
+    },
     /// One component with cycles, but such that reducing a row adds no entry to it.
     Tree,
     /// One component with cycles.
@@ -192,16 +196,18 @@ impl Schedule {
                 cuts.push((begin as u32, Kind::Chain { forms_run_on }));
                 continue;
             }
+            let has_many_ways = |at: usize| plan.outer.of(at).len() > GROUP;
+            let many_ways = has_many_ways(begin);
             let mut links = 0;
             let mut end = begin + chain;
-            while end < limit && links < SHORTEST_CHAIN {
+            while end < limit && links < SHORTEST_CHAIN && has_many_ways(end) == many_ways {
                 links = if self.is_link(plan, end) { links + 1 } else { 0 };
                 end += 1;
             }
             if links == SHORTEST_CHAIN {
                 end -= links;
             }
-            cuts.push((end as u32, Kind::Singles));
+            cuts.push((end as u32, Kind::Singles { many_ways }));
             begin = end;
         }
     }

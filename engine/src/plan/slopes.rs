@@ -4,8 +4,11 @@
 //! position u, or to absorption where there is no u. It is a function of a few vectors by position, so none of the edges
 //! has to be remembered: θ gathers the slopes of all entries by their linear forms, a graph those of its own edges.
 
-use std::ops::{Add, Mul};
+use std::mem;
+use std::ops::{Add, Mul, Range};
 
+use super::analysis::Lists;
+use super::kernel::GROUP;
 use super::lane::Lane;
 use super::schedule::{Kind, Segment};
 use super::wide::Wide;
@@ -81,6 +84,8 @@ pub(super) struct Weighed<L = f64> {
 /// So much of its size may be gone from a derivative: half of this times the precision of f64 is 5e-13. What rounding leaves
 /// unknown of right-hand sides is part of the size.
 const CANCELLED: f64 = 4096.0;
+/// Rows of a component whose slopes are added up at a time.
+const ROWS: usize = 64;
 /// What each component that is passed adds to the error of a solution, beside that of a difference, which more than three
 /// of them outweigh: equal ones are all rounded alike, by up to 7e-17 each.
 const PASSED: f64 = 0.3;
@@ -158,31 +163,38 @@ impl Gather for ByParameter {
     #[inline]
     fn gather<S: Slope>(&self, plan: &Plan, slope: impl Fn(Way) -> S) -> Vec<S> {
         let mut sums = ParameterSums::new(plan);
-        plan.each_slope(slope, |form, slope| sums.add(form, slope));
+        plan.each_slope(slope, &mut sums);
         sums.gradient()
     }
 }
 
 /// The slopes of weights so far: by form, or where there is a single parameter times their coefficients at once.
+///
+/// They are added up in groups, as equal ones are rounded alike: a million would lose 2e-11 one by one.
 #[derive(Debug)]
 pub(super) struct ParameterSums<'p, S> {
     plan: &'p Plan,
+    group: Group<'p, S>,
+    /// Sums of earlier groups: by form, or of the single parameter. Nothing before the first is full.
+    earlier: Vec<S>,
+    /// How many slopes the present group may still take.
+    room: usize,
+}
+
+/// Sums that may take some more slopes. In the hands of a loop, not behind a reference: its numbers stay in registers.
+#[derive(Debug)]
+pub(super) struct Group<'p, S> {
+    coefficients: &'p [f64],
     by_form: Vec<S>,
     /// Of the single parameter: two sums that do not wait for each other.
     single: Option<(S, S)>,
 }
 
-impl<'p, S: Slope> ParameterSums<'p, S> {
-    pub(super) fn new(plan: &'p Plan) -> Self {
-        let is_single = plan.param_length() == 1;
-        let by_form = vec![S::ZERO; if is_single { 0 } else { plan.forms.count() }];
-        Self { plan, by_form, single: is_single.then_some((S::ZERO, S::ZERO)) }
-    }
-
+impl<S: Slope> Group<'_, S> {
     #[inline(always)]
     pub(super) fn add(&mut self, form: u32, slope: S) {
         if let Some((next, last)) = self.single {
-            let coefficient = self.plan.forms.coefficients[form as usize];
+            let coefficient = self.coefficients[form as usize];
             // Slopes of constants may be no number: at a weight of 0 into a trap.
             let slope = if coefficient == 0.0 { S::ZERO } else { slope.times(coefficient) };
             self.single = Some((last, next + slope));
@@ -191,13 +203,60 @@ impl<'p, S: Slope> ParameterSums<'p, S> {
             *sum = *sum + slope;
         }
     }
+}
 
-    pub(super) fn gradient(self) -> Vec<S> {
-        if let Some((one, other)) = self.single {
-            return vec![one + other];
+impl<'p, S: Slope> ParameterSums<'p, S> {
+    pub(super) fn new(plan: &'p Plan) -> Self {
+        let is_single = plan.param_length() == 1;
+        let by_form = vec![S::ZERO; if is_single { 0 } else { plan.forms.count() }];
+        let room = GROUP.max(by_form.len());
+        let single = is_single.then_some((S::ZERO, S::ZERO));
+        let group = Group { coefficients: &plan.forms.coefficients, by_form, single };
+        Self { plan, group, earlier: Vec::new(), room }
+    }
+
+    /// The sums for at most so many slopes, to be given back with [`take_back`](Self::take_back).
+    #[inline(always)]
+    pub(super) fn hand_out(&mut self, slopes: usize) -> Group<'p, S> {
+        if self.room < slopes {
+            self.end_group();
+        }
+        self.room = self.room.saturating_sub(slopes);
+        let Group { coefficients, ref mut by_form, single } = self.group;
+        Group { coefficients, by_form: mem::take(by_form), single }
+    }
+
+    #[inline(always)]
+    pub(super) fn take_back(&mut self, group: Group<'p, S>) {
+        self.group = group;
+    }
+
+    /// A group costs an addition for each form, and so takes as many slopes at least.
+    #[inline(never)]
+    fn end_group(&mut self) {
+        let Group { by_form, single, .. } = &mut self.group;
+        let forms = by_form.len();
+        self.room = GROUP.max(forms);
+        if let Some((one, other)) = single {
+            by_form.push(mem::replace(one, S::ZERO) + mem::replace(other, S::ZERO));
+        }
+        if self.earlier.is_empty() {
+            self.earlier = mem::replace(by_form, vec![S::ZERO; forms]);
+            return;
+        }
+        for (earlier, sum) in self.earlier.iter_mut().zip(&mut *by_form) {
+            *earlier = *earlier + mem::replace(sum, S::ZERO);
+        }
+        by_form.truncate(forms);
+    }
+
+    pub(super) fn gradient(mut self) -> Vec<S> {
+        self.end_group();
+        if self.group.single.is_some() {
+            return self.earlier;
         }
         let mut gradient = vec![S::ZERO; self.plan.param_length()];
-        self.plan.forms.pull_back(&self.by_form, &mut gradient);
+        self.plan.forms.pull_back(&self.earlier, &mut gradient);
         gradient
     }
 }
@@ -265,48 +324,93 @@ impl Gather for ByEdge<'_> {
 impl Plan {
     /// Adds the slope of every way out of every position to what the form of its weight stands for.
     #[inline(always)]
-    fn each_slope<S: Slope>(&self, slope: impl Fn(Way) -> S, mut add: impl FnMut(u32, S)) {
-        // Most exits of a model are alike; they are added up at hand.
-        let mut exits: Option<(u32, S)> = None;
+    fn each_slope<S: Slope>(&self, slope: impl Fn(Way) -> S, sums: &mut ParameterSums<'_, S>) {
         for Segment { range, kind, .. } in &self.schedule.segments {
-            if let Kind::Chain { .. } = kind {
-                let first = self.outer.start[range.start] as usize;
-                let forms = &self.outer_forms[first..first + range.len()];
-                for (at, &form) in range.clone().zip(forms) {
-                    add(form, slope(Way { at, target: Some(at - 1), only: true }));
-                }
+            let is_single = matches!(kind, Kind::Singles { .. } | Kind::Chain { .. });
+            if let Kind::Singles { many_ways: true } = kind {
+                range.clone().for_each(|at| self.each_slope_of_many(at, &slope, sums));
                 continue;
             }
-            let is_single = *kind == Kind::Singles;
-            let mut inner = self.inner.rows(range.start, &self.inner_forms);
-            let mut outer = self.outer.rows(range.start, &self.outer_forms);
-            for at in range.clone() {
-                let form = self.exit_forms[at];
-                let ends = Some(form) != self.schedule.zero_form;
-                let (targets, forms) = outer.advance();
-                let only = is_single && targets.len() + usize::from(ends) == 1;
-                if ends {
-                    let slope = slope(Way { at, target: None, only });
-                    match &mut exits {
-                        Some((alike, sum)) if *alike == form => *sum = *sum + slope,
-                        _ => exits.replace((form, slope)).into_iter().for_each(|(form, sum)| add(form, sum)),
-                    }
-                }
-                let mut follow = |targets: &[u32], forms: &[u32]| {
-                    for (&target, &form) in targets.iter().zip(forms) {
-                        add(form, slope(Way { at, target: Some(target as usize), only }));
-                    }
-                };
-                if !is_single {
-                    let (targets, forms) = inner.advance();
-                    follow(targets, forms);
-                }
-                follow(targets, forms);
+            // Components may be of any size; other segments are not that long.
+            for start in range.clone().step_by(ROWS) {
+                let rows = start..range.end.min(start + ROWS);
+                let mut group = sums.hand_out(self.ways(rows.clone()));
+                self.each_slope_of_rows(rows, is_single, &slope, &mut group);
+                sums.take_back(group);
             }
         }
-        if let Some((form, sum)) = exits {
-            add(form, sum);
+    }
+
+    #[inline(always)]
+    fn each_slope_of_rows<S: Slope>(
+        &self,
+        rows: Range<usize>,
+        is_single: bool,
+        slope: impl Fn(Way) -> S,
+        group: &mut Group<'_, S>,
+    ) {
+        // Most exits of a model are alike; they are added up at hand.
+        let mut exits: Option<(u32, S)> = None;
+        let mut inner = self.inner.rows(rows.start, &self.inner_forms);
+        let mut outer = self.outer.rows(rows.start, &self.outer_forms);
+        for at in rows {
+            let form = self.exit_forms[at];
+            let ends = Some(form) != self.schedule.zero_form;
+            let (targets, forms) = outer.advance();
+            let only = is_single && targets.len() + usize::from(ends) == 1;
+            if ends {
+                let slope = slope(Way { at, target: None, only });
+                match &mut exits {
+                    Some((alike, sum)) if *alike == form => *sum = *sum + slope,
+                    _ => {
+                        if let Some((form, sum)) = exits.replace((form, slope)) {
+                            group.add(form, sum);
+                        }
+                    }
+                }
+            }
+            let mut follow = |targets: &[u32], forms: &[u32]| {
+                for (&target, &form) in targets.iter().zip(forms) {
+                    group.add(form, slope(Way { at, target: Some(target as usize), only }));
+                }
+            };
+            if !is_single {
+                let (targets, forms) = inner.advance();
+                follow(targets, forms);
+            }
+            follow(targets, forms);
         }
+        if let Some((form, sum)) = exits {
+            group.add(form, sum);
+        }
+    }
+
+    /// Of a single vertex with very many ways out.
+    #[cold]
+    fn each_slope_of_many<S: Slope>(
+        &self,
+        at: usize,
+        slope: impl Fn(Way) -> S,
+        sums: &mut ParameterSums<'_, S>,
+    ) {
+        let way = |target| Way { at, target, only: false };
+        let mut group = sums.hand_out(1);
+        group.add(self.exit_forms[at], slope(way(None)));
+        sums.take_back(group);
+        let (targets, forms) = (self.outer.of(at), &self.outer_forms[self.outer.range(at)]);
+        for (targets, forms) in targets.chunks(GROUP).zip(forms.chunks(GROUP)) {
+            let mut group = sums.hand_out(targets.len());
+            for (&target, &form) in targets.iter().zip(forms) {
+                group.add(form, slope(way(Some(target as usize))));
+            }
+            sums.take_back(group);
+        }
+    }
+
+    /// At most so many ways lead out of some positions.
+    pub(super) fn ways(&self, rows: Range<usize>) -> usize {
+        let of = |lists: &Lists| (lists.start[rows.end] - lists.start[rows.start]) as usize;
+        of(&self.inner) + of(&self.outer) + rows.len()
     }
 
     /// Whether a single weight leads out of a position, which is a component of its own.

@@ -49,7 +49,7 @@ impl Plan {
             let behind = |at: usize, depths: &[u32]| {
                 self.outer.of(at).iter().map(|&to| depths[to as usize]).max().unwrap_or(0)
             };
-            if *kind == Kind::Singles {
+            if let Kind::Singles { .. } = kind {
                 for at in range.clone() {
                     depths[at] = 1 + behind(at, &depths);
                 }
@@ -89,7 +89,7 @@ impl Plan {
     /// Rows that are passed one after another in a segment other than one of single vertices.
     fn rows_passed(&self, kind: Kind, range: &Range<usize>) -> u32 {
         match kind {
-            Kind::Chain { .. } | Kind::Singles => 1,
+            Kind::Chain { .. } | Kind::Singles { .. } => 1,
             Kind::Tree => range.len() as u32,
             Kind::Cyclic { .. } => self.tree_height(range),
         }

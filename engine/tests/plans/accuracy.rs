@@ -159,6 +159,45 @@ fn paths_of_a_million_vertices_keep_twelve_digits() {
 }
 
 #[test]
+fn gradients_by_rates_of_a_million_ways_keep_twelve_digits() {
+    let ways = 1_000_000_u32;
+    // Every way has its share of the rate a, and ends at the rate b: E = 1 / (a Σ shares) + 1 / b.
+    let star = |share: &dyn Fn(u32) -> f64, a: usize, b: usize| {
+        let coefficients = |parameter, share| {
+            let mut coefficients = vec![0.0; a.max(b) + 1];
+            coefficients[parameter] = share;
+            coefficients
+        };
+        let mut builder = GraphBuilder::new(1).unwrap();
+        let end = builder.add_vertex(&[0]).unwrap();
+        let middle = builder.add_vertex(&[1]).unwrap();
+        builder.add_edge(START, middle, Rate::Scalar(1.0)).unwrap();
+        for way in 0..ways {
+            let next = builder.add_vertex(&[(2 + way).cast_signed()]).unwrap();
+            builder.add_edge(middle, next, Rate::Coefficients(&coefficients(a, share(way)))).unwrap();
+            builder.add_edge(next, end, Rate::Coefficients(&coefficients(b, 1.0))).unwrap();
+        }
+        plan(&builder.finish())
+    };
+    let (a, b) = (0.3, 0.7);
+    let closes = |found: &[f64], wanted: &[f64]| {
+        for (found, wanted) in found.iter().zip(wanted) {
+            assert!((found / wanted - 1.0).abs() <= 1e-12, "{found:e} for {wanted:e}");
+        }
+    };
+    let n = f64::from(ways);
+    let found = star(&|_| 1.0, 0, 1).at(&[a, b]).unwrap().expectation_gradient();
+    closes(&found, &[-1.0 / (a * a * n), -1.0 / (b * b)]);
+    let found = star(&|_| 1.0, 0, 0).at(&[b]).unwrap().expectation_gradient();
+    closes(&found, &[-(1.0 + 1.0 / n) / (b * b)]);
+    // A form for each way. The shares add up without rounding.
+    let share = |way| 1.0 + f64::from(way) / f64::from(1_u32 << 20);
+    let shares: f64 = (0..ways).map(share).sum();
+    let found = star(&share, 0, 1).at(&[a, b]).unwrap().expectation_gradient();
+    closes(&found, &[-1.0 / (a * a * shares), -1.0 / (b * b)]);
+}
+
+#[test]
 fn long_paths_that_may_end_anywhere_keep_twelve_digits() {
     let mut worst = Worst::new();
     // Below and above the length from which twice the digits are used; the last is seldom gone at all.

@@ -6,21 +6,22 @@
 
 mod again;
 mod cyclic;
+mod fans;
 mod parallel;
 mod powers;
 mod reverse;
 mod singles;
-mod sums;
 mod transposed;
 mod tree;
 
 use std::ops::Range;
 
+pub(super) use fans::GROUP;
 pub(super) use parallel::Spread;
 pub(super) use powers::Powers;
 use pulp::{Arch, NullaryFnOnce};
 pub(super) use reverse::{Seeded, WeightSlopes};
-pub(super) use transposed::Follow;
+pub(super) use transposed::{Follow, FollowSome};
 
 use super::Plan;
 use super::analysis::Lists;
@@ -206,7 +207,8 @@ impl<L: Lane> Factors<L> {
     fn reduce_segment(&mut self, plan: &Plan, segment: &Segment) {
         match segment.kind {
             Kind::Chain { forms_run_on } => self.eliminate_chain(plan, segment.range.clone(), forms_run_on),
-            Kind::Singles => self.eliminate_singles(plan, segment.range.clone()),
+            Kind::Singles { many_ways: false } => self.eliminate_singles(plan, segment.range.clone()),
+            Kind::Singles { many_ways: true } => self.eliminate_fans(plan, segment.range.clone()),
             Kind::Tree => self.eliminate_tree(plan, segment.range.clone()),
             Kind::Cyclic { .. } => self.eliminate_component(plan, segment.range.clone()),
         }
@@ -223,7 +225,8 @@ impl<L: Lane> Factors<L> {
     ) {
         match segment.kind {
             Kind::Chain { .. } => self.solve_chain(plan, segment.range.clone(), source, x),
-            Kind::Singles => self.solve_singles(plan, segment.range.clone(), source, x),
+            Kind::Singles { many_ways: false } => self.solve_singles(plan, segment.range.clone(), source, x),
+            Kind::Singles { many_ways: true } => self.solve_fans(plan, segment.range.clone(), source, x),
             Kind::Tree => self.solve_tree(plan, segment.range.clone(), source, x),
             Kind::Cyclic { .. } => self.solve_component(plan, segment.range.clone(), source, x),
         }

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use super::sums::{GROUP, follow_many, weigh_many};
 use super::{Factors, Source};
 use crate::plan::Plan;
 use crate::plan::lane::Lane;
@@ -91,12 +90,8 @@ impl<L: Lane> Factors<L> {
         let mut from = plan.outer.start[range.start] as usize;
         for ((inverse, &form), &end) in inverses.iter_mut().zip(&plan.exit_forms[range]).zip(ends) {
             let mut rate = values[form as usize];
-            if end as usize - from > GROUP {
-                rate = rate + weigh_many(values, &plan.outer_forms[from..end as usize]);
-            } else {
-                for entry in from..end as usize {
-                    rate = rate + values[plan.outer_forms[entry] as usize];
-                }
+            for entry in from..end as usize {
+                rate = rate + values[plan.outer_forms[entry] as usize];
             }
             from = end as usize;
             pivots_seen.see(rate);
@@ -127,14 +122,10 @@ impl<L: Lane> Factors<L> {
             let end = end as usize;
             let mut later = zero;
             if from < end {
-                if end - from > GROUP {
-                    later = follow_many(values, &forms[from..end - 1], &columns[from..end - 1], x);
-                } else {
-                    for entry in from..end - 1 {
-                        let weight = values[forms[entry] as usize];
-                        for (sum, &x) in later.iter_mut().zip(&x[columns[entry] as usize]) {
-                            *sum = *sum + weight * x;
-                        }
+                for entry in from..end - 1 {
+                    let weight = values[forms[entry] as usize];
+                    for (sum, &x) in later.iter_mut().zip(&x[columns[entry] as usize]) {
+                        *sum = *sum + weight * x;
                     }
                 }
                 let probability = values[forms[end - 1] as usize] * inverse;

@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use super::Factors;
+use super::fans::GROUP;
 use crate::plan::Plan;
 use crate::plan::lane::Lane;
+use crate::plan::schedule::{Kind, Segment};
 use crate::plan::slopes::Way;
 
 #[inline(always)]
@@ -15,15 +17,40 @@ fn add<L: Lane>(sum: &mut L, value: L) {
 /// Is told of the ways out of positions on the way of a transposed solve. A trait rather than a closure: what is called for
 /// every edge must be compiled into the loop.
 pub(in crate::plan) trait Follow<L> {
+    /// What is told of some of them.
+    type Some: FollowSome<L>;
+
+    /// At most so many ways follow.
+    fn begin(&mut self, ways: usize) -> Self::Some;
+
+    /// Those have followed.
+    fn end(&mut self, some: Self::Some);
+}
+
+/// Is told of some ways. In the hands of a loop, so that its numbers stay in registers.
+pub(in crate::plan) trait FollowSome<L> {
     /// Takes a way, the form of its weight, and the solution at the position it leads away from.
     fn follow(&mut self, way: Way, form: u32, value: L);
 }
 
 /// Nobody wants to know.
 impl<L> Follow<L> for () {
+    type Some = ();
+
+    #[inline(always)]
+    fn begin(&mut self, _: usize) {}
+
+    #[inline(always)]
+    fn end(&mut self, (): ()) {}
+}
+
+impl<L> FollowSome<L> for () {
     #[inline(always)]
     fn follow(&mut self, _: Way, _: u32, _: L) {}
 }
+
+/// Rows of a component that are told of at a time.
+const ROWS: usize = 64;
 
 impl<L: Lane> Factors<L> {
     /// Solves the transposed equations for a given right-hand side, in place: with a unit at the start, expected
@@ -38,32 +65,70 @@ impl<L: Lane> Factors<L> {
     #[inline(always)]
     pub(in crate::plan) fn pass_on(&self, plan: &Plan, z: &mut [L], follow: &mut impl Follow<L>) {
         debug_assert!(self.keep, "transposed solves need the factors of all components");
-        for block in plan.blocks().rev() {
-            if !block.cyclic {
-                self.spread_singles(plan, block.range, z, follow);
-                continue;
-            }
-            for at in block.range.clone() {
-                let value = z[at] * self.inverse[at];
-                z[at] = value;
-                for entry in plan.upper.range(at) {
-                    add(&mut z[plan.upper.items[entry] as usize], self.upper[entry] * value);
+        for Segment { range, kind, .. } in plan.schedule.segments.iter().rev() {
+            match kind {
+                Kind::Chain { .. } | Kind::Singles { many_ways: false } => {
+                    let mut some = follow.begin(plan.ways(range.clone()));
+                    self.spread_singles(plan, range.clone(), z, &mut some);
+                    follow.end(some);
                 }
+                Kind::Singles { many_ways: true } => {
+                    range.clone().rev().for_each(|at| self.spread_fan(plan, at, z, follow));
+                }
+                Kind::Tree | Kind::Cyclic { .. } => self.spread_component(plan, range.clone(), z, follow),
             }
-            for at in block.range.rev() {
+        }
+    }
+
+    #[inline(always)]
+    fn spread_component(&self, plan: &Plan, range: Range<usize>, z: &mut [L], follow: &mut impl Follow<L>) {
+        for at in range.clone() {
+            let value = z[at] * self.inverse[at];
+            z[at] = value;
+            for entry in plan.upper.range(at) {
+                add(&mut z[plan.upper.items[entry] as usize], self.upper[entry] * value);
+            }
+        }
+        let mut end = range.end;
+        while end > range.start {
+            let rows = range.start.max(end.saturating_sub(ROWS))..end;
+            end = rows.start;
+            let mut some = follow.begin(plan.ways(rows.clone()));
+            for at in rows.rev() {
                 let value = z[at];
                 for entry in plan.lower.range(at) {
                     add(&mut z[plan.lower.items[entry] as usize], self.lower[entry] * value);
                 }
-                self.spread_outer(plan, at, z, follow);
+                self.spread_outer(plan, at, z, &mut some);
             }
+            follow.end(some);
+        }
+    }
+
+    /// A single vertex with very many ways out.
+    #[cold]
+    fn spread_fan(&self, plan: &Plan, at: usize, z: &mut [L], follow: &mut impl Follow<L>) {
+        let value = z[at] * self.inverse[at];
+        z[at] = value;
+        let way = |target| Way { at, target, only: false };
+        let mut some = follow.begin(1);
+        some.follow(way(None), plan.exit_forms[at], value);
+        follow.end(some);
+        let (columns, forms) = (plan.outer.of(at), &plan.outer_forms[plan.outer.range(at)]);
+        for (columns, forms) in columns.chunks(GROUP).zip(forms.chunks(GROUP)) {
+            let mut some = follow.begin(columns.len());
+            for (&column, &form) in columns.iter().zip(forms) {
+                add(&mut z[column as usize], self.values[form as usize] * value);
+                some.follow(way(Some(column as usize)), form, value);
+            }
+            follow.end(some);
         }
     }
 
     /// Edges lead from later positions to earlier ones; what goes to the next one is handed on without a detour through
     /// memory.
     #[inline(always)]
-    fn spread_singles(&self, plan: &Plan, range: Range<usize>, z: &mut [L], follow: &mut impl Follow<L>) {
+    fn spread_singles(&self, plan: &Plan, range: Range<usize>, z: &mut [L], some: &mut impl FollowSome<L>) {
         let starts = &plan.outer.start[range.start..=range.end];
         let exits = &plan.exit_forms[range.clone()];
         let mut end = starts[range.len()] as usize;
@@ -77,16 +142,17 @@ impl<L: Lane> Factors<L> {
             let ends = Some(exit) != plan.schedule.zero_form;
             let only = end - start + usize::from(ends) == 1;
             if ends {
-                follow.follow(Way { at, target: None, only }, exit, value);
+                some.follow(Way { at, target: None, only }, exit, value);
             }
-            for (&column, &form) in plan.outer.items[start..end].iter().zip(&plan.outer_forms[start..end]) {
+            let (columns, forms) = (&plan.outer.items[start..end], &plan.outer_forms[start..end]);
+            for (&column, &form) in columns.iter().zip(forms) {
                 let passed_on = self.values[form as usize] * value;
                 if column as usize + 1 == at {
                     handed_on = passed_on;
                 } else {
                     add(&mut z[column as usize], passed_on);
                 }
-                follow.follow(Way { at, target: Some(column as usize), only }, form, value);
+                some.follow(Way { at, target: Some(column as usize), only }, form, value);
             }
             end = start;
         }
@@ -96,22 +162,21 @@ impl<L: Lane> Factors<L> {
     }
 
     #[inline(always)]
-    fn spread_outer(&self, plan: &Plan, at: usize, z: &mut [L], follow: &mut impl Follow<L>) {
+    fn spread_outer(&self, plan: &Plan, at: usize, z: &mut [L], some: &mut impl FollowSome<L>) {
         let value = z[at];
         let way = |target: Option<usize>| Way { at, target, only: false };
         let exit = plan.exit_forms[at];
         if Some(exit) != plan.schedule.zero_form {
-            follow.follow(way(None), exit, value);
+            some.follow(way(None), exit, value);
         }
-        let inner = plan.inner.range(at);
+        let (inner, outer) = (plan.inner.range(at), plan.outer.range(at));
         for (&column, &form) in plan.inner.items[inner.clone()].iter().zip(&plan.inner_forms[inner]) {
-            follow.follow(way(Some(column as usize)), form, value);
+            some.follow(way(Some(column as usize)), form, value);
         }
-        let outer = plan.outer.range(at);
         for (&column, &form) in plan.outer.items[outer.clone()].iter().zip(&plan.outer_forms[outer]) {
             let passed_on = self.values[form as usize] * value;
             add(&mut z[column as usize], passed_on);
-            follow.follow(way(Some(column as usize)), form, value);
+            some.follow(way(Some(column as usize)), form, value);
         }
     }
 }
