@@ -228,10 +228,11 @@ impl At<'_> {
     ///
     /// Each entry is good by itself, to a relative error of 1e-12, small ones beside large ones, too, also where what a
     /// parameter chooses between hardly differs; and so are those of all other gradients, unless rewards of both signs
-    /// cancel. Where more than three and a half digits of an entry cancel (fewer where more than a few components are passed
-    /// one after another), because slopes of both signs do or far more steps are taken than there are states, the gradient is
-    /// worked out once more with twice the digits: an elimination in
-    /// an arithmetic that takes some twenty times as long, and twice that for the way back. Then 19 digits may cancel.
+    /// cancel, or coefficients were rounded when the plan added them up ([`Plan`]). Where more than three and a half digits of
+    /// an entry cancel (fewer where more than a few components are passed one after another), because slopes of both signs do
+    /// or far more steps are taken than there are states, the gradient is worked out once more with twice the digits: an
+    /// elimination in an arithmetic that takes some twenty times as long, and twice that for the way back. Then 19 digits may
+    /// cancel.
     pub fn expectation_gradient(&self) -> Vec<f64> {
         self.expectation_by_parameter(&self.unit)
     }

@@ -227,7 +227,7 @@ impl Derivative for Chain<'_> {
         if let Some(last) = seeds.last_mut() {
             *last = L::splat(1.0);
         }
-        factors.reverse(plan, Seeded { rewards: &rewards, solutions: &solutions, seeds: &seeds })
+        factors.reverse(plan, Seeded { rewards: &rewards, of: None, solutions: &solutions, seeds: &seeds })
     }
 }
 

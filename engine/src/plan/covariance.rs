@@ -4,6 +4,8 @@
 //! [`Joint`] loses digits where a process moves a great many times, or sums go over many vertices. Where both would, the textbook's is worked out with
 //! twice the digits.
 
+use std::slice;
+
 use super::bounds::{Earned, Scale};
 use super::gradients::{Derivative, PreciseSlopes, Trust};
 use super::joint::{Adjoints, Joint};
@@ -66,8 +68,7 @@ impl<'a, L: Lane> Textbook<'a, L> {
             [x, later]
         };
         let (ahead, behind) = (pair(first, second), pair(second, first));
-        let earned = || first.iter().map(|&reward| L::splat(reward)).collect::<Vec<L>>();
-        let jumps = plan.discrete.then(|| solve(second, Some(&earned())));
+        let jumps = plan.discrete.then(|| solve(second, Some(&lanes(first))));
         Self { plan, factors, first, second, ahead, behind, jumps }
     }
 
@@ -103,16 +104,22 @@ impl<'a, L: Lane> Textbook<'a, L> {
         let (first, second) = (self.first, self.second);
         let (zero, one, start) = (L::splat(0.0), L::splat(1.0), plan.start());
         let back = |rewards: &[&[f64]], solutions: &[Vec<L>], seeds: &[L]| {
-            factors.reverse(plan, Seeded { rewards, solutions, seeds })
+            factors.reverse(plan, Seeded { rewards, of: None, solutions, seeds })
         };
         let mut slopes = back(&[first, second], ahead, &[zero - behind[0][start], one]);
         slopes.join(&back(&[second, first], behind, &[zero - ahead[0][start], one]));
         if let Some(jumps) = jumps {
-            let products: Vec<f64> = first.iter().zip(second).map(|(a, b)| a * b).collect();
-            slopes.join(&back(&[&products[..]], std::slice::from_ref(jumps), &[zero - one]));
+            // Of the products, too, no digit is lost.
+            let (of, solutions) = (lanes(first), slice::from_ref(jumps));
+            let seeded = Seeded { rewards: &[second], of: Some(&of), solutions, seeds: &[zero - one] };
+            slopes.join(&factors.reverse(plan, seeded));
         }
         slopes
     }
+}
+
+fn lanes<L: Lane>(rewards: &[f64]) -> Vec<L> {
+    rewards.iter().map(|&reward| L::splat(reward)).collect()
 }
 
 /// Whether a difference has lost more than a digit.

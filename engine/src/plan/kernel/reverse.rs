@@ -29,6 +29,8 @@ pub(in crate::plan) struct WeightSlopes<L> {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::plan) struct Seeded<'a, L> {
     pub(in crate::plan) rewards: &'a [&'a [f64]],
+    /// What the first of them is of, if that is not ones.
+    pub(in crate::plan) of: Option<&'a [L]>,
     pub(in crate::plan) solutions: &'a [Vec<L>],
     pub(in crate::plan) seeds: &'a [L],
 }
@@ -113,9 +115,11 @@ impl<L: Lane> Back<'_, L> {
         self.factors.reward(at, self.seeded.rewards[number])
     }
 
-    /// The solution before this one, ones for the first.
+    /// The solution before this one; for the first what it is of, or ones.
     fn earlier(&self, number: usize, at: usize) -> L {
-        number.checked_sub(1).map_or(L::splat(1.0), |before| self.seeded.solutions[before][at])
+        let Seeded { of, solutions, .. } = self.seeded;
+        let earlier = number.checked_sub(1).map_or(of, |before| Some(&solutions[before][..]));
+        earlier.map_or(L::splat(1.0), |earlier| earlier[at])
     }
 
     /// Hands the adjoint of a right-hand side on to the solutions that it is made of.

@@ -69,6 +69,31 @@ fn covariances_of_regular_totals_that_move_very_often_have_exact_gradients() {
 }
 
 #[test]
+fn covariances_of_numbers_of_jumps_have_exact_gradients_though_products_of_rewards_are_rounded() {
+    // A geometric number of rounds with q = ε a / b as the odds of another: C = (R₁ a round)(R₂ a round) q (1 + q).
+    for odds in [1e-3, 1e-6, 1e-9, 1e-12] {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        builder.set_was_dph(true);
+        for state in 1..=3 {
+            builder.add_vertex(&[state]).unwrap();
+        }
+        builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+        for (from, to, rate) in [(1, 2, [1.0, 1.0]), (2, 1, [odds, 0.0]), (2, 3, [0.0, 1.0])] {
+            builder.add_edge(from, to, Rate::Coefficients(&rate)).unwrap();
+        }
+        let plan = plan(&builder.finish());
+        let at = plan.at(&[1.0, 1.0]).unwrap();
+        let (first, second) = ([0.0, 1.1, 2.3, 0.0], [0.0, 3.7, 1.3, 0.0]);
+        let [one, other] = [first, second].map(|rewards| at.rewarded(&rewards).unwrap());
+        let slope = 3.4 * 5.0 * odds * (1.0 + 2.0 * odds);
+        let found = one.covariance_gradient(&other);
+        for (found, wanted) in found.iter().zip([slope, -slope]) {
+            assert!(close(*found, wanted, 1e-12), "{odds:e}: {found:e} {wanted:e}");
+        }
+    }
+}
+
+#[test]
 fn gradients_are_numbers_where_what_is_never_reached_leaves_the_range() {
     let plan = plan(&from_first(4, &[(1, 3, &[1.0, 0.0]), (1, 2, &[0.0, 1.0]), (2, 3, &[1e-200, 0.0])]));
     let at = plan.at(&[1.0, 0.0]).unwrap();
