@@ -9,7 +9,7 @@ use phasic_hub_api::mirror::UpstreamStatus;
 
 use super::fixed::PAGE_HEADERS;
 use super::html::{STYLE, escape};
-use super::lately::Lately;
+use super::lately::{Lately, Looked, Looking};
 use super::{Services, health};
 use crate::auth::Scope;
 use crate::registry::Catalogue;
@@ -87,27 +87,26 @@ fn mirror_fact(upstream: &UpstreamStatus) -> String {
 pub(super) struct Facts(Lately<Vec<String>>);
 
 /// Says it. Only what everybody may know.
-async fn count(services: &Services) -> Vec<String> {
-    let mut facts = Vec::new();
-    match services.hub.data.store.verdicts().await {
-        Ok(verdicts) => {
-            let count = |word: &str| verdicts.iter().find(|(known, _)| known == word).map_or(0, |&(_, n)| n);
-            facts.push(format!(
-                "Files held against programs made anew: {} reproduced, {} equivalent, {} that fit no graph known \
-                 under their hash.",
-                count("reproduced"),
-                count("equivalent"),
-                count("mismatch")
-            ));
-        }
-        Err(error) => tracing::warn!(%error, "could not count what was verified"),
+async fn count(services: &Services) -> Looked<Vec<String>> {
+    let (mut facts, mut looking) = (Vec::new(), Looking::default());
+    let verdicts = services.hub.data.store.verdicts().await;
+    if let Some(verdicts) = looking.found("count what was verified", verdicts) {
+        let count = |word: &str| verdicts.iter().find(|(known, _)| known == word).map_or(0, |&(_, n)| n);
+        facts.push(format!(
+            "Files held against programs made anew: {} reproduced, {} equivalent, {} that fit no graph known under \
+             their hash.",
+            count("reproduced"),
+            count("equivalent"),
+            count("mismatch")
+        ));
     }
-    match super::mirror::seen_by(services, &Viewer::Public).await {
-        Ok(status) if status.upstreams.is_empty() => facts.push("Nothing is mirrored.".to_owned()),
-        Ok(status) => facts.extend(status.upstreams.iter().map(mirror_fact)),
-        Err(error) => tracing::warn!(?error, "could not look at the mirror"),
+    let mirror = super::mirror::seen_by(services, &Viewer::Public).await;
+    match looking.found("look at the mirror", mirror) {
+        Some(status) if status.upstreams.is_empty() => facts.push("Nothing is mirrored.".to_owned()),
+        Some(status) => facts.extend(status.upstreams.iter().map(mirror_fact)),
+        None => {}
     }
-    facts
+    looking.end(facts)
 }
 
 fn page(base: &str, listed: &Catalogue, waiting_for: &[Finding], facts: &[String]) -> String {

@@ -10,11 +10,11 @@ use phasic_hub_api::jobs::JobState;
 use phasic_hub_api::verification::Verdict;
 
 use super::Services;
-use super::lately::Lately;
+use super::lately::{Lately, Looked, Looking};
 use crate::auth::Caller;
 use crate::hub::Hub;
 use crate::metrics::{self, Level, UpstreamLevels};
-use crate::store::StoreError;
+use crate::store::{JobCount, Store, StoreError};
 
 /// Numbers about this hub, in the text format of Prometheus: requests, times, bytes, connections, openings of stored
 /// files, computes, blobs, jobs by state, how long the first of them waits, readiness, and the state of the mirror by
@@ -42,13 +42,7 @@ pub(super) async fn metrics(
     let version = *hub.renderings().borrow();
     let looked = Arc::clone(hub);
     // The lines of those who see all are made at the same time: whether somebody has asked for them is not to be seen.
-    let look = move || async move {
-        measure_tables(&looked).await;
-        if let Err(error) = measure_jobs(&looked).await {
-            tracing::warn!(%error, "could not count the jobs");
-        }
-        all_blobs(&looked).await + &all_jobs(&looked).await
-    };
+    let look = move || async move { measure_tables(&looked).await };
     let everything = measured.0.get(version, look).await.unwrap_or_default();
     Level::PlanCacheBytes.set(services.evaluator.cache_bytes() as f64);
     let headers = [
@@ -65,29 +59,16 @@ pub(super) async fn metrics(
 pub(super) struct Measured(Lately<String>);
 
 /// All blobs, in lines of their own: a gauge of the recorder would be shown to whoever asks next.
-async fn all_blobs(hub: &Hub) -> String {
-    match hub.data.store.stored().await {
-        Ok((blobs, bytes)) => format!(
-            "# HELP phasic_hub_stored_blobs All blobs the database knows\n# TYPE phasic_hub_stored_blobs gauge\n\
-             phasic_hub_stored_blobs {blobs}\n# HELP phasic_hub_stored_blob_bytes Bytes of these blobs\n\
-             # TYPE phasic_hub_stored_blob_bytes gauge\nphasic_hub_stored_blob_bytes {bytes}\n"
-        ),
-        Err(error) => {
-            tracing::warn!(%error, "could not count all blobs");
-            String::new()
-        }
-    }
+fn all_blobs((blobs, bytes): (i64, i64)) -> String {
+    format!(
+        "# HELP phasic_hub_stored_blobs All blobs the database knows\n# TYPE phasic_hub_stored_blobs gauge\n\
+         phasic_hub_stored_blobs {blobs}\n# HELP phasic_hub_stored_blob_bytes Bytes of these blobs\n\
+         # TYPE phasic_hub_stored_blob_bytes gauge\nphasic_hub_stored_blob_bytes {bytes}\n"
+    )
 }
 
 /// All jobs, likewise.
-async fn all_jobs(hub: &Hub) -> String {
-    let counts = match hub.data.store.job_counts().await {
-        Ok(counts) => counts,
-        Err(error) => {
-            tracing::warn!(%error, "could not count all jobs");
-            return String::new();
-        }
-    };
+fn all_jobs(counts: &[JobCount]) -> String {
     let head =
         "# HELP phasic_hub_all_jobs Jobs by state, private ones included\n# TYPE phasic_hub_all_jobs gauge\n";
     let line = |state: JobState| {
@@ -98,15 +79,11 @@ async fn all_jobs(hub: &Hub) -> String {
 }
 
 /// Jobs everybody may know of.
-async fn measure_jobs(hub: &Hub) -> Result<(), StoreError> {
-    let counts = hub.data.store.job_counts().await?;
+fn measure_jobs(counts: &[JobCount]) {
     for state in JobState::ALL {
         let public = counts.iter().find(|count| count.state == state).map_or(0, |count| count.public);
         metrics::jobs(state.as_str(), public);
     }
-    let age = hub.data.store.queue_age_seconds().await?;
-    Level::QueueAgeSeconds.set(age.unwrap_or_default());
-    Ok(())
 }
 
 /// What is in memory.
@@ -118,49 +95,56 @@ fn measure(hub: &Hub) {
     Level::Withheld.set(withheld.count() as f64);
 }
 
-/// Numbers are for looking at: one that cannot be had keeps its last value, and the others are told all the same.
-async fn measure_tables(hub: &Hub) {
-    match hub.data.store.scrub_age_seconds().await {
-        Ok(age) => Level::ScrubAgeSeconds.set(age.unwrap_or_default()),
-        Err(error) => tracing::warn!(%error, "could not tell the age of the scrub"),
+/// Numbers are for looking at: one that cannot be had keeps its last value, and the others are told all the same. Gives the
+/// lines of those who see all.
+async fn measure_tables(hub: &Hub) -> Looked<String> {
+    let (store, mut looking, mut lines) = (&hub.data.store, Looking::default(), String::new());
+    if let Some(age) = looking.found("tell the age of the scrub", store.scrub_age_seconds().await) {
+        Level::ScrubAgeSeconds.set(age.unwrap_or_default());
     }
-    match hub.data.blobs.quarantined().await {
-        Ok(files) => Level::Quarantined.set(files.len() as f64),
-        Err(error) => tracing::warn!(%error, "could not count what is in quarantine"),
+    if let Some(files) = looking.found("count what is in quarantine", hub.data.blobs.quarantined().await) {
+        Level::Quarantined.set(files.len() as f64);
     }
-    match hub.data.store.recipe_bytes().await {
-        Ok(bytes) => Level::SubmittedBytes.set(bytes as f64),
-        Err(error) => tracing::warn!(%error, "could not count what was submitted"),
+    if let Some(bytes) = looking.found("count what was submitted", store.recipe_bytes().await) {
+        Level::SubmittedBytes.set(bytes as f64);
     }
-    match hub.data.store.verdicts().await {
-        Ok(verdicts) => {
-            for (level, word) in [
-                (Level::FilesReproduced, Verdict::Reproduced),
-                (Level::FilesEquivalent, Verdict::Equivalent),
-                (Level::FilesMismatched, Verdict::Mismatch),
-            ] {
-                let files = verdicts.iter().find(|(known, _)| known == word.as_str());
-                level.set(files.map_or(0, |&(_, files)| files) as f64);
-            }
-        }
-        Err(error) => tracing::warn!(%error, "could not count what was verified"),
+    if let Some(verdicts) = looking.found("count what was verified", store.verdicts().await) {
+        measure_verdicts(&verdicts);
     }
-    if let Err(error) = measure_upstreams(hub).await {
-        tracing::warn!(%error, "could not look at the mirror");
+    looking.found("look at the mirror", measure_upstreams(store).await);
+    if let Some(totals) = looking.found("count what the database holds", store.totals().await) {
+        Level::Blobs.set(totals.blobs as f64);
+        Level::BlobBytes.set(totals.blob_bytes as f64);
     }
-    match hub.data.store.totals().await {
-        Ok(totals) => {
-            Level::Blobs.set(totals.blobs as f64);
-            Level::BlobBytes.set(totals.blob_bytes as f64);
-        }
-        Err(error) => tracing::warn!(%error, "could not count what the database holds"),
+    if let Some(age) = looking.found("tell how long jobs wait", store.queue_age_seconds().await) {
+        Level::QueueAgeSeconds.set(age.unwrap_or_default());
+    }
+    if let Some(stored) = looking.found("count all blobs", store.stored().await) {
+        lines += &all_blobs(stored);
+    }
+    if let Some(counts) = looking.found("count the jobs", store.job_counts().await) {
+        measure_jobs(&counts);
+        lines += &all_jobs(&counts);
+    }
+    looking.end(lines)
+}
+
+/// Files by what was found of them.
+fn measure_verdicts(verdicts: &[(String, i64)]) {
+    for (level, word) in [
+        (Level::FilesReproduced, Verdict::Reproduced),
+        (Level::FilesEquivalent, Verdict::Equivalent),
+        (Level::FilesMismatched, Verdict::Mismatch),
+    ] {
+        let files = verdicts.iter().find(|(known, _)| known == word.as_str());
+        level.set(files.map_or(0, |&(_, files)| files) as f64);
     }
 }
 
 /// The state of each upstream, in counts of what everybody sees.
-async fn measure_upstreams(hub: &Hub) -> Result<(), StoreError> {
-    let public = hub.data.store.public_counts().await?;
-    for row in hub.data.store.upstreams().await? {
+async fn measure_upstreams(store: &Store) -> Result<(), StoreError> {
+    let public = store.public_counts().await?;
+    for row in store.upstreams().await? {
         let counts = public.get(&row.name).copied().unwrap_or_default();
         let levels = UpstreamLevels {
             lag_seconds: row.lag_seconds,
