@@ -368,7 +368,7 @@ impl GraphBuilder {
             + 8 * self.coefficients.len()
             + 16 * self.fixed.len();
         if (held + more) as u64 > self.limits.memory_bytes {
-            return Err(GraphError::Limit { what: "bytes of memory", limit: self.limits.memory_bytes });
+            return Err(GraphError::Limit { what: GraphError::MEMORY, limit: self.limits.memory_bytes });
         }
         Ok(())
     }

@@ -122,3 +122,14 @@ pub enum GraphError {
         limit: u64,
     },
 }
+
+impl GraphError {
+    /// What a [`Limit`](Self::Limit) on memory says there would be too many of.
+    pub(crate) const MEMORY: &str = "bytes of memory";
+
+    /// Whether the limit on memory was reached, so that with more of it there may be a graph.
+    #[must_use]
+    pub fn lacks_memory(&self) -> bool {
+        matches!(self, Self::Limit { what: Self::MEMORY, .. })
+    }
+}

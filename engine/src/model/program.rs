@@ -166,7 +166,7 @@ impl<'a> Compiler<'a> {
     pub(super) fn initial(&self, limits: &GraphLimits) -> Result<Vec<(Vec<i32>, f64)>> {
         let bytes = 4 * self.state_length() as u64 * self.definition.initial.len() as u64;
         if bytes > limits.memory_bytes {
-            let error = GraphError::Limit { what: "bytes of memory", limit: limits.memory_bytes };
+            let error = GraphError::Limit { what: GraphError::MEMORY, limit: limits.memory_bytes };
             return Err(self.definition.json.root().error(error));
         }
         let mut initial = Vec::with_capacity(self.definition.initial.len());

@@ -82,7 +82,7 @@ impl PrepareError {
     /// Whether more memory might have helped.
     fn lacks_memory(&self) -> bool {
         match self {
-            Self::Model(error) => error.is_limit(),
+            Self::Model(error) => error.lacks_memory(),
             Self::Analysis(error) => matches!(error, AnalysisError::Memory { .. }),
             Self::Elimination(error) => matches!(error, EliminationError::Memory { .. }),
             Self::BrokeOff(_) => false,

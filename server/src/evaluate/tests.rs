@@ -48,6 +48,22 @@ async fn ask(request: Value) -> Result<Vec<EvaluateResult>, QuestionError> {
     Ok(results)
 }
 
+#[test]
+fn what_runs_out_of_steps_vertices_or_edges_is_not_tried_again_with_more_memory() {
+    let refused = |limit: &str| {
+        let source = json!({"builtin": "kingman", "constants": {"n": 50_000}});
+        let named = named(&serde_json::from_value(source).unwrap()).unwrap();
+        let Named::Here(recipe) = named else { panic!("{named:?}") };
+        let error = recipe.build(&toml::from_str(limit).unwrap()).unwrap_err();
+        assert!(error.is_limit(), "{error}");
+        PrepareError::from(error)
+    };
+    assert!(refused("max_memory_bytes = 1048576").lacks_memory());
+    for limit in ["max_steps = 1000", "max_vertices = 1000", "max_edges = 1000"] {
+        assert!(!refused(limit).lacks_memory(), "{limit}");
+    }
+}
+
 fn is_misfit<T>(found: &Result<T, QuestionError>) -> bool {
     matches!(found, Err(QuestionError::Misfit(_) | QuestionError::Theta { .. }))
 }

@@ -326,7 +326,7 @@ fn know(
     let graph = match recipe.build_watched(&models.within_memory(room.of(most)), &mut || wanted.go_on()) {
         Ok(graph) => graph,
         Err(error) => {
-            let lacks_memory = error.is_limit();
+            let lacks_memory = error.lacks_memory();
             return room.tried(most, Err(error), lacks_memory);
         }
     };

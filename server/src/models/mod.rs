@@ -13,10 +13,11 @@ use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::sync::{LazyLock, OnceLock};
 
-use phasic_engine::document::{Document, DocumentError, read_within};
-use phasic_engine::graph::{Graph, GraphLimits, START};
-use phasic_engine::model::{self, Number};
+use phasic_engine::document::{Document, DocumentError, Problem, read_within};
+use phasic_engine::graph::{Graph, GraphError, GraphLimits, START};
+use phasic_engine::model::{self, ModelProblem, Number};
 use phasic_engine::reference::{ReferenceCompute, computes};
+use phasic_engine::state_space::StateSpaceError;
 use phasic_hub_api::{GraphHash, ModelSource, Sha256};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -90,18 +91,27 @@ pub enum ModelError {
 impl ModelError {
     /// Whether it is the hub that has too little room, and not the model that is wrong.
     pub fn is_limit(&self) -> bool {
-        use phasic_engine::document::Problem;
-        use phasic_engine::graph::GraphError;
-        use phasic_engine::model::ModelProblem;
-        use phasic_engine::state_space::StateSpaceError;
-        let graph = |error: &GraphError| matches!(error, GraphError::Limit { .. });
-        let states = |error: &StateSpaceError| matches!(error, StateSpaceError::Graph(error) if graph(error));
-        let Self::Document(error) = self else { return false };
-        match error.problem() {
-            Problem::Graph(error) => graph(error),
-            Problem::StateSpace(error) | Problem::Transition { source: error, .. } => states(error),
-            Problem::Model(error) => matches!(error, ModelProblem::Steps { .. }),
-            _ => false,
+        let has_no_steps_left = matches!(self.problem(), Some(Problem::Model(ModelProblem::Steps { .. })));
+        has_no_steps_left || matches!(self.graph_error(), Some(GraphError::Limit { .. }))
+    }
+
+    /// Whether more memory might have helped. More of it is no more vertices, edges or steps than the settings allow.
+    pub fn lacks_memory(&self) -> bool {
+        self.graph_error().is_some_and(GraphError::lacks_memory)
+    }
+
+    /// What is wrong with the document, if it is the document.
+    fn problem(&self) -> Option<&Problem> {
+        if let Self::Document(error) = self { Some(error.problem()) } else { None }
+    }
+
+    /// What is wrong with the graph it builds, wherever that was found.
+    fn graph_error(&self) -> Option<&GraphError> {
+        match self.problem()? {
+            Problem::Graph(error)
+            | Problem::StateSpace(StateSpaceError::Graph(error))
+            | Problem::Transition { source: StateSpaceError::Graph(error), .. } => Some(error),
+            _ => None,
         }
     }
 }

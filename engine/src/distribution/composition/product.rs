@@ -346,5 +346,5 @@ fn check_length(integers: usize, limits: GraphLimits) -> Result<(), GraphError> 
 }
 
 fn beyond_memory(limits: GraphLimits) -> GraphError {
-    GraphError::Limit { what: "bytes of memory", limit: limits.memory_bytes }
+    GraphError::Limit { what: GraphError::MEMORY, limit: limits.memory_bytes }
 }
