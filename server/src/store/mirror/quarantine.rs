@@ -33,6 +33,25 @@ const ALARMS: [&str; 2] = ["bytes_changed", "mass_deletion"];
 /// Codes of what can be accepted: nothing is wrong with the bytes.
 const ACCEPTABLE: [&str; 3] = ["unverified", "bytes_changed", "mass_deletion"];
 
+/// The former contents of names of a compute, `?1`, that may be forms of the bytes `?2`: of versions that did not note what
+/// they had converted a file from. The compute's entries say that `?2` was published for the name; it was never served as it
+/// was, and the content was published by none of them. Which of several such contents it is cannot be told any more, so all
+/// of them go: an address that ends is less than a rejected file that is served.
+const FORMS_OF_UNKNOWN: &str = "WITH published AS ( \
+     SELECT 'parent' AS role, unhex(entry ->> '$.graph_hash') AS graph_hash, \
+     unhex(entry ->> '$.artifacts.parent.sha256') AS sha256 \
+     FROM revisions WHERE compute_id = ?1 AND entry IS NOT NULL \
+     UNION SELECT 'scc', unhex(scc.value ->> '$.scc_hash'), unhex(scc.value ->> '$.sha256') \
+     FROM revisions, json_each(entry, '$.artifacts.scc') AS scc WHERE compute_id = ?1 AND entry IS NOT NULL) \
+     SELECT v.sha256 FROM version_computes v JOIN published p ON p.role = v.role AND p.graph_hash = v.graph_hash \
+     WHERE v.compute_id = ?1 AND p.sha256 = ?2 \
+     AND NOT EXISTS (SELECT 1 FROM version_originals o WHERE o.role = v.role AND o.graph_hash = v.graph_hash \
+     AND o.compute_id = ?1 AND (o.sha256 = v.sha256 OR o.original_sha256 = ?2)) \
+     AND NOT EXISTS (SELECT 1 FROM version_computes o WHERE o.role = v.role AND o.graph_hash = v.graph_hash \
+     AND o.compute_id = ?1 AND o.sha256 = ?2) \
+     AND NOT EXISTS (SELECT 1 FROM published q WHERE q.role = v.role AND q.graph_hash = v.graph_hash \
+     AND q.sha256 = v.sha256)";
+
 /// What became of a decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decided {
@@ -156,10 +175,11 @@ async fn withdraw(
     .await?;
     let entry = line.entry.as_deref().unwrap_or_default();
     let bytes = &line.sha256.as_bytes()[..];
-    let served: Vec<Vec<u8>> = sqlx::query_scalar(
+    let served: Vec<Vec<u8>> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
         "SELECT served_sha256 FROM compute_artifacts WHERE compute_id = ?1 AND original_sha256 = ?2 \
-         UNION SELECT sha256 FROM version_originals WHERE compute_id = ?1 AND original_sha256 = ?2 UNION SELECT ?2",
-    )
+         UNION SELECT sha256 FROM version_originals WHERE compute_id = ?1 AND original_sha256 = ?2 UNION SELECT ?2 \
+         UNION SELECT sha256 FROM ({FORMS_OF_UNKNOWN})",
+    )))
     .bind(entry)
     .bind(bytes)
     .fetch_all(&mut **change)

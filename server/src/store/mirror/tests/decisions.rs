@@ -136,6 +136,49 @@ async fn what_is_rejected_goes_in_every_form_though_upstream_has_other_bytes_by_
 }
 
 #[tokio::test]
+async fn what_is_rejected_goes_in_the_form_an_earlier_version_converted_it_to_without_a_note() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    // What is not converted, and what is, one after the other; "1" and "3" by a version that did not note it.
+    for (content, form) in
+        [("0", "0"), ("1", "form of 1"), ("2", "form of 2"), ("3", "form of 3"), ("4", "4")]
+    {
+        let mut publication = publication("x", content);
+        publication.artifacts[0].served = blob(form);
+        let findings = vec![finding("x", content, "bytes_changed")];
+        let record = PassRecord { findings, ..pass(vec![publication]) };
+        let done = reconcile(&store, &considering(&store, record).await).await.unwrap();
+        assert!(matches!(done, Reconciliation::Done(_)));
+        if ["1", "3"].contains(&content) {
+            sqlx::query("DELETE FROM version_originals WHERE sha256 = ?")
+                .bind(&blob(form).sha256.as_bytes()[..])
+                .execute(&store.writer)
+                .await
+                .unwrap();
+        }
+    }
+    let visible = async || {
+        let mut visible = Vec::new();
+        for name in ["0", "form of 1", "form of 2", "form of 3", "4"] {
+            if store.visible_blob(blob(name).sha256, &Viewer::Public).await.unwrap().is_some() {
+                visible.push(name);
+            }
+        }
+        visible
+    };
+    let reject = async |content: &str| {
+        let lines = store.quarantine(0, 9, false).await.unwrap();
+        let line = lines.iter().find(|line| line.sha256 == blob(content).sha256).unwrap();
+        store.decide(line.number, QuarantineDecision::Reject, &Actor::Operator).await.unwrap();
+    };
+    reject("0").await;
+    assert_eq!(visible().await, ["form of 1", "form of 2", "form of 3", "4"], "it was served as it was");
+    reject("2").await;
+    assert_eq!(visible().await, ["form of 1", "form of 3", "4"], "its form was noted");
+    reject("1").await;
+    assert_eq!(visible().await, ["4"], "either may be its form");
+}
+
+#[tokio::test]
 async fn a_pass_overrules_no_decision_that_was_taken_while_it_was_made() {
     let (_directory, store) = with_upstreams(&["test"]).await;
     let findings = vec![finding("x", "1", "bytes_changed")];
