@@ -214,6 +214,13 @@ fn a_wish_that_cannot_be_met_is_kept_and_says_what_is_in_the_way() {
     let unmet = want(json!("fast"));
     assert_eq!((unmet.status, &unmet.json()["variant"]), (202, &json!("fast")), "{}", unmet.text());
     assert!(unmet.json()["hindrance"].as_str().unwrap().contains("/v1/graphs"), "{}", unmet.text());
+    let command = || {
+        let directory = data.path().to_str().unwrap();
+        let output = run(&["compute", "variant", "lab-k9", "fast", "--data", directory]);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let said = command();
+    assert!(said.contains(unmet.json()["hindrance"].as_str().unwrap()), "{said}");
     assert_eq!(want(json!(null)).status, 204, "nothing is wanted");
     assert_eq!(want(json!("fast")).status, 202);
     // Once the graph is known it is met without another word, also where two definitions fit.
@@ -232,4 +239,6 @@ fn a_wish_that_cannot_be_met_is_kept_and_says_what_is_in_the_way() {
     for variant in [json!("fast"), json!("phasic"), json!("fast")] {
         assert_eq!(want(variant.clone()).status, 204, "{variant}");
     }
+    let said = command();
+    assert!(said.ends_with("A program that is not there yet is made first.\n"), "{said}");
 }

@@ -7,9 +7,15 @@ use phasic_hub_api::ComputeId;
 use phasic_hub_api::jobs::Variant;
 
 use super::{CommandError, DataArgs, Outcome, print};
+use crate::admission::Admission;
+use crate::config::Config;
 use crate::hub::DataDirectory;
+use crate::jobs::Jobs;
+use crate::preparing::Preparing;
 use crate::store::{Actor, BrowseFilter, Retraction, Store};
+use crate::variants::hindrance;
 use crate::visibility::Viewer;
+use crate::workers::Workers;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ComputeCommand {
@@ -104,20 +110,35 @@ async fn set_private(id: &ComputeId, private: bool, data: DataArgs) -> Outcome {
 }
 
 async fn want(id: &ComputeId, wanted: Wanted, data: DataArgs) -> Outcome {
-    let store = open(data).await?;
+    let config = data.load()?;
+    let data = DataDirectory::open(&config.data_dir).await?;
+    let store = &data.store;
     let filter =
         BrowseFilter { viewer: Viewer::All, id: Some(id.to_string()), limit: 1, ..BrowseFilter::default() };
-    if store.browse(&filter).await?.is_empty() {
-        return Err(unknown(id));
-    }
+    let compute = store.browse(&filter).await?.pop().ok_or_else(|| unknown(id))?;
     let (variant, text) = match wanted {
         Wanted::Phasic => (Some(Variant::Phasic), "phasic's own program is served"),
         Wanted::Fast => (Some(Variant::Fast), "our program is served"),
         Wanted::Settings => (None, "the settings decide what is served"),
     };
     store.want_variant(id, variant, &Actor::Operator).await?;
-    print(&format!("{id}: {text}. A program that is not there yet is made first.\n"))?;
+    let why = match variant {
+        Some(variant) => hindrance(&data, &forecasting(&data, &config)?, &compute, variant).await?,
+        None => None,
+    };
+    print(&match why {
+        Some(why) => format!("{id}: {text}, once it can be. {why}\n"),
+        None => format!("{id}: {text}. A program that is not there yet is made first.\n"),
+    })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What forecasts eliminations as a running hub does, and makes none.
+fn forecasting(data: &DataDirectory, config: &Config) -> Result<Jobs, CommandError> {
+    let workers = Workers::giving_way("prepare", 1)?;
+    let admission = Admission::new(workers.clone(), config.compute.max_memory_bytes.get());
+    let (compute, models) = (config.compute.clone(), config.models.clone());
+    Ok(Jobs::new(data.clone(), admission, Preparing::new(workers), compute, models)?)
 }
 
 async fn retract(id: &ComputeId, retracted: bool, reason: Option<&str>, data: DataArgs) -> Outcome {

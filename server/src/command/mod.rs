@@ -30,6 +30,7 @@ use crate::jobs::SubmitError;
 use crate::mirror::MirrorError;
 use crate::store::{ChainFault, StoreError};
 use crate::upkeep::UpkeepError;
+use crate::variants::VariantsError;
 
 /// Keeps eliminations of phase-type graphs, verified, and serves them to phasic.
 #[derive(Debug, Parser)]
@@ -222,6 +223,8 @@ pub(crate) enum CommandError {
     Uploads(#[from] crate::uploads::UploadError),
     #[error(transparent)]
     Jobs(#[from] SubmitError),
+    #[error(transparent)]
+    Variants(#[from] VariantsError),
     #[error("the elimination pool cannot be started: {0}")]
     Pool(#[from] rayon::ThreadPoolBuildError),
     #[error("log.filter {filter:?} is wrong: {reason}")]

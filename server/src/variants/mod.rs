@@ -7,6 +7,7 @@
 
 mod choice;
 mod computed;
+mod hindrance;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use phasic_hub_api::{ComputeId, EdgeOrderDigest, GraphHash, GraphIdentity, Sha25
 use tokio::sync::Mutex;
 
 pub use computed::COMPUTED_PREFIX;
+pub use hindrance::hindrance;
 
 use self::choice::{Choice, Facts, choose};
 use crate::blobs::{BlobError, read_whole};
