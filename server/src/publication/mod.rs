@@ -260,7 +260,8 @@ pub async fn of_elimination(
     Ok(Checked { publication: Publication { id, entry, artifacts: vec![file] }, verdict })
 }
 
-/// The definition a publisher means: the one he names, or the only one he sees. Of what the hub builds by itself nobody
+/// The definition a publisher means: the one he names, or the only one he sees. There may be others that he does not see; he
+/// can mean none of them, and that he must choose would tell him that they are there. Of what the hub builds by itself nobody
 /// need say it.
 async fn meant(
     hub: &Hub,
@@ -303,4 +304,47 @@ async fn elimination(
     }
     let variant = variant.as_str();
     found.into_iter().next().ok_or(PublishError::NoElimination { graph, variant })
+}
+
+#[cfg(test)]
+mod tests {
+    use phasic_hub_api::{EdgeOrderDigest, GraphHash, GraphIdentity, IdPatterns};
+
+    use super::{StoredBlob, meant};
+    use crate::blobs::{Terms, in_memory};
+    use crate::hub::{DataDirectory, Hub};
+    use crate::registry::Former;
+    use crate::store::{Actor, GraphRow};
+    use crate::visibility::{Audience, Viewer};
+
+    #[tokio::test]
+    async fn a_publisher_means_the_only_definition_he_sees_and_is_told_of_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open(directory.path()).await.unwrap();
+        let hub = Hub::new(data, "http://hub".to_owned(), Former::default()).await.unwrap();
+        let graph_hash = GraphHash::from_bytes([7; 32]);
+        let terms = Terms { max_bytes: 99, sha256: None };
+        let recipe: StoredBlob = hub.data.blobs.put(in_memory("{}"), terms).await.unwrap();
+        let ids = |text: &str| -> IdPatterns { text.parse().unwrap() };
+        for (number, audience) in [(1, Audience::Ids(ids("lab-*"))), (2, Audience::Ids(ids("others-*")))] {
+            let identity = GraphIdentity {
+                graph_hash,
+                edge_order_digest: EdgeOrderDigest::from_bytes([number; 32]),
+                definition: [number; 32].into(),
+                vertices: 2,
+                edges: 1,
+                state_length: 1,
+                param_length: 1,
+                discrete: false,
+                parallel_edges: false,
+            };
+            hub.data.store.put_graph(&GraphRow { identity, recipe }, &audience, &Actor::Hub).await.unwrap();
+        }
+        let meant = async |viewer: Viewer, said| meant(&hub, graph_hash, said, &viewer).await.unwrap();
+        assert_eq!(meant(Viewer::holder(&ids("lab-*")), None).await, Some([1; 32].into()));
+        assert_eq!(meant(Viewer::holder(&ids("others-*")), None).await, Some([2; 32].into()));
+        assert_eq!(meant(Viewer::All, None).await, None, "he sees both, and has not said which");
+        assert_eq!(meant(Viewer::All, Some([2; 32].into())).await, Some([2; 32].into()));
+        assert_eq!(meant(Viewer::Public, None).await, None, "he sees none");
+    }
 }
