@@ -141,18 +141,32 @@ impl Asked {
         Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response())
     }
 
-    /// A line for each θ. The next ones are computed when the client has taken those before.
+    /// A line for each θ.
     fn lines(self) -> Response<Body> {
-        let chunks = self.question.chunks();
-        let parts = futures_util::stream::try_unfold((self, chunks), async |(asked, mut chunks)| {
-            let Some(range) = chunks.next() else { return Ok(None) };
+        let (chunks, asked) = (self.question.chunks(), Arc::new(self));
+        let lines = in_turns(chunks, move |range| {
+            let asked = Arc::clone(&asked);
             // A broken answer must not look like a short one: the connection ends without its last chunk.
-            let part = asked.part(range, b'\n').await?;
-            Ok::<_, BrokeOff>(Some((Bytes::from(part.text), (asked, chunks))))
+            async move { Ok::<_, BrokeOff>(Bytes::from(asked.part(range, b'\n').await?.text)) }
         });
-        ([(CONTENT_TYPE, HeaderValue::from_static(NDJSON_MEDIA_TYPE))], Body::from_stream(parts))
-            .into_response()
+        ([(CONTENT_TYPE, HeaderValue::from_static(NDJSON_MEDIA_TYPE))], lines).into_response()
     }
+}
+
+/// A body of parts, each of which is made when the client has taken the one before: one is in memory at a time, however
+/// long the answer is and however slowly it is read.
+pub(super) fn in_turns<T: Send + 'static, E, F>(
+    parts: impl Iterator<Item = T> + Send + 'static,
+    make: impl FnMut(T) -> F + Send + 'static,
+) -> Body
+where
+    E: std::error::Error + Send + Sync + 'static,
+    F: Future<Output = Result<Bytes, E>> + Send + 'static,
+{
+    Body::from_stream(futures_util::stream::try_unfold((parts, make), async |(mut parts, mut make)| {
+        let Some(next) = parts.next() else { return Ok(None) };
+        Ok::<_, E>(Some((make(next).await?, (parts, make))))
+    }))
 }
 
 /// Some results as JSON, each with the separator behind it.
