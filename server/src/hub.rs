@@ -58,6 +58,26 @@ pub enum DataError {
         /// The directory.
         path: PathBuf,
     },
+    /// Nobody has made a hub there.
+    #[error(
+        "there is no hub in {}, and none was made: name the directory of one with --data, or make one with phasic-hub serve",
+        path.display()
+    )]
+    NoHub {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Files are there, and not the database that knows what they are.
+    #[error(
+        "{database} is not there, or has no tables, and {blobs} holds files of a hub that had one; nothing was changed: \
+         restore a backup into another directory (phasic-hub restore FILE --data DIR) and serve that. To do without what \
+         was lost and start anew, move {blobs} away first",
+        database = path.join("hub.db").display(), blobs = path.join("blobs").display()
+    )]
+    LostDatabase {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -73,7 +93,7 @@ impl DataDirectory {
     /// Opens a data directory, and makes one where there is none. Several processes may do so at a time.
     ///
     /// # Errors
-    /// When directory, database or blob store cannot be opened.
+    /// [`DataError::LostDatabase`], or when directory, database or blob store cannot be opened.
     pub async fn open(path: &Path) -> Result<Self, DataError> {
         let data = Self::open_unchecked(path).await?;
         data.store.check().await?;
@@ -93,8 +113,24 @@ impl DataDirectory {
         }
         // The files first: where nothing can be written, the file system says why, and SQLite does not.
         let blobs = Arc::new(LocalBlobs::open(path)?);
-        let store = Store::open_unchecked(path).await?;
+        let store = match Store::open_existing(path).await {
+            Err(StoreError::Absent { .. }) => begin(path).await?,
+            opened => opened?,
+        };
         Ok(Self::of(store, blobs))
+    }
+
+    /// Opens a data directory somebody has made before: a mistyped name makes none.
+    ///
+    /// # Errors
+    /// [`DataError::NoHub`] where there is none, after which nothing is there that was not before; else as
+    /// [`open`](Self::open).
+    pub async fn existing(path: &Path) -> Result<Self, DataError> {
+        let is_made = path.join("hub.db").exists() || LocalBlobs::holds_any(path)?;
+        if !is_made {
+            return Err(DataError::NoHub { path: path.to_owned() });
+        }
+        Self::open(path).await
     }
 
     /// A data directory of these two.
@@ -111,6 +147,19 @@ impl DataDirectory {
             return self;
         }
         Self { blobs: Arc::new(Bounded::new(self.blobs, max_bytes)), ..self }
+    }
+}
+
+/// Makes the database of a new hub. A hub stores files only after its tables are on disk, so an interrupted first start has
+/// left none; where there are some, a database was lost, and for a new one they all would be garbage.
+async fn begin(path: &Path) -> Result<Store, DataError> {
+    if !LocalBlobs::holds_any(path)? {
+        return Ok(Store::open_unchecked(path).await?);
+    }
+    // Unless another process has made it just now, and stored these.
+    match Store::open_existing(path).await {
+        Err(StoreError::Absent { .. }) => Err(DataError::LostDatabase { path: path.to_owned() }),
+        opened => Ok(opened?),
     }
 }
 

@@ -109,3 +109,41 @@ fn blobs_are_pinned_and_what_was_set_aside_is_looked_at_and_discarded() {
     let told = |action: &str| audit.iter().any(|line| line["action"] == json!(action));
     assert!(["blob.pin", "blob.unpin", "blob.discard"].into_iter().all(told));
 }
+
+#[test]
+fn commands_on_a_place_without_a_hub_say_so_and_make_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("mistyped");
+    let digest = Sha256::of(b"").to_string();
+    let commands: &[&[&str]] = &[
+        &["scrub"],
+        &["gc"],
+        &["gc", "--grace", "0", "--remove"],
+        &["backup", "/nowhere/hub.tar"],
+        &["audit", "export"],
+        &["audit", "verify"],
+        &["token", "list"],
+        &["token", "revoke", "t1"],
+        &["pin", "add", &digest],
+        &["pin", "list"],
+        &["quarantine", "list"],
+        &["bundle", "export", "/nowhere/lab.bundle"],
+        &["compute", "hide", ID],
+        &["compute", "variant", ID, "fast"],
+        &["compute", "retire", ID],
+        &["mirror", "status"],
+        &["mirror", "passes"],
+        &["mirror", "quarantine"],
+        &["mirror", "accept", "1"],
+        &["mirror", "drop", "lab"],
+    ];
+    for words in commands {
+        let (status, said) = say(&place, words);
+        assert_eq!(status, Some(2), "{words:?}: {said}");
+        assert!(said.contains(&format!("there is no hub in {}", place.display())), "{words:?}: {said}");
+        assert!(!place.exists(), "{words:?} made something");
+    }
+    // What brings something makes a hub of it.
+    assert_eq!(say(&place, &["token", "create", "--name", "first", "--scope", "read"]).0, Some(0));
+    assert_eq!(say(&place, &["token", "list"]).0, Some(0));
+}

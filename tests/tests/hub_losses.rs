@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use phasic_hub_api::Sha256;
-use phasic_hub_tests::hub::{Hub, sync, wait_until};
+use phasic_hub_tests::hub::{Hub, run, sync, wait_until};
+use phasic_hub_tests::oracle::snapshot;
 use phasic_hub_tests::registry::{self, model};
 
 const ID: &str = "coal_n5_theta1";
@@ -54,4 +55,68 @@ fn a_lost_file_is_promised_neither_by_head_nor_by_the_registry() {
         assert_eq!(by_digest.status, 503, "{method}");
         assert_eq!(hub.request(method, &format!("/{path}"), &[]).status, 404, "{method}");
     }
+}
+
+/// All that `phasic-hub` says of a data directory it refuses to do something with.
+fn refused(data: &Path, words: &[&str]) -> String {
+    let output = run(&[words, &["--data", data.to_str().unwrap()]].concat());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && !said.contains("panicked"), "{words:?}: {said}");
+    said
+}
+
+/// What may not be done to a directory that has files and no database.
+fn assert_no_hub_begins_anew(data: &Path) {
+    let before = snapshot(&data.join("blobs"));
+    for words in [
+        &["serve", "--listen", "127.0.0.1:0"][..],
+        &["gc", "--grace", "0", "--remove"],
+        &["token", "create", "--name", "t", "--scope", "read"],
+        &["token", "list"],
+    ] {
+        let said = refused(data, words);
+        for part in ["hub.db", "restore a backup into another directory", "start anew, move"] {
+            assert!(said.contains(part), "{words:?}: {said}");
+        }
+        assert_eq!(snapshot(&data.join("blobs")), before, "{words:?}");
+    }
+}
+
+#[test]
+fn no_hub_begins_anew_where_a_database_was_lost_unless_its_files_are_moved_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    Hub::start(&data).stop();
+    let database = fs::read(data.join("hub.db")).unwrap();
+    fs::remove_file(data.join("hub.db")).unwrap();
+    assert_no_hub_begins_anew(&data);
+    assert!(!data.join("hub.db").exists());
+    fs::write(data.join("hub.db"), "").unwrap();
+    assert_no_hub_begins_anew(&data);
+    fs::write(data.join("hub.db"), database).unwrap();
+    drop(Hub::start(&data));
+
+    for name in ["hub.db", "hub.db-wal", "hub.db-shm"] {
+        let _ = fs::remove_file(data.join(name));
+    }
+    fs::rename(data.join("blobs"), directory.path().join("aside")).unwrap();
+    assert!(Hub::start(&data).stop().stdout[1].starts_with("Admin token"), "a new hub");
+}
+
+#[test]
+fn a_young_hub_that_lost_the_log_of_its_database_is_not_begun_anew() {
+    let data = tempfile::tempdir().unwrap();
+    let hub = Hub::start(data.path());
+    hub.signal("KILL");
+    hub.ended();
+    fs::remove_file(data.path().join("hub.db-wal")).unwrap();
+    assert_no_hub_begins_anew(data.path());
+}
+
+#[test]
+fn a_first_start_that_was_interrupted_before_there_were_tables_is_gone_on_with() {
+    let data = tempfile::tempdir().unwrap();
+    fs::create_dir_all(data.path().join("blobs/sha256/00")).unwrap();
+    fs::write(data.path().join("hub.db"), "").unwrap();
+    assert!(Hub::start(data.path()).stop().stdout[1].starts_with("Admin token"));
 }

@@ -164,6 +164,43 @@ fn a_backup_of_a_running_hub_is_restored_byte_for_byte() {
 }
 
 #[test]
+fn nothing_is_restored_beside_what_is_left_of_another_database() {
+    let (checkout, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (data, _) = filled(checkout.path());
+    let (file, target) = (place.path().join("hub.tar"), place.path().join("target"));
+    let name = file.to_str().unwrap();
+    assert!(command(data.path(), &["backup", name]).status.success());
+    let hub = Hub::start(&target);
+    hub.signal("KILL");
+    hub.ended();
+    fs::remove_file(target.join("hub.db")).unwrap();
+    for left in ["hub.db-wal", "hub.db-shm"] {
+        let stale = fs::read(target.join(left)).unwrap();
+        let refused = command(&target, &["restore", name]);
+        assert_eq!(refused.status.code(), Some(2), "{left}: {}", text(&refused.stderr));
+        assert!(text(&refused.stderr).contains(left), "{}", text(&refused.stderr));
+        assert_eq!(fs::read(target.join(left)).unwrap(), stale);
+        assert!(!target.join("hub.db").exists());
+        fs::remove_file(target.join(left)).unwrap();
+    }
+    assert!(command(&target, &["restore", name]).status.success());
+    assert!(command(&target, &["audit", "verify"]).status.success());
+}
+
+#[test]
+fn what_a_file_is_that_is_no_backup_is_said_in_letters() {
+    let place = tempfile::tempdir().unwrap();
+    let (file, target) = (place.path().join("noise.tar"), place.path().join("target"));
+    let noise: Vec<u8> = (0..4096_u32).map(|at| (at * at * 7 + at * 31) as u8 | 1).collect();
+    fs::write(&file, noise).unwrap();
+    let refused = command(&target, &["restore", file.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(4));
+    let said = text(&refused.stderr);
+    assert!(said.contains("is no whole backup"), "{said}");
+    assert!(said.trim_end().chars().all(|letter| !letter.is_control()), "{said:?}");
+}
+
+#[test]
 fn a_backup_that_is_not_whole_is_refused_and_leaves_no_hub() {
     let checkout = tempfile::tempdir().unwrap();
     let (data, _) = filled(checkout.path());

@@ -73,6 +73,27 @@ impl LocalBlobs {
         inner.sync(&data_dir.join("blobs"))?;
         Ok(Self { inner: Arc::new(inner) })
     }
+
+    /// Whether anything is stored below `data_dir`. Makes nothing, and stops at the first file.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub fn holds_any(data_dir: &Path) -> Result<bool, BlobError> {
+        let root = data_dir.join("blobs").join("sha256");
+        let entries = match fs::read_dir(&root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            entries => entries.map_err(BlobError::file("read", &root))?,
+        };
+        for entry in entries {
+            let path = entry.map_err(BlobError::file("read", &root))?.path();
+            let is_empty = path.is_dir()
+                && fs::read_dir(&path).map_err(BlobError::file("read", &path))?.next().is_none();
+            if !is_empty {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 impl BlobStore for LocalBlobs {

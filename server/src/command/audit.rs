@@ -12,7 +12,7 @@ const PAGE: i64 = 1000;
 pub(super) async fn run(command: AuditCommand) -> Outcome {
     match command {
         AuditCommand::Export { data } => {
-            let data = DataDirectory::open(&data.load()?.data_dir).await?;
+            let data = DataDirectory::existing(&data.load()?.data_dir).await?;
             let mut after = 0;
             loop {
                 let lines = data.store.audit(after, PAGE).await?;
@@ -25,7 +25,7 @@ pub(super) async fn run(command: AuditCommand) -> Outcome {
             Ok(ExitCode::SUCCESS)
         }
         AuditCommand::Verify { head, data } => {
-            let data = DataDirectory::open(&data.load()?.data_dir).await?;
+            let data = DataDirectory::existing(&data.load()?.data_dir).await?;
             let Chain { lines, head } = data.store.verify_audit(head).await?.map_err(CommandError::Audit)?;
             print(&format!("{lines} lines, unbroken; the last has digest {head}\n"))?;
             Ok(ExitCode::SUCCESS)

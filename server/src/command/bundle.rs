@@ -50,7 +50,7 @@ pub(super) enum BundleCommand {
 pub(super) async fn run(command: BundleCommand) -> Outcome {
     match command {
         BundleCommand::Export { file, ids, data } => {
-            let data = DataDirectory::open(&data.load()?.data_dir).await?;
+            let data = DataDirectory::existing(&data.load()?.data_dir).await?;
             let report = export(&data, &file, &ids).await?;
             let detail = serde_json::json!({"sha256": report.sha256, "computes": report.computes});
             let told = Change { action: "bundle.export", subject: file.display().to_string(), detail };

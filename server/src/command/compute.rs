@@ -83,7 +83,7 @@ pub(super) async fn run(command: ComputeCommand) -> Outcome {
 }
 
 async fn open(data: DataArgs) -> Result<Store, CommandError> {
-    Ok(DataDirectory::open(&data.load()?.data_dir).await?.store)
+    Ok(DataDirectory::existing(&data.load()?.data_dir).await?.store)
 }
 
 fn unknown(id: &ComputeId) -> CommandError {

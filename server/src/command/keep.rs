@@ -108,7 +108,7 @@ pub(super) async fn quarantine(command: QuarantineCommand) -> Outcome {
 
 async fn open(data: DataArgs) -> Result<DataDirectory, CommandError> {
     let config = data.load()?;
-    Ok(DataDirectory::open(&config.data_dir).await?)
+    Ok(DataDirectory::existing(&config.data_dir).await?)
 }
 
 async fn end(data: &DataDirectory, done: bool, what: &str, sha256: Sha256) -> Outcome {

@@ -245,7 +245,11 @@ impl CommandError {
     /// 2 for what was asked wrongly, 3 for network and hub, 4 for refused bytes (`spec/cli.md`).
     fn exit_status(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::LogFilter { .. } | Self::AdminOfIds | Self::Nothing(_) => 2,
+            Self::Config(_)
+            | Self::LogFilter { .. }
+            | Self::AdminOfIds
+            | Self::Nothing(_)
+            | Self::Data(DataError::NoHub { .. }) => 2,
             Self::Audit(_) => 4,
             Self::Bundle(error) => error.exit_status(),
             Self::Upkeep(error) => error.exit_status(),
@@ -289,10 +293,23 @@ pub fn run() -> ExitCode {
                 source = cause.source();
             }
             // With standard error gone there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let _ = writeln!(std::io::stderr(), "{}", in_letters(&text));
             ExitCode::from(error.exit_status())
         }
     }
+}
+
+/// A text without what a terminal would obey: errors repeat what was found in files from elsewhere.
+fn in_letters(text: &str) -> String {
+    let mut letters = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() && letter != '\n' {
+            letters.extend(letter.escape_default());
+        } else {
+            letters.push(letter);
+        }
+    }
+    letters
 }
 
 type Outcome = Result<ExitCode, CommandError>;

@@ -14,7 +14,8 @@ pub(super) async fn run(command: TokenCommand) -> Outcome {
             if !ids.is_empty() && scopes.contains(&Scope::Admin) {
                 return Err(super::CommandError::AdminOfIds);
             }
-            let data = open(data).await?;
+            // Before the first start, too: a token is what an answering hub is asked with.
+            let data = DataDirectory::open(&data.load()?.data_dir).await?;
             let secret = TokenSecret::generate()?;
             data.store
                 .add_token(&secret.row(&name, &scopes, ids.into_iter().collect(), expires), &Actor::Operator)
@@ -50,7 +51,7 @@ pub(super) async fn run(command: TokenCommand) -> Outcome {
 }
 
 async fn open(data: DataArgs) -> Result<DataDirectory, super::CommandError> {
-    Ok(DataDirectory::open(&data.load()?.data_dir).await?)
+    Ok(DataDirectory::existing(&data.load()?.data_dir).await?)
 }
 
 fn eprint(text: &str) {

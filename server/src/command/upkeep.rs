@@ -18,8 +18,8 @@ const MISSING: u8 = 4;
 
 pub(super) async fn scrub(data: DataArgs) -> Outcome {
     let config = data.load()?;
+    let data = DataDirectory::existing(&config.data_dir).await?;
     let _lock = UpkeepLock::take(&config.data_dir)?;
-    let data = DataDirectory::open(&config.data_dir).await?;
     // A process of its own: what a hub beside it has admitted is not known here.
     let workers = Workers::giving_way("eliminate", config.compute.threads.count())?;
     let admission = Admission::new(workers, config.compute.max_memory_bytes.get());
@@ -53,13 +53,13 @@ pub(super) async fn scrub(data: DataArgs) -> Outcome {
 
 pub(super) async fn gc(grace_seconds: u64, remove: bool, data: DataArgs) -> Outcome {
     let config = data.load()?;
+    let data = DataDirectory::existing(&config.data_dir).await?;
     let _lock = UpkeepLock::take(&config.data_dir)?;
     let _alone = if remove && grace_seconds < LEAST_GRACE_SECONDS {
         Some(upkeep::Alone::take(&config.data_dir)?)
     } else {
         None
     };
-    let data = DataDirectory::open(&config.data_dir).await?;
     let days = config.upkeep.keep_submitted_days.get();
     let rules = Rules { grace: Duration::from_secs(grace_seconds), keep_submitted_days: days };
     let collection = upkeep::collect(&data, rules, !remove, &Actor::Operator).await?;
@@ -83,8 +83,8 @@ pub(super) async fn gc(grace_seconds: u64, remove: bool, data: DataArgs) -> Outc
 
 pub(super) async fn backup(file: &Path, data: DataArgs) -> Outcome {
     let config = data.load()?;
+    let data = DataDirectory::existing(&config.data_dir).await?;
     let _lock = UpkeepLock::take(&config.data_dir)?;
-    let data = DataDirectory::open(&config.data_dir).await?;
     let report = upkeep::backup(&data, file, &Actor::Operator).await?;
     data.store.close().await;
     let missing = &report.manifest.missing;

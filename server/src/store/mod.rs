@@ -94,6 +94,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long opening a connection may take at least.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// The database in a data directory, and what SQLite may have left beside it.
+pub const FILES: [&str; 4] = ["hub.db", "hub.db-wal", "hub.db-shm", "hub.db-journal"];
+
 /// Connections for reading.
 const READERS: u32 = 4;
 
@@ -118,6 +121,12 @@ pub enum StoreError {
         path: PathBuf,
         /// Why.
         source: sqlx::Error,
+    },
+    /// There is none, or one without any tables: a hub that was never made, or has lost it.
+    #[error("the database {} is not there, or has no tables", path.display())]
+    Absent {
+        /// The file.
+        path: PathBuf,
     },
     /// The file is no database any more.
     #[error(
@@ -146,6 +155,14 @@ pub enum StoreError {
         "the file {0} was collected as garbage before it was referred to; nothing was changed: try again"
     )]
     Collected(Sha256),
+    /// Whoever wanted a change is not let in any more.
+    #[error(
+        "the token {token} was revoked, or has expired, before the change was written; nothing was changed"
+    )]
+    Refused {
+        /// Its public id.
+        token: String,
+    },
     /// A statement failed.
     #[error("the database failed: {0}")]
     Sql(#[from] sqlx::Error),
@@ -157,6 +174,11 @@ pub enum StoreError {
         /// What is wrong.
         reason: String,
     },
+}
+
+/// Whether an error says that a token was revoked before the change was written that was asked for with it.
+pub fn is_refused(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::Refused { .. }))
 }
 
 /// Whether an error is the database's, and says that there is no room left for what was to be written.
@@ -182,6 +204,15 @@ pub fn is_busy(error: &(dyn std::error::Error + 'static)) -> bool {
         let code = code(error).and_then(|code| code.parse::<i32>().ok());
         matches!(error, sqlx::Error::PoolTimedOut) || code.is_some_and(|code| BUSY.contains(&(code & 0xff)))
     })
+}
+
+/// What becomes of a database that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Absence {
+    /// It is made.
+    Made,
+    /// It is an error.
+    Refused,
 }
 
 /// The code SQLite gave an error.
@@ -222,22 +253,44 @@ impl Store {
     /// # Errors
     /// As [`open`](Self::open), apart from damage nobody has met yet.
     pub async fn open_unchecked(data_dir: &Path) -> Result<Self, StoreError> {
-        Self::open_within(data_dir, BUSY_TIMEOUT).await
+        Self::open_as(data_dir, BUSY_TIMEOUT, Absence::Made).await
     }
 
-    /// As [`open`](Self::open), of a store whose statements wait so long for other processes.
+    /// The same, of a database that was made before: another one is not put in its place.
+    ///
+    /// # Errors
+    /// As [`open_unchecked`](Self::open_unchecked), and [`StoreError::Absent`], after which the file, or its absence, is as
+    /// it was.
+    pub async fn open_existing(data_dir: &Path) -> Result<Self, StoreError> {
+        Self::open_as(data_dir, BUSY_TIMEOUT, Absence::Refused).await
+    }
+
+    /// As [`open_unchecked`](Self::open_unchecked), of a store whose statements wait so long for other processes.
+    #[cfg(test)]
     pub(crate) async fn open_within(data_dir: &Path, busy_timeout: Duration) -> Result<Self, StoreError> {
-        let path = data_dir.join("hub.db");
+        Self::open_as(data_dir, busy_timeout, Absence::Made).await
+    }
+
+    async fn open_as(data_dir: &Path, busy_timeout: Duration, absence: Absence) -> Result<Self, StoreError> {
+        let path = data_dir.join(FILES[0]);
         let open = |source| StoreError::open(&path, source);
+        // Opened, an empty file would become a database, and a log beside it be lost.
+        if absence == Absence::Refused && is_empty(&path) {
+            return Err(StoreError::Absent { path });
+        }
         let options = SqliteConnectOptions::new()
             .filename(&path)
-            .create_if_missing(true)
+            .create_if_missing(absence == Absence::Made)
             .journal_mode(SqliteJournalMode::Wal)
             // NORMAL would lose the last commits with the power, and a commit here is a promise to somebody.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(busy_timeout);
         let writer = pool(1).connect_with(options.clone()).await.map_err(open)?;
+        if absence == Absence::Refused && has_no_tables(&writer).await {
+            writer.close().await;
+            return Err(StoreError::Absent { path });
+        }
         // Tables are not brought up to date in what is damaged.
         let is_whole = if is_new_version(&writer).await {
             look_for_damage(&path, &writer).await?;
@@ -366,6 +419,20 @@ async fn is_new_version(writer: &SqlitePool) -> bool {
     let last: Result<i64, _> =
         sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success").fetch_one(writer).await;
     last.ok() != MIGRATIONS.last().map(|&(version, ..)| version)
+}
+
+/// Whether no file is there, or one without a byte. One that cannot be looked at is left to SQLite to complain of.
+fn is_empty(path: &Path) -> bool {
+    match std::fs::metadata(path) {
+        Ok(found) => found.len() == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+/// Whether a database was begun and not made, or has lost the log that held all of it. What cannot be read is another matter.
+async fn has_no_tables(writer: &SqlitePool) -> bool {
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'blobs'";
+    sqlx::query_scalar(tables).fetch_one(writer).await.is_ok_and(|count: i64| count == 0)
 }
 
 fn migrator() -> Migrator {

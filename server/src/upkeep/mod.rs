@@ -48,10 +48,13 @@ pub enum UpkeepError {
         path: PathBuf,
     },
     /// There is a hub already where one should be restored.
-    #[error("{} holds a hub already; restore into a new or empty directory", path.display())]
+    #[error("{} holds a hub already, or what is left of one ({}); restore into a new or empty directory",
+        path.display(), file.display())]
     Occupied {
         /// The data directory.
         path: PathBuf,
+        /// The file of a database that is there.
+        file: PathBuf,
     },
     /// The file is no backup, or not whole.
     #[error("{} is no whole backup: {reason}", path.display())]

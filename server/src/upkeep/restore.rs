@@ -14,7 +14,7 @@ use super::backup::{FORMAT, Manifest, digest_of};
 use super::{UpkeepError, UpkeepLock};
 use crate::blobs::{BlobStore, LocalBlobs, Terms};
 use crate::hub::ServeLock;
-use crate::store::{Actor, Change, Store};
+use crate::store::{self, Actor, Change, Store};
 
 /// The manifest is small: what follows it is not read before it is understood.
 const MAX_MANIFEST_BYTES: u64 = 64 << 20;
@@ -22,14 +22,16 @@ const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 /// Makes a data directory out of a backup, and compares it with the database inside.
 ///
 /// # Errors
-/// [`UpkeepError::Occupied`] when there is a hub already; [`UpkeepError::NoBackup`] when the file is none or not whole.
+/// [`UpkeepError::Occupied`] when there is a hub already, or a file of its database; [`UpkeepError::NoBackup`] when the file is none or not whole.
 /// Nothing that could be started is left behind then.
 pub async fn restore(file: &Path, data_dir: &Path) -> Result<Manifest, UpkeepError> {
     let _serving = ServeLock::take(data_dir)?;
     let _upkeep = UpkeepLock::take(data_dir)?;
     let database = data_dir.join("hub.db");
-    if database.exists() {
-        return Err(UpkeepError::Occupied { path: data_dir.to_owned() });
+    // A log without its database, too: SQLite would take it for the log of the one that is put there.
+    let left = store::FILES.iter().map(|name| data_dir.join(name)).find(|file| file.exists());
+    if let Some(file) = left {
+        return Err(UpkeepError::Occupied { path: data_dir.to_owned(), file });
     }
     let blobs = LocalBlobs::open(data_dir)?;
     // Opened and examined in a directory of its own: until it is moved there is nothing that could be started, and nothing
@@ -65,6 +67,9 @@ pub async fn restore(file: &Path, data_dir: &Path) -> Result<Manifest, UpkeepErr
     fs::rename(&staged, &database).map_err(UpkeepError::file(&database))?;
     fs::remove_dir_all(&staging).map_err(UpkeepError::file(&staging))?;
     File::open(data_dir).and_then(|directory| directory.sync_all()).map_err(UpkeepError::file(data_dir))?;
+    // As the hub will find it.
+    let store = Store::open(data_dir).await?;
+    store.close().await;
     Ok(manifest)
 }
 

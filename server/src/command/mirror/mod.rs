@@ -183,7 +183,7 @@ fn configured(
     Ok(names.iter().map(errand).collect::<Result<_, _>>()?)
 }
 
-/// One pass each, in order. One that fails does not stop the others; the status is that of the last failure.
+/// One pass each, in order; a hub that is not there yet is made of what they bring. One that fails does not stop the others; the status is that of the last failure.
 pub(super) async fn sync(config: &Config, errands: &[Errand]) -> Outcome {
     let data = DataDirectory::open(&config.data_dir).await?.within(config.storage.max_bytes.get());
     let mut failure: Option<MirrorError> = None;
@@ -212,7 +212,7 @@ pub(super) async fn sync(config: &Config, errands: &[Errand]) -> Outcome {
 /// Status 1, a plain no, when there is nothing that is mirrored or could be.
 async fn status(json: bool, data: DataArgs) -> Outcome {
     let config = data.load()?;
-    let data = DataDirectory::open(&config.data_dir).await?;
+    let data = DataDirectory::existing(&config.data_dir).await?;
     let status = mirror::status(&data.store, &config, &Viewer::All, &|_| false).await?;
     data.store.close().await;
     if json {
@@ -225,7 +225,7 @@ async fn status(json: bool, data: DataArgs) -> Outcome {
 }
 
 async fn passes(number: Option<i64>, upstream: Option<&str>, limit: u32, data: DataArgs) -> Outcome {
-    let data = DataDirectory::open(&data.load()?.data_dir).await?;
+    let data = DataDirectory::existing(&data.load()?.data_dir).await?;
     let text = match number {
         Some(number) => {
             let pass = data.store.pass(number, None).await?;
@@ -242,7 +242,7 @@ async fn passes(number: Option<i64>, upstream: Option<&str>, limit: u32, data: D
 }
 
 async fn quarantine(all: bool, data: DataArgs) -> Outcome {
-    let data = DataDirectory::open(&data.load()?.data_dir).await?;
+    let data = DataDirectory::existing(&data.load()?.data_dir).await?;
     let (mut text, mut after) = (String::new(), 0);
     loop {
         let items = data.store.quarantine(after, PAGE, all).await?;
@@ -258,7 +258,7 @@ async fn quarantine(all: bool, data: DataArgs) -> Outcome {
 }
 
 async fn decide(number: i64, decision: QuarantineDecision, data: DataArgs) -> Outcome {
-    let data = DataDirectory::open(&data.load()?.data_dir).await?;
+    let data = DataDirectory::existing(&data.load()?.data_dir).await?;
     let decided = data.store.decide(number, decision, &Actor::Operator).await?;
     data.store.close().await;
     match decided {
@@ -280,7 +280,7 @@ async fn decide(number: i64, decision: QuarantineDecision, data: DataArgs) -> Ou
 
 async fn drop_upstream(name: &UpstreamName, data: DataArgs) -> Outcome {
     let config = data.load()?;
-    let data = DataDirectory::open(&config.data_dir).await?;
+    let data = DataDirectory::existing(&config.data_dir).await?;
     // A pass under way would bring it back.
     let _lock = mirror::MirrorLock::take(&config.data_dir).await?;
     let dropped = data.store.drop_upstream(name.as_str(), &Actor::Operator).await?;
