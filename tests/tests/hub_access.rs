@@ -1,10 +1,13 @@
 //! Who may do what: every route of the committed API document with every kind of token.
 #![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
 
+use std::fs;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
+use phasic_hub_api::Sha256;
 use phasic_hub_api::{AuditLine, AuditPage, NewToken, Scope, TokenPage};
-use phasic_hub_tests::http::{Answer, send};
+use phasic_hub_tests::http::{Answer, begin, read_answer, send};
 use phasic_hub_tests::hub::{Hub, run, wait_until};
 use serde_json::{Value, json};
 
@@ -340,4 +343,98 @@ fn every_change_is_a_line_of_an_unbroken_chain() {
     let cut = command(&["verify", "--head", &"ab".repeat(32)]);
     assert_eq!(cut.status.code(), Some(4), "{}", String::from_utf8_lossy(&cut.stderr));
     wait_until("the hub still serves", || hub.get("/readyz").status == 200);
+}
+
+/// A hub, and the tokens that will be revoked there while they are in use.
+struct Revoking {
+    data: tempfile::TempDir,
+    hub: Hub,
+}
+
+impl Revoking {
+    fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let hub = Hub::start(data.path());
+        Self { data, hub }
+    }
+
+    /// The header of a new token, and its id.
+    fn token(&self, scope: &str) -> (String, String) {
+        let token = token(self.data.path(), &[scope], "1d");
+        (format!("Bearer {token}"), newest(self.data.path()))
+    }
+
+    fn audit(&self) -> String {
+        let exported = run(&["audit", "export", "--data", self.data.path().to_str().unwrap()]);
+        String::from_utf8(exported.stdout).unwrap()
+    }
+}
+
+#[test]
+fn an_upload_that_began_before_its_token_was_revoked_is_not_finished() {
+    let place = Revoking::start();
+    let bytes = vec![7; 100_000];
+    let target = format!("/v1/blobs/sha256/{}", Sha256::of(&bytes));
+    for range in [None, Some("bytes 0-99999/100000")] {
+        let (authorization, id) = place.token("publish");
+        let mut headers = vec![("Authorization", authorization.as_str()), ("Content-Length", "100000")];
+        headers.extend(range.map(|range| ("Content-Range", range)));
+        let mut upload = begin(place.hub.address(), "PUT", &target, &headers, b"");
+        upload.write_all(&bytes[..50_000]).unwrap();
+        revoke(place.data.path(), &id);
+        // It may have heard enough.
+        let _ = upload.write_all(&bytes[50_000..]);
+        let answer = read_answer(&mut upload, false);
+        assert_eq!((answer.status, refusal(&answer).as_deref()), (401, Some("token_invalid")));
+    }
+    assert!(!place.audit().contains("\"blob.upload\""), "{}", place.audit());
+}
+
+#[test]
+fn who_waits_for_a_job_is_told_nothing_after_his_token_was_revoked() {
+    let place = Revoking::start();
+    // What the job waits for: the bytes of its result are there already.
+    let lock = fs::File::create(place.data.path().join("blobs/lock")).unwrap();
+    lock.lock().unwrap();
+    let (authorization, id) = place.token("compute");
+    let body = json!({"model": {"builtin": "kingman", "constants": {"n": 5}}}).to_string();
+    let headers = [("Authorization", authorization.as_str()), ("Prefer", "wait=25")];
+    let address = place.hub.address();
+    let mut waiting = begin(address, "POST", "/v1/eliminations", &headers, body.as_bytes());
+    let mut job = Value::Null;
+    wait_until("the job runs", || {
+        job = place.hub.get("/v1/jobs").json()["jobs"][0].clone();
+        job["state"] == "running"
+    });
+    let events = format!("/v1/jobs/{}/events", job["id"].as_str().unwrap());
+    let mut watching = begin(address, "GET", &events, &[headers[0]], b"");
+    let mut first = [0; 4096];
+    assert!(watching.read(&mut first).unwrap() > 0);
+    revoke(place.data.path(), &id);
+    let answer = read_answer(&mut waiting, false);
+    assert_eq!((answer.status, refusal(&answer).as_deref()), (401, Some("token_invalid")));
+    // Ends, while the job goes on.
+    watching.read_to_end(&mut Vec::new()).unwrap();
+    let id = job["id"].as_str().unwrap();
+    assert_eq!(place.hub.get(&format!("/v1/jobs/{id}")).json()["state"], "running");
+    lock.unlock().unwrap();
+}
+
+#[test]
+fn lines_of_an_evaluation_break_off_when_the_token_is_revoked() {
+    let place = Revoking::start();
+    let (authorization, id) = place.token("compute");
+    let body = json!({"model": {"builtin": "kingman"}, "theta": vec![[1.25]; 100_000],
+                      "quantities": [{"moments": 8}]});
+    let headers = [("Authorization", authorization.as_str()), ("Accept", "application/x-ndjson")];
+    let body = body.to_string();
+    let mut lines = begin(place.hub.address(), "POST", "/v1/evaluate", &headers, body.as_bytes());
+    let mut received = vec![0; 4096];
+    lines.read_exact(&mut received).unwrap();
+    assert!(received.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&received));
+    // Sockets hold some of it; the rest waits until somebody reads.
+    revoke(place.data.path(), &id);
+    lines.read_to_end(&mut received).unwrap();
+    let count = received.iter().filter(|&&byte| byte == b'}').count();
+    assert!(!received.ends_with(b"0\r\n\r\n"), "{count} lines, and a proper end");
 }

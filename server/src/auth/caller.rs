@@ -39,6 +39,11 @@ pub enum TokenRefusal {
     /// Somebody has ended it.
     #[error("The token has been revoked. Ask an administrator of the hub for another one.")]
     Revoked,
+    /// It was valid when the request came.
+    #[error(
+        "The token was revoked, or has expired, while this was being answered. Ask an administrator of the hub for another one."
+    )]
+    Ended,
 }
 
 impl Caller {

@@ -13,6 +13,8 @@ use phasic_hub_api::health::Finding;
 use phasic_hub_api::jobs::VariantForecast;
 use phasic_hub_api::{Problem, ProblemCode};
 
+use super::guard::refused;
+use crate::auth::TokenRefusal;
 use crate::store::{self, StoreError};
 
 /// When to ask again while the database is busy: it was waited for already.
@@ -36,8 +38,11 @@ impl ApiError {
     }
 
     /// A fault of the hub: the log has it, the client learns that there was one. A disk that is full or read-only, and a
-    /// database others are writing to, are said to be what they are.
+    /// database others are writing to, are said to be what they are, and so is a token that was revoked before what it was shown for was written.
     pub(super) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        if is_caused_by(error, store::is_refused) {
+            return refused(TokenRefusal::Ended);
+        }
         if has_no_room(error) {
             return Self::full(error);
         }

@@ -15,7 +15,6 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
 use phasic_hub_api::jobs::{Job, JobEvent, JobState};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::Services;
 use super::error::ApiError;
@@ -26,9 +25,6 @@ use crate::visibility::Viewer;
 
 /// The shortest time between two events of one stream.
 const EVENT_EVERY: Duration = Duration::from_millis(250);
-
-/// How often it is looked whether a token has expired: that changes nothing in the database.
-const LOOK_AT_TOKEN_EVERY: Duration = Duration::from_secs(5);
 
 /// The states of a job, as server-sent events: one `job` event at once, then one after each change and, while it runs,
 /// up to four a second with its progress. The stream ends when the job has ended, and when the token it was asked for with
@@ -58,11 +54,10 @@ pub(super) async fn events(
         jobs: services.jobs.changes(),
         database: services.hub.database_changes(),
         stopping: services.jobs.stopping(),
-        look_at_token: matches!(caller, Caller::Token { .. }).then(next_look_at_token),
     };
     let viewer = caller.viewer();
     let row = services.hub.data.store.job(&id, &viewer).await?.ok_or_else(|| unknown(&id))?;
-    let told = Told { services, caller, viewer, row, job: None, watching };
+    let told = Told { services, viewer, row, job: None, watching };
     Ok(Sse::new(stream(told)).keep_alive(KeepAlive::default()).into_response())
 }
 
@@ -73,14 +68,9 @@ fn stream(told: Told) -> impl Stream<Item = Result<Event, Infallible>> {
     })
 }
 
-fn next_look_at_token() -> Instant {
-    Instant::now() + LOOK_AT_TOKEN_EVERY
-}
-
 /// A job, and what was told of it last.
 struct Told {
     services: Services,
-    caller: Caller,
     viewer: Viewer,
     row: JobRow,
     job: Option<Job>,
@@ -88,8 +78,7 @@ struct Told {
 }
 
 impl Told {
-    /// The next event. `None` ends the stream: the job has ended, the hub is stopping or cannot read its database, or the
-    /// token opens nothing any more.
+    /// The next event. `None` ends the stream: the job has ended, or the hub is stopping or cannot read its database.
     async fn next(&mut self) -> Option<Event> {
         loop {
             let job = match &self.job {
@@ -116,9 +105,6 @@ impl Told {
 
     async fn read_again(&mut self) -> Option<Job> {
         let store = &self.services.hub.data.store;
-        if !self.caller.is_still_valid(store).await.ok()? {
-            return None;
-        }
         self.row = store.job(&self.row.id, &self.viewer).await.ok()??;
         describe(&self.services, &self.row, &self.viewer).await.ok()
     }
@@ -131,14 +117,12 @@ struct Watching {
     /// Changes of anything, by anybody.
     database: watch::Receiver<u64>,
     stopping: watch::Receiver<bool>,
-    /// When the token is looked at in any case, where there is one.
-    look_at_token: Option<Instant>,
 }
 
 /// What may be new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum News {
-    /// The job's row, or the token.
+    /// The job's row.
     Row,
     /// Its progress at most.
     Progress,
@@ -151,27 +135,19 @@ impl Watching {
     async fn news(&mut self, is_running: bool) -> News {
         // Between two looks at least this long, however often something changes.
         tokio::time::sleep(EVENT_EVERY).await;
-        let Self { jobs, database, stopping, look_at_token } = self;
+        let Self { jobs, database, stopping } = self;
         let is_stopping = async { drop(stopping.wait_for(|&is_so| is_so).await) };
-        let is_time = async {
-            match *look_at_token {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
         let of = |changed: Result<(), watch::error::RecvError>| changed.map_or(News::End, |()| News::Row);
         let news = tokio::select! {
             biased;
             () = is_stopping => News::End,
             changed = jobs.changed() => of(changed),
             changed = database.changed() => of(changed),
-            () = is_time => News::Row,
             () = std::future::ready(()), if is_running => News::Progress,
         };
         if news == News::Row {
             jobs.mark_unchanged();
             database.mark_unchanged();
-            *look_at_token = look_at_token.map(|_| next_look_at_token());
         }
         news
     }
@@ -181,9 +157,9 @@ impl Watching {
 mod tests {
     use tokio::sync::watch;
 
-    use super::{News, Watching, next_look_at_token};
+    use super::{News, Watching};
 
-    /// What changes, and somebody who watches it with a token.
+    /// What changes, and somebody who watches it.
     struct Place {
         jobs: watch::Sender<u64>,
         database: watch::Sender<u64>,
@@ -198,7 +174,6 @@ mod tests {
             jobs: jobs.subscribe(),
             database: database.subscribe(),
             stopping: stopping.subscribe(),
-            look_at_token: Some(next_look_at_token()),
         };
         Place { jobs, database, stopping, watching }
     }
@@ -218,16 +193,6 @@ mod tests {
         }
         stopping.send_replace(true);
         assert_eq!(watching.news(true).await, News::End);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_token_is_looked_at_now_and_then_though_nothing_changes() {
-        let Place { jobs: _jobs, database: _database, stopping: _stopping, mut watching } = place();
-        let begun = tokio::time::Instant::now();
-        for look in 1..=3 {
-            assert_eq!(watching.news(false).await, News::Row);
-            assert!(begun.elapsed() >= super::LOOK_AT_TOKEN_EVERY * look);
-        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -21,7 +21,8 @@ use phasic_hub_api::{ComputeId, ProblemCode};
 use super::access::{self, Access, BodyLimit, REFUSED};
 use super::error::ApiError;
 use super::rate::{Payer, Rates};
-use crate::auth::{Caller, Scope, recognise};
+use super::standing::Standing;
+use crate::auth::{Caller, Scope, TokenRefusal, recognise};
 use crate::config;
 use crate::hub::Hub;
 use crate::listen::{Peer, client};
@@ -67,7 +68,12 @@ pub(super) async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, n
         Ok(admitted) => admitted,
         Err(refusal) => return refusal.into_response(),
     };
-    let mut response = next.run(request).await;
+    let standing = request.extensions().get::<Caller>().and_then(|caller| Standing::of(caller, &gate.hub));
+    let answering = next.run(request);
+    let mut response = match standing {
+        Some(standing) => standing.answer(answering).await,
+        None => answering.await,
+    };
     gate.restrict(access, &viewer, response.headers_mut());
     response
 }
@@ -173,8 +179,7 @@ impl Gate {
             Ok(caller) => Ok(caller),
             Err(refusal) => {
                 self.pay(address, REFUSED)?;
-                let error = ApiError::new(ProblemCode::TokenInvalid, refusal.to_string());
-                Err(challenge(error, "Bearer realm=\"phasic-hub\", error=\"invalid_token\""))
+                Err(refused(refusal))
             }
         }
     }
@@ -221,6 +226,12 @@ fn no_such_method(path: &str) -> ApiError {
     let detail = "This path answers other methods; they are in the Allow header.";
     let allow = HeaderValue::from_str(&allowed).unwrap_or_else(|_| HeaderValue::from_static("GET"));
     ApiError::new(ProblemCode::MethodNotAllowed, detail).with_headers(HeaderMap::from_iter([(ALLOW, allow)]))
+}
+
+/// The answer to a token that opens nothing.
+pub(super) fn refused(refusal: TokenRefusal) -> ApiError {
+    let error = ApiError::new(ProblemCode::TokenInvalid, refusal.to_string());
+    challenge(error, "Bearer realm=\"phasic-hub\", error=\"invalid_token\"")
 }
 
 fn refuse(caller: &Caller, wanted: Scope) -> ApiError {

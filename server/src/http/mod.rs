@@ -37,6 +37,7 @@ mod publish;
 mod range;
 mod rate;
 mod registry;
+mod standing;
 mod submit;
 #[cfg(test)]
 mod tests;

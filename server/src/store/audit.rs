@@ -88,8 +88,26 @@ pub struct Chain {
 /// Lines that are read at a time.
 const PAGE: i64 = 1000;
 
-/// Appends a line to the log, within the transaction of the change.
+/// Appends a line to the log, within the transaction of the change, which is refused if the actor's token has been revoked or
+/// has expired since he asked for it.
 pub(super) async fn append(
+    change: &mut Transaction<'static, Sqlite>,
+    actor: &Actor,
+    told: Change,
+) -> Result<(), StoreError> {
+    if let Actor::Token(id) = actor {
+        let has_ended = "SELECT EXISTS (SELECT 1 FROM tokens WHERE id = ? AND (revoked_at IS NOT NULL \
+             OR expires_at <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')))";
+        if sqlx::query_scalar(has_ended).bind(id).fetch_one(&mut **change).await? {
+            return Err(StoreError::Refused { token: id.clone() });
+        }
+    }
+    note(change, actor, told).await
+}
+
+/// The same, of what was accepted before and is done now, whatever has become of the token since: a pass of the mirror, a
+/// collection.
+pub(super) async fn note(
     change: &mut Transaction<'static, Sqlite>,
     actor: &Actor,
     told: Change,
@@ -140,7 +158,7 @@ impl Store {
     /// When the database fails.
     pub async fn tell(&self, actor: &Actor, told: Change) -> Result<(), StoreError> {
         let mut change = self.begin().await?;
-        append(&mut change, actor, told).await?;
+        note(&mut change, actor, told).await?;
         Ok(change.commit().await?)
     }
 
@@ -229,11 +247,12 @@ fn digest(row: &SqliteRow, column: &str) -> Result<Sha256, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use phasic_hub_api::Sha256;
+    use phasic_hub_api::{ComputeId, IdPatterns, Sha256};
     use serde_json::json;
 
     use super::{Actor, Chain, ChainFault, Change};
-    use crate::store::Store;
+    use crate::auth::TokenSecret;
+    use crate::store::{Store, StoreError};
 
     async fn three_lines() -> (tempfile::TempDir, Store) {
         let directory = tempfile::tempdir().unwrap();
@@ -292,5 +311,23 @@ mod tests {
         assert_eq!(store.verify_audit(None).await.unwrap().unwrap().lines, 1, "what is left is whole");
         assert_eq!(store.verify_audit(Some(head)).await.unwrap(), Err(ChainFault::HeadUnknown(head)));
         assert_ne!(head, Sha256::from([0; 32]));
+    }
+
+    #[tokio::test]
+    async fn a_change_is_not_written_after_its_token_was_revoked_and_what_was_done_is_told() {
+        let (_directory, store) = three_lines().await;
+        let token = TokenSecret::generate().unwrap().row("t", &[], IdPatterns::default(), None);
+        store.add_token(&token, &Actor::Hub).await.unwrap();
+        let actor = Actor::Token(token.id.clone());
+        let id: ComputeId = "some".parse().unwrap();
+        assert!(store.set_private(&id, true, &actor).await.unwrap());
+        assert!(store.revoke_token(&token.id, &actor).await.unwrap(), "one's own");
+        let lines = store.audit(0, 100).await.unwrap().len();
+        let refused = store.set_private(&id, false, &actor).await;
+        assert!(matches!(refused, Err(StoreError::Refused { .. })), "{refused:?}");
+        assert!(store.private_ids().await.unwrap().contains(&id), "nothing was changed");
+        let done = Change { action: "blob.collect", subject: "blobs".to_owned(), detail: json!({}) };
+        store.tell(&actor, done).await.unwrap();
+        assert_eq!(store.audit(0, 100).await.unwrap().len(), lines + 1);
     }
 }

@@ -6,7 +6,7 @@ use phasic_hub_api::jobs::Variant;
 use phasic_hub_api::{ComputeId, Sha256};
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction};
 
-use super::audit::append;
+use super::audit::note;
 use super::blobs::unreferenced;
 use super::computes::{digest, record};
 use super::mirror::read_again;
@@ -135,7 +135,7 @@ impl Store {
         });
         if !expired.is_nothing() {
             let told = Change { action: "submission.expire", subject: "graphs".to_owned(), detail };
-            append(&mut change, actor, told).await?;
+            note(&mut change, actor, told).await?;
         }
         change.commit().await?;
         Ok(expired)

@@ -178,18 +178,17 @@ impl Store {
     /// When the database fails.
     pub async fn revoke_token(&self, id: &str, actor: &Actor) -> Result<bool, StoreError> {
         let mut change = self.begin().await?;
-        let done = sqlx::query(
-            "UPDATE tokens SET revoked_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') \
-             WHERE id = ? AND revoked_at IS NULL",
-        )
-        .bind(id)
-        .execute(&mut *change)
-        .await?;
-        if done.rows_affected() == 0 {
+        let is_there = "SELECT EXISTS (SELECT 1 FROM tokens WHERE id = ? AND revoked_at IS NULL)";
+        if !sqlx::query_scalar::<_, bool>(is_there).bind(id).fetch_one(&mut *change).await? {
             return Ok(false);
         }
         let detail = serde_json::json!({});
+        // Told first: whoever revokes his own token may do so.
         append(&mut change, actor, Change { action: "token.revoke", subject: id.to_owned(), detail }).await?;
+        sqlx::query("UPDATE tokens SET revoked_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = ?")
+            .bind(id)
+            .execute(&mut *change)
+            .await?;
         change.commit().await?;
         Ok(true)
     }

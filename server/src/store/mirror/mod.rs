@@ -14,7 +14,7 @@ use phasic_hub_api::ComputeId;
 use phasic_hub_api::mirror::{ChangeKind, PassChange, PassFault, QuarantineDecision};
 use sqlx::{Row as _, Sqlite, Transaction};
 
-use super::audit::append;
+use super::audit::note;
 use super::browse::RETRACTED;
 use super::computes::{compute_row, put, put_blob};
 use super::privacy::set_private;
@@ -260,5 +260,5 @@ async fn tell(
         "changes": changes.len(), "removed": of(ChangeKind::Vanished), "private": hidden,
     });
     let subject = pass.head.upstream.clone();
-    append(change, &pass.head.actor, Change { action: "mirror.pass", subject, detail }).await
+    note(change, &pass.head.actor, Change { action: "mirror.pass", subject, detail }).await
 }

@@ -6,7 +6,7 @@ use sqlx::{Sqlite, Transaction};
 
 use super::upstreams::AT_ONCE;
 use super::{Finding, PassHead, PassRecord, Validators, quarantine};
-use crate::store::audit::append;
+use crate::store::audit::note;
 use crate::store::computes::put_blob;
 use crate::store::{Actor, Change, Store, StoreError};
 
@@ -69,7 +69,7 @@ impl Store {
                 "document_sha256": held_by.map(|finding| finding.sha256),
             });
             let told = Change { action, subject: head.upstream.clone(), detail };
-            append(&mut change, &head.actor, told).await?;
+            note(&mut change, &head.actor, told).await?;
         }
         if let Some(finding) = held_by {
             sqlx::query("DELETE FROM quarantine WHERE upstream = ? AND code = ? AND sha256 <> ?")
