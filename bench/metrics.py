@@ -58,6 +58,14 @@ NEW_PARAMETERS = (
         goals=(15, 3),
     ),
     Metric(
+        "read",
+        "Analysis, in readings of the graph's document",
+        ("reading", "analysis"),
+        (("ours", "read"),),
+        ("ours", "analyze"),
+        at_most=True,
+    ),
+    Metric(
         "evaluate",
         "Replay: one new θ to expectation",
         ("phasic: replay", "replay"),

@@ -2,6 +2,8 @@
 
 use ndarray::Array2;
 use phasic_engine::artifact::{Checks, decode, decode_stream, encode_ptdprmc3};
+use phasic_engine::document::{read, write_graph};
+use phasic_engine::graph::GraphLimits;
 use phasic_engine::plan::{self, Plan};
 use phasic_engine::trace::{self, Trace, eliminate, forecast};
 use serde_json::{Value, json};
@@ -13,8 +15,9 @@ use super::workloads::Workload;
 use super::{Failure, distributions};
 
 /// All that run on one thread.
-const OF_PLANS: [&str; 17] = [
+const OF_PLANS: [&str; 18] = [
     "hash",
+    "read",
     "eliminate",
     "forecast",
     "encode",
@@ -57,6 +60,7 @@ pub(crate) struct Bench {
     plan: Plan,
     plan_file: PathBuf,
     plan_bytes: Vec<u8>,
+    document: String,
     programs: Option<Programs>,
     /// Distinct parameter vectors around the workload's, a row each.
     sweep: Array2<f64>,
@@ -78,8 +82,8 @@ impl Bench {
         let plan_file = path("plan");
         std::fs::write(&plan_file, &bytes)?;
         let programs = if programs { Some(Programs::new(&workload, path)?) } else { None };
-        let sweep = sweep(&workload.theta);
-        Ok(Self { workload, plan, plan_file, plan_bytes: bytes, programs, sweep })
+        let (sweep, document) = (sweep(&workload.theta), write_graph(&workload.graph));
+        Ok(Self { workload, plan, plan_file, plan_bytes: bytes, document, programs, sweep })
     }
 
     pub(crate) fn describe(&self) -> Result<Value, Failure> {
@@ -134,7 +138,7 @@ impl Bench {
     /// A stage that is ready to run.
     pub(crate) fn ready(&self, stage: &str) -> Result<Run<'_>, Failure> {
         match stage {
-            "hash" | "analyze" | "answer" | "plan_decode" | "plan_first" | "plan_hit" => {
+            "hash" | "read" | "analyze" | "answer" | "plan_decode" | "plan_first" | "plan_hit" => {
                 Ok(self.graph_stage(stage))
             }
             "evaluate" | "moments" | "gradient" => self.plan_stage(stage),
@@ -155,6 +159,7 @@ impl Bench {
         let analyze = move || Plan::analyze(black_box(graph), &plan::Limits::default());
         match stage {
             "hash" => each(move || Ok(graph.content_hash())),
+            "read" => each(move || Ok(read(black_box(&self.document))?.into_graph(&GraphLimits::default())?)),
             "analyze" => each(move || Ok(analyze()?)),
             // No file at all: from the graph to the first number.
             "answer" => each(move || Ok(analyze()?.at(black_box(theta))?.expectation())),
