@@ -99,6 +99,9 @@ const END_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) enum ChildError {
     #[error("{0}")]
     Failed(String),
+    /// The operating system gave no process.
+    #[error("its process could not be started: {0}")]
+    NotStarted(std::io::Error),
     /// It may have been bad luck.
     #[error("its process {0}")]
     Broke(String),
@@ -124,17 +127,13 @@ pub(crate) async fn perform(
     progress: impl Fn(JobProgress),
     stop: impl Future<Output = ChildError>,
 ) -> Result<Outcome, ChildError> {
-    let broke = |what: &str| {
-        let what = what.to_owned();
-        move |error: std::io::Error| ChildError::Broke(format!("{what}: {error}"))
-    };
     let Assignment { work, input, memory_bytes } = assignment;
     let address_space_bytes = address_space_bytes(settings, memory_bytes);
     let word = work.word();
     let order = Order { work, input_bytes: input.len() as u64, address_space_bytes };
     let text = serde_json::to_string(&order).map_err(|error| ChildError::Failed(error.to_string()))?;
     drop(order);
-    let mut child = start(word).map_err(broke("could not be started"))?;
+    let mut child = start(word).map_err(ChildError::NotStarted)?;
     let taken = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (Some(mut stdin), Some(stdout), Some(stderr)) = taken else {
         return Err(ChildError::Broke("has no pipes".to_owned()));

@@ -31,7 +31,7 @@ pub(crate) enum PerformError {
 impl PerformError {
     /// Whether it broke down, and may fare better another time.
     pub(crate) fn is_breakdown(&self) -> bool {
-        matches!(self, Self::BrokeOff(_) | Self::Child(ChildError::Broke(_)))
+        matches!(self, Self::BrokeOff(_) | Self::Child(ChildError::Broke(_) | ChildError::NotStarted(_)))
     }
 }
 

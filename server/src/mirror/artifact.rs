@@ -10,7 +10,7 @@ use crate::blobs::{BlobError, BlobStore, StoredBlob, Terms, in_memory, read_whol
 use crate::hub::DataDirectory;
 use crate::reference::known_graph;
 use crate::store::{ArtifactRow, Role, StoreError};
-use crate::verification::{Limits, MOST_DEFINITIONS, misfit, misfit_of_built_in};
+use crate::verification::{Limits, fits_submitted, misfit_of_built_in};
 use crate::visibility::Viewer;
 
 /// What an entry says about a file.
@@ -198,27 +198,17 @@ impl Judge<'_> {
         }
     }
 
-    /// Makes a program anew from the definitions that were submitted under its hash, one at a time, each within the memory
-    /// of a comparison, until one gives this program. Gives the bytes back. A graph that somebody has submitted can only
-    /// speak for a file: weights that no parameter changes are not in the hash, either.
+    /// Makes a program anew from the definitions that were submitted under its hash. Gives the bytes back. A graph that
+    /// somebody has submitted can only speak for a file: weights that no parameter changes are not in the hash, either.
     async fn made_anew(&self, bytes: Vec<u8>, hash: GraphHash) -> Result<Vec<u8>, Fault> {
         // A graph that cannot be read makes nothing worse: the file is then not verified.
         let rows = self.data.store.graphs(hash, &Viewer::Public).await.unwrap_or_default();
-        let is_known = !rows.is_empty();
-        let bytes = Arc::new(bytes);
-        for row in rows.into_iter().take(MOST_DEFINITIONS) {
-            let text = read_whole(&*self.data.blobs, row.recipe).await.unwrap_or_default();
-            let Ok(recipe) = String::from_utf8(text) else { continue };
-            let comparison = self.limits.comparison(recipe, hash);
-            match misfit(comparison, &bytes, self.limits.compute).await {
-                Ok(None) => return Ok(Arc::unwrap_or_clone(bytes)),
-                Ok(Some(_)) => {}
-                Err(error) => {
-                    tracing::warn!(%hash, %error, "could not hold a file against a graph that was submitted");
-                }
-            }
+        if rows.is_empty() {
+            return Err(unverified(false));
         }
-        Err(unverified(is_known))
+        let bytes = Arc::new(bytes);
+        let fits = fits_submitted((hash, rows), &bytes, &*self.data.blobs, self.limits).await;
+        if fits { Ok(Arc::unwrap_or_clone(bytes)) } else { Err(unverified(true)) }
     }
 }
 

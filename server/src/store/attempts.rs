@@ -22,17 +22,23 @@ impl Store {
         Ok(attempts)
     }
 
-    /// Takes note that the comparison of a file has ended, or was given up, for no fault of the file.
+    /// Takes back that the comparison of a file has begun: it has ended, or was given up, for no fault of the file. Those
+    /// before it count as they did.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
-    pub async fn end_verification(&self, one: VerificationWork) -> Result<(), StoreError> {
+    pub async fn take_back_verification(&self, one: VerificationWork) -> Result<(), StoreError> {
         let mut change = self.begin().await?;
-        sqlx::query("DELETE FROM verification_attempts WHERE graph_hash = ? AND sha256 = ?")
-            .bind(&one.graph_hash.as_bytes()[..])
-            .bind(&one.blob.sha256.as_bytes()[..])
-            .execute(&mut *change)
-            .await?;
+        for statement in [
+            "DELETE FROM verification_attempts WHERE graph_hash = ? AND sha256 = ? AND attempts = 1",
+            "UPDATE verification_attempts SET attempts = attempts - 1 WHERE graph_hash = ? AND sha256 = ?",
+        ] {
+            sqlx::query(statement)
+                .bind(&one.graph_hash.as_bytes()[..])
+                .bind(&one.blob.sha256.as_bytes()[..])
+                .execute(&mut *change)
+                .await?;
+        }
         Ok(change.commit().await?)
     }
 }

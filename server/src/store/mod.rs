@@ -86,6 +86,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (17, "verification_attempts", include_str!("../../../migrations/0017_verification_attempts.sql")),
     (18, "computes_in_order", include_str!("../../../migrations/0018_computes_in_order.sql")),
     (19, "program_subjects", include_str!("../../../migrations/0019_program_subjects.sql")),
+    (20, "given_up", include_str!("../../../migrations/0020_given_up.sql")),
 ];
 
 /// How long a statement waits for another process that is writing.

@@ -38,6 +38,7 @@ pub(crate) fn found(graph_hash: GraphHash, sha256: Sha256, verdict: Verdict) -> 
         duration_ms: 0,
         checked_at: String::new(),
         is_asked: false,
+        is_given_up: false,
     }
 }
 

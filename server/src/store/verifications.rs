@@ -53,6 +53,8 @@ pub struct VerificationRow {
     pub checked_at: String,
     /// Whether somebody wants it done again.
     pub is_asked: bool,
+    /// Whether it is not compared again because of another definition: its comparison has ended each process that did it.
+    pub is_given_up: bool,
 }
 
 /// Every file of every hash that `known_hashes` lists: published and served files of computes, and results of jobs.
@@ -70,8 +72,8 @@ const DEFINITIONS: &str = "(SELECT count(*) FROM graphs g WHERE g.graph_hash = f
      EXISTS (SELECT 1 FROM graph_audiences a WHERE a.definition = g.definition AND a.audience = '')))";
 
 const ROWS: &str = "SELECT graph_hash, sha256, verdict, edge_order_digest, definition, difference, engine, \
-     coalesce(limits, '') AS limits, definitions, duration_ms, checked_at, asked_at IS NOT NULL AS is_asked \
-     FROM verifications";
+     coalesce(limits, '') AS limits, definitions, duration_ms, checked_at, asked_at IS NOT NULL AS is_asked, \
+     is_given_up FROM verifications";
 
 /// The hashes of the files of a compute, `?1`.
 const HASHES_OF: &str = "SELECT graph_hash FROM compute_artifacts WHERE compute_id = ?1";
@@ -100,10 +102,10 @@ impl Store {
             // Few of a hundred thousand files have a graph that is known, and those are looked up by an index.
             "WITH known_hashes AS (SELECT graph_hash FROM graphs {own}) \
              SELECT graph_hash, sha256, size_bytes, is_public FROM ( \
-             SELECT f.*, b.size_bytes, v.verdict, v.asked_at, v.engine, v.limits, v.definitions, {DEFINITIONS} AS known \
+             SELECT f.*, b.size_bytes, v.verdict, v.asked_at, v.engine, v.limits, v.definitions, v.is_given_up, {DEFINITIONS} AS known \
              FROM ({FILES}) f JOIN blobs b ON b.sha256 = f.sha256 \
              LEFT JOIN verifications v ON v.graph_hash = f.graph_hash AND v.sha256 = f.sha256 WHERE {STALE}) \
-             WHERE (verdict IS NULL OR asked_at IS NOT NULL OR engine <> ?1 OR definitions <> known \
+             WHERE (verdict IS NULL OR asked_at IS NOT NULL OR engine <> ?1 OR definitions <> known AND NOT is_given_up \
              OR verdict = 'too_large' AND limits IS NOT ?3) \
              AND (known > 0 OR lower(hex(graph_hash)) IN (SELECT value FROM json_each(?2))) \
              ORDER BY asked_at IS NULL, asked_at, graph_hash, sha256"
@@ -137,11 +139,11 @@ impl Store {
                 .await?;
         sqlx::query(
             "INSERT INTO verifications (graph_hash, sha256, verdict, edge_order_digest, definition, difference, engine, \
-             limits, definitions, duration_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (graph_hash, sha256) DO UPDATE SET \
+             limits, definitions, duration_ms, is_given_up) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (graph_hash, sha256) DO UPDATE SET \
              verdict = excluded.verdict, edge_order_digest = excluded.edge_order_digest, \
              definition = excluded.definition, difference = excluded.difference, engine = excluded.engine, \
              limits = excluded.limits, definitions = excluded.definitions, duration_ms = excluded.duration_ms, \
-             checked_at = excluded.checked_at, asked_at = NULL",
+             is_given_up = excluded.is_given_up, checked_at = excluded.checked_at, asked_at = NULL",
         )
         .bind(&found.graph_hash.as_bytes()[..])
         .bind(&found.sha256.as_bytes()[..])
@@ -153,6 +155,7 @@ impl Store {
         .bind(&found.limits)
         .bind(found.definitions.cast_signed())
         .bind(found.duration_ms.cast_signed())
+        .bind(found.is_given_up)
         .execute(&mut *change)
         .await?;
         sqlx::query("DELETE FROM verification_attempts WHERE graph_hash = ? AND sha256 = ?")
@@ -355,5 +358,6 @@ fn verification_row(row: &SqliteRow) -> Result<VerificationRow, StoreError> {
         duration_ms: row.try_get::<i64, _>("duration_ms")?.cast_unsigned(),
         checked_at: row.try_get("checked_at")?,
         is_asked: row.try_get("is_asked")?,
+        is_given_up: row.try_get("is_given_up")?,
     })
 }

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use phasic_engine::trace::Progress;
+use phasic_hub_api::GraphHash;
 use phasic_hub_api::verification::Verdict;
-use phasic_hub_api::{GraphHash, Sha256};
 
-use super::judge::{Comparison, Judged, Judgement};
+use super::findings::{Findings, Source};
+use super::judge::{Comparison, Judged};
 use super::limits::Limits;
 use super::{ENGINE, MOST_ATTEMPTS, MOST_DEFINITIONS, Verifier, VerifyError};
 use crate::blobs::{BlobError, StoredBlob, read_whole};
@@ -20,7 +21,7 @@ use crate::isolated::{self, Assignment, ChildError, Work};
 use crate::models::{Recipe, reference_recipe};
 use crate::store::{GraphRow, StoreError, VerificationRow, VerificationWork};
 use crate::visibility::Viewer;
-use crate::workers::{BrokeOff, Wanted};
+use crate::workers::Wanted;
 
 /// How often the background looks whether somebody still waits.
 const GIVE_WAY: Duration = Duration::from_millis(10);
@@ -68,9 +69,9 @@ impl Verifier {
         let bytes = Arc::new(read_whole(&*self.data.blobs, blob).await?);
         let submitted = definitions.into_iter().take(MOST_DEFINITIONS).map(Candidate::Submitted);
         let candidates = reference_recipe(graph_hash).map(Candidate::BuiltIn).into_iter().chain(submitted);
-        let mut best = None;
+        let mut findings = Findings::default();
         for candidate in candidates {
-            let definition = candidate.definition();
+            let source = candidate.source();
             let Some(recipe) = self.recipe(candidate).await? else { continue };
             let comparison = self.limits().comparison(recipe, graph_hash);
             let judgement = match self.judge(comparison, Arc::clone(&bytes), turn).await? {
@@ -78,26 +79,11 @@ impl Verifier {
                 Judged::OfAnotherGraph => continue,
                 Judged::Found(judgement) => judgement,
             };
-            if matches!(judgement.verdict, Verdict::Reproduced | Verdict::Equivalent) {
-                best = Some((definition, judgement));
+            if findings.add(source, judgement).is_break() {
                 break;
             }
-            // What could not be compared may fit after all, so it weighs more than what does not.
-            if best.is_none() || judgement.verdict == Verdict::TooLarge {
-                best = Some((None, judgement));
-            }
         }
-        let nothing = || {
-            let difference = Some("no definition of the graph can be read any more".to_owned());
-            (None, Judgement { verdict: Verdict::TooLarge, edge_order_digest: None, difference })
-        };
-        let (definition, mut judgement) = best.unwrap_or_else(nothing);
-        if untried > 0 && judgement.verdict == Verdict::Mismatch {
-            judgement.verdict = Verdict::TooLarge;
-            judgement.difference = Some(format!(
-                "it fits none of {MOST_DEFINITIONS} definitions of the graph, and {untried} more were not tried"
-            ));
-        }
+        let (definition, judgement) = findings.end(untried);
         Ok(Some(VerificationRow {
             graph_hash,
             sha256: blob.sha256,
@@ -111,11 +97,13 @@ impl Verifier {
             duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             checked_at: String::new(),
             is_asked: false,
+            is_given_up: false,
         }))
     }
 
-    /// What is said of a file whose comparison ends whatever process does it, until somebody asks for it again or there is
-    /// another definition: what was found before, if it ever was compared.
+    /// What is said of a file whose comparison ends whatever process does it, until somebody asks for it again, or engine or
+    /// limits are others: what was found before, if it ever was compared. Another definition is no reason to begin again:
+    /// whoever may submit one could end the process as often as he likes.
     pub(super) async fn given_up(
         &self,
         one: VerificationWork,
@@ -143,6 +131,7 @@ impl Verifier {
             duration_ms: 0,
             checked_at: String::new(),
             is_asked: false,
+            is_given_up: true,
         })
     }
 
@@ -224,7 +213,7 @@ impl Verifier {
 
 /// Holds a file against a graph in a process of its own, until `stop` is complete. What it says is a few words, and they are
 /// read with care; that they are true is taken from it, as it is from a thread.
-async fn elsewhere(
+pub(super) async fn elsewhere(
     comparison: Comparison,
     bytes: &[u8],
     compute: &config::Compute,
@@ -241,48 +230,6 @@ async fn elsewhere(
         Err(ChildError::Cancelled) => Ok(Judged::Stopped),
         Err(error) => Err(error.into()),
     }
-}
-
-/// What is wrong with a file for a graph, whatever the order of its edges; `None` if nothing is. As the settings say, it is
-/// found out in a process of its own.
-///
-/// # Errors
-/// When that could not be found out.
-pub(crate) async fn misfit(
-    comparison: Comparison,
-    bytes: &Arc<Vec<u8>>,
-    compute: &config::Compute,
-) -> Result<Option<String>, VerifyError> {
-    let judged = if compute.isolated {
-        elsewhere(comparison, bytes, compute, std::future::pending()).await?
-    } else {
-        let bytes = Arc::clone(bytes);
-        let work = move || comparison.perform(&bytes, |_| ControlFlow::Continue(()));
-        tokio::task::spawn_blocking(work).await.map_err(|_| BrokeOff)??
-    };
-    let Judged::Found(Judgement { verdict, difference, .. }) = judged else {
-        return Err(VerifyError::Undecided("the graph is built as another one, or nobody waited".to_owned()));
-    };
-    let difference = difference.unwrap_or_else(|| "it is no program of its graph".to_owned());
-    match verdict {
-        Verdict::Reproduced | Verdict::Equivalent => Ok(None),
-        Verdict::Mismatch => Ok(Some(difference)),
-        _ => Err(VerifyError::Undecided(difference)),
-    }
-}
-
-/// What is wrong with a file for the graph this hub itself has by the hash, which has the last word about it; `None` if
-/// nothing is, or the hub has no such graph.
-///
-/// # Errors
-/// When that could not be found out.
-pub(crate) async fn misfit_of_built_in(
-    graph_hash: GraphHash,
-    bytes: &Arc<Vec<u8>>,
-    limits: Limits<'_>,
-) -> Result<Option<String>, VerifyError> {
-    let Some(recipe) = reference_recipe(graph_hash) else { return Ok(None) };
-    misfit(limits.comparison(recipe.to_json()?, graph_hash), bytes, limits.compute).await
 }
 
 /// Who a comparison is for.
@@ -319,10 +266,10 @@ enum Candidate {
 }
 
 impl Candidate {
-    fn definition(&self) -> Option<Sha256> {
+    fn source(&self) -> Source {
         match self {
-            Self::BuiltIn(_) => None,
-            Self::Submitted(row) => Some(row.identity.definition),
+            Self::BuiltIn(_) => Source::BuiltIn,
+            Self::Submitted(row) => Source::Submitted(row.identity.definition),
         }
     }
 }

@@ -9,6 +9,7 @@ use phasic_engine::trace::{Limits, Observer, Progress};
 use phasic_hub_api::verification::Verdict;
 use serde::{Deserialize, Serialize};
 
+use super::findings::too_large;
 use crate::config;
 use crate::models::{ModelError, Recipe};
 
@@ -77,8 +78,7 @@ impl Comparison {
 
 /// A definition that builds no graph within today's limits.
 fn unbuilt(error: &ModelError) -> Judgement {
-    let difference = Some(format!("the graph cannot be built here: {error}"));
-    Judgement { verdict: Verdict::TooLarge, edge_order_digest: None, difference }
+    too_large(format!("the graph cannot be built here: {error}"))
 }
 
 /// What a file is for a graph.

@@ -7,7 +7,9 @@
 //! that fits no graph is the registry's business. What everybody may have is held against what everybody may know only:
 //! a private definition has no say in it, and cannot be found out by it.
 
+mod arriving;
 mod comparison;
+mod findings;
 mod judge;
 mod limits;
 #[cfg(test)]
@@ -25,8 +27,8 @@ use phasic_hub_api::jobs::JobState;
 use phasic_hub_api::verification::Verdict;
 use tokio::sync::watch;
 
+pub(crate) use self::arriving::{fits_submitted, misfit_of_built_in};
 use self::comparison::Turn;
-pub(crate) use self::comparison::{misfit, misfit_of_built_in};
 pub(crate) use self::judge::Comparison;
 pub(crate) use self::limits::Limits;
 use crate::blobs::BlobError;
@@ -119,11 +121,26 @@ pub enum VerifyError {
     /// The process that compared has ended without a result.
     #[error("the file could not be compared: {0}")]
     Process(String),
+    /// There was no process to compare it, or no time.
+    #[error("the file was not compared: {0}")]
+    NotBegun(String),
 }
 
 impl From<ChildError> for VerifyError {
     fn from(error: ChildError) -> Self {
-        Self::Process(error.to_string())
+        let said = error.to_string();
+        match error {
+            ChildError::NotStarted(_) | ChildError::TooLong | ChildError::Cancelled => Self::NotBegun(said),
+            ChildError::Failed(_) | ChildError::Broke(_) => Self::Process(said),
+        }
+    }
+}
+
+impl VerifyError {
+    /// Whether it may be the file that has ended the comparison: a process of its own that has died, or work that has
+    /// panicked. Whatever else is in the way says nothing of the file.
+    fn may_be_due_to_the_file(&self) -> bool {
+        matches!(self, Self::Process(_) | Self::BrokeOff(_))
     }
 }
 
@@ -253,19 +270,18 @@ impl Verifier {
                 Ok(Compared::Done)
             }
             Ok(None) => {
-                store.end_verification(one).await?;
+                store.take_back_verification(one).await?;
                 Ok(Compared::Stopping)
             }
             Err(VerifyError::Store(error)) => {
                 // The comparison is not what has failed.
-                store.end_verification(one).await?;
+                store.take_back_verification(one).await?;
                 Err(error)
             }
             // Lost and rotten files are healed, and come again then.
             Err(error) => {
-                // A process of its own that has died, and work that has panicked, are attempts that count.
-                if !matches!(error, VerifyError::Process(_) | VerifyError::BrokeOff(_)) {
-                    store.end_verification(one).await?;
+                if !error.may_be_due_to_the_file() {
+                    store.take_back_verification(one).await?;
                 }
                 tracing::warn!(sha256 = %one.blob.sha256, %error, "could not verify a file");
                 Ok(Compared::Failed)
@@ -308,7 +324,6 @@ fn pending(work: &VecDeque<VerificationWork>) {
 
 fn report(row: &VerificationRow) {
     let VerificationRow { sha256, graph_hash, duration_ms, .. } = row;
-    metrics::verified(row.verdict.as_str());
     if row.verdict == Verdict::Mismatch {
         let difference = row.difference.as_deref().unwrap_or_default();
         if is_built_in(*graph_hash) {

@@ -1,16 +1,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use phasic_hub_api::jobs::{Priority, Variant};
 use phasic_hub_api::verification::Verdict;
-use phasic_hub_api::{ModelSource, Sha256};
+use phasic_hub_api::{GraphHash, GraphIdentity, ModelSource, Sha256};
 
-use super::{Compared, Patience, Turn, Verifier};
+use super::{Compared, Patience, Turn, Verifier, VerifyError, fits_submitted, misfit_of_built_in};
 use crate::admission::Admission;
-use crate::blobs::{Terms, in_memory};
+use crate::blobs::{Terms, in_memory, read_whole};
 use crate::config::{self, Config};
 use crate::hub::{DataDirectory, Hub};
-use crate::models::{Named, identify, named};
+use crate::isolated::ChildError;
+use crate::models::{Named, identify, named, reference_recipe};
 use crate::reference;
 use crate::registry::Former;
 use crate::store::{Actor, ComputeRow, FreeMemory, GraphRow, NewJob, QueueLimits, Queued, VerificationRow};
@@ -175,5 +177,92 @@ async fn comparisons_that_are_stopped_or_find_no_file_are_no_attempts_that_count
     }
     for one in [lost, stopped] {
         assert_eq!(store.begin_verification(one).await.unwrap(), 1);
+        assert!(matches!(verifier.compare(one).await.unwrap(), Compared::Failed | Compared::Stopping));
+        assert_eq!(store.begin_verification(one).await.unwrap(), 2, "those before it count as they did");
     }
+}
+
+#[test]
+fn a_process_that_was_not_there_or_had_no_time_says_nothing_of_the_file() {
+    let counts = |error: ChildError| VerifyError::from(error).may_be_due_to_the_file();
+    let out_of_processes = std::io::Error::from(std::io::ErrorKind::WouldBlock);
+    for error in [ChildError::NotStarted(out_of_processes), ChildError::TooLong, ChildError::Cancelled] {
+        assert!(!counts(error));
+    }
+    for error in [ChildError::Broke("ended".to_owned()), ChildError::Failed("its result is odd".to_owned())] {
+        assert!(counts(error));
+    }
+}
+
+/// Another definition of a graph, as somebody may submit it: so many more stand under its hash afterwards.
+async fn submit_others(data: &DataDirectory, graph_hash: GraphHash, count: u8) {
+    let recipe = reference_recipe(graph_hash).unwrap();
+    let identity = identify(&recipe.build(&config::Models::default()).unwrap());
+    let text = in_memory(recipe.to_json().unwrap());
+    let recipe = data.blobs.put(text, Terms { max_bytes: 1 << 20, sha256: None }).await.unwrap();
+    for number in 0..count {
+        let identity = GraphIdentity { definition: [number; 32].into(), ..identity.clone() };
+        let row = GraphRow { identity, recipe };
+        data.store.put_graph(&row, &Audience::Everybody, &Actor::Hub).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_given_up_is_not_begun_again_because_somebody_submits_another_definition() {
+    let directory = tempfile::tempdir().unwrap();
+    let (hub, verifier) = published(&directory, Patience::USUAL).await;
+    let store = &hub.data.store;
+    let deadly = verifier.work().await.unwrap()[0];
+    for _ in 0..3 {
+        store.begin_verification(deadly).await.unwrap();
+    }
+    assert!(matches!(verifier.compare(deadly).await.unwrap(), Compared::Done));
+    submit_others(&hub.data, deadly.graph_hash, 1).await;
+    assert!(!verifier.work().await.unwrap().contains(&deadly));
+    let settings = toml::from_str("max_memory_bytes = 1048576").unwrap();
+    let config = Config { verification: settings, ..Config::default() };
+    let smaller = Verifier::new(hub.data.clone(), &config).unwrap();
+    assert!(smaller.work().await.unwrap().contains(&deadly), "under other limits it may end");
+}
+
+#[tokio::test]
+async fn no_number_of_definitions_hides_that_a_file_is_no_program_of_a_graph_the_hub_has() {
+    let directory = tempfile::tempdir().unwrap();
+    let (hub, verifier) = published(&directory, Patience::USUAL).await;
+    let graph_hash = verifier.work().await.unwrap()[0].graph_hash;
+    let text = in_memory("PTDPRMC3 and nothing else");
+    let wrong = hub.data.blobs.put(text, Terms { max_bytes: 99, sha256: None }).await.unwrap();
+    submit_others(&hub.data, graph_hash, 65).await;
+    let found = verifier.verify(graph_hash, wrong, &Viewer::Public, Turn::Background).await;
+    let found = found.unwrap().unwrap();
+    assert_eq!((found.verdict, found.definitions), (Verdict::Mismatch, 65), "{found:?}");
+}
+
+#[tokio::test]
+async fn every_comparison_is_counted_once_whoever_wants_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (hub, verifier) = published(&directory, Patience::USUAL).await;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _counting = ::metrics::set_default_local_recorder(&recorder);
+    let counted = |verdict: &str| {
+        let text = recorder.handle().render();
+        let line = format!("phasic_hub_verifications_total{{verdict=\"{verdict}\"}} ");
+        text.lines().find_map(|found| found.strip_prefix(&line)).map_or(0, |count| count.parse().unwrap())
+    };
+    let one = verifier.work().await.unwrap()[0];
+    assert!(matches!(verifier.compare(one).await.unwrap(), Compared::Done));
+    assert_eq!(counted("reproduced"), 1, "in the background");
+    verifier.verify_now(one.graph_hash, one.blob, &Viewer::Public).await.unwrap().unwrap();
+    assert_eq!(counted("reproduced"), 2, "for somebody who publishes");
+    let wrong = Arc::new(b"PTDPRMC3 and nothing else".to_vec());
+    let misfit = misfit_of_built_in(one.graph_hash, &wrong, verifier.limits()).await;
+    assert!(misfit.unwrap().is_some());
+    assert_eq!(counted("mismatch"), 1, "before it is published or mirrored");
+    submit_others(&hub.data, one.graph_hash, 2).await;
+    let rows = hub.data.store.graphs(one.graph_hash, &Viewer::Public).await.unwrap();
+    let (blobs, limits) = (&*hub.data.blobs, verifier.limits());
+    let right = Arc::new(read_whole(blobs, one.blob).await.unwrap());
+    assert!(fits_submitted((one.graph_hash, rows.clone()), &right, blobs, limits).await);
+    assert!(!fits_submitted((one.graph_hash, rows), &wrong, blobs, limits).await);
+    assert_eq!((counted("reproduced"), counted("mismatch")), (3, 2), "in a mirror pass");
 }
