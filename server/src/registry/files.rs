@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use phasic_hub_api::{ArtifactName, ComputeId, Sha256};
+use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, Sha256};
 
 use crate::blobs::StoredBlob;
 use crate::store::{ArtifactRow, ArtifactVersion, VersionKey};
@@ -31,6 +31,23 @@ impl Version {
     fn key(&self) -> (ArtifactName, Sha256) {
         (self.name, self.blob.sha256)
     }
+}
+
+/// A content as [`Files::to_bytes`] writes it.
+fn read_record(record: &[u8]) -> Option<Version> {
+    let (role, rest) = record.split_first()?;
+    let (&graph_hash, rest) = rest.split_first_chunk()?;
+    let (&sha256, rest) = rest.split_first_chunk::<32>()?;
+    let (&size_bytes, rest) = rest.split_first_chunk()?;
+    let graph_hash = GraphHash::from_bytes(graph_hash);
+    let name = match role {
+        b'p' => ArtifactName::Parent(graph_hash),
+        b's' => ArtifactName::Scc(graph_hash),
+        _ => return None,
+    };
+    let blob = StoredBlob { sha256: sha256.into(), size_bytes: u64::from_le_bytes(size_bytes) };
+    let place = u32::from_le_bytes(rest.try_into().ok()?);
+    Some(Version { name, blob, private_to: None, place })
 }
 
 /// Collects [`Files`], compute by compute.
@@ -85,7 +102,34 @@ impl Collecting {
     }
 }
 
+/// Bytes of a content of a name as [`Files::to_bytes`] writes it: a letter for its role, two digests, its size and its place.
+const RECORD_BYTES: usize = 1 + 32 + 32 + 8 + 4;
+
 impl Files {
+    /// All of it as bytes, equally many for each content; nothing where some are not for everybody.
+    pub(super) fn to_bytes(&self) -> Option<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(self.0.len() * RECORD_BYTES);
+        for Version { name, blob, private_to, place } in &self.0 {
+            if private_to.is_some() {
+                return None;
+            }
+            bytes.push(if matches!(name, ArtifactName::Parent(_)) { b'p' } else { b's' });
+            bytes.extend_from_slice(name.graph_hash().as_bytes());
+            bytes.extend_from_slice(blob.sha256.as_bytes());
+            bytes.extend_from_slice(&blob.size_bytes.to_le_bytes());
+            bytes.extend_from_slice(&place.to_le_bytes());
+        }
+        Some(bytes)
+    }
+
+    /// What [`to_bytes`](Self::to_bytes) has written; nothing where these bytes are something else.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let records = bytes.chunks_exact(RECORD_BYTES);
+        let is_whole = records.remainder().is_empty();
+        let versions = records.map(read_record).collect::<Option<_>>().filter(|_| is_whole);
+        versions.map(Self)
+    }
+
     /// The bytes a bare name stands for, for everybody.
     pub(super) fn current(&self, name: ArtifactName) -> Option<StoredBlob> {
         let begin = self.0.partition_point(|version| version.name < name);

@@ -2,58 +2,62 @@
 //!
 //! An entry's text follows from a few inputs, and a digest of them says whether a text from before is still the one that
 //! would be written. So a change costs the rendering of what changed, and a start, where the last process left its
-//! renderings in a file, that of nothing. The file is a convenience: without it, or damaged, everything is rendered.
+//! renderings [in a file](super::left), that of nothing. Where nothing at all has changed since, which a digest of what
+//! everything follows from says, a start does not even read the inputs.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::collections::{HashMap, HashSet};
+use std::fmt::Debug;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use phasic_hub_api::{ComputeId, GraphHash, Sha256};
-use serde::{Deserialize, Serialize};
+use phasic_hub_api::Sha256;
 use sha2::Digest as _;
 
-use super::{Catalogue, Listed};
+use super::audiences::Private;
+use super::files::Files;
+use super::{Catalogue, Listed, Representation};
 use crate::store::{ComputeRow, Role};
+use crate::visibility::PrivateIds;
 
 /// What entries look like. Whoever changes what is rendered from the same inputs raises it, so that no text from before is
 /// taken for one of today; a test says when.
 const FORM: u32 = 1;
 
-/// The file in the data directory.
-const FILE: &str = "registry.rendered";
-
-/// What the file begins with.
-const MAGIC: &str = "phasic-hub renderings 1";
-
 /// A digest of all an entry's text follows from.
 pub(super) type Key = Sha256;
+
+/// A digest of all a catalogue follows from of which nothing is private.
+pub(super) type State = Sha256;
 
 /// Texts of entries, and what listings show of them, by what they were rendered from.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Renderings(HashMap<Key, Place>);
 
 #[derive(Debug, PartialEq, Eq)]
-struct Place {
-    text: Range<usize>,
+pub(super) struct Place {
+    pub(super) text: Range<usize>,
     /// Which of the listed computes it is; `None` for one that was retracted.
-    listed: Option<usize>,
+    pub(super) listed: Option<usize>,
 }
 
 /// The renderings of a catalogue, as the next one needs them. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Former {
-    text: Bytes,
-    listed: Arc<Vec<Listed>>,
-    renderings: Arc<Renderings>,
+    pub(super) text: Bytes,
+    pub(super) listed: Arc<Vec<Listed>>,
+    pub(super) renderings: Arc<Renderings>,
+    pub(super) whole: Option<Whole>,
 }
 
-/// A line of the file: key, where the text begins and ends, and what listings show.
-#[derive(Serialize, Deserialize)]
-struct Line(Key, usize, usize, Option<(ComputeId, GraphHash, Option<Box<str>>)>);
+/// What makes a catalogue of its renderings, where nothing is private, withheld, in doubt or lost.
+#[derive(Clone, Debug)]
+pub(super) struct Whole {
+    pub(super) state: State,
+    /// The digest of the text.
+    pub(super) text: Sha256,
+    pub(super) files: Arc<Files>,
+}
 
 /// What an entry is rendered from: its row, as it is to be served, under what absolute URLs begin with.
 pub(super) fn key(row: &ComputeRow, base: &str) -> Key {
@@ -72,9 +76,22 @@ pub(super) fn key(row: &ComputeRow, base: &str) -> Key {
     <[u8; 32]>::from(digest.finalize()).into()
 }
 
+/// What a catalogue follows from: the tables it is read from, what absolute URLs begin with, and what computes and files are
+/// judged by, of which [`Debug`] says all there is.
+pub(super) fn state(tables: Sha256, base: &str, judged_by: &impl Debug) -> State {
+    Sha256::of(format!("{FORM} {} {tables} {base:?} {judged_by:?}", env!("CARGO_PKG_VERSION")).as_bytes())
+}
+
 impl Renderings {
     pub(super) fn insert(&mut self, key: Key, text: Range<usize>, listed: Option<usize>) {
         self.0.insert(key, Place { text, listed });
+    }
+
+    /// All of them, in the order of their texts.
+    pub(super) fn in_order(&self) -> Vec<(Key, &Place)> {
+        let mut places: Vec<_> = self.0.iter().map(|(&key, place)| (key, place)).collect();
+        places.sort_unstable_by_key(|(_, place)| place.text.start);
+        places
     }
 }
 
@@ -89,52 +106,29 @@ impl Former {
         };
         Some((text, listed))
     }
-}
 
-/// The file in a data directory that has a start find what the last process rendered.
-#[derive(Debug)]
-pub struct RenderingsFile {
-    path: PathBuf,
-    /// What is in it.
-    written: Mutex<Arc<Renderings>>,
-}
-
-impl RenderingsFile {
-    /// Reads the file, if there is one. What cannot be read or was damaged is as if it was not there, and said in the log.
-    pub fn open(data_dir: &Path) -> (Self, Former) {
-        let path = data_dir.join(FILE);
-        let found = match std::fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Former::default()),
-            Err(error) => Err(error.to_string()),
-            Ok(bytes) => parse(&bytes.into()).map_err(str::to_owned),
-        };
-        let former = found.unwrap_or_else(|reason| {
-            let path = path.display();
-            tracing::warn!(%path, reason, "cannot use what was rendered before; rendering everything anew");
-            Former::default()
-        });
-        (Self { path, written: Mutex::new(Arc::clone(&former.renderings)) }, former)
+    /// The catalogue these are from, if it follows from the same.
+    pub(super) fn catalogue(&self, state: State, base: &str) -> Option<Catalogue> {
+        let whole = self.whole.as_ref().filter(|whole| whole.state == state)?;
+        Some(Catalogue {
+            absolute: Representation::of_known(self.text.clone(), whole.text),
+            relative: OnceLock::new(),
+            base: base.to_owned(),
+            computes: Arc::clone(&self.listed),
+            renderings: Arc::clone(&self.renderings),
+            private: Private::default(),
+            private_ids: PrivateIds::default(),
+            withheld: Vec::new(),
+            doubts: Vec::new(),
+            files: Arc::clone(&whole.files),
+            lost: HashSet::new(),
+            state: Some(state),
+        })
     }
 
-    /// Leaves a catalogue's renderings for the next process, if they are not there already. Whole or not at all, but without
-    /// a promise to survive a loss of power: that would cost more than it saves.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn write(&self, former: &Former) -> io::Result<()> {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        if **written == *former.renderings {
-            return Ok(());
-        }
-        let lines = former.lines()?;
-        let beside = self.path.with_extension("new");
-        let mut file = File::create(&beside)?;
-        writeln!(file, "{MAGIC} {}", checksum(&[&lines, &former.text]))?;
-        file.write_all(&lines)?;
-        file.write_all(&former.text)?;
-        std::fs::rename(&beside, &self.path)?;
-        *written = Arc::clone(&former.renderings);
-        Ok(())
+    /// What they follow from, where they make a catalogue.
+    pub(super) fn state(&self) -> Option<State> {
+        self.whole.as_ref().map(|whole| whole.state)
     }
 }
 
@@ -145,58 +139,6 @@ impl Former {
         let text = change(std::str::from_utf8(&self.text).unwrap_or_default());
         Self { text: text.into(), ..self.clone() }
     }
-
-    /// The list in front of the texts, with an empty line at its end.
-    fn lines(&self) -> serde_json::Result<Vec<u8>> {
-        let mut places: Vec<_> = self.renderings.0.iter().collect();
-        places.sort_unstable_by_key(|(_, place)| place.text.start);
-        let mut lines = Vec::new();
-        for (&key, Place { text, listed }) in places {
-            let listed = listed.and_then(|index| self.listed.get(index));
-            let listed = listed.map(|one| (one.id.clone(), one.graph_hash, one.description.clone()));
-            serde_json::to_writer(&mut lines, &Line(key, text.start, text.end, listed))?;
-            lines.push(b'\n');
-        }
-        lines.push(b'\n');
-        Ok(lines)
-    }
-}
-
-fn checksum(pieces: &[&[u8]]) -> Sha256 {
-    let mut digest = sha2::Sha256::new();
-    for piece in pieces {
-        digest.update(piece);
-    }
-    <[u8; 32]>::from(digest.finalize()).into()
-}
-
-fn parse(bytes: &Bytes) -> Result<Former, &'static str> {
-    let end_of_line = |from: usize| {
-        let length = bytes.get(from..)?.iter().position(|&byte| byte == b'\n')?;
-        Some(from + length)
-    };
-    let mut begin = end_of_line(0).ok_or("it is no such file")? + 1;
-    let head = std::str::from_utf8(&bytes[..begin]).ok().and_then(|head| head.trim_end().strip_prefix(MAGIC));
-    let promised = head.ok_or("it is of another version")?.trim_start();
-    if checksum(&[&bytes[begin..]]).to_string() != promised {
-        return Err("it is damaged");
-    }
-    let (mut listed, mut renderings) = (Vec::new(), Renderings::default());
-    loop {
-        let end = end_of_line(begin).ok_or("it ends within its list")?;
-        let line = &bytes[begin..end];
-        begin = end + 1;
-        if line.is_empty() {
-            break;
-        }
-        let Line(key, first, last, shown) = serde_json::from_slice(line).map_err(|_| "a line is none")?;
-        let shown = shown.map(|(id, graph_hash, description)| {
-            listed.push(Listed { id, graph_hash, description });
-            listed.len() - 1
-        });
-        renderings.insert(key, first..last, shown);
-    }
-    Ok(Former { text: bytes.slice(begin..), listed: listed.into(), renderings: renderings.into() })
 }
 
 impl Catalogue {
@@ -206,18 +148,20 @@ impl Catalogue {
             text: self.absolute.plain.clone(),
             listed: Arc::clone(&self.computes),
             renderings: Arc::clone(&self.renderings),
+            whole: self.state.map(|state| Whole {
+                state,
+                text: self.absolute.sha256(),
+                files: Arc::clone(&self.files),
+            }),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use bytes::Bytes;
     use phasic_hub_api::{GraphHash, Sha256};
 
-    use super::{FILE, Former, Listed, Renderings, RenderingsFile, key};
+    use super::key;
     use crate::blobs::StoredBlob;
     use crate::registry::Paths;
     use crate::registry::render::{self, Locations, serve};
@@ -277,62 +221,6 @@ mod tests {
             let mut row = row();
             change(&mut row);
             assert_ne!(key(&row, BASE), first, "change {index}");
-        }
-    }
-
-    fn former() -> Former {
-        let mut renderings = Renderings::default();
-        renderings.insert(Sha256::of(b"1"), 2..5, Some(0));
-        renderings.insert(Sha256::of(b"2"), 6..9, None);
-        let listed = Listed {
-            id: "one".parse().unwrap(),
-            graph_hash: GraphHash::from_bytes([1; 32]),
-            description: Some("a \"line\"\nand another".into()),
-        };
-        Former {
-            text: Bytes::from_static(b"{ one,two }"),
-            listed: Arc::new(vec![listed]),
-            renderings: Arc::new(renderings),
-        }
-    }
-
-    #[test]
-    fn the_next_process_finds_what_was_rendered() {
-        let directory = tempfile::tempdir().unwrap();
-        let (file, nothing) = RenderingsFile::open(directory.path());
-        assert!(nothing.find(&Sha256::of(b"1")).is_none());
-        file.write(&former()).unwrap();
-        let (file, found) = RenderingsFile::open(directory.path());
-        let (text, listed) = found.find(&Sha256::of(b"1")).unwrap();
-        let listed = listed.unwrap();
-        assert_eq!((text, listed.id.as_str()), ("one", "one"));
-        assert_eq!(
-            (listed.graph_hash, listed.description.as_deref()),
-            (GraphHash::from_bytes([1; 32]), Some("a \"line\"\nand another"))
-        );
-        assert!(matches!(found.find(&Sha256::of(b"2")), Some(("two", None))));
-        // What is there already is not written again.
-        std::fs::remove_file(directory.path().join(FILE)).unwrap();
-        file.write(&found).unwrap();
-        assert!(!directory.path().join(FILE).exists());
-    }
-
-    #[test]
-    fn a_file_that_was_cut_or_changed_is_as_good_as_none() {
-        let directory = tempfile::tempdir().unwrap();
-        RenderingsFile::open(directory.path()).0.write(&former()).unwrap();
-        let path = directory.path().join(FILE);
-        let whole = std::fs::read(&path).unwrap();
-        let is_used = |bytes: &[u8]| {
-            std::fs::write(&path, bytes).unwrap();
-            RenderingsFile::open(directory.path()).1.find(&Sha256::of(b"2")).is_some()
-        };
-        assert!(is_used(&whole));
-        for place in 0..whole.len() {
-            assert!(!is_used(&whole[..place]), "cut at {place}");
-            let mut changed = whole.clone();
-            changed[place] ^= 1;
-            assert!(!is_used(&changed), "a bit of byte {place}");
         }
     }
 }

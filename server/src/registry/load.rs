@@ -3,7 +3,7 @@
 //! Computes are read, judged and rendered some at a time, on as many threads as help, so that a large registry is never
 //! in memory a second time beside its document.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use futures_util::StreamExt as _;
@@ -12,7 +12,7 @@ use serde::ser::Error as _;
 
 use super::audiences::Private;
 use super::files::Collecting;
-use super::kept::{self, Former, Key, Renderings};
+use super::kept::{self, Former, Key, Renderings, State};
 use super::render::{self, Document, Locations, serve};
 use super::{Catalogue, CatalogueError, Listed, Paths, Representation, Withheld, WithheldReason, note};
 use crate::blobs::{BlobError, BlobStore};
@@ -60,8 +60,12 @@ impl Catalogue {
     /// # Errors
     /// When the database or the blob store fails.
     pub async fn lacks_files(store: &Store, blobs: &dyn BlobStore) -> Result<bool, CatalogueError> {
-        let sizes = store.snapshot().await?.sizes();
-        Ok(!lost(blobs, &sizes).await?.is_empty())
+        let wanted = async { store.snapshot().await?.sizes().await };
+        let (there, wanted) = tokio::join!(blobs.sizes_bytes(), wanted);
+        let wanted = wanted?;
+        // What was stored while both were read may be missing in the one and be in the other: it is there by now.
+        let seems_lost = lacking(&there?, &wanted).next().is_some();
+        Ok(seems_lost && !lost(blobs, &wanted).await?.is_empty())
     }
 
     async fn read(
@@ -78,10 +82,25 @@ impl Catalogue {
         // Nobody need know whose they are where nothing is private.
         let holders =
             if private_ids.is_empty() { HashMap::new() } else { snapshot.version_computes().await? };
-        let replaced =
+        let replaced: HashMap<_, _> =
             snapshot.served_variants().await?.into_iter().map(|one| (one.id.clone(), one)).collect();
         let orders = snapshot.ambiguous_orders().await?;
-        let sizes = snapshot.sizes();
+        let tables = snapshot.state_of_computes().await?;
+        // In an order that depends on the members alone.
+        let judged_by = (
+            wrong.iter().collect::<BTreeSet<_>>(),
+            doubted.iter().collect::<BTreeSet<_>>(),
+            replaced.iter().collect::<BTreeMap<_, _>>(),
+            orders.iter().collect::<BTreeMap<_, _>>(),
+        );
+        let state = private_ids.is_empty().then(|| kept::state(tables, base, &judged_by));
+        // Where all files are taken to be there, all else is what it was.
+        if blobs.is_none()
+            && let Some(catalogue) = state.and_then(|state| former.catalogue(state, base))
+        {
+            return Ok(catalogue);
+        }
+        let sizes = snapshot.sizes().await?;
         // Looked for after they were counted: what is stored in between is there.
         let lost = async {
             match blobs {
@@ -101,6 +120,7 @@ impl Catalogue {
             lost,
             base: base.to_owned(),
             former,
+            state,
         };
         let rules = Arc::new(rules);
         let mut found = Found::default();
@@ -139,6 +159,8 @@ struct Rules {
     base: String,
     /// What need not be rendered anew.
     former: Former,
+    /// What all of this and all that is read follow from; nothing where something may be private.
+    state: Option<State>,
 }
 
 /// Some computes, judged and rendered.
@@ -289,6 +311,8 @@ impl Found {
     ) -> Result<Catalogue, CatalogueError> {
         let Self { document, renderings, mut listed, files, private, withheld, doubts } = self;
         listed.shrink_to_fit();
+        let is_plain =
+            private.is_empty() && withheld.is_empty() && doubts.is_empty() && rules.lost.is_empty();
         Ok(Catalogue {
             absolute: Representation::of(document.finish()),
             relative: OnceLock::new(),
@@ -299,8 +323,9 @@ impl Found {
             private_ids: rules.private_ids.clone(),
             withheld,
             doubts,
-            files: files.finish(holders, &rules.private_ids),
+            files: Arc::new(files.finish(holders, &rules.private_ids)),
             lost: rules.lost.clone(),
+            state: rules.state.filter(|_| is_plain),
         })
     }
 }
@@ -315,7 +340,10 @@ impl Listed {
 
 /// Those of these blobs that are not there, or not whole.
 async fn lost(blobs: &dyn BlobStore, wanted: &BlobSizes) -> Result<HashSet<Sha256>, BlobError> {
-    let there = blobs.sizes_bytes().await?;
-    let lacking = wanted.iter().filter(|&(name, size_bytes)| there.get(name) != Some(size_bytes));
-    Ok(lacking.map(|(&name, _)| name).collect())
+    Ok(lacking(&blobs.sizes_bytes().await?, wanted).collect())
+}
+
+/// Those of these blobs that are not among those that are there, or in another size.
+fn lacking<'a>(there: &'a BlobSizes, wanted: &'a BlobSizes) -> impl Iterator<Item = Sha256> + 'a {
+    wanted.iter().filter(|&(name, size_bytes)| there.get(name) != Some(size_bytes)).map(|(&name, _)| name)
 }

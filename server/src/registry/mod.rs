@@ -6,6 +6,7 @@
 mod audiences;
 mod files;
 mod kept;
+mod left;
 mod load;
 mod note;
 mod render;
@@ -20,8 +21,9 @@ use phasic_hub_api::{ArtifactName, ComputeId, GraphHash, Sha256};
 
 use self::audiences::Private;
 use self::files::Files;
-use self::kept::Renderings;
-pub use self::kept::{Former, RenderingsFile};
+pub use self::kept::Former;
+use self::kept::{Renderings, State};
+pub use self::left::RenderingsFile;
 pub(crate) use self::note::{definition_of, is_private, say_definition, say_privacy, say_variant};
 use self::render::Locations;
 pub use self::representation::{OwnRepresentation, Representation, Sent};
@@ -46,9 +48,11 @@ pub struct Catalogue {
     private_ids: PrivateIds,
     withheld: Vec<Withheld>,
     doubts: Vec<ComputeId>,
-    files: Files,
+    files: Arc<Files>,
     /// Blobs that should be there and are not, or not whole.
     lost: HashSet<Sha256>,
+    /// What all of it follows from, where nothing is private, withheld, in doubt or lost.
+    state: Option<State>,
 }
 
 /// A compute of the served document, for listings.

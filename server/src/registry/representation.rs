@@ -66,7 +66,17 @@ pub struct OwnRepresentation {
 impl Representation {
     pub(super) fn of(text: String) -> Self {
         let sha256 = Sha256::of(text.as_bytes());
-        Self { plain: text.into(), gzip: OnceLock::new(), sha256, tags: tags(sha256) }
+        Self::of_known(text.into(), sha256)
+    }
+
+    /// A text whose digest is known.
+    pub(super) fn of_known(plain: Bytes, sha256: Sha256) -> Self {
+        Self { plain, gzip: OnceLock::new(), sha256, tags: tags(sha256) }
+    }
+
+    /// The SHA-256 of the text.
+    pub(super) fn sha256(&self) -> Sha256 {
+        self.sha256
     }
 
     /// The text, compressed, if somebody has asked for that.

@@ -13,29 +13,29 @@ use crate::hub::DataDirectory;
 use crate::store::{Actor, ArtifactRow, Condition, Publication, Role, ServedVariant, Store, VariantReason};
 use crate::visibility::Viewer;
 
-const BASE: &str = "https://hub.example/phasic";
+pub(super) const BASE: &str = "https://hub.example/phasic";
 
-async fn fresh() -> (tempfile::TempDir, DataDirectory) {
+pub(super) async fn fresh() -> (tempfile::TempDir, DataDirectory) {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path()).await.unwrap();
     let blobs = Arc::new(LocalBlobs::open(directory.path()).unwrap());
     (directory, DataDirectory::of(store, blobs))
 }
 
-fn hash(seed: &str) -> GraphHash {
+pub(super) fn hash(seed: &str) -> GraphHash {
     GraphHash::from_bytes(*Sha256::of(seed.as_bytes()).as_bytes())
 }
 
-async fn keep(data: &DataDirectory, content: &str) -> StoredBlob {
+pub(super) async fn keep(data: &DataDirectory, content: &str) -> StoredBlob {
     data.blobs.put(in_memory(content.to_owned()), Terms { max_bytes: 100, sha256: None }).await.unwrap()
 }
 
-async fn load(data: &DataDirectory) -> Catalogue {
+pub(super) async fn load(data: &DataDirectory) -> Catalogue {
     Catalogue::load(&data.store, &*data.blobs, BASE, Former::default()).await.unwrap()
 }
 
 /// A compute whose files were published as `content`, and are served as they are.
-async fn publication(data: &DataDirectory, id: &str, graph: &str, content: &str) -> Publication {
+pub(super) async fn publication(data: &DataDirectory, id: &str, graph: &str, content: &str) -> Publication {
     let blob = keep(data, content).await;
     let parent = ArtifactRef {
         cid_or_path: "artifacts/original".to_owned(),

@@ -87,6 +87,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (18, "computes_in_order", include_str!("../../../migrations/0018_computes_in_order.sql")),
     (19, "program_subjects", include_str!("../../../migrations/0019_program_subjects.sql")),
     (20, "given_up", include_str!("../../../migrations/0020_given_up.sql")),
+    (21, "registry_state", include_str!("../../../migrations/0021_registry_state.sql")),
 ];
 
 /// How long a statement waits for another process that is writing.

@@ -108,7 +108,7 @@ impl State {
             served,
             private_ids: snapshot.private_ids().await?,
         };
-        let sizes = snapshot.sizes();
+        let sizes = snapshot.sizes().await?;
         let mut computes = pin!(snapshot.computes());
         while let Some(packed) = computes.try_next().await? {
             state.add(packed.unpack(&sizes)?);
