@@ -19,7 +19,7 @@ use std::cell::OnceCell;
 use ndarray::Array2;
 
 use super::chain::Chain;
-use super::sums::Sum;
+use super::sums::Sums;
 use super::{DistributionError, Start};
 use crate::plan::{At, Plan};
 use walk::{Depth, Walk};
@@ -280,15 +280,10 @@ impl<'p> JumpDistribution<'p> {
         mut show: impl FnMut(&[f64], usize),
     ) -> Result<(), DistributionError> {
         let mut walk = Walk::new(&self.chain, &self.stays, Depth::Ones);
-        let mut visits: Vec<Sum> = walk.state().iter().copied().map(Sum::of).collect();
+        let mut visits = Sums::of(walk.state());
         for place in self.ascending(jumps)? {
-            walk.jump_to(jumps[place], |state, _| {
-                for (visits, &p) in visits.iter_mut().zip(state) {
-                    visits.add(p);
-                }
-            });
-            let by_now: Vec<f64> = visits.iter().copied().map(Sum::value).collect();
-            show(&by_now, place);
+            walk.jump_to(jumps[place], |state, _| visits.add(state));
+            show(visits.values(), place);
         }
         Ok(())
     }
