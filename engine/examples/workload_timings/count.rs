@@ -7,7 +7,7 @@ use super::stages::{Bench, Run};
 use super::workloads::Workload;
 
 /// The kernels, each a stage.
-const STAGES: [&str; 10] = [
+const STAGES: [&str; 11] = [
     "hash",
     "eliminate",
     "replay",
@@ -18,6 +18,7 @@ const STAGES: [&str; 10] = [
     "moments",
     "gradient",
     "batch",
+    "sample",
 ];
 
 /// Prints the name of each stage after its run.

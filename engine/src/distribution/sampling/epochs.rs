@@ -1,11 +1,10 @@
 //! Samples of processes whose rates change at given times.
 
 use ndarray::Array2;
-use rayon::prelude::*;
 
 use super::stream::{exponential, next, seeded};
 use super::table::Table;
-use super::{PIECE, SampleLimits, SamplingError};
+use super::{PIECE, SampleLimits, SamplingError, in_pieces};
 use crate::distribution::error::of_rewards;
 use crate::distribution::{DistributionError, Epochs, Start};
 use crate::plan::{EvaluationError, check_rewards};
@@ -165,12 +164,12 @@ impl EpochSampler {
     /// Totals under so many rewards at once, one sample after the other.
     fn draw(&self, seed: u64, count: usize, width: usize, gains: &[f64]) -> Result<Vec<f64>, SamplingError> {
         let mut out = vec![0.0; count * width];
-        out.par_chunks_mut(PIECE * width).enumerate().try_for_each(|(piece, out)| {
+        in_pieces(&mut out, width, |piece, out| {
             let mut steps = self.limits.steps;
             for (sample, totals) in ((piece * PIECE) as u64..).zip(out.chunks_exact_mut(width)) {
                 self.path(seed, sample, gains, totals, &mut steps)?;
             }
-            Ok::<(), SamplingError>(())
+            Ok(())
         })?;
         Ok(out)
     }

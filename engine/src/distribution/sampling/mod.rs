@@ -358,7 +358,7 @@ impl Sampler {
     }
 
     fn fill(&self, seed: u64, first: u64, gains: &Gains<'_>, out: &mut [f64]) -> Result<(), SamplingError> {
-        out.par_chunks_mut(PIECE * gains.width).enumerate().try_for_each(|(number, out)| {
+        in_pieces(out, gains.width, |number, out| {
             let piece = Piece {
                 table: &self.table,
                 gains,
@@ -371,4 +371,17 @@ impl Sampler {
             piece.draw()
         })
     }
+}
+
+/// Draws samples of `width` numbers each in numbered pieces, on the threads of the current rayon pool. A single piece is drawn
+/// on this thread: to wake another takes longer than many short paths.
+fn in_pieces(
+    out: &mut [f64],
+    width: usize,
+    draw: impl Fn(usize, &mut [f64]) -> Result<(), SamplingError> + Sync,
+) -> Result<(), SamplingError> {
+    if out.len() <= PIECE * width {
+        return draw(0, out);
+    }
+    out.par_chunks_mut(PIECE * width).enumerate().try_for_each(|(number, out)| draw(number, out))
 }
