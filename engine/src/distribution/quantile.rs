@@ -25,7 +25,8 @@ impl Distribution<'_> {
     /// Recipes, third edition, 2007, section 9.4), to
     /// `|F(t) − q| ≤ 4·10⁻¹⁵` of the smaller of `F` and `1 − F`, or to neighbouring floating-point numbers. Where jumps would
     /// be too many, up to 1,024 vertices leap by powers of a dense matrix, as for [`pdf`](Self::pdf), which halve the time
-    /// a quantile lies in until it is less than that of a jump; the powers' rounding moves `F` by about 1e-12 of itself.
+    /// a quantile lies in until it is less than that of a jump; the powers' rounding moves `F` by about 1e-12 of itself. Larger
+    /// models go on by the steady state that they settle in, held to 1e-10 of the smaller of `F` and `1 − F`.
     ///
     /// # Errors
     /// [`DistributionError::Probability`] for a `q` outside `[0, 1]`; [`DistributionError::Evaluation`] when absorption is not
@@ -150,6 +151,7 @@ impl<'a> Search<'a> {
         end: f64,
     ) -> Result<(), DistributionError> {
         let mut segment = Segment::default();
+        sweep.searched_until = Some(end);
         let mut step = 16.0 / sweep.fastest_rate();
         while let Some(first) = self.first()
             && sweep.now < end

@@ -229,6 +229,33 @@ fn a_steady_state_ends_the_jumps_of_a_large_component() {
     }
 }
 
+/// Up to the median there are some 10¹³ jumps.
+#[test]
+fn quantiles_of_a_large_component_are_found_by_its_steady_state() {
+    let (plan, lumped) = star_with(1100, 1e-7);
+    let distribution = at_one(&plan).with_jump_limit(20_000_000);
+    for asked in [&[0.5, 1e-3, 0.25, 0.9, 0.999][..], &[0.7, 1e-9, 1.0 - 1e-12]] {
+        let alone = distribution.quantile(asked).unwrap();
+        for (&q, &time) in asked.iter().zip(&alone) {
+            let left = exact(3, 2, &lumped, time).0[..2].iter().sum::<f64>();
+            let (wrong, scale) = ((left - (1.0 - q)).abs(), q.min(1.0 - q));
+            assert!(wrong <= 1e-10 * scale, "{q}: {time:e} {wrong:e}");
+        }
+    }
+}
+
+#[test]
+fn quantiles_of_a_large_component_are_found_across_epochs() {
+    let (plan, lumped) = star_with(1100, 0.01);
+    let epochs = plan.epochs(&[100.0], &[[1.0], [3.0]]).unwrap().with_jump_limit(20_000_000);
+    // In the first epoch, and in the second.
+    let asked = [0.2, 0.5, 0.8];
+    for (&q, &time) in asked.iter().zip(&epochs.quantile(&asked).unwrap()) {
+        let left = exact(3, 2, &lumped, time + 2.0 * (time - 100.0).max(0.0)).0[..2].iter().sum::<f64>();
+        assert!((left - (1.0 - q)).abs() <= 1e-10 * q.min(1.0 - q), "{q}: {time:e} {left}");
+    }
+}
+
 #[test]
 fn a_process_that_is_over_is_in_no_steady_state() {
     let plan = plan(&graph(3, &[1], &[(1, 2, 1e3), (2, 1, 1e3), (1, 3, 1e3)]));

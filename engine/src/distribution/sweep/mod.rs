@@ -145,6 +145,11 @@ pub(super) struct Sweep {
     /// Ascending times of which values will be asked, if other ways than jumps may be taken: only they, and ends, are
     /// passed one by one. Where there are none, the states at the ends themselves are wanted.
     pub(super) stops: Option<Vec<f64>>,
+    /// Where a search for values at times that are not known beforehand ends, if this is one: of the other ways it takes a
+    /// steady state.
+    pub(super) searched_until: Option<f64>,
+    /// The rate of decay of a search that has come to a steady state in this epoch.
+    settled: Option<f64>,
     /// The fastest exit of the epochs that the state goes on to, if there are any.
     pub(super) later_exit: Option<f64>,
     leaps: Option<Leaps>,
@@ -190,6 +195,8 @@ impl Sweep {
             losses: Vec::new(),
             trail: None,
             stops: None,
+            searched_until: None,
+            settled: None,
             later_exit: None,
             leaps: None,
             exact_ends: precision.relative,
@@ -276,7 +283,7 @@ impl Sweep {
         self.next.fill(0.0);
         self.losses.clear();
         self.losses.extend(chain.losses().filter(|&(_, loss)| loss > 0.0));
-        self.leaps = None;
+        (self.leaps, self.settled) = (None, None);
     }
 
     /// Mass not yet absorbed, in the units of `p`.
@@ -309,6 +316,10 @@ impl Sweep {
     ) -> Result<(), DistributionError> {
         let mut before = f64::NAN;
         while self.now < until {
+            if let Some(rate) = self.settled {
+                self.decay_until(rate, segment, until, visited, &mut show);
+                return Ok(());
+            }
             self.choose_units();
             self.drop_left(chain);
             let mut rate = self.fastest[self.active.end] * (1.0 + 4.0 * f64::EPSILON);
@@ -337,9 +348,12 @@ impl Sweep {
             before = rate;
             let may_fall = chain.pattern().cut_below[self.active.end] > 0;
             let left = (rate * (until - self.now)).min(f64::MAX);
-            let shortcuts = self.stops.is_some() && self.trail.is_none() && !self.is_lossy();
+            let shortcuts = self.trail.is_none() && !self.is_lossy();
             let looks = shortcuts && !may_fall && left > LONG && self.hopes_for_steady_state();
-            if shortcuts && self.leaps_pay(chain, left, may_fall || looks, visited.is_some()) {
+            if shortcuts
+                && self.stops.is_some()
+                && self.leaps_pay(chain, left, may_fall || looks, visited.is_some())
+            {
                 return self.leap(chain, until, rate, visited, segment, &mut show);
             }
             if self.trail.as_ref().is_some_and(|trail| trail.gives_way)
@@ -385,10 +399,12 @@ impl Sweep {
             self.now = segment.end;
             self.peak = self.peak.max(least_peak(segment)).max(self.flow(chain));
             show(segment);
+            let ahead = self.searched_until.unwrap_or(until);
             if looks
-                && self.now < until
-                && let Some(rate) = self.steady_rate(chain, segment, until)
+                && self.now < ahead
+                && let Some(rate) = self.steady_rate(chain, segment, ahead)
             {
+                self.settled = self.searched_until.filter(|_| rate > 0.0).map(|_| rate);
                 self.decay_until(rate, segment, until, visited.as_deref_mut(), &mut show);
             }
         }

@@ -9,7 +9,7 @@ use super::super::DistributionError;
 use super::super::chain::Chain;
 use super::super::kernel::{add_scaled, dot, gather, total};
 use super::super::leaps::{Leaps, RARE};
-use super::{LONG, Segment, Sweep};
+use super::{LONG, Precision, Segment, Sweep};
 
 /// A dense matrix is tried after this share of its cost was spent on jumps.
 const TRIED: f64 = 0.125;
@@ -142,13 +142,23 @@ impl Sweep {
         cost < left.min(limit) * jump && (!hopes || cost * TRIED <= self.jumps * jump)
     }
 
-    /// Whether a steady state would be exact enough. Where errors are relative to each number, that is so only of a steady
-    /// hazard, which is looked for where there is no other way.
+    /// Whether a steady state would be wanted, and exact enough. Where errors are relative to each number, that is so only of
+    /// a steady hazard, unless the least number is known, and looked for where there is no other way.
     pub(super) fn hopes_for_steady_state(&self) -> bool {
+        if self.stops.is_none() && self.searched_until.is_none() {
+            return false;
+        }
         if self.precision.relative {
-            return !self.is_state_wanted() && !Leaps::has_room(self.active.end);
+            let is_exact = !self.is_state_wanted() || self.off_allowed() > 0.0;
+            return is_exact && !Leaps::has_room(self.active.end);
         }
         !self.is_strict()
+    }
+
+    /// What the mass may be off in a steady state, as a share of what started; 0 where it must not be off by any that is known.
+    fn off_allowed(&self) -> f64 {
+        let Precision { relative, least, tolerance, .. } = self.precision;
+        if relative { RELATIVE * least } else { tolerance }
     }
 
     /// Whether smaller errors were asked for than of shortcuts.
@@ -214,7 +224,7 @@ impl Sweep {
         if alive <= 0.0 {
             return None;
         }
-        if !self.precision.relative && self.is_steady(chain, segment, until) {
+        if self.off_allowed() > 0.0 && self.is_steady(chain, segment, until) {
             return Some(decayed(self.lost, alive) / (segment.end - segment.begin));
         }
         // A hazard that is the same everywhere says nothing about where the process is. And this costs as much as a
@@ -236,7 +246,8 @@ impl Sweep {
 
     /// Whether it matters where the process is, and not only what flows out and is alive.
     fn is_state_wanted(&self) -> bool {
-        self.later_exit.is_some() || self.stops.as_ref().is_none_or(Vec::is_empty)
+        let at_ends = self.searched_until.is_none() && self.stops.as_ref().is_none_or(Vec::is_empty);
+        self.later_exit.is_some() || at_ends
     }
 
     /// Whether from now on the state changes by a factor alone, by what it was when the last segment began.
@@ -255,8 +266,8 @@ impl Sweep {
         let off = off * count.min(1.0 / lost);
         let later = self.later_exit.unwrap_or(0.0);
         let fastest = chain.exits()[rows].iter().fold(later, |most, &exit| most.max(exit));
-        off <= self.precision.tolerance * self.started
-            && off * fastest <= self.precision.tolerance * self.peak
+        let allowed = self.off_allowed();
+        off <= allowed * self.started && (!self.precision.densities || off * fastest <= allowed * self.peak)
     }
 
     /// Whether the hazard is the same from now on, wherever the process is.
