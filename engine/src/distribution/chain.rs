@@ -204,9 +204,9 @@ impl<'p> Chain<'p> {
             let row = &self.rates[pattern.out.range(at)];
             self.totals[at] = row.iter().fold(self.exits[at], |sum, rate| sum + rate);
         }
-        let (rows, loss) = (&pattern.back_forms, 1.0 - scale * pattern.initial_sum(&self.values));
+        let loss = self.kept_back();
         if loss > 0.0 {
-            for &(at, form) in rows {
+            for &(at, form) in &pattern.back_forms {
                 self.totals[at as usize] += loss * self.values[form as usize];
             }
         }
@@ -379,5 +379,47 @@ impl Pattern {
     fn initial_sum(&self, values: &[f64]) -> f64 {
         let sum = self.start_forms.iter().map(|&(_, form)| values[form as usize]).sum::<f64>();
         sum + values[self.start_exit_form as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::plan;
+    use super::Start;
+    use crate::graph::{GraphBuilder, Rate, START};
+    use crate::plan::Plan;
+
+    /// Started in several vertices alike, from each of which it returns to the start at the first rate and ends at the second.
+    fn returning(starts: &[f64], back: f64, exit: f64) -> Plan {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        let end = builder.add_vertex(&[0]).unwrap();
+        for (&probability, state) in starts.iter().zip(1..) {
+            let vertex = builder.add_vertex(&[state]).unwrap();
+            builder.add_edge(START, vertex, Rate::Scalar(probability)).unwrap();
+            builder.add_edge(vertex, START, Rate::Scalar(back)).unwrap();
+            builder.add_edge(vertex, end, Rate::Scalar(exit)).unwrap();
+        }
+        plan(&builder.finish())
+    }
+
+    #[test]
+    fn nothing_is_lost_by_rounding_on_the_way_back_through_the_start() {
+        let nearly_one = 1.0 - f64::EPSILON / 2.0;
+        let models: [(&[f64], f64, f64, Start); 6] = [
+            (&[0.36], 1e6, 1e-3, Start::Conditional),
+            (&[1e-9], 1e8, 3e-4, Start::Conditional),
+            (&[0.1, 0.23, 0.07], 1e5, 1e-3, Start::Conditional),
+            (&[nearly_one], 1e6, 1e-3, Start::AsGiven),
+            (&[nearly_one], 1e6, 1e-3, Start::Conditional),
+            (&[0.1; 10], 1e5, 1e-3, Start::AsGiven),
+        ];
+        for (starts, back, exit, start) in models {
+            let plan = returning(starts, back, exit);
+            let distribution = plan.distribution(&[1.0]).unwrap().start(start).unwrap();
+            for share in [0.3, 1.0, 30.0] {
+                let (found, wanted) = (distribution.survival(&[share / exit]).unwrap()[0], (-share).exp());
+                assert!((found / wanted - 1.0).abs() < 1e-12, "{starts:?} {start:?}: {found:e} {wanted:e}");
+            }
+        }
     }
 }
