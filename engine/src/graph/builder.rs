@@ -37,6 +37,8 @@ pub struct GraphBuilder {
     coefficients: Vec<f64>,
     /// Weights that θ does not change, by number of the edge in order of arrival.
     fixed: Vec<(u32, f64)>,
+    /// Bytes of the limit that are somebody else's.
+    aside: u64,
 }
 
 impl GraphBuilder {
@@ -70,6 +72,7 @@ impl GraphBuilder {
             coefficient_end: Vec::new(),
             coefficients: Vec::new(),
             fixed: Vec::new(),
+            aside: 0,
         };
         builder.push_zero_state()?;
         Ok(builder)
@@ -99,6 +102,16 @@ impl GraphBuilder {
     /// Marks the graph as one in discrete time.
     pub fn set_was_dph(&mut self, was_dph: bool) {
         self.was_dph = was_dph;
+    }
+
+    /// Keeps that many bytes of the limit on memory for what is held beside the graph while it is made.
+    pub(crate) fn set_aside(&mut self, bytes: u64) {
+        self.aside = bytes;
+    }
+
+    /// Bytes that are left of the limit.
+    pub(crate) fn bytes_left(&self) -> u64 {
+        self.limits.memory_bytes.saturating_sub(self.aside.saturating_add(self.held() as u64))
     }
 
     /// Number of vertices so far, the start included.
@@ -360,14 +373,18 @@ impl GraphBuilder {
         Ok(vertex)
     }
 
-    /// Holds the flat arrays to the memory limit; `more` is what the next push adds.
-    fn check_memory(&self, more: usize) -> Result<(), GraphError> {
-        let held = 4 * self.states.len()
+    /// Bytes of the flat arrays.
+    fn held(&self) -> usize {
+        4 * self.states.len()
             + 9 * self.lookup.len()
             + 12 * self.targets.len()
             + 8 * self.coefficients.len()
-            + 16 * self.fixed.len();
-        if (held + more) as u64 > self.limits.memory_bytes {
+            + 16 * self.fixed.len()
+    }
+
+    /// Holds the flat arrays to the memory limit; `more` is what the next push adds.
+    fn check_memory(&self, more: usize) -> Result<(), GraphError> {
+        if more as u64 > self.bytes_left() {
             return Err(GraphError::Limit { what: GraphError::MEMORY, limit: self.limits.memory_bytes });
         }
         Ok(())

@@ -20,6 +20,8 @@ pub(super) const ENDED: u32 = START;
 /// Bytes that the smallest product takes for each integer of a joint state: four of them in the start, the end, where it
 /// begins and the state at hand, and as many for choices and tuples.
 const BYTES_OF_INTEGER: u64 = 32;
+/// Bytes that a joint state takes beside its integers: in a table that is half empty, and in the queue.
+const BYTES_OF_PLACE: u64 = 112;
 
 /// The vertex of each process.
 pub(super) type Tuple = Box<[u32]>;
@@ -106,7 +108,7 @@ pub fn order_statistic(
 /// jump so many times as fast, and where all begin or jump at once, only the numbers of copies by vertex are told apart:
 /// `copies` with `c` choices each have `C(copies + c − 1, c − 1)` of these, not `c^copies`. In discrete time copies that change
 /// places are where they were a jump later, for which a second vertex of the same state stands. Each state takes time and
-/// memory for all copies; what they would take is held against the limits before the first is made.
+/// memory for all copies, its own as what it is looked up by; both together are held against the limit before each is made.
 ///
 /// # Errors
 /// As [`order_statistic`].
@@ -132,8 +134,11 @@ struct Product<'p, 'a> {
     /// Probabilities of jumps by part and vertex, in discrete time.
     jumps: Rc<[Vec<Choices>]>,
     builder: GraphBuilder,
-    places: HashMap<Tuple, u32>,
-    queue: VecDeque<(Tuple, u32)>,
+    places: HashMap<Rc<[u32]>, u32>,
+    queue: VecDeque<(Rc<[u32]>, u32)>,
+    /// Bytes of these, and of states that wait to be looked up.
+    held: u64,
+    waiting: u64,
     end: u32,
     limits: GraphLimits,
 }
@@ -169,6 +174,8 @@ impl<'p, 'a> Product<'p, 'a> {
             builder,
             places: HashMap::new(),
             queue: VecDeque::new(),
+            held: 0,
+            waiting: 0,
             end,
             limits,
         })
@@ -235,7 +242,7 @@ impl<'p, 'a> Product<'p, 'a> {
         self.each_of_all(&choices, |this, next, probability| {
             let to = match this.find(next)? {
                 // Copies that change places: the same again, but a jump later.
-                to if to == from => this.add(tuple.into())?,
+                to if to == from => this.add(&Rc::from(tuple))?,
                 to => to,
             };
             Ok(this.builder.add_edge(from, to, Rate::Scalar(probability))?)
@@ -252,9 +259,12 @@ impl<'p, 'a> Product<'p, 'a> {
         if !self.alike {
             return self.each_in_order(choices, take);
         }
-        let together = copies::together(choices, self.rank, self.limits.memory_bytes);
+        let together = copies::together(choices, self.rank, self.builder.bytes_left());
         let together = together.ok_or_else(|| beyond_memory(self.limits))?;
-        together.into_iter().try_for_each(|(tuple, probability)| take(self, tuple, probability))
+        self.waiting = (together.len() as u64).saturating_mul(4 * self.count as u64);
+        together.into_iter().try_for_each(|(tuple, probability)| take(self, tuple, probability))?;
+        self.waiting = 0;
+        Ok(())
     }
 
     /// The same with each of them by itself; each takes an edge, so that there may be no more than edges.
@@ -290,20 +300,19 @@ impl<'p, 'a> Product<'p, 'a> {
         if self.alike {
             tuple.sort_unstable();
         }
-        if let Some(&place) = self.places.get(&tuple) {
+        if let Some(&place) = self.places.get(&*tuple) {
             return Ok(place);
         }
-        let held = (self.places.len() as u64 + 1).saturating_mul(8 * self.count as u64);
-        if held > self.limits.memory_bytes {
-            return Err(beyond_memory(self.limits).into());
-        }
-        let place = self.add(tuple.clone())?;
+        let tuple = Rc::from(tuple);
+        let place = self.add(&tuple)?;
         self.places.insert(tuple, place);
         Ok(place)
     }
 
     /// A new vertex for a joint state, whose edges are to come.
-    fn add(&mut self, tuple: Tuple) -> Result<u32, TransformError> {
+    fn add(&mut self, tuple: &Rc<[u32]>) -> Result<u32, TransformError> {
+        self.held += BYTES_OF_PLACE + 4 * self.count as u64;
+        self.builder.set_aside(self.held.saturating_add(self.waiting));
         let mut state = Vec::with_capacity(self.builder.state(START).len());
         for (number, &vertex) in tuple.iter().enumerate() {
             let part = &self.parts.list[self.part(number)];
@@ -312,7 +321,7 @@ impl<'p, 'a> Product<'p, 'a> {
             state.extend_from_slice(part.graph.state(vertex));
         }
         let place = self.builder.add_vertex(&state)?;
-        self.queue.push_back((tuple, place));
+        self.queue.push_back((Rc::clone(tuple), place));
         Ok(place)
     }
 }

@@ -140,6 +140,19 @@ fn copies_are_held_to_the_limits_before_there_is_one_of_them() {
 }
 
 #[test]
+fn states_and_what_they_are_looked_up_by_are_held_to_one_limit() {
+    // A hundred states of 4,000 integers of four bytes, each looked up by 2,000.
+    let within = |bytes| {
+        let limits = GraphLimits::default().with_memory_bytes(bytes);
+        order_statistic_of_copies(&exponential(1.0), 2000, 100, limits)
+    };
+    let refused = within(2_300_000).unwrap_err();
+    let memory = GraphError::Limit { what: GraphError::MEMORY, limit: 2_300_000 };
+    assert_eq!(refused, TransformError::Graph(memory));
+    assert_eq!(within(2_600_000).unwrap().vertex_count(), 102);
+}
+
+#[test]
 fn what_cannot_be_composed_is_refused_by_name() {
     let (a, b) = (exponential(1.0), queue());
     let side = Parameters::SideBySide;
