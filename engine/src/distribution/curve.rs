@@ -29,7 +29,7 @@ pub(super) enum Accuracy {
 }
 
 /// Values are found as far as f64 holds them, with room for the units they are in.
-const BITS_OF_VALUE: i32 = 1700;
+pub(super) const BITS_OF_VALUE: i32 = 1700;
 /// And this is as far as logarithms are: about −10⁶.
 pub(super) const BITS_OF_LOGARITHM: i32 = 1_500_000;
 

@@ -3,6 +3,8 @@
 //! Everything follows from rows of probabilities applied jump by jump, or from the plan's elimination. phasic's scheme of
 //! steps is exact in discrete time, so there is no second mode here (numerics specification, section 3).
 
+#[cfg(test)]
+mod deep;
 mod gradient;
 mod likelihood;
 #[cfg(test)]
@@ -147,13 +149,13 @@ impl<'p> JumpDistribution<'p> {
 
     /// The hazard at each number of jumps, `pmf(j) / P(N ≥ j)`: the probability of being absorbed by this jump, given that it
     /// has not happened before (Barlow and Proschan, Statistical Theory of Reliability and Life Testing, 1975, chapter 3). NaN
-    /// where nothing is left. One pass, as [`pmf`](Self::pmf).
+    /// where nothing is left, or less than about `e^−10⁶`. One pass, as [`pmf`](Self::pmf).
     ///
     /// # Errors
     /// As [`pmf`](Self::pmf).
     pub fn hazard(&self, jumps: &[u64]) -> Result<Vec<f64>, DistributionError> {
-        let hazard = |known: JumpProbability| known.pmf / (known.pmf + known.survival);
-        Ok(self.probabilities(jumps)?.into_iter().map(hazard).collect())
+        let hazard = |([pmf, survival], _): ([f64; 2], i32)| pmf / (pmf + survival);
+        Ok(self.in_units(jumps)?.into_iter().map(hazard).collect())
     }
 
     /// `α Tʲ⁻¹ t`, `1 − α Tʲ 1` and `α Tʲ 1` for each number of jumps, in one pass: [`pmf`](Self::pmf), [`cdf`](Self::cdf) and
@@ -163,11 +165,12 @@ impl<'p> JumpDistribution<'p> {
     /// As [`pmf`](Self::pmf).
     pub fn probabilities(&self, jumps: &[u64]) -> Result<Vec<JumpProbability>, DistributionError> {
         let mut found = vec![JumpProbability { pmf: 0.0, cdf: 0.0, survival: 0.0 }; jumps.len()];
-        self.visit(jumps, Depth::Ones, |walk, place| found[place] = walk.known())?;
+        self.visit(jumps, Depth::Values, |walk, place| found[place] = walk.known())?;
         Ok(found)
     }
 
-    /// The smallest number of jumps `j` with `F(j) ≥ q`, for each `q` in `[0, 1]`; `u64::MAX` for `q = 1` where there is none.
+    /// The smallest number of jumps `j` with `F(j) ≥ q`, for each `q` in `[0, 1]`; `u64::MAX` for `q = 1` where there is none,
+    /// because paths have cycles.
     ///
     /// Above the median, `F(j) ≥ q` is judged by the survival function. What lies within 1e-12 of `q` (of `1 − q`, above the
     /// median) counts as reached, so that rounding does not decide. The generalised inverse of `F`; one pass over the jumps up
@@ -187,6 +190,11 @@ impl<'p> JumpDistribution<'p> {
         let mut walk = Walk::new(&self.chain, &self.stays, Depth::Ones);
         for place in order {
             let q = probabilities[place];
+            if q == 1.0 {
+                // However much underflows on the way there.
+                found[place] = self.last_jump().unwrap_or(u64::MAX);
+                continue;
+            }
             let passed = |walk: &Walk<'_, '_>| {
                 let known = walk.known();
                 let slack = 1e-12;
@@ -197,10 +205,6 @@ impl<'p> JumpDistribution<'p> {
                 }
             };
             while !passed(&walk) {
-                if q == 1.0 && walk.jumps > self.chain.len() as u64 {
-                    // A path longer than there are vertices has a cycle, and then there is no last jump.
-                    return Ok(found);
-                }
                 if walk.jumps >= self.jump_limit {
                     return Err(DistributionError::JumpLimit { index: place, limit: self.jump_limit });
                 }
@@ -219,10 +223,17 @@ impl<'p> JumpDistribution<'p> {
     /// As [`pmf`](Self::pmf).
     pub fn stop_probability(&self, jumps: &[u64]) -> Result<Array2<f64>, DistributionError> {
         let mut rows = self.rows(jumps.len());
-        self.visit(jumps, Depth::Ones, |walk, place| {
-            self.chain.scatter(walk.state(), row(&mut rows, place));
+        self.visit(jumps, Depth::Values, |walk, place| {
+            self.chain.scatter(&walk.state_in_ones(), row(&mut rows, place));
         })?;
         Ok(rows)
+    }
+
+    /// What is in each vertex after a number of jumps, in units in which it is a number: down to about `e^−10⁶` of what started.
+    pub(super) fn shares_alive(&self, jumps: u64) -> Result<Vec<f64>, DistributionError> {
+        let mut shares = vec![0.0; self.chain.plan().vertex_count() as usize];
+        self.visit(&[jumps], Depth::Logarithms, |walk, _| self.chain.scatter(walk.state(), &mut shares))?;
+        Ok(shares)
     }
 
     /// Expected number of visits of each vertex up to each number of jumps, the first vertex counted: `α Σᵢ₌₀ʲ Tⁱ`. A stay is
@@ -286,6 +297,53 @@ impl<'p> JumpDistribution<'p> {
             show(visits.values(), place);
         }
         Ok(())
+    }
+
+    /// The most jumps that any path takes; none where there is a cycle on one. Linear in the edges.
+    fn last_jump(&self) -> Option<u64> {
+        let out = &self.chain.pattern().out;
+        let ahead = |at: usize| {
+            let edges = out.items[out.range(at)].iter().zip(&self.chain.rates()[out.range(at)]);
+            edges.filter(|&(_, &rate)| rate > 0.0).map(|(&target, _)| target as usize)
+        };
+        // By position, how many edges lead there from where paths get to.
+        let mut ways = vec![0_usize; self.chain.len()];
+        let mut is_reached = vec![false; self.chain.len()];
+        let mut stack: Vec<usize> = Vec::new();
+        for &(at, _) in self.chain.start() {
+            if !std::mem::replace(&mut is_reached[at as usize], true) {
+                stack.push(at as usize);
+            }
+        }
+        let mut reached = stack.len();
+        while let Some(at) = stack.pop() {
+            if self.stays[at] > 0.0 {
+                return None;
+            }
+            for target in ahead(at) {
+                ways[target] += 1;
+                if !std::mem::replace(&mut is_reached[target], true) {
+                    reached += 1;
+                    stack.push(target);
+                }
+            }
+        }
+        // Positions after all that lead to them, and the most jumps until a path has left them.
+        let mut jumps = vec![1_u64; self.chain.len()];
+        stack.extend((0..ways.len()).filter(|&at| is_reached[at] && ways[at] == 0));
+        let (mut passed, mut most) = (0, 0);
+        while let Some(at) = stack.pop() {
+            passed += 1;
+            most = most.max(jumps[at]);
+            for target in ahead(at) {
+                jumps[target] = jumps[target].max(jumps[at] + 1);
+                ways[target] -= 1;
+                if ways[target] == 0 {
+                    stack.push(target);
+                }
+            }
+        }
+        (passed == reached).then_some(most)
     }
 
     /// The plan at this θ: one elimination, the first time.

@@ -3,11 +3,12 @@
 //! Rounding takes about the same from the mass at every jump, or adds it: 1e-17 of it, which after a hundred million jumps
 //! would be seen. So every now and then masses are held against what was there and what has been absorbed since.
 //!
-//! A deep walk goes on where less is alive than f64 holds: masses are then in units of a power of two.
+//! A deep walk keeps its digits where next to nothing is alive, and goes on where less is than f64 holds: masses are then in
+//! units of a power of two.
 
 use super::JumpProbability;
 use crate::distribution::chain::Chain;
-use crate::distribution::curve::BITS_OF_LOGARITHM;
+use crate::distribution::curve::{BITS_OF_LOGARITHM, BITS_OF_VALUE};
 use crate::distribution::kernel::total;
 use crate::distribution::sums::Sum;
 use crate::distribution::sweep::in_ones;
@@ -21,11 +22,24 @@ const STEP: i32 = 64;
 /// How far a walk goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Depth {
-    /// As long as what is alive is a number in ones.
+    /// As long as what is alive is a number in ones, in which masses stay.
     #[default]
     Ones,
+    /// As long as numbers in ones are told from 0, each with all its digits.
+    Values,
     /// As far as logarithms are: about e^−10⁶.
     Logarithms,
+}
+
+impl Depth {
+    /// How many bits smaller than 1 units may become.
+    fn bits(self) -> i32 {
+        match self {
+            Self::Ones => 0,
+            Self::Values => BITS_OF_VALUE,
+            Self::Logarithms => BITS_OF_LOGARITHM,
+        }
+    }
 }
 
 /// Where the process is after some jumps.
@@ -63,8 +77,14 @@ impl<'c, 'p> Walk<'c, 'p> {
         Self { chain, stays, jumps, depth, exponent, unit, state, next, now, absorbed, alive, kept, before }
     }
 
+    /// Masses by position, in units of their own if the walk is deep.
     pub(super) fn state(&self) -> &[f64] {
         &self.state
+    }
+
+    /// Masses by position in ones.
+    pub(super) fn state_in_ones(&self) -> Vec<f64> {
+        self.state.iter().map(|&mass| in_ones(mass, self.exponent)).collect()
     }
 
     /// Whether nothing is left.
@@ -104,10 +124,10 @@ impl<'c, 'p> Walk<'c, 'p> {
         self.kept.add(-now);
         self.jumps += 1;
         self.alive = total(&self.state);
-        if self.depth == Depth::Logarithms {
+        if self.depth != Depth::Ones {
             self.choose_units();
         }
-        if self.alive < f64::MIN_POSITIVE || self.exponent > BITS_OF_LOGARITHM {
+        if self.alive < f64::MIN_POSITIVE || self.exponent > self.depth.bits() {
             // Nothing is left, or less than can be told from nothing; numbers below are slow to compute with.
             self.alive = 0.0;
             self.state.fill(0.0);
@@ -119,6 +139,10 @@ impl<'c, 'p> Walk<'c, 'p> {
     /// Smaller units where little is alive.
     fn choose_units(&mut self) {
         let (least, times) = (2.0_f64.powi(-STEP), 2.0_f64.powi(STEP));
+        if self.alive < least && self.alive < 0.5 * self.before {
+            // In units of what little is left, what was there may be beyond f64.
+            self.count_anew();
+        }
         while self.alive >= f64::MIN_POSITIVE && self.alive < least {
             self.state.iter_mut().for_each(|mass| *mass *= times);
             for value in [&mut self.now, &mut self.alive, &mut self.before] {
@@ -135,12 +159,18 @@ impl<'c, 'p> Walk<'c, 'p> {
         let mass = self.kept.value();
         if mass < 0.5 * self.before {
             // Most of what was there has gone, and a difference tells less than what is left.
-            self.kept = Sum::of(self.alive);
+            self.count_anew();
         } else {
             let scale = mass / self.alive;
             self.state.iter_mut().for_each(|mass| *mass *= scale);
             self.alive = mass;
+            self.before = mass;
         }
+    }
+
+    /// Holds the mass alive against what it is now from here on.
+    fn count_anew(&mut self) {
+        self.kept = Sum::of(self.alive);
         self.before = self.alive;
     }
 

@@ -65,8 +65,7 @@ impl JumpDistribution<'_> {
     /// [`SamplingError::Distribution`] for a number beyond the jump limit; [`SamplingError::NoMass`] when nothing is alive; as
     /// [`Plan::sampler`](crate::plan::Plan::sampler).
     pub fn survivors(&self, jumps: u64) -> Result<Sampler, SamplingError> {
-        let state = self.stop_probability(&[jumps])?;
-        let plan = self.chain.plan();
-        plan.sampler(self.chain.theta())?.started_in(&state.row(0).to_vec())
+        let shares = self.shares_alive(jumps)?;
+        self.chain.plan().sampler(self.chain.theta())?.started_in(&shares)
     }
 }
