@@ -193,7 +193,7 @@ impl<'a> Search<'a> {
             }
             if !reached(sweep.absorbed, sweep.alive()) {
                 let leapt = sweep.leap_until(chain, &mut leaps, reached, &mut segment);
-                if leapt.is_err() && self.shares.is_some() && leaps.is_at_rest(leaps.last()) {
+                if leapt.is_err() && self.lossy && leaps.is_at_rest(leaps.last()) {
                     // However long it goes on, no more is absorbed.
                     return Ok(());
                 }

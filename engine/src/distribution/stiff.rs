@@ -110,6 +110,45 @@ fn quantiles_of_stiff_models_are_found_by_leaps() {
     assert_eq!(distribution.quantile(&[0.0, 1.0]).unwrap(), [0.0, f64::INFINITY]);
 }
 
+/// Back to a defective start, at which some is lost each time.
+#[test]
+fn leaps_know_what_is_lost_on_the_way_back_through_the_start() {
+    for (start, exit) in [(0.2, 0.3), (1.0 - 1e-9, 0.3), (1.0 - 1e-10, 0.7), (1.0 - 1e-12, 0.7)] {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        let [first, second, last] = [1, 2, 3].map(|state| builder.add_vertex(&[state]).unwrap());
+        builder.add_edge(START, first, Rate::Scalar(start)).unwrap();
+        for (from, to, rate) in [(first, second, 1e10), (second, START, 1e9), (second, last, exit)] {
+            builder.add_edge(from, to, Rate::Scalar(rate)).unwrap();
+        }
+        let plan = plan(&builder.finish());
+        let distribution = at_one(&plan).with_jump_limit(1_000_000);
+        // The fourth holds what is lost, with its own way to get there.
+        let edges = [(1, 2, 1e10), (2, 1, start * 1e9), (2, 3, exit), (2, 4, (1.0 - start) * 1e9)];
+        let times = [0.01, 1.0, 3.0];
+        let curve = distribution.curve(&times).unwrap();
+        let states = distribution.stop_probability(&times).unwrap();
+        for (at, &time) in times.iter().enumerate() {
+            let (state, _) = exact(4, 1, &edges, time);
+            assert!(
+                (curve.cdf[at] - start * state[2]).abs() < 1e-12 * start * state[2],
+                "{start} {time}: {curve:?}"
+            );
+            for vertex in 0..2 {
+                let wanted = start * state[vertex];
+                assert!((states[[at, vertex + 1]] - wanted).abs() < 1e-12, "{start} {time}: {states}");
+            }
+        }
+        let most = distribution.cdf(&[f64::INFINITY]).unwrap()[0];
+        let asked = [0.1 * most, 0.9 * most, most * (1.0 - f64::EPSILON), 1.0];
+        let found = distribution.quantile(&asked).unwrap();
+        for (&q, &time) in asked.iter().zip(&found).take(2) {
+            let wanted = start * exact(4, 1, &edges, time).0[2];
+            assert!((q - wanted).abs() < 1e-11 * q, "{start}: {q} {wanted} {time}");
+        }
+        assert!(found[2] > found[1] && found[3] == f64::INFINITY, "{found:?}");
+    }
+}
+
 #[test]
 fn visiting_times_of_stiff_models_are_counted_by_leaps() {
     let (plan, edges) = pair(0.7);

@@ -52,6 +52,8 @@ struct Power {
     time: f64,
     matrix: Array2<f64>,
     absorbed: Array1<f64>,
+    /// What is lost on ways back through the start, if anything may be.
+    lost: Option<Array1<f64>>,
     visits: Option<Array2<f64>>,
 }
 
@@ -60,8 +62,9 @@ impl Power {
     fn twice(&self) -> Self {
         let visits = self.visits.as_ref().map(|visits| visits + &self.matrix.dot(visits));
         let absorbed = &self.absorbed + &self.matrix.dot(&self.absorbed);
+        let lost = self.lost.as_ref().map(|lost| lost + &self.matrix.dot(lost));
         let matrix = self.matrix.dot(&self.matrix);
-        let mut twice = Self { time: 2.0 * self.time, matrix, absorbed, visits };
+        let mut twice = Self { time: 2.0 * self.time, matrix, absorbed, lost, visits };
         normalise(&mut twice);
         twice
     }
@@ -71,7 +74,8 @@ impl Power {
     fn is_like(&self, before: &Self) -> bool {
         let visits = self.visits.iter().flatten().zip(before.visits.iter().flatten());
         let states = self.matrix.iter().zip(&before.matrix).chain(self.absorbed.iter().zip(&before.absorbed));
-        states.chain(visits).all(|(now, before)| (now - before).abs() <= AT_REST * before)
+        let lost = self.lost.iter().flatten().zip(before.lost.iter().flatten());
+        states.chain(visits).chain(lost).all(|(now, before)| (now - before).abs() <= AT_REST * before)
     }
 
     fn bytes(positions: usize, visits: bool) -> u64 {
@@ -120,8 +124,8 @@ impl Leaps {
         self.powers[0].absorbed.len()
     }
 
-    /// The powers for the first `positions` of a chain, which mass cannot leave but into absorption, for times up to
-    /// `longest`. Nothing may be lost on a way back through the start. With `visits`, the time spent in positions is known.
+    /// The powers for the first `positions` of a chain, which mass cannot leave but into absorption or to be lost on a
+    /// way back through the start, for times up to `longest`. With `visits`, the time spent in positions is known.
     ///
     /// None if they take more memory than there may be.
     pub(super) fn new(chain: &Chain<'_>, positions: usize, longest: f64, visits: bool) -> Option<Self> {
@@ -311,7 +315,11 @@ fn single(chain: &Chain<'_>, positions: usize, fastest: f64, time: f64, visits: 
     let short = Short::new(fastest, time);
     let square = || Array2::zeros((positions, positions));
     let visits = visits.then(square);
-    let mut found = Power { time, matrix: square(), absorbed: Array1::zeros(positions), visits };
+    let losses: Vec<(usize, f64)> = chain.losses().map(|(at, loss)| (at as usize, loss)).collect();
+    let losses: Vec<_> = losses.into_iter().filter(|&(at, loss)| at < positions && loss > 0.0).collect();
+    let none = || Array1::zeros(positions);
+    let lost = (!losses.is_empty()).then(none);
+    let mut found = Power { time, matrix: square(), absorbed: none(), lost, visits };
     let mut p = vec![0.0; room(chain.len())];
     for from in 0..positions {
         p.fill(0.0);
@@ -320,6 +328,9 @@ fn single(chain: &Chain<'_>, positions: usize, fastest: f64, time: f64, visits: 
         short.jumps(chain, positions, &mut p, |weight, spent, p, flow| {
             add_scaled(&mut row, weight, &p[..positions]);
             found.absorbed[from] += flow * spent;
+            if let Some(lost) = &mut found.lost {
+                lost[from] += losses.iter().map(|&(at, loss)| loss * p[at]).sum::<f64>() * spent;
+            }
             if let Some(visits) = &mut found.visits {
                 let row = visits.row_mut(from).into_iter();
                 row.zip(p).for_each(|(slot, mass)| *slot += mass * spent);
@@ -331,11 +342,13 @@ fn single(chain: &Chain<'_>, positions: usize, fastest: f64, time: f64, visits: 
     found
 }
 
-/// Divides each row by its sum, absorption included.
-fn normalise(Power { matrix, absorbed, .. }: &mut Power) {
-    for (mut row, absorbed) in matrix.axis_iter_mut(Axis(0)).zip(absorbed) {
-        let sum = row.sum() + *absorbed;
+/// Divides each row by its sum, absorption and what is lost included.
+fn normalise(Power { matrix, absorbed, lost, .. }: &mut Power) {
+    for (at, mut row) in matrix.axis_iter_mut(Axis(0)).enumerate() {
+        let mut lost = lost.as_mut().map(|lost| &mut lost[at]);
+        let sum = row.sum() + absorbed[at] + lost.as_deref().copied().unwrap_or(0.0);
         row.iter_mut().for_each(|mass| *mass = if *mass < SMALLEST { 0.0 } else { *mass / sum });
-        *absorbed /= sum;
+        absorbed[at] /= sum;
+        lost.iter_mut().for_each(|lost| **lost /= sum);
     }
 }

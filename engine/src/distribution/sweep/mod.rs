@@ -348,8 +348,9 @@ impl Sweep {
             before = rate;
             let may_fall = chain.pattern().cut_below[self.active.end] > 0;
             let left = (rate * (until - self.now)).min(f64::MAX);
-            let shortcuts = self.trail.is_none() && !self.is_lossy();
-            let looks = shortcuts && !may_fall && left > LONG && self.hopes_for_steady_state();
+            let shortcuts = self.trail.is_none();
+            let steady = shortcuts && !self.is_lossy() && self.hopes_for_steady_state();
+            let looks = steady && !may_fall && left > LONG;
             if shortcuts
                 && self.stops.is_some()
                 && self.leaps_pay(chain, left, may_fall || looks, visited.is_some())

@@ -32,12 +32,11 @@ fn decayed(lost: f64, left: f64) -> f64 {
 /// Processes that leap to where enough has been absorbed.
 impl Sweep {
     /// The powers that quantiles are found with, for a first time of `time`, once they cost no more than the jumps that the
-    /// next such time takes together with those before; none if there are too many positions, or something is lost on a
-    /// way back through the start.
+    /// next such time takes together with those before; none if there are too many positions.
     pub(in super::super) fn quantile_leaps(&self, chain: &Chain<'_>, time: f64) -> Option<Leaps> {
         let (jumps, edges) = (self.fastest_rate() * time, chain.rates().len() + chain.len());
         let cost = Leaps::cost(self.active.end, edges, jumps, 1, false);
-        let pays = !self.is_lossy() && jumps > LONG && cost <= (self.jumps + jumps) * edges as f64;
+        let pays = jumps > LONG && cost <= (self.jumps + jumps) * edges as f64;
         pays.then(|| Leaps::new(chain, self.active.end, time, false)).flatten()
     }
 
