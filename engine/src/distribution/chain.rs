@@ -211,7 +211,7 @@ impl<'p> Chain<'p> {
             }
         }
         if let Some(at) = self.totals.iter().position(|total| !total.is_finite()) {
-            return Err(EvaluationError::OutOfRange { vertex: pattern.vertices[at], state: None });
+            return Err(self.plan.out_of_range(pattern.vertices[at]));
         }
         if !self.plan.is_discrete() {
             return Ok(());

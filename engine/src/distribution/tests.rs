@@ -97,7 +97,7 @@ fn what_leaves_the_range_of_f64_is_an_error_and_no_number() {
         builder.add_edge(from, to, Rate::Coefficients(&[1.0])).unwrap();
     }
     let refused = plan(&builder.finish()).distribution(&[1e308]).unwrap_err();
-    let of_sum = EvaluationError::OutOfRange { vertex: v[0], state: None };
+    let of_sum = EvaluationError::OutOfRange { vertex: v[0], state: Some(vec![1]) };
     assert_eq!(refused, DistributionError::Evaluation(of_sum));
 }
 

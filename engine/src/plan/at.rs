@@ -186,7 +186,7 @@ impl At<'_> {
         if let Some(traps) = &self.traps
             && let Some(&(at, _)) = held.iter().find(|&&(at, _)| traps.lost[at])
         {
-            return Err(EvaluationError::Trapped { vertex: plan.vertices[at], state: plan.state(at) });
+            return Err(plan.trapped(plan.vertices[at]));
         }
         // Of all of it 1, since what is lost of numbers is small beside that.
         let sum: f64 = held.iter().map(|(_, mass)| mass).sum();

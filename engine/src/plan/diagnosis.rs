@@ -40,6 +40,16 @@ impl Plan {
         EvaluationError::NoStart { vertex, state: vertex.and_then(|vertex| self.state_of(vertex)) }
     }
 
+    /// The error for a vertex of the graph from which nothing leads to absorption.
+    pub(crate) fn trapped(&self, vertex: u32) -> EvaluationError {
+        EvaluationError::Trapped { vertex, state: self.state_of(vertex) }
+    }
+
+    /// The error for a vertex of the graph whose numbers leave f64.
+    pub(crate) fn out_of_range(&self, vertex: u32) -> EvaluationError {
+        EvaluationError::OutOfRange { vertex, state: self.state_of(vertex) }
+    }
+
     /// Positions that are reached from these with positive probability.
     pub(super) fn reached(&self, factors: &Factors<f64>, from: &[usize]) -> Vec<bool> {
         let flow = Flow { plan: self, factors, backward: Vec::new(), leaving: Vec::new() };
@@ -59,7 +69,7 @@ impl Plan {
             if at == start && flow.targets(start).next().is_none() {
                 return Err(self.no_start());
             }
-            return Err(EvaluationError::Trapped { vertex: self.vertices[at], state: self.state(at) });
+            return Err(self.trapped(self.vertices[at]));
         }
         let broken = (0..self.vertices.len()).filter(|&at| {
             let inverse = factors.inverse[at];

@@ -266,7 +266,7 @@ impl At<'_> {
         if mean.is_finite() {
             return Ok(());
         }
-        Err(EvaluationError::OutOfRange { vertex: self.plan.vertices[at], state: self.plan.state(at) })
+        Err(self.plan.out_of_range(self.plan.vertices[at]))
     }
 }
 

@@ -42,6 +42,8 @@ pub struct EpochSampler {
     breakpoints: Vec<f64>,
     /// Graph vertices by position.
     vertices: Vec<u32>,
+    /// Positions that the last epoch does not let out, ascending, and what to say of paths that end there.
+    stuck: Vec<(u32, EvaluationError)>,
     vertex_count: u32,
     limits: SampleLimits,
 }
@@ -66,8 +68,12 @@ impl Epochs<'_> {
         if let Some(theta) = self.thetas().last() {
             plan.at(theta)?;
         }
+        let vertices = chain.pattern().vertices.iter().zip(chain.totals()).zip(0..);
+        let stuck = vertices.filter(|&((_, &total), _)| (1.0 / total).is_infinite());
+        let stuck = stuck.map(|((&vertex, _), at)| (at, plan.trapped(vertex))).collect();
         Ok(EpochSampler {
             tables,
+            stuck,
             breakpoints: self.breakpoints().to_vec(),
             vertices: chain.pattern().vertices.clone(),
             vertex_count: plan.vertex_count(),
@@ -221,11 +227,10 @@ impl EpochSampler {
                     now = breakpoint;
                     *epoch += 1;
                 }
-                _ if mean.is_finite() => return Ok(end),
-                _ => {
-                    let trapped = EvaluationError::Trapped { vertex: self.vertices[at], state: None };
-                    return Err(DistributionError::from(trapped).into());
-                }
+                _ => match self.stuck.binary_search_by_key(&(at as u32), |&(stuck, _)| stuck) {
+                    Ok(place) => return Err(DistributionError::from(self.stuck[place].1.clone()).into()),
+                    Err(_) => return Ok(end),
+                },
             }
         }
     }
@@ -235,6 +240,17 @@ impl EpochSampler {
 mod tests {
     use super::*;
     use crate::distribution::tests::{cycle, erlang, plan};
+
+    #[test]
+    fn paths_without_an_end_name_the_vertex_and_its_state() {
+        // To 2 or to the end; later nothing leads out of 2, which the last θ does not lead to.
+        let edges = [(1, 2, vec![1.0, 0.0, 0.0]), (1, 3, vec![0.0, 1.0, 0.0]), (2, 3, vec![0.0, 0.0, 1.0])];
+        let plan = plan(&crate::distribution::closed_forms::graph(3, 1, &edges));
+        let epochs = plan.epochs(&[1.0], &[[1.0, 1.0, 1e-3], [0.0, 1.0, 0.0]]).unwrap();
+        let refused = epochs.sampler().unwrap().times(1, 1000).unwrap_err();
+        let trapped = EvaluationError::Trapped { vertex: 2, state: Some(vec![2]) };
+        assert_eq!(refused, DistributionError::from(trapped).into());
+    }
 
     #[test]
     fn means_and_shares_are_those_of_the_epochs() {

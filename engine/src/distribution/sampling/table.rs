@@ -9,7 +9,6 @@ use std::ops::Range;
 
 use super::SamplingError;
 use crate::distribution::chain::Chain;
-use crate::plan::EvaluationError;
 
 /// Where absorption is, among positions.
 const ABSORBED: u32 = u32::MAX;
@@ -265,10 +264,7 @@ fn check_escape(chain: &Chain<'_>) -> Result<(), SamplingError> {
         }
     }
     match (0..chain.len()).find(|&at| reached[at] && !escapes[at]) {
-        Some(at) => {
-            let error = EvaluationError::Trapped { vertex: pattern.vertices[at], state: None };
-            Err(SamplingError::Evaluation(error))
-        }
+        Some(at) => Err(SamplingError::Evaluation(chain.plan().trapped(pattern.vertices[at]))),
         None => Ok(()),
     }
 }

@@ -265,7 +265,9 @@ fn what_cannot_be_sampled_is_refused_by_name() {
     let bad_theta = plan.sampler(&[0.5]).unwrap_err();
     assert!(matches!(bad_theta, SamplingError::Evaluation(EvaluationError::ThetaLength { .. })));
     let trapped = plan.sampler(&[0.5, 0.0]).unwrap_err();
-    assert!(matches!(trapped, SamplingError::Evaluation(EvaluationError::Trapped { .. })), "{trapped}");
+    let SamplingError::Evaluation(EvaluationError::Trapped { state: Some(_), .. }) = trapped else {
+        panic!("{trapped:?}")
+    };
     let short = sampler.totals(1, 1, &[0.0; 2]).unwrap_err();
     assert_eq!(short, EvaluationError::RewardLength { expected: 6, found: 2 }.into());
     let nan = sampler.joint_totals(1, 1, &[&[0.0; 6], &[0.0, 0.0, f64::NAN, 0.0, 0.0, 0.0]]).unwrap_err();
