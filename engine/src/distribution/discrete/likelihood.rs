@@ -127,7 +127,7 @@ impl JumpLikelihood<'_> {
     /// and as expensive; on the threads of the current rayon pool.
     ///
     /// # Errors
-    /// That of the first θ without a number, as [`value`](Self::value).
+    /// [`DistributionError::Row`] around that of the first θ without a number, as [`value`](Self::value).
     pub fn batch(&self, thetas: &ArrayView2<'_, f64>) -> Result<(Vec<f64>, Array2<f64>), DistributionError> {
         batch(thetas, self.plan.param_length(), |theta| self.value_and_gradient(theta))
     }
