@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use super::chain::Chain;
 use super::{DistributionError, Start};
-use crate::plan::{At, Complex8, Plan, Resolvent};
+use crate::plan::{At, Plan, Resolvent};
 
 /// Of the peak of the density.
 const TOLERANCE: f64 = 1e-10;
@@ -83,7 +83,8 @@ impl<'p> Distribution<'p> {
     ///
     /// `α (sI − S)⁻¹ s⃗`, with the exit rates `s⃗` whatever they are, plus the atom at 0 (Neuts 1981, section 2.2; Bladt and
     /// Nielsen 2017, section 3.1). One elimination for eight `s`;
-    /// subtraction-free, so accurate to a few units in the last place. With [`Start::Conditional`](super::Start), given
+    /// subtraction-free, so accurate to a few units in the last place: rates so many decades apart that f64 does not hold what
+    /// is met on the way take one more for each `s`, with exponents that do not end. With [`Start::Conditional`](super::Start), given
     /// that the process starts.
     ///
     /// # Errors
@@ -131,18 +132,12 @@ impl<'p> Distribution<'p> {
     }
 }
 
-/// A transform at each `s`, in groups of eight.
+/// A transform at each `s`.
 fn transform(mut resolvent: Resolvent<'_>, s: &[f64], kept_back: f64) -> Result<Vec<f64>, DistributionError> {
     if let Some(index) = s.iter().position(|s| !(0.0..f64::INFINITY).contains(s)) {
         return Err(DistributionError::Frequency { index, value: s[index] });
     }
-    let mut values = Vec::with_capacity(s.len());
-    for group in s.chunks(8) {
-        let mut lanes = Complex8::ZERO;
-        lanes.re[..group.len()].copy_from_slice(group);
-        values.extend_from_slice(&resolvent.transform(&lanes, kept_back).re[..group.len()]);
-    }
-    Ok(values)
+    Ok(resolvent.transform(s, kept_back))
 }
 
 /// Refuses tolerances out of range.
@@ -151,4 +146,50 @@ pub(super) fn check_tolerance(tolerance: f64) -> Result<f64, DistributionError> 
         return Ok(tolerance);
     }
     Err(DistributionError::Tolerance { value: tolerance })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::random_graphs::close;
+    use super::super::stiff::{at_one, graph};
+    use super::super::tests::plan;
+
+    /// To and fro between two vertices at the rates `a` and `b`, and out of the second at `c`.
+    fn pair([a, b, c]: [f64; 3], s: f64) -> f64 {
+        let plan = plan(&graph(3, &[1], &[(1, 2, a), (2, 1, b), (2, 3, c)]));
+        at_one(&plan).laplace(&[s, 1.0]).unwrap()[0]
+    }
+
+    /// `ac/(s² + s(a + b + c) + ac)`, with nothing that leaves f64 unless the number does.
+    fn wanted([a, b, c]: [f64; 3], s: f64) -> f64 {
+        1.0 / (1.0 + (s / c) * (1.0 + b / a + c / a + s / a))
+    }
+
+    #[test]
+    fn transforms_of_rates_beyond_what_products_of_f64_hold_keep_their_digits() {
+        for (rates, s) in [
+            ([1e160, 1e160, 1e-150], 1e-150),
+            ([1e160, 1e160, 1e-150], 0.0),
+            ([1e-150, 1e150, 1e-150], 1e-300),
+            ([1e-150, 1e-150, 1e-150], 1.0),
+            ([1e300, 1e300, 1e-8], 1e-8),
+            ([1e-300, 1e-100, 1e-305], 1e-305),
+            ([1e-310, 1e-310, 1e-310], 1e-310),
+        ] {
+            let (found, wanted) = (pair(rates, s), wanted(rates, s));
+            assert!(close(found, wanted, 1e-13), "{rates:?} {s:e}: {found:e} {wanted:e}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn transforms_are_right_whatever_the_decades(decades in prop::array::uniform4(-150.0..150.0_f64)) {
+            let [a, b, c, s] = decades.map(|decade| 10.0_f64.powf(decade));
+            let (found, wanted) = (pair([a, b, c], s), wanted([a, b, c], s));
+            prop_assume!(wanted > 1e-290);
+            prop_assert!(close(found, wanted, 1e-13), "{found:e} {wanted:e}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use super::kernel::Factors;
 use super::lane::{Lane, Lanes};
 
 /// The smallest f64 times 2^57, and a margin of 8 for the few roundings of each entry.
-const LOST: f64 = 256.0 * f64::MIN_POSITIVE;
+pub(super) const LOST: f64 = 256.0 * f64::MIN_POSITIVE;
 
 /// Components of more vertices may take longer than any f64 says.
 const LONG: f64 = 1100.0;
@@ -42,6 +42,11 @@ impl Extent {
         let degree = degree.unwrap_or(1) as f64;
         let positions = positions as f64;
         Self { positions, longest, degree, products, coefficient }
+    }
+
+    /// How much is multiplied.
+    pub(super) fn products(self) -> f64 {
+        self.products
     }
 
     /// What is known of the numbers after an elimination that went well: at once without cycles, by a look at the weights

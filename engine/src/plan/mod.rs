@@ -58,7 +58,7 @@ pub use rewarded::Rewarded;
 pub use verification::PlanVerificationError;
 
 pub(crate) use at::check_rewards;
-pub(crate) use resolvent::{Complex8, Resolvent};
+pub(crate) use resolvent::Resolvent;
 
 use analysis::Lists;
 use forms::Forms;

@@ -1,105 +1,75 @@
-//! Elimination at `s` instead of 0: Laplace transforms, for eight complex `s` side by side.
+//! Elimination at `s` instead of 0: Laplace transforms, for eight `s ≥ 0` side by side.
 //!
-//! Solves `(s − S) x = b` over the plan's own pattern: every pivot is `s` plus the sum of what leaves the vertex. For
-//! real `s ≥ 0` nothing is subtracted and `x` is accurate entry by entry, as at 0; elsewhere errors are those of an
-//! elimination without pivoting, which whoever uses it has to watch.
+//! Solves `(s − S) x = b` over the plan's own pattern: every pivot is `s` plus the sum of what leaves the vertex. Nothing is
+//! subtracted, so `x` is accurate entry by entry, as at 0, as long as what leaves the range of f64 on the way does not count:
+//! by no more than `n η (1 + R) (1 + max x) T` (see [`range`](super::range)), where the longest time `T` is that of a process
+//! that is killed at rate `s`. What may be off by more is worked out again with exponents that do not end.
 
 use pulp::{Arch, NullaryFnOnce};
-use std::ops::{Add, Mul};
 
+use super::bounds::{Extent, LOST};
+use super::lane::{Lane, Lanes};
+use super::wide::Wide;
 use super::{EvaluationError, Plan};
 
 /// How many `s` one elimination takes.
-pub(crate) const WIDTH: usize = 8;
+const WIDTH: usize = 8;
 
-/// The bits of a number's exponent.
-const EXPONENT: u64 = 0x7FF0_0000_0000_0000;
-/// What the biased exponents of a number and of its scale sum to.
-const TWICE: u64 = 0x7FD0_0000_0000_0000;
+/// What is added to no ordinary number.
+const NEGLIGIBLE: f64 = 1e-200;
 
-/// Eight complex numbers.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[repr(align(64))]
-pub(crate) struct Complex8 {
-    pub(crate) re: [f64; WIDTH],
-    pub(crate) im: [f64; WIDTH],
+/// What solutions are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Right {
+    /// Exit rates: transforms.
+    Exits,
+    /// 1 for every vertex that can be absorbed, whatever its exit rate: phasic's convention.
+    OfPhasic,
+    /// 1 for every vertex but the start: expected times until absorption or until the process is killed.
+    Times,
 }
 
-impl Complex8 {
-    pub(crate) const ZERO: Self = Self { re: [0.0; WIDTH], im: [0.0; WIDTH] };
+/// What an elimination writes to.
+#[derive(Debug, Clone)]
+struct Space<L> {
+    work: Vec<L>,
+    exit: Vec<L>,
+    inverse: Vec<L>,
+    upper: Vec<L>,
+    x: Vec<L>,
+    /// The lowest pivot above 0.
+    lowest: L,
+}
 
-    #[inline(always)]
-    fn real(value: f64) -> Self {
-        Self { re: [value; WIDTH], im: [0.0; WIDTH] }
-    }
-
-    #[inline(always)]
-    fn scaled(self, by: f64) -> Self {
-        Self { re: self.re.map(|value| value * by), im: self.im.map(|value| value * by) }
-    }
-
-    /// `1 / self`, or 0 where an element is 0. Scaled by a power of two, so that squares stay within f64.
-    #[inline(always)]
-    fn reciprocal_or_zero(self) -> Self {
-        let mut found = Self::ZERO;
-        for lane in 0..WIDTH {
-            let largest = self.re[lane].abs().max(self.im[lane].abs());
-            // 2^(1022 − e) for a number of the biased exponent e: the largest becomes one from 1/2 to 1, or is denormal.
-            let scale = f64::from_bits(TWICE.saturating_sub(largest.to_bits() & EXPONENT).max(1 << 52));
-            let (re, im) = (self.re[lane] * scale, self.im[lane] * scale);
-            let norm = re * re + im * im;
-            let inverse = if norm == 0.0 { 0.0 } else { 1.0 / norm };
-            found.re[lane] = re * inverse * scale;
-            found.im[lane] = -im * inverse * scale;
+impl<L: Lane> Space<L> {
+    fn new(plan: &Plan) -> Self {
+        let zeros = |count: usize| vec![L::splat(0.0); count];
+        let positions = plan.vertices.len();
+        Self {
+            work: zeros(positions),
+            exit: zeros(positions),
+            inverse: zeros(positions),
+            upper: zeros(plan.upper.items.len()),
+            x: zeros(positions),
+            lowest: L::splat(f64::INFINITY),
         }
-        found
     }
 }
 
-impl Add for Complex8 {
-    type Output = Self;
-
-    #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        let mut sum = self;
-        for lane in 0..WIDTH {
-            sum.re[lane] += other.re[lane];
-            sum.im[lane] += other.im[lane];
-        }
-        sum
-    }
-}
-
-impl Mul for Complex8 {
-    type Output = Self;
-
-    #[inline(always)]
-    fn mul(self, other: Self) -> Self {
-        let mut product = Self::ZERO;
-        for lane in 0..WIDTH {
-            product.re[lane] = self.re[lane] * other.re[lane] - self.im[lane] * other.im[lane];
-            product.im[lane] = self.re[lane] * other.im[lane] + self.im[lane] * other.re[lane];
-        }
-        product
-    }
-}
-
-/// What an elimination at complex `s` works in.
+/// What transforms at one θ are worked out in.
 #[derive(Debug, Clone)]
 pub(crate) struct Resolvent<'p> {
     plan: &'p Plan,
-    /// Whether every vertex that can be absorbed counts for 1, whatever its exit rate: phasic's convention.
-    of_phasic: bool,
+    right: Right,
     values: Vec<f64>,
-    work: Vec<Complex8>,
-    exit: Vec<Complex8>,
-    inverse: Vec<Complex8>,
-    upper: Vec<Complex8>,
-    x: Vec<Complex8>,
+    /// No less than any rate of leaving a vertex, and how much is multiplied.
+    fastest: f64,
+    products: f64,
+    space: Space<Lanes<WIDTH>>,
 }
 
 impl Plan {
-    /// Room for eliminations at complex `s`: 128 bytes for each entry of the factors.
+    /// Room for eliminations at eight `s`: 64 bytes for each entry of the factors.
     ///
     /// # Errors
     /// As [`Plan::chain`].
@@ -107,128 +77,209 @@ impl Plan {
         let mut padded = vec![0.0; self.param_length().max(1)];
         let mut values = vec![0.0; self.form_count()];
         self.weigh(theta, &mut padded, &mut values)?;
-        let positions = self.vertices.len();
-        let zeros = |count: usize| vec![Complex8::ZERO; count];
-        Ok(Resolvent {
-            plan: self,
-            of_phasic: false,
-            values,
-            work: zeros(positions),
-            exit: zeros(positions),
-            inverse: zeros(positions),
-            upper: zeros(self.upper.items.len()),
-            x: zeros(positions),
-        })
+        let of_row = |at: usize| {
+            let forms = self.outer_forms[self.outer.range(at)].iter();
+            let forms = forms.chain(&self.inner_forms[self.inner.range(at)]).chain([&self.exit_forms[at]]);
+            forms.map(|&form| values[form as usize]).sum::<f64>()
+        };
+        let fastest = (0..self.vertices.len()).map(of_row).fold(0.0, f64::max);
+        let (products, space) = (Extent::new(self).products(), Space::new(self));
+        Ok(Resolvent { plan: self, right: Right::Exits, values, fastest, products, space })
     }
 }
 
 impl Resolvent<'_> {
     /// This, with 1 in place of each exit rate on the right-hand side, and 0 for what is absorbed at once.
     pub(crate) fn of_phasic(mut self) -> Self {
-        self.of_phasic = true;
+        self.right = Right::OfPhasic;
         self
     }
 
-    /// The transform `E[e^{−sT}]` of the time to absorption from the start, at eight `s`; of those that never start, the
+    /// The transform `E[e^{−sT}]` of the time to absorption from the start, at each `s ≥ 0`; of those that never start, the
     /// share `kept_back` is counted as never absorbed.
-    pub(crate) fn transform(&mut self, s: &Complex8, kept_back: f64) -> Complex8 {
-        Arch::new().dispatch(Transform { space: self, s, kept_back })
+    ///
+    /// One elimination for eight `s`, another one where these say too little about times, and one with endless exponents for
+    /// each `s` at which f64 is not enough.
+    pub(crate) fn transform(&mut self, s: &[f64], kept_back: f64) -> Vec<f64> {
+        let (start, mut values) = (self.plan.start(), Vec::with_capacity(s.len()));
+        for group in s.chunks(WIDTH) {
+            let mut lanes = [0.0; WIDTH];
+            lanes[..group.len()].copy_from_slice(group);
+            self.solve(&lanes, self.right, kept_back);
+            let found = self.space.x[start].0;
+            let is_sure = |lane: usize, lost: f64| {
+                let value: f64 = found[lane];
+                value.is_finite() && value > 0.0 && value >= lost
+            };
+            let lost = self.lost(group, &lanes, kept_back, is_sure);
+            for (lane, &s) in group.iter().enumerate() {
+                let value =
+                    if is_sure(lane, lost[lane]) { found[lane] } else { self.wide(s, kept_back)[start] };
+                values.push(value);
+            }
+        }
+        values
     }
-}
 
-impl Resolvent<'_> {
     /// The probability of ever being absorbed from every vertex of the graph, 0 for absorbing vertices and those that the
     /// start does not reach; of those that never start, the share `kept_back` is counted as never absorbed.
     pub(crate) fn absorption(&mut self, kept_back: f64) -> Vec<f64> {
-        self.transform(&Complex8::ZERO, kept_back);
+        let lanes = [0.0; WIDTH];
+        self.solve(&lanes, self.right, kept_back);
+        let mut found: Vec<f64> = self.space.x.iter().map(|x| x.0[0]).collect();
+        let lost = self.lost(&lanes[..1], &lanes, kept_back, |_, _| false)[0];
+        let is_sure = |&x: &f64| x.is_finite() && if x == 0.0 { lost <= NEGLIGIBLE } else { x >= lost };
+        if !found.iter().all(is_sure) {
+            found = self.wide(0.0, kept_back);
+        }
         let mut by_vertex = vec![0.0; self.plan.vertex_count as usize];
-        for (&vertex, found) in self.plan.vertices.iter().zip(&self.x) {
-            by_vertex[vertex as usize] = found.re[0];
+        for (&vertex, x) in self.plan.vertices.iter().zip(found) {
+            by_vertex[vertex as usize] = x;
         }
         by_vertex
+    }
+
+    fn solve(&mut self, s: &[f64; WIDTH], right: Right, kept_back: f64) {
+        let Self { plan, values, space, .. } = self;
+        Arch::new().dispatch(Task { plan, values, space, s: Lanes(*s), right, kept_back });
+    }
+
+    /// Solutions by position, worked out with exponents that do not end.
+    #[cold]
+    fn wide(&self, s: f64, kept_back: f64) -> Vec<f64> {
+        let (plan, values) = (self.plan, &self.values[..]);
+        let mut space = Space::<Wide>::new(plan);
+        Task { plan, values, space: &mut space, s: Wide::splat(s), right: self.right, kept_back }.run();
+        space.x.into_iter().map(Wide::value).collect()
+    }
+
+    /// What solutions that were just found at a group of `s` must be larger than; infinite where they say nothing. Where that
+    /// is not enough for all of them, once more with times that are looked up.
+    fn lost(
+        &mut self,
+        group: &[f64],
+        lanes: &[f64; WIDTH],
+        kept_back: f64,
+        is_enough: impl Fn(usize, f64) -> bool,
+    ) -> [f64; WIDTH] {
+        let Self { right, fastest, products, .. } = *self;
+        let lowest = self.space.lowest.0;
+        let limit = |lane: usize, time: f64| {
+            let largest = if right == Right::Exits { 1.0 } else { time };
+            let lost = LOST * products * (1.0 + fastest + lanes[lane]) * (1.0 + largest) * time;
+            // A pivot of less has no reciprocal.
+            let is_broken = lowest[lane] < f64::MIN_POSITIVE || lost.is_nan();
+            if is_broken { f64::INFINITY } else { lost }
+        };
+        let at_once = std::array::from_fn(|lane| limit(lane, 1.0 / lanes[lane]));
+        if (0..group.len()).all(|lane| is_enough(lane, at_once[lane])) {
+            return at_once;
+        }
+        self.solve(lanes, Right::Times, kept_back);
+        let larger = |most: f64, time: f64| if time <= most { most } else { time };
+        let longest = |lane: usize| self.space.x.iter().fold(0.0, |most, x| larger(most, x.0[lane]));
+        std::array::from_fn(|lane| limit(lane, longest(lane)).min(at_once[lane]))
     }
 }
 
 /// One elimination and solve, as a task for the widest instruction set of the machine.
-struct Transform<'a, 'p> {
-    space: &'a mut Resolvent<'p>,
-    s: &'a Complex8,
+struct Task<'a, L> {
+    plan: &'a Plan,
+    values: &'a [f64],
+    space: &'a mut Space<L>,
+    s: L,
+    right: Right,
     kept_back: f64,
 }
 
-impl NullaryFnOnce for Transform<'_, '_> {
-    type Output = Complex8;
+impl NullaryFnOnce for Task<'_, Lanes<WIDTH>> {
+    type Output = ();
 
     #[inline(always)]
-    fn call(self) -> Complex8 {
-        let Self { space, s, kept_back } = self;
-        let plan = space.plan;
-        let start = plan.start();
+    fn call(self) {
+        self.run();
+    }
+}
+
+impl<L: Lane> Task<'_, L> {
+    #[inline(always)]
+    fn run(mut self) {
+        let plan = self.plan;
+        self.space.lowest = L::splat(f64::INFINITY);
         for block in plan.blocks() {
             for at in block.range.clone() {
-                // No time passes in the start.
-                let shift = if at == start { Complex8::real(kept_back) } else { *s };
-                space.eliminate_row(at, shift);
+                self.eliminate_row(at);
                 if !block.cyclic {
-                    space.x[at] = space.x[at] * space.inverse[at];
+                    self.space.x[at] = self.space.x[at] * self.space.inverse[at];
                 }
             }
             if !block.cyclic {
                 continue;
             }
             for at in block.range.rev() {
-                let mut sum = space.x[at];
+                let mut sum = self.space.x[at];
                 for entry in plan.upper.range(at) {
-                    sum = sum + space.upper[entry] * space.x[plan.upper.items[entry] as usize];
+                    sum = sum + self.space.upper[entry] * self.space.x[plan.upper.items[entry] as usize];
                 }
-                space.x[at] = sum * space.inverse[at];
+                self.space.x[at] = sum * self.space.inverse[at];
             }
         }
-        space.x[start]
     }
-}
 
-impl Resolvent<'_> {
+    /// The right-hand side of a row, and what kills the process there.
+    #[inline(always)]
+    fn row(&self, at: usize, absorbed: f64) -> (f64, L) {
+        let is_start = at == self.plan.start();
+        let known = match self.right {
+            Right::Exits => absorbed,
+            Right::OfPhasic if is_start || self.plan.is_zero_form(self.plan.exit_forms[at]) => 0.0,
+            Right::Times if is_start => 0.0,
+            Right::OfPhasic | Right::Times => 1.0,
+        };
+        // No time passes in the start.
+        (known, if is_start { L::splat(self.kept_back) } else { self.s })
+    }
+
     /// Eliminates one row and carries its right-hand side along; `x` holds what is known behind the row's edges.
     #[inline(always)]
-    fn eliminate_row(&mut self, at: usize, shift: Complex8) {
-        let plan = self.plan;
-        let absorbed = self.values[plan.exit_forms[at] as usize];
-        let counts = !self.of_phasic || at != plan.start() && !plan.is_zero_form(plan.exit_forms[at]);
-        let counted = if self.of_phasic { 1.0 } else { absorbed };
-        let mut known = Complex8::real(if counts { counted } else { 0.0 });
-        let mut exit = shift + Complex8::real(absorbed);
+    fn eliminate_row(&mut self, at: usize) {
+        let (plan, values) = (self.plan, self.values);
+        let absorbed = values[plan.exit_forms[at] as usize];
+        let (known, shift) = self.row(at, absorbed);
+        let space = &mut *self.space;
+        let (mut known, mut exit) = (L::splat(known), shift + L::splat(absorbed));
         let outer = plan.outer.range(at);
         for (&column, &form) in plan.outer.items[outer.clone()].iter().zip(&plan.outer_forms[outer]) {
-            let rate = self.values[form as usize];
-            known = known + self.x[column as usize].scaled(rate);
-            exit = exit + Complex8::real(rate);
+            let rate = L::splat(values[form as usize]);
+            known = known + space.x[column as usize] * rate;
+            exit = exit + rate;
         }
         let inner = plan.inner.range(at);
         for (&column, &form) in plan.inner.items[inner.clone()].iter().zip(&plan.inner_forms[inner]) {
-            self.work[column as usize] = Complex8::real(self.values[form as usize]);
+            space.work[column as usize] = L::splat(values[form as usize]);
         }
         for entry in plan.lower.range(at) {
             let row = plan.lower.items[entry] as usize;
-            let factor = self.work[row] * self.inverse[row];
-            self.work[row] = Complex8::ZERO;
-            exit = exit + factor * self.exit[row];
-            known = known + factor * self.x[row];
+            let factor = space.work[row] * space.inverse[row];
+            space.work[row] = L::splat(0.0);
+            exit = exit + factor * space.exit[row];
+            known = known + factor * space.x[row];
             for of in plan.upper.range(row) {
                 let column = plan.upper.items[of] as usize;
-                self.work[column] = self.work[column] + factor * self.upper[of];
+                space.work[column] = space.work[column] + factor * space.upper[of];
             }
         }
         let mut pivot = exit;
         for entry in plan.upper.range(at) {
             let column = plan.upper.items[entry] as usize;
-            let value = std::mem::replace(&mut self.work[column], Complex8::ZERO);
-            self.upper[entry] = value;
+            let value = std::mem::replace(&mut space.work[column], L::splat(0.0));
+            space.upper[entry] = value;
             pivot = pivot + value;
         }
-        self.work[at] = Complex8::ZERO;
-        self.exit[at] = exit;
-        self.inverse[at] = pivot.reciprocal_or_zero();
-        self.x[at] = known;
+        space.work[at] = L::splat(0.0);
+        space.exit[at] = exit;
+        space.inverse[at] = pivot.reciprocal_or_zero();
+        space.lowest = pivot.lower_above_zero(space.lowest);
+        space.x[at] = known;
     }
 }

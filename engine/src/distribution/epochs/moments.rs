@@ -225,10 +225,7 @@ impl Jumps {
     fn of(segment: &Segment) -> Self {
         let mut weights = Vec::new();
         let first = poisson::weights(segment.rate * (segment.end - segment.begin), &mut weights);
-        let (mut more, mut sum) = (weights.clone(), 0.0);
-        for slot in more.iter_mut().rev() {
-            sum += std::mem::replace(slot, sum);
-        }
+        let more = poisson::beyond(&weights);
         Self { first, weights, more }
     }
 
