@@ -345,10 +345,12 @@ fn single(chain: &Chain<'_>, positions: usize, fastest: f64, time: f64, visits: 
 /// Divides each row by its sum, absorption and what is lost included.
 fn normalise(Power { matrix, absorbed, lost, .. }: &mut Power) {
     for (at, mut row) in matrix.axis_iter_mut(Axis(0)).enumerate() {
-        let mut lost = lost.as_mut().map(|lost| &mut lost[at]);
+        let lost = lost.as_mut().map(|lost| &mut lost[at]);
         let sum = row.sum() + absorbed[at] + lost.as_deref().copied().unwrap_or(0.0);
         row.iter_mut().for_each(|mass| *mass = if *mass < SMALLEST { 0.0 } else { *mass / sum });
         absorbed[at] /= sum;
-        lost.iter_mut().for_each(|lost| **lost /= sum);
+        if let Some(lost) = lost {
+            *lost /= sum;
+        }
     }
 }
