@@ -41,6 +41,15 @@ fn the_program_of_a_compute_is_chosen_and_left_to_the_settings_again() {
     let served = pulled(&hub).unwrap();
     let found = verify(&served, &made.graph, made.graph.content_hash(), &Limits::default(), &mut ()).unwrap();
     assert_eq!(found.evidence, Evidence::Fast);
+    // Elsewhere, too, by way of a bundle.
+    let (place, digest) = (tempfile::tempdir().unwrap(), Sha256::of(&served).to_string());
+    let file = place.path().join("lab.bundle");
+    assert_eq!(say(data, &["bundle", "export", file.to_str().unwrap(), "--id", ID]).0, Some(0));
+    let bundle = String::from_utf8_lossy(&fs::read(&file).unwrap()).replace(' ', "");
+    for part in [&format!("blobs/{digest}"), "\"variant\":\"fast\"", "\"variant_reason\":\"requested\""] {
+        assert!(bundle.contains(part), "{part} is not in the bundle");
+    }
+    assert!(!bundle.contains(&Sha256::of(&made.ptdprmc3).to_string()), "what is not served");
     assert_eq!(say(data, &["compute", "variant", ID, "settings"]).0, Some(0));
     wait_until("phasic's own is served again", || pulled(&hub).is_some_and(|bytes| bytes == made.ptdprmc3));
     let (status, said) = say(data, &["compute", "variant", "nobody", "fast"]);

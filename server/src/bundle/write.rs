@@ -11,7 +11,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::{BLOBS, BundleError, FORMAT, MANIFEST, Manifest, REGISTRY, header};
 use crate::hub::DataDirectory;
-use crate::registry::{Catalogue, Former, bundle_document, say_privacy};
+use crate::registry::{bundle_document, served_computes};
 use crate::staging::Staging;
 use crate::store::ComputeRow;
 use crate::whole_file::{create_private, give_name};
@@ -59,10 +59,7 @@ pub async fn export(
 
 /// The computes of a bundle, by id.
 async fn chosen(data: &DataDirectory, ids: &[ComputeId]) -> Result<Vec<ComputeRow>, BundleError> {
-    let catalogue = Catalogue::load(&data.store, &*data.blobs, "", Former::default()).await?;
-    let is_withheld = |id: &ComputeId| catalogue.withheld().iter().any(|withheld| withheld.id == *id);
-    let mut rows = data.store.computes().await?;
-    rows.retain(|row| !row.artifacts.is_empty() && !is_withheld(&row.id));
+    let mut rows = served_computes(&data.store, &*data.blobs).await?;
     for id in ids {
         if !rows.iter().any(|row| row.id == *id) {
             return Err(BundleError::NoCompute(id.to_string()));
@@ -71,10 +68,6 @@ async fn chosen(data: &DataDirectory, ids: &[ComputeId]) -> Result<Vec<ComputeRo
     // A file that is carried around is no place for what is private, unless it was named.
     let private = data.store.private_ids().await?;
     rows.retain(|row| if ids.is_empty() { !private.contains(&row.id) } else { ids.contains(&row.id) });
-    for row in &mut rows {
-        let is_private = private.contains(&row.id);
-        say_privacy(row, is_private);
-    }
     rows.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
     Ok(rows)
 }

@@ -111,7 +111,7 @@ async fn set_private(id: &ComputeId, private: bool, data: DataArgs) -> Outcome {
 
 async fn want(id: &ComputeId, wanted: Wanted, data: DataArgs) -> Outcome {
     let config = data.load()?;
-    let data = DataDirectory::open(&config.data_dir).await?;
+    let data = DataDirectory::existing(&config.data_dir).await?;
     let store = &data.store;
     let filter =
         BrowseFilter { viewer: Viewer::All, id: Some(id.to_string()), limit: 1, ..BrowseFilter::default() };
@@ -148,7 +148,7 @@ async fn retract(id: &ComputeId, retracted: bool, reason: Option<&str>, data: Da
         Retraction::Done => format!("{id} stands again.\n"),
         Retraction::Unchanged if retracted => format!("{id} was retired already.\n"),
         Retraction::Unchanged => format!("{id} was not retired.\n"),
-        Retraction::Unknown => return Err(unknown(id)),
+        Retraction::Unknown | Retraction::Refused(_) => return Err(unknown(id)),
         Retraction::Mirrored => {
             let text = format!(
                 "{id} comes from an upstream, which alone can retire it; phasic-hub compute hide {id}"

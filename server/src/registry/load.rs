@@ -18,8 +18,8 @@ use super::{Catalogue, CatalogueError, Listed, Paths, Representation, Withheld, 
 use crate::blobs::{BlobError, BlobStore};
 use crate::reference::known_graph;
 use crate::store::{
-    ArtifactRow, ArtifactVersion, BlobSizes, ComputeRow, PackedCompute, ServedVariant, Store, StoreError,
-    VariantReason, VersionKey,
+    ArtifactRow, ArtifactVersion, BlobSizes, ComputeRow, PackedCompute, ServedVariant, Snapshot, Store,
+    StoreError, VariantReason, VersionKey,
 };
 use crate::visibility::PrivateIds;
 
@@ -76,52 +76,17 @@ impl Catalogue {
     ) -> Result<Self, CatalogueError> {
         // All of it from one moment: what is published in private in between must not be met as public.
         let mut snapshot = store.snapshot().await?;
-        let (wrong, doubted): (HashSet<_>, HashSet<_>) =
-            snapshot.mismatches().await?.into_iter().partition(|&(hash, _)| known_graph(hash).is_some());
-        let private_ids = snapshot.private_ids().await?;
+        let mut rules = Rules::of(&mut snapshot, base, former).await?;
         // Nobody need know whose they are where nothing is private.
         let holders =
-            if private_ids.is_empty() { HashMap::new() } else { snapshot.version_computes().await? };
-        let replaced: HashMap<_, _> =
-            snapshot.served_variants().await?.into_iter().map(|one| (one.id.clone(), one)).collect();
-        let orders = snapshot.ambiguous_orders().await?;
-        let tables = snapshot.state_of_computes().await?;
-        // In an order that depends on the members alone.
-        let judged_by = (
-            wrong.iter().collect::<BTreeSet<_>>(),
-            doubted.iter().collect::<BTreeSet<_>>(),
-            replaced.iter().collect::<BTreeMap<_, _>>(),
-            orders.iter().collect::<BTreeMap<_, _>>(),
-        );
-        let state = private_ids.is_empty().then(|| kept::state(tables, base, &judged_by));
+            if rules.private_ids.is_empty() { HashMap::new() } else { snapshot.version_computes().await? };
         // Where all files are taken to be there, all else is what it was.
         if blobs.is_none()
-            && let Some(catalogue) = state.and_then(|state| former.catalogue(state, base))
+            && let Some(catalogue) = rules.state.and_then(|state| rules.former.catalogue(state, base))
         {
             return Ok(catalogue);
         }
-        let sizes = snapshot.sizes().await?;
-        // Looked for after they were counted: what is stored in between is there.
-        let lost = async {
-            match blobs {
-                Some(blobs) => lost(blobs, &sizes).await,
-                None => Ok(HashSet::new()),
-            }
-        };
-        let (lost, former_versions) = tokio::join!(lost, snapshot.former_versions());
-        let (lost, former_versions) = (lost?, former_versions?);
-        let rules = Rules {
-            wrong,
-            doubted,
-            private_ids,
-            replaced,
-            orders,
-            sizes,
-            lost,
-            base: base.to_owned(),
-            former,
-            state,
-        };
+        let former_versions = rules.look(&mut snapshot, blobs).await?;
         let rules = Arc::new(rules);
         let mut found = Found::default();
         found.former(&former_versions, &rules);
@@ -141,6 +106,31 @@ impl Catalogue {
         // Hashing and sorting take longer than a request should wait.
         tokio::task::spawn_blocking(move || found.finish(&rules, &holders)).await?
     }
+}
+
+/// The computes that are served, private ones too, as they are: each with the program that is served of it, and an entry that
+/// says which that is, and why. What is withheld is left out.
+///
+/// # Errors
+/// When the database or the blob store fails.
+pub async fn served_computes(
+    store: &Store,
+    blobs: &dyn BlobStore,
+) -> Result<Vec<ComputeRow>, CatalogueError> {
+    let mut snapshot = store.snapshot().await?;
+    let mut rules = Rules::of(&mut snapshot, "", Former::default()).await?;
+    rules.look(&mut snapshot, Some(blobs)).await?;
+    let mut served = Vec::new();
+    let mut batches = snapshot.computes().chunks(BATCH);
+    while let Some(batch) = batches.next().await {
+        for packed in batch {
+            let mut row = packed?.unpack(&rules.sizes)?;
+            if rules.settle(&mut row).is_none() && !row.artifacts.is_empty() {
+                served.push(row);
+            }
+        }
+    }
+    Ok(served)
 }
 
 /// What decides about a compute.
@@ -180,6 +170,59 @@ struct Batch {
 }
 
 impl Rules {
+    /// Those of a moment, before anybody has looked for files.
+    async fn of(snapshot: &mut Snapshot, base: &str, former: Former) -> Result<Self, CatalogueError> {
+        let (wrong, doubted): (HashSet<_>, HashSet<_>) =
+            snapshot.mismatches().await?.into_iter().partition(|&(hash, _)| known_graph(hash).is_some());
+        let private_ids = snapshot.private_ids().await?;
+        let replaced: HashMap<_, _> =
+            snapshot.served_variants().await?.into_iter().map(|one| (one.id.clone(), one)).collect();
+        let orders = snapshot.ambiguous_orders().await?;
+        let tables = snapshot.state_of_computes().await?;
+        // In an order that depends on the members alone.
+        let judged_by = (
+            wrong.iter().collect::<BTreeSet<_>>(),
+            doubted.iter().collect::<BTreeSet<_>>(),
+            replaced.iter().collect::<BTreeMap<_, _>>(),
+            orders.iter().collect::<BTreeMap<_, _>>(),
+        );
+        let state = private_ids.is_empty().then(|| kept::state(tables, base, &judged_by));
+        let (sizes, lost, base) = (Arc::default(), HashSet::new(), base.to_owned());
+        Ok(Self { wrong, doubted, private_ids, replaced, orders, sizes, lost, base, former, state })
+    }
+
+    /// Reads how large files are, and looks which are not there; gives what names stood for formerly, read meanwhile.
+    async fn look(
+        &mut self,
+        snapshot: &mut Snapshot,
+        blobs: Option<&dyn BlobStore>,
+    ) -> Result<Vec<ArtifactVersion>, CatalogueError> {
+        self.sizes = snapshot.sizes().await?;
+        // Looked for after they were counted: what is stored in between is there.
+        let lost = async {
+            match blobs {
+                Some(blobs) => lost(blobs, &self.sizes).await,
+                None => Ok(HashSet::new()),
+            }
+        };
+        let (lost, former_versions) = tokio::join!(lost, snapshot.former_versions());
+        self.lost = lost?;
+        Ok(former_versions?)
+    }
+
+    /// Makes of what was published what is served, and says why it is not.
+    fn settle(&self, row: &mut ComputeRow) -> Option<WithheldReason> {
+        // Where phasic's own program was replaced because it is wrong, it is none to fall back upon.
+        if let Some(one) = self.replaced.get(&row.id)
+            && (one.reason != VariantReason::Requested || !self.lost.contains(&one.blob.sha256))
+        {
+            note::serve_instead(row, one);
+        }
+        note::say_edge_order(row, &self.orders);
+        note::say_privacy(row, self.private_ids.contains(&row.id));
+        self.fault(row)
+    }
+
     fn read(&self, packed: Vec<Result<PackedCompute, StoreError>>) -> Result<Batch, CatalogueError> {
         let mut batch = Batch::default();
         for one in packed {
@@ -190,24 +233,15 @@ impl Rules {
 
     fn judge(&self, mut row: ComputeRow, batch: &mut Batch) -> Result<(), CatalogueError> {
         let published = row.artifacts.clone();
-        // Where phasic's own program was replaced because it is wrong, it is none to fall back upon.
-        if let Some(one) = self.replaced.get(&row.id)
-            && (one.reason != VariantReason::Requested || !self.lost.contains(&one.blob.sha256))
-        {
-            note::serve_instead(&mut row, one);
-        }
-        note::say_edge_order(&mut row, &self.orders);
         let mut is_named = false;
-        match self.fault(&row) {
+        match self.settle(&mut row) {
             Some(reason) => batch.withheld.push(Withheld { id: row.id.clone(), reason }),
             None if row.artifacts.is_empty() => {}
             None => {
                 if row.artifacts.iter().any(|file| self.doubted.contains(&key(file))) {
                     batch.doubts.push(row.id.clone());
                 }
-                let is_private = self.private_ids.contains(&row.id);
-                note::say_privacy(&mut row, is_private);
-                if is_private {
+                if self.private_ids.contains(&row.id) {
                     batch.private.push(row.clone());
                 } else {
                     is_named = self.render(&row, batch)?;

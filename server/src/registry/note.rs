@@ -63,7 +63,7 @@ pub(super) fn say_edge_order(row: &mut ComputeRow, orders: &HashMap<(GraphHash, 
 
 /// Says that a compute is not for everybody, so that a hub that mirrors it, with the rights of a token, does not make it
 /// so; and does not say it any longer of one that is.
-pub(crate) fn say_privacy(row: &mut ComputeRow, is_private: bool) {
+pub(super) fn say_privacy(row: &mut ComputeRow, is_private: bool) {
     // Few entries say anything of the kind, and most are not read for it.
     if !is_private && !row.entry.contains(PRIVATE) {
         return;
