@@ -230,7 +230,7 @@ pub struct UpstreamStatus {
     pub document_sha256: Option<Sha256>,
     /// Computes that are mirrored from it.
     pub computes: u64,
-    /// When it was last seen that what is mirrored is what upstream has, UTC.
+    /// When it was last seen that what is mirrored is what upstream has, but for what was refused, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked_at: Option<String>,
     /// Seconds since then.
@@ -253,6 +253,9 @@ pub struct UpstreamStatus {
     pub quarantined: u64,
     /// Alarms that nobody has acknowledged.
     pub alarms: u64,
+    /// What its document names and could not be had so far; until it is, what is mirrored is not what upstream has.
+    #[serde(default)]
+    pub unfetched: u64,
 }
 
 /// The state of the mirror.

@@ -139,10 +139,12 @@ pub struct UpstreamLevels {
     pub quarantined: u64,
     /// Computes that are mirrored.
     pub computes: u64,
+    /// What its document names and could not be had so far.
+    pub unfetched: u64,
 }
 
 impl UpstreamLevels {
-    const ALL: [(&'static str, &'static str); 5] = [
+    const ALL: [(&'static str, &'static str); 6] = [
         (
             "phasic_hub_mirror_lag_seconds",
             "Seconds since an upstream was last seen to be as mirrored; absent before that",
@@ -151,12 +153,14 @@ impl UpstreamLevels {
         ("phasic_hub_mirror_alarms", "Alarms of an upstream that nobody has acknowledged"),
         ("phasic_hub_mirror_quarantined", "What of an upstream was refused, and nobody has decided upon"),
         ("phasic_hub_mirror_computes", "Computes that are mirrored from an upstream"),
+        ("phasic_hub_mirror_unfetched", "What the document of an upstream names and could not be had so far"),
     ];
 
     /// Says what they are now. Names of upstreams are those the operator has given.
     pub fn set(self, upstream: &str) {
-        let Self { lag_seconds, failures, alarms, quarantined, computes } = self;
-        let counts = [failures as f64, alarms as f64, quarantined as f64, computes as f64].map(Some);
+        let Self { lag_seconds, failures, alarms, quarantined, computes, unfetched } = self;
+        let counts = [alarms, quarantined, computes, unfetched].map(|count| Some(count as f64));
+        let counts = std::iter::once(Some(failures as f64)).chain(counts);
         let values = std::iter::once(lag_seconds).chain(counts);
         for ((name, _), value) in Self::ALL.into_iter().zip(values) {
             if let Some(value) = value {

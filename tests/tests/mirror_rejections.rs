@@ -99,3 +99,33 @@ fn an_original_that_was_converted_and_is_rejected_leaves_neither_form_behind() {
     sync(&hub, &admin);
     assert_eq!(served(&hub), Some(Sha256::of(&model.ptdprmc3).to_string()));
 }
+
+#[test]
+fn an_upstream_whose_files_cannot_be_had_is_not_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data, checkout) = (directory.path().join("hub-data"), directory.path().join("lab"));
+    let models = [kingman(4), kingman(6)];
+    let [here, away] = &models;
+    let entries = document(&[("here", entry(here, &here.ptdprmc3)), ("away", entry(away, &away.ptdprmc3))]);
+    let file = |model: &Model| format!("artifacts/{}.bin", model.hash);
+    write_directory(&checkout, &entries, &[(file(here), &here.ptdprmc3)]);
+    let hub = start(&data, &checkout);
+    let state = || hub.get("/v1/mirror").json()["upstreams"][0].take();
+    let metric = |value: u32| {
+        let metrics = hub.get("/metrics").text().to_owned();
+        metrics.contains(&format!("phasic_hub_mirror_unfetched{{upstream=\"lab\"}} {value}"))
+    };
+    wait_until("a pass is over", || state()["computes"] == 1);
+    let state_then = state();
+    assert_eq!(state_then["unfetched"], 1, "{state_then}");
+    assert!(state_then.get("checked_at").is_none(), "{state_then}");
+    wait_until("it is measured", || metric(1));
+    wait_until("the page says so", || hub.get("/").text().contains("never complete so far"));
+
+    write_directory(&checkout, &entries, &[(file(away), &away.ptdprmc3)]);
+    sync(&hub, &token(&data, "admin"));
+    let state_now = state();
+    assert_eq!((&state_now["unfetched"], &state_now["computes"]), (&json!(0), &json!(2)));
+    assert!(state_now.get("checked_at").is_some(), "{state_now}");
+    wait_until("it is measured", || metric(0));
+}

@@ -1,13 +1,14 @@
 //! Whether the hub lives, and whether it is ready.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use phasic_hub_api::health::{Finding, FindingCode, Health, MOST_IDS};
 use phasic_hub_api::{ComputeId, ProblemCode};
 
+use super::Services;
 use super::error::ApiError;
+use crate::auth::Scope;
+use crate::config::Config;
 use crate::hub::Hub;
 use crate::registry::WithheldReason;
 
@@ -29,7 +30,7 @@ pub(super) async fn live() -> Json<Health> {
 /// The hub has everything it should have; if not, the `reasons` of the problem say what is missing.
 ///
 /// Reasons are `reference_computes`, `database`, `disk`, `rendering`, `service` and `files_unseen`. What does not keep a hub from its work is
-/// a note: `files_lost`, `files_wrong`, `files_doubtful` and `computes_too_large`, with the ids of the computes. Database and disk are looked at
+/// a note: `files_lost`, `files_wrong`, `files_doubtful` and `computes_too_large`, with the ids of the computes where everybody may read. Database and disk are looked at
 /// every five seconds, whoever asks.
 ///
 /// ```text
@@ -44,17 +45,27 @@ pub(super) async fn live() -> Json<Health> {
         (status = 503, description = "`not_ready`"),
     )
 )]
-pub(super) async fn ready(State(hub): State<Arc<Hub>>) -> Result<Json<Health>, ApiError> {
+pub(super) async fn ready(State(services): State<Services>) -> Result<Json<Health>, ApiError> {
+    let hub = &services.hub;
     let reasons = hub.readiness.reasons();
     if reasons.is_empty() {
-        return Ok(Json(Health { status: "ready".to_owned(), notes: notes(&hub) }));
+        return Ok(Json(Health {
+            status: "ready".to_owned(),
+            notes: notes(hub, everybody_reads(&services.config)),
+        }));
     }
     let details: Vec<_> = reasons.iter().map(|reason| reason.detail.as_str()).collect();
     Err(ApiError::new(ProblemCode::NotReady, details.join(" ")).with_reasons(reasons))
 }
 
-/// What is not as it should be, without private computes, because anybody may read this.
-pub(super) fn notes(hub: &Hub) -> Vec<Finding> {
+/// Whether names of computes are for everybody. Where they are not, who may read finds them with `/v1/computes?status=withheld`.
+pub(super) fn everybody_reads(config: &Config) -> bool {
+    config.access.anonymous.scope().is_some_and(|open| open.includes(Scope::Read))
+}
+
+/// What is not as it should be, without private computes, because anybody may read this; and without any name, unless they
+/// are to be `named`.
+pub(super) fn notes(hub: &Hub, named: bool) -> Vec<Finding> {
     let catalogue = hub.catalogue();
     let is_public = |id: &&ComputeId| !catalogue.is_private(id);
     let withheld = |code: FindingCode| -> Vec<&ComputeId> {
@@ -82,11 +93,13 @@ pub(super) fn notes(hub: &Hub) -> Vec<Finding> {
     ];
     let note = |(code, ids, what): (FindingCode, Vec<&ComputeId>, &str)| {
         let computes = if ids.len() == 1 { "compute is" } else { "computes are" };
+        let what = if named { what.replace("{id}", ids[0].as_str()) } else { what.to_owned() };
+        let shown = if named { MOST_IDS } else { 0 };
         Finding {
             code,
-            detail: format!("{} {computes} {}", ids.len(), what.replace("{id}", ids[0].as_str())),
+            detail: format!("{} {computes} {what}", ids.len()),
             count: Some(ids.len() as u64),
-            ids: ids.into_iter().take(MOST_IDS).cloned().collect(),
+            ids: ids.into_iter().take(shown).cloned().collect(),
         }
     };
     found.into_iter().filter(|(_, ids, _)| !ids.is_empty()).map(note).collect()

@@ -11,7 +11,6 @@ use super::fixed::PAGE_HEADERS;
 use super::html::{STYLE, escape};
 use super::lately::{Lately, Looked, Looking};
 use super::{Services, health};
-use crate::auth::Scope;
 use crate::registry::Catalogue;
 use crate::visibility::Viewer;
 
@@ -35,11 +34,10 @@ pub(super) async fn home(
 ) -> impl IntoResponse {
     let hub = &services.hub;
     // The page shows no more than the routes it leads to: where those ask for a token, neither what is here nor its state.
-    let is_open = services.config.access.anonymous.scope().is_some_and(|open| open.includes(Scope::Read));
-    if !is_open {
+    if !health::everybody_reads(&services.config) {
         return (PAGE_HEADERS, Html(closed(hub.public_base())));
     }
-    let mut facts: Vec<_> = health::notes(hub).into_iter().map(|note| note.detail).collect();
+    let mut facts: Vec<_> = health::notes(hub, true).into_iter().map(|note| note.detail).collect();
     let version = *hub.renderings().borrow();
     let looked = services.clone();
     facts.extend(
@@ -69,9 +67,13 @@ fn closed(base: &str) -> String {
 
 /// The state of an upstream in a sentence.
 fn mirror_fact(upstream: &UpstreamStatus) -> String {
-    let UpstreamStatus { name, computes, failures_in_a_row, .. } = upstream;
+    let UpstreamStatus { name, computes, failures_in_a_row, unfetched, .. } = upstream;
     let state = match &upstream.checked_at {
+        Some(at) if *unfetched > 0 => {
+            format!("not up to date since {at}: {unfetched} more could not be had yet")
+        }
         Some(at) => format!("up to date at {at}"),
+        None if *unfetched > 0 => format!("never complete so far: {unfetched} more could not be had yet"),
         None => "never reached so far".to_owned(),
     };
     let failures = if *failures_in_a_row > 0 {

@@ -152,6 +152,7 @@ async fn measure_upstreams(store: &Store) -> Result<(), StoreError> {
             alarms: counts.alarms,
             quarantined: counts.quarantined,
             computes: counts.computes,
+            unfetched: counts.unfetched,
         };
         levels.set(&row.name);
     }

@@ -73,6 +73,7 @@ fn unknown() -> UpstreamStatus {
         last_pass: None,
         quarantined: 0,
         alarms: 0,
+        unfetched: 0,
     }
 }
 
@@ -92,6 +93,7 @@ async fn describe(store: &Store, row: UpstreamRow, viewer: &Viewer) -> Result<Up
         last_pass,
         quarantined: row.quarantined.cast_unsigned(),
         alarms: row.alarms.cast_unsigned(),
+        unfetched: row.unfetched.cast_unsigned(),
         name: row.name,
         ..unknown()
     })

@@ -99,6 +99,9 @@ fn describe(text: &mut String, upstream: &UpstreamStatus) {
         }
         None => text.push_str("  up to date   never\n"),
     }
+    if upstream.unfetched > 0 {
+        let _ = writeln!(text, "  unfetched    {} that it names could not be had so far", upstream.unfetched);
+    }
     if let Some(pass) = &upstream.last_pass {
         let _ = writeln!(text, "  last pass    {} at {}: {}", pass.number, pass.finished_at, head(pass));
     }

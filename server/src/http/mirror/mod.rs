@@ -69,6 +69,7 @@ fn keep_public(upstream: &mut UpstreamStatus, counts: PublicCounts) {
     upstream.computes = counts.computes;
     upstream.quarantined = counts.quarantined;
     upstream.alarms = counts.alarms;
+    upstream.unfetched = counts.unfetched;
 }
 
 /// Places on the hub's own machine are nobody else's business.

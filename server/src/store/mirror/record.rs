@@ -4,7 +4,7 @@ use phasic_hub_api::Sha256;
 use phasic_hub_api::mirror::{PassChange, PassOutcome};
 use sqlx::{Sqlite, Transaction};
 
-use super::upstreams::AT_ONCE;
+use super::upstreams::{AT_ONCE, UNFETCHED};
 use super::{Finding, PassHead, PassRecord, Validators, quarantine};
 use crate::store::audit::note;
 use crate::store::computes::put_blob;
@@ -41,7 +41,7 @@ impl Store {
                 .execute(&mut *change)
                 .await?;
         }
-        succeed(&mut change, head).await?;
+        succeed(&mut change, head, number).await?;
         change.commit().await?;
         Ok(number)
     }
@@ -162,7 +162,7 @@ pub(super) async fn record_pass(
         .await?;
     }
     keep_document(change, pass, document).await?;
-    succeed(change, &pass.head).await?;
+    succeed(change, &pass.head, number).await?;
     prune(change, &pass.head.upstream).await?;
     Ok(number)
 }
@@ -211,14 +211,18 @@ async fn insert_pass(
     Ok(done.last_insert_rowid())
 }
 
-/// Upstream was seen to be as it is mirrored.
-async fn succeed(change: &mut Transaction<'static, Sqlite>, head: &PassHead) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE upstreams SET failures_in_a_row = 0, checked_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE name = ?",
-    )
-    .bind(&head.upstream)
-    .execute(&mut **change)
-    .await?;
+/// Upstream was reached, and seen to be as it is mirrored unless files of it could not be had.
+async fn succeed(
+    change: &mut Transaction<'static, Sqlite>,
+    head: &PassHead,
+    number: i64,
+) -> Result<(), StoreError> {
+    let sql = format!(
+        "UPDATE upstreams SET failures_in_a_row = 0, \
+         checked_at = iif(EXISTS (SELECT 1 FROM pass_faults f WHERE f.pass = ?2 AND {UNFETCHED}), checked_at, \
+         strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) WHERE name = ?1"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&head.upstream).bind(number).execute(&mut **change).await?;
     next_run(change, head).await
 }
 

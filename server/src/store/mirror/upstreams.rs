@@ -65,6 +65,8 @@ pub struct UpstreamRow {
     pub quarantined: i64,
     /// Alarms nobody has decided upon.
     pub alarms: i64,
+    /// What the document that is mirrored names and could not be had so far.
+    pub unfetched: i64,
 }
 
 /// What a server has said about a document, for the question whether it has changed.
@@ -92,6 +94,13 @@ const WORTHWHILE: u32 = 4;
 /// When a pass is due that should be run at once: when the upstream has been left alone for as long as it wants to be.
 pub(super) const AT_ONCE: &str = "iif(wait_until > strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), wait_until, NULL)";
 
+/// Of a fault `f` of a pass: it left something out that is to be had with luck, and not for what it is.
+pub(super) const UNFETCHED: &str = "f.code IN ('fetch_failed', 'deferred')";
+
+/// The faults `f` of the last pass over an upstream `u` that has read its document.
+const LAST_FAULTS: &str = "FROM pass_faults f WHERE f.pass = \
+     (SELECT max(number) FROM passes p WHERE p.upstream = u.name AND p.outcome = 'done')";
+
 const UPSTREAMS: &str = "SELECT name, address, trust, place, commit_id, document_sha256, etag, last_modified, \
      must_read, must_verify, checked_at, (julianday('now') - julianday(checked_at)) * 86400.0 AS lag_seconds, failures_in_a_row, \
      next_run_at, (julianday(next_run_at) - julianday('now')) * 86400.0 AS due_seconds, \
@@ -101,7 +110,11 @@ const UPSTREAMS: &str = "SELECT name, address, trust, place, commit_id, document
      (SELECT count(*) FROM quarantine q WHERE q.upstream = u.name AND q.decision IS NULL \
       AND q.code NOT IN ('bytes_changed', 'mass_deletion')) AS quarantined, \
      (SELECT count(*) FROM quarantine q WHERE q.upstream = u.name AND q.decision IS NULL \
-      AND q.code IN ('bytes_changed', 'mass_deletion')) AS alarms FROM upstreams u";
+      AND q.code IN ('bytes_changed', 'mass_deletion')) AS alarms";
+
+fn all_upstreams() -> String {
+    format!("{UPSTREAMS}, (SELECT count(*) {LAST_FAULTS} AND {UNFETCHED}) AS unfetched FROM upstreams u")
+}
 
 /// What of an upstream is for everybody to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,6 +125,8 @@ pub struct PublicCounts {
     pub quarantined: u64,
     /// Alarms nobody has decided upon.
     pub alarms: u64,
+    /// What the document that is mirrored names and could not be had so far.
+    pub unfetched: u64,
 }
 
 const PUBLIC_COUNTS: &str = "WITH open AS (SELECT upstream, code IN ('bytes_changed', 'mass_deletion') AS is_alarm \
@@ -119,7 +134,7 @@ const PUBLIC_COUNTS: &str = "WITH open AS (SELECT upstream, code IN ('bytes_chan
      SELECT name, (SELECT count(*) FROM computes c WHERE c.upstream = u.name \
      AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE c.id GLOB p.pattern)) AS computes, \
      (SELECT count(*) FROM open WHERE upstream = u.name AND NOT is_alarm) AS quarantined, \
-     (SELECT count(*) FROM open WHERE upstream = u.name AND is_alarm) AS alarms FROM upstreams u";
+     (SELECT count(*) FROM open WHERE upstream = u.name AND is_alarm) AS alarms";
 
 impl Store {
     /// All upstreams, those to be believed first at the front.
@@ -127,7 +142,7 @@ impl Store {
     /// # Errors
     /// When the database fails or holds what no hub writes.
     pub async fn upstreams(&self) -> Result<Vec<UpstreamRow>, StoreError> {
-        let sql = format!("{UPSTREAMS} ORDER BY place, name");
+        let sql = format!("{} ORDER BY place, name", all_upstreams());
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
         rows.iter().map(upstream_row).collect()
     }
@@ -138,13 +153,18 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn public_counts(&self) -> Result<HashMap<String, PublicCounts>, StoreError> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(PUBLIC_COUNTS)).fetch_all(&self.readers).await?;
+        let sql = format!(
+            "{PUBLIC_COUNTS}, (SELECT count(*) {LAST_FAULTS} AND {UNFETCHED} \
+             AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE f.entry GLOB p.pattern)) AS unfetched FROM upstreams u"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
         let count = |row: &SqliteRow, column| row.try_get::<i64, _>(column).map(i64::cast_unsigned);
         let counts = |row: &SqliteRow| {
             let counts = PublicCounts {
                 computes: count(row, "computes")?,
                 quarantined: count(row, "quarantined")?,
                 alarms: count(row, "alarms")?,
+                unfetched: count(row, "unfetched")?,
             };
             Ok((row.try_get("name")?, counts))
         };
@@ -194,7 +214,7 @@ impl Store {
     /// # Errors
     /// When the database fails or holds what no hub writes.
     pub async fn upstream(&self, name: &str) -> Result<Option<UpstreamRow>, StoreError> {
-        let sql = format!("{UPSTREAMS} WHERE name = ?");
+        let sql = format!("{} WHERE name = ?", all_upstreams());
         let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(name).fetch_optional(&self.readers).await?;
         row.as_ref().map(upstream_row).transpose()
     }
@@ -367,5 +387,6 @@ fn upstream_row(row: &SqliteRow) -> Result<UpstreamRow, StoreError> {
         computes: row.try_get("computes")?,
         quarantined: row.try_get("quarantined")?,
         alarms: row.try_get("alarms")?,
+        unfetched: row.try_get("unfetched")?,
     })
 }
