@@ -438,3 +438,30 @@ fn lines_of_an_evaluation_break_off_when_the_token_is_revoked() {
     let count = received.iter().filter(|&&byte| byte == b'}').count();
     assert!(!received.ends_with(b"0\r\n\r\n"), "{count} lines, and a proper end");
 }
+
+#[test]
+fn cursors_that_are_of_no_page_are_refused() {
+    let data = tempfile::tempdir().unwrap();
+    let hub = Hub::start(data.path());
+    for target in [
+        "/v1/computes?cursor=%00",
+        "/v1/computes?cursor=a%2Fb",
+        "/v1/computes/coal_n5_theta1/revisions?cursor=-5",
+        "/v1/mirror/passes?cursor=-1",
+    ] {
+        let answer = hub.get(target);
+        assert_eq!((answer.status, &answer.json()["code"]), (400, &json!("invalid_request")), "{target}");
+    }
+    assert_eq!(hub.get("/v1/computes?cursor=coal_n5_theta1").status, 200);
+    assert_eq!(hub.get("/v1/computes/coal_n5_theta1/revisions?cursor=1").status, 200);
+}
+
+#[test]
+fn who_searches_is_stopped_before_he_keeps_others_waiting() {
+    let data = tempfile::tempdir().unwrap();
+    let settings = [("rate_per_second", "1"), ("rate_burst", "200")];
+    let hub = Hub::start_with(data.path(), &[], &settings);
+    let answered = (0..10).filter(|_| hub.get("/v1/computes?search=x").status == 200).count();
+    assert!(answered <= 5, "{answered} searches for 200 points");
+    assert_eq!(hub.get("/readyz").status, 200);
+}

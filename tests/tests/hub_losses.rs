@@ -120,3 +120,22 @@ fn a_first_start_that_was_interrupted_before_there_were_tables_is_gone_on_with()
     fs::write(data.path().join("hub.db"), "").unwrap();
     assert!(Hub::start(data.path()).stop().stdout[1].starts_with("Admin token"));
 }
+
+#[test]
+fn whoever_may_not_read_is_told_how_many_computes_lack_files_and_not_which() {
+    let (data, checkout) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let model = registry::kingman(4);
+    let path = format!("artifacts/{}.bin", model.hash);
+    let document = registry::document(&[("secretive", registry::entry(&model, &model.ptdprmc3))]);
+    registry::write_directory(checkout.path(), &document, &[(path, &model.ptdprmc3)]);
+    assert!(sync(data.path(), checkout.path().to_str().unwrap(), &[]).status.success());
+    drop(checkout);
+    fs::remove_file(blob(data.path(), &Sha256::of(&model.ptdprmc3).to_string())).unwrap();
+    for (anonymous, named) in [("nothing", false), ("read", true)] {
+        let hub = Hub::start_with(data.path(), &[], &[("access_anonymous", anonymous)]);
+        let ready = hub.get("/readyz");
+        let note = &ready.json()["notes"][0];
+        assert_eq!((&note["code"], &note["count"]), (&"files_lost".into(), &1.into()), "{}", ready.text());
+        assert_eq!(ready.text().contains("secretive"), named, "{}", ready.text());
+    }
+}

@@ -65,7 +65,7 @@ pub(super) async fn graph(
         definitions_page(&services, &filter, &first).await?;
     let GraphComputePage { computes, next: computes_next } =
         computes_page(&services, &filter, &Page { after: None, limit: SHOWN }).await?;
-    if definitions.is_empty() && computes.is_empty() {
+    if definitions.is_empty() && computes.is_empty() && !stands(&services, &filter).await? {
         return Err(unknown(&services, &filter));
     }
     let EliminationPage { artifacts, next: artifacts_next } =
@@ -85,6 +85,16 @@ pub(super) async fn graph(
     };
     let graph_hash = filter.graph_hash;
     Ok(Json(GraphRecord { graph_hash, definitions, computes, artifacts, jobs: jobs.jobs, next }))
+}
+
+/// Whether there are computes of a hash though none is listed, such as retracted ones; of an order of edges, those alone
+/// that are for everybody, since this is asked where no definition is known.
+async fn stands(services: &Services, filter: &GraphFilter) -> Result<bool, ApiError> {
+    let (store, catalogue) = (&services.hub.data.store, services.hub.catalogue());
+    let ids = store.ids_of_graph(filter.graph_hash, &filter.viewer).await?;
+    let Some(order) = filter.edge_order_digest else { return Ok(!ids.is_empty()) };
+    let fitting = store.computes_of_order(filter.graph_hash, order).await?;
+    Ok(ids.iter().any(|id| fitting.contains(id.as_str()) && !catalogue.is_private(id)))
 }
 
 fn unknown(services: &Services, filter: &GraphFilter) -> ApiError {

@@ -90,6 +90,7 @@ async fn admit(gate: &Gate, request: &mut Request) -> Result<(Access, Viewer), A
         gate.pay(&address, 1)?;
         return Err(no_such_method(&path));
     };
+    let cost = cost.max(access::of_query(&path, request.uri().query()));
     let caller = match (request.headers().get(AUTHORIZATION), access) {
         (Some(authorization), Access::Scoped(_) | Access::OfId(_)) => {
             let authorization = authorization.as_bytes().to_owned();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use futures_util::TryStreamExt as _;
 use phasic_hub_api::computes::ComputeStatus;
-use phasic_hub_api::{ComputeId, Search};
+use phasic_hub_api::{ComputeId, GraphHash, Search};
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
@@ -88,7 +88,9 @@ impl Store {
     /// # Errors
     /// When the database fails or holds what no hub writes.
     pub async fn browse(&self, filter: &BrowseFilter) -> Result<Vec<DatedCompute>, StoreError> {
-        let mut snapshot = self.readers.begin().await?;
+        // One is found by its key; whatever is looked for else, all may be read.
+        let connections = if filter.id.is_some() { &self.readers } else { &self.listers };
+        let mut snapshot = connections.begin().await?;
         let sql = format!(
             "SELECT id, {ORIGIN} AS origin, upstream, entry, published_at, {PRIVATE} AS private, \
              CAST(json_extract(entry, '$.metadata.description') AS TEXT) AS description, \
@@ -138,6 +140,34 @@ impl Store {
             compute.row.artifacts = files.remove(compute.row.id.as_str()).unwrap_or_default();
         }
         Ok(found)
+    }
+
+    /// The ids that stand for a graph and that a viewer sees, retracted and withheld computes too. Reads the names of all files.
+    ///
+    /// # Errors
+    /// When the database fails or holds what no hub writes.
+    pub async fn ids_of_graph(
+        &self,
+        graph_hash: GraphHash,
+        viewer: &Viewer,
+    ) -> Result<Vec<ComputeId>, StoreError> {
+        let ids: Vec<String> = sqlx::query_scalar(
+            "SELECT a.compute_id FROM compute_artifacts a WHERE a.role = 'parent' AND a.graph_hash = ?1 AND (?2 \
+             OR NOT EXISTS (SELECT 1 FROM private_ids p WHERE a.compute_id GLOB p.pattern) \
+             OR EXISTS (SELECT 1 FROM json_each(?3) WHERE a.compute_id GLOB value)) ORDER BY a.compute_id",
+        )
+        .bind(&graph_hash.as_bytes()[..])
+        .bind(viewer.sees_all())
+        .bind(patterns(viewer))
+        .fetch_all(&self.listers)
+        .await?;
+        let read = |id: String| {
+            id.parse().map_err(|_| StoreError::Row {
+                place: "compute_artifacts".to_owned(),
+                reason: format!("id {id:?}"),
+            })
+        };
+        ids.into_iter().map(read).collect()
     }
 
     /// What an id stood for, the latest first, before the revision of a number.

@@ -102,11 +102,15 @@ pub const FILES: [&str; 4] = ["hub.db", "hub.db-wal", "hub.db-shm", "hub.db-jour
 /// Connections for reading.
 const READERS: u32 = 4;
 
+/// Connections for listings that read whole tables, so that they keep only each other waiting.
+const LISTERS: u32 = 2;
+
 /// The database of a hub. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
     writer: SqlitePool,
     readers: SqlitePool,
+    listers: SqlitePool,
     path: Arc<Path>,
     /// Set once the file was found to be whole.
     is_whole: Arc<OnceCell<()>>,
@@ -304,12 +308,12 @@ impl Store {
         migrator().run(&writer).await.map_err(migrate)?;
         jobs::subjects::bring_up_to_date(&writer).await?;
         // Nobody waits for a connection longer than for another process.
-        let readers = pool(READERS)
-            .acquire_timeout(busy_timeout.max(CONNECT_TIMEOUT))
-            .connect_with(options.read_only(true).create_if_missing(false))
-            .await
-            .map_err(open)?;
-        Ok(Self { writer, readers, path: path.into(), is_whole: is_whole.into() })
+        let reading = options.read_only(true).create_if_missing(false);
+        let readers = pool(READERS).acquire_timeout(busy_timeout.max(CONNECT_TIMEOUT));
+        let readers = readers.connect_with(reading.clone()).await.map_err(open)?;
+        let listers = pool(LISTERS).acquire_timeout(busy_timeout.max(CONNECT_TIMEOUT));
+        let listers = listers.connect_lazy_with(reading);
+        Ok(Self { writer, readers, listers, path: path.into(), is_whole: is_whole.into() })
     }
 
     /// Looks for damage, at all of the file, unless it was found to be whole since it was opened: damage that is found later
@@ -351,6 +355,7 @@ impl Store {
     /// Closes all connections, after which nothing is left in the write-ahead log.
     pub async fn close(&self) {
         self.readers.close().await;
+        self.listers.close().await;
         self.writer.close().await;
     }
 }
