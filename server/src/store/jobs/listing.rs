@@ -9,7 +9,7 @@ use sqlx::Row as _;
 
 use super::super::privacy::own;
 use super::super::{Store, StoreError};
-use super::{JOBS, JobRow, job_row};
+use super::{JOBS, JobRow, KEPT_LINES, job_row};
 use crate::visibility::Viewer;
 
 /// Which jobs to list.
@@ -139,15 +139,29 @@ impl Store {
         Ok(age.map(|age| age.max(0.0)))
     }
 
-    /// What happened to a job.
+    /// What happened to a job: the first and the last lines, and how many there were between them.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn job_log(&self, number: i64) -> Result<Vec<JobLine>, StoreError> {
-        let rows = sqlx::query("SELECT at, text FROM job_log WHERE job = ? ORDER BY line")
-            .bind(number)
-            .fetch_all(&self.readers)
-            .await?;
-        rows.iter().map(|row| Ok(JobLine { at: row.try_get("at")?, text: row.try_get("text")? })).collect()
+        // What an earlier version has left may be longer.
+        let rows: Vec<(i64, String, String)> = sqlx::query_as(
+            "SELECT line, at, text FROM job_log WHERE job = ?1 AND (line <= ?2 OR line > \
+             (SELECT max(line) FROM job_log WHERE job = ?1) - ?2) ORDER BY line",
+        )
+        .bind(number)
+        .bind(KEPT_LINES)
+        .fetch_all(&self.readers)
+        .await?;
+        let (mut lines, mut last) = (Vec::with_capacity(rows.len() + 1), 0);
+        for (line, at, text) in rows {
+            if line > last + 1 {
+                let text = format!("{} lines were left out here", line - last - 1);
+                lines.push(JobLine { at: at.clone(), text });
+            }
+            lines.push(JobLine { at, text });
+            last = line;
+        }
+        Ok(lines)
     }
 }

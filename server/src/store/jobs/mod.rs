@@ -303,6 +303,9 @@ impl Store {
             .await?;
         if asker.is_some() && others > 0 {
             log(&mut change, row.number, "one of those who asked for it has withdrawn").await?;
+            let detail = serde_json::json!({"state": row.state});
+            append(&mut change, actor, Change { action: "job.withdraw", subject: id.to_owned(), detail })
+                .await?;
             change.commit().await?;
             return Ok(Some((row, Cancelled::Withdrawn)));
         }
@@ -387,6 +390,10 @@ async fn set_state(
     Ok(())
 }
 
+/// Lines that are kept of the log of a job, from its beginning and from its end: however often somebody joins and withdraws,
+/// it is no longer than both together.
+pub(super) const KEPT_LINES: i64 = 50;
+
 async fn log(change: &mut Transaction<'static, Sqlite>, number: i64, text: &str) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO job_log (job, line, text) \
@@ -394,6 +401,14 @@ async fn log(change: &mut Transaction<'static, Sqlite>, number: i64, text: &str)
     )
     .bind(number)
     .bind(text)
+    .execute(&mut **change)
+    .await?;
+    sqlx::query(
+        "DELETE FROM job_log WHERE job = ?1 AND line > ?2 \
+         AND line <= (SELECT max(line) FROM job_log WHERE job = ?1) - ?2",
+    )
+    .bind(number)
+    .bind(KEPT_LINES)
     .execute(&mut **change)
     .await?;
     Ok(())

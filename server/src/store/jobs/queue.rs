@@ -93,7 +93,11 @@ impl Store {
             .await?;
         if let Some(row) = row {
             let row = job_row(&row)?;
-            join(&mut change, &row, job).await?;
+            if join(&mut change, &row, job).await? {
+                let detail = serde_json::json!({"priority": job.priority, "timeout_ms": job.timeout_ms});
+                append(&mut change, actor, Change { action: "job.join", subject: row.id.clone(), detail })
+                    .await?;
+            }
             let row = find(&mut change, &row.id).await?.ok_or_else(|| lost(&row.id))?;
             change.commit().await?;
             return Ok(Queued::Joined(row));
@@ -254,9 +258,9 @@ const fn number(priority: Priority) -> i64 {
     }
 }
 
-/// Takes note of who asks for a job. Who is new is not before those who have waited.
-async fn ask(change: &mut Transaction<'static, Sqlite>, job: i64, asker: &str) -> Result<(), StoreError> {
-    sqlx::query("INSERT OR IGNORE INTO job_askers (job, asker) VALUES (?, ?)")
+/// Takes note of who asks for a job, and says whether he did not before. Who is new is not before those who have waited.
+async fn ask(change: &mut Transaction<'static, Sqlite>, job: i64, asker: &str) -> Result<bool, StoreError> {
+    let asked = sqlx::query("INSERT OR IGNORE INTO job_askers (job, asker) VALUES (?, ?)")
         .bind(job)
         .bind(asker)
         .execute(&mut **change)
@@ -265,30 +269,31 @@ async fn ask(change: &mut Transaction<'static, Sqlite>, job: i64, asker: &str) -
         .bind(asker)
         .execute(&mut **change)
         .await?;
-    Ok(())
+    Ok(asked.rows_affected() > 0)
 }
 
+/// Joins a job, and says whether that has changed anything.
 async fn join(
     change: &mut Transaction<'static, Sqlite>,
     row: &JobRow,
     job: &NewJob,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     if row.state == JobState::Quarantined {
-        return Ok(());
+        return Ok(false);
     }
-    ask(change, row.number, &job.asker).await?;
+    let is_new = ask(change, row.number, &job.asker).await?;
     // One that leaves its time to the settings has the longest there is. One that is running keeps both, too: whoever
     // runs it gives it longer, and a later attempt waits by them.
-    sqlx::query(
+    let raised = sqlx::query(
         "UPDATE jobs SET priority = max(priority, ?1), timeout_ms = max(timeout_ms, ?2) \
-         WHERE number = ?3",
+         WHERE number = ?3 AND (priority < ?1 OR timeout_ms < ?2 OR timeout_ms IS NOT NULL AND ?2 IS NULL)",
     )
     .bind(number(job.priority))
     .bind(job.timeout_ms.map(u64::cast_signed))
     .bind(row.number)
     .execute(&mut **change)
     .await?;
-    Ok(())
+    Ok(is_new || raised.rows_affected() > 0)
 }
 
 /// Whether there is no room for another job.

@@ -2,8 +2,8 @@ use phasic_hub_api::jobs::{JobState, Priority, Variant};
 use phasic_hub_api::{EdgeOrderDigest, GraphHash, GraphIdentity, Sha256};
 
 use super::{
-    Cancelled, FreeMemory, JobFilter, JobPlace, JobResult, JobRow, MOST_ATTEMPTS, MOST_OVERTAKEN, NewJob,
-    QueueLimits, Queued,
+    Cancelled, FreeMemory, JobFilter, JobPlace, JobResult, JobRow, KEPT_LINES, MOST_ATTEMPTS, MOST_OVERTAKEN,
+    NewJob, QueueLimits, Queued,
 };
 use crate::blobs::StoredBlob;
 use crate::store::{Actor, GraphRow, Store};
@@ -474,4 +474,38 @@ async fn a_place_in_the_queue_counts_what_the_viewer_sees() {
         let order = store.queue_order(&viewer).await.unwrap();
         assert_eq!(order.iter().position(|&number| number == last.number), Some(before), "{viewer:?}");
     }
+}
+
+#[tokio::test]
+async fn joining_raising_and_withdrawing_are_told_and_the_log_stays_short() {
+    let (_directory, store) = fresh().await;
+    let job = queue(&store, new("a", "a", 10)).await;
+    let actions = async || {
+        let lines = store.audit(0, 10_000).await.unwrap();
+        lines
+            .into_iter()
+            .map(|line| line.action)
+            .filter(|action| action.starts_with("job."))
+            .collect::<Vec<_>>()
+    };
+    let join = async |priority| {
+        let other = NewJob { asker: "token:t".to_owned(), priority, ..new("b", "a", 10) };
+        assert!(matches!(store.queue(&other, ROOM, &Actor::Hub).await.unwrap(), Queued::Joined(_)));
+    };
+    join(Priority::Normal).await;
+    join(Priority::Normal).await;
+    assert_eq!(actions().await, ["job.submit", "job.join"], "asking again changes nothing");
+    join(Priority::High).await;
+    let withdraw = async || store.cancel_job("a", Some("token:t"), &Actor::Hub).await.unwrap().unwrap().1;
+    assert_eq!(withdraw().await, Cancelled::Withdrawn);
+    assert_eq!(actions().await, ["job.submit", "job.join", "job.join", "job.withdraw"]);
+    for _ in 0..3 * KEPT_LINES {
+        join(Priority::Normal).await;
+        assert_eq!(withdraw().await, Cancelled::Withdrawn);
+    }
+    let log = store.job_log(job.number).await.unwrap();
+    assert_eq!(log.len() as i64, 2 * KEPT_LINES + 1);
+    assert_eq!(log[0].text, "submitted");
+    let between = 3 * KEPT_LINES + 2 - 2 * KEPT_LINES;
+    assert_eq!(log[KEPT_LINES as usize].text, format!("{between} lines were left out here"));
 }
