@@ -73,8 +73,15 @@ fn what_a_dry_run_of_phasic_prints_is_published_pulled_replaced_retracted_and_re
     assert_eq!(put(("If-Match", &tag), &other).status, 200);
     assert_eq!(anybody.get(at).json()["metadata"]["description"], "better");
 
-    // Taken back, with a reason, and not.
-    let retracted = client.send("DELETE", &format!("{at}?reason=wrong%20rates"), &[], b"");
+    // Taken back, with a reason, and not; only what was meant.
+    let private = json!({"private": true}).to_string();
+    for (method, body) in [("DELETE", ""), ("PATCH", private.as_str())] {
+        let stale = client.send(method, at, &[("If-Match", &tag)], body.as_bytes());
+        assert_eq!(refusal(&stale), (412, "precondition_failed".to_owned()), "{method}");
+    }
+    let tag = anybody.get(at).header("etag").unwrap().to_owned();
+    let reason = format!("{at}?reason=wrong%20rates");
+    let retracted = client.send("DELETE", &reason, &[("If-Match", &tag)], b"");
     assert_eq!(
         (retracted.status, &retracted.json()["status"]),
         (200, &"retracted".into()),
@@ -83,6 +90,7 @@ fn what_a_dry_run_of_phasic_prints_is_published_pulled_replaced_retracted_and_re
     );
     assert_eq!(anybody.get("/registry.json").json()["computes"]["ourlab-k6"]["retracted"], true);
     assert_eq!(anybody.get(&format!("/artifacts/{}.bin", model.hash)).status, 404);
+    assert_eq!(anybody.get(&format!("/v1/graphs/{}", model.hash)).status, 200, "it is known still");
     assert_eq!(anybody.get(path).status, 200, "an address with a digest stays good");
     assert_eq!(client.json("PATCH", at, &json!({"retracted": false})).json()["status"], "served");
     assert_eq!(anybody.get(&format!("/artifacts/{}.bin", model.hash)).status, 200);

@@ -6,7 +6,9 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use std::cmp::Ordering;
+use std::convert::Infallible;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::str::FromStr;
 
 use super::Graph;
@@ -120,6 +122,9 @@ fn parse_hex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
+/// Vertices that are hashed between two questions whether to go on: a few milliseconds.
+const WATCHED_VERTICES: u32 = 4096;
+
 impl Graph {
     /// The content hash, as phasic computes it (artifact specification, section 4).
     ///
@@ -127,6 +132,18 @@ impl Graph {
     /// vertex's state and sorted edges. Weights do not enter, nor does the order of a vertex's edges. Time is linear in
     /// the bytes hashed, plus a sort of each vertex's edges.
     pub fn content_hash(&self) -> GraphHash {
+        match self.content_hash_watched(&mut || ControlFlow::<Infallible>::Continue(())) {
+            ControlFlow::Continue(hash) => hash,
+            ControlFlow::Break(never) => match never {},
+        }
+    }
+
+    /// The same, of a graph that may be large: `watch` is asked after some thousand vertices whether to go on, and what it
+    /// breaks off with is given back.
+    pub fn content_hash_watched<B>(
+        &self,
+        watch: &mut impl FnMut() -> ControlFlow<B>,
+    ) -> ControlFlow<B, GraphHash> {
         let mut whole = Sha256::new();
         for size in [self.state_length as u64, self.param_length as u64, u64::from(self.vertex_count())] {
             whole.update(size.to_le_bytes());
@@ -136,6 +153,9 @@ impl Graph {
         let mut bytes: Vec<u8> = Vec::new();
         let mut hashes: Vec<u8> = Vec::with_capacity(8 * self.vertex_count() as usize);
         for vertex in 0..self.vertex_count() {
+            if vertex % WATCHED_VERTICES == WATCHED_VERTICES - 1 {
+                watch()?;
+            }
             bytes.clear();
             bytes.extend(self.state(vertex).iter().flat_map(|value| value.to_le_bytes()));
             order.clear();
@@ -150,7 +170,7 @@ impl Graph {
             hashes.extend(digest[..8].iter().rev());
         }
         whole.update(&hashes);
-        GraphHash(whole.finalize().into())
+        ControlFlow::Continue(GraphHash(whole.finalize().into()))
     }
 
     /// The digest of the ordered target lists; see [`EdgeOrderDigest`] for its definition. Linear time.

@@ -12,6 +12,7 @@ use phasic_hub_api::{ComputeId, ProblemCode, RegistryEntry, Search};
 
 use super::error::ApiError;
 use super::jobs::header_value;
+use super::page::Number;
 use super::{Services, graphs, verification};
 use crate::auth::Caller;
 use crate::registry::Catalogue;
@@ -32,14 +33,14 @@ pub(super) struct ComputesQuery {
     search: Option<String>,
     origin: Option<ComputeOrigin>,
     status: Option<ComputeStatus>,
-    cursor: Option<String>,
+    cursor: Option<ComputeId>,
     limit: Option<u32>,
 }
 
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PageQuery {
-    cursor: Option<i64>,
+    cursor: Option<Number>,
     limit: Option<u32>,
 }
 
@@ -90,7 +91,7 @@ pub(super) async fn computes(
         status: query.status,
         withheld: withheld.map(Iterator::collect).unwrap_or_default(),
         id: None,
-        after: query.cursor,
+        after: query.cursor.map(|id| id.to_string()),
         // One more than asked for tells whether there is another page.
         limit: u32::try_from(limit + 1).unwrap_or(u32::MAX),
     };
@@ -173,7 +174,7 @@ pub(super) async fn revisions(
     let name: ComputeId = id.parse().map_err(|_| unknown(&id))?;
     let most = u32::try_from(limit + 1).unwrap_or(u32::MAX);
     let store = &services.hub.data.store;
-    let mut rows = store.revisions(&name, query.cursor, most).await?;
+    let mut rows = store.revisions(&name, query.cursor.map(Number::get), most).await?;
     let is_private = store.private_ids().await?.contains(&name);
     // An id that is private and one that never stood for anything are told apart by no page of theirs.
     let has_stood = !rows.is_empty() || !store.revisions(&name, None, 1).await?.is_empty();

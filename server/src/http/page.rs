@@ -71,8 +71,24 @@ impl<C> Page<C> {
 }
 
 /// A place in a list that is numbered from 1 on.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+#[serde(try_from = "i64")]
 pub(super) struct Number(i64);
+
+impl Number {
+    /// The number itself.
+    pub(super) const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for Number {
+    type Error = &'static str;
+
+    fn try_from(number: i64) -> Result<Self, Self::Error> {
+        if number >= 0 { Ok(Self(number)) } else { Err("cursor is the `next` of another page") }
+    }
+}
 
 impl FromStr for Number {
     type Err = ();

@@ -156,10 +156,12 @@ async fn publish_now(
     params(
         ("id" = String, Path, description = "Its id"),
         ("reason" = Option<String>, Query, description = "Why; up to 1000 characters, shown in its history"),
+        ("If-Match" = Option<String>, Header, description = "Entity tags of what may be retracted, or `*`"),
     ),
     responses(
         (status = 200, description = "It is retracted", body = Compute),
         (status = 404, description = "`compute_not_found`"),
+        (status = 412, description = "`precondition_failed`"),
         (status = 409, description = "`compute_mirrored`: only its upstream can; `compute_of_hub`: only an administrator"),
     )
 )]
@@ -168,10 +170,11 @@ pub(super) async fn retract(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Query(query): Query<RetractQuery>,
+    headers: HeaderMap,
 ) -> Result<Json<Compute>, ApiError> {
     let id = id_of(&id)?;
     let wanted = ChangeCompute { private: None, retracted: Some(true), reason: query.reason };
-    apply(&services, caller, id, wanted).await
+    apply(&services, caller, id, wanted, condition(&headers)?).await
 }
 
 /// Changes who sees a compute, or whether it is retracted; members that are missing stay as they are.
@@ -183,7 +186,10 @@ pub(super) async fn retract(
     patch,
     path = "/v1/computes/{id}",
     tag = "publication",
-    params(("id" = String, Path, description = "Its id")),
+    params(
+        ("id" = String, Path, description = "Its id"),
+        ("If-Match" = Option<String>, Header, description = "Entity tags of what may be changed, or `*`"),
+    ),
     request_body = ChangeCompute,
     responses(
         (status = 200, description = "As it is now", body = Compute),
@@ -191,18 +197,20 @@ pub(super) async fn retract(
         (status = 404, description = "`compute_not_found`"),
         (status = 409, description = "`compute_mirrored`: only its upstream can retract it; `compute_of_hub`: only an \
          administrator can change it; `private_by_setting`: the setting would have to be changed"),
+        (status = 412, description = "`precondition_failed`"),
     )
 )]
 pub(super) async fn change(
     State(services): State<Services>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Compute>, ApiError> {
     let id = id_of(&id)?;
     let wanted: ChangeCompute =
         serde_json::from_slice(&body).map_err(|error| invalid(format!("{error}.")))?;
-    apply(&services, caller, id, wanted).await
+    apply(&services, caller, id, wanted, condition(&headers)?).await
 }
 
 async fn apply(
@@ -210,6 +218,7 @@ async fn apply(
     caller: Caller,
     id: ComputeId,
     wanted: ChangeCompute,
+    condition: Condition,
 ) -> Result<Json<Compute>, ApiError> {
     let ChangeCompute { private, retracted, reason } = wanted;
     if private.is_none() && retracted.is_none() {
@@ -237,8 +246,10 @@ async fn apply(
         return Err(ApiError::new(ProblemCode::PrivateBySetting, detail));
     }
     let who = actor(caller);
-    match store.change_compute(&id, Wish { retracted, private }, reason.as_deref(), &who).await? {
+    let wish = Wish { retracted, private };
+    match store.change_compute(&id, wish, &condition, reason.as_deref(), &who).await? {
         Retraction::Done | Retraction::Unchanged => {}
+        Retraction::Refused(there) => return Err(refused(&id, &condition, Some(&there))),
         Retraction::Unknown => return Err(unknown(id.as_str())),
         Retraction::Mirrored => {
             let detail = format!(

@@ -225,8 +225,12 @@ impl Patience {
 /// The seconds of `Prefer: wait=N`.
 fn wait(headers: &HeaderMap) -> Option<u64> {
     let values = headers.get_all("prefer").iter().filter_map(|value: &HeaderValue| value.to_str().ok());
-    let mut preferences = values.flat_map(|value| value.split([',', ';'])).map(str::trim);
-    preferences.find_map(|preference| preference.strip_prefix("wait=")?.trim_matches('"').parse().ok())
+    let mut preferences = values.flat_map(|value| value.split([',', ';']));
+    preferences.find_map(|preference| {
+        let (name, value) = preference.split_once('=')?;
+        let is_it = name.trim().eq_ignore_ascii_case("wait");
+        is_it.then(|| value.trim().trim_matches('"').parse().ok())?
+    })
 }
 
 impl From<SubmitError> for ApiError {
@@ -283,7 +287,9 @@ mod tests {
         let read = |text: &'static str| {
             wait(&HeaderMap::from_iter([("prefer".parse().unwrap(), HeaderValue::from_static(text))]))
         };
-        for text in ["wait=5", "respond-async, wait=5", "wait=\"5\"", "return=minimal; wait=5"] {
+        for text in
+            ["wait=5", "respond-async, wait=5", "wait=\"5\"", "return=minimal; wait=5", "Wait=5", "wait = 5"]
+        {
             assert_eq!(read(text), Some(5), "{text}");
         }
         for text in ["", "wait", "wait=", "wait=-1", "wait=soon", "await=5"] {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::work::{self, Made, WorkError};
 use crate::config;
-use crate::models::{ModelError, Recipe, identify};
+use crate::models::{ModelError, Recipe, identify_watched};
 
 /// One elimination.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -49,7 +49,9 @@ impl Task {
     ) -> Result<Made, TaskError> {
         let recipe = Recipe::from_json(&self.recipe)?;
         let graph = recipe.build_watched(&self.models, &mut || watch(None))?;
-        let identity = identify(&graph);
+        let ControlFlow::Continue(identity) = identify_watched(&graph, &mut || watch(None)) else {
+            return Err(TaskError::Cancelled);
+        };
         if identity != self.identity {
             return Err(TaskError::OtherGraph);
         }

@@ -74,8 +74,29 @@ fn forecast_phasic(
             let (commands, artifact_bytes) = (Some(found.commands), Some(found.ptdprmc3_bytes()));
             fitting(most, VariantForecast { commands, artifact_bytes, memory_bytes, refused: None })
         }
-        Err(error) => VariantForecast { refused: Some(error.to_string()), ..VariantForecast::default() },
+        Err(error) => uncounted(&error, standing, most),
     }
+}
+
+/// The forecast of a program whose commands were not counted to their end.
+fn uncounted(error: &EliminationError, standing: u64, most: u64) -> VariantForecast {
+    match error {
+        EliminationError::Commands { limit, .. } => {
+            // More than jobs may take: that is how far it was counted.
+            let needed = standing.saturating_add(COMMAND_BYTES.saturating_mul(*limit));
+            refused(&exceeds("more than", needed, most), "")
+        }
+        EliminationError::Memory { .. } => refused(error, MEMORY_SETTING),
+        _ => refused(error, ""),
+    }
+}
+
+/// The setting that bounds what counting may take.
+const MEMORY_SETTING: &str = " (compute.max_memory_bytes)";
+
+/// The forecast of what was not counted to its end: no number, and why; with the setting that would help.
+fn refused(error: &impl std::fmt::Display, setting: &str) -> VariantForecast {
+    VariantForecast { refused: Some(format!("{error}{setting}")), ..VariantForecast::default() }
 }
 
 /// Memory to make and verify one of the two programs of a graph; `None` if that is more than `most`.
@@ -97,9 +118,10 @@ fn forecast_own(
     memory_bytes: u64,
     observer: &mut impl Observer,
 ) -> (VariantForecast, VariantForecast) {
-    let refused = |error: AnalysisError| VariantForecast {
-        refused: Some(error.to_string()),
-        ..VariantForecast::default()
+    let refused = |error: AnalysisError| match error {
+        AnalysisError::Memory { .. } => refused(&error, MEMORY_SETTING),
+        AnalysisError::Cancelled { .. } => refused(&error, ""),
+        _ => refused(&error, " (a limit that no setting of the hub changes)"),
     };
     let analysis = plan_limits(memory_bytes);
     let program = plan::forecast_lowered(graph, &analysis, observer).map(|found| VariantForecast {
@@ -125,10 +147,13 @@ fn forecast_own(
 fn fitting(most: u64, mut forecast: VariantForecast) -> VariantForecast {
     let needed = forecast.memory_bytes.unwrap_or_default();
     if needed > most {
-        let limit = format!("jobs may take {most} (compute.max_memory_bytes)");
-        forecast.refused = Some(format!("it needs up to {needed} bytes of memory, and {limit}"));
+        forecast.refused = Some(exceeds("up to", needed, most));
     }
     forecast
+}
+
+fn exceeds(how: &str, needed: u64, most: u64) -> String {
+    format!("it needs {how} {needed} bytes of memory, and jobs may take {most} (compute.max_memory_bytes)")
 }
 
 fn standing_bytes(graph: &Graph) -> u64 {
@@ -276,12 +301,25 @@ mod tests {
     use std::ops::ControlFlow;
 
     use phasic_engine::graph::GraphLimits;
-    use phasic_engine::trace::{Limits, eliminate};
+    use phasic_engine::trace::{EliminationError, Limits, eliminate};
     use phasic_hub_api::jobs::Variant;
 
-    use super::{ASK_EVERY, WorkError, make, program};
+    use super::{ASK_EVERY, WorkError, make, program, uncounted};
     use crate::config;
     use crate::models::{Named, identify, named};
+
+    #[test]
+    fn what_is_not_counted_to_its_end_names_the_setting_that_bounds_it() {
+        let (vertices_done, vertices) = (1, 2);
+        for error in [
+            EliminationError::Commands { limit: 1000, vertices_done, vertices },
+            EliminationError::Memory { budget_bytes: 1000, vertices_done, vertices },
+        ] {
+            let forecast = uncounted(&error, 10, 99_000);
+            let why = forecast.refused.unwrap();
+            assert!(why.contains("compute.max_memory_bytes") && !why.contains("commands allowed"), "{why}");
+        }
+    }
 
     #[test]
     fn graphs_of_one_hash_and_order_of_edges_have_the_same_programs_and_plans_of_their_own() {

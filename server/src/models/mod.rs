@@ -25,7 +25,7 @@ use serde_json::value::RawValue;
 use crate::config;
 
 pub use builtin::recipes_of_builtin;
-pub use identity::{building_bytes, identify};
+pub use identity::{building_bytes, identify, identify_watched};
 
 /// A document, and the constants it is to be built with.
 #[derive(Clone, Debug)]

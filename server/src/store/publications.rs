@@ -23,6 +23,17 @@ pub enum Condition {
     Tagged(Vec<Sha256>),
 }
 
+impl Condition {
+    /// Whether what is there may be changed, where nothing is published: [`Free`](Self::Free) asks for nothing then.
+    fn lets_change(&self, there: &Standing) -> bool {
+        match self {
+            Self::Free | Self::Present => true,
+            Self::Absent => false,
+            Self::Tagged(tags) => tags.contains(&there.tag),
+        }
+    }
+}
+
 /// What an id stands for, in a few words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -67,6 +78,8 @@ pub enum Retraction {
     Mirrored,
     /// There is none of this id.
     Unknown,
+    /// The id stands for something else than the condition says.
+    Refused(Standing),
 }
 
 /// The tag of an entry as it is stored.
@@ -150,11 +163,12 @@ impl Store {
         reason: Option<&str>,
         actor: &Actor,
     ) -> Result<Retraction, StoreError> {
-        self.change_compute(id, Wish { retracted: Some(retracted), private: None }, reason, actor).await
+        let wish = Wish { retracted: Some(retracted), private: None };
+        self.change_compute(id, wish, &Condition::Free, reason, actor).await
     }
 
-    /// Takes a local compute back, or lets it stand again, and makes its id private or public: all of the wish in one
-    /// transaction, or nothing.
+    /// Takes a local compute back, or lets it stand again, and makes its id private or public, if the condition holds
+    /// ([`Condition::Free`] does): all of the wish in one transaction, or nothing.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes; nothing is changed then.
@@ -162,11 +176,17 @@ impl Store {
         &self,
         id: &ComputeId,
         wish: Wish,
+        condition: &Condition,
         reason: Option<&str>,
         actor: &Actor,
     ) -> Result<Retraction, StoreError> {
         let mut change = self.begin().await?;
         let Some(row) = row(&mut change, id).await? else { return Ok(Retraction::Unknown) };
+        if let Some((there, _)) = standing(&mut change, id).await?
+            && !condition.lets_change(&there)
+        {
+            return Ok(Retraction::Refused(there));
+        }
         let mut is_done = false;
         if let Some(retracted) = wish.retracted {
             if row.origin != Origin::Local {

@@ -6,8 +6,8 @@ use phasic_hub_api::{
 };
 
 use super::{
-    Actor, ArtifactRow, GraphRow, MIGRATIONS, Origin, Publication, Retraction, Role, Store, StoreError,
-    VerificationRow, Wish,
+    Actor, ArtifactRow, Condition, GraphRow, MIGRATIONS, Origin, Publication, Retraction, Role, Store,
+    StoreError, VerificationRow, Wish,
 };
 use crate::auth::{Scope, TokenSecret};
 use crate::blobs::StoredBlob;
@@ -190,18 +190,20 @@ async fn a_wish_is_fulfilled_as_a_whole_or_not_at_all() {
         .execute(&store.writer)
         .await
         .unwrap();
-    store.change_compute(&ours.id, both, None, &Actor::Hub).await.unwrap_err();
+    store.change_compute(&ours.id, both, &Condition::Free, None, &Actor::Hub).await.unwrap_err();
     assert!(
         !store.computes().await.unwrap()[0].publication().unwrap().entry.retracted && !is_private().await
     );
     sqlx::query("DROP TRIGGER refuse").execute(&store.writer).await.unwrap();
-    let change = async || store.change_compute(&ours.id, both, Some("wrong"), &Actor::Hub).await.unwrap();
+    let change = async || {
+        store.change_compute(&ours.id, both, &Condition::Free, Some("wrong"), &Actor::Hub).await.unwrap()
+    };
     assert_eq!(change().await, Retraction::Done);
     assert!(store.computes().await.unwrap()[0].publication().unwrap().entry.retracted && is_private().await);
     assert_eq!(change().await, Retraction::Unchanged);
     sqlx::query("UPDATE computes SET origin = 'mirror'").execute(&store.writer).await.unwrap();
     let back = Wish { retracted: Some(false), private: Some(false) };
-    let refused = store.change_compute(&ours.id, back, None, &Actor::Hub).await.unwrap();
+    let refused = store.change_compute(&ours.id, back, &Condition::Free, None, &Actor::Hub).await.unwrap();
     assert_eq!(refused, Retraction::Mirrored);
     assert!(is_private().await, "nothing of the wish was fulfilled");
 }

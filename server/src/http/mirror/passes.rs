@@ -30,7 +30,7 @@ pub(super) async fn detail(services: &Services, number: i64) -> Result<Option<Mi
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct PassesQuery {
     upstream: Option<String>,
-    cursor: Option<i64>,
+    cursor: Option<Number>,
     limit: Option<u32>,
 }
 
@@ -64,8 +64,9 @@ pub(in crate::http) async fn passes(
         return Err(ApiError::new(ProblemCode::InvalidRequest, detail));
     }
     let store = &services.hub.data.store;
-    let mut passes =
-        store.passes(query.upstream.as_deref(), query.cursor, limit + 1, &caller.viewer()).await?;
+    let mut passes = store
+        .passes(query.upstream.as_deref(), query.cursor.map(Number::get), limit + 1, &caller.viewer())
+        .await?;
     let more = passes.len() > limit as usize;
     passes.truncate(limit as usize);
     passes.iter_mut().for_each(tidy);
