@@ -435,8 +435,7 @@ fn lines_of_an_evaluation_break_off_when_the_token_is_revoked() {
     // Sockets hold some of it; the rest waits until somebody reads.
     revoke(place.data.path(), &id);
     lines.read_to_end(&mut received).unwrap();
-    let count = received.iter().filter(|&&byte| byte == b'}').count();
-    assert!(!received.ends_with(b"0\r\n\r\n"), "{count} lines, and a proper end");
+    assert!(!received.ends_with(b"0\r\n\r\n"), "a proper end after {} bytes", received.len());
 }
 
 #[test]
