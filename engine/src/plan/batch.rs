@@ -54,7 +54,8 @@ pub struct Batches<'p> {
 
 impl Batches<'_> {
     /// As [`Plan::batch`]. Beside its result and what those θ take that fail or need more than plain numbers, a batch
-    /// allocates nothing that one before it with as many threads and moments had.
+    /// allocates nothing that one before it with as many moments had, but a few words for each further thread and the
+    /// workspace of a thread that came too late for work before.
     ///
     /// # Errors
     /// As [`Plan::batch`].

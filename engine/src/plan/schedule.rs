@@ -77,6 +77,8 @@ pub(super) struct Schedule {
     /// Most rows passed one after another ([`steps`](super::steps)); looked up where there are many vertices.
     depth: u32,
     components: Components,
+    /// Forms that so many weights have that their slopes are added up in groups, in ascending order.
+    pub(super) frequent_forms: Vec<u32>,
     /// Whether so many ways lead to one vertex that adding up what comes along them is not good enough in plain numbers.
     pub(super) is_crowded: bool,
     /// Whether as many terms are added up for some row.
@@ -136,6 +138,9 @@ impl Schedule {
             schedule.is_crowded = plan.most_ways_in() > MOST_SUMMED;
             schedule.is_wide = plan.most_summed() > MOST_SUMMED;
         }
+        if plan.ways(0..plan.vertices.len()) > MOST_SUMMED as usize {
+            schedule.frequent_forms = plan.frequent_forms();
+        }
         schedule
     }
 
@@ -179,7 +184,9 @@ impl Schedule {
 
     /// Bytes on the heap.
     pub(super) fn size_bytes(&self) -> usize {
-        size_of::<Segment>() * self.segments.len() + 4 * (self.tails.len() + self.supernode_end.len())
+        let lists = [&self.tails, &self.supernode_end, &self.frequent_forms];
+        size_of::<Segment>() * self.segments.len()
+            + lists.into_iter().map(|list| 4 * list.len()).sum::<usize>()
     }
 
     /// Cuts a run of single vertices where chains begin and end, and where it gets long.
@@ -216,6 +223,20 @@ impl Schedule {
     fn is_link(&self, plan: &Plan, at: usize) -> bool {
         let outer = plan.outer.of(at);
         outer.len() == 1 && outer[0] as usize + 1 == at && Some(plan.exit_forms[at]) == self.zero_form
+    }
+}
+
+impl Plan {
+    /// Forms that more weights have than are added up one by one. Linear in the edges.
+    fn frequent_forms(&self) -> Vec<u32> {
+        let mut uses = vec![0_u32; self.forms.count()];
+        for &form in self.outer_forms.iter().chain(&self.inner_forms).chain(&self.exit_forms) {
+            uses[form as usize] += 1;
+        }
+        let mut frequent: Vec<u32> =
+            (0..).zip(uses).filter(|&(_, uses)| uses > MOST_SUMMED).map(|(form, _)| form).collect();
+        frequent.shrink_to_fit();
+        frequent
     }
 }
 

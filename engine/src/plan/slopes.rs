@@ -84,7 +84,7 @@ pub(super) struct Weighed<L = f64> {
 /// So much of its size may be gone from a derivative: half of this times the precision of f64 is 5e-13. What rounding leaves
 /// unknown of right-hand sides is part of the size.
 const CANCELLED: f64 = 4096.0;
-/// Rows of a component whose slopes are added up at a time.
+/// Rows whose slopes are added up at a time, if they have no more than [`GROUP`] ways.
 const ROWS: usize = 64;
 /// What each component that is passed adds to the error of a solution, beside that of a difference, which more than three
 /// of them outweigh: equal ones are all rounded alike, by up to 7e-17 each.
@@ -170,12 +170,13 @@ impl Gather for ByParameter {
 
 /// The slopes of weights so far: by form, or where there is a single parameter times their coefficients at once.
 ///
-/// They are added up in groups, as equal ones are rounded alike: a million would lose 2e-11 one by one.
+/// Where one sum is of very many they are added up in groups, as equal ones are rounded alike: a million would lose 2e-11 one
+/// by one.
 #[derive(Debug)]
 pub(super) struct ParameterSums<'p, S> {
     plan: &'p Plan,
     group: Group<'p, S>,
-    /// Sums of earlier groups: by form, or of the single parameter. Nothing before the first is full.
+    /// Sums of earlier groups: of the single parameter, or of the forms that so many weights have.
     earlier: Vec<S>,
     /// How many slopes the present group may still take.
     room: usize,
@@ -209,10 +210,10 @@ impl<'p, S: Slope> ParameterSums<'p, S> {
     pub(super) fn new(plan: &'p Plan) -> Self {
         let is_single = plan.param_length() == 1;
         let by_form = vec![S::ZERO; if is_single { 0 } else { plan.forms.count() }];
-        let room = GROUP.max(by_form.len());
         let single = is_single.then_some((S::ZERO, S::ZERO));
         let group = Group { coefficients: &plan.forms.coefficients, by_form, single };
-        Self { plan, group, earlier: Vec::new(), room }
+        let earlier = vec![S::ZERO; if is_single { 1 } else { plan.schedule.frequent_forms.len() }];
+        Self { plan, group, earlier, room: GROUP }
     }
 
     /// The sums for at most so many slopes, to be given back with [`take_back`](Self::take_back).
@@ -231,23 +232,18 @@ impl<'p, S: Slope> ParameterSums<'p, S> {
         self.group = group;
     }
 
-    /// A group costs an addition for each form, and so takes as many slopes at least.
+    /// One addition for each form that very many weights have: for n weights at most n² / 2²⁴ in all.
     #[inline(never)]
     fn end_group(&mut self) {
+        self.room = GROUP;
         let Group { by_form, single, .. } = &mut self.group;
-        let forms = by_form.len();
-        self.room = GROUP.max(forms);
-        if let Some((one, other)) = single {
-            by_form.push(mem::replace(one, S::ZERO) + mem::replace(other, S::ZERO));
-        }
-        if self.earlier.is_empty() {
-            self.earlier = mem::replace(by_form, vec![S::ZERO; forms]);
+        if let (Some((one, other)), [earlier]) = (single, &mut self.earlier[..]) {
+            *earlier = *earlier + (mem::replace(one, S::ZERO) + mem::replace(other, S::ZERO));
             return;
         }
-        for (earlier, sum) in self.earlier.iter_mut().zip(&mut *by_form) {
-            *earlier = *earlier + mem::replace(sum, S::ZERO);
+        for (earlier, &form) in self.earlier.iter_mut().zip(&self.plan.schedule.frequent_forms) {
+            *earlier = *earlier + mem::replace(&mut by_form[form as usize], S::ZERO);
         }
-        by_form.truncate(forms);
     }
 
     pub(super) fn gradient(mut self) -> Vec<S> {
@@ -255,8 +251,12 @@ impl<'p, S: Slope> ParameterSums<'p, S> {
         if self.group.single.is_some() {
             return self.earlier;
         }
-        let mut gradient = vec![S::ZERO; self.plan.param_length()];
-        self.plan.forms.pull_back(&self.earlier, &mut gradient);
+        let Self { plan, group: Group { mut by_form, .. }, earlier, .. } = self;
+        for (sum, &form) in earlier.into_iter().zip(&plan.schedule.frequent_forms) {
+            by_form[form as usize] = sum;
+        }
+        let mut gradient = vec![S::ZERO; plan.param_length()];
+        plan.forms.pull_back(&by_form, &mut gradient);
         gradient
     }
 }
@@ -328,12 +328,18 @@ impl Plan {
         for Segment { range, kind, .. } in &self.schedule.segments {
             let is_single = matches!(kind, Kind::Singles { .. } | Kind::Chain { .. });
             if let Kind::Singles { many_ways: true } = kind {
-                range.clone().for_each(|at| self.each_slope_of_many(at, &slope, sums));
+                for at in range.clone() {
+                    self.each_slope_of_many(at, &slope, sums);
+                }
                 continue;
             }
-            // Components may be of any size; other segments are not that long.
-            for start in range.clone().step_by(ROWS) {
-                let rows = start..range.end.min(start + ROWS);
+            let mut start = range.start;
+            while start < range.end {
+                let mut rows = start..range.end.min(start + ROWS);
+                while rows.len() > 1 && self.ways(rows.clone()) > GROUP {
+                    rows.end -= rows.len() / 2;
+                }
+                start = rows.end;
                 let mut group = sums.hand_out(self.ways(rows.clone()));
                 self.each_slope_of_rows(rows, is_single, &slope, &mut group);
                 sums.take_back(group);

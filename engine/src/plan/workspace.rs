@@ -51,10 +51,12 @@ impl Cost {
     }
 
     /// Bytes that the gradient of the `power`-th moment takes at most beside what the evaluation has: for each power and
-    /// vertex 32, and 80 more where digits cancel; there the way back through the elimination takes as much as that did.
+    /// vertex 32, and 80 more where digits cancel; there the way back through the elimination takes as much as that did, and
+    /// 16 for each edge. Slopes are added up by linear form, of which there may be as many: 32.
     pub fn moment_gradient_bytes(&self, power: usize) -> u64 {
         let solutions = 112_u64.saturating_mul(power as u64).saturating_mul(self.vertices);
-        solutions.saturating_add(self.workspace_bytes.saturating_mul(4))
+        let slopes = 48_u64.saturating_mul(self.edges);
+        solutions.saturating_add(slopes).saturating_add(self.workspace_bytes.saturating_mul(4))
     }
 }
 

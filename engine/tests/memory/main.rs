@@ -13,7 +13,7 @@ mod graphs;
 use graphs::{dense, groups, leaking_path, row, strip, torus};
 use peak_alloc::PeakAlloc;
 use phasic_engine::artifact::{Checks, decode, encode_ptdprmc3};
-use phasic_engine::graph::{Graph, GraphBuilder, Rate};
+use phasic_engine::graph::{Graph, GraphBuilder, Rate, START};
 use phasic_engine::plan::{self, Plan};
 use phasic_engine::trace::{EliminationError, Limits, eliminate, forecast};
 use sha2::Digest;
@@ -246,9 +246,26 @@ fn very_many_moments_take_no_more_room_than_eight() {
     );
 }
 
+/// From each vertex to all later ones, at rates that all differ.
+fn forward(vertices: u32) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=vertices {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for from in 1..vertices {
+        for to in from + 1..=vertices {
+            let mut coefficients = [0.0; 3];
+            coefficients[(from + to) as usize % 3] = 1.0 + f64::from(from * vertices + to);
+            builder.add_edge(from, to, Rate::Coefficients(&coefficients)).unwrap();
+        }
+    }
+    builder.finish()
+}
+
 fn moments_and_their_gradients_take_no_more_than_is_forecast() {
-    for graph in [dense(40), dense(40).discretize(0.1).unwrap(), strip(500), strip(5000), leaking_path(5_000)]
-    {
+    let discrete = dense(40).discretize(0.1).unwrap();
+    for graph in [dense(40), discrete, strip(500), strip(5000), leaking_path(5_000), forward(400)] {
         let plan = Plan::analyze(&graph, &plan::Limits::default()).unwrap();
         let (cost, theta) = (plan.cost(), vec![1000.0; plan.param_length()]);
         let thetas = ndarray::Array2::from_elem((40, theta.len()), 1000.0);

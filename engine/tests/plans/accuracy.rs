@@ -158,43 +158,72 @@ fn paths_of_a_million_vertices_keep_twelve_digits() {
     }
 }
 
-#[test]
-fn gradients_by_rates_of_a_million_ways_keep_twelve_digits() {
-    let ways = 1_000_000_u32;
-    // Every way has its share of the rate a, and ends at the rate b: E = 1 / (a Σ shares) + 1 / b.
-    let star = |share: &dyn Fn(u32) -> f64, a: usize, b: usize| {
-        let coefficients = |parameter, share| {
-            let mut coefficients = vec![0.0; a.max(b) + 1];
-            coefficients[parameter] = share;
-            coefficients
-        };
-        let mut builder = GraphBuilder::new(1).unwrap();
-        let end = builder.add_vertex(&[0]).unwrap();
-        let middle = builder.add_vertex(&[1]).unwrap();
-        builder.add_edge(START, middle, Rate::Scalar(1.0)).unwrap();
-        for way in 0..ways {
-            let next = builder.add_vertex(&[(2 + way).cast_signed()]).unwrap();
-            builder.add_edge(middle, next, Rate::Coefficients(&coefficients(a, share(way)))).unwrap();
-            builder.add_edge(next, end, Rate::Coefficients(&coefficients(b, 1.0))).unwrap();
-        }
-        plan(&builder.finish())
+/// From the first vertex so many ways with shares of θ₀, each to a vertex that is left at the last parameter for one of so many
+/// others, which are left at that, too: E = 1 / (θ₀ Σ shares) + 2 / θ₁.
+fn spread(ways: u32, others: u32, parameters: usize, share: impl Fn(u32) -> f64) -> Graph {
+    let rate = |parameter: usize, share: f64| {
+        let mut coefficients = vec![0.0; parameters];
+        coefficients[parameter] = share;
+        coefficients
     };
-    let (a, b) = (0.3, 0.7);
-    let closes = |found: &[f64], wanted: &[f64]| {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=2 + others + ways {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    let (first, end) = (1, 2);
+    builder.add_edge(START, first, Rate::Scalar(1.0)).unwrap();
+    let last = rate(parameters - 1, 1.0);
+    for other in 3..3 + others {
+        builder.add_edge(other, end, Rate::Coefficients(&last)).unwrap();
+    }
+    for way in 0..ways {
+        let next = 3 + others + way;
+        builder.add_edge(first, next, Rate::Coefficients(&rate(0, share(way)))).unwrap();
+        builder.add_edge(next, 3 + way % others, Rate::Coefficients(&last)).unwrap();
+    }
+    builder.finish()
+}
+
+/// A ring of 64 at θ₂, each place of which has so many ways to leaves, at θ₀; they end at θ₁: E = 1 / (ways θ₀) + 1 / θ₁.
+fn ring_with_leaves(ways: u32) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=65 + ways {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    let end = 65 + ways;
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    for leaf in 65..end {
+        builder.add_edge(leaf, end, Rate::Coefficients(&[0.0, 1.0, 0.0])).unwrap();
+    }
+    for place in 1..=64 {
+        builder.add_edge(place, place % 64 + 1, Rate::Coefficients(&[0.0, 0.0, 1.0])).unwrap();
+        for leaf in 65..end {
+            builder.add_edge(place, leaf, Rate::Coefficients(&[1.0, 0.0, 0.0])).unwrap();
+        }
+    }
+    builder.finish()
+}
+
+#[test]
+fn gradients_by_rates_of_very_many_ways_keep_twelve_digits() {
+    let close = |graph: &Graph, theta: &[f64], wanted: &[f64]| {
+        let found = plan(graph).at(theta).unwrap().expectation_gradient();
         for (found, wanted) in found.iter().zip(wanted) {
             assert!((found / wanted - 1.0).abs() <= 1e-12, "{found:e} for {wanted:e}");
         }
     };
+    let (a, b, ways) = (0.3, 0.7, 1_000_000);
     let n = f64::from(ways);
-    let found = star(&|_| 1.0, 0, 1).at(&[a, b]).unwrap().expectation_gradient();
-    closes(&found, &[-1.0 / (a * a * n), -1.0 / (b * b)]);
-    let found = star(&|_| 1.0, 0, 0).at(&[b]).unwrap().expectation_gradient();
-    closes(&found, &[-(1.0 + 1.0 / n) / (b * b)]);
+    close(&spread(ways, 100, 2, |_| 1.0), &[a, b], &[-1.0 / (a * a * n), -2.0 / (b * b)]);
+    close(&spread(ways, 100, 1, |_| 1.0), &[b], &[-(2.0 + 1.0 / n) / (b * b)]);
     // A form for each way. The shares add up without rounding.
     let share = |way| 1.0 + f64::from(way) / f64::from(1_u32 << 20);
     let shares: f64 = (0..ways).map(share).sum();
-    let found = star(&share, 0, 1).at(&[a, b]).unwrap().expectation_gradient();
-    closes(&found, &[-1.0 / (a * a * shares), -1.0 / (b * b)]);
+    close(&spread(ways, 100, 2, share), &[a, b], &[-1.0 / (a * a * shares), -2.0 / (b * b)]);
+    for ways in [500, 10_000] {
+        let n = f64::from(ways);
+        close(&ring_with_leaves(ways), &[a, b, 1.0], &[-1.0 / (a * a * n), -1.0 / (b * b)]);
+    }
 }
 
 #[test]

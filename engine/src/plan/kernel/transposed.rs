@@ -49,7 +49,7 @@ impl<L> FollowSome<L> for () {
     fn follow(&mut self, _: Way, _: u32, _: L) {}
 }
 
-/// Rows of a component that are told of at a time.
+/// Rows of a component that are told of at a time, if they have no more than [`GROUP`] ways.
 const ROWS: usize = 64;
 
 impl<L: Lane> Factors<L> {
@@ -91,7 +91,10 @@ impl<L: Lane> Factors<L> {
         }
         let mut end = range.end;
         while end > range.start {
-            let rows = range.start.max(end.saturating_sub(ROWS))..end;
+            let mut rows = range.start.max(end.saturating_sub(ROWS))..end;
+            while rows.len() > 1 && plan.ways(rows.clone()) > GROUP {
+                rows.start += rows.len() / 2;
+            }
             end = rows.start;
             let mut some = follow.begin(plan.ways(rows.clone()));
             for at in rows.rev() {
