@@ -284,7 +284,6 @@ fn what_discrete_time_does_not_have_is_refused() {
         (&["--quantity", "stop-probability=0.5"], "numbers of jumps are whole"),
         (&["--quantity", "loglik=1,0.5"], "the observation 0.5 is no whole number of jumps"),
         (&["--quantity", "laplace=1"], "has no Laplace transform here"),
-        (&["--quantity", "moments=3", "--grad"], "--grad knows no moments beyond the second"),
         (&["--epoch", "1:1"], "--epoch is for models in continuous time"),
     ] {
         let ended = scene.run(&[&["eval", "builtin:constant_chain_ticks"], arguments].concat());

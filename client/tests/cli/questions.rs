@@ -159,10 +159,6 @@ fn what_discrete_time_does_not_have_is_refused_with_its_word() {
                 "laplace: the model is in discrete time, and has no Laplace transform here",
             ),
             (
-                &["--quantity", "moments=3", "--grad"],
-                "moments: the model is in discrete time, where --grad knows no moments beyond the second",
-            ),
-            (
                 &["--quantity", "pmf=1,1.5"],
                 "pmf: the model is in discrete time; number 2 is 1.5, but numbers of jumps are whole",
             ),

@@ -122,7 +122,7 @@ impl At<'_> {
     }
 
     /// A weight of zero on the way into a trap has no slope, since any other weight makes the total infinite: NaN.
-    fn without_traps<S: Slope>(&self, slope: impl Fn(Way) -> S) -> impl Fn(Way) -> S {
+    pub(super) fn without_traps<S: Slope>(&self, slope: impl Fn(Way) -> S) -> impl Fn(Way) -> S {
         move |way| match (&self.traps, way.target) {
             (Some(traps), Some(target)) if traps.reached[way.at] && traps.lost[target] => S::none(),
             _ => slope(way),

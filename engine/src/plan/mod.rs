@@ -28,6 +28,7 @@ mod forms;
 mod gradients;
 mod interner;
 mod joint;
+mod jump_moments;
 mod kernel;
 mod lane;
 mod lowering;

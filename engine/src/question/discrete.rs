@@ -61,8 +61,8 @@ impl<'m> Jumps<'m> {
         Ok(match quantity {
             Quantity::Expectation => Found::Many(total.expectation_gradient()),
             Quantity::Moments(1) => Found::Table(vec![total.expectation_gradient()]),
-            Quantity::Moments(2) => {
-                Found::Table(self.law.reward_moment_gradients(self.first(rewards))?.to_vec())
+            Quantity::Moments(count) => {
+                Found::Table(self.law.reward_moment_gradients(self.first(rewards), *count as usize)?)
             }
             Quantity::Variance => Found::Many(total.variance_gradient()),
             Quantity::Covariance => {

@@ -92,9 +92,6 @@ pub enum Misfit {
     /// There is no gradient of a quantity.
     #[error("there are no gradients of {quantity}; ask for it in a request without gradients")]
     NoGradient { place: usize, quantity: &'static str },
-    /// There are no gradients of higher moments in discrete time.
-    #[error("in discrete time there are gradients of the first two moments only")]
-    MomentGradient { place: usize },
     /// There are no gradients of functions of total rewards in discrete time.
     #[error("in discrete time there are no gradients of {quantity} of a total reward")]
     LawGradient { place: usize, quantity: &'static str },
@@ -258,9 +255,6 @@ impl Question {
                 if !(1..=MOST_MOMENTS).contains(count) =>
             {
                 return Err(Misfit::Moments { place, quantity: name, count: *count });
-            }
-            Quantity::Moments(3..) if self.gradients && model.discrete => {
-                return Err(Misfit::MomentGradient { place });
             }
             _ if model.discrete && self.gradients && !self.rewards.is_empty() && quantity.is_of_law() => {
                 return Err(Misfit::LawGradient { place, quantity: name });

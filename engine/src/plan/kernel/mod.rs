@@ -275,7 +275,7 @@ impl<L: Lane> Factors<L> {
     }
 
     /// Calls `visit` with every way out of a position, and its weight, if that is above 0.
-    pub(super) fn each_weight(&self, plan: &Plan, at: usize, mut visit: impl FnMut(Way, L)) {
+    pub(in crate::plan) fn each_weight(&self, plan: &Plan, at: usize, mut visit: impl FnMut(Way, L)) {
         let mut positive = |target, form: u32| {
             let weight = self.values[form as usize];
             // Zero times infinity is no number.

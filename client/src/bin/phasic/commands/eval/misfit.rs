@@ -52,10 +52,6 @@ fn sentence(misfit: &Misfit, written: &Written) -> Option<String> {
         Misfit::Discrete { place, .. } => {
             format!("{}: the model is in discrete time, and has no Laplace transform here", word(place)?)
         }
-        Misfit::MomentGradient { place } => format!(
-            "{}: the model is in discrete time, where --grad knows no moments beyond the second",
-            word(place)?
-        ),
         Misfit::LawGradient { place, .. } => format!(
             "{}: the model is in discrete time, where --grad knows no functions of total rewards; leave out --grad",
             word(place)?
