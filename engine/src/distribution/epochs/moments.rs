@@ -10,10 +10,15 @@ use super::Epochs;
 use super::powers::cost;
 use crate::plan::At;
 
+/// After so many jumps forward, what rounding has moved between positions is 1e-12 of them, at 5.6e-17 a jump.
+const FEW: u64 = 1 << 14;
+
 /// So many jumps are taken one by one, which loses nothing of a variance, whatever else would be less work.
 const MANY: u64 = 1 << 20;
 
-/// A difference of moments that is less than this of them is made of roundings.
+/// A difference of moments that is more than the first of them has lost no more than a digit, and one that is less than the
+/// second is made of roundings.
+const GREAT_SHARE: f64 = 0.1;
 const LEAST_SHARE: f64 = 1e-12;
 
 impl Epochs<'_> {
@@ -31,21 +36,36 @@ impl Epochs<'_> {
     /// what is in `v` then adds `(τ + E_v − m)² + Var_v`, with mean and variance of the last epoch from there. Nothing large
     /// cancels. Two sweeps to τ and about six solves.
     ///
-    /// Where jumps are too many, it is the difference of [`reward_moments`](Self::reward_moments) for rewards of 1, which
-    /// loses the digits these have in common; where that would be more than twelve, there is none.
+    /// After more than 16,384 jumps it is the difference of [`reward_moments`](Self::reward_moments) for rewards of 1, if that is
+    /// more than a tenth of the second of them; so it is where jumps are too many, and loses the digits these have in common.
+    /// Where that would be more than twelve, there is none.
     ///
     /// # Errors
     /// As [`moments`](Self::moments), and [`DistributionError::Jumps`] where only that difference could be had and is none.
     pub fn variance(&self) -> Result<f64, DistributionError> {
-        match self.variance_by_jumps() {
-            Err(error) if error.is_of_jumps() => {
-                let ones = vec![1.0; self.plan.vertex_count() as usize];
-                let moments = self.reward_moments(&ones, 2)?;
-                let variance = moments[1] - moments[0] * moments[0];
-                if variance > LEAST_SHARE * moments[1] { Ok(variance) } else { Err(error) }
-            }
-            found => found,
-        }
+        or_else(self.variance_by_jumps(FEW), |error| {
+            or_else(self.variance_of_rewards(Some(MANY), GREAT_SHARE, error), |_| {
+                or_else(self.variance_by_jumps(MANY), |error| {
+                    self.variance_of_rewards(None, LEAST_SHARE, error)
+                })
+            })
+        })
+    }
+
+    /// The difference of moments, if it is more than a share of them; else the error that led here.
+    fn variance_of_rewards(
+        &self,
+        most_jumps: Option<u64>,
+        share: f64,
+        error: DistributionError,
+    ) -> Result<f64, DistributionError> {
+        let moments = match self.moments_of_rewards(2, most_jumps) {
+            // There is another way.
+            Err(_) if most_jumps.is_some() => return Err(error),
+            found => found?,
+        };
+        let variance = moments[1] - moments[0] * moments[0];
+        if variance > share * moments[1] { Ok(variance) } else { Err(error) }
     }
 
     /// The first `count` raw moments `∫ tᵏ f(t) dt` of the time to absorption, given that the process starts.
@@ -53,7 +73,8 @@ impl Epochs<'_> {
     /// What is absorbed before the last breakpoint τ is integrated exactly: after `n` jumps of the uniformized process the
     /// flow lasts for a truncated gamma time (uniformization: Jensen 1953, integrated term by term). The rest is
     /// `E[(τ + X)^k]` with the moments of the last epoch from every vertex. One sweep to τ and a solve per moment; nothing is
-    /// subtracted. Where jumps are too many, they are those of [`reward_moments`](Self::reward_moments) for rewards of 1.
+    /// subtracted. After more than 16,384 jumps, whose roundings add up, they are those of
+    /// [`reward_moments`](Self::reward_moments) for rewards of 1, unless that takes a million jumps and the sweep does not.
     ///
     /// # Errors
     /// [`DistributionError::Epoch`] around [`DistributionError::Evaluation`] when absorption is not certain in the last epoch;
@@ -61,19 +82,34 @@ impl Epochs<'_> {
     /// or beyond f64; [`DistributionError::Jumps`].
     pub fn moments(&self, count: usize) -> Result<Vec<f64>, DistributionError> {
         check_count(count)?;
-        match self.moments_by_jumps(count) {
-            Err(error) if error.is_of_jumps() => {
-                self.reward_moments(&vec![1.0; self.plan.vertex_count() as usize], count)
-            }
-            found => all_in_range(found?, &[1.0]),
+        let by_jumps =
+            |most| self.moments_by_jumps(count, most).and_then(|moments| all_in_range(moments, &[1.0]));
+        or_else(by_jumps(FEW), |_| {
+            or_else(self.moments_of_rewards(count, Some(MANY)), |_| {
+                or_else(by_jumps(MANY), |_| self.moments_of_rewards(count, None))
+            })
+        })
+    }
+
+    /// Those of a reward of 1, back through the epochs by so many jumps or by powers.
+    fn moments_of_rewards(
+        &self,
+        count: usize,
+        most_jumps: Option<u64>,
+    ) -> Result<Vec<f64>, DistributionError> {
+        let ones = vec![1.0; self.plan.vertex_count() as usize];
+        match most_jumps.filter(|&most| self.jump_limit.is_none_or(|limit| most < limit)) {
+            Some(most) => self.clone().with_jump_limit(most).reward_moments(&ones, count),
+            None => self.reward_moments(&ones, count),
         }
     }
 
-    /// By jumps, as long as these are not more work than the powers that the moments of rewards come from.
-    fn moments_by_jumps(&self, count: usize) -> Result<Vec<f64>, DistributionError> {
+    /// By so many jumps at most, as long as these are not more work than the powers that the moments of rewards come from.
+    fn moments_by_jumps(&self, count: usize, most: u64) -> Result<Vec<f64>, DistributionError> {
         let last = self.last_breakpoint();
         let mut moments = vec![0.0; count];
-        let (chain, masses) = self.to_last_epoch(count, |segment| add_moments(segment, &mut moments))?;
+        let (chain, masses) =
+            self.to_last_epoch(count, most, |segment| add_moments(segment, &mut moments))?;
         let at = self.in_last_epoch()?;
         let vertices = &chain.pattern().vertices;
         // E[X^j] from where the process is: j·W(…) of the moment before.
@@ -98,10 +134,10 @@ impl Epochs<'_> {
         Ok(moments)
     }
 
-    fn variance_by_jumps(&self) -> Result<f64, DistributionError> {
-        let (last, mean) = (self.last_breakpoint(), self.moments_by_jumps(1)?[0]);
+    fn variance_by_jumps(&self, most: u64) -> Result<f64, DistributionError> {
+        let (last, mean) = (self.last_breakpoint(), self.moments_by_jumps(1, most)?[0]);
         let [mut off, mut square] = [0.0; 2];
-        let (chain, masses) = self.to_last_epoch(2, |segment| {
+        let (chain, masses) = self.to_last_epoch(2, most, |segment| {
             let [first, second] = about(segment, mean);
             off += first;
             square += second;
@@ -133,16 +169,29 @@ impl Epochs<'_> {
     fn to_last_epoch(
         &self,
         count: usize,
+        most: u64,
         show: impl FnMut(&Segment),
     ) -> Result<(Chain<'_>, Vec<f64>), DistributionError> {
         let last = self.last_breakpoint();
         let (mut chain, mut sweep) = self.begin(Start::Conditional, last, Accuracy::Value, f64::INFINITY)?;
         let work =
             cost(&chain, chain.jump_limit() as f64, count) / (chain.rates().len() + chain.len()) as f64;
-        chain.set_jump_limit(chain.jump_limit().min(MANY.max(work as u64)));
+        let most = if most == FEW { FEW } else { most.max(work as u64) };
+        chain.set_jump_limit(chain.jump_limit().min(most));
         self.advance(&mut chain, &mut sweep, last, None, &mut Segment::default(), show)?;
         let masses = sweep.p[..chain.len()].iter().map(|&mass| in_ones(mass, sweep.exponent)).collect();
         Ok((chain, masses))
+    }
+}
+
+/// Another way to what takes too many jumps.
+fn or_else<T>(
+    found: Result<T, DistributionError>,
+    other: impl FnOnce(DistributionError) -> Result<T, DistributionError>,
+) -> Result<T, DistributionError> {
+    match found {
+        Err(error) if error.is_of_jumps() => other(error),
+        found => found,
     }
 }
 
