@@ -128,7 +128,8 @@ fn walk(
     mut visit: impl FnMut(Part, &mut dyn Read) -> io::Result<()>,
 ) -> Result<Manifest, UpkeepError> {
     let mut tar = tar::Archive::new(File::open(file).map_err(UpkeepError::file(file))?);
-    let broken = |error: io::Error| no_backup(file, &error.to_string());
+    // Which repeats what the file has in the place of a header: on one line.
+    let broken = |error: io::Error| no_backup(file, &error.to_string().replace('\n', "\\n"));
     let (mut manifest, mut has_database, mut blobs) = (None::<Manifest>, false, 0);
     for entry in tar.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
