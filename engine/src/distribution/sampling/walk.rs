@@ -10,8 +10,8 @@ use super::line::Line;
 use super::stream::{exponential, next, seeded};
 use super::table::{Gains, Row, Table};
 
-/// Paths under way at once, a bit of a word each. A lane's numbers are 108 bytes: all of them fit the first-level cache
-/// beside the tables' heads.
+/// Paths under way at once, a bit of a word each. A lane has 84 bytes of numbers, and a sample that waits for one 48: all of
+/// them, for as many samples as lanes, fit the first-level cache beside the tables' heads.
 const LANES: usize = u64::BITS as usize;
 
 /// Lanes that take a step together: few enough that a processor looks up for some while it draws for the next.
