@@ -3,10 +3,10 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::distribution::TransformError;
+use crate::distribution::{SamplingError, TransformError};
 use crate::document::read_within;
 use crate::graph::{Graph, GraphBuilder, GraphLimits, Rate, START};
-use crate::plan::{AnalysisError, Limits, Plan};
+use crate::plan::{AnalysisError, EvaluationError, Limits, Plan};
 use crate::trace::{EliminationError, Trace, eliminate};
 
 struct Plain;
@@ -267,6 +267,38 @@ fn laws_of_rewards_are_the_same_with_and_without_gradients_where_a_rate_is_0() {
             for (found, time) in cdf.iter().zip([0.5_f64, 2.0]) {
                 assert!((found - (1.0 - (-0.25 * time).exp())).abs() < 1e-12, "{gradients} {cdf:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn samples_begun_where_no_path_ends_are_refused_with_the_vertex() {
+    for discrete in [false, true] {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        builder.set_was_dph(discrete);
+        let [one, end, to, fro] = [1, 0, 3, 4].map(|state| builder.add_vertex(&[state]).unwrap());
+        builder.add_edge(START, one, Rate::Scalar(1.0)).unwrap();
+        for (from, target, rates) in [
+            (one, end, [1.0, 0.0]),
+            (to, fro, [1.0, 0.0]),
+            (fro, to, [1.0, 0.0]),
+            (one, to, [0.0, 1.0]),
+            (fro, end, [0.0, 1.0]),
+        ] {
+            builder.add_edge(from, target, Rate::Coefficients(&rates)).unwrap();
+        }
+        let graph = Arc::new(builder.finish());
+        let model = Model::new(Arc::clone(&graph), &Plain);
+        for (quantity, rewards) in
+            [(Quantity::Sample(1), vec![]), (Quantity::JointSample(1), vec![vec![0.0; 5], vec![1.0; 5]])]
+        {
+            let treatment = Treatment { started_in: vec![(to, 1.0)], ..Treatment::default() };
+            let question = Question { quantities: vec![quantity], rewards, treatment, ..Question::default() };
+            question.check(&shape(&graph)).unwrap();
+            let trapped = EvaluationError::Trapped { vertex: to, state: Some(vec![3]) };
+            let refused = NoAnswer::Sampling(SamplingError::Evaluation(trapped));
+            assert_eq!(ask(&model, &question, &[1.0, 0.0]).map(|answers| answers.len()), Err(refused));
+            assert!(ask(&model, &question, &[1.0, 0.5]).is_ok());
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use ndarray::Array2;
 
+use super::escape::Traps;
 use super::stream::{exponential, next, seeded};
 use super::table::Table;
 use super::{PIECE, SampleLimits, SamplingError, in_pieces};
 use crate::distribution::error::of_rewards;
-use crate::distribution::{DistributionError, Epochs, Start};
-use crate::plan::{EvaluationError, check_rewards};
+use crate::distribution::{Epochs, Start};
+use crate::plan::check_rewards;
 
 /// Draws times and total rewards of a process whose θ changes at breakpoints, conditional on starting.
 ///
@@ -42,8 +43,6 @@ pub struct EpochSampler {
     breakpoints: Vec<f64>,
     /// Graph vertices by position.
     vertices: Vec<u32>,
-    /// Positions that the last epoch does not let out, ascending, and what to say of paths that end there.
-    stuck: Vec<(u32, EvaluationError)>,
     vertex_count: u32,
     limits: SampleLimits,
 }
@@ -51,10 +50,12 @@ pub struct EpochSampler {
 impl Epochs<'_> {
     /// A sampler of the process across all epochs: exact paths, for a time that an epoch ends is drawn anew at the rates of the
     /// next, which exponential times, having no memory, allow (Ross, Introduction to
-    /// Probability Models, 2014, section 5.2). `O(V + E)` for each, and an elimination for the last.
+    /// Probability Models, 2014, section 5.2). `O(V + E)` for each.
     ///
     /// # Errors
-    /// [`SamplingError::Evaluation`] when absorption is not certain in the last epoch.
+    /// [`SamplingError::Evaluation`] with [`Trapped`](crate::plan::EvaluationError::Trapped) when some paths never end: the
+    /// epochs together lead to a vertex from which absorption is impossible in the last; with
+    /// [`OutOfRange`](crate::plan::EvaluationError::OutOfRange) when a visit in the last takes longer than f64 holds.
     pub fn sampler(&self) -> Result<EpochSampler, SamplingError> {
         let plan = self.plan();
         let mut chain = plan.chain(&self.thetas()[0])?;
@@ -62,18 +63,12 @@ impl Epochs<'_> {
         let mut tables = Vec::with_capacity(self.thetas().len());
         for theta in self.thetas() {
             chain.set(theta)?;
-            tables.push(Table::unchecked(&chain));
+            tables.push(Table::new(&chain));
         }
-        // Vertices that the last epoch by itself would not reach count, too.
-        if let Some(theta) = self.thetas().last() {
-            plan.at(theta)?;
-        }
-        let vertices = chain.pattern().vertices.iter().zip(chain.totals()).zip(0..);
-        let stuck = vertices.filter(|&((_, &total), _)| (1.0 / total).is_infinite());
-        let stuck = stuck.map(|((&vertex, _), at)| (at, plan.trapped(vertex))).collect();
+        // The chain is that of the last epoch by now.
+        Traps::new(&chain).check(&tables)?;
         Ok(EpochSampler {
             tables,
-            stuck,
             breakpoints: self.breakpoints().to_vec(),
             vertices: chain.pattern().vertices.clone(),
             vertex_count: plan.vertex_count(),
@@ -119,8 +114,7 @@ impl EpochSampler {
     /// visit, on the threads of the current rayon pool.
     ///
     /// # Errors
-    /// [`SamplingError::Steps`], [`SamplingError::Memory`]; [`SamplingError::Evaluation`] for a path that gets to where
-    /// nothing leads on in the last epoch.
+    /// [`SamplingError::Steps`], [`SamplingError::Memory`].
     pub fn times(&self, seed: u64, count: usize) -> Result<Vec<f64>, SamplingError> {
         self.limits.check_memory(count, 1)?;
         self.draw(seed, count, 1, &vec![1.0; self.vertices.len()])
@@ -130,8 +124,8 @@ impl EpochSampler {
     /// of time there: the sum of rewards times the times of visits. As expensive as [`times`](Self::times).
     ///
     /// # Errors
-    /// [`EvaluationError::RewardLength`] and [`EvaluationError::RewardNotFinite`] with the vertex, and as
-    /// [`times`](Self::times).
+    /// [`SamplingError::Evaluation`] with [`RewardLength`](crate::plan::EvaluationError::RewardLength) or
+    /// [`RewardNotFinite`](crate::plan::EvaluationError::RewardNotFinite) and the vertex, and as [`times`](Self::times).
     pub fn totals(&self, seed: u64, count: usize, rewards: &[f64]) -> Result<Vec<f64>, SamplingError> {
         self.limits.check_memory(count, 1)?;
         check_rewards(self.vertex_count, rewards)?;
@@ -142,7 +136,8 @@ impl EpochSampler {
     /// [`totals`](Self::totals) has alone. A visit costs a multiply-add for each vector more.
     ///
     /// # Errors
-    /// As [`totals`](Self::totals), with [`DistributionError::Reward`] around what is wrong with a reward vector.
+    /// As [`totals`](Self::totals), with [`DistributionError::Reward`](crate::distribution::DistributionError::Reward) around what
+    /// is wrong with a reward vector.
     pub fn joint_totals(
         &self,
         seed: u64,
@@ -201,7 +196,7 @@ impl EpochSampler {
         while let Some(at) = to {
             *steps = steps.checked_sub(1).ok_or(SamplingError::Steps { limit: self.limits.steps })?;
             let before = now;
-            now = self.leave(at, exponential(draw()), now, &mut epoch)?;
+            now = self.leave(at, exponential(draw()), now, &mut epoch);
             let gains = &gains[at * totals.len()..];
             totals.iter_mut().zip(gains).for_each(|(total, gain)| *total += gain * (now - before));
             let table = &self.tables[epoch];
@@ -211,13 +206,7 @@ impl EpochSampler {
     }
 
     /// When a visit that began at `now` ends: once its hazard has added up to `hazard`.
-    fn leave(
-        &self,
-        at: usize,
-        mut hazard: f64,
-        mut now: f64,
-        epoch: &mut usize,
-    ) -> Result<f64, SamplingError> {
+    fn leave(&self, at: usize, mut hazard: f64, mut now: f64, epoch: &mut usize) -> f64 {
         loop {
             let mean = self.tables[*epoch].means[at];
             let end = now + if mean.is_finite() { hazard * mean } else { f64::INFINITY };
@@ -227,10 +216,7 @@ impl EpochSampler {
                     now = breakpoint;
                     *epoch += 1;
                 }
-                _ => match self.stuck.binary_search_by_key(&(at as u32), |&(stuck, _)| stuck) {
-                    Ok(place) => return Err(DistributionError::from(self.stuck[place].1.clone()).into()),
-                    Err(_) => return Ok(end),
-                },
+                _ => return end,
             }
         }
     }
@@ -239,7 +225,9 @@ impl EpochSampler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::distribution::DistributionError;
     use crate::distribution::tests::{cycle, erlang, plan};
+    use crate::plan::EvaluationError;
 
     #[test]
     fn paths_without_an_end_name_the_vertex_and_its_state() {
@@ -247,9 +235,8 @@ mod tests {
         let edges = [(1, 2, vec![1.0, 0.0, 0.0]), (1, 3, vec![0.0, 1.0, 0.0]), (2, 3, vec![0.0, 0.0, 1.0])];
         let plan = plan(&crate::distribution::closed_forms::graph(3, 1, &edges));
         let epochs = plan.epochs(&[1.0], &[[1.0, 1.0, 1e-3], [0.0, 1.0, 0.0]]).unwrap();
-        let refused = epochs.sampler().unwrap().times(1, 1000).unwrap_err();
         let trapped = EvaluationError::Trapped { vertex: 2, state: Some(vec![2]) };
-        assert_eq!(refused, DistributionError::from(trapped).into());
+        assert_eq!(epochs.sampler().unwrap_err(), trapped.into());
     }
 
     #[test]

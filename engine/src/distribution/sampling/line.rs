@@ -22,7 +22,8 @@ impl<const DISCRETE: bool> NullaryFnOnce for Line<'_, DISCRETE> {
         let mut row = table.jump(table.start(), 0);
         while let Some(position) = table.position(row) {
             visits.push(&gains.by_position[position * width..][..width]);
-            if (visits.len() * samples) as u64 > steps {
+            // Without choices, who comes back to a position does so for ever.
+            if visits.len() > table.len() || (visits.len() * samples) as u64 > steps {
                 return Err(SamplingError::Steps { limit: steps });
             }
             row = table.jump(row, 0);

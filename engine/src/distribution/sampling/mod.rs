@@ -3,6 +3,7 @@
 //! A sampler is a process at one θ made into tables. Estimates and statistics are not made here.
 
 mod epochs;
+mod escape;
 mod line;
 mod stream;
 mod survivors;
@@ -18,6 +19,7 @@ use super::error::of_rewards;
 use super::{DistributionError, Start};
 use crate::plan::{EvaluationError, Plan, check_rewards};
 pub use epochs::EpochSampler;
+use escape::Traps;
 use stream::{exponential, next, seeded};
 use table::{Gains, Row, Table};
 use walk::Piece;
@@ -189,6 +191,7 @@ pub struct Visit {
 #[derive(Debug, Clone)]
 pub struct Sampler {
     table: Table,
+    traps: Traps,
     discrete: bool,
     /// Graph vertices by position.
     vertices: Vec<u32>,
@@ -199,22 +202,25 @@ pub struct Sampler {
 impl Plan {
     /// A sampler of the process at θ, in continuous or discrete time: exact paths, exponential times and jumps one after the
     /// other (Gillespie, Journal of Computational Physics 22, 1976), the jumps by alias tables (Walker, ACM Transactions on
-    /// Mathematical Software 3, 1977; Vose, IEEE Transactions on Software Engineering 17, 1991). `O(V + E)`, and an elimination
-    /// that shows whether all paths end.
+    /// Mathematical Software 3, 1977; Vose, IEEE Transactions on Software Engineering 17, 1991). `O(V + E)`.
     ///
     /// # Errors
-    /// [`SamplingError::Evaluation`] when θ does not fit, a weight is negative or infinite, nothing leaves the start, or
-    /// some paths never end.
+    /// [`SamplingError::Evaluation`] when θ does not fit, a weight is negative or infinite, or nothing leaves the start; with
+    /// [`EvaluationError::Trapped`] when some paths never end, with the vertex that leads nowhere, and with
+    /// [`EvaluationError::OutOfRange`] when a visit takes longer than f64 holds.
     pub fn sampler(&self, theta: &[f64]) -> Result<Sampler, SamplingError> {
         let mut chain = self.chain(theta)?;
         chain.set_start(Start::Conditional)?;
-        Ok(Sampler {
-            table: Table::new(&chain)?,
+        let sampler = Sampler {
+            table: Table::new(&chain),
+            traps: Traps::new(&chain),
             discrete: chain.is_discrete(),
             vertices: chain.pattern().vertices.clone(),
             vertex_count: self.vertex_count(),
             limits: SampleLimits::default(),
-        })
+        };
+        sampler.check_ends()?;
+        Ok(sampler)
     }
 }
 
@@ -230,11 +236,12 @@ impl Sampler {
     /// Markov property, what comes after a state depends on nothing else.
     ///
     /// With the state probabilities at time t this samples what happens after t, given that absorption is still to come:
-    /// the time left, and rewards from then on. `O(V)`.
+    /// the time left, and rewards from then on. `O(V)`; `O(V + E)` where absorption is impossible from some vertex at this θ.
     ///
     /// # Errors
     /// [`SamplingError::Probability`], [`SamplingError::NotTransient`] with the vertex, [`SamplingError::NoMass`],
-    /// [`SamplingError::ProbabilityLength`].
+    /// [`SamplingError::ProbabilityLength`]; [`SamplingError::Evaluation`] with [`EvaluationError::Trapped`] or
+    /// [`EvaluationError::OutOfRange`] when paths from there come to a vertex with which [`Plan::sampler`] would refuse them.
     pub fn started_in(mut self, probabilities: &[f64]) -> Result<Self, SamplingError> {
         let expected = self.vertex_count as usize;
         if probabilities.len() != expected {
@@ -255,7 +262,13 @@ impl Sampler {
         }
         let initial = self.vertices.iter().zip(0..).map(|(&vertex, at)| (at, probabilities[vertex as usize]));
         self.table.push_start(initial.collect(), 0.0, &self.vertices);
+        self.check_ends()?;
         Ok(self)
+    }
+
+    /// Refuses a start from which some paths never end.
+    fn check_ends(&self) -> Result<(), SamplingError> {
+        self.traps.check(std::slice::from_ref(&self.table))
     }
 
     /// Times to absorption (numbers of jumps, in discrete time) of the samples 0 to `count` − 1: the sum of the times of all

@@ -7,7 +7,6 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::SamplingError;
 use crate::distribution::chain::Chain;
 
 /// Where absorption is, among positions.
@@ -93,14 +92,8 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// The tables of a chain. `O(V + E)`.
-    pub(super) fn new(chain: &Chain<'_>) -> Result<Self, SamplingError> {
-        check_escape(chain)?;
-        Ok(Self::unchecked(chain))
-    }
-
-    /// The same of a chain in which paths may never end: where nothing leads on, visits last for ever.
-    pub(super) fn unchecked(chain: &Chain<'_>) -> Self {
+    /// The tables of a chain. Paths may never end in them: see [`Traps`](super::escape::Traps). `O(V + E)`.
+    pub(super) fn new(chain: &Chain<'_>) -> Self {
         let stays = if chain.is_discrete() { chain.stays() } else { vec![0.0; chain.len()] };
         let mut splits = Vec::new();
         let mut ends = Vec::with_capacity(chain.len());
@@ -168,6 +161,17 @@ impl Table {
         let first = self.columns.len();
         self.push_columns(&splits, self.means.len() as u32, 0.0);
         self.rows.push(Row::new(first..self.columns.len()));
+    }
+
+    /// Positions; the start is not one of them.
+    pub(super) fn len(&self) -> usize {
+        self.means.len()
+    }
+
+    /// The positions that a row leads to, some of them more than once.
+    pub(super) fn outcomes(&self, row: Row) -> impl Iterator<Item = usize> + '_ {
+        let outcomes = self.columns[row.columns()].iter().flat_map(|column| column.outcomes);
+        outcomes.filter_map(|row| self.position(row))
     }
 
     /// The row of the start.
@@ -238,34 +242,6 @@ fn split(outcomes: &[(u32, f64)], splits: &mut Vec<Split>) {
         splits.push(Split { threshold, outcomes: [target, other] });
         let left = rest - (1.0 - height);
         if left < 1.0 { small.push((other, left)) } else { large.push((other, left)) }
-    }
-}
-
-/// Makes sure that every path ends: whatever is reached can be absorbed.
-fn check_escape(chain: &Chain<'_>) -> Result<(), SamplingError> {
-    let (pattern, rates) = (chain.pattern(), chain.rates());
-    let mut reached = vec![false; chain.len()];
-    let mut stack: Vec<u32> = chain.start().iter().map(|&(at, _)| at).collect();
-    while let Some(at) = stack.pop() {
-        if !std::mem::replace(&mut reached[at as usize], true) {
-            let range = pattern.out.range(at as usize);
-            let edges = pattern.out.items[range.clone()].iter().zip(&rates[range]);
-            stack.extend(edges.filter(|&(_, &rate)| rate > 0.0).map(|(&target, _)| target));
-        }
-    }
-    let mut escapes = vec![false; chain.len()];
-    stack.extend((0..chain.len() as u32).filter(|&at| chain.exits()[at as usize] > 0.0));
-    while let Some(at) = stack.pop() {
-        if !std::mem::replace(&mut escapes[at as usize], true) {
-            let range = pattern.into.range(at as usize);
-            let edges = pattern.into.items[range.clone()].iter().zip(&pattern.entry[range]);
-            let open = edges.filter(|&(_, &entry)| rates[entry as usize] > 0.0);
-            stack.extend(open.map(|(&source, _)| source));
-        }
-    }
-    match (0..chain.len()).find(|&at| reached[at] && !escapes[at]) {
-        Some(at) => Err(SamplingError::Evaluation(chain.plan().trapped(pattern.vertices[at]))),
-        None => Ok(()),
     }
 }
 
