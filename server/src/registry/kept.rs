@@ -8,7 +8,8 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use phasic_hub_api::Sha256;
@@ -76,10 +77,16 @@ pub(super) fn key(row: &ComputeRow, base: &str) -> Key {
     <[u8; 32]>::from(digest.finalize()).into()
 }
 
-/// What a catalogue follows from: the tables it is read from, what absolute URLs begin with, and what computes and files are
-/// judged by, of which [`Debug`] says all there is.
-pub(super) fn state(tables: Sha256, base: &str, judged_by: &impl Debug) -> State {
-    Sha256::of(format!("{FORM} {} {tables} {base:?} {judged_by:?}", env!("CARGO_PKG_VERSION")).as_bytes())
+/// What a catalogue follows from: the program that makes it, the tables it is read from, what absolute URLs begin with, and what
+/// computes and files are judged by, of which [`Debug`] says all there is. None where the program cannot be told from others.
+pub(super) fn state(tables: Sha256, base: &str, judged_by: &impl Debug) -> Option<State> {
+    /// The length of the program's file, and when it was written: of two builds of one version they differ.
+    static PROGRAM: LazyLock<Option<(u64, SystemTime)>> = LazyLock::new(|| {
+        let file = std::env::current_exe().ok()?.metadata().ok()?;
+        Some((file.len(), file.modified().ok()?))
+    });
+    let program = (*PROGRAM)?;
+    Some(Sha256::of(format!("{program:?} {tables} {base:?} {judged_by:?}").as_bytes()))
 }
 
 impl Renderings {

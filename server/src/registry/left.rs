@@ -18,10 +18,10 @@ use super::kept::{Former, Key, Place, Renderings, State, Whole};
 const FILE: &str = "registry.rendered";
 
 /// What the file begins with.
-const MAGIC: &str = "phasic-hub renderings 2";
+const MAGIC: &str = "phasic-hub renderings 3";
 
-/// Bytes of its first line: that, the bytes of the list in twenty digits, the digests of list and text, and what is between.
-const HEAD_BYTES: usize = MAGIC.len() + 1 + 20 + 1 + 64 + 1 + 64 + 1;
+/// Bytes of its first line: that, the bytes of list and text in twenty digits each, their digests, and what is between.
+const HEAD_BYTES: usize = MAGIC.len() + 2 * (1 + 20) + 2 * (1 + 64) + 1;
 
 /// The first line of the list in the file: the state, if there is one, and the bytes of the files at its end.
 #[derive(Serialize, Deserialize)]
@@ -70,7 +70,8 @@ impl RenderingsFile {
         let text = former.whole.as_ref().map_or_else(|| Sha256::of(&former.text), |whole| whole.text);
         let beside = self.path.with_extension("new");
         let mut file = File::create(&beside)?;
-        writeln!(file, "{MAGIC} {:020} {} {text}", list.len(), Sha256::of(&list))?;
+        let (list_bytes, text_bytes) = (list.len(), former.text.len());
+        writeln!(file, "{MAGIC} {list_bytes:020} {text_bytes:020} {} {text}", Sha256::of(&list))?;
         file.write_all(&list)?;
         file.write_all(&former.text)?;
         std::fs::rename(&beside, &self.path)?;
@@ -108,15 +109,25 @@ fn read(path: &Path) -> io::Result<Former> {
     file.read_exact(&mut head)?;
     let head = std::str::from_utf8(&head).ok().and_then(|head| head.strip_suffix("\n")?.strip_prefix(MAGIC));
     let mut words = head.ok_or_else(|| broken("it is of another version"))?.split_whitespace();
-    let list_bytes: u64 = words.next().and_then(|word| word.parse().ok()).unwrap_or(u64::MAX);
+    let [list_bytes, text_bytes] =
+        [words.next(), words.next()].map(|word| word.and_then(|word| word.parse::<u64>().ok()));
     let promised: Vec<Sha256> = words.filter_map(|word| word.parse().ok()).collect();
-    let text_bytes = (size_bytes - HEAD_BYTES as u64).checked_sub(list_bytes);
-    let text_bytes = text_bytes.and_then(|bytes| usize::try_from(bytes).ok());
-    let text_bytes = text_bytes.ok_or_else(|| broken("it ends within its list"))?;
-    let mut list = Vec::new();
-    (&mut file).take(list_bytes).read_to_end(&mut list)?;
-    let mut text = Vec::with_capacity(text_bytes);
-    file.read_to_end(&mut text)?;
+    let parts = list_bytes.zip(text_bytes);
+    // There is room for no more than the file has, and it has what its first line says.
+    let whole = |(list, text): &(u64, u64)| {
+        let all = (HEAD_BYTES as u64).checked_add(*list).and_then(|bytes| bytes.checked_add(*text));
+        all == Some(size_bytes)
+    };
+    let (list_bytes, text_bytes) =
+        parts.filter(whole).ok_or_else(|| broken("it is not as long as it says"))?;
+    let mut take = |bytes: u64| {
+        let mut part = Vec::new();
+        let bytes = usize::try_from(bytes).map_err(io::Error::other)?;
+        part.try_reserve_exact(bytes).map_err(io::Error::other)?;
+        (&mut file).take(bytes as u64).read_to_end(&mut part)?;
+        Ok::<_, io::Error>(part)
+    };
+    let (list, text) = (take(list_bytes)?, take(text_bytes)?);
     let digest = Sha256::of(&text);
     if promised != [Sha256::of(&list), digest] {
         return Err(broken("it is damaged"));
@@ -228,6 +239,11 @@ mod tests {
             changed[place] ^= 1;
             assert!(!is_used(&changed), "a bit of byte {place}");
         }
+        assert!(!is_used(&[&whole[..], b" "].concat()), "a byte more");
+        // More than there is memory for.
+        std::fs::write(&path, &whole).unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(1 << 42).unwrap();
+        assert!(RenderingsFile::open(directory.path()).1.find(&Sha256::of(b"2")).is_none());
     }
 
     /// What a start finds of a registry, and the file it is in.

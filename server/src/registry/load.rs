@@ -186,7 +186,7 @@ impl Rules {
             replaced.iter().collect::<BTreeMap<_, _>>(),
             orders.iter().collect::<BTreeMap<_, _>>(),
         );
-        let state = private_ids.is_empty().then(|| kept::state(tables, base, &judged_by));
+        let state = if private_ids.is_empty() { kept::state(tables, base, &judged_by) } else { None };
         let (sizes, lost, base) = (Arc::default(), HashSet::new(), base.to_owned());
         Ok(Self { wrong, doubted, private_ids, replaced, orders, sizes, lost, base, former, state })
     }

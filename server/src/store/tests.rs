@@ -136,6 +136,27 @@ async fn the_database_is_durable_strict_and_held_by_its_constraints() {
 }
 
 #[tokio::test]
+async fn every_change_of_what_a_registry_is_read_from_names_another_state() {
+    // A table that a migration makes anew has lost its triggers, and a start would serve what it was.
+    let (_directory, store) = fresh().await;
+    for table in ["computes", "compute_artifacts", "artifact_versions"] {
+        for change in ["INSERT", "UPDATE", "DELETE"] {
+            let begin =
+                format!("%AFTER {change} ON {table}\n%UPDATE registry_state SET state = randomblob(16)%");
+            let triggers =
+                "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 AND sql LIKE ?2";
+            let found: i64 = sqlx::query_scalar(triggers)
+                .bind(table)
+                .bind(&begin)
+                .fetch_one(&store.readers)
+                .await
+                .unwrap();
+            assert_eq!(found, 1, "{change} {table}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_database_of_a_later_version_is_left_alone() {
     let (directory, store) = fresh().await;
     sqlx::query("INSERT INTO _sqlx_migrations VALUES (9999, 'later', '', 1, x'00', 0)")
