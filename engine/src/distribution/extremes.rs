@@ -268,8 +268,14 @@ fn gradients_that_no_way_leads_to_are_refused() {
     let refused = distribution.cdf_gradient(&[1.0, 1e-12]).unwrap_err();
     assert!(matches!(refused, DistributionError::Jumps { index: Some(0), .. }), "{refused:?}");
     // Of observations, it is the first of that time among those given.
-    let refused = plan_.likelihood(&[1e-12, 1.0, 1e-12, 1.0]).unwrap().value(&theta).unwrap_err();
+    let likelihood = plan_.likelihood(&[1e-12, 1.0, 1e-12, 1.0]).unwrap();
+    let refused = likelihood.value_and_gradient(&theta).unwrap_err();
     assert!(matches!(refused, DistributionError::Jumps { index: Some(1), .. }), "{refused:?}");
+    // Values leap; what is lost ends in the third.
+    let edges = [(1, 2, theta[0]), (2, 1, theta[1]), (2, 3, 0.5 * theta[2]), (2, 4, theta[2])];
+    let wanted: f64 = [1e-12, 1.0].map(|time| 2.0 * (0.5 * exact(4, 2, &edges, time).1).ln()).iter().sum();
+    let found = likelihood.value(&theta).unwrap();
+    assert!(is_near(found, wanted, 1e-11), "{found} {wanted}");
 }
 
 #[test]
