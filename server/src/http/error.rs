@@ -15,7 +15,7 @@ use phasic_hub_api::{Problem, ProblemCode};
 
 use super::guard::refused;
 use crate::auth::TokenRefusal;
-use crate::store::{self, StoreError};
+use crate::store::{self, StoreError, TokenEnded};
 
 /// When to ask again while the database is busy: it was waited for already.
 const BUSY_SECONDS: &str = "2";
@@ -40,7 +40,7 @@ impl ApiError {
     /// A fault of the hub: the log has it, the client learns that there was one. A disk that is full or read-only, and a
     /// database others are writing to, are said to be what they are, and so is a token that was revoked before what it was shown for was written.
     pub(super) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
-        if is_caused_by(error, store::is_refused) {
+        if is_caused_by(error, |error| error.is::<TokenEnded>()) {
             return refused(TokenRefusal::Ended);
         }
         if has_no_room(error) {
@@ -187,11 +187,18 @@ mod tests {
 
     use axum::http::header::RETRY_AFTER;
     use axum::response::IntoResponse as _;
+    use phasic_hub_api::IdPatterns;
     use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
     use super::ApiError;
+    use crate::auth::TokenSecret;
     use crate::jobs::SubmitError;
+    use crate::mirror::MirrorError;
+    use crate::publication::PublishError;
     use crate::store::{Actor, Change, Store};
+    use crate::uploads::UploadError;
+    use crate::variants::VariantsError;
+    use crate::verification::VerifyError;
 
     #[tokio::test]
     async fn a_database_others_are_writing_to_is_busy_and_no_mistake_of_the_hub() {
@@ -214,5 +221,27 @@ mod tests {
         store.tell(&Actor::Hub, told()).await.unwrap();
         let answer = ApiError::internal(&std::fmt::Error).into_response();
         assert_eq!(answer.status().as_u16(), 500, "what is a mistake is still called one");
+    }
+
+    #[tokio::test]
+    async fn a_token_that_has_ended_is_refused_through_whatever_error_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).await.unwrap();
+        let token = TokenSecret::generate().unwrap().row("t", &[], IdPatterns::default(), None);
+        store.add_token(&token, &Actor::Hub).await.unwrap();
+        assert!(store.revoke_token(&token.id, &Actor::Operator).await.unwrap());
+        let (id, actor) = ("some".parse().unwrap(), Actor::Token(token.id));
+        let refused = async || store.set_private(&id, true, &actor).await.unwrap_err();
+        let answers = [
+            ApiError::from(refused().await),
+            ApiError::from(SubmitError::Store(refused().await)),
+            ApiError::from(UploadError::Store(refused().await)),
+            ApiError::from(PublishError::Verify(VerifyError::Store(refused().await))),
+            ApiError::from(MirrorError::Store(refused().await)),
+            ApiError::from(VariantsError::Jobs(SubmitError::Store(refused().await))),
+        ];
+        for answer in answers {
+            assert_eq!(answer.into_response().status().as_u16(), 401);
+        }
     }
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _};
-use axum::http::Response;
+use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse as _;
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::watch;
@@ -59,10 +59,11 @@ impl Standing {
         }
     }
 
-    /// The answer, or a refusal in its place; of one that goes on, as much as the token stands for.
+    /// The answer, or a refusal in its place; of one that goes on, as much as the token stands for. Problems have no body yet,
+    /// and tell something all the same.
     async fn hand_over(mut self, response: Response<Body>) -> Response<Body> {
-        let length = response.body().size_hint().exact();
-        if length == Some(0) {
+        let (status, length) = (response.status(), response.body().size_hint().exact());
+        if length == Some(0) && (status.is_success() || status == StatusCode::NOT_MODIFIED) {
             return response;
         }
         match self.holds().await {
@@ -121,13 +122,15 @@ mod tests {
 
     use axum::body::{Body, Bytes};
     use axum::http::Response;
+    use axum::response::IntoResponse as _;
     use futures_util::StreamExt as _;
-    use phasic_hub_api::{IdPatterns, Scope};
+    use phasic_hub_api::{IdPatterns, ProblemCode, Scope};
     use tokio::sync::watch;
     use tokio::time::Instant;
 
     use super::{LOOK_AFTER, LOOK_EVERY, Standing};
     use crate::auth::{Caller, TokenSecret};
+    use crate::http::error::ApiError;
     use crate::store::{Actor, Store};
 
     struct Place {
@@ -171,6 +174,8 @@ mod tests {
         assert_eq!(place.standing().hand_over(answer()).await.status(), 401);
         let done = Response::builder().status(204).body(Body::empty()).unwrap();
         assert_eq!(place.standing().hand_over(done).await.status(), 204, "gives nothing away");
+        let problem = ApiError::new(ProblemCode::Internal, "").into_response();
+        assert_eq!(place.standing().hand_over(problem).await.status(), 401, "its body is written later");
     }
 
     #[tokio::test]

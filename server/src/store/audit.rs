@@ -8,7 +8,7 @@ use phasic_hub_api::{AuditLine, Sha256};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, Transaction};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, TokenEnded};
 
 /// Who makes a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ pub(super) async fn append(
         let has_ended = "SELECT EXISTS (SELECT 1 FROM tokens WHERE id = ? AND (revoked_at IS NOT NULL \
              OR expires_at <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')))";
         if sqlx::query_scalar(has_ended).bind(id).fetch_one(&mut **change).await? {
-            return Err(StoreError::Refused { token: id.clone() });
+            return Err(TokenEnded { token: id.clone() }.into());
         }
     }
     note(change, actor, told).await
@@ -324,7 +324,7 @@ mod tests {
         assert!(store.revoke_token(&token.id, &actor).await.unwrap(), "one's own");
         let lines = store.audit(0, 100).await.unwrap().len();
         let refused = store.set_private(&id, false, &actor).await;
-        assert!(matches!(refused, Err(StoreError::Refused { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
         assert!(store.private_ids().await.unwrap().contains(&id), "nothing was changed");
         let done = Change { action: "blob.collect", subject: "blobs".to_owned(), detail: json!({}) };
         store.tell(&actor, done).await.unwrap();

@@ -162,13 +162,8 @@ pub enum StoreError {
     )]
     Collected(Sha256),
     /// Whoever wanted a change is not let in any more.
-    #[error(
-        "the token {token} was revoked, or has expired, before the change was written; nothing was changed"
-    )]
-    Refused {
-        /// Its public id.
-        token: String,
-    },
+    #[error("{0}")]
+    Refused(#[from] TokenEnded),
     /// A statement failed.
     #[error("the database failed: {0}")]
     Sql(#[from] sqlx::Error),
@@ -182,9 +177,13 @@ pub enum StoreError {
     },
 }
 
-/// Whether an error says that a token was revoked before the change was written that was asked for with it.
-pub fn is_refused(error: &(dyn std::error::Error + 'static)) -> bool {
-    matches!(error.downcast_ref(), Some(StoreError::Refused { .. }))
+/// A token was revoked, or has expired, before the change was written that was asked for with it. An error of its own, so that
+/// it is found among the causes of any other: one that shows a [`StoreError`] as itself has the causes of that one only.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token {token} was revoked, or has expired, before the change was written; nothing was changed")]
+pub struct TokenEnded {
+    /// Its public id.
+    pub token: String,
 }
 
 /// Whether an error is the database's, and says that there is no room left for what was to be written.
