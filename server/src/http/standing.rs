@@ -31,6 +31,8 @@ pub(super) struct Standing {
     looked_at: Instant,
     /// Changes of anything, by anybody.
     changes: watch::Receiver<u64>,
+    /// Whether something has changed and no look has followed yet: waiting for one may be broken off.
+    is_due: bool,
 }
 
 impl Standing {
@@ -38,7 +40,8 @@ impl Standing {
     pub(super) fn of(caller: &Caller, hub: &Hub) -> Option<Self> {
         let Caller::Token { .. } = caller else { return None };
         let (store, caller) = (hub.data.store.clone(), caller.clone());
-        Some(Self { store, caller, looked_at: Instant::now(), changes: hub.database_changes() })
+        let changes = hub.database_changes();
+        Some(Self { store, caller, looked_at: Instant::now(), changes, is_due: false })
     }
 
     /// What answers a request, for as long as the token stands; or a refusal.
@@ -97,20 +100,24 @@ impl Standing {
         })
     }
 
-    /// Complete when there is a reason to look at the token again.
+    /// Complete when there is a reason to look at the token again. A reason is not lost when this is broken off.
     async fn is_doubtful(&mut self) {
-        let due = self.looked_at + LOOK_EVERY;
-        tokio::select! {
-            Ok(()) = self.changes.changed() => tokio::time::sleep_until(self.looked_at + LOOK_AFTER).await,
-            () = tokio::time::sleep_until(due) => {}
+        if !self.is_due {
+            let late = self.looked_at + LOOK_EVERY;
+            tokio::select! {
+                Ok(()) = self.changes.changed() => self.is_due = true,
+                () = tokio::time::sleep_until(late) => return,
+            }
         }
+        tokio::time::sleep_until(self.looked_at + LOOK_AFTER).await;
     }
 
+    /// Whether the token stands; looked up unless that was done a moment ago.
     async fn holds(&mut self) -> Result<bool, StoreError> {
         if self.looked_at.elapsed() < LOOK_AFTER {
             return Ok(true);
         }
-        self.looked_at = Instant::now();
+        (self.looked_at, self.is_due) = (Instant::now(), false);
         self.caller.is_still_valid(&self.store).await
     }
 }
@@ -123,7 +130,7 @@ mod tests {
     use axum::body::{Body, Bytes};
     use axum::http::Response;
     use axum::response::IntoResponse as _;
-    use futures_util::StreamExt as _;
+    use futures_util::{FutureExt as _, StreamExt as _};
     use phasic_hub_api::{IdPatterns, ProblemCode, Scope};
     use tokio::sync::watch;
     use tokio::time::Instant;
@@ -157,7 +164,7 @@ mod tests {
             };
             let (store, changes) = (self.store.clone(), self.changes.subscribe());
             let looked_at = Instant::now().checked_sub(LOOK_AFTER).unwrap();
-            Standing { store, caller, looked_at, changes }
+            Standing { store, caller, looked_at, changes, is_due: false }
         }
 
         async fn revoke(&self) {
@@ -205,6 +212,26 @@ mod tests {
         place.changes.send_modify(|count| *count += 1);
         let found =
             tokio::time::timeout(LOOK_EVERY / 2, watched.next()).await.expect("it is looked at at once");
+        assert!(found.unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_change_is_not_forgotten_because_a_piece_comes_right_after_it() {
+        let place = place().await;
+        let (send, receive) = tokio::sync::mpsc::channel::<Result<Bytes, Infallible>>(1);
+        let pieces = Box::pin(futures_util::stream::unfold(receive, async |mut receive| {
+            Some((receive.recv().await?, receive))
+        }));
+        let mut standing = place.standing();
+        // For so long that the piece comes before the look.
+        standing.looked_at = Instant::now() + LOOK_EVERY / 5;
+        let mut watched = Box::pin(standing.watch(pieces));
+        place.revoke().await;
+        place.changes.send_modify(|count| *count += 1);
+        assert!(watched.next().now_or_never().is_none(), "the change is seen");
+        send.send(Ok(Bytes::from_static(b"one"))).await.unwrap();
+        assert_eq!(watched.next().await.unwrap().unwrap(), "one");
+        let found = tokio::time::timeout(LOOK_EVERY / 2, watched.next()).await.expect("it is looked at soon");
         assert!(found.unwrap().is_err());
     }
 
