@@ -4,14 +4,17 @@ use std::time::Duration;
 use phasic_engine::artifact::{Checks, Format, decode};
 use phasic_engine::graph::GraphLimits;
 use phasic_engine::reference::{ReferenceCompute, computes};
+use phasic_hub_api::Sha256;
 use phasic_hub_api::health::Finding;
 use phasic_hub_api::jobs::Variant;
+use phasic_hub_api::verification::Verdict;
 
 use super::{announce, choose, definition, maintain, make, publish};
 use crate::admission::Admission;
 use crate::hub::{DataDirectory, Hub};
 use crate::registry::Former;
 use crate::registry::Paths;
+use crate::store::tests::found;
 use crate::store::{Actor, Condition};
 use crate::workers::Workers;
 
@@ -47,7 +50,7 @@ async fn a_later_start_eliminates_only_what_is_missing() {
     publish(Arc::clone(&first), admission(MEMORY_BYTES)).await;
     let document = first.catalogue().document(Paths::Absolute).plain.clone();
     let lost = make(&computes()[2], Variant::Phasic, MEMORY_BYTES).unwrap().artifact;
-    let digits = phasic_hub_api::Sha256::of(&lost).to_string();
+    let digits = Sha256::of(&lost).to_string();
     let path = directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits);
     std::fs::remove_file(&path).unwrap();
     drop(first);
@@ -80,7 +83,7 @@ async fn a_running_hub_makes_anew_what_it_loses_and_is_not_ready_until_then() {
     let hub = hub(&directory).await;
     publish(Arc::clone(&hub), admission(MEMORY_BYTES)).await;
     let lost = make(&computes()[2], Variant::Phasic, MEMORY_BYTES).unwrap().artifact;
-    let sha256 = phasic_hub_api::Sha256::of(&lost);
+    let sha256 = Sha256::of(&lost);
     let digits = sha256.to_string();
     let path = directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits);
     let admission = admission(MEMORY_BYTES);
@@ -107,6 +110,40 @@ async fn a_running_hub_makes_anew_what_it_loses_and_is_not_ready_until_then() {
     keeper.abort();
 }
 
+#[tokio::test]
+async fn a_file_that_is_found_wrong_though_it_is_made_anew_is_left_alone_then() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = hub(&directory).await;
+    publish(Arc::clone(&hub), admission(MEMORY_BYTES)).await;
+    let (tell, tried) = tokio::sync::watch::channel(false);
+    let keeper = tokio::spawn(maintain(Arc::clone(&hub), admission(MEMORY_BYTES), tell));
+    wait_until("all were tried", || *tried.borrow()).await;
+    let made = make(&computes()[0], Variant::Phasic, MEMORY_BYTES).unwrap();
+    let wrong = found(made.graph_hash, Sha256::of(&made.artifact), Verdict::Mismatch);
+    hub.data.store.put_verification(&wrong).await.unwrap();
+    hub.refresh().await.unwrap();
+    assert_eq!(hub.catalogue().withheld().len(), 1);
+    let mut renderings = hub.renderings();
+    let rest = async |renderings: &mut tokio::sync::watch::Receiver<u64>| {
+        for _ in 0..10 {
+            if tokio::time::timeout(Duration::from_secs(1), renderings.changed()).await.is_err() {
+                return;
+            }
+        }
+        panic!("it is made again and again");
+    };
+    rest(&mut renderings).await;
+    assert_eq!(hub.catalogue().withheld().len(), 1, "it is as wrong as it was");
+    // A file that is lost is made anew all the same.
+    let lost = make(&computes()[2], Variant::Phasic, MEMORY_BYTES).unwrap().artifact;
+    let digits = Sha256::of(&lost).to_string();
+    std::fs::remove_file(directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits)).unwrap();
+    hub.withdraw(Sha256::of(&lost)).await.unwrap();
+    wait_until("made anew", || hub.catalogue().withheld().len() == 1).await;
+    rest(&mut renderings).await;
+    keeper.abort();
+}
+
 /// The compute whose program by phasic takes the most memory, and how much.
 fn largest() -> (&'static ReferenceCompute, u64) {
     let needed = |compute| (compute, choose(compute, MEMORY_BYTES).unwrap().unwrap().1);
@@ -129,7 +166,7 @@ async fn where_phasics_program_is_too_large_ours_is_served_and_says_so_until_the
     assert_eq!((first.readiness.reasons(), first.readiness.without()), (vec![], vec![]));
     let ours = make(compute, Variant::Fast, MEMORY_BYTES).unwrap().artifact;
     let served = entry(&first, compute.id);
-    let digest = phasic_hub_api::Sha256::of(&ours).to_string();
+    let digest = Sha256::of(&ours).to_string();
     assert_eq!(served["artifacts"]["parent"]["sha256"], digest);
     let note = serde_json::json!({"variant": "fast", "variant_reason": "too_large"});
     assert_eq!(served["metadata"]["hub"], note);
@@ -144,7 +181,7 @@ async fn where_phasics_program_is_too_large_ours_is_served_and_says_so_until_the
         publish(Arc::clone(&first), admission(memory_bytes)).await;
         let served = entry(&first, compute.id);
         let phasics = make(compute, Variant::Phasic, MEMORY_BYTES).unwrap().artifact;
-        let digest = phasic_hub_api::Sha256::of(&phasics).to_string();
+        let digest = Sha256::of(&phasics).to_string();
         assert_eq!(
             (&served["artifacts"]["parent"]["sha256"], &served["metadata"]["hub"]),
             (&digest.into(), &serde_json::Value::Null)
