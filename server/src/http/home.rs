@@ -40,9 +40,8 @@ pub(super) async fn home(
     let mut facts: Vec<_> = health::notes(hub, true).into_iter().map(|note| note.detail).collect();
     let version = *hub.renderings().borrow();
     let looked = services.clone();
-    facts.extend(
-        counted.0.get(version, move || async move { count(&looked).await }).await.unwrap_or_default(),
-    );
+    let look = move |looking| async move { count(&looked, looking).await };
+    facts.extend(counted.0.get(version, look).await.unwrap_or_default());
     (PAGE_HEADERS, Html(page(hub.public_base(), &hub.catalogue(), &hub.readiness.reasons(), &facts)))
 }
 
@@ -89,8 +88,8 @@ fn mirror_fact(upstream: &UpstreamStatus) -> String {
 pub(super) struct Facts(Lately<Vec<String>>);
 
 /// Says it. Only what everybody may know.
-async fn count(services: &Services) -> Looked<Vec<String>> {
-    let (mut facts, mut looking) = (Vec::new(), Looking::default());
+async fn count(services: &Services, mut looking: Looking) -> Looked<Vec<String>> {
+    let mut facts = Vec::new();
     let verdicts = services.hub.data.store.verdicts().await;
     if let Some(verdicts) = looking.found("count what was verified", verdicts) {
         let count = |word: &str| verdicts.iter().find(|(known, _)| known == word).map_or(0, |&(_, n)| n);

@@ -1,6 +1,7 @@
-//! What is dear to find out and asked often: found out once for all who ask at a time, and not again for a while. What could
-//! not be found out is told to those who have waited for it, and to nobody later.
+//! What is dear to find out and asked often: found out once for all who ask at a time, and not again for a while, which is
+//! shorter where a part of it could not be found out.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +17,9 @@ const TIMES_AS_LONG: u32 = 20;
 /// How long at most: whatever kept it from being found out sooner may be over.
 const AT_MOST: Duration = Duration::from_secs(15);
 
+/// How long at most where a part is missing: that may be over as soon as it is known, and may as well last for days.
+const AT_MOST_IN_PART: Duration = Duration::from_secs(5);
+
 /// A value as it was lately. Cheap to clone.
 #[derive(Debug)]
 pub(super) struct Lately<T>(Arc<Mutex<Option<Found<T>>>>);
@@ -27,35 +31,49 @@ struct Found<T> {
     version: u64,
     /// It is told to whoever has asked before.
     until: Instant,
+    failed: BTreeSet<&'static str>,
 }
 
 /// What came of a look, of which each part may have failed.
 #[derive(Debug)]
 pub(super) struct Looked<T> {
     value: T,
-    is_whole: bool,
+    failed: BTreeSet<&'static str>,
 }
 
-/// A look under way: takes note of whether something could not be found out.
+/// A look under way: takes note of what could not be found out.
 #[derive(Debug, Default)]
 pub(super) struct Looking {
-    has_failed: bool,
+    failed: BTreeSet<&'static str>,
+    /// What the look before this one could not find out.
+    failed_before: BTreeSet<&'static str>,
 }
 
 impl Looking {
-    /// What was found. Where that has failed the log says so, in words that follow "could not".
-    pub(super) fn found<V, E: Debug>(&mut self, what: &str, found: Result<V, E>) -> Option<V> {
-        found
-            .inspect_err(|error| {
-                tracing::warn!(?error, "could not {what}");
-                self.has_failed = true;
-            })
-            .ok()
+    /// What was found. Where that has failed the log says so, in words that follow "could not"; once, however many looks in a
+    /// row it fails in.
+    pub(super) fn found<V, E: Debug>(&mut self, what: &'static str, found: Result<V, E>) -> Option<V> {
+        let is_known = self.failed_before.contains(what);
+        match found {
+            Ok(value) => {
+                if is_known {
+                    tracing::info!("could {what} again");
+                }
+                Some(value)
+            }
+            Err(error) => {
+                if !is_known {
+                    tracing::warn!(?error, "could not {what}");
+                }
+                self.failed.insert(what);
+                None
+            }
+        }
     }
 
     /// The end of it, with what is told.
     pub(super) fn end<T>(self, value: T) -> Looked<T> {
-        Looked { value, is_whole: !self.has_failed }
+        Looked { value, failed: self.failed }
     }
 }
 
@@ -72,9 +90,13 @@ impl<T> Default for Lately<T> {
 }
 
 impl<T: Clone + Send + 'static> Lately<T> {
-    /// The value; found out by `look` unless that was done for this `version`, to the full, a short while ago. However many
-    /// ask, one looks, to the end, also when nobody waits any more. `None` when looking has panicked.
-    pub(super) async fn get<F>(&self, version: u64, look: impl FnOnce() -> F + Send + 'static) -> Option<T>
+    /// The value; found out by `look` unless that was done for this `version` a short while ago. However many ask, one looks,
+    /// to the end, also when nobody waits any more. `None` when looking has panicked.
+    pub(super) async fn get<F>(
+        &self,
+        version: u64,
+        look: impl FnOnce(Looking) -> F + Send + 'static,
+    ) -> Option<T>
     where
         F: Future<Output = Looked<T>> + Send + 'static,
     {
@@ -85,13 +107,14 @@ impl<T: Clone + Send + 'static> Lately<T> {
             {
                 return found.value.clone();
             }
+            let failed_before = kept.as_ref().map(|found| found.failed.clone()).unwrap_or_default();
             let begun = Instant::now();
-            let Looked { value, is_whole } = look().await;
+            let Looked { value, failed } = look(Looking { failed_before, ..Looking::default() }).await;
             let now = Instant::now();
-            let rest = now.duration_since(begun).saturating_mul(TIMES_AS_LONG).clamp(AT_LEAST, AT_MOST);
-            // Who has waited for a look that failed does not begin the next one: all of them would, one after the other.
-            let until = if is_whole { now + rest } else { now };
-            *kept = Some(Found { value: value.clone(), version, until });
+            // A part that keeps failing does not have everybody look for all the others.
+            let at_most = if failed.is_empty() { AT_MOST } else { AT_MOST_IN_PART };
+            let rest = now.duration_since(begun).saturating_mul(TIMES_AS_LONG).clamp(AT_LEAST, at_most);
+            *kept = Some(Found { value: value.clone(), version, until: now + rest, failed });
             value
         };
         // Whoever gives up does not have the next one begin anew.
@@ -101,22 +124,28 @@ impl<T: Clone + Send + 'static> Lately<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::future::Ready;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Arc, Mutex};
+    use std::time::Instant;
 
     use tokio::sync::Notify;
 
-    use super::{Lately, Looked, Looking};
+    use super::{AT_MOST_IN_PART, Lately, Looked, Looking};
 
     /// Looks, and counts how often.
-    fn look(count: &Arc<AtomicU32>) -> impl FnOnce() -> std::future::Ready<Looked<u32>> + Send + 'static {
+    fn look(count: &Arc<AtomicU32>) -> impl FnOnce(Looking) -> Ready<Looked<u32>> + Send + 'static {
         let count = Arc::clone(count);
-        move || std::future::ready(Looking::default().end(count.fetch_add(1, Ordering::SeqCst) + 1))
+        move |looking| std::future::ready(looking.end(count.fetch_add(1, Ordering::SeqCst) + 1))
+    }
+
+    /// As if the time were over for which what was found is told.
+    async fn let_time_pass(lately: &Lately<u32>) {
+        lately.0.lock().await.as_mut().unwrap().until = Instant::now();
     }
 
     /// A look a part of which fails, once `go` says so.
-    async fn fail(count: Arc<AtomicU32>, go: Arc<Notify>) -> Looked<u32> {
-        let mut looking = Looking::default();
+    async fn fail(mut looking: Looking, count: Arc<AtomicU32>, go: Arc<Notify>) -> Looked<u32> {
         let number = count.fetch_add(1, Ordering::SeqCst) + 1;
         go.notified().await;
         assert_eq!(looking.found("count", Err::<(), _>("the database is locked")), None);
@@ -125,19 +154,47 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_could_not_be_found_out_is_told_to_those_who_wait_and_looked_for_by_the_next() {
+    async fn what_could_not_be_found_out_is_looked_for_again_after_a_while_and_not_by_everybody() {
         let (lately, count, go) = (Lately::default(), Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
         let ask = || {
             let (count, go) = (Arc::clone(&count), Arc::clone(&go));
-            lately.get(7, || fail(count, go))
+            lately.get(7, |looking| fail(looking, count, go))
         };
         let release = async {
             tokio::task::yield_now().await;
             go.notify_one();
         };
         assert_eq!(tokio::join!(ask(), ask(), ask(), release), (Some(1), Some(1), Some(1), ()));
+        assert_eq!(lately.get(7, look(&count)).await, Some(1), "who comes later does not look at once");
+        let rest = {
+            let kept = lately.0.lock().await;
+            kept.as_ref().unwrap().until.duration_since(Instant::now())
+        };
+        assert!(rest <= AT_MOST_IN_PART, "{rest:?}");
+        let_time_pass(&lately).await;
         assert_eq!(lately.get(7, look(&count)).await, Some(2), "the failure is over");
         assert_eq!(lately.get(7, look(&count)).await, Some(2));
+    }
+
+    #[tokio::test]
+    async fn a_look_knows_what_the_one_before_could_not_find_out() {
+        let (lately, seen) = (Lately::default(), Arc::new(Mutex::new(Vec::new())));
+        for is_failing in [true, true, false, true] {
+            let seen = Arc::clone(&seen);
+            let look = move |mut looking: Looking| {
+                seen.lock().unwrap().push(looking.failed_before.contains("count"));
+                let found = if is_failing { Err("the database is locked") } else { Ok(()) };
+                assert_eq!(looking.found("count", found).is_none(), is_failing);
+                std::future::ready(looking.end(0))
+            };
+            lately.get(7, look).await.unwrap();
+            let_time_pass(&lately).await;
+        }
+        assert_eq!(
+            *seen.lock().unwrap(),
+            [false, true, true, false],
+            "told of at the first and the last one"
+        );
     }
 
     #[tokio::test]
@@ -146,7 +203,7 @@ mod tests {
         assert_eq!(lately.get(7, look(&count)).await, Some(1));
         assert_eq!(lately.get(7, look(&count)).await, Some(1));
         assert_eq!(lately.get(8, look(&count)).await, Some(2));
-        lately.0.lock().await.as_mut().unwrap().until = std::time::Instant::now();
+        let_time_pass(&lately).await;
         assert_eq!(lately.get(8, look(&count)).await, Some(3), "its time is over");
     }
 
@@ -155,10 +212,10 @@ mod tests {
         let (lately, count, go) = (Lately::default(), Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
         let slow = || {
             let (count, go) = (Arc::clone(&count), Arc::clone(&go));
-            move || async move {
+            move |looking: Looking| async move {
                 let number = count.fetch_add(1, Ordering::SeqCst) + 1;
                 go.notified().await;
-                Looking::default().end(number)
+                looking.end(number)
             }
         };
         let first = tokio::time::timeout(std::time::Duration::from_millis(5), lately.get(0, slow()));

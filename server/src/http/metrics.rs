@@ -42,7 +42,7 @@ pub(super) async fn metrics(
     let version = *hub.renderings().borrow();
     let looked = Arc::clone(hub);
     // The lines of those who see all are made at the same time: whether somebody has asked for them is not to be seen.
-    let look = move || async move { measure_tables(&looked).await };
+    let look = move |looking| async move { measure_tables(&looked, looking).await };
     let everything = measured.0.get(version, look).await.unwrap_or_default();
     Level::PlanCacheBytes.set(services.evaluator.cache_bytes() as f64);
     let headers = [
@@ -97,8 +97,8 @@ fn measure(hub: &Hub) {
 
 /// Numbers are for looking at: one that cannot be had keeps its last value, and the others are told all the same. Gives the
 /// lines of those who see all.
-async fn measure_tables(hub: &Hub) -> Looked<String> {
-    let (store, mut looking, mut lines) = (&hub.data.store, Looking::default(), String::new());
+async fn measure_tables(hub: &Hub, mut looking: Looking) -> Looked<String> {
+    let (store, mut lines) = (&hub.data.store, String::new());
     if let Some(age) = looking.found("tell the age of the scrub", store.scrub_age_seconds().await) {
         Level::ScrubAgeSeconds.set(age.unwrap_or_default());
     }
