@@ -79,14 +79,14 @@ const ROWS: &str = "SELECT graph_hash, sha256, verdict, edge_order_digest, defin
 const HASHES_OF: &str = "SELECT graph_hash FROM compute_artifacts WHERE compute_id = ?1";
 
 /// A row that may say nothing about today: `?1` is the engine, `v` the row. Of those that failed, the count of
-/// definitions decides.
+/// definitions decides, or the limits.
 const STALE: &str = "(v.verdict IS NULL OR v.asked_at IS NOT NULL OR v.engine <> ?1 OR v.verdict IN ('mismatch', \
-     'too_large'))";
+     'too_large') OR v.is_given_up)";
 
 impl Store {
     /// Files whose graph is known (it was submitted, or is one of `built_in`) and that were not compared yet by this
-    /// engine, or are to be again: files that were too large are, once the `limits` are others. Those somebody asks for come
-    /// first.
+    /// engine, or are to be again: files that were too large or were given up are, once the `limits` are others. Those somebody asks
+    /// for come first.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
@@ -106,7 +106,7 @@ impl Store {
              FROM ({FILES}) f JOIN blobs b ON b.sha256 = f.sha256 \
              LEFT JOIN verifications v ON v.graph_hash = f.graph_hash AND v.sha256 = f.sha256 WHERE {STALE}) \
              WHERE (verdict IS NULL OR asked_at IS NOT NULL OR engine <> ?1 OR definitions <> known AND NOT is_given_up \
-             OR verdict = 'too_large' AND limits IS NOT ?3) \
+             OR (verdict = 'too_large' OR is_given_up) AND limits IS NOT ?3) \
              AND (known > 0 OR lower(hex(graph_hash)) IN (SELECT value FROM json_each(?2))) \
              ORDER BY asked_at IS NULL, asked_at, graph_hash, sha256"
         );

@@ -156,6 +156,11 @@ async fn a_file_whose_comparison_ends_the_process_is_given_up_after_three_times_
     }
     assert!(matches!(verifier.compare(deadly).await.unwrap(), Compared::Done));
     assert_eq!(verdict().await, Some(Verdict::Reproduced), "what was found before stays");
+    assert!(!verifier.work().await.unwrap().contains(&deadly), "it is given up as before");
+    let settings = toml::from_str("max_memory_bytes = 1048576").unwrap();
+    let config = Config { verification: settings, ..Config::default() };
+    let smaller = Verifier::new(hub.data.clone(), &config).unwrap();
+    assert!(smaller.work().await.unwrap().contains(&deadly), "under other limits it may end");
 }
 
 #[tokio::test]
