@@ -88,12 +88,11 @@ pub struct Chain {
 /// Lines that are read at a time.
 const PAGE: i64 = 1000;
 
-/// Appends a line to the log, within the transaction of the change, which is refused if the actor's token has been revoked or
-/// has expired since he asked for it.
-pub(super) async fn append(
+/// Refuses a change, within its transaction, if the actor's token has been revoked or has expired since he asked for it. For
+/// those without a line; the others have it looked at by [`append`].
+pub(super) async fn admit(
     change: &mut Transaction<'static, Sqlite>,
     actor: &Actor,
-    told: Change,
 ) -> Result<(), StoreError> {
     if let Actor::Token(id) = actor {
         let has_ended = "SELECT EXISTS (SELECT 1 FROM tokens WHERE id = ? AND (revoked_at IS NOT NULL \
@@ -102,6 +101,16 @@ pub(super) async fn append(
             return Err(TokenEnded { token: id.clone() }.into());
         }
     }
+    Ok(())
+}
+
+/// Appends a line to the log, within the transaction of the change, which is refused if the actor's token has ended.
+pub(super) async fn append(
+    change: &mut Transaction<'static, Sqlite>,
+    actor: &Actor,
+    told: Change,
+) -> Result<(), StoreError> {
+    admit(change, actor).await?;
     note(change, actor, told).await
 }
 
@@ -152,6 +161,16 @@ pub(super) async fn note(
 }
 
 impl Store {
+    /// Appends a line about a change that is about to be made outside of the database: what cannot be told is not done.
+    ///
+    /// # Errors
+    /// When the database fails, or the actor's token has ended; the change is not to be made then.
+    pub async fn tell_first(&self, actor: &Actor, told: Change) -> Result<(), StoreError> {
+        let mut change = self.begin().await?;
+        append(&mut change, actor, told).await?;
+        Ok(change.commit().await?)
+    }
+
     /// Appends a line about a change that was made outside of the database.
     ///
     /// # Errors
@@ -252,7 +271,9 @@ mod tests {
 
     use super::{Actor, Chain, ChainFault, Change};
     use crate::auth::TokenSecret;
+    use crate::store::tests::blob;
     use crate::store::{Store, StoreError};
+    use crate::visibility::Audience;
 
     async fn three_lines() -> (tempfile::TempDir, Store) {
         let directory = tempfile::tempdir().unwrap();
@@ -329,5 +350,21 @@ mod tests {
         let done = Change { action: "blob.collect", subject: "blobs".to_owned(), detail: json!({}) };
         store.tell(&actor, done).await.unwrap();
         assert_eq!(store.audit(0, 100).await.unwrap().len(), lines + 1);
+        let ahead = Change { action: "blob.discard", subject: "blob".to_owned(), detail: json!({}) };
+        assert!(matches!(store.tell_first(&actor, ahead).await, Err(StoreError::Refused(_))));
+        assert_eq!(store.audit(0, 100).await.unwrap().len(), lines + 1, "what is still to be done is not");
+    }
+
+    #[tokio::test]
+    async fn a_file_sent_again_after_its_token_was_revoked_is_not_taken() {
+        let (_directory, store) = three_lines().await;
+        let token = TokenSecret::generate().unwrap().row("t", &[], IdPatterns::default(), None);
+        store.add_token(&token, &Actor::Hub).await.unwrap();
+        let (sent, audience) = (blob("sent"), Audience::Everybody);
+        store.put_upload(sent, &token.id, &audience).await.unwrap();
+        store.put_upload(sent, &token.id, &audience).await.unwrap();
+        assert!(store.revoke_token(&token.id, &Actor::Operator).await.unwrap());
+        let refused = store.put_upload(sent, &token.id, &audience).await;
+        assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
     }
 }

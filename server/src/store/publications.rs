@@ -3,7 +3,7 @@
 use phasic_hub_api::{ComputeId, GraphHash, RegistryEntry, Sha256};
 use sqlx::{Sqlite, Transaction};
 
-use super::audit::append;
+use super::audit::{admit, append, note};
 use super::computes::{compute_row, put, put_blob, record};
 use super::privacy::set_private;
 use super::{Actor, Change, ComputeRow, Origin, Publication, Store, StoreError};
@@ -212,14 +212,15 @@ impl Store {
     /// Takes note of a blob that a token has uploaded, and of who may have it before it is published.
     ///
     /// # Errors
-    /// When the database fails; nothing is changed then.
+    /// When the database fails or the token has ended; nothing is changed then.
     pub async fn put_upload(
         &self,
         blob: StoredBlob,
         token: &str,
         audience: &Audience,
     ) -> Result<(), StoreError> {
-        let mut change = self.begin().await?;
+        let (mut change, actor) = (self.begin().await?, Actor::Token(token.to_owned()));
+        admit(&mut change, &actor).await?;
         put_blob(&mut change, blob).await?;
         let done = sqlx::query("INSERT OR IGNORE INTO uploads (audience, token, sha256) VALUES (?, ?, ?)")
             .bind(audience.text())
@@ -230,7 +231,8 @@ impl Store {
         if done.rows_affected() > 0 {
             let detail = serde_json::json!({"size_bytes": blob.size_bytes});
             let told = Change { action: "blob.upload", subject: blob.sha256.to_string(), detail };
-            append(&mut change, &Actor::Token(token.to_owned()), told).await?;
+            // Its token was looked at above.
+            note(&mut change, &actor, told).await?;
         }
         Ok(change.commit().await?)
     }

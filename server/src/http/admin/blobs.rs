@@ -200,10 +200,9 @@ pub(in crate::http) async fn discard_quarantined(
     let name = named(&digest)?;
     let is_there = hub.data.blobs.quarantined().await.map_err(failed)?.iter().any(|file| file.name == name);
     if is_there {
-        // The line first: what cannot be told is not done.
         let detail = serde_json::json!({});
         let told = crate::store::Change { action: "blob.discard", subject: name.to_string(), detail };
-        hub.data.store.tell(&actor(caller), told).await?;
+        hub.data.store.tell_first(&actor(caller), told).await?;
         if hub.data.blobs.discard(name).await.map_err(failed)? {
             return Ok(StatusCode::NO_CONTENT);
         }
@@ -218,4 +217,42 @@ fn named(digest: &str) -> Result<Sha256, ApiError> {
 
 fn no_blob(digest: &str) -> ApiError {
     ApiError::new(ProblemCode::BlobNotFound, format!("This hub has no blob {digest:?}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::Extension;
+    use axum::extract::{Path, State};
+    use axum::http::StatusCode;
+    use axum::response::IntoResponse as _;
+    use phasic_hub_api::{IdPatterns, Scope, Sha256};
+
+    use super::discard_quarantined;
+    use crate::auth::{Caller, TokenSecret};
+    use crate::hub::{DataDirectory, Hub};
+    use crate::registry::Former;
+    use crate::store::Actor;
+
+    #[tokio::test]
+    async fn a_damaged_file_is_not_discarded_for_a_token_that_has_ended() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open(directory.path()).await.unwrap();
+        let hub = Arc::new(Hub::new(data, "http://hub.example".to_owned(), Former::default()).await.unwrap());
+        let name = Sha256::of(b"damaged").to_string();
+        let file = directory.path().join("quarantine").join(&name);
+        std::fs::write(&file, "demaged").unwrap();
+        let token = TokenSecret::generate().unwrap().row("t", &[Scope::Admin], IdPatterns::default(), None);
+        hub.data.store.add_token(&token, &Actor::Operator).await.unwrap();
+        let caller =
+            Caller::Token { id: token.id.clone(), scopes: vec![Scope::Admin], ids: IdPatterns::default() };
+        let discard = async || {
+            let (hub, caller) = (State(Arc::clone(&hub)), Extension(caller.clone()));
+            discard_quarantined(hub, caller, Path(name.clone())).await.into_response().status()
+        };
+        hub.data.store.revoke_token(&token.id, &Actor::Operator).await.unwrap();
+        assert_eq!(discard().await, StatusCode::UNAUTHORIZED);
+        assert!(file.exists());
+    }
 }
