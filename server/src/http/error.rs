@@ -40,7 +40,7 @@ impl ApiError {
     /// A fault of the hub: the log has it, the client learns that there was one. A disk that is full or read-only, and a
     /// database others are writing to, are said to be what they are, and so is a token that was revoked before what it was shown for was written.
     pub(super) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
-        if is_caused_by(error, |error| error.is::<TokenEnded>()) {
+        if is_caused_by(error, <dyn std::error::Error>::is::<TokenEnded>) {
             return refused(TokenRefusal::Ended);
         }
         if has_no_room(error) {
