@@ -101,7 +101,11 @@ fn the_last_pass_and_its_faults_can_be_asked_for() {
     let place = tempfile::tempdir().unwrap();
     let [data, checkout] = ["data", "checkout"].map(|name| place.path().join(name));
     let status = || run(&["mirror", "status", "--data", data.to_str().unwrap()]);
-    assert_eq!(status().status.code(), Some(1), "a plain no");
+    assert_eq!(status().status.code(), Some(2), "there is no hub");
+    let made =
+        run(&["token", "create", "--name", "first", "--scope", "read", "--data", data.to_str().unwrap()]);
+    assert_eq!(made.status.code(), Some(0), "{}", String::from_utf8_lossy(&made.stderr));
+    assert_eq!(status().status.code(), Some(1), "a hub that never mirrored is a plain no");
     let mut later = entry(&kingman(4), b"");
     later["format_revision"] = 4.into();
     write_directory(&checkout, &document(&[("later", later)]), &[]);
