@@ -300,6 +300,33 @@ fn starts_that_lack_next_to_nothing_survive_with_all_their_digits() {
 }
 
 #[test]
+fn what_is_certain_is_so_though_products_of_rates_leave_the_range_in_the_middle() {
+    // A ladder of 300, out at one end or within: towards there at 1e-3, away from there at 1. From both ends.
+    for exit in [1, 100, 150, 300] {
+        let mut builder = GraphBuilder::new(1).unwrap();
+        let levels = 300;
+        for state in 1..=levels + 1 {
+            builder.add_vertex(&[state]).unwrap();
+        }
+        for start in [1, 300] {
+            builder.add_edge(START, start, Rate::Scalar(0.5)).unwrap();
+        }
+        builder.add_edge(exit, 301, Rate::Coefficients(&[1.0])).unwrap();
+        for level in 1..300 {
+            let [up, down] = if level < exit { [1e-3, 1.0] } else { [1.0, 1e-3] };
+            builder.add_edge(level, level + 1, Rate::Coefficients(&[up])).unwrap();
+            builder.add_edge(level + 1, level, Rate::Coefficients(&[down])).unwrap();
+        }
+        let plan = plan(&builder.finish());
+        let distribution = plan.distribution(&[1.0]).unwrap();
+        let certain = distribution.laplace(&[0.0]).unwrap()[0];
+        assert!((certain - 1.0).abs() <= 1e-12, "{exit}: {certain}");
+        let all = distribution.cdf(&[f64::INFINITY]).unwrap()[0];
+        assert!((all - 1.0).abs() <= 1e-12, "{exit}: {all}");
+    }
+}
+
+#[test]
 fn laplace_transforms_reach_to_the_ends_of_f64() {
     let plan = plan(&graph(3, &[1], &[(1, 2, 1.0), (2, 1, 1.0), (2, 3, 1.0)]));
     // With unit rates (s + 1)(s + 2) − 1 below, 1 above: all times s² for large s.

@@ -37,7 +37,7 @@ struct Space<L> {
     inverse: Vec<L>,
     upper: Vec<L>,
     x: Vec<L>,
-    /// The lowest pivot above 0.
+    /// The lowest pivot. 0 is one of a trap at `s = 0`, or of rates whose product is below the range.
     lowest: L,
 }
 
@@ -167,7 +167,7 @@ impl Resolvent<'_> {
         let limit = |lane: usize, time: f64| {
             let largest = if right == Right::Exits { 1.0 } else { time };
             let lost = LOST * products * (1.0 + fastest + lanes[lane]) * (1.0 + largest) * time;
-            // A pivot of less has no reciprocal.
+            // A pivot of less has no reciprocal; of 0, nobody knows why.
             let is_broken = lowest[lane] < f64::MIN_POSITIVE || lost.is_nan();
             if is_broken { f64::INFINITY } else { lost }
         };
@@ -176,7 +176,7 @@ impl Resolvent<'_> {
             return at_once;
         }
         self.solve(lanes, Right::Times, kept_back);
-        let larger = |most: f64, time: f64| if time <= most { most } else { time };
+        let larger = |most: f64, time: f64| if most.is_nan() || time <= most { most } else { time };
         let longest = |lane: usize| self.space.x.iter().fold(0.0, |most, x| larger(most, x.0[lane]));
         std::array::from_fn(|lane| limit(lane, longest(lane)).min(at_once[lane]))
     }
@@ -279,7 +279,7 @@ impl<L: Lane> Task<'_, L> {
         space.work[at] = L::splat(0.0);
         space.exit[at] = exit;
         space.inverse[at] = pivot.reciprocal_or_zero();
-        space.lowest = pivot.lower_above_zero(space.lowest);
+        space.lowest = pivot.lower(space.lowest);
         space.x[at] = known;
     }
 }

@@ -264,6 +264,7 @@ impl<'p, 'a> Product<'p, 'a> {
         self.waiting = (together.len() as u64).saturating_mul(4 * self.count as u64);
         together.into_iter().try_for_each(|(tuple, probability)| take(self, tuple, probability))?;
         self.waiting = 0;
+        self.builder.set_aside(self.held);
         Ok(())
     }
 

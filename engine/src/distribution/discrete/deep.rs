@@ -33,6 +33,15 @@ fn hazards_and_survivors_go_on_below_what_f64_holds() {
     for (&number, hazard) in numbers.iter().zip(hazards) {
         assert_eq!(hazard, if number % 2 == 1 { 0.5 } else { 0.0 }, "{number}");
     }
+    // As far as they go, and then there are none.
+    let late: Vec<u64> = (2_700_000..3_300_000).collect();
+    let hazards = jumps.hazard(&late).unwrap();
+    let known = hazards.iter().take_while(|hazard| !hazard.is_nan()).count();
+    assert!((100_000..500_000).contains(&known), "{known}");
+    for (&number, hazard) in late.iter().zip(&hazards[..known]) {
+        assert_eq!(*hazard, if number % 2 == 1 { 0.5 } else { 0.0 }, "{number}");
+    }
+    assert!(hazards[known..].iter().all(|hazard| hazard.is_nan()));
     // Before an odd jump all that is alive is in 1, and jumps once more or at least three times.
     let survivors = jumps.survivors(200_000).unwrap();
     let times = survivors.times(7, 20_000).unwrap();

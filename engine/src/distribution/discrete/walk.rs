@@ -129,6 +129,10 @@ impl<'c, 'p> Walk<'c, 'p> {
         }
         if self.alive < f64::MIN_POSITIVE || self.exponent > self.depth.bits() {
             // Nothing is left, or less than can be told from nothing; numbers below are slow to compute with.
+            if self.exponent > self.depth.bits() {
+                // Nor is it known then what this jump is a share of.
+                self.now = 0.0;
+            }
             self.alive = 0.0;
             self.state.fill(0.0);
         } else if self.jumps.is_multiple_of(LOOK) {

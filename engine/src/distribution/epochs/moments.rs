@@ -16,6 +16,9 @@ const FEW: u64 = 1 << 14;
 /// So many jumps are taken one by one, which loses nothing of a variance, whatever else would be less work.
 const MANY: u64 = 1 << 20;
 
+/// So many moments of all vertices are kept at a time, of 40 bytes each, where the sweep needs no room.
+const MOST_NUMBERS: u64 = 1 << 22;
+
 /// A difference of moments that is more than the first of them has lost no more than a digit, and one that is less than the
 /// second is made of roundings.
 const GREAT_SHARE: f64 = 0.1;
@@ -74,7 +77,8 @@ impl Epochs<'_> {
     /// flow lasts for a truncated gamma time (uniformization: Jensen 1953, integrated term by term). The rest is
     /// `E[(τ + X)^k]` with the moments of the last epoch from every vertex. One sweep to τ and a solve per moment; nothing is
     /// subtracted. After more than 16,384 jumps, whose roundings add up, they are those of
-    /// [`reward_moments`](Self::reward_moments) for rewards of 1, unless that takes a million jumps and the sweep does not.
+    /// [`reward_moments`](Self::reward_moments) for rewards of 1, unless that takes a million jumps and the sweep does not, or
+    /// there are more than four million moments of vertices.
     ///
     /// # Errors
     /// [`DistributionError::Epoch`] around [`DistributionError::Evaluation`] when absorption is not certain in the last epoch;
@@ -84,10 +88,12 @@ impl Epochs<'_> {
         check_count(count)?;
         let by_jumps =
             |most| self.moments_by_jumps(count, most).and_then(|moments| all_in_range(moments, &[1.0]));
-        or_else(by_jumps(FEW), |_| {
-            or_else(self.moments_of_rewards(count, Some(MANY)), |_| {
-                or_else(by_jumps(MANY), |_| self.moments_of_rewards(count, None))
-            })
+        // All moments from everywhere are at hand on the way back.
+        let numbers = (count as u64).saturating_mul(u64::from(self.plan.vertex_count()));
+        or_else(by_jumps(FEW), |error| {
+            let by_rewards = |most| self.moments_of_rewards(count, most);
+            let back = if numbers <= MOST_NUMBERS { by_rewards(Some(MANY)) } else { Err(error) };
+            or_else(back, |_| or_else(by_jumps(MANY), |_| by_rewards(None)))
         })
     }
 
