@@ -40,6 +40,15 @@ pub struct BrowseFilter {
     pub limit: u32,
 }
 
+impl BrowseFilter {
+    /// Whether all computes may be read to find those it wants: one is found by its key, and a page in the order of ids.
+    fn chooses_among_all(&self) -> bool {
+        let Self { domain, model_type, tag, search, origin, status, id, .. } = self;
+        let texts = [domain, model_type, tag].into_iter().any(Option::is_some);
+        id.is_none() && (texts || search.is_some() || origin.is_some() || status.is_some())
+    }
+}
+
 /// A compute, and since when its id stands for it.
 #[derive(Clone, Debug)]
 pub struct DatedCompute {
@@ -88,8 +97,7 @@ impl Store {
     /// # Errors
     /// When the database fails or holds what no hub writes.
     pub async fn browse(&self, filter: &BrowseFilter) -> Result<Vec<DatedCompute>, StoreError> {
-        // One is found by its key; whatever is looked for else, all may be read.
-        let connections = if filter.id.is_some() { &self.readers } else { &self.listers };
+        let connections = if filter.chooses_among_all() { &self.listers } else { &self.readers };
         let mut snapshot = connections.begin().await?;
         let sql = format!(
             "SELECT id, {ORIGIN} AS origin, upstream, entry, published_at, {PRIVATE} AS private, \
@@ -142,7 +150,8 @@ impl Store {
         Ok(found)
     }
 
-    /// The ids that stand for a graph and that a viewer sees, retracted and withheld computes too. Reads the names of all files.
+    /// The ids that stand for a graph and that a viewer sees, retracted and withheld computes too. Found by
+    /// the index of files by hash, however many computes there are.
     ///
     /// # Errors
     /// When the database fails or holds what no hub writes.
@@ -159,7 +168,7 @@ impl Store {
         .bind(&graph_hash.as_bytes()[..])
         .bind(viewer.sees_all())
         .bind(patterns(viewer))
-        .fetch_all(&self.listers)
+        .fetch_all(&self.readers)
         .await?;
         let read = |id: String| {
             id.parse().map_err(|_| StoreError::Row {
@@ -243,4 +252,38 @@ fn revision_row(row: &SqliteRow) -> Result<RevisionRow, StoreError> {
         recorded_at: row.try_get("recorded_at")?,
         reason: row.try_get("reason")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use phasic_hub_api::{GraphHash, Search, Sha256};
+
+    use super::BrowseFilter;
+    use crate::store::LISTERS;
+    use crate::store::tests::{fresh, publication};
+    use crate::visibility::Viewer;
+
+    #[tokio::test]
+    async fn searches_keep_only_each_other_waiting() {
+        let (_directory, store) = fresh().await;
+        store.publish_local(&publication("one", "bytes"), None).await.unwrap();
+        let mut held = Vec::new();
+        for _ in 0..LISTERS {
+            held.push(store.listers.acquire().await.unwrap());
+        }
+        let page = BrowseFilter { viewer: Viewer::All, limit: 9, ..BrowseFilter::default() };
+        let search = BrowseFilter { search: Some(Search::new("one")), ..page.clone() };
+        let mut search = std::pin::pin!(store.browse(&search));
+        let waited = tokio::time::timeout(Duration::from_millis(10), &mut search).await;
+        assert!(waited.is_err(), "it waits for those before it");
+
+        assert!(store.find_token(Sha256::of(b"nobody's")).await.unwrap().is_none());
+        let hash = GraphHash::from_bytes(*Sha256::of(b"one").as_bytes());
+        assert_eq!(store.ids_of_graph(hash, &Viewer::Public).await.unwrap().len(), 1);
+        assert_eq!(store.browse(&page).await.unwrap().len(), 1);
+        drop(held);
+        assert_eq!(search.await.unwrap().len(), 1);
+    }
 }
