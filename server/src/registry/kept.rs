@@ -25,6 +25,29 @@ use crate::visibility::PrivateIds;
 /// taken for one of today; a test says when.
 const FORM: u32 = 1;
 
+/// A digest of what tells a program from others: what it renders may look otherwise than what they do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Program(Sha256);
+
+impl Program {
+    /// The one with a file of this length, written at this time. Where two builds have both in common, form and version
+    /// tell.
+    fn of(form: u32, version: &str, length_bytes: u64, written_at: SystemTime) -> Self {
+        Self(Sha256::of(format!("{form} {version:?} {length_bytes} {written_at:?}").as_bytes()))
+    }
+
+    /// The one that runs. Where its file cannot be looked at, it is another at each start, and takes no text from before.
+    pub(super) fn running() -> Self {
+        static RUNNING: LazyLock<Program> = LazyLock::new(|| {
+            let file = std::env::current_exe().and_then(|path| path.metadata());
+            let file = file.and_then(|file| Ok((file.len(), file.modified()?)));
+            let (length_bytes, written_at) = file.unwrap_or_else(|_| (0, SystemTime::now()));
+            Program::of(FORM, env!("CARGO_PKG_VERSION"), length_bytes, written_at)
+        });
+        *RUNNING
+    }
+}
+
 /// A digest of all an entry's text follows from.
 pub(super) type Key = Sha256;
 
@@ -60,11 +83,11 @@ pub(super) struct Whole {
     pub(super) files: Arc<Files>,
 }
 
-/// What an entry is rendered from: its row, as it is to be served, under what absolute URLs begin with.
-pub(super) fn key(row: &ComputeRow, base: &str) -> Key {
+/// What an entry is rendered from: its row, as it is to be served, under what absolute URLs begin with, by a program.
+pub(super) fn key(row: &ComputeRow, base: &str, program: Program) -> Key {
     let mut digest = sha2::Sha256::new();
-    digest.update(FORM.to_le_bytes());
-    for text in [env!("CARGO_PKG_VERSION"), base, row.id.as_str(), &row.entry] {
+    digest.update(program.0.as_bytes());
+    for text in [base, row.id.as_str(), &row.entry] {
         digest.update((text.len() as u64).to_le_bytes());
         digest.update(text);
     }
@@ -77,16 +100,10 @@ pub(super) fn key(row: &ComputeRow, base: &str) -> Key {
     <[u8; 32]>::from(digest.finalize()).into()
 }
 
-/// What a catalogue follows from: the program that makes it, the tables it is read from, what absolute URLs begin with, and what
-/// computes and files are judged by, of which [`Debug`] says all there is. None where the program cannot be told from others.
-pub(super) fn state(tables: Sha256, base: &str, judged_by: &impl Debug) -> Option<State> {
-    /// The length of the program's file, and when it was written: of two builds of one version they differ.
-    static PROGRAM: LazyLock<Option<(u64, SystemTime)>> = LazyLock::new(|| {
-        let file = std::env::current_exe().ok()?.metadata().ok()?;
-        Some((file.len(), file.modified().ok()?))
-    });
-    let program = (*PROGRAM)?;
-    Some(Sha256::of(format!("{program:?} {tables} {base:?} {judged_by:?}").as_bytes()))
+/// What a catalogue follows from: the tables it is read from, what absolute URLs begin with, what computes and files are
+/// judged by, of which [`Debug`] says all there is, and the program that makes it.
+pub(super) fn state(tables: Sha256, base: &str, judged_by: &impl Debug, program: Program) -> State {
+    Sha256::of(format!("{} {tables} {base:?} {judged_by:?}", program.0).as_bytes())
 }
 
 impl Renderings {
@@ -166,9 +183,11 @@ impl Catalogue {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use phasic_hub_api::{GraphHash, Sha256};
 
-    use super::key;
+    use super::{Program, key, state};
     use crate::blobs::StoredBlob;
     use crate::registry::Paths;
     use crate::registry::render::{self, Locations, serve};
@@ -221,6 +240,7 @@ mod tests {
             |row| row.artifacts[0].served.size_bytes += 1,
             |row| row.artifacts[0].served.sha256 = Sha256::from([9; 32]),
         ];
+        let key = |row: &ComputeRow, base| key(row, base, Program::running());
         let first = key(&row(), BASE);
         assert_eq!(key(&row(), BASE), first);
         assert_ne!(key(&row(), "https://other.example"), first);
@@ -229,5 +249,28 @@ mod tests {
             change(&mut row);
             assert_ne!(key(&row, BASE), first, "change {index}");
         }
+    }
+
+    #[test]
+    fn what_another_program_has_rendered_is_not_taken() {
+        let written_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        let later = written_at + Duration::from_nanos(1);
+        let digests = |program| {
+            (key(&row(), BASE, program), state(Sha256::of(b"tables"), BASE, &["judged by"], program))
+        };
+        let first = digests(Program::of(1, "0.1.0", 7, written_at));
+        assert_eq!(digests(Program::of(1, "0.1.0", 7, written_at)), first);
+        let others = [
+            ("form", Program::of(2, "0.1.0", 7, written_at)),
+            ("version", Program::of(1, "0.1.1", 7, written_at)),
+            ("length", Program::of(1, "0.1.0", 8, written_at)),
+            ("time", Program::of(1, "0.1.0", 7, later)),
+        ];
+        for (what, other) in others {
+            let (key, state) = digests(other);
+            assert_ne!(key, first.0, "{what}, of an entry");
+            assert_ne!(state, first.1, "{what}, of a catalogue");
+        }
+        assert_eq!(Program::running(), Program::running());
     }
 }

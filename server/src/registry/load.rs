@@ -12,7 +12,7 @@ use serde::ser::Error as _;
 
 use super::audiences::Private;
 use super::files::Collecting;
-use super::kept::{self, Former, Key, Renderings, State};
+use super::kept::{self, Former, Key, Program, Renderings, State};
 use super::render::{self, Document, Locations, serve};
 use super::{Catalogue, CatalogueError, Listed, Paths, Representation, Withheld, WithheldReason, note};
 use crate::blobs::{BlobError, BlobStore};
@@ -186,7 +186,8 @@ impl Rules {
             replaced.iter().collect::<BTreeMap<_, _>>(),
             orders.iter().collect::<BTreeMap<_, _>>(),
         );
-        let state = if private_ids.is_empty() { kept::state(tables, base, &judged_by) } else { None };
+        let state = || kept::state(tables, base, &judged_by, Program::running());
+        let state = private_ids.is_empty().then(state);
         let (sizes, lost, base) = (Arc::default(), HashSet::new(), base.to_owned());
         Ok(Self { wrong, doubted, private_ids, replaced, orders, sizes, lost, base, former, state })
     }
@@ -272,7 +273,7 @@ impl Rules {
 
     /// Renders a compute for everybody, and says whether it is listed and behind its names: a retracted one is neither.
     fn render(&self, row: &ComputeRow, batch: &mut Batch) -> Result<bool, CatalogueError> {
-        let key = kept::key(row, &self.base);
+        let key = kept::key(row, &self.base, Program::running());
         let listed = if let Some((text, listed)) = self.former.find(&key) {
             batch.text.extend_from_slice(text.as_bytes());
             listed.cloned()
