@@ -49,7 +49,8 @@ fn hubs_are_chained_and_a_hub_that_asks_for_a_token_is_shown_it() {
         first.address(),
         file.display()
     );
-    let second = Hub::start_with(&data[1], &[], &[("mirror_upstreams", &upstreams)]);
+    let settings = [("mirror_upstreams", &upstreams[..]), ("rate_per_second", "0")];
+    let second = Hub::start_with(&data[1], &[], &settings);
     wait_until("the second has it", || second.get("/registry.json").text().contains("\"x\""));
     let relative = format!("second=http://{}/registry.json?paths=relative", second.address());
     let third = Hub::start_with(&data[2], &[], &[("mirror_upstreams", &relative)]);

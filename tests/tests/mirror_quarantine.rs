@@ -259,7 +259,11 @@ fn a_rejection_is_not_undone_by_the_pass_that_was_under_way() {
     };
     offer(&model.ptdprmc1, &[]);
     let upstreams = format!(r#"[{{name = "lab", url = "{}"}}]"#, upstream.url("/registry.json"));
-    let settings = [("mirror_upstreams", upstreams.as_str()), ("mirror_idle_timeout_ms", "3000")];
+    let settings = [
+        ("mirror_upstreams", upstreams.as_str()),
+        ("mirror_idle_timeout_ms", "3000"),
+        ("rate_per_second", "0"),
+    ];
     let hub = Hub::start_with(directory.path(), &[], &settings);
     wait_until("it is mirrored", || served(&hub) == ["x"]);
     let admin = token(directory.path(), "admin");

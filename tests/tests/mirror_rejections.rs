@@ -29,7 +29,7 @@ fn other_program(model: &Model) -> [Vec<u8>; 2] {
 
 fn start(data: &Path, checkout: &Path) -> Hub {
     let upstreams = format!(r#"[{{name = "lab", url = "{}", trust = "checked"}}]"#, checkout.display());
-    Hub::start_with(data, &[], &[("mirror_upstreams", &upstreams)])
+    Hub::start_with(data, &[], &[("mirror_upstreams", &upstreams), ("rate_per_second", "0")])
 }
 
 fn sync(hub: &Hub, admin: &str) -> Value {

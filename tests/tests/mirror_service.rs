@@ -43,7 +43,7 @@ impl Place {
     }
 
     fn hub_of(&self, upstreams: &str) -> Hub {
-        Hub::start_with(&self.data(), &[], &[("mirror_upstreams", upstreams)])
+        Hub::start_with(&self.data(), &[], &[("mirror_upstreams", upstreams), ("rate_per_second", "0")])
     }
 }
 

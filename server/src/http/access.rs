@@ -69,9 +69,9 @@ pub const ROUTES: &[(&str, &str, Access, u32)] = &[
     ("GET", "/v1/graphs/{hash}/computes", Access::Scoped(Scope::Read), 1),
     ("GET", "/v1/graphs/{hash}/artifacts", Access::Scoped(Scope::Read), 1),
     ("POST", "/v1/eliminations", Access::Scoped(Scope::Compute), COMPUTE),
-    ("GET", "/v1/mirror", Access::Scoped(Scope::Read), 1),
+    ("GET", "/v1/mirror", Access::Scoped(Scope::Read), SCAN),
     ("POST", "/v1/mirror/sync", Access::Scoped(Scope::Admin), CHANGE),
-    ("GET", "/v1/mirror/passes", Access::Scoped(Scope::Read), 1),
+    ("GET", "/v1/mirror/passes", Access::Scoped(Scope::Read), SCAN),
     ("GET", "/v1/mirror/passes/{number}", Access::Scoped(Scope::Admin), 1),
     ("GET", "/v1/mirror/passes/{number}/faults", Access::Scoped(Scope::Admin), 1),
     ("GET", "/v1/mirror/passes/{number}/changes", Access::Scoped(Scope::Admin), 1),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn choosing_among_all_computes_costs_what_it_takes() {
+    fn what_reads_whole_tables_costs_what_it_takes() {
         for query in ["search=king", "limit=1&search=king", "cursor=a&tag=x", "status=served"] {
             assert_eq!(of_query("/v1/computes", Some(query)), SCAN, "{query}");
         }
@@ -225,6 +225,9 @@ mod tests {
             assert_eq!(of_query("/v1/computes", query), 0, "{query:?}");
         }
         assert_eq!(of_query("/v1/jobs", Some("state=done")), 0);
+        for path in ["/v1/mirror", "/v1/mirror/passes"] {
+            assert_eq!(required("GET", path), Some((Access::Scoped(Scope::Read), SCAN)), "{path}");
+        }
     }
 
     #[test]
