@@ -26,7 +26,8 @@ impl Distribution<'_> {
     /// `|F(t) − q| ≤ 4·10⁻¹⁵` of the smaller of `F` and `1 − F`, or to neighbouring floating-point numbers. Where jumps would
     /// be too many, up to 1,024 vertices leap by powers of a dense matrix, as for [`pdf`](Self::pdf), which halve the time
     /// a quantile lies in until it is less than that of a jump; the powers' rounding moves `F` by about 1e-12 of itself. Larger
-    /// models go on by the steady state that they settle in, held to 1e-10 of the smaller of `F` and `1 − F`.
+    /// models go on by the steady state that they settle in, which is looked for where a segment has more than 16,384 jumps,
+    /// and held to 1e-10 of the smaller of `F` and `1 − F`, at the least of the probabilities that are asked together.
     ///
     /// # Errors
     /// [`DistributionError::Probability`] for a `q` outside `[0, 1]`; [`DistributionError::Evaluation`] when absorption is not
