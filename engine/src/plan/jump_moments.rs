@@ -100,17 +100,16 @@ impl<'a> JumpMoments<'a> {
 
     fn find_adjoints(&mut self, count: usize) {
         let Self { plan, factors, .. } = *self;
-        for order in 1..count.max(1) {
+        for order in 1..=count {
             let source: Vec<Wide> =
                 (0..plan.vertices.len()).map(|at| self.products(order, at, &self.adjoints)).collect();
-            let mut adjoint = follow_back(plan, factors, &source);
-            factors.solve_transposed(plan, &mut adjoint);
+            // Nobody asks for the last.
+            if order < count {
+                let mut adjoint = follow_back(plan, factors, &source);
+                factors.solve_transposed(plan, &mut adjoint);
+                self.adjoints.push(adjoint);
+            }
             self.sources.push(source);
-            self.adjoints.push(adjoint);
-        }
-        if count > 0 {
-            let last = (0..plan.vertices.len()).map(|at| self.products(count, at, &self.adjoints)).collect();
-            self.sources.push(last);
         }
     }
 

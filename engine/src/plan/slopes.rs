@@ -335,10 +335,7 @@ impl Plan {
             }
             let mut start = range.start;
             while start < range.end {
-                let mut rows = start..range.end.min(start + ROWS);
-                while rows.len() > 1 && self.ways(rows.clone()) > GROUP {
-                    rows.end -= rows.len() / 2;
-                }
+                let rows = self.few(range.end - start, |count| start..start + count);
                 start = rows.end;
                 let mut group = sums.hand_out(self.ways(rows.clone()));
                 self.each_slope_of_rows(rows, is_single, &slope, &mut group);
@@ -411,6 +408,17 @@ impl Plan {
             }
             sums.take_back(group);
         }
+    }
+
+    /// The most of up to so many rows, halved until they have no more than [`GROUP`] ways or are a single one; `rows` says which
+    /// so many would be.
+    #[inline(always)]
+    pub(super) fn few(&self, most: usize, rows: impl Fn(usize) -> Range<usize>) -> Range<usize> {
+        let mut count = most.min(ROWS);
+        while count > 1 && self.ways(rows(count)) > GROUP {
+            count -= count / 2;
+        }
+        rows(count)
     }
 
     /// At most so many ways lead out of some positions.

@@ -49,9 +49,6 @@ impl<L> FollowSome<L> for () {
     fn follow(&mut self, _: Way, _: u32, _: L) {}
 }
 
-/// Rows of a component that are told of at a time, if they have no more than [`GROUP`] ways.
-const ROWS: usize = 64;
-
 impl<L: Lane> Factors<L> {
     /// Solves the transposed equations for a given right-hand side, in place: with a unit at the start, expected
     /// sojourn times (by rate, in discrete time). Needs kept factors; time is that of a solve.
@@ -91,10 +88,7 @@ impl<L: Lane> Factors<L> {
         }
         let mut end = range.end;
         while end > range.start {
-            let mut rows = range.start.max(end.saturating_sub(ROWS))..end;
-            while rows.len() > 1 && plan.ways(rows.clone()) > GROUP {
-                rows.start += rows.len() / 2;
-            }
+            let rows = plan.few(end - range.start, |count| end - count..end);
             end = rows.start;
             let mut some = follow.begin(plan.ways(rows.clone()));
             for at in rows.rev() {
