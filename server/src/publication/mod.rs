@@ -314,6 +314,7 @@ mod tests {
     use crate::blobs::{Terms, in_memory};
     use crate::hub::{DataDirectory, Hub};
     use crate::registry::Former;
+    use crate::store::tests::identity;
     use crate::store::{Actor, GraphRow};
     use crate::visibility::{Audience, Viewer};
 
@@ -328,15 +329,9 @@ mod tests {
         let ids = |text: &str| -> IdPatterns { text.parse().unwrap() };
         for (number, audience) in [(1, Audience::Ids(ids("lab-*"))), (2, Audience::Ids(ids("others-*")))] {
             let identity = GraphIdentity {
-                graph_hash,
                 edge_order_digest: EdgeOrderDigest::from_bytes([number; 32]),
                 definition: [number; 32].into(),
-                vertices: 2,
-                edges: 1,
-                state_length: 1,
-                param_length: 1,
-                discrete: false,
-                parallel_edges: false,
+                ..identity(graph_hash, "one of two")
             };
             hub.data.store.put_graph(&GraphRow { identity, recipe }, &audience, &Actor::Hub).await.unwrap();
         }

@@ -23,6 +23,21 @@ pub(super) fn blob(seed: &str) -> StoredBlob {
     StoredBlob { sha256: Sha256::of(seed.as_bytes()), size_bytes: seed.len() as u64 }
 }
 
+/// A graph of this hash with a definition of this name.
+pub(crate) fn identity(graph_hash: GraphHash, definition: &str) -> GraphIdentity {
+    GraphIdentity {
+        graph_hash,
+        edge_order_digest: EdgeOrderDigest::from_bytes([2; 32]),
+        definition: Sha256::of(definition.as_bytes()),
+        vertices: 3,
+        edges: 2,
+        state_length: 1,
+        param_length: 1,
+        discrete: false,
+        parallel_edges: false,
+    }
+}
+
 /// What a comparison may have found of a file.
 pub(crate) fn found(graph_hash: GraphHash, sha256: Sha256, verdict: Verdict) -> VerificationRow {
     VerificationRow {
@@ -61,17 +76,7 @@ pub(crate) fn publication(id: &str, content: &str) -> Publication {
 #[tokio::test]
 async fn what_was_written_in_confidence_is_not_what_others_build_from() {
     let (_directory, store) = fresh().await;
-    let identity = GraphIdentity {
-        graph_hash: GraphHash::from_bytes([1; 32]),
-        edge_order_digest: EdgeOrderDigest::from_bytes([2; 32]),
-        definition: Sha256::of(b"definition"),
-        vertices: 2,
-        edges: 1,
-        state_length: 1,
-        param_length: 1,
-        discrete: false,
-        parallel_edges: false,
-    };
+    let identity = identity(GraphHash::from_bytes([1; 32]), "definition");
     let row = |recipe: &str| GraphRow { identity: identity.clone(), recipe: blob(recipe) };
     assert!(store.put_graph(&row("secret"), &Audience::Holders, &Actor::Hub).await.unwrap());
     for recipe in ["open", "later"] {

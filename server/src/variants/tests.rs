@@ -18,6 +18,7 @@ use crate::hub::DataDirectory;
 use crate::jobs::{Ask, Jobs, Submitted};
 use crate::models::{Named, Recipe, identify, named};
 use crate::preparing::Preparing;
+use crate::store::tests::identity;
 use crate::store::{
     Actor, ArtifactRow, FreeMemory, GraphRow, JobFilter, JobResult, JobRow, Publication, Role, ServedVariant,
     VariantReason, VerificationRow,
@@ -107,17 +108,8 @@ async fn a_second_definition_of_a_hash_does_not_bring_the_wrong_program_back() {
     let (hash, order) = (GraphHash::from_bytes([7; 32]), EdgeOrderDigest::from_bytes([2; 32]));
     let id = place.publish("lab", hash, order).await;
     for definition in ["theirs", "with another fixed weight"] {
-        let identity = GraphIdentity {
-            graph_hash: hash,
-            edge_order_digest: order,
-            definition: Sha256::of(definition.as_bytes()),
-            vertices: 3,
-            edges: 3,
-            state_length: 1,
-            param_length: 1,
-            discrete: false,
-            parallel_edges: true,
-        };
+        let known = identity(hash, definition);
+        let identity = GraphIdentity { edge_order_digest: order, edges: 3, parallel_edges: true, ..known };
         let row = GraphRow { identity, recipe: place.keep(definition).await };
         place.data.store.put_graph(&row, &Audience::Everybody, &Actor::Hub).await.unwrap();
     }

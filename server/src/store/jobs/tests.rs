@@ -1,11 +1,12 @@
 use phasic_hub_api::jobs::{JobState, Priority, Variant};
-use phasic_hub_api::{EdgeOrderDigest, GraphHash, GraphIdentity, Sha256};
+use phasic_hub_api::{GraphHash, Sha256};
 
 use super::{
     Cancelled, FreeMemory, JobFilter, JobPlace, JobResult, JobRow, KEPT_LINES, MOST_ATTEMPTS, MOST_OVERTAKEN,
     NewJob, QueueLimits, Queued,
 };
 use crate::blobs::StoredBlob;
+use crate::store::tests::identity;
 use crate::store::{Actor, GraphRow, Store};
 use crate::visibility::{Audience, Viewer};
 
@@ -21,17 +22,7 @@ fn result(seed: &str) -> JobResult {
 async fn fresh() -> (tempfile::TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path()).await.unwrap();
-    let identity = GraphIdentity {
-        graph_hash: GraphHash::from_bytes([1; 32]),
-        edge_order_digest: EdgeOrderDigest::from_bytes([2; 32]),
-        definition: Sha256::of(b"g"),
-        vertices: 3,
-        edges: 2,
-        state_length: 1,
-        param_length: 1,
-        discrete: false,
-        parallel_edges: false,
-    };
+    let identity = identity(GraphHash::from_bytes([1; 32]), "g");
     let row = GraphRow { identity, recipe: blob("recipe") };
     assert!(store.put_graph(&row, &Audience::Everybody, &Actor::Hub).await.unwrap());
     assert!(!store.put_graph(&row, &Audience::Everybody, &Actor::Hub).await.unwrap());

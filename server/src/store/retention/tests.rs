@@ -1,24 +1,15 @@
 use phasic_hub_api::jobs::Variant;
-use phasic_hub_api::{EdgeOrderDigest, GraphHash, GraphIdentity, Sha256};
+use phasic_hub_api::{GraphHash, Sha256};
 
-use super::super::tests::{blob, fresh, history, publication};
+use super::super::tests::{blob, fresh, history, identity, publication};
 use super::super::{Actor, GraphRow, Store, StoreError};
 use crate::blobs::StoredBlob;
 use crate::store::Expired;
 use crate::visibility::{Audience, Viewer};
 
 fn graph(seed: &str) -> GraphRow {
-    let identity = GraphIdentity {
-        graph_hash: GraphHash::from_bytes(*Sha256::of(format!("hash {seed}").as_bytes()).as_bytes()),
-        edge_order_digest: EdgeOrderDigest::from_bytes([1; 32]),
-        definition: Sha256::of(format!("definition {seed}").as_bytes()),
-        vertices: 3,
-        edges: 2,
-        state_length: 1,
-        param_length: 1,
-        discrete: false,
-        parallel_edges: false,
-    };
+    let graph_hash = GraphHash::from_bytes(*Sha256::of(format!("hash {seed}").as_bytes()).as_bytes());
+    let identity = identity(graph_hash, &format!("definition {seed}"));
     GraphRow { identity, recipe: blob(&format!("recipe {seed}")) }
 }
 

@@ -3,6 +3,7 @@ use phasic_hub_api::{EdgeOrderDigest, GraphHash, GraphIdentity, Sha256};
 
 use super::{subject, subject_for};
 use crate::blobs::StoredBlob;
+use crate::store::tests::identity;
 use crate::store::{Actor, FreeMemory, GraphRow, JobResult, JobRow, NewJob, QueueLimits, Queued, Store};
 use crate::visibility::{Audience, Viewer};
 
@@ -12,17 +13,8 @@ fn blob(seed: &str) -> StoredBlob {
 
 /// Graphs of one content hash, by the names of their definitions; with the same order of edges where their names begin alike.
 fn graph(name: &str) -> GraphIdentity {
-    GraphIdentity {
-        graph_hash: GraphHash::from_bytes([1; 32]),
-        edge_order_digest: EdgeOrderDigest::from_bytes([name.as_bytes()[0]; 32]),
-        definition: Sha256::of(name.as_bytes()),
-        vertices: 3,
-        edges: 2,
-        state_length: 1,
-        param_length: 1,
-        discrete: false,
-        parallel_edges: false,
-    }
+    let edge_order_digest = EdgeOrderDigest::from_bytes([name.as_bytes()[0]; 32]);
+    GraphIdentity { edge_order_digest, ..identity(GraphHash::from_bytes([1; 32]), name) }
 }
 
 struct Place {

@@ -3,9 +3,9 @@
 use phasic_hub_api::mirror::QuarantineDecision;
 
 use super::{considering, finding, head, pass, reconcile, with_upstreams};
-use crate::store::Actor;
 use crate::store::mirror::{Decided, Finding, PassRecord, Reconciliation};
 use crate::store::tests::{blob, history, ids, publication};
+use crate::store::{Actor, Store};
 use crate::visibility::Viewer;
 
 #[tokio::test]
@@ -101,37 +101,40 @@ async fn what_is_rejected_is_withdrawn_in_the_same_moment() {
     assert!(ids(&store).await.is_empty() && store.upstreams().await.unwrap().is_empty());
 }
 
+/// Mirrors "x" of so and so, served in a form, with a line for quarantine.
+async fn mirror(store: &Store, content: &str, form: &str) {
+    let mut publication = publication("x", content);
+    publication.artifacts[0].served = blob(form);
+    let findings = vec![finding("x", content, "bytes_changed")];
+    let record = PassRecord { findings, ..pass(vec![publication]) };
+    let done = reconcile(store, &considering(store, record).await).await.unwrap();
+    assert!(matches!(done, Reconciliation::Done(_)));
+}
+
+async fn reject(store: &Store, content: &str) {
+    let lines = store.quarantine(0, 9, false).await.unwrap();
+    let line = lines.iter().find(|line| line.sha256 == blob(content).sha256).unwrap();
+    store.decide(line.number, QuarantineDecision::Reject, &Actor::Operator).await.unwrap();
+}
+
 #[tokio::test]
 async fn what_is_rejected_goes_in_every_form_though_upstream_has_other_bytes_by_now() {
     let (_directory, store) = with_upstreams(&["test"]).await;
-    let mirror = async |content: &str, form: &str| {
-        let mut publication = publication("x", content);
-        publication.artifacts[0].served = blob(form);
-        let findings = vec![finding("x", content, "bytes_changed")];
-        let record = PassRecord { findings, ..pass(vec![publication]) };
-        let done = reconcile(&store, &considering(&store, record).await).await.unwrap();
-        assert!(matches!(done, Reconciliation::Done(_)));
-    };
-    let reject = async |content: &str| {
-        let lines = store.quarantine(0, 9, false).await.unwrap();
-        let line = lines.iter().find(|line| line.sha256 == blob(content).sha256).unwrap();
-        store.decide(line.number, QuarantineDecision::Reject, &Actor::Operator).await.unwrap();
-    };
     let visible =
         async |name: &str| store.visible_blob(blob(name).sha256, &Viewer::Public).await.unwrap().is_some();
     for (content, form) in [("1", "form of 1"), ("2", "shared"), ("3", "shared"), ("4", "form of 4")] {
-        mirror(content, form).await;
+        mirror(&store, content, form).await;
         assert!(visible(form).await);
     }
-    reject("1").await;
+    reject(&store, "1").await;
     assert!(!visible("form of 1").await);
     assert!(store.unreferenced_blobs().await.unwrap().contains(&blob("form of 1").sha256));
     let versions = store.snapshot().await.unwrap().former_versions().await.unwrap();
     let versions: Vec<_> = versions.iter().map(|version| version.blob.sha256).collect();
     assert_eq!(versions, [blob("shared").sha256]);
-    reject("2").await;
+    reject(&store, "2").await;
     assert!(visible("shared").await, "other bytes have that form, too");
-    reject("3").await;
+    reject(&store, "3").await;
     assert!(!visible("shared").await && visible("form of 4").await);
 }
 
@@ -142,12 +145,7 @@ async fn what_is_rejected_goes_in_the_form_an_earlier_version_converted_it_to_wi
     for (content, form) in
         [("0", "0"), ("1", "form of 1"), ("2", "form of 2"), ("3", "form of 3"), ("4", "4")]
     {
-        let mut publication = publication("x", content);
-        publication.artifacts[0].served = blob(form);
-        let findings = vec![finding("x", content, "bytes_changed")];
-        let record = PassRecord { findings, ..pass(vec![publication]) };
-        let done = reconcile(&store, &considering(&store, record).await).await.unwrap();
-        assert!(matches!(done, Reconciliation::Done(_)));
+        mirror(&store, content, form).await;
         if ["1", "3"].contains(&content) {
             sqlx::query("DELETE FROM version_originals WHERE sha256 = ?")
                 .bind(&blob(form).sha256.as_bytes()[..])
@@ -165,16 +163,11 @@ async fn what_is_rejected_goes_in_the_form_an_earlier_version_converted_it_to_wi
         }
         visible
     };
-    let reject = async |content: &str| {
-        let lines = store.quarantine(0, 9, false).await.unwrap();
-        let line = lines.iter().find(|line| line.sha256 == blob(content).sha256).unwrap();
-        store.decide(line.number, QuarantineDecision::Reject, &Actor::Operator).await.unwrap();
-    };
-    reject("0").await;
+    reject(&store, "0").await;
     assert_eq!(visible().await, ["form of 1", "form of 2", "form of 3", "4"], "it was served as it was");
-    reject("2").await;
+    reject(&store, "2").await;
     assert_eq!(visible().await, ["form of 1", "form of 3", "4"], "its form was noted");
-    reject("1").await;
+    reject(&store, "1").await;
     assert_eq!(visible().await, ["4"], "either may be its form");
 }
 
