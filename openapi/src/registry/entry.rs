@@ -7,7 +7,7 @@ use phasic_engine::graph::GraphHash;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::fields::{Fields, is_truthy, put};
+use super::fields::{Fields, is_truthy, put, says_private};
 use crate::Sha256;
 
 /// One compute: the graph it is for, the artifacts made for that graph, and what people should know about it.
@@ -152,6 +152,11 @@ impl RegistryEntry {
             put(&mut entry, "retracted", self.retracted.then_some(Value::Bool(true)));
         }
         Value::Object(entry)
+    }
+
+    /// Whether a hub has said of it that it is not for everybody (`metadata.hub.private`).
+    pub fn is_private(&self) -> bool {
+        says_private(self.field("metadata"))
     }
 
     /// A field this version of the contract does not know, or the raw form of one it does.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
+use super::strict::StrictValue;
 use crate::Sha256;
 
 /// An entry of a registry document that cannot be used, and why. The rest of the document is not touched by it.
@@ -18,12 +19,22 @@ pub struct EntryFault {
     pub reason: FaultReason,
     /// SHA-256 of the entry's text as it stands in the document.
     pub sha256: Sha256,
+    /// Whether it says that it is not for everybody, as [`RegistryEntry::is_private`](super::RegistryEntry::is_private)
+    /// does. `None`: it cannot be read well enough to tell.
+    pub is_private: Option<bool>,
 }
 
 impl EntryFault {
     pub(super) fn new(id: &str, text: &str, reason: FaultReason) -> Self {
-        Self { id: id.to_owned(), reason, sha256: Sha256::of(text.as_bytes()) }
+        let read = serde_json::from_str(text).ok();
+        let is_private = read.map(|StrictValue(entry)| says_private(entry.get("metadata")));
+        Self { id: id.to_owned(), reason, sha256: Sha256::of(text.as_bytes()), is_private }
     }
+}
+
+/// Whether the metadata of an entry say that it is not for everybody.
+pub(super) fn says_private(metadata: Option<&Value>) -> bool {
+    metadata.is_some_and(|metadata| metadata["hub"]["private"] == true)
 }
 
 /// What is wrong with an entry.

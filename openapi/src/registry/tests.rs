@@ -231,6 +231,24 @@ fn a_fault_names_the_field_by_its_path() {
 }
 
 #[test]
+fn entries_say_whether_they_are_private_although_they_cannot_be_used() {
+    let mut private = entry();
+    private["metadata"]["hub"] = json!({"private": true});
+    assert!(RegistryEntry::from_value(private.clone()).unwrap().is_private());
+    assert!(!RegistryEntry::from_value(entry()).unwrap().is_private());
+    let told = |entry: &str| {
+        let document = format!(r#"{{"computes": {{"x": {entry}}}}}"#);
+        read(&document).unwrap().entries()[0].as_ref().unwrap_err().is_private
+    };
+    private["graph_hash"] = json!("none");
+    assert_eq!(told(&private.to_string()), Some(true));
+    assert_eq!(told(r#"{"metadata": {"hub": {"private": "no"}}}"#), Some(false));
+    assert_eq!(told("[]"), Some(false));
+    // Twice: nobody can say which of the two is meant.
+    assert_eq!(told(r#"{"metadata": {"hub": {"private": true, "private": false}}}"#), None);
+}
+
+#[test]
 fn limits_hold_before_anything_is_built() {
     let text = format!(r#"{{"computes": {{"a": {0}, "b": {0}}}}}"#, entry());
     let with = |limits: ReadLimits| RegistryDocument::read(text.as_bytes(), &limits);

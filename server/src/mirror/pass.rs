@@ -11,7 +11,7 @@ use super::known::Known;
 use super::{Fault, FaultCode, MirrorError, Upstream};
 use crate::blobs::BlobError;
 use crate::config::Trust;
-use crate::registry::{FORMAT_REVISION, is_private};
+use crate::registry::FORMAT_REVISION;
 use crate::store::{ArtifactRow, Finding, Publication, Role};
 
 /// What a pass has found.
@@ -24,6 +24,8 @@ pub(super) struct Harvest {
     pub(super) withdrawn: BTreeSet<ComputeId>,
     /// Ids that are private upstream now, and were not.
     pub(super) private: BTreeSet<ComputeId>,
+    /// Keys of entries that are, or may be, private upstream, and are not mirrored.
+    pub(super) hidden: BTreeSet<String>,
     /// Seconds to wait, where somebody asks for it.
     pub(super) wait_seconds: Option<f64>,
     /// Something was left out that another pass over the same document may have.
@@ -102,6 +104,7 @@ impl Pass<'_> {
     }
 
     fn refuse(&mut self, fault: &EntryFault) {
+        self.heed_privacy(&fault.id, fault.id.parse().ok().as_ref(), fault.is_private);
         if self.known.decisions(&fault.id, "", fault.sha256).is_rejected {
             self.note_rejected(&fault.id, None);
         } else {
@@ -113,15 +116,24 @@ impl Pass<'_> {
         }
     }
 
+    /// Notes what is private upstream, whatever becomes of the entry: that a mirrored compute has become so, and which
+    /// other entries are so, or may be because they cannot be read.
+    fn heed_privacy(&mut self, key: &str, id: Option<&ComputeId>, is_private: Option<bool>) {
+        match id.and_then(|id| self.known.mirrored.get(id)) {
+            Some(before) if is_private == Some(true) && !before.entry.is_private() => {
+                self.harvest.private.insert(before.id.clone());
+            }
+            None if is_private != Some(false) => drop(self.harvest.hidden.insert(key.to_owned())),
+            _ => {}
+        }
+    }
+
     async fn visit(&mut self, id: &ComputeId, entry: &RegistryEntry) -> Result<(), MirrorError> {
         let text_sha256 = Sha256::of(entry.to_value().to_string().as_bytes());
+        self.heed_privacy(id.as_str(), Some(id), Some(entry.is_private()));
         if let Some(fault) = self.whose(id, entry) {
             self.leave_out(id.as_str(), None, text_sha256, &fault);
             return Ok(());
-        }
-        let was_public = |before: &Publication| !is_private(&before.entry);
-        if is_private(entry) && self.known.mirrored.get(id).is_some_and(was_public) {
-            self.harvest.private.insert(id.clone());
         }
         if self.known.decisions(id.as_str(), "", text_sha256).is_rejected {
             self.note_rejected(id.as_str(), None);

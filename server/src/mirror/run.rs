@@ -326,6 +326,7 @@ impl Run<'_> {
             keeps_others: self.errand.permissions.keep_others,
             faults: harvest.faults,
             findings: harvest.findings,
+            hidden: harvest.hidden,
             withdrawn: harvest.withdrawn,
             private: harvest.private,
             must_read: harvest.is_incomplete,

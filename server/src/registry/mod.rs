@@ -25,7 +25,7 @@ pub use self::kept::Former;
 use self::kept::{Renderings, State};
 pub use self::left::RenderingsFile;
 pub use self::load::served_computes;
-pub(crate) use self::note::{definition_of, is_private, say_definition, say_variant};
+pub(crate) use self::note::{definition_of, say_definition, say_variant};
 use self::render::Locations;
 pub use self::representation::{OwnRepresentation, Representation, Sent};
 use crate::blobs::{BlobError, StoredBlob};

@@ -81,11 +81,6 @@ pub(super) fn say_privacy(row: &mut ComputeRow, is_private: bool) {
     row.entry = entry.to_string();
 }
 
-/// Whether an entry says that it is not for everybody.
-pub(crate) fn is_private(entry: &RegistryEntry) -> bool {
-    entry.to_value()["metadata"]["hub"][PRIVATE] == true
-}
-
 fn say(row: &mut ComputeRow, facts: &[(&str, &str)]) {
     // An entry that cannot be read is an error a little later, where there is somebody to tell.
     let Ok(mut entry) = serde_json::from_str::<Value>(&row.entry) else { return };

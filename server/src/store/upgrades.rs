@@ -196,6 +196,10 @@ async fn holds_what_was_decided(store: &Store) {
     assert_eq!(decided.decided_by.as_deref(), Some("operator"));
     assert_eq!((open.number, open.decision, open.artifact.as_deref()), (7, None, None));
     assert_eq!(store.decisions("manual").await.unwrap().len(), 1);
+    // Whether it is for everybody nobody knows any more, before the document is read again.
+    let upstream = store.upstream("manual").await.unwrap().unwrap();
+    assert_eq!((upstream.quarantined, upstream.must_read), (1, true));
+    assert_eq!(store.public_counts().await.unwrap()["manual"].quarantined, 0);
 }
 
 async fn holds_what_is_private(store: &Store) {

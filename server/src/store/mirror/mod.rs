@@ -20,7 +20,6 @@ use super::computes::{compute_row, put, put_blob};
 use super::privacy::set_private;
 use super::{Actor, Change, ComputeRow, Publication, Store, StoreError};
 use crate::blobs::StoredBlob;
-use crate::registry::is_private;
 
 pub use quarantine::{Decided, Finding};
 pub(super) use upstreams::read_again;
@@ -66,6 +65,9 @@ pub struct PassRecord {
     pub faults: Vec<PassFault>,
     /// What goes to quarantine.
     pub findings: Vec<Finding>,
+    /// Keys of entries that are not for everybody and are not mirrored: what is left out of them, and what is found of them,
+    /// is not counted for everybody. Of what is mirrored the ids that are private here tell.
+    pub hidden: BTreeSet<String>,
     /// Computes upstream still has, which this hub does not take any more by its own rules and decisions.
     pub withdrawn: BTreeSet<ComputeId>,
     /// Ids that are private upstream now and were not, whatever becomes of their files.
@@ -164,7 +166,7 @@ impl Store {
             let is_news = put(&mut change, Some(upstream), place, publication).await?;
             // With a token one sees more than everybody; that makes nothing everybody's.
             if is_news
-                && is_private(&publication.entry)
+                && publication.entry.is_private()
                 && set_private(&mut change, &publication.id, true).await?
             {
                 hidden.insert(&publication.id);
@@ -184,7 +186,7 @@ impl Store {
             .await?;
         let number = record::record_pass(&mut change, pass, &changes).await?;
         sqlx::query("DELETE FROM held_files WHERE upstream = ?").bind(upstream).execute(&mut *change).await?;
-        quarantine::settle(&mut change, upstream, &pass.findings, pass.document.sha256).await?;
+        quarantine::settle(&mut change, pass).await?;
         tell(&mut change, pass, &changes, &hidden).await?;
         change.commit().await?;
         Ok(Reconciliation::Done(number))

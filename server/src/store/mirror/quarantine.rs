@@ -10,6 +10,7 @@ use sqlx::{Row as _, Sqlite, Transaction};
 use super::super::audit::append;
 use super::super::computes::digest;
 use super::super::{Actor, Change, Store, StoreError};
+use super::PassRecord;
 use super::upstreams::{AT_ONCE, remove};
 
 /// Something to be quarantined.
@@ -230,13 +231,13 @@ async fn line(
 /// a document that would remove much ends with that document.
 pub(super) async fn settle(
     change: &mut Transaction<'static, Sqlite>,
-    upstream: &str,
-    findings: &[Finding],
-    document: Sha256,
+    pass: &PassRecord,
 ) -> Result<(), StoreError> {
-    let mut seen = Vec::with_capacity(findings.len());
-    for finding in findings {
-        seen.push(put(change, upstream, finding).await?);
+    let upstream = pass.head.upstream.as_str();
+    let mut seen = Vec::with_capacity(pass.findings.len());
+    for finding in &pass.findings {
+        let is_hidden = pass.hidden.contains(&finding.entry);
+        seen.push(put(change, upstream, finding, is_hidden).await?);
     }
     sqlx::query(
         "DELETE FROM quarantine WHERE upstream = ?1 AND number NOT IN (SELECT value FROM json_each(?2)) \
@@ -244,22 +245,23 @@ pub(super) async fn settle(
     )
     .bind(upstream)
     .bind(serde_json::json!(seen).to_string())
-    .bind(&document.as_bytes()[..])
+    .bind(&pass.document.sha256.as_bytes()[..])
     .execute(&mut **change)
     .await?;
     Ok(())
 }
 
-/// Adds a line, or says the reason of one that is there anew. Gives its number.
+/// Adds a line, or says anew the reason of one that is there, and whether it is not for everybody. Gives its number.
 pub(super) async fn put(
     change: &mut Transaction<'static, Sqlite>,
     upstream: &str,
     finding: &Finding,
+    is_hidden: bool,
 ) -> Result<i64, StoreError> {
     let number = sqlx::query_scalar(
-        "INSERT INTO quarantine (upstream, entry, artifact, sha256, code, reason) VALUES (?, ?, ?, ?, ?, ?) \
-         ON CONFLICT (upstream, entry, artifact, sha256, code) DO UPDATE SET reason = excluded.reason \
-         RETURNING number",
+        "INSERT INTO quarantine (upstream, entry, artifact, sha256, code, reason, private) VALUES (?, ?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (upstream, entry, artifact, sha256, code) DO UPDATE SET reason = excluded.reason, \
+         private = excluded.private RETURNING number",
     )
     .bind(upstream)
     .bind(&finding.entry)
@@ -267,6 +269,7 @@ pub(super) async fn put(
     .bind(&finding.sha256.as_bytes()[..])
     .bind(finding.code)
     .bind(&finding.reason)
+    .bind(is_hidden)
     .fetch_one(&mut **change)
     .await?;
     Ok(number)

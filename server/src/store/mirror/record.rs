@@ -78,7 +78,7 @@ impl Store {
                 .bind(&finding.sha256.as_bytes()[..])
                 .execute(&mut *change)
                 .await?;
-            quarantine::put(&mut change, &head.upstream, finding).await?;
+            quarantine::put(&mut change, &head.upstream, finding, false).await?;
         }
         sqlx::query("UPDATE upstreams SET failures_in_a_row = failures_in_a_row + 1 WHERE name = ?")
             .bind(&head.upstream)
@@ -138,7 +138,7 @@ pub(super) async fn record_pass(
     .await?;
     for (place, fault) in (0_i64..).zip(&pass.faults) {
         sqlx::query(
-            "INSERT INTO pass_faults (pass, place, entry, artifact, code, reason) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO pass_faults (pass, place, entry, artifact, code, reason, private) VALUES (?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(number)
         .bind(place)
@@ -146,6 +146,7 @@ pub(super) async fn record_pass(
         .bind(&fault.artifact)
         .bind(&fault.code)
         .bind(&fault.reason)
+        .bind(pass.hidden.contains(&fault.entry))
         .execute(&mut **change)
         .await?;
     }

@@ -130,7 +130,7 @@ pub struct PublicCounts {
 }
 
 const PUBLIC_COUNTS: &str = "WITH open AS (SELECT upstream, code IN ('bytes_changed', 'mass_deletion') AS is_alarm \
-     FROM quarantine WHERE decision IS NULL AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE entry GLOB p.pattern)) \
+     FROM quarantine WHERE decision IS NULL AND NOT private AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE entry GLOB p.pattern)) \
      SELECT name, (SELECT count(*) FROM computes c WHERE c.upstream = u.name \
      AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE c.id GLOB p.pattern)) AS computes, \
      (SELECT count(*) FROM open WHERE upstream = u.name AND NOT is_alarm) AS quarantined, \
@@ -147,14 +147,14 @@ impl Store {
         rows.iter().map(upstream_row).collect()
     }
 
-    /// What of each upstream is for everybody to know: computes, lines in quarantine and alarms whose ids are not
-    /// private.
+    /// What of each upstream is for everybody to know: computes, lines in quarantine, alarms and what could not be
+    /// had, without what is private here, or is private upstream and was not mirrored.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn public_counts(&self) -> Result<HashMap<String, PublicCounts>, StoreError> {
         let sql = format!(
-            "{PUBLIC_COUNTS}, (SELECT count(*) {LAST_FAULTS} AND {UNFETCHED} \
+            "{PUBLIC_COUNTS}, (SELECT count(*) {LAST_FAULTS} AND {UNFETCHED} AND NOT f.private \
              AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE f.entry GLOB p.pattern)) AS unfetched FROM upstreams u"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;

@@ -47,6 +47,7 @@ fn pass_of(upstream: &str, computes: Vec<Publication>) -> PassRecord {
         keeps_others: false,
         faults: Vec::new(),
         findings: Vec::new(),
+        hidden: std::collections::BTreeSet::new(),
         withdrawn: std::collections::BTreeSet::new(),
         private: std::collections::BTreeSet::new(),
         must_read: false,

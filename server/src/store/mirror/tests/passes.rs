@@ -8,6 +8,7 @@ use super::{finding, head, pass, pass_of, reconcile, with_upstreams};
 use crate::store::mirror::{PassHead, PassRecord, Reconciliation, is_mass_deletion};
 use crate::store::tests::{blob, history, ids, publication};
 use crate::store::{Actor, Origin, Publication, Store, StoreError};
+use crate::visibility::Viewer;
 
 #[tokio::test]
 async fn a_pass_that_found_a_file_here_does_not_refer_to_it_once_it_is_garbage() {
@@ -255,4 +256,34 @@ async fn the_log_tells_of_passes_that_fail_are_held_or_make_something_private() 
     let lines = store.audit(0, 99).await.unwrap();
     let private: Vec<_> = lines.iter().rev().take(2).map(|line| &line.detail["private"]).collect();
     assert_eq!(private, [&json!(["born", "known"]), &json!([])]);
+}
+
+#[tokio::test]
+async fn of_entries_that_are_not_for_everybody_nothing_is_counted_for_everybody() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let fault = |entry: &str| PassFault {
+        entry: entry.to_owned(),
+        artifact: None,
+        code: "fetch_failed".to_owned(),
+        reason: "gone".to_owned(),
+    };
+    let of_both = |hidden: &[&str]| PassRecord {
+        faults: vec![fault("open"), fault("secret")],
+        findings: ["open", "secret"].map(|entry| finding(entry, entry, "wrong_hash")).into(),
+        hidden: hidden.iter().map(|&key| key.to_owned()).collect(),
+        ..pass(vec![])
+    };
+    let counted = async |viewer| {
+        let public = store.public_counts().await.unwrap()["test"];
+        let pass = store.passes(None, None, 1, &viewer).await.unwrap().remove(0);
+        [public.unfetched, public.quarantined, pass.fault_count]
+    };
+    reconcile(&store, &of_both(&["secret"])).await.unwrap();
+    assert_eq!(counted(Viewer::Public).await, [1, 1, 1]);
+    assert_eq!(counted(Viewer::All).await, [1, 1, 2]);
+    let all = store.upstream("test").await.unwrap().unwrap();
+    assert_eq!((all.unfetched, all.quarantined), (2, 2), "who may see all sees all");
+    // It is for everybody by now.
+    reconcile(&store, &of_both(&[])).await.unwrap();
+    assert_eq!(counted(Viewer::Public).await, [2, 2, 2]);
 }
