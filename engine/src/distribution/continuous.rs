@@ -90,9 +90,17 @@ impl<'p> Distribution<'p> {
     /// # Errors
     /// [`DistributionError::Frequency`] for an `s` that is negative, infinite or not a number.
     pub fn laplace(&self, s: &[f64]) -> Result<Vec<f64>, DistributionError> {
-        let resolvent = self.chain.plan().resolvent(self.chain.theta())?;
-        let values = transform(resolvent, s, self.chain.kept_back())?;
-        Ok(values.into_iter().map(|value| value * self.chain.surplus()).collect())
+        Ok(self.laplace_by_eight(s)?.flatten().collect())
+    }
+
+    /// The same for eight `s` at a time, each when it is asked for.
+    pub(crate) fn laplace_by_eight<'s>(
+        &self,
+        s: &'s [f64],
+    ) -> Result<impl Iterator<Item = Vec<f64>> + use<'s, 'p>, DistributionError> {
+        let (kept_back, surplus) = (self.chain.kept_back(), self.chain.surplus());
+        let transforms = transforms(self.chain.plan().resolvent(self.chain.theta())?, s, kept_back)?;
+        Ok(transforms.map(move |values| values.into_iter().map(|value| value * surplus).collect()))
     }
 
     /// What phasic gives for the Laplace transform at real `s ≥ 0`: `α (sI − S)⁻¹ 1ₑ / Σα`, where `1ₑ` is 1 at every vertex
@@ -105,7 +113,15 @@ impl<'p> Distribution<'p> {
     /// # Errors
     /// As [`laplace`](Self::laplace).
     pub fn phasic_laplace(&self, s: &[f64]) -> Result<Vec<f64>, DistributionError> {
-        transform(self.chain.plan().resolvent(self.chain.theta())?.of_phasic(), s, 0.0)
+        Ok(self.phasic_laplace_by_eight(s)?.flatten().collect())
+    }
+
+    /// The same for eight `s` at a time, each when it is asked for.
+    pub(crate) fn phasic_laplace_by_eight<'s>(
+        &self,
+        s: &'s [f64],
+    ) -> Result<impl Iterator<Item = Vec<f64>> + use<'s, 'p>, DistributionError> {
+        transforms(self.chain.plan().resolvent(self.chain.theta())?.of_phasic(), s, 0.0)
     }
 
     /// Probability of ever being absorbed.
@@ -132,12 +148,16 @@ impl<'p> Distribution<'p> {
     }
 }
 
-/// A transform at each `s`.
-fn transform(mut resolvent: Resolvent<'_>, s: &[f64], kept_back: f64) -> Result<Vec<f64>, DistributionError> {
+/// Transforms at each `s`, eight at a time.
+fn transforms<'s, 'p>(
+    resolvent: Resolvent<'p>,
+    s: &'s [f64],
+    kept_back: f64,
+) -> Result<impl Iterator<Item = Vec<f64>> + use<'s, 'p>, DistributionError> {
     if let Some(index) = s.iter().position(|s| !(0.0..f64::INFINITY).contains(s)) {
         return Err(DistributionError::Frequency { index, value: s[index] });
     }
-    Ok(resolvent.transform(s, kept_back))
+    Ok(resolvent.transforms(s, kept_back))
 }
 
 /// Refuses tolerances out of range.

@@ -88,7 +88,7 @@ impl Plan {
     }
 }
 
-impl Resolvent<'_> {
+impl<'p> Resolvent<'p> {
     /// This, with 1 in place of each exit rate on the right-hand side, and 0 for what is absorbed at once.
     pub(crate) fn of_phasic(mut self) -> Self {
         self.right = Right::OfPhasic;
@@ -96,29 +96,33 @@ impl Resolvent<'_> {
     }
 
     /// The transform `E[e^{−sT}]` of the time to absorption from the start, at each `s ≥ 0`; of those that never start, the
-    /// share `kept_back` is counted as never absorbed.
+    /// share `kept_back` is counted as never absorbed. Those of eight `s` at a time, each when it is asked for.
     ///
     /// One elimination for eight `s`, another one where these say too little about times, and one with endless exponents for
     /// each `s` at which f64 is not enough.
-    pub(crate) fn transform(&mut self, s: &[f64], kept_back: f64) -> Vec<f64> {
-        let (start, mut values) = (self.plan.start(), Vec::with_capacity(s.len()));
-        for group in s.chunks(WIDTH) {
-            let mut lanes = [0.0; WIDTH];
-            lanes[..group.len()].copy_from_slice(group);
-            self.solve(&lanes, self.right, kept_back);
-            let found = self.space.x[start].0;
-            let is_sure = |lane: usize, lost: f64| {
-                let value: f64 = found[lane];
-                value.is_finite() && value > 0.0 && value >= lost
-            };
-            let lost = self.lost(group, &lanes, kept_back, is_sure);
-            for (lane, &s) in group.iter().enumerate() {
-                let value =
-                    if is_sure(lane, lost[lane]) { found[lane] } else { self.wide(s, kept_back)[start] };
-                values.push(value);
-            }
-        }
-        values
+    pub(crate) fn transforms<'s>(
+        mut self,
+        s: &'s [f64],
+        kept_back: f64,
+    ) -> impl Iterator<Item = Vec<f64>> + use<'s, 'p> {
+        s.chunks(WIDTH).map(move |group| self.transform(group, kept_back))
+    }
+
+    /// Those of up to eight `s`.
+    fn transform(&mut self, group: &[f64], kept_back: f64) -> Vec<f64> {
+        let (start, mut lanes) = (self.plan.start(), [0.0; WIDTH]);
+        lanes[..group.len()].copy_from_slice(group);
+        self.solve(&lanes, self.right, kept_back);
+        let found = self.space.x[start].0;
+        let is_sure = |lane: usize, lost: f64| {
+            let value: f64 = found[lane];
+            value.is_finite() && value > 0.0 && value >= lost
+        };
+        let lost = self.lost(group, &lanes, kept_back, is_sure);
+        let value = |(lane, &s): (usize, &f64)| {
+            if is_sure(lane, lost[lane]) { found[lane] } else { self.wide(s, kept_back)[start] }
+        };
+        group.iter().enumerate().map(value).collect()
     }
 
     /// The probability of ever being absorbed from every vertex of the graph, 0 for absorbing vertices and those that the

@@ -1,6 +1,6 @@
 //! Continuous time, by our own elimination and exact uniformization.
 
-use super::law::{Found, Law, Treatment, joint, of_vertices, rows};
+use super::law::{Found, Law, Treatment, Watch, go_on, in_parts, joint, of_vertices, rows};
 use super::{Function, Model, NoAnswer, Observations, Quantity, States};
 use crate::distribution::{Distribution, Likelihood, SampleLimits, Sampler, Totals};
 use crate::kept::Kept;
@@ -10,6 +10,7 @@ use crate::plan::{At, Plan};
 pub(super) struct Times<'m> {
     plan: &'m Plan,
     treatment: &'m Treatment,
+    watch: Watch<'m>,
     /// Most jumps, if the engine is not to decide.
     most_jumps: Option<u64>,
     sample_limits: SampleLimits,
@@ -26,6 +27,7 @@ impl<'m> Times<'m> {
         model: &'m Model<'_>,
         treatment: &'m Treatment,
         theta: Vec<f64>,
+        watch: Watch<'m>,
     ) -> Result<Self, NoAnswer> {
         let plan = model.plan()?;
         let most_jumps = treatment.jumps_of(plan);
@@ -34,6 +36,7 @@ impl<'m> Times<'m> {
         Ok(Self {
             plan,
             treatment,
+            watch,
             most_jumps,
             sample_limits,
             theta,
@@ -103,8 +106,11 @@ impl<'m> Times<'m> {
             Quantity::Expectation => Found::Many(total.expectation_gradient()),
             Quantity::Variance => Found::Many(total.variance_gradient()),
             Quantity::Moments(count) => {
-                let gradient = |power| total.moment_gradient(power);
-                Found::Table((1..=*count as usize).map(gradient).collect::<Result<_, _>>()?)
+                let gradient = |power| {
+                    go_on(self.watch)?;
+                    Ok(total.moment_gradient(power)?)
+                };
+                Found::Table((1..=*count as usize).map(gradient).collect::<Result<_, NoAnswer>>()?)
             }
             Quantity::Covariance => {
                 let second = at.rewarded(rewards.get(1).copied().unwrap_or(&self.ones))?;
@@ -156,7 +162,7 @@ impl Law for Times<'_> {
             Function::Survival => process.survival(points)?,
             Function::Hazard => process.hazard(points)?,
             Function::Quantile => process.quantile(points)?,
-            Function::Laplace => process.laplace(points)?,
+            Function::Laplace => in_parts(process.laplace_by_eight(points)?, self.watch)?,
             Function::Pmf => return Err(NoAnswer::Unanswered { quantity: function.name() }),
         })
     }

@@ -1,6 +1,8 @@
 //! What every kind of model answers at one θ: in continuous or discrete time, with changing parameters, or as phasic has
 //! it.
 
+use std::ops::ControlFlow;
+
 use super::continuous::Times;
 use super::discrete::Jumps;
 use super::epochs::Changing;
@@ -85,6 +87,27 @@ pub enum Source {
     Program,
 }
 
+/// Says whether to go on, asked now and then on the way to an answer.
+pub(super) type Watch<'m> = &'m dyn Fn() -> ControlFlow<()>;
+
+/// Whether to go on.
+pub(super) fn go_on(watch: Watch<'_>) -> Result<(), NoAnswer> {
+    if watch().is_break() { Err(NoAnswer::GivenUp) } else { Ok(()) }
+}
+
+/// What is found part by part.
+pub(super) fn in_parts(
+    parts: impl Iterator<Item = Vec<f64>>,
+    watch: Watch<'_>,
+) -> Result<Vec<f64>, NoAnswer> {
+    let mut found = Vec::new();
+    for part in parts {
+        found.extend(part);
+        go_on(watch)?;
+    }
+    Ok(found)
+}
+
 /// A model at one θ, ready to answer.
 pub(super) trait Law {
     /// Moves to another θ. After an error the numbers are those of none.
@@ -125,9 +148,10 @@ pub(super) fn law<'m>(
     model: &'m Model<'_>,
     treatment: &'m Treatment,
     theta: Option<&[f64]>,
+    watch: Watch<'m>,
 ) -> Result<Box<dyn Law + 'm>, NoAnswer> {
     if treatment.source != Source::Plan {
-        return Ok(Box::new(Phasic::new(model, treatment, theta)));
+        return Ok(Box::new(Phasic::new(model, treatment, theta, watch)));
     }
     let (plan, theta) = (model.plan()?, model.numbers(theta));
     if plan.is_discrete() {
@@ -136,7 +160,7 @@ pub(super) fn law<'m>(
     if !treatment.epochs.is_empty() {
         return Ok(Box::new(Changing::new(model, treatment, theta)?));
     }
-    Ok(Box::new(Times::new(model, treatment, theta)?))
+    Ok(Box::new(Times::new(model, treatment, theta, watch)?))
 }
 
 /// Covariances or correlations of total rewards: a number of two, or all of them, row by row.

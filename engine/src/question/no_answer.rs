@@ -48,6 +48,9 @@ pub enum NoAnswer {
         /// Its reward.
         value: f64,
     },
+    /// Whoever asked did not want to go on.
+    #[error("the answer was given up before it was found")]
+    GivenUp,
     /// The rules let a question pass that this way of answering knows nothing of.
     #[error("{quantity} cannot be had of this model")]
     Unanswered {

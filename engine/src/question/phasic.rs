@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use super::law::{Found, Law, Source, Treatment, joint, law, of_vertices};
+use super::law::{Found, Law, Source, Treatment, Watch, in_parts, joint, law, of_vertices};
 use super::{Function, Model, NoAnswer, Observations, Quantity, States};
 use crate::distribution::StepScheme;
 use crate::trace::Replay;
@@ -14,15 +14,21 @@ pub(super) struct Phasic<'m> {
     /// The same treatment of what phasic does not have, or only at random.
     own: Treatment,
     theta: Option<Vec<f64>>,
+    watch: Watch<'m>,
     replay: OnceCell<Replay>,
     steps: OnceCell<StepScheme<'m>>,
 }
 
 impl<'m> Phasic<'m> {
-    pub(super) fn new(model: &'m Model<'_>, treatment: &'m Treatment, theta: Option<&[f64]>) -> Self {
+    pub(super) fn new(
+        model: &'m Model<'_>,
+        treatment: &'m Treatment,
+        theta: Option<&[f64]>,
+        watch: Watch<'m>,
+    ) -> Self {
         let own = Treatment { source: Source::Plan, granularity: 0, ..treatment.clone() };
         let theta = theta.map(<[f64]>::to_vec);
-        Self { model, treatment, own, theta, replay: OnceCell::new(), steps: OnceCell::new() }
+        Self { model, treatment, own, theta, watch, replay: OnceCell::new(), steps: OnceCell::new() }
     }
 
     fn replay(&self) -> Result<&Replay, NoAnswer> {
@@ -53,7 +59,7 @@ impl<'m> Phasic<'m> {
 
     /// What phasic does not have is our own.
     fn own(&self) -> Result<Box<dyn Law + '_>, NoAnswer> {
-        law(self.model, &self.own, self.theta.as_deref())
+        law(self.model, &self.own, self.theta.as_deref(), self.watch)
     }
 
     /// phasic's own value, or the right one of a program.
@@ -120,7 +126,8 @@ impl Law for Phasic<'_> {
             Function::Quantile => self.own()?.function(function, points)?,
             Function::Laplace => {
                 let theta = self.model.numbers(self.theta.as_deref());
-                self.model.plan()?.distribution(&theta)?.phasic_laplace(points)?
+                let process = self.model.plan()?.distribution(&theta)?;
+                in_parts(process.phasic_laplace_by_eight(points)?, self.watch)?
             }
         })
     }

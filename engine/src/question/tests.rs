@@ -1,3 +1,5 @@
+use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -150,6 +152,38 @@ fn an_error_at_one_theta_is_none_at_the_next() {
     assert!(asked.answer(Some(&[-1.0, 2.0])).is_err());
     assert_eq!(asked.answer(Some(&[1.0, 2.0])).unwrap(), good);
     assert_eq!(asked.answer(None).unwrap(), ask(&model, &question, &[1.0, 1.0]).unwrap());
+}
+
+/// Looks on the way to an answer, and the answer where whoever watches goes on for so many of them.
+fn watched(question: &Question, most: u32) -> (u32, Result<Vec<Answer>, NoAnswer>) {
+    let model = Model::new(graph("mm1k"), &Plain);
+    let looks = Cell::new(0);
+    let watch = || {
+        looks.set(looks.get() + 1);
+        if looks.get() > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let found = Asked::new(&model, question).watched(&watch).answer(Some(&[1.0, 2.0]));
+    (looks.get(), found)
+}
+
+#[test]
+fn whoever_watches_an_answer_can_give_it_up_within_its_parts() {
+    let points: Vec<f64> = (0..100).map(f64::from).collect();
+    let transform = Quantity::Function(Function::Laplace, points);
+    let of_plan = Question { quantities: vec![transform], ..Question::default() };
+    let mut of_phasic = of_plan.clone();
+    of_phasic.treatment.source = Source::Phasic;
+    let slopes = Question { quantities: vec![Quantity::Moments(12)], gradients: true, ..Question::default() };
+    for (question, parts) in [(of_plan, 13), (of_phasic, 13), (slopes, 12)] {
+        let (looks, found) = watched(&question, u32::MAX);
+        assert_eq!(looks, 1 + parts);
+        assert_eq!(
+            found,
+            Asked::new(&Model::new(graph("mm1k"), &Plain), &question).answer(Some(&[1.0, 2.0]))
+        );
+        let (looks, found) = watched(&question, 5);
+        assert_eq!((looks, found), (6, Err(NoAnswer::GivenUp)));
+    }
 }
 
 #[test]

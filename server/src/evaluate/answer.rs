@@ -3,11 +3,11 @@
 //! Questions about expectations and moments alone go through the plan sixteen θ at a time; all others one by one, on all
 //! threads. Whatever the way, the numbers are the same.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use ndarray::ArrayView2;
 use phasic_engine::plan::Plan;
-use phasic_engine::question::{Answer, Asked, Found, Model, Quantity, Source};
+use phasic_engine::question::{Answer, Asked, Found, Model, NoAnswer, Quantity, Source};
 use phasic_hub_api::EvaluateResult;
 use rayon::prelude::*;
 
@@ -26,18 +26,24 @@ pub(super) fn answer(
     wanted: &Wanted,
 ) -> Vec<EvaluateResult> {
     let threads = rayon::current_num_threads().min(range.len().div_ceil(RUN)) as u64;
-    if let Some(Some(results)) = question.purse.pay(threads, || in_lanes(plan, question, range.clone())) {
+    if let Some(Some(results)) = question.purse.bill(threads).pay(|| in_lanes(plan, question, range.clone()))
+    {
         return results;
     }
     let starts: Vec<usize> = range.clone().step_by(RUN).collect();
     let run = |&first: &usize| {
-        let mut asked = Asked::new(model, &question.asked);
+        let bill = question.purse.bill(1);
+        let watch = || if bill.go_on() { wanted.go_on() } else { ControlFlow::Break(()) };
+        let mut asked = Asked::new(model, &question.asked).watched(&watch);
         let run = (first..range.end.min(first + RUN)).take_while(|_| wanted.go_on().is_continue());
         let theta = |index| if question.as_built { None } else { Some(question.thetas.get(index)) };
         let answer = |index| {
-            let found = question.purse.pay(1, || asked.answer(theta(index)));
-            let found = found.map(|found| found.map_err(|error| error.to_string()));
-            result(question, index, found.unwrap_or_else(|| Err(QuestionError::Spent.to_string())))
+            let found = bill.pay(|| asked.answer(theta(index))).unwrap_or(Err(NoAnswer::GivenUp));
+            let said = |error| match error {
+                NoAnswer::GivenUp => QuestionError::Spent.to_string(),
+                other => other.to_string(),
+            };
+            result(question, index, found.map_err(said))
         };
         run.map(answer).collect::<Vec<_>>()
     };

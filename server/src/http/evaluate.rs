@@ -123,13 +123,13 @@ impl Asked {
         let mut text = format!("{{\"model\":{head},\"results\":[").into_bytes();
         for range in self.question.chunks() {
             let part = self.part(range, b',').await.map_err(ApiError::from)?;
+            if self.question.is_spent() {
+                return Err(QuestionError::Spent.into());
+            }
             if self.question.is_single()
                 && let Some(error) = part.first_error
             {
                 return Err(ApiError::new(ProblemCode::NoNumber, error));
-            }
-            if self.question.is_spent() {
-                return Err(QuestionError::Spent.into());
             }
             text.extend_from_slice(&part.text);
         }

@@ -1,3 +1,5 @@
+mod work;
+
 use std::sync::Arc;
 
 use phasic_hub_api::{EvaluateRequest, EvaluateResult, Real};
@@ -288,34 +290,6 @@ async fn a_question_beyond_a_limit_is_refused_with_the_limit() {
 }
 
 #[tokio::test]
-async fn a_sweep_through_time_has_its_share_of_the_work_and_no_more() {
-    let evaluator = evaluator("max_multiply_adds = 20000");
-    let prepared = prepared(&evaluator, json!({"builtin": "mm1k"})).await.unwrap();
-    let request =
-        json!({"model": {"builtin": "mm1k"}, "theta": [1000.0, 1000.0], "quantities": [{"cdf": [1e6]}]});
-    let question = Arc::new(question(&prepared, request, &evaluator.limits).unwrap());
-    let result = evaluator.answer(prepared, question, 0..1, |mut part| part.remove(0)).await.unwrap();
-    assert!(result.error.as_ref().is_some_and(|error| error.contains("jumps allowed")), "{result:?}");
-}
-
-#[tokio::test]
-async fn each_moment_across_epochs_has_its_share_of_the_work() {
-    let evaluator = evaluator("");
-    let prepared = prepared(&evaluator, erlang()).await.unwrap();
-    let shares = |quantities: Value, rewards: Value| {
-        let request = json!({"model": erlang(), "theta": [1.0], "quantities": quantities, "rewards": rewards,
-            "epochs": [{"from": 1.0, "theta": [2.0]}]});
-        question(&prepared, request, &evaluator.limits).unwrap().asked.treatment.max_work.unwrap()
-    };
-    let one = shares(json!(["expectation"]), json!([]));
-    let hundred = shares(json!([{"moments": 100}]), json!([]));
-    assert!((90..=100).contains(&(one / hundred)), "{one} {hundred}");
-    let ones = || vec![1.0; usize::try_from(prepared.identity.vertices).unwrap()];
-    let covariances = shares(json!(["covariances"]), json!([ones(), ones(), ones()]));
-    assert!((16..=19).contains(&(one / covariances)), "{one} {covariances}");
-}
-
-#[tokio::test]
 async fn plans_are_kept_within_the_bytes_allowed() {
     let model = |n: u32| json!({"builtin": "kingman", "constants": {"n": n}});
     let evaluator = evaluator("cache_bytes = 20000");
@@ -411,24 +385,4 @@ async fn a_program_is_made_once_and_counts_among_what_is_kept() {
     let complete = evaluator.complete(Arc::clone(&prepared), &question, "somebody").await.unwrap();
     assert!(evaluator.cache_bytes() > before);
     assert!(Arc::ptr_eq(&complete, &evaluator.complete(prepared, &question, "somebody").await.unwrap()));
-}
-
-#[tokio::test]
-async fn a_question_that_has_used_up_its_time_has_no_more_answers() {
-    let evaluator = evaluator("");
-    let prepared = prepared(&evaluator, erlang()).await.unwrap();
-    let request = json!({"model": erlang(), "theta": [[1.0], [2.0]], "quantities": ["variance"]});
-    let mut question = question(&prepared, request, &evaluator.limits).unwrap();
-    question.purse = super::purse::Purse::new(0, 1);
-    let begun = std::time::Instant::now();
-    while question.purse.pay(1000, || std::hint::black_box(vec![0_u8; 1 << 16])).is_some() {
-        assert!(begun.elapsed().as_secs() < 60, "a thousand threads use up a millisecond soon");
-    }
-    let question = Arc::new(question);
-    let results = evaluator.answer(prepared, Arc::clone(&question), 0..2, |part| part).await.unwrap();
-    assert_eq!(results.len(), 2);
-    for result in results {
-        assert!(result.values.is_none() && result.error.unwrap().contains("used up"));
-    }
-    assert!(question.is_spent());
 }

@@ -1,0 +1,136 @@
+//! What questions are charged, and what they may take.
+
+use std::sync::Arc;
+
+use phasic_hub_api::EvaluateResult;
+use serde_json::{Value, json};
+
+use super::super::purse::Purse;
+use super::{erlang, evaluator, prepared, question};
+
+#[tokio::test]
+async fn a_sweep_through_time_has_its_share_of_the_work_and_no_more() {
+    let evaluator = evaluator("max_multiply_adds = 20000");
+    let prepared = prepared(&evaluator, json!({"builtin": "mm1k"})).await.unwrap();
+    let request =
+        json!({"model": {"builtin": "mm1k"}, "theta": [1000.0, 1000.0], "quantities": [{"cdf": [1e6]}]});
+    let question = Arc::new(question(&prepared, request, &evaluator.limits).unwrap());
+    let result = evaluator.answer(prepared, question, 0..1, |mut part| part.remove(0)).await.unwrap();
+    assert!(result.error.as_ref().is_some_and(|error| error.contains("jumps allowed")), "{result:?}");
+}
+
+#[tokio::test]
+async fn each_moment_across_epochs_has_its_share_of_the_work() {
+    let evaluator = evaluator("");
+    let prepared = prepared(&evaluator, erlang()).await.unwrap();
+    let shares = |quantities: Value, rewards: Value| {
+        let request = json!({"model": erlang(), "theta": [1.0], "quantities": quantities, "rewards": rewards,
+            "epochs": [{"from": 1.0, "theta": [2.0]}]});
+        question(&prepared, request, &evaluator.limits).unwrap().asked.treatment.max_work.unwrap()
+    };
+    let one = shares(json!(["expectation"]), json!([]));
+    let hundred = shares(json!([{"moments": 100}]), json!([]));
+    assert!((90..=100).contains(&(one / hundred)), "{one} {hundred}");
+    let ones = || vec![1.0; usize::try_from(prepared.identity.vertices).unwrap()];
+    let covariances = shares(json!(["covariances"]), json!([ones(), ones(), ones()]));
+    assert!((16..=19).contains(&(one / covariances)), "{one} {covariances}");
+}
+
+#[tokio::test]
+async fn a_question_that_has_used_up_its_time_has_no_more_answers() {
+    let evaluator = evaluator("");
+    let prepared = prepared(&evaluator, erlang()).await.unwrap();
+    let request = json!({"model": erlang(), "theta": [[1.0], [2.0]], "quantities": ["variance"]});
+    let mut question = question(&prepared, request, &evaluator.limits).unwrap();
+    question.purse = Purse::new(0, 1);
+    let begun = std::time::Instant::now();
+    while question.purse.bill(1000).pay(|| std::hint::black_box(vec![0_u8; 1 << 16])).is_some() {
+        assert!(begun.elapsed().as_secs() < 60, "a thousand threads use up a millisecond soon");
+    }
+    let question = Arc::new(question);
+    let results = evaluator.answer(prepared, Arc::clone(&question), 0..2, |part| part).await.unwrap();
+    assert_eq!(results.len(), 2);
+    for result in results {
+        assert!(result.values.is_none() && result.error.unwrap().contains("used up"));
+    }
+    assert!(question.is_spent());
+}
+
+/// A walk of two parameters over a line of positions, jump by jump or in time.
+fn walk(length: u32, is_of_jumps: bool) -> Value {
+    let vertices: Vec<[u32; 1]> = (0..length + 2).map(|state| [state]).collect();
+    let on = (1..=length).map(|at| json!([at, at + 1, [1.0, 0.5]]));
+    let back = (2..=length).map(|at| json!([at, at - 1, [0.5, 1.0]]));
+    let edges: Vec<Value> = [json!([0, 1, [], 1.0])].into_iter().chain(on).chain(back).collect();
+    json!({"document": {"was_dph": is_of_jumps, "parameterized": true, "param_length": 2, "state_length": 1,
+        "vertices": vertices, "edges": edges}})
+}
+
+/// Nanoseconds of processor time for each multiply-add that is charged.
+async fn nanoseconds(is_of_jumps: bool, quantities: &Value, gradients: bool) -> f64 {
+    let (evaluator, model) = (evaluator(""), walk(400, is_of_jumps));
+    let prepared = prepared(&evaluator, model.clone()).await.unwrap();
+    // So small that no moment leaves the range of numbers.
+    let rewards = vec![6e-8; usize::try_from(prepared.identity.vertices).unwrap()];
+    let request = json!({"model": model, "theta": [1.0, 1.0], "quantities": quantities, "rewards": [rewards],
+        "gradients": gradients});
+    let question = Arc::new(question(&prepared, request, &evaluator.limits).unwrap());
+    let mut times = 0.0;
+    while question.purse.spent() < 100_000_000 {
+        let (prepared, question) = (Arc::clone(&prepared), Arc::clone(&question));
+        let results = evaluator.answer(prepared, question, 0..1, |all| all).await.unwrap();
+        assert!(results[0].error.is_none(), "{results:?}");
+        times += 1.0;
+    }
+    question.purse.spent() as f64 / (times * question.effort.multiply_adds as f64)
+}
+
+#[tokio::test]
+async fn moments_of_jumps_are_charged_for_the_numbers_they_take() {
+    let plain = nanoseconds(false, &json!([{"moments": 20}]), true).await;
+    for (quantities, gradients) in [
+        (json!([{"moments": 300}]), false),
+        (json!([{"moments": 2}]), true),
+        (json!([{"moments": 20}]), true),
+    ] {
+        let found = nanoseconds(true, &quantities, gradients).await;
+        let is_near = (plain / 6.0..plain * 4.0).contains(&found);
+        assert!(is_near, "{quantities}: {found} ns for each multiply-add, and others take {plain}");
+    }
+}
+
+#[tokio::test]
+async fn transforms_by_phasic_are_charged_as_others_are() {
+    let evaluator = evaluator("");
+    let prepared = prepared(&evaluator, json!({"builtin": "kingman"})).await.unwrap();
+    let charged = |count: usize, compat: bool| {
+        let points = vec![1.0; count];
+        let request = json!({"model": {"builtin": "kingman"}, "theta": [1.0], "compat": compat,
+            "quantities": [{"laplace": points}]});
+        question(&prepared, request, &evaluator.limits).unwrap().effort.multiply_adds
+    };
+    assert_eq!(charged(8000, true) - charged(8, true), charged(8000, false) - charged(8, false));
+}
+
+#[tokio::test]
+async fn one_answer_ends_where_its_numbers_need_more_digits_than_there_is_time_for() {
+    // Rates next to nothing, so that every transform is worked out with endless exponents.
+    let evaluator = evaluator("");
+    let model = walk(400, false);
+    let prepared = prepared(&evaluator, model.clone()).await.unwrap();
+    let points: Vec<u32> = (1..=40_000).collect();
+    let request = json!({"model": model, "theta": [1e-300, 1e-290], "quantities": [{"laplace": points}]});
+    let mut question = question(&prepared, request, &evaluator.limits).unwrap();
+    question.purse = Purse::new(25_000_000, 1);
+    let question = Arc::new(question);
+    let answer = |all: Vec<EvaluateResult>| all;
+    let results = evaluator.answer(prepared, Arc::clone(&question), 0..1, answer).await.unwrap();
+    assert!(
+        results[0].error.as_ref().is_some_and(|error| error.contains("used up")),
+        "{:?}",
+        results[0].error
+    );
+    assert!(question.is_spent());
+    let spent = question.purse.spent();
+    assert!(spent < 1_000_000_000, "a tenth of a second was allowed, and {spent} ns were taken");
+}
