@@ -230,7 +230,8 @@ pub struct UpstreamStatus {
     pub document_sha256: Option<Sha256>,
     /// Computes that are mirrored from it.
     pub computes: u64,
-    /// When it was last seen that what is mirrored is what upstream has, but for what was refused, UTC.
+    /// When its document was last compared with what is mirrored, UTC. What could not be had then is in `unfetched`, and what
+    /// was refused in quarantine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked_at: Option<String>,
     /// Seconds since then.
@@ -253,7 +254,7 @@ pub struct UpstreamStatus {
     pub quarantined: u64,
     /// Alarms that nobody has acknowledged.
     pub alarms: u64,
-    /// What its document names and could not be had so far; until it is, what is mirrored is not what upstream has.
+    /// What its document names and could not be had so far: only at 0 is what is mirrored what upstream has.
     #[serde(default)]
     pub unfetched: u64,
 }

@@ -129,7 +129,7 @@ impl Level {
 /// What is known of one upstream at the moment of asking.
 #[derive(Clone, Copy, Debug)]
 pub struct UpstreamLevels {
-    /// Seconds since it was last seen that what is mirrored is what upstream has.
+    /// Seconds since its document was last compared with what is mirrored.
     pub lag_seconds: Option<f64>,
     /// Passes that have failed since.
     pub failures: i64,
@@ -147,7 +147,7 @@ impl UpstreamLevels {
     const ALL: [(&'static str, &'static str); 6] = [
         (
             "phasic_hub_mirror_lag_seconds",
-            "Seconds since an upstream was last seen to be as mirrored; absent before that",
+            "Seconds since the document of an upstream was last compared with what is mirrored; absent before that",
         ),
         ("phasic_hub_mirror_failures", "Passes over an upstream that have failed in a row"),
         ("phasic_hub_mirror_alarms", "Alarms of an upstream that nobody has acknowledged"),

@@ -101,7 +101,7 @@ fn an_original_that_was_converted_and_is_rejected_leaves_neither_form_behind() {
 }
 
 #[test]
-fn an_upstream_whose_files_cannot_be_had_is_not_up_to_date() {
+fn an_upstream_whose_files_cannot_be_had_is_compared_and_not_complete() {
     let directory = tempfile::tempdir().unwrap();
     let (data, checkout) = (directory.path().join("hub-data"), directory.path().join("lab"));
     let models = [kingman(4), kingman(6)];
@@ -118,12 +118,19 @@ fn an_upstream_whose_files_cannot_be_had_is_not_up_to_date() {
     wait_until("a pass is over", || state()["computes"] == 1);
     let state_then = state();
     assert_eq!(state_then["unfetched"], 1, "{state_then}");
-    assert!(state_then.get("checked_at").is_none(), "{state_then}");
+    assert!(state_then["lag_seconds"].as_f64().is_some_and(|lag| lag < 30.0), "{state_then}");
     wait_until("it is measured", || metric(1));
-    wait_until("the page says so", || hub.get("/").text().contains("never complete so far"));
+    assert!(hub.get("/metrics").text().contains("phasic_hub_mirror_lag_seconds{upstream=\"lab\"}"));
+    wait_until("the page says so", || hub.get("/").text().contains("1 more could not be had yet"));
+    // Every pass compares the document, whether or not the file is ever there.
+    let admin = token(&data, "admin");
+    sync(&hub, &admin);
+    let state_later = state();
+    assert!(state_later["checked_at"].as_str() > state_then["checked_at"].as_str(), "{state_later}");
+    assert_eq!(state_later["unfetched"], 1, "{state_later}");
 
     write_directory(&checkout, &entries, &[(file(away), &away.ptdprmc3)]);
-    sync(&hub, &token(&data, "admin"));
+    sync(&hub, &admin);
     let state_now = state();
     assert_eq!((&state_now["unfetched"], &state_now["computes"]), (&json!(0), &json!(2)));
     assert!(state_now.get("checked_at").is_some(), "{state_now}");

@@ -68,11 +68,8 @@ fn closed(base: &str) -> String {
 fn mirror_fact(upstream: &UpstreamStatus) -> String {
     let UpstreamStatus { name, computes, failures_in_a_row, unfetched, .. } = upstream;
     let state = match &upstream.checked_at {
-        Some(at) if *unfetched > 0 => {
-            format!("not up to date since {at}: {unfetched} more could not be had yet")
-        }
+        Some(at) if *unfetched > 0 => format!("read at {at}, {unfetched} more could not be had yet"),
         Some(at) => format!("up to date at {at}"),
-        None if *unfetched > 0 => format!("never complete so far: {unfetched} more could not be had yet"),
         None => "never reached so far".to_owned(),
     };
     let failures = if *failures_in_a_row > 0 {

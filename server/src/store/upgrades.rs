@@ -72,8 +72,19 @@ const ROWS_6: &[&str] = &[
      unhex(printf('%064d', 9)), unhex(printf('%064d', 12)), 'fast', unhex(printf('%064d', 5)), 'requested')",
 ];
 
+/// An upstream as the twenty-first version left it whose files could not all be had: it had never been seen to be as mirrored.
+const ROWS_21: &[&str] = &[
+    "INSERT INTO upstreams (name, address, trust, place) VALUES ('partial', 'https://partial.example', 'checked', 9)",
+    "INSERT INTO passes (number, upstream, address, outcome, actor, started_at, finished_at, error) \
+     VALUES (0, 'partial', 'https://partial.example', 'done', 'hub', '2026-11-01T00:00:00.000Z', \
+     '2026-11-01T00:00:00.000Z', NULL), \
+     (-1, 'partial', 'https://partial.example', 'failed', 'hub', '2026-11-02T00:00:00.000Z', \
+     '2026-11-02T00:00:00.000Z', 'no answer')",
+];
+
 /// What each version brought.
-const ROWS: &[(i64, &[&str])] = &[(1, ROWS_1), (3, ROWS_3), (4, ROWS_4), (5, ROWS_5), (6, ROWS_6)];
+const ROWS: &[(i64, &[&str])] =
+    &[(1, ROWS_1), (3, ROWS_3), (4, ROWS_4), (5, ROWS_5), (6, ROWS_6), (21, ROWS_21)];
 
 /// The 32 bytes the fixtures write a number by.
 fn bytes(number: u32) -> [u8; 32] {
@@ -177,6 +188,10 @@ async fn every_earlier_database_is_brought_to_this_version_with_all_it_held() {
         }
         if latest >= 6 {
             holds_what_was_chosen_and_found(&store).await;
+        }
+        if latest == 21 {
+            let partial = store.upstream("partial").await.unwrap().unwrap();
+            assert_eq!(partial.checked_at.as_deref(), Some("2026-11-01T00:00:00.000Z"));
         }
         // What this version adds works on what that one left.
         assert_eq!(store.blobs_due(0, 10).await.unwrap().len(), if latest >= 3 { 5 } else { 3 }, "{count}");

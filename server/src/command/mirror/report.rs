@@ -95,9 +95,9 @@ fn describe(text: &mut String, upstream: &UpstreamStatus) {
     match &upstream.checked_at {
         Some(at) => {
             let seconds = upstream.lag_seconds.unwrap_or(0.0);
-            let _ = writeln!(text, "  up to date   at {at}, {seconds:.0} s ago");
+            let _ = writeln!(text, "  compared     at {at}, {seconds:.0} s ago");
         }
-        None => text.push_str("  up to date   never\n"),
+        None => text.push_str("  compared     never\n"),
     }
     if upstream.unfetched > 0 {
         let _ = writeln!(text, "  unfetched    {} that it names could not be had so far", upstream.unfetched);

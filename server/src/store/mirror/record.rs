@@ -4,7 +4,7 @@ use phasic_hub_api::Sha256;
 use phasic_hub_api::mirror::{PassChange, PassOutcome};
 use sqlx::{Sqlite, Transaction};
 
-use super::upstreams::{AT_ONCE, UNFETCHED};
+use super::upstreams::AT_ONCE;
 use super::{Finding, PassHead, PassRecord, Validators, quarantine};
 use crate::store::audit::note;
 use crate::store::computes::put_blob;
@@ -41,7 +41,7 @@ impl Store {
                 .execute(&mut *change)
                 .await?;
         }
-        succeed(&mut change, head, number).await?;
+        succeed(&mut change, head).await?;
         change.commit().await?;
         Ok(number)
     }
@@ -163,7 +163,7 @@ pub(super) async fn record_pass(
         .await?;
     }
     keep_document(change, pass, document).await?;
-    succeed(change, &pass.head, number).await?;
+    succeed(change, &pass.head).await?;
     prune(change, &pass.head.upstream).await?;
     Ok(number)
 }
@@ -212,18 +212,16 @@ async fn insert_pass(
     Ok(done.last_insert_rowid())
 }
 
-/// Upstream was reached, and seen to be as it is mirrored unless files of it could not be had.
-async fn succeed(
-    change: &mut Transaction<'static, Sqlite>,
-    head: &PassHead,
-    number: i64,
-) -> Result<(), StoreError> {
-    let sql = format!(
-        "UPDATE upstreams SET failures_in_a_row = 0, \
-         checked_at = iif(EXISTS (SELECT 1 FROM pass_faults f WHERE f.pass = ?2 AND {UNFETCHED}), checked_at, \
-         strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) WHERE name = ?1"
-    );
-    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&head.upstream).bind(number).execute(&mut **change).await?;
+/// Upstream was reached, and its document compared with what is mirrored, whether or not all files could be had: those a
+/// publisher has lost may never come, and the faults of the pass tell of them.
+async fn succeed(change: &mut Transaction<'static, Sqlite>, head: &PassHead) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE upstreams SET failures_in_a_row = 0, checked_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') \
+         WHERE name = ?",
+    )
+    .bind(&head.upstream)
+    .execute(&mut **change)
+    .await?;
     next_run(change, head).await
 }
 
@@ -255,11 +253,13 @@ async fn next_run(change: &mut Transaction<'static, Sqlite>, head: &PassHead) ->
     Ok(())
 }
 
-/// Forgets old passes. What they did stays in `revisions` and in the audit log.
+/// Forgets old passes, and never the last that has read the document: it tells what could not be had. What they did stays in
+/// `revisions` and in the audit log.
 async fn prune(change: &mut Transaction<'static, Sqlite>, upstream: &str) -> Result<(), StoreError> {
     sqlx::query(
         "DELETE FROM passes WHERE upstream = ?1 AND number <= \
-         (SELECT number FROM passes WHERE upstream = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
+         (SELECT number FROM passes WHERE upstream = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2) \
+         AND number IS NOT (SELECT max(number) FROM passes WHERE upstream = ?1 AND outcome = 'done')",
     )
     .bind(upstream)
     .bind(KEPT_PASSES)

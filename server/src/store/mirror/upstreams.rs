@@ -45,7 +45,7 @@ pub struct UpstreamRow {
     pub must_read: bool,
     /// Whether files that are here are to be judged anew, because the trust was lowered.
     pub must_verify: bool,
-    /// When it was last seen that what is mirrored is what upstream has, UTC.
+    /// When its document was last compared with what is mirrored, UTC.
     pub checked_at: Option<String>,
     /// Seconds since then.
     pub lag_seconds: Option<f64>,
@@ -95,7 +95,7 @@ const WORTHWHILE: u32 = 4;
 pub(super) const AT_ONCE: &str = "iif(wait_until > strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), wait_until, NULL)";
 
 /// Of a fault `f` of a pass: it left something out that is to be had with luck, and not for what it is.
-pub(super) const UNFETCHED: &str = "f.code IN ('fetch_failed', 'deferred')";
+const UNFETCHED: &str = "f.code IN ('fetch_failed', 'deferred')";
 
 /// The faults `f` of the last pass over an upstream `u` that has read its document.
 const LAST_FAULTS: &str = "FROM pass_faults f WHERE f.pass = \

@@ -261,14 +261,8 @@ async fn the_log_tells_of_passes_that_fail_are_held_or_make_something_private() 
 #[tokio::test]
 async fn of_entries_that_are_not_for_everybody_nothing_is_counted_for_everybody() {
     let (_directory, store) = with_upstreams(&["test"]).await;
-    let fault = |entry: &str| PassFault {
-        entry: entry.to_owned(),
-        artifact: None,
-        code: "fetch_failed".to_owned(),
-        reason: "gone".to_owned(),
-    };
     let of_both = |hidden: &[&str]| PassRecord {
-        faults: vec![fault("open"), fault("secret")],
+        faults: vec![gone("open"), gone("secret")],
         findings: ["open", "secret"].map(|entry| finding(entry, entry, "wrong_hash")).into(),
         hidden: hidden.iter().map(|&key| key.to_owned()).collect(),
         ..pass(vec![])
@@ -286,4 +280,42 @@ async fn of_entries_that_are_not_for_everybody_nothing_is_counted_for_everybody(
     // It is for everybody by now.
     reconcile(&store, &of_both(&[])).await.unwrap();
     assert_eq!(counted(Viewer::Public).await, [2, 2, 2]);
+}
+
+/// What is said of an entry whose file cannot be had.
+fn gone(entry: &str) -> PassFault {
+    let (code, reason) = ("fetch_failed".to_owned(), "gone".to_owned());
+    PassFault { entry: entry.to_owned(), artifact: None, code, reason }
+}
+
+#[tokio::test]
+async fn a_document_is_compared_although_files_of_it_can_never_be_had() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let state = async || store.upstream("test").await.unwrap().unwrap();
+    store.fail(&head("test"), ("unreachable", "no answer"), None).await.unwrap();
+    assert_eq!((state().await.checked_at, state().await.lag_seconds), (None, None), "it was never reached");
+    let incomplete = PassRecord { faults: vec![gone("lost")], ..pass(vec![]) };
+    reconcile(&store, &incomplete).await.unwrap();
+    let first = state().await;
+    assert!(first.lag_seconds.unwrap() < 60.0 && first.unfetched == 1, "{first:?}");
+    sqlx::query("UPDATE upstreams SET checked_at = '2026-01-01T00:00:00.000Z'")
+        .execute(&store.writer)
+        .await
+        .unwrap();
+    reconcile(&store, &incomplete).await.unwrap();
+    assert!(state().await.lag_seconds.unwrap() < 60.0, "every pass is a comparison");
+}
+
+#[tokio::test]
+async fn what_could_not_be_had_is_known_however_many_passes_have_failed_since() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    store.fail(&head("test"), ("unreachable", "no answer"), None).await.unwrap();
+    reconcile(&store, &PassRecord { faults: vec![gone("lost")], ..pass(vec![]) }).await.unwrap();
+    for _ in 0..210 {
+        store.fail(&head("test"), ("unreachable", "no answer"), None).await.unwrap();
+    }
+    assert_eq!(store.upstream("test").await.unwrap().unwrap().unfetched, 1);
+    let passes = store.passes(None, None, 999, &Viewer::All).await.unwrap();
+    let kept: Vec<_> = passes.iter().map(|pass| pass.number).filter(|&number| number < 10).collect();
+    assert_eq!((passes.len(), kept), (201, vec![2]), "the failed ones are forgotten in turn");
 }
