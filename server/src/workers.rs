@@ -105,6 +105,12 @@ impl Workers {
 pub struct Wanted(Arc<AtomicBool>);
 
 impl Wanted {
+    /// What work is told for which nobody waits any more.
+    #[cfg(test)]
+    pub fn no_longer() -> Self {
+        Self(Arc::new(AtomicBool::new(false)))
+    }
+
     /// Whether to go on.
     pub fn go_on(&self) -> ControlFlow<()> {
         if self.0.load(Ordering::Relaxed) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

@@ -122,8 +122,39 @@ fn parse_hex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-/// Vertices that are hashed between two questions whether to go on: a few milliseconds.
-const WATCHED_VERTICES: u32 = 4096;
+/// Bytes that are hashed between two questions whether to go on: a millisecond.
+const WATCHED_BYTES: usize = 1 << 17;
+
+/// What the hash of its own of a vertex costs, in bytes, however few edges it has.
+const VERTEX_BYTES: usize = 128;
+
+/// Edges of one vertex that are sorted between two such questions.
+const WATCHED_EDGES: usize = 1 << 14;
+
+/// Asks whether to go on whenever so many bytes have been hashed since it was last asked.
+struct Pace<'w, W> {
+    bytes: usize,
+    watch: &'w mut W,
+}
+
+impl<B, W: FnMut() -> ControlFlow<B>> Pace<'_, W> {
+    fn go_on(&mut self, bytes: usize) -> ControlFlow<B> {
+        self.bytes += bytes;
+        if self.bytes < WATCHED_BYTES {
+            return ControlFlow::Continue(());
+        }
+        self.bytes = 0;
+        (self.watch)()
+    }
+}
+
+/// The result of something that is never broken off.
+fn whole<T>(result: ControlFlow<Infallible, T>) -> T {
+    match result {
+        ControlFlow::Continue(result) => result,
+        ControlFlow::Break(never) => match never {},
+    }
+}
 
 impl Graph {
     /// The content hash, as phasic computes it (artifact specification, section 4).
@@ -132,14 +163,11 @@ impl Graph {
     /// vertex's state and sorted edges. Weights do not enter, nor does the order of a vertex's edges. Time is linear in
     /// the bytes hashed, plus a sort of each vertex's edges.
     pub fn content_hash(&self) -> GraphHash {
-        match self.content_hash_watched(&mut || ControlFlow::<Infallible>::Continue(())) {
-            ControlFlow::Continue(hash) => hash,
-            ControlFlow::Break(never) => match never {},
-        }
+        whole(self.content_hash_watched(&mut || ControlFlow::Continue(())))
     }
 
-    /// The same, of a graph that may be large: `watch` is asked after some thousand vertices whether to go on, and what it
-    /// breaks off with is given back.
+    /// The same, of a graph that may be large: `watch` is asked every few milliseconds whether to go on, also within a
+    /// vertex of very many edges, and what it breaks off with is given back.
     pub fn content_hash_watched<B>(
         &self,
         watch: &mut impl FnMut() -> ControlFlow<B>,
@@ -152,22 +180,27 @@ impl Graph {
         let mut order: Vec<usize> = Vec::new();
         let mut bytes: Vec<u8> = Vec::new();
         let mut hashes: Vec<u8> = Vec::with_capacity(8 * self.vertex_count() as usize);
+        let mut pace = Pace { bytes: 0, watch };
         for vertex in 0..self.vertex_count() {
-            if vertex % WATCHED_VERTICES == WATCHED_VERTICES - 1 {
-                watch()?;
-            }
-            bytes.clear();
-            bytes.extend(self.state(vertex).iter().flat_map(|value| value.to_le_bytes()));
+            pace.go_on(VERTEX_BYTES)?;
             order.clear();
             order.extend(self.edge_range(vertex));
-            // Stable, as in phasic: coefficients 0.0 and −0.0 compare equal but hash differently.
-            order.sort_by(|&a, &b| self.compare_edges(a, b));
+            self.sort_edges(&mut order, pace.watch)?;
+            let mut own = Sha256::new();
+            bytes.clear();
+            bytes.extend(self.state(vertex).iter().flat_map(|value| value.to_le_bytes()));
             for &edge in &order {
                 bytes.extend(u64::from(self.targets[edge]).to_le_bytes());
                 bytes.extend(self.coefficients_of(edge).iter().flat_map(|value| value.to_le_bytes()));
+                if bytes.len() >= WATCHED_BYTES {
+                    own.update(&bytes);
+                    pace.go_on(bytes.len())?;
+                    bytes.clear();
+                }
             }
-            let digest = Sha256::digest(&bytes);
-            hashes.extend(digest[..8].iter().rev());
+            own.update(&bytes);
+            pace.go_on(bytes.len())?;
+            hashes.extend(own.finalize()[..8].iter().rev());
         }
         whole.update(&hashes);
         ControlFlow::Continue(GraphHash(whole.finalize().into()))
@@ -175,16 +208,49 @@ impl Graph {
 
     /// The digest of the ordered target lists; see [`EdgeOrderDigest`] for its definition. Linear time.
     pub fn edge_order_digest(&self) -> EdgeOrderDigest {
+        whole(self.edge_order_digest_watched(&mut || ControlFlow::Continue(())))
+    }
+
+    /// The same, of a graph that may be large: `watch` is asked every few milliseconds whether to go on, and what it breaks
+    /// off with is given back.
+    pub fn edge_order_digest_watched<B>(
+        &self,
+        watch: &mut impl FnMut() -> ControlFlow<B>,
+    ) -> ControlFlow<B, EdgeOrderDigest> {
         let mut digest = Sha256::new();
         let mut bytes = Vec::new();
+        let mut pace = Pace { bytes: 0, watch };
         digest.update(u64::from(self.vertex_count()).to_le_bytes());
         for vertex in 0..self.vertex_count() {
-            bytes.clear();
-            bytes.extend(u64::from(self.degree(vertex)).to_le_bytes());
-            bytes.extend(self.targets(vertex).iter().flat_map(|&target| u64::from(target).to_le_bytes()));
-            digest.update(&bytes);
+            digest.update(u64::from(self.degree(vertex)).to_le_bytes());
+            pace.go_on(size_of::<u64>())?;
+            for targets in self.targets(vertex).chunks(WATCHED_EDGES) {
+                bytes.clear();
+                bytes.extend(targets.iter().flat_map(|&target| u64::from(target).to_le_bytes()));
+                digest.update(&bytes);
+                pace.go_on(bytes.len())?;
+            }
         }
-        EdgeOrderDigest(digest.finalize().into())
+        ControlFlow::Continue(EdgeOrderDigest(digest.finalize().into()))
+    }
+
+    /// Sorts edges of one vertex as they are hashed. Stable, as in phasic: coefficients 0.0 and −0.0 compare equal but hash
+    /// differently. Very many are sorted in parts of which two and two become one, so that `watch` is asked between.
+    fn sort_edges<B>(
+        &self,
+        edges: &mut [usize],
+        watch: &mut impl FnMut() -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let mut width = WATCHED_EDGES;
+        while width < edges.len() {
+            for part in edges.chunks_mut(width) {
+                part.sort_by(|&a, &b| self.compare_edges(a, b));
+                watch()?;
+            }
+            width *= 2;
+        }
+        edges.sort_by(|&a, &b| self.compare_edges(a, b));
+        ControlFlow::Continue(())
     }
 
     /// Order of two edges of one vertex in the hash: by target, number of coefficients, then coefficients.

@@ -1,6 +1,8 @@
 #![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "small test numbers")]
 use super::*;
 use proptest::prelude::*;
+use sha2::{Digest, Sha256};
+use std::ops::ControlFlow;
 
 fn chain(coefficients: &[&[f64]]) -> Graph {
     let mut builder = GraphBuilder::new(1).unwrap();
@@ -12,6 +14,74 @@ fn chain(coefficients: &[&[f64]]) -> Graph {
         builder.add_edge(i as u32 + 1, i as u32 + 2, Rate::Coefficients(list)).unwrap();
     }
     builder.finish()
+}
+
+/// A vertex of very many edges to one other, in no order, some with −0.0 beside 0.0.
+fn wide(edges: u32) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    let (a, b) = (builder.add_vertex(&[1]).unwrap(), builder.add_vertex(&[2]).unwrap());
+    builder.add_edge(START, a, Rate::Scalar(1.0)).unwrap();
+    for edge in 0..edges {
+        let rate = f64::from(edge.wrapping_mul(2_654_435_769) % 1000);
+        let tie = if edge % 2 == 0 { 0.0 } else { -0.0 };
+        builder.add_edge(a, b, Rate::Coefficients(&[rate, tie])).unwrap();
+    }
+    builder.finish()
+}
+
+#[test]
+fn edges_of_a_vertex_that_are_sorted_in_parts_are_hashed_in_the_order_of_phasic() {
+    for edges in [1, 1 << 14, (1 << 14) + 1, 100_000] {
+        let graph = wide(edges);
+        // Artifact specification, section 4, of all edges of a vertex at once.
+        let mut whole = Sha256::new();
+        for size in [1_u64, 2, 3] {
+            whole.update(size.to_le_bytes());
+        }
+        whole.update([u8::from(graph.is_parameterized())]);
+        for vertex in 0..3 {
+            let mut bytes: Vec<u8> = graph.state(vertex)[0].to_le_bytes().to_vec();
+            let mut sorted: Vec<_> = graph.edges(vertex).collect();
+            sorted.sort_by(|a, b| a.coefficients.partial_cmp(b.coefficients).unwrap());
+            for edge in sorted {
+                bytes.extend(u64::from(edge.target).to_le_bytes());
+                bytes.extend(edge.coefficients.iter().flat_map(|value| value.to_le_bytes()));
+            }
+            whole.update(Sha256::digest(&bytes)[..8].iter().rev().copied().collect::<Vec<_>>());
+        }
+        let expected = GraphHash::from_bytes(whole.finalize().into());
+        assert_eq!(graph.content_hash(), expected, "{edges}");
+    }
+}
+
+/// Breaks off with the number of the question.
+type Watch<'w> = dyn FnMut() -> ControlFlow<u32> + 'w;
+
+#[test]
+fn naming_a_graph_can_be_stopped_within_a_vertex_of_very_many_edges() {
+    let graph = wide(200_000);
+    let count = |name: &dyn Fn(&mut Watch<'_>) -> ControlFlow<u32>| {
+        let mut asked = 0_u32;
+        let whole = name(&mut || {
+            asked += 1;
+            ControlFlow::Continue(())
+        });
+        assert_eq!(whole, ControlFlow::Continue(()));
+        for place in [0, 1, asked / 2, asked - 1] {
+            let mut left = place;
+            let stopped = name(&mut || {
+                left = left.checked_sub(1).map_or(ControlFlow::Break(place), ControlFlow::Continue)?;
+                ControlFlow::Continue(())
+            });
+            assert_eq!(stopped, ControlFlow::Break(place));
+        }
+        asked
+    };
+    // Every 2^14 edges, at each of the levels of sorting and while they are hashed.
+    let asked = count(&|mut watch| graph.content_hash_watched(&mut watch).map_continue(drop));
+    assert!(asked > 50, "the hash asked {asked} times");
+    let asked = count(&|mut watch| graph.edge_order_digest_watched(&mut watch).map_continue(drop));
+    assert!(asked > 10, "the digest asked {asked} times");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::file::{open, vertex_count};
 use super::pace::Pace;
 use super::{AnalysisError, Limits, Plan, PlanFileError};
 use crate::graph::{Graph, GraphHash};
-use crate::progress::Observer;
+use crate::progress::{Observer, Phase, Progress};
 
 /// Why a plan file must not be used for a graph.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -40,6 +40,18 @@ pub enum PlanVerificationError {
     /// The graph cannot be analysed within the limits, so that nothing can be said.
     #[error("it cannot be made anew here to compare: {0}")]
     TooLarge(AnalysisError),
+}
+
+impl PlanVerificationError {
+    /// Whether the observer stopped it, so that nothing is said of the file.
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            Self::TooLarge(error) | Self::File(PlanFileError::Limits(error)) => {
+                matches!(error, AnalysisError::Cancelled { .. })
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Plan {
@@ -82,7 +94,12 @@ impl Plan {
         observer: &mut impl Observer,
     ) -> Result<Self, PlanVerificationError> {
         let (made_for, content) = open(bytes, &mut Pace::for_file(limits, observer, bytes.len()))?;
-        let hash = graph.content_hash();
+        let vertices = graph.vertex_count();
+        let hashing =
+            Progress { phase: Phase::Reading, vertices_done: 0, vertices: vertices.into(), commands: 0 };
+        let hashed = graph.content_hash_watched(&mut || observer.progress(hashing));
+        let cancelled = AnalysisError::Cancelled { done: 0, vertices: vertices as usize };
+        let hash = hashed.continue_value().ok_or(PlanVerificationError::TooLarge(cancelled))?;
         if made_for != hash {
             let vertices = vertex_count(content)?;
             let graph_vertices = graph.vertex_count();

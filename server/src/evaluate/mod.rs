@@ -23,7 +23,7 @@ use phasic_hub_api::{EvaluateResult, GraphIdentity, Sha256};
 use crate::cache::{Cache, Weighed};
 use crate::config;
 use crate::metrics;
-use crate::models::{ModelError, Recipe, building_bytes, identify};
+use crate::models::{ModelError, Recipe, building_bytes, identify_watched};
 use crate::preparing::{Preparing, Room, Turn};
 use crate::workers::{BrokeOff, Wanted, Workers};
 
@@ -241,8 +241,9 @@ fn prepare(
     wanted: &Wanted,
 ) -> Result<Prepared, PrepareError> {
     let graph = recipe.build_watched(models, &mut || wanted.go_on())?;
+    // Who does not wait does not hear of it, either.
+    let identity = identify_watched(&graph, &mut || wanted.go_on()).continue_value().ok_or(BrokeOff)?;
     let plan = Plan::analyze_watched(&graph, limits, &mut |_: Progress| wanted.go_on())?;
-    let identity = identify(&graph);
     Ok(Prepared { key, identity, graph: Arc::new(graph), plan: Arc::new(plan), program: None })
 }
 

@@ -1,5 +1,6 @@
 //! Taking graphs and requests for eliminations: forecast, refused or queued.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use phasic_engine::trace::Progress;
@@ -10,7 +11,7 @@ use super::{Jobs, random_name, work};
 use crate::blobs::{BlobError, Terms, in_memory};
 use crate::cache::Weighed;
 use crate::config;
-use crate::models::{ModelError, Recipe, identify};
+use crate::models::{ModelError, Recipe, identify_watched};
 use crate::preparing::{Room, Tried, Turn};
 use crate::store::{
     self, Actor, EliminationRow, GraphRow, JobRow, NewJob, QueueLimits, Queued, StoreError, subject_for,
@@ -171,7 +172,7 @@ impl Jobs {
             let (models, compute) = (self.models.clone(), self.compute.clone());
             let building = Arc::new(recipe.clone());
             let work = move |wanted: &Wanted, room: Room| know(&building, &models, &compute, room, wanted);
-            self.preparing.run(turn, work).await?.map_err(NotKnown::from)
+            self.preparing.run(turn, work).await?
         };
         let key = subject_for(recipe.key(), audience);
         let known = self.known.get_after(key, self.preparing.turn(payer), make).await;
@@ -315,22 +316,26 @@ impl Jobs {
 }
 
 /// Builds a graph and forecasts its eliminations.
-fn know(
+pub(super) fn know(
     recipe: &Recipe,
     models: &config::Models,
     compute: &config::Compute,
     room: Room,
     wanted: &Wanted,
-) -> Tried<Result<Known, ModelError>> {
+) -> Tried<Result<Known, NotKnown>> {
     let most = models.max_memory_bytes.get();
     let graph = match recipe.build_watched(&models.within_memory(room.of(most)), &mut || wanted.go_on()) {
         Ok(graph) => graph,
         Err(error) => {
             let lacks_memory = error.lacks_memory();
-            return room.tried(most, Err(error), lacks_memory);
+            return room.tried(most, Err(error.into()), lacks_memory);
         }
     };
-    let (identity, most) = (identify(&graph), compute.max_memory_bytes.get());
+    let ControlFlow::Continue(identity) = identify_watched(&graph, &mut || wanted.go_on()) else {
+        // Nobody hears of it.
+        return Tried::Done(Err(BrokeOff.into()));
+    };
+    let most = compute.max_memory_bytes.get();
     let watch = &mut |_: Progress| wanted.go_on();
     let forecast = work::forecast(&graph, &identity, compute, room.of(most), watch);
     // What was not counted to its end has no number.

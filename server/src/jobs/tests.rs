@@ -10,16 +10,17 @@ use phasic_hub_api::jobs::{JobState, Variant};
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
 use super::runner::Insistence;
+use super::submit::{NotKnown, know};
 use super::{Ask, Jobs, Outcome, Submitted};
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::hub::DataDirectory;
 use crate::models::{Named, Recipe, named};
-use crate::preparing::Preparing;
+use crate::preparing::{Preparing, Room, Tried};
 use crate::store::{Actor, EliminationRow, JobRow};
 use crate::upkeep::{Rules, collect};
 use crate::visibility::{Audience, Viewer};
-use crate::workers::Workers;
+use crate::workers::{Wanted, Workers};
 
 struct Place {
     directory: tempfile::TempDir,
@@ -222,6 +223,17 @@ async fn graphs_that_differ_in_weights_no_parameter_changes_share_jobs_for_progr
         }
         assert_eq!(subjects.len(), if variant == Variant::Plan { 2 } else { 1 }, "{subjects:?}");
     }
+}
+
+#[test]
+fn a_graph_nobody_waits_for_any_more_is_not_named() {
+    let document = r#"{"document": {"vertices": [[0], [1]], "edges": [[0, 1, [], 1]]}}"#;
+    let Named::Here(recipe) = named(&serde_json::from_str(document).unwrap()).unwrap() else {
+        panic!("it is in the request")
+    };
+    let Config { compute, models, .. } = Config::default();
+    let found = know(&recipe, &models, &compute, Room::All, &Wanted::no_longer());
+    assert!(matches!(found, Tried::Done(Err(NotKnown::BrokeOff(_)))), "{found:?}");
 }
 
 /// All files.

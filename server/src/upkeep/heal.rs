@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::hub::DataDirectory;
 use crate::jobs::{Task, eliminate, forecast};
 use crate::mirror;
-use crate::models::{Recipe, building_bytes, identify, recipes_of_builtin, reference_recipe};
+use crate::models::{Recipe, building_bytes, identify_watched, recipes_of_builtin, reference_recipe};
 use crate::store::GraphRow;
 use crate::verification::MOST_DEFINITIONS;
 use crate::visibility::Viewer;
@@ -275,7 +275,7 @@ async fn of_graph(
     let (models, compute, building) = (config.models.clone(), config.compute.clone(), recipe.clone());
     let build = move |wanted: &Wished| {
         let graph = building.build_watched(&models, &mut || wanted.go_on()).ok()?;
-        let identity = identify(&graph);
+        let identity = identify_watched(&graph, &mut || wanted.go_on()).continue_value()?;
         let most = compute.max_memory_bytes.get();
         let forecast = forecast(&graph, &identity, &compute, most, &mut |_: Progress| wanted.go_on());
         Some((identity, forecast))

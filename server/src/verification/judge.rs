@@ -55,9 +55,13 @@ impl Comparison {
         let graph = match recipe.build_watched(&self.models, &mut || watch(None)) {
             Err(_) if watch(None).is_break() => return Ok(Judged::Stopped),
             Err(error) => return Ok(Judged::Found(unbuilt(&error))),
-            Ok(graph) if graph.content_hash() != self.graph_hash => return Ok(Judged::OfAnotherGraph),
             Ok(graph) => graph,
         };
+        match graph.content_hash_watched(&mut || watch(None)) {
+            ControlFlow::Continue(hash) if hash == self.graph_hash => {}
+            ControlFlow::Continue(_) => return Ok(Judged::OfAnotherGraph),
+            ControlFlow::Break(()) => return Ok(Judged::Stopped),
+        }
         let mut watch = |progress: Progress| watch(Some(progress));
         let judged = judge(bytes, &graph, self.graph_hash, self.memory_bytes, &mut watch);
         Ok(judged.map_or(Judged::Stopped, Judged::Found))
@@ -100,7 +104,7 @@ fn judge(
     observer: &mut impl Observer,
 ) -> Option<Judgement> {
     if !bytes.starts_with(PROGRAM) {
-        return Some(judge_plan(bytes, graph, memory_bytes));
+        return judge_plan(bytes, graph, memory_bytes, observer);
     }
     let limits = Limits::default().with_memory_bytes(memory_bytes);
     Some(match verify_in_any_order(bytes, graph, hash, &limits, observer) {
@@ -118,18 +122,71 @@ fn judge(
     })
 }
 
-fn judge_plan(bytes: &[u8], graph: &Graph, memory_bytes: u64) -> Judgement {
-    match Plan::verify(bytes, graph, &plan::Limits::default().with_memory_bytes(memory_bytes)) {
+fn judge_plan(
+    bytes: &[u8],
+    graph: &Graph,
+    memory_bytes: u64,
+    observer: &mut impl Observer,
+) -> Option<Judgement> {
+    let limits = plan::Limits::default().with_memory_bytes(memory_bytes);
+    Some(match Plan::verify_watched(bytes, graph, &limits, observer) {
         Ok(_) => Judgement {
             verdict: Verdict::Equivalent,
             edge_order_digest: Some(graph.edge_order_digest()),
             difference: None,
         },
+        Err(error) if error.is_cancelled() => return None,
         Err(error @ PlanVerificationError::TooLarge(_)) => against(Verdict::TooLarge, &error),
         Err(error) => against(Verdict::Mismatch, &error),
-    }
+    })
 }
 
 fn against(verdict: Verdict, difference: &dyn std::error::Error) -> Judgement {
     Judgement { verdict, edge_order_digest: None, difference: Some(difference.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use phasic_engine::artifact::encode_ptdprmc3;
+    use phasic_engine::graph::GraphLimits;
+    use phasic_engine::plan::{self, Plan};
+    use phasic_engine::trace::{Limits, eliminate};
+
+    use super::{Comparison, Judged};
+    use crate::config;
+    use crate::models::reference_recipe;
+
+    #[test]
+    fn a_comparison_can_be_stopped_wherever_it_asks_whatever_the_file() {
+        let reference = &phasic_engine::reference::computes()[0];
+        let graph = reference.build(&GraphLimits::default()).unwrap();
+        let hash = graph.content_hash();
+        let plan = Plan::analyze(&graph, &plan::Limits::default()).unwrap().encode(&hash);
+        let mut program = Vec::new();
+        encode_ptdprmc3(&eliminate(&graph, &Limits::default(), &mut ()).unwrap(), &mut program).unwrap();
+        let comparison = Comparison {
+            recipe: reference_recipe(hash).unwrap().to_json().unwrap(),
+            graph_hash: hash,
+            models: config::Models::default(),
+            memory_bytes: 1 << 30,
+        };
+        for file in [plan, program] {
+            let judged = |mut left: u32| {
+                let mut asked = 0;
+                let found = comparison.perform(&file, |_| {
+                    asked += 1;
+                    left = left.checked_sub(1).map_or(ControlFlow::Break(()), ControlFlow::Continue)?;
+                    ControlFlow::Continue(())
+                });
+                (found.unwrap(), asked)
+            };
+            let (whole, asked) = judged(u32::MAX);
+            assert!(matches!(whole, Judged::Found(_)) && asked > 1, "{whole:?}, asked {asked} times");
+            for place in 0..asked {
+                assert_eq!(judged(place).0, Judged::Stopped, "at {place} of {asked}");
+            }
+        }
+    }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use phasic_hub_api::{EvaluateRequest, EvaluateResult, Real};
 use serde_json::{Value, json};
 
-use super::{Evaluator, PrepareError, Prepared, Question, QuestionError};
+use super::{Evaluator, PrepareError, Prepared, Question, QuestionError, prepare};
 use crate::config;
 use crate::models::{Named, named};
 use crate::preparing::Preparing;
-use crate::workers::Workers;
+use crate::workers::{Wanted, Workers};
 
 fn evaluator(settings: &str) -> Evaluator {
     let workers = || Workers::new("test", 2).unwrap();
@@ -385,4 +385,15 @@ async fn a_program_is_made_once_and_counts_among_what_is_kept() {
     let complete = evaluator.complete(Arc::clone(&prepared), &question, "somebody").await.unwrap();
     assert!(evaluator.cache_bytes() > before);
     assert!(Arc::ptr_eq(&complete, &evaluator.complete(prepared, &question, "somebody").await.unwrap()));
+}
+
+#[test]
+fn a_model_nobody_waits_for_any_more_is_not_named() {
+    let source = json!({"document": {"vertices": [[0], [1]], "edges": [[0, 1, [], 1]]}});
+    let Named::Here(recipe) = named(&serde_json::from_value(source).unwrap()).unwrap() else {
+        panic!("it is in the request")
+    };
+    let (models, limits) = (config::Models::default(), evaluator("").plan_limits());
+    let found = prepare(recipe.key(), &recipe, &models, &limits, &Wanted::no_longer());
+    assert!(matches!(found, Err(PrepareError::BrokeOff(_))), "{found:?}");
 }
