@@ -50,11 +50,19 @@ impl Cost {
         self.batch_workspace_bytes.saturating_add(beside).saturating_add(factors.saturating_mul(WIDTH as u64))
     }
 
+    /// Bytes that the first `count` moments of totals that are earned jump by jump take beside the evaluation, which
+    /// [`JumpDistribution::reward_moments`](crate::distribution::JumpDistribution::reward_moments) gives: each is made of all
+    /// those before it.
+    pub fn jump_moment_bytes(&self, count: usize) -> u64 {
+        8_u64.saturating_mul(count as u64).saturating_mul(self.vertices)
+    }
+
     /// Bytes that the gradient of the `power`-th moment takes at most beside what the evaluation has: for each power and
     /// vertex 32, and 80 more where digits cancel; there the way back through the elimination takes as much as that did, and
-    /// 16 for each edge. Slopes are added up by linear form, of which there may be as many: 32.
+    /// 16 for each edge. Slopes are added up by linear form, of which there may be as many: 32. The gradients of moments that
+    /// are earned jump by jump, up to that one, take 120 for each power and vertex.
     pub fn moment_gradient_bytes(&self, power: usize) -> u64 {
-        let solutions = 112_u64.saturating_mul(power as u64).saturating_mul(self.vertices);
+        let solutions = 120_u64.saturating_mul(power as u64 + 1).saturating_mul(self.vertices);
         let slopes = 48_u64.saturating_mul(self.edges);
         solutions.saturating_add(slopes).saturating_add(self.workspace_bytes.saturating_mul(4))
     }

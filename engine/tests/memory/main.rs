@@ -13,6 +13,7 @@ mod graphs;
 use graphs::{dense, groups, leaking_path, row, strip, torus};
 use peak_alloc::PeakAlloc;
 use phasic_engine::artifact::{Checks, decode, encode_ptdprmc3};
+use phasic_engine::distribution::Epochs;
 use phasic_engine::graph::{Graph, GraphBuilder, Rate, START};
 use phasic_engine::plan::{self, Plan};
 use phasic_engine::trace::{EliminationError, Limits, eliminate, forecast};
@@ -41,6 +42,7 @@ fn memory_stays_within_what_is_promised() {
     batches_that_share_workspaces_allocate_their_results_only();
     very_many_moments_take_no_more_room_than_eight();
     moments_and_their_gradients_take_no_more_than_is_forecast();
+    moments_made_of_all_before_them_take_what_is_forecast();
     // Last, for its threads allocate when they end, which nobody can wait for.
     replays_of_a_plan_allocate_nothing();
 }
@@ -286,6 +288,33 @@ fn moments_and_their_gradients_take_no_more_than_is_forecast() {
             let most = 4 * cost.workspace_bytes + cost.moment_gradient_bytes(power);
             assert!(peak <= most, "gradient of moment {power}: {peak} of {most}, {cost:?}");
         }
+    }
+}
+
+fn moments_made_of_all_before_them_take_what_is_forecast() {
+    let graph = strip(500);
+    let vertices = graph.vertex_count();
+    let plan = Plan::analyze(&graph, &plan::Limits::default()).unwrap();
+    let theta = vec![1.0; plan.param_length()];
+    let rewards = vec![1e-6; vertices as usize];
+    let epochs = plan.epochs(&[1e-4], &[&theta, &theta]).unwrap();
+    let of_epochs = |count: usize| peak_bytes(|| epochs.reward_moments(&rewards, count).unwrap()).0;
+    let discrete = graph.discretize(0.1).unwrap();
+    let plan = Plan::analyze(&discrete, &plan::Limits::default()).unwrap();
+    let (theta, rewards) = (vec![1.0; plan.param_length()], vec![1e-6; discrete.vertex_count() as usize]);
+    let jumps = plan.jumps(&theta).unwrap();
+    let of_jumps = |count: usize| peak_bytes(|| jumps.reward_moments(&rewards, count).unwrap()).0;
+    let slopes = |count: usize| peak_bytes(|| jumps.reward_moment_gradients(&rewards, count).unwrap()).0;
+    let cost = plan.cost();
+    // The first time there is an elimination to be kept.
+    let _ = (of_jumps(2), slopes(2));
+    for (what, measured, more) in [
+        ("epochs", of_epochs(30) - of_epochs(2), Epochs::moment_bytes(vertices.into(), 28)),
+        ("jumps", of_jumps(30) - of_jumps(2), cost.jump_moment_bytes(28)),
+        ("slopes", slopes(30) - slopes(2), cost.moment_gradient_bytes(30) - cost.moment_gradient_bytes(2)),
+    ] {
+        assert!(measured <= more + 65_536, "{what}: {measured} of {more}");
+        assert!(measured >= more / 2, "{what}: {measured} of {more}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is asked of a model, whether it can be asked, and what it will cost; known before anything is computed.
 
-use phasic_engine::distribution::Start;
+use phasic_engine::distribution::{Epochs, Start};
 use phasic_engine::plan::Cost;
 use phasic_engine::question::{self, Misfit, Shape, Source, Treatment};
 use phasic_hub_api::{EvaluateRequest, GraphIdentity, StartChoice, Thetas};
@@ -83,7 +83,7 @@ impl Question {
         let most_multiply_adds = limits.max_multiply_adds.get();
         let purse = Purse::new(most_multiply_adds, thetas.count() as u64);
         let moments = asked.quantities.iter().map(moment_count).max().unwrap_or(1);
-        check_workspace(asked.gradients, moments, cost, limits)?;
+        check_workspace(&asked, model, cost, limits)?;
         let side_by_side = cost.batch_moment_bytes(moments) <= limits.max_workspace_bytes.get();
         let mut question = Self { asked, thetas, as_built, effort, side_by_side, most_multiply_adds, purse };
         question.check_effort(limits, streamed)?;
@@ -174,14 +174,35 @@ fn moment_count(quantity: &question::Quantity) -> usize {
     }
 }
 
+/// How many moments are known of every vertex at a time where they are taken through epochs: all of them, and three for a
+/// covariance.
+fn moments_at_a_time(quantity: &question::Quantity) -> usize {
+    use question::Quantity::{Correlation, Correlations, Covariance, Covariances, Variance};
+    match quantity {
+        Variance | Covariance | Correlation | Covariances | Correlations => 3,
+        other => moment_count(other),
+    }
+}
+
+/// Bytes that all these moments take beside an evaluation, beyond those that are found one after the other.
+fn further_moment_bytes(asked: &question::Question, model: &GraphIdentity, cost: &Cost) -> u64 {
+    let most =
+        |count: fn(&question::Quantity) -> usize| asked.quantities.iter().map(count).max().unwrap_or(1);
+    if !asked.treatment.epochs.is_empty() {
+        return Epochs::moment_bytes(model.vertices, most(moments_at_a_time));
+    }
+    if model.discrete { cost.jump_moment_bytes(most(moment_count)) } else { 0 }
+}
+
 /// Whether a thread may take what one θ may need: thrice as much again where numbers need more digits, and the chain of
-/// solves that a gradient of a moment is made of. `power` is the highest moment that is asked for.
+/// solves that a gradient of a moment is made of.
 fn check_workspace(
-    gradients: bool,
-    power: usize,
+    asked: &question::Question,
+    model: &GraphIdentity,
     cost: &Cost,
     limits: &config::Evaluate,
 ) -> Result<(), QuestionError> {
+    let power = asked.quantities.iter().map(moment_count).max().unwrap_or(1);
     let most = limits.max_workspace_bytes.get();
     let bytes = cost.workspace_bytes.saturating_mul(4);
     let too_large = |what: &str, bytes: u64, instead: &str| {
@@ -193,12 +214,16 @@ fn check_workspace(
     if bytes > most {
         return too_large("the model", bytes, "evaluate it");
     }
-    let bytes = bytes.saturating_add(cost.moment_bytes(power));
+    let moments = cost.moment_bytes(power).saturating_add(further_moment_bytes(asked, model, cost));
+    let bytes = bytes.saturating_add(moments);
     if bytes > most {
-        let what = format!("the first {power} moments of the model");
+        let what = match power {
+            1 => "the moments of the model".to_owned(),
+            _ => format!("the first {power} moments of the model"),
+        };
         return too_large(&what, bytes, "ask for fewer, or evaluate it");
     }
-    if gradients
+    if asked.gradients
         && let bytes = bytes.saturating_add(cost.moment_gradient_bytes(power))
         && bytes > most
     {

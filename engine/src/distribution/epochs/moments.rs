@@ -16,7 +16,7 @@ const FEW: u64 = 1 << 14;
 /// So many jumps are taken one by one, which loses nothing of a variance, whatever else would be less work.
 const MANY: u64 = 1 << 20;
 
-/// So many moments of all vertices are kept at a time, of 40 bytes each, where the sweep needs no room.
+/// So many moments of all vertices are kept at a time, where the sweep needs no room.
 const MOST_NUMBERS: u64 = 1 << 22;
 
 /// A difference of moments that is more than the first of them has lost no more than a digit, and one that is less than the

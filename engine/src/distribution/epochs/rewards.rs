@@ -18,6 +18,10 @@ use crate::double_double::{Dd, two_sum};
 use crate::graph::START;
 use crate::plan::EvaluationError;
 
+/// Bytes of a moment at a vertex: from the last epoch, at the end of an epoch, at its beginning, and after a jump with what
+/// rounding has left out.
+const BYTES_OF_MOMENT: u64 = 8 + 8 + 8 + 16;
+
 /// An expected product of totals: what earns it, a factor times rewards by vertex, from which product of fewer totals. None
 /// is that of no totals, 1.
 pub(super) type Product<'a> = Vec<(f64, &'a [f64], Option<usize>)>;
@@ -50,6 +54,14 @@ impl Epochs<'_> {
         let factor = |order: usize| vec![(order as f64, rewards, order.checked_sub(2))];
         let products: Vec<Product<'_>> = (1..=count).map(factor).collect();
         all_in_range(self.products(&products, Some(rewards))?, rewards)
+    }
+
+    /// Bytes that the first `count` moments take in a graph of so many vertices, beside an evaluation and a process: all are
+    /// known of every vertex, from the last epoch and from the one that is gone through. As many products of totals take as
+    /// much, of which a covariance is made of three. Powers of block matrices, which are taken instead of very many jumps, are
+    /// not counted: they have a bound of their own, 1 GiB for the blocks and as much for the steps that they are made by.
+    pub fn moment_bytes(vertices: u64, count: usize) -> u64 {
+        BYTES_OF_MOMENT.saturating_mul(count as u64).saturating_mul(vertices)
     }
 
     /// Variance of a total reward, given that the process starts: `E[X²] − E[X]²`, its [`covariance`](Self::covariance) with

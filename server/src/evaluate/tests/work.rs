@@ -5,6 +5,7 @@ use std::sync::Arc;
 use phasic_hub_api::EvaluateResult;
 use serde_json::{Value, json};
 
+use super::super::QuestionError;
 use super::super::purse::Purse;
 use super::{erlang, evaluator, prepared, question};
 
@@ -97,6 +98,43 @@ async fn moments_of_jumps_are_charged_for_the_numbers_they_take() {
         let is_near = (plain / 6.0..plain * 4.0).contains(&found);
         assert!(is_near, "{quantities}: {found} ns for each multiply-add, and others take {plain}");
     }
+}
+
+#[tokio::test]
+async fn moments_that_are_made_of_all_before_them_are_held_against_the_memory_there_is() {
+    let refusal = async |model: Value, of: Value, most: u64| {
+        let evaluator = evaluator(&format!("max_workspace_bytes = {most}"));
+        let prepared = prepared(&evaluator, model.clone()).await.unwrap();
+        let mut request = json!({"model": model, "theta": [1.0, 1.0]});
+        request.as_object_mut().unwrap().extend(of.as_object().unwrap().clone());
+        match question(&prepared, request, &evaluator.limits) {
+            Ok(_) => None,
+            Err(QuestionError::TooLarge(text)) => Some(text),
+            Err(other) => panic!("{other:?}"),
+        }
+    };
+    let hundred = json!({"quantities": [{"moments": 100}]});
+    let epochs = json!([{"from": 1.0, "theta": [2.0, 2.0]}]);
+    let changing = json!({"quantities": [{"moments": 100}], "epochs": epochs});
+    let variance = json!({"quantities": ["variance"], "epochs": epochs});
+    // 8 bytes for each moment and position, and 40 where parameters change.
+    for (of_jumps, of, more) in [
+        (true, &hundred, 8 * 100 * 401),
+        (false, &changing, 40 * 100 * 402),
+        (false, &variance, 40 * 3 * 402),
+    ] {
+        let evaluator = evaluator("");
+        let cost = prepared(&evaluator, walk(400, of_jumps)).await.unwrap().plan.cost();
+        let power = if of == &variance { 1 } else { 100 };
+        let least = 4 * cost.workspace_bytes + cost.moment_bytes(power) + more;
+        assert_eq!(refusal(walk(400, of_jumps), of.clone(), least).await, None);
+        let said = refusal(walk(400, of_jumps), of.clone(), least - 1).await.unwrap();
+        assert!(said.contains(&format!("moments of the model may take {least} bytes")), "{said}");
+    }
+    // Without epochs no more than eight are kept at a time.
+    let cost = prepared(&evaluator(""), walk(400, false)).await.unwrap().plan.cost();
+    let least = 4 * cost.workspace_bytes + cost.moment_bytes(100);
+    assert_eq!(refusal(walk(400, false), hundred, least).await, None);
 }
 
 #[tokio::test]
