@@ -104,7 +104,8 @@ pub const FILES: [&str; 4] = ["hub.db", "hub.db-wal", "hub.db-shm", "hub.db-jour
 /// Connections for reading.
 const READERS: u32 = 4;
 
-/// Connections for choosing among all computes, which reads whole tables, so that they keep only each other waiting.
+/// Connections for what is asked by many and reads whole tables, choosing among all computes and the state and passes of mirrors,
+/// so that they keep only each other waiting.
 const LISTERS: u32 = 2;
 
 /// The database of a hub. Cheap to clone.

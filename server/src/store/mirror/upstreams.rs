@@ -157,7 +157,8 @@ impl Store {
             "{PUBLIC_COUNTS}, (SELECT count(*) {LAST_FAULTS} AND {UNFETCHED} AND NOT f.private \
              AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE f.entry GLOB p.pattern)) AS unfetched FROM upstreams u"
         );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
+        // It holds the ids of all computes against all patterns of private ones.
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.listers).await?;
         let count = |row: &SqliteRow, column| row.try_get::<i64, _>(column).map(i64::cast_unsigned);
         let counts = |row: &SqliteRow| {
             let counts = PublicCounts {
