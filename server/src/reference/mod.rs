@@ -3,11 +3,12 @@
 //! Eliminations run on a pool of their own, so that requests are answered meanwhile. Which models there are is the
 //! engine's knowledge; a job queue for everybody's models is not this room.
 
+mod care;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use phasic_engine::artifact::encode_ptdprmc3;
 use phasic_engine::document::DocumentError;
@@ -21,13 +22,13 @@ use phasic_hub_api::jobs::Variant;
 use phasic_hub_api::{
     ArtifactName, ArtifactRef, Artifacts, ComputeId, GraphHash, Metadata, RegistryEntry, Sha256,
 };
-use tokio::sync::watch;
 
+pub use self::care::{maintain, publish};
 use crate::admission::{Admission, TooLarge};
 use crate::blobs::{BlobError, Terms, in_memory};
 use crate::hub::{DataDirectory, Hub};
 use crate::jobs::{memory_of_program, plan_limits};
-use crate::registry::{FORMAT_REVISION, WithheldReason, say_variant};
+use crate::registry::{FORMAT_REVISION, say_variant};
 use crate::store::{ArtifactRow, Publication, Role, StoreError, VariantReason};
 use crate::workers::BrokeOff;
 
@@ -72,79 +73,6 @@ enum Outcome {
     Published,
     /// Neither of its programs can be made within the memory eliminations may take.
     TooLarge,
-}
-
-/// Publishes every reference compute that is not published yet, and tells the hub's readiness about it.
-///
-/// A compute that fails is logged and keeps the hub from being ready; the others are published all the same. One that is
-/// too large for the settings is none the hub waits for: it does without, and says so. Gives the ids of those that failed.
-pub async fn publish(hub: Arc<Hub>, admission: Admission) -> Vec<&'static str> {
-    let (mut changed, mut failed, mut too_large) = (false, Vec::new(), Vec::new());
-    for compute in computes() {
-        match publish_one(&hub, &admission, compute).await {
-            Ok(Outcome::Unchanged) => {}
-            Ok(Outcome::Published) => changed = true,
-            Ok(Outcome::TooLarge) => too_large.push(compute.id),
-            Err(error) => {
-                tracing::error!(id = compute.id, %error, "could not publish a reference compute");
-                failed.push(compute.id);
-            }
-        }
-    }
-    if changed && let Err(error) = hub.refresh().await {
-        // Whoever follows changes will try again.
-        tracing::error!(%error, "could not render the registry");
-    }
-    let served = hub.catalogue();
-    let is_missing = |id: &&str| served.computes().iter().all(|compute| compute.id.as_str() != *id);
-    hub.readiness.goes_without(too_large.into_iter().filter(is_missing).collect());
-    if failed.is_empty() {
-        hub.readiness.done(FindingCode::ReferenceComputes);
-    } else {
-        let failed = failed.join(", ");
-        let reason = format!("Reference computes that could not be published: {failed} (see the log).");
-        hub.readiness.wait_for(FindingCode::ReferenceComputes, reason);
-    }
-    failed
-}
-
-/// Publishes the reference computes, and again whichever of them loses a file, or has one that was found wrong: another
-/// release may have made that. What is found wrong though this one has made it is left alone. Never ends. `tried` becomes
-/// true when all were tried for the first time.
-pub async fn maintain(hub: Arc<Hub>, admission: Admission, tried: watch::Sender<bool>) {
-    let mut renderings = hub.renderings();
-    loop {
-        renderings.mark_unchanged();
-        let failed = publish(Arc::clone(&hub), admission.clone()).await;
-        tried.send_replace(true);
-        let is_in_vain = |(id, reason): &(&str, WithheldReason)| {
-            matches!(reason, WithheldReason::Mismatch(_)) && !failed.contains(id)
-        };
-        let in_vain: Vec<_> = withheld(&hub).into_iter().filter(is_in_vain).collect();
-        // What could not be published is tried again after the next change, not at once.
-        let again = loop {
-            // An error would say that the hub is gone, which we hold ourselves.
-            let _ = renderings.changed().await;
-            let again = withheld(&hub).into_iter().filter(|one| !in_vain.contains(one));
-            let again: Vec<_> = again.map(|(id, _)| id).collect();
-            if !again.is_empty() {
-                break again.join(", ");
-            }
-        };
-        tracing::warn!(again, "eliminating reference computes again: their files are lost or wrong");
-        let reason =
-            format!("Reference computes whose files were lost or wrong are being eliminated again: {again}.");
-        hub.readiness.wait_for(FindingCode::ReferenceComputes, reason);
-    }
-}
-
-/// The reference computes that should be served and are not, and why, without those that cannot be made here anyway.
-fn withheld(hub: &Hub) -> Vec<(&'static str, WithheldReason)> {
-    let (catalogue, without) = (hub.catalogue(), hub.readiness.without());
-    let reason =
-        |id: &str| catalogue.withheld().iter().find(|one| one.id.as_str() == id).map(|one| one.reason);
-    let ids = computes().iter().map(|compute| compute.id).filter(|id| !without.contains(id));
-    ids.filter_map(|id| Some((id, reason(id)?))).collect()
 }
 
 /// The graph with this content hash, if it is one that this hub builds itself.

@@ -144,6 +144,42 @@ async fn a_file_that_is_found_wrong_though_it_is_made_anew_is_left_alone_then() 
     keeper.abort();
 }
 
+#[tokio::test]
+async fn what_cannot_be_written_and_what_is_wrong_beside_it_are_no_work_without_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = hub(&directory).await;
+    publish(Arc::clone(&hub), admission(MEMORY_BYTES)).await;
+    let made = [0, 1, 2].map(|place| make(&computes()[place], Variant::Phasic, MEMORY_BYTES).unwrap());
+    let [wrong, unwritable, lost] = made.map(|made| (made.graph_hash, Sha256::of(&made.artifact)));
+    let folder = |sha256: Sha256| directory.path().join("blobs/sha256").join(&sha256.to_string()[..2]);
+    let file = |sha256: Sha256| folder(sha256).join(sha256.to_string());
+    // One is found wrong, and of another the file is lost and a file is in the way of its folder.
+    let verdict = found(wrong.0, wrong.1, Verdict::Mismatch);
+    hub.data.store.put_verification(&verdict).await.unwrap();
+    std::fs::rename(folder(unwritable.1), directory.path().join("aside")).unwrap();
+    std::fs::write(folder(unwritable.1), "in the way").unwrap();
+    hub.refresh().await.unwrap();
+    assert_eq!(hub.catalogue().withheld().len(), 2);
+    let (tell, tried) = tokio::sync::watch::channel(false);
+    let keeper = tokio::spawn(maintain(Arc::clone(&hub), admission(MEMORY_BYTES), tell));
+    wait_until("all were tried", || *tried.borrow()).await;
+    let before = *hub.renderings().borrow();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(*hub.renderings().borrow(), before, "what is wrong is made once");
+    let named = |id: &str| hub.readiness.reasons().iter().any(|reason| reason.detail.contains(id));
+    assert!(named(computes()[1].id) && !named(computes()[0].id), "{:?}", hub.readiness.reasons());
+    // The others are cared for meanwhile.
+    std::fs::remove_file(file(lost.1)).unwrap();
+    hub.withdraw(lost.1).await.unwrap();
+    wait_until("made anew", || file(lost.1).exists() && hub.catalogue().withheld().len() == 2).await;
+    // And it is made as soon as its folder is there, though nothing else changes.
+    std::fs::remove_file(folder(unwritable.1)).unwrap();
+    std::fs::create_dir(folder(unwritable.1)).unwrap();
+    wait_until("written", || file(unwritable.1).exists() && hub.readiness.reasons().is_empty()).await;
+    assert_eq!(hub.catalogue().withheld().len(), 1, "it is as wrong as it was");
+    keeper.abort();
+}
+
 /// The compute whose program by phasic takes the most memory, and how much.
 fn largest() -> (&'static ReferenceCompute, u64) {
     let needed = |compute| (compute, choose(compute, MEMORY_BYTES).unwrap().unwrap().1);
