@@ -108,6 +108,7 @@ pub struct GcRequest {
     /// Only say what would be removed, which is what happens unless this is `false`.
     pub dry_run: bool,
     /// Leave alone what was stored within so many seconds; a day where it is missing.
+    #[cfg_attr(feature = "schema", schema(minimum = 3600))]
     pub grace_seconds: u64,
 }
 
@@ -125,6 +126,7 @@ pub struct BackupRequest {
     /// Name of the file in the hub's directory for backups: 1 to 100 of A-Z, a-z, 0-9, `.`, `_` and `-`, the first no
     /// dot. The id of the task and `.tar` where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$"))]
     pub name: Option<String>,
 }
 

@@ -80,6 +80,7 @@ pub struct SubmitElimination {
     pub priority: Priority,
     /// How long its job may run, in seconds; never longer than the hub allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(minimum = 1))]
     pub timeout_seconds: Option<u64>,
 }
 

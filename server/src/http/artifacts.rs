@@ -49,7 +49,7 @@ pub(super) struct ArtifactQuery {
     tag = "registry",
     params(
         ("name" = String, Path, description = "`<graph hash>.bin`, or `scc_<hash>.bin` for a component"),
-        ("sha256" = Option<String>, Query, description = "SHA-256 of the wanted bytes, 64 lower-case hexadecimal digits"),
+        ("sha256" = Option<String>, Query, description = "SHA-256 of the wanted bytes, 64 lower-case hexadecimal digits", pattern = "^[0-9a-f]{64}$"),
         ("Range" = Option<String>, Header, description = "One range of bytes"),
         ("If-Range" = Option<String>, Header, description = "Entity tag the range belongs to"),
         ("If-None-Match" = Option<String>, Header, description = "Entity tags the client has"),
@@ -90,7 +90,7 @@ pub(super) async fn artifact(
         ("repo" = String, Path, description = "Anything"),
         ("reference" = String, Path, description = "Anything"),
         ("name" = String, Path, description = "`<graph hash>.bin`, or `scc_<hash>.bin` for a component"),
-        ("sha256" = Option<String>, Query, description = "SHA-256 of the wanted bytes, 64 lower-case hexadecimal digits"),
+        ("sha256" = Option<String>, Query, description = "SHA-256 of the wanted bytes, 64 lower-case hexadecimal digits", pattern = "^[0-9a-f]{64}$"),
     ),
     responses(
         (status = 200, description = "As `/artifacts/{name}`", content_type = "application/octet-stream", body = Vec<u8>),

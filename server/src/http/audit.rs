@@ -23,8 +23,8 @@ use crate::hub::Hub;
     path = "/v1/audit",
     tag = "access",
     params(
-        ("cursor" = Option<i64>, Query, description = "`next` of the page before, or a line number"),
-        ("limit" = Option<i64>, Query, description = "Lines on a page, from 1 to 1000; 100 if not given"),
+        ("cursor" = Option<i64>, Query, description = "`next` of the page before, or a line number", minimum = 0),
+        ("limit" = Option<i64>, Query, description = "Lines on a page, from 1 to 1000; 100 if not given", minimum = 1, maximum = 1000),
     ),
     responses(
         (status = 200, description = "A page", body = AuditPage),

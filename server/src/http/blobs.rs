@@ -24,7 +24,7 @@ use crate::hub::Hub;
     path = "/v1/blobs/sha256/{digest}",
     tag = "compute",
     params(
-        ("digest" = String, Path, description = "64 lower-case hexadecimal digits"),
+        ("digest" = String, Path, description = "64 lower-case hexadecimal digits", pattern = "^[0-9a-f]{64}$"),
         ("Range" = Option<String>, Header, description = "One range of bytes"),
         ("If-Range" = Option<String>, Header, description = "Entity tag the range belongs to"),
         ("If-None-Match" = Option<String>, Header, description = "Entity tags the client has"),

@@ -61,7 +61,7 @@ pub(super) struct PageQuery {
         ("origin" = Option<ComputeOrigin>, Query, description = "Published by this hub, mirrored, or computed on demand"),
         ("status" = Option<ComputeStatus>, Query, description = "Only those served, withheld or retracted"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "Computes of a page, 1 to 500; 50 where it is missing"),
+        ("limit" = Option<u32>, Query, description = "Computes of a page, 1 to 500; 50 where it is missing", minimum = 1, maximum = 500),
     ),
     responses(
         (status = 200, description = "A page", body = ComputePage),
@@ -155,8 +155,8 @@ pub(super) async fn found(services: &Services, id: &str, viewer: &Viewer) -> Res
     tag = "registry",
     params(
         ("id" = String, Path, description = "The id"),
-        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "Revisions of a page, 1 to 500; 50 where it is missing"),
+        ("cursor" = Option<i64>, Query, description = "`next` of the page before", minimum = 0),
+        ("limit" = Option<u32>, Query, description = "Revisions of a page, 1 to 500; 50 where it is missing", minimum = 1, maximum = 500),
     ),
     responses(
         (status = 200, description = "A page", body = RevisionPage),

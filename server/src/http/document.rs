@@ -8,7 +8,7 @@ use phasic_hub_api::Problem;
 use utoipa::OpenApi;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{Content, Ref, RefOr, Required, ResponseBuilder};
 
 use super::access::{self, Access, ROUTES};
 use super::fixed::Fixed;
@@ -20,6 +20,14 @@ use crate::auth::Scope;
 
 /// Says in an operation that the token must be for the id in the path.
 const OF_ID: &str = "x-access-of-id";
+
+/// What takes a body, and an empty one for its usual meaning.
+const BODY_MAY_BE_EMPTY: [(&str, &str); 4] = [
+    ("POST", "/v1/admin/backup"),
+    ("POST", "/v1/admin/gc"),
+    ("PUT", "/v1/admin/pins/{digest}"),
+    ("POST", "/v1/mirror/sync"),
+];
 
 #[derive(OpenApi)]
 #[openapi(
@@ -120,6 +128,11 @@ pub fn api_document() -> utoipa::openapi::OpenApi {
             _ => continue,
         };
         if let Some(operation) = operation {
+            if BODY_MAY_BE_EMPTY.contains(&(method, path))
+                && let Some(RefOr::T(body)) = &mut operation.request_body
+            {
+                body.required = Some(Required::False);
+            }
             say_access(operation, access);
             say_common(operation, (method, path, access, cost));
             say_problems(operation);

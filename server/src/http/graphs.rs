@@ -43,9 +43,9 @@ pub(super) struct ListQuery {
     path = "/v1/graphs/{hash}",
     tag = "compute",
     params(
-        ("hash" = String, Path, description = "The content hash, 64 lower-case hexadecimal digits"),
+        ("hash" = String, Path, description = "The content hash, 64 lower-case hexadecimal digits", pattern = "^[0-9a-f]{64}$"),
         ("edge_order_digest" = Option<String>, Query, description = "Only what is for this order of edges, which the hash \
-         does not see; of computes, those whose program is known to be"),
+         does not see; of computes, those whose program is known to be", pattern = "^[0-9a-f]{64}$"),
     ),
     responses(
         (status = 200, description = "What there is", body = GraphRecord),
@@ -118,10 +118,10 @@ fn unknown(services: &Services, filter: &GraphFilter) -> ApiError {
     path = "/v1/graphs/{hash}/definitions",
     tag = "compute",
     params(
-        ("hash" = String, Path, description = "The content hash, 64 lower-case hexadecimal digits"),
-        ("edge_order_digest" = Option<String>, Query, description = "Only those of this order of edges"),
+        ("hash" = String, Path, description = "The content hash, 64 lower-case hexadecimal digits", pattern = "^[0-9a-f]{64}$"),
+        ("edge_order_digest" = Option<String>, Query, description = "Only those of this order of edges", pattern = "^[0-9a-f]{64}$"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "Graphs of a page, 1 to 1000; 100 where it is missing"),
+        ("limit" = Option<u32>, Query, description = "Graphs of a page, 1 to 1000; 100 where it is missing", minimum = 1, maximum = 1000),
     ),
     responses(
         (status = 200, description = "A page", body = DefinitionPage),
@@ -149,11 +149,11 @@ pub(super) async fn definitions(
     path = "/v1/graphs/{hash}/computes",
     tag = "compute",
     params(
-        ("hash" = String, Path, description = "The content hash, 64 lower-case hexadecimal digits"),
+        ("hash" = String, Path, description = "The content hash, 64 lower-case hexadecimal digits", pattern = "^[0-9a-f]{64}$"),
         ("edge_order_digest" = Option<String>, Query, description = "Only those whose program is known to be for this order \
-         of edges"),
+         of edges", pattern = "^[0-9a-f]{64}$"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "Ids of a page, 1 to 1000; 100 where it is missing"),
+        ("limit" = Option<u32>, Query, description = "Ids of a page, 1 to 1000; 100 where it is missing", minimum = 1, maximum = 1000),
     ),
     responses(
         (status = 200, description = "A page", body = GraphComputePage),
@@ -181,10 +181,10 @@ pub(super) async fn graph_computes(
     path = "/v1/graphs/{hash}/artifacts",
     tag = "compute",
     params(
-        ("hash" = String, Path, description = "The content hash, 64 lower-case hexadecimal digits"),
-        ("edge_order_digest" = Option<String>, Query, description = "Only those for this order of edges"),
+        ("hash" = String, Path, description = "The content hash, 64 lower-case hexadecimal digits", pattern = "^[0-9a-f]{64}$"),
+        ("edge_order_digest" = Option<String>, Query, description = "Only those for this order of edges", pattern = "^[0-9a-f]{64}$"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "Eliminations of a page, 1 to 1000; 100 where it is missing"),
+        ("limit" = Option<u32>, Query, description = "Eliminations of a page, 1 to 1000; 100 where it is missing", minimum = 1, maximum = 1000),
     ),
     responses(
         (status = 200, description = "A page", body = EliminationPage),

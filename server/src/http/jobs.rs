@@ -40,9 +40,9 @@ pub(super) struct JobsQuery {
     tag = "compute",
     params(
         ("state" = Option<JobState>, Query, description = "Only jobs in this state"),
-        ("graph" = Option<String>, Query, description = "Only jobs of graphs with this content hash"),
+        ("graph" = Option<String>, Query, description = "Only jobs of graphs with this content hash", pattern = "^[0-9a-f]{64}$"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "Jobs of a page, 1 to 500; 50 where it is missing"),
+        ("limit" = Option<u32>, Query, description = "Jobs of a page, 1 to 500; 50 where it is missing", minimum = 1, maximum = 500),
     ),
     responses(
         (status = 200, description = "A page", body = JobPage),

@@ -38,7 +38,7 @@ pub(super) struct RegistryQuery {
     path = "/registry.json",
     tag = "registry",
     params(
-        ("paths" = Option<String>, Query, description = "`absolute` (as when it is missing) or `relative`"),
+        ("paths" = Option<String>, Query, description = "`absolute` (as when it is missing) or `relative`", pattern = "^(absolute|relative)$"),
         ("If-None-Match" = Option<String>, Header, description = "Entity tags the client has"),
     ),
     responses(
@@ -93,7 +93,7 @@ pub(super) async fn registry(
         ("owner" = String, Path, description = "Anything"),
         ("repo" = String, Path, description = "Anything"),
         ("reference" = String, Path, description = "Anything"),
-        ("paths" = Option<String>, Query, description = "`absolute` (as when it is missing) or `relative`"),
+        ("paths" = Option<String>, Query, description = "`absolute` (as when it is missing) or `relative`", pattern = "^(absolute|relative)$"),
     ),
     responses(
         (status = 200, description = "As `/registry.json`", body = RegistryDocument, content_type = "application/json"),

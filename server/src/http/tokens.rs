@@ -32,8 +32,8 @@ const MAX_SECONDS: u64 = 3_153_600_000;
     path = "/v1/tokens",
     tag = "access",
     params(
-        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
-        ("limit" = Option<i64>, Query, description = "Tokens on a page, from 1 to 1000; 100 if not given"),
+        ("cursor" = Option<i64>, Query, description = "`next` of the page before", minimum = 0),
+        ("limit" = Option<i64>, Query, description = "Tokens on a page, from 1 to 1000; 100 if not given", minimum = 1, maximum = 1000),
     ),
     responses(
         (status = 200, description = "A page", body = TokenPage),

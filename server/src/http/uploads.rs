@@ -38,11 +38,11 @@ const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
     path = "/v1/blobs/sha256/{digest}",
     tag = "publication",
     params(
-        ("digest" = String, Path, description = "64 lower-case hexadecimal digits"),
+        ("digest" = String, Path, description = "64 lower-case hexadecimal digits", pattern = "^[0-9a-f]{64}$"),
         ("Content-Range" = Option<String>, Header, description = "`bytes FIRST-LAST/TOTAL`: which part the body is; `bytes */TOTAL`, with an \
          empty body: all parts have arrived"),
     ),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content_type = "application/octet-stream", description = "The bytes"),
     responses(
         (status = 200, description = "It was here already, and the sender could see it", body = Uploaded),
         (status = 201, description = "It is stored", body = Uploaded),
@@ -104,7 +104,7 @@ pub(super) async fn upload(
     get,
     path = "/v1/blobs/sha256/{digest}/upload",
     tag = "publication",
-    params(("digest" = String, Path, description = "64 lower-case hexadecimal digits")),
+    params(("digest" = String, Path, description = "64 lower-case hexadecimal digits", pattern = "^[0-9a-f]{64}$")),
     responses(
         (status = 200, description = "It is unfinished", body = UploadProgress),
         (status = 404, description = "`upload_not_found`: this token has no unfinished upload of it; begin at 0"),
@@ -131,7 +131,7 @@ pub(super) async fn upload_state(
     delete,
     path = "/v1/blobs/sha256/{digest}/upload",
     tag = "publication",
-    params(("digest" = String, Path, description = "64 lower-case hexadecimal digits")),
+    params(("digest" = String, Path, description = "64 lower-case hexadecimal digits", pattern = "^[0-9a-f]{64}$")),
     responses(
         (status = 204, description = "It is forgotten"),
         (status = 404, description = "`upload_not_found`"),

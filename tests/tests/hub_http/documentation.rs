@@ -141,3 +141,68 @@ fn the_page_of_the_api_is_found_from_everywhere_and_needs_nothing_from_elsewhere
         assert_eq!(hub.request("GET", path, &[("If-None-Match", &tag)]).status, 304, "{path}");
     }
 }
+
+#[test]
+fn the_document_says_which_parameters_a_list_takes() {
+    let fixture = fixture();
+    let (hub, admin) = (&fixture.hub, token(fixture.data.path(), "admin"));
+    let document = hub.get("/openapi.json").json();
+    let is_invalid = |target: &str| {
+        let answer = hub.get_as(&admin, target);
+        answer.status == 400 && answer.json()["code"] == "invalid_request"
+    };
+    let (mut limits, mut digests) = (0, 0);
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let some = "0".repeat(64);
+        let path = path.replace("{id}", ID).replace("{number}", "1").replace("{hash}", &some);
+        let path =
+            path.replace("{owner}/{repo}/{reference}", "a/b/c").replace("{name}", &format!("{some}.bin"));
+        for parameter in operations["get"]["parameters"].as_array().into_iter().flatten() {
+            let (name, schema) = (parameter["name"].as_str().unwrap(), &parameter["schema"]);
+            let refused = |value: &str| is_invalid(&format!("{path}?{name}={value}"));
+            if name == "limit" {
+                limits += 1;
+                let (least, most) =
+                    (schema["minimum"].as_i64().unwrap(), schema["maximum"].as_i64().unwrap());
+                for value in [least, most] {
+                    assert!(!refused(&value.to_string()), "{path}: {value}");
+                }
+                for value in [least - 1, most + 1] {
+                    assert!(refused(&value.to_string()), "{path}: {value}");
+                }
+            }
+            if name == "cursor" && schema["type"] == "integer" {
+                assert!(schema["minimum"] == 0 && !refused("0") && refused("-1"), "{path}");
+            }
+            if schema["pattern"] == "^[0-9a-f]{64}$" && parameter["in"] == "query" {
+                digests += 1;
+                assert!(!refused(&some) && refused("0") && refused(&"F".repeat(64)), "{path}: {name}");
+            }
+        }
+    }
+    assert_eq!((limits, digests), (15, 7));
+}
+
+#[test]
+fn the_document_says_where_a_body_may_be_left_out() {
+    let fixture = fixture();
+    let (hub, admin) = (&fixture.hub, token(fixture.data.path(), "admin"));
+    let document = hub.get("/openapi.json").json();
+    let mut optional = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let body = &operation["requestBody"];
+            if !body["content"]["application/json"].is_object() {
+                continue;
+            }
+            let target =
+                path.replace("{digest}", &"0".repeat(64)).replace("{id}", "nobodys").replace("{number}", "1");
+            let bearer = format!("Bearer {admin}");
+            let answer = hub.request(&method.to_uppercase(), &target, &[("authorization", &bearer)]);
+            let is_invalid = answer.status == 400 && answer.json()["code"] == "invalid_request";
+            assert_eq!(is_invalid, body["required"] == true, "{method} {path}: {}", answer.text());
+            optional.extend(Some(path.clone()).filter(|_| !is_invalid));
+        }
+    }
+    assert_eq!(optional, ["/v1/admin/backup", "/v1/admin/gc", "/v1/admin/pins/{digest}", "/v1/mirror/sync"]);
+}

@@ -34,7 +34,7 @@ const MAX_NOTE: usize = 1000;
     tag = "admin",
     params(
         ("cursor" = Option<String>, Query, description = "`next` of the page before"),
-        ("limit" = Option<i64>, Query, description = "Pins on a page, from 1 to 1000; 100 if not given"),
+        ("limit" = Option<i64>, Query, description = "Pins on a page, from 1 to 1000; 100 if not given", minimum = 1, maximum = 1000),
     ),
     responses(
         (status = 200, description = "A page", body = PinList),
@@ -66,7 +66,7 @@ pub(in crate::http) async fn pins(
     put,
     path = "/v1/admin/pins/{digest}",
     tag = "admin",
-    params(("digest" = String, Path, description = "SHA-256 of the blob, 64 lower-case hexadecimal digits")),
+    params(("digest" = String, Path, description = "SHA-256 of the blob, 64 lower-case hexadecimal digits", pattern = "^[0-9a-f]{64}$")),
     request_body(content = PinRequest, description = "May be empty"),
     responses(
         (status = 204, description = "It is pinned"),
@@ -101,7 +101,7 @@ pub(in crate::http) async fn pin(
     delete,
     path = "/v1/admin/pins/{digest}",
     tag = "admin",
-    params(("digest" = String, Path, description = "SHA-256 of the blob, 64 lower-case hexadecimal digits")),
+    params(("digest" = String, Path, description = "SHA-256 of the blob, 64 lower-case hexadecimal digits", pattern = "^[0-9a-f]{64}$")),
     responses(
         (status = 204, description = "It is not pinned any more"),
         (status = 404, description = "`blob_not_found`: it is not pinned"),
@@ -130,7 +130,7 @@ pub(in crate::http) async fn unpin(
     tag = "admin",
     params(
         ("cursor" = Option<String>, Query, description = "`next` of the page before"),
-        ("limit" = Option<i64>, Query, description = "Files on a page, from 1 to 1000; 100 if not given"),
+        ("limit" = Option<i64>, Query, description = "Files on a page, from 1 to 1000; 100 if not given", minimum = 1, maximum = 1000),
     ),
     responses(
         (status = 200, description = "A page: it may be empty and have a next one, because each looks at ten thousand \
@@ -186,7 +186,7 @@ pub(in crate::http) async fn quarantined_files(
     delete,
     path = "/v1/admin/quarantine/{digest}",
     tag = "admin",
-    params(("digest" = String, Path, description = "The name it had, 64 lower-case hexadecimal digits")),
+    params(("digest" = String, Path, description = "The name it had, 64 lower-case hexadecimal digits", pattern = "^[0-9a-f]{64}$")),
     responses(
         (status = 204, description = "It is gone"),
         (status = 404, description = "`blob_not_found`"),

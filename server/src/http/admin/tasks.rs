@@ -119,8 +119,8 @@ async fn begin(
     path = "/v1/admin/tasks",
     tag = "admin",
     params(
-        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
-        ("limit" = Option<i64>, Query, description = "Tasks on a page, from 1 to 1000; 100 if not given"),
+        ("cursor" = Option<i64>, Query, description = "`next` of the page before", minimum = 0),
+        ("limit" = Option<i64>, Query, description = "Tasks on a page, from 1 to 1000; 100 if not given", minimum = 1, maximum = 1000),
     ),
     responses(
         (status = 200, description = "A page", body = TaskPage),

@@ -183,8 +183,8 @@ pub(in crate::http) struct QuarantineQuery {
     tag = "mirror",
     params(
         ("all" = Option<bool>, Query, description = "Decided lines, too"),
-        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
-        ("limit" = Option<i64>, Query, description = "Lines on a page, from 1 to 1000; 100 if not given"),
+        ("cursor" = Option<i64>, Query, description = "`next` of the page before", minimum = 0),
+        ("limit" = Option<i64>, Query, description = "Lines on a page, from 1 to 1000; 100 if not given", minimum = 1, maximum = 1000),
     ),
     responses(
         (status = 200, description = "A page", body = QuarantinePage),

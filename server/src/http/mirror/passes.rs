@@ -45,8 +45,8 @@ pub(in crate::http) struct PassesQuery {
     tag = "mirror",
     params(
         ("upstream" = Option<String>, Query, description = "Of this upstream only"),
-        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "Passes of a page, 1 to 500; 50 where it is missing"),
+        ("cursor" = Option<i64>, Query, description = "`next` of the page before", minimum = 0),
+        ("limit" = Option<u32>, Query, description = "Passes of a page, 1 to 500; 50 where it is missing", minimum = 1, maximum = 500),
     ),
     responses(
         (status = 200, description = "A page", body = MirrorPassPage),
@@ -107,8 +107,8 @@ pub(in crate::http) async fn pass(
     tag = "mirror",
     params(
         ("number" = i64, Path, description = "Its number"),
-        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "Faults of a page, 1 to 1000; 100 where it is missing"),
+        ("cursor" = Option<i64>, Query, description = "`next` of the page before", minimum = 0),
+        ("limit" = Option<u32>, Query, description = "Faults of a page, 1 to 1000; 100 where it is missing", minimum = 1, maximum = 1000),
     ),
     responses(
         (status = 200, description = "A page", body = PassFaultPage),
@@ -138,8 +138,8 @@ pub(in crate::http) async fn pass_faults(
     tag = "mirror",
     params(
         ("number" = i64, Path, description = "Its number"),
-        ("cursor" = Option<i64>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "Changes of a page, 1 to 1000; 100 where it is missing"),
+        ("cursor" = Option<i64>, Query, description = "`next` of the page before", minimum = 0),
+        ("limit" = Option<u32>, Query, description = "Changes of a page, 1 to 1000; 100 where it is missing", minimum = 1, maximum = 1000),
     ),
     responses(
         (status = 200, description = "A page", body = PassChangePage),
