@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use axum::body::{Body, HttpBody as _};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 use axum::middleware::Next;
+use futures_util::FutureExt as _;
 use phasic_hub_api::Problem;
 use phasic_hub_api::problem::PROBLEM_MEDIA_TYPE;
 use tracing::{Instrument as _, Span};
@@ -114,10 +115,14 @@ fn known_method(method: &Method) -> &'static str {
     }
 }
 
+/// Bytes of what an extractor says at most; it quotes the request.
+const MOST_SAID: usize = 1024;
+
 fn finish(mut response: Response<Body>, request_id: String) -> Response<Body> {
     if response.status().is_client_error() || response.status().is_server_error() {
         let problem = response.extensions_mut().remove::<Problem>();
-        let mut problem = problem.unwrap_or_else(|| error::problem_of(response.status()));
+        let mut problem =
+            problem.unwrap_or_else(|| error::problem_of(response.status(), said(&mut response).as_deref()));
         problem.request_id = Some(request_id.clone());
         *response.status_mut() = error::status(&problem);
         let body = serde_json::to_string(&problem).expect("a problem is texts and numbers");
@@ -131,6 +136,13 @@ fn finish(mut response: Response<Body>, request_id: String) -> Response<Body> {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
     response
+}
+
+/// What an extractor has said of a request that it cannot read: text that is there at once.
+fn said(response: &mut Response<Body>) -> Option<String> {
+    let body = std::mem::take(response.body_mut());
+    let bytes = to_bytes(body, MOST_SAID).now_or_never()?.ok()?;
+    String::from_utf8(bytes.into()).ok().filter(|text| !text.is_empty())
 }
 
 /// Distinct within a process, and, because of its random beginning, very likely between processes.

@@ -146,8 +146,10 @@ pub(super) fn status(problem: &Problem) -> StatusCode {
     StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// The problem of an error answer that was made without one, by the router, an extractor or a layer.
-pub(super) fn problem_of(status: StatusCode) -> Problem {
+/// The problem of an error answer that was made without one, by the router, an extractor, which says what it cannot read, or a
+/// layer.
+pub(super) fn problem_of(status: StatusCode, said: Option<&str>) -> Problem {
+    const UNREADABLE: &str = "Path, query or body are not in the form this route understands";
     let (code, detail) = match status {
         StatusCode::NOT_FOUND => {
             (ProblemCode::RouteNotFound, "No route of this hub has this path. GET /api lists all there are.")
@@ -162,7 +164,11 @@ pub(super) fn problem_of(status: StatusCode) -> Problem {
             (ProblemCode::Timeout, "The answer was not ready in time. Try again in a moment.")
         }
         status if status.is_client_error() => {
-            (ProblemCode::InvalidRequest, "Path, query or body are not in the form this route understands.")
+            let detail = said.map_or_else(
+                || format!("{UNREADABLE}."),
+                |said| format!("{UNREADABLE}: {}.", said.trim_end_matches('.')),
+            );
+            return Problem::new(ProblemCode::InvalidRequest, detail);
         }
         _ => (ProblemCode::Internal, "Something went wrong inside the hub; its log has the details."),
     };

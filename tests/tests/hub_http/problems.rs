@@ -116,3 +116,20 @@ fn several_requests_share_a_connection() {
         assert_eq!(read_answer(&mut stream, false).body, fixture.bytes());
     }
 }
+
+#[test]
+fn a_query_that_cannot_be_read_is_answered_with_what_is_wrong_in_it() {
+    let fixture = fixture();
+    for (query, word) in [
+        ("computes?limit=many", "limit"),
+        ("computes?nonsense=1", "nonsense"),
+        ("computes?status=gone", "gone"),
+        ("mirror/passes?cursor=-1", "cursor"),
+        ("jobs?limit=1&limit=2", "limit"),
+    ] {
+        let answer = fixture.hub.get(&format!("/v1/{query}"));
+        assert_problem(&answer, ProblemCode::InvalidRequest);
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("understands: ") && detail.contains(word), "{detail}");
+    }
+}
