@@ -176,6 +176,10 @@ codes! {
     NoNumber = "no_number", 422, "The model has no such number";
     /// The body is larger than the hub allows.
     BodyTooLarge = "body_too_large", 413, "The request body is too large";
+    /// The head of the request is larger than the hub allows, or has more fields.
+    HeaderTooLarge = "header_too_large", 431, "The head of the request is too large";
+    /// The target of the request is longer than any path of the hub.
+    UriTooLong = "uri_too_long", 414, "The target of the request is too long";
     /// The range lies outside of the artifact.
     RangeNotSatisfiable = "range_not_satisfiable", 416, "The range cannot be satisfied";
     /// The client has asked for more than its share.
@@ -280,6 +284,8 @@ mod tests {
             "question_invalid 422",
             "no_number 422",
             "body_too_large 413",
+            "header_too_large 431",
+            "uri_too_long 414",
             "range_not_satisfiable 416",
             "rate_limited 429",
             "upstream_not_found 404",

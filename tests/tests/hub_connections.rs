@@ -73,16 +73,54 @@ fn a_head_that_is_too_large_is_refused() {
     let hub = Hub::start_with(data.path(), &[], &[("http_max_header_bytes", "8192")]);
     let mut stream = connect(hub.address());
     let head = format!("GET /healthz HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "x".repeat(20_000));
-    // The hub may answer and close before all of it is written.
-    let _ = stream.write_all(head.as_bytes());
-    let (_, answer) = closed(&mut stream);
-    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&answer));
+    stream.write_all(head.as_bytes()).unwrap();
+    is_refused(&mut stream, 431, "header_too_large");
     let many = "X: y\r\n".repeat(200);
     let mut stream = connect(hub.address());
-    let _ = stream.write_all(format!("GET /healthz HTTP/1.1\r\nHost: h\r\n{many}\r\n").as_bytes());
-    let (_, answer) = closed(&mut stream);
-    assert!(answer.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&answer));
+    // Also behind another request on the same connection.
+    stream.write_all(REQUEST).unwrap();
+    assert_eq!(read_answer(&mut stream, false).status, 200);
+    stream.write_all(format!("GET /healthz HTTP/1.1\r\nHost: h\r\n{many}\r\n").as_bytes()).unwrap();
+    is_refused(&mut stream, 431, "header_too_large");
     assert_eq!(hub.get("/healthz").status, 200);
+    wait_until("they are counted", || {
+        let metrics = hub.get("/metrics").text().to_owned();
+        metrics.lines().any(|line| line.contains("status=\"431\"") && line.ends_with(" 2"))
+    });
+}
+
+#[test]
+fn what_is_no_request_is_answered_as_all_errors_are() {
+    let data = tempfile::tempdir().unwrap();
+    let hub = Hub::start_with(data.path(), &[], &[("http_max_header_bytes", "200000")]);
+    let long = format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "x".repeat(70_000));
+    for (sent, status, code) in [
+        ("nonsense\r\n\r\n", 400, "invalid_request"),
+        ("GET /healthz HTTP/7.3\r\n\r\n", 400, "invalid_request"),
+        ("GET /healthz HTTP/1.1\r\nno field\r\n\r\n", 400, "invalid_request"),
+        (&long, 414, "uri_too_long"),
+    ] {
+        let mut stream = connect(hub.address());
+        stream.write_all(sent.as_bytes()).unwrap();
+        is_refused(&mut stream, status, code);
+    }
+}
+
+/// The answer is a problem like all others, and then the hub closes.
+fn is_refused(stream: &mut TcpStream, status: u16, code: &str) {
+    let (_, answer) = closed(stream);
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer:?}"));
+    assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    let problem: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"));
+    assert_eq!((&problem["status"], &problem["code"]), (&status.into(), &code.into()), "{answer}");
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.ends_with('.')), "{answer}");
+    let id = problem["request_id"].as_str().unwrap();
+    let fields =
+        ["content-type: application/problem+json", &format!("x-request-id: {id}"), "connection: close"];
+    for field in fields.into_iter().chain([&*format!("content-length: {}", body.len())]) {
+        assert_eq!(head.lines().filter(|line| *line == field).count(), 1, "{field}: {answer}");
+    }
 }
 
 #[test]

@@ -37,7 +37,9 @@ const BODY_MAY_BE_EMPTY: [(&str, &str); 4] = [
                        answers of all routes are RFC 9457 problems with a stable `code` and the id of the request; \
                        `ProblemCode` lists them. `x-access` of an \
                        operation is the scope of the token it asks for, or `open`; `read` asks for none where the \
-                       operator lets everybody read; `x-access-of-id` says that the token must be for the id in the path. Only what is no HTTP request, or has too large a head, is answered with a bare 400 or 431.",
+                       operator lets everybody read; `x-access-of-id` says that the token must be for the id in the path. What is no HTTP \
+                       request is `invalid_request`, and one whose head is too large `header_too_large` or `uri_too_long`, \
+                       whatever it asks for.",
         license(name = "MIT", identifier = "MIT")
     ),
     paths(

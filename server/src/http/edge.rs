@@ -10,8 +10,8 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 use axum::middleware::Next;
 use futures_util::FutureExt as _;
-use phasic_hub_api::Problem;
 use phasic_hub_api::problem::PROBLEM_MEDIA_TYPE;
+use phasic_hub_api::{Problem, ProblemCode};
 use tracing::{Instrument as _, Span};
 
 use super::counted::Counted;
@@ -100,6 +100,33 @@ impl Attended {
         }
         response.map(|body| Body::new(Counted::new(body, sent_bytes)))
     }
+}
+
+/// The answer to what never became a request: counted and logged as all others, and of the same shape.
+pub(super) fn refuse(requests: &Requests, status: StatusCode) -> Response<String> {
+    let (id, begun) = (next_request_id(), Instant::now());
+    let _present = requests.begin();
+    let mut problem = match status {
+        StatusCode::BAD_REQUEST => Problem::new(
+            ProblemCode::InvalidRequest,
+            "This is no HTTP/1.1 request: its method, its target, its version or a header field cannot be read.",
+        ),
+        status => error::problem_of(status, None),
+    };
+    problem.request_id = Some(id.clone());
+    let status = error::status(&problem);
+    tracing::debug!(id, status = status.as_u16(), "refused what is no request that can be read");
+    let body = serde_json::to_string(&problem).expect("a problem is texts and numbers");
+    let sent_bytes = requests.answered("other", "none", status.as_u16(), begun.elapsed());
+    sent_bytes.increment(body.len() as u64);
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
+    if let Ok(value) = HeaderValue::try_from(id) {
+        headers.insert(X_REQUEST_ID, value);
+    }
+    response
 }
 
 /// The method as a label. Clients can make up methods, and they share one.

@@ -160,6 +160,14 @@ pub(super) fn problem_of(status: StatusCode, said: Option<&str>) -> Problem {
         StatusCode::PAYLOAD_TOO_LARGE => {
             (ProblemCode::BodyTooLarge, "The hub does not read request bodies of this size.")
         }
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
+            ProblemCode::HeaderTooLarge,
+            "The request line and header fields together take more bytes than http.max_header_bytes of this hub, or there \
+             are more than 100 fields.",
+        ),
+        StatusCode::URI_TOO_LONG => {
+            (ProblemCode::UriTooLong, "No path of this hub, with its query, has as many as 65534 bytes.")
+        }
         StatusCode::SERVICE_UNAVAILABLE => {
             (ProblemCode::Timeout, "The answer was not ready in time. Try again in a moment.")
         }

@@ -21,10 +21,11 @@ use tower::ServiceExt as _;
 use tower::util::Oneshot;
 
 use super::access;
-use super::edge::Attended;
+use super::edge::{self, Attended};
 use super::guard::Gate;
 use super::registry;
 use crate::hub::Hub;
+use crate::listen::Answers;
 use crate::metrics::Requests;
 use crate::registry::Paths;
 
@@ -68,6 +69,12 @@ impl Service<Request> for Front {
             Some(response) => Either::Left(ready(Ok(response))),
             None => Either::Right(self.router.clone().oneshot(request).map_ok(without_length as fn(_) -> _)),
         }
+    }
+}
+
+impl Answers for Front {
+    fn refusal(&self, status: StatusCode) -> Response<String> {
+        edge::refuse(&self.asked.requests, status)
     }
 }
 

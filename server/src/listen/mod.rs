@@ -2,10 +2,11 @@
 //!
 //! `axum::serve` waits for ever for the rest of a request head, and the protocol-sniffing builder for the first byte of
 //! one. This loop speaks HTTP/1 only, with a deadline on every head and on every write. What is answered is not known
-//! here.
+//! here, also not to what is no request.
 
 mod addresses;
 mod progress;
+mod refusal;
 
 use std::convert::Infallible;
 use std::io;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::StatusCode;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -29,6 +31,7 @@ use tower::Service;
 use self::addresses::Addresses;
 pub use self::addresses::client;
 use self::progress::Progress;
+use self::refusal::{Attended, Refusing, Turn};
 use crate::{config, metrics};
 
 /// The first pause after a failed accept, and the longest.
@@ -36,13 +39,10 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_
 
 /// What answers requests; it is always ready to.
 pub trait Answers:
-    Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+    Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Unpin + 'static
 {
-}
-
-impl<S> Answers for S where
-    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
-{
+    /// The answer of a status to what is no request, or one whose head is too large to be read.
+    fn refusal(&self, status: StatusCode) -> axum::http::Response<String>;
 }
 
 /// The other end of the connection a request came on; among the extensions of each request.
@@ -127,11 +127,16 @@ async fn connection(
     mut drain: watch::Receiver<bool>,
     _held: impl Send,
 ) {
+    let turn = Turn::default();
+    let refusing = answers.clone();
+    let stream = Refusing::new(stream, turn.clone(), move |status| refusing.refusal(status));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let answering = turn.begin();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         // Always ready: limits are those of the connections.
-        answers.clone().call(request)
+        let answer = answers.clone().call(request);
+        async { answer.await.map(|response| response.map(|body| Attended::new(body, answering))) }
     });
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let draining = async {
