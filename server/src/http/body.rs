@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::account::{Account, Share};
 use super::aside;
 use super::error::ApiError;
+use super::object;
 use super::rate::Payer;
 use crate::config;
 
@@ -77,7 +78,7 @@ impl Received {
     /// The body as JSON, and its share of the budget, to be held while the value lives.
     pub(super) async fn json<T: DeserializeOwned + Send + 'static>(self) -> Result<(T, Share), ApiError> {
         let Self { bytes, share } = self;
-        match aside::run(bytes.len(), move || serde_json::from_slice(&bytes)).await? {
+        match aside::run(bytes.len(), move || object::read(&bytes)).await? {
             Ok(value) => Ok((value, share)),
             Err(error) => Err(ApiError::new(
                 ProblemCode::InvalidRequest,
@@ -149,7 +150,7 @@ mod tests {
     impl<S: futures_util::Stream> ChainPending for S {}
 
     async fn is_received(budget: &Budget, client: &str) -> Option<Received> {
-        let small = request(client, Some(2), Body::from("[]"));
+        let small = request(client, Some(2), Body::from("{\"list\": []}"));
         let received = tokio::time::timeout(Duration::from_secs(2), budget.receive(small)).await;
         received.ok().map(Result::unwrap)
     }
@@ -174,22 +175,31 @@ mod tests {
         assert!(is_received(&budget, "slow").await.is_some(), "what is given up is given back");
     }
 
+    #[derive(serde::Deserialize)]
+    struct Of<T> {
+        list: Vec<T>,
+    }
+
+    fn list(zeros: usize) -> String {
+        format!("{{\"list\": [{}0]}}", "0,".repeat(zeros))
+    }
+
     #[tokio::test]
     async fn a_body_of_unknown_length_keeps_no_more_than_it_has() {
         let budget = budget();
         let mut kept = Vec::new();
         for _ in 0..20 {
-            let request = request("one", None, Body::from("[]"));
+            let request = request("one", None, Body::from("{\"list\": []}"));
             let received = tokio::time::timeout(Duration::from_secs(2), budget.receive(request)).await;
-            kept.push(received.expect("there is room").unwrap().json::<Vec<u8>>().await.unwrap());
+            kept.push(received.expect("there is room").unwrap().json::<Of<u8>>().await.unwrap());
         }
         let (_, mut large) = {
-            let text = format!("[{}0]", "0,".repeat(30_000));
+            let text = list(30_000);
             budget
                 .receive(request("two", Some(text.len()), Body::from(text)))
                 .await
                 .unwrap()
-                .json::<Vec<u8>>()
+                .json::<Of<u8>>()
                 .await
                 .unwrap()
         };
@@ -203,15 +213,15 @@ mod tests {
         use futures_util::FutureExt as _;
         let budget = Budget::new(&toml::from_str("").unwrap());
         let received = async |zeros: usize| {
-            let text = format!("[{}0]", "0,".repeat(zeros));
+            let text = list(zeros);
             budget.receive(request("one", Some(text.len()), Body::from(text))).await.unwrap()
         };
-        let small = received(1000).await.json::<Vec<u8>>().now_or_never();
-        assert_eq!(small.expect("it is read at once").unwrap().0.len(), 1001);
-        let mut large = std::pin::pin!(received(1_000_000).await.json::<Vec<u8>>());
+        let small = received(1000).await.json::<Of<u8>>().now_or_never();
+        assert_eq!(small.expect("it is read at once").unwrap().0.list.len(), 1001);
+        let mut large = std::pin::pin!(received(1_000_000).await.json::<Of<u8>>());
         assert!(large.as_mut().now_or_never().is_none(), "the thread is free while others read");
-        assert_eq!(large.await.unwrap().0.len(), 1_000_001);
-        let wrong = received(1_000_000).await.json::<Vec<String>>().await;
+        assert_eq!(large.await.unwrap().0.list.len(), 1_000_001);
+        let wrong = received(1_000_000).await.json::<Of<String>>().await;
         assert!(wrong.is_err(), "what is wrong is found there, too");
     }
 }

@@ -31,6 +31,7 @@ mod lately;
 mod metrics;
 mod mirror;
 mod model;
+mod object;
 mod page;
 mod pieces;
 mod publish;

@@ -20,6 +20,7 @@ use super::Services;
 use super::computes::{compute_of, found, unknown};
 use super::error::{ApiError, failed};
 use super::jobs::header_value;
+use super::object;
 use super::tokens::actor;
 use crate::auth::{Caller, Scope};
 use crate::publication::{self, Checked, Chosen, PublishError};
@@ -209,7 +210,7 @@ pub(super) async fn change(
 ) -> Result<Json<Compute>, ApiError> {
     let id = id_of(&id)?;
     let wanted: ChangeCompute =
-        serde_json::from_slice(&body).map_err(|error| invalid(format!("{error}.")))?;
+        object::read(&body).map_err(|error| invalid(format!("The body: {error}.")))?;
     apply(&services, caller, id, wanted, condition(&headers)?).await
 }
 

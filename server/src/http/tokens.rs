@@ -11,6 +11,7 @@ use axum::response::IntoResponse;
 use phasic_hub_api::{NewToken, ProblemCode, TokenInfo, TokenPage, TokenRequest};
 
 use super::error::{ApiError, failed};
+use super::object;
 use super::page::{Number, PageQuery};
 use crate::auth::{Caller, Scope, TokenSecret};
 use crate::hub::Hub;
@@ -76,8 +77,8 @@ pub(super) async fn create(
     body: Bytes,
 ) -> Result<impl IntoResponse, ApiError> {
     let invalid = |detail: String| ApiError::new(ProblemCode::InvalidRequest, detail);
-    let request: TokenRequest = serde_json::from_slice(&body)
-        .map_err(|error| invalid(format!("The body is no token request: {error}.")))?;
+    let request: TokenRequest =
+        object::read(&body).map_err(|error| invalid(format!("The body is no token request: {error}.")))?;
     let TokenRequest { name, scopes, ids, expires_in_seconds } = request;
     if name.trim().is_empty() || name.chars().count() > MAX_NAME {
         return Err(invalid(format!("The name has 1 to {MAX_NAME} characters.")));

@@ -10,6 +10,7 @@ use phasic_hub_api::admin::{UnmetVariant, WantVariant};
 use phasic_hub_api::jobs::Variant;
 
 use super::error::ApiError;
+use super::object;
 use super::tokens::actor;
 use super::{Services, computes};
 use crate::auth::Caller;
@@ -44,7 +45,7 @@ pub(super) async fn want_variant(
 ) -> Result<Response<Body>, ApiError> {
     let invalid = |detail: String| ApiError::new(ProblemCode::InvalidRequest, detail);
     let WantVariant { variant } =
-        serde_json::from_slice(&body).map_err(|error| invalid(format!("The body: {error}.")))?;
+        object::read(&body).map_err(|error| invalid(format!("The body: {error}.")))?;
     if variant == Some(Variant::Plan) {
         return Err(invalid("phasic cannot read plans; say phasic, fast or null.".to_owned()));
     }

@@ -8,12 +8,13 @@ use phasic_hub_api::ProblemCode;
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
+use super::object;
 
 /// A body that may be empty.
 fn read<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, ApiError> {
     if body.is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(body)
+    object::read(body)
         .map_err(|error| ApiError::new(ProblemCode::InvalidRequest, format!("The body: {error}.")))
 }

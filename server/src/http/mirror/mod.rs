@@ -19,6 +19,7 @@ use phasic_hub_api::mirror::{
 use self::passes::detail;
 use super::Services;
 use super::error::{ApiError, failed};
+use super::object;
 use super::page::{Number, PageQuery};
 use super::submit::Patience;
 use super::tokens::actor;
@@ -139,7 +140,7 @@ pub(in crate::http) async fn sync(
 }
 
 fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| {
+    object::read(body).map_err(|error| {
         let detail = format!("The body is not what this route takes: {error}.");
         ApiError::new(ProblemCode::InvalidRequest, detail)
     })
