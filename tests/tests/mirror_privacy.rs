@@ -64,3 +64,26 @@ fn what_is_private_upstream_and_was_never_mirrored_is_in_no_count_for_everybody(
     assert!(metrics().contains("phasic_hub_mirror_quarantined{upstream=\"lab\"} 0\n"), "{}", metrics());
     assert!(!hub.get("/").text().contains("2 more"));
 }
+
+#[test]
+fn where_the_token_for_an_upstream_lies_is_nobody_elses_business() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data, secret) = (directory.path().join("hub-data"), directory.path().join("secret-place"));
+    std::fs::write(&secret, "token").unwrap();
+    let upstreams = format!(
+        r#"[{{name = "lab", url = "http://127.0.0.1:9/registry.json", trust = "checked", token_file = "{}"}}]"#,
+        secret.display()
+    );
+    let hub = Hub::start_with(&data, &[], &[("mirror_upstreams", &upstreams)]);
+    let admin = token(&data, "admin");
+    std::fs::remove_file(&secret).unwrap();
+    hub.administer(&admin, "/v1/mirror/sync", &json!({"upstreams": ["lab"]}));
+    wait_until("a pass has failed for that", || {
+        hub.get("/v1/mirror/passes").text().contains("token_unavailable")
+    });
+    for answer in
+        [hub.get("/v1/mirror/passes"), hub.get_as(&admin, "/v1/mirror/passes"), hub.get("/v1/mirror")]
+    {
+        assert!(!answer.text().contains("secret-place"), "{}", answer.text());
+    }
+}

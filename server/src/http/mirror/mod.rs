@@ -79,7 +79,9 @@ fn keep_web(address: &mut Option<String>) {
 }
 
 fn tidy(pass: &mut MirrorPass) {
-    let is_local = pass.address.as_deref().is_some_and(|address| !is_web(address));
+    // Failures of the hub itself name files of its machine, and so does a token that cannot be read.
+    let is_of_ours = matches!(pass.error_code.as_deref(), Some("internal" | "token_unavailable"));
+    let is_local = is_of_ours || pass.address.as_deref().is_some_and(|address| !is_web(address));
     keep_web(&mut pass.address);
     if is_local && pass.error.is_some() {
         pass.error = Some("the log of the hub, and `phasic-hub mirror status`, have the details".to_owned());

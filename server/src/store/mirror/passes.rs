@@ -219,13 +219,19 @@ async fn changes(
     rows.iter().map(|row| Ok((row.try_get("place")?, pass_change(row, number)?))).collect()
 }
 
-/// Leaves out the numbers, and the sentence with numbers, of all computes together.
+/// Leaves out the numbers of all computes together, and sentences with such numbers or with the words of a document, which
+/// may be ids.
 fn keep_public(pass: &mut MirrorPass) {
     pass.entries = None;
     pass.mirrored = None;
-    if pass.outcome == PassOutcome::Held && pass.error.is_some() {
-        pass.error = Some("upstream has lost too many entries; an administrator decides".to_owned());
-    }
+    let said = match (pass.outcome, pass.error_code.as_deref()) {
+        (PassOutcome::Held, _) => "upstream has lost too many entries; an administrator decides",
+        (_, Some("registry_invalid")) => {
+            "its document is no registry that can be used; administrators see why"
+        }
+        _ => return,
+    };
+    pass.error = pass.error.take().map(|_| said.to_owned());
 }
 
 fn pass_change(row: &SqliteRow, number: i64) -> Result<PassChange, StoreError> {

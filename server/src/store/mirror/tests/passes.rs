@@ -319,3 +319,18 @@ async fn what_could_not_be_had_is_known_however_many_passes_have_failed_since() 
     let kept: Vec<_> = passes.iter().map(|pass| pass.number).filter(|&number| number < 10).collect();
     assert_eq!((passes.len(), kept), (201, vec![2]), "the failed ones are forgotten in turn");
 }
+
+#[tokio::test]
+async fn what_a_document_says_that_cannot_be_used_is_not_for_everybody() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let said = "the registry document has the key \"secret\" twice";
+    store.fail(&head("test"), ("registry_invalid", said), None).await.unwrap();
+    store.fail(&head("test"), ("unreachable", "no answer"), None).await.unwrap();
+    let errors = async |viewer| {
+        let passes = store.passes(None, None, 9, &viewer).await.unwrap();
+        passes.into_iter().map(|pass| pass.error.unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(errors(Viewer::All).await, ["no answer", said]);
+    let public = errors(Viewer::Public).await;
+    assert!(public[0] == "no answer" && !public[1].contains("secret"), "{public:?}");
+}
