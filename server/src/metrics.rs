@@ -3,8 +3,8 @@
 //! The names are here, once. Who counts uses the functions below; what is counted at the moment of asking (the state
 //! of the data directory) is set by `http::metrics`. Without [`start`] everything is silently dropped, as in tests.
 
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use metrics::{
@@ -127,7 +127,7 @@ impl Level {
 }
 
 /// What is known of one upstream at the moment of asking.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct UpstreamLevels {
     /// Seconds since its document was last compared with what is mirrored.
     pub lag_seconds: Option<f64>,
@@ -156,8 +156,21 @@ impl UpstreamLevels {
         ("phasic_hub_mirror_unfetched", "What the document of an upstream names and could not be had so far"),
     ];
 
-    /// Says what they are now. Names of upstreams are those the operator has given.
-    pub fn set(self, upstream: &str) {
+    /// Says what they are now of all upstreams there are. Names of upstreams are those the operator has given. Of one that is
+    /// gone everything is 0 from then on: what was said of it last would be an alarm for ever.
+    pub fn set_all(upstreams: HashMap<String, Self>) {
+        static KNOWN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in known.iter().filter(|name| !upstreams.contains_key(*name)) {
+            Self { lag_seconds: Some(0.0), ..Self::default() }.set(gone);
+        }
+        for (name, levels) in upstreams {
+            levels.set(&name);
+            known.insert(name);
+        }
+    }
+
+    fn set(self, upstream: &str) {
         let Self { lag_seconds, failures, alarms, quarantined, computes, unfetched } = self;
         let counts = [alarms, quarantined, computes, unfetched].map(|count| Some(count as f64));
         let counts = std::iter::once(Some(failures as f64)).chain(counts);

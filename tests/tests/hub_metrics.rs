@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
 
 use phasic_hub_tests::http;
-use phasic_hub_tests::hub::{Hub, sync, token};
+use phasic_hub_tests::hub::{Hub, run, sync, token, wait_until};
 use phasic_hub_tests::registry;
 use serde_json::{Value, json};
 
@@ -10,6 +10,25 @@ use serde_json::{Value, json};
 fn sample(text: &str, name: &str) -> Option<f64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
     Some(rest.parse().unwrap())
+}
+
+#[test]
+fn an_upstream_that_is_dropped_is_no_alarm_for_ever() {
+    let (data, checkout) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let model = registry::kingman(4);
+    let document = registry::document(&[("away", registry::entry(&model, &model.ptdprmc3))]);
+    registry::write_directory(checkout.path(), &document, &[]);
+    let hub = Hub::start(data.path());
+    let level = |name: &str| {
+        let metrics = hub.get("/metrics").text().to_owned();
+        sample(&metrics, &format!("phasic_hub_mirror_{name}{{upstream=\"manual\"}}"))
+    };
+    assert!(sync(data.path(), checkout.path().to_str().unwrap(), &[]).status.success());
+    wait_until("it is measured", || level("unfetched") == Some(1.0));
+    let dropped = run(&["mirror", "drop", "manual", "--data", data.path().to_str().unwrap()]);
+    assert!(dropped.status.success(), "{}", String::from_utf8_lossy(&dropped.stderr));
+    wait_until("nothing is missing of it", || level("unfetched") == Some(0.0));
+    assert_eq!(level("lag_seconds"), Some(0.0));
 }
 
 #[test]

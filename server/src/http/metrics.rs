@@ -14,7 +14,7 @@ use super::lately::{Lately, Looked, Looking};
 use crate::auth::Caller;
 use crate::hub::Hub;
 use crate::metrics::{self, Level, UpstreamLevels};
-use crate::store::{JobCount, Store, StoreError};
+use crate::store::{JobCount, Store, StoreError, UpstreamRow};
 
 /// Numbers about this hub, in the text format of Prometheus: requests, times, bytes, connections, openings of stored
 /// files, computes, blobs, jobs by state, how long the first of them waits, readiness, and the state of the mirror by
@@ -144,7 +144,7 @@ fn measure_verdicts(verdicts: &[(String, i64)]) {
 /// The state of each upstream, in counts of what everybody sees.
 async fn measure_upstreams(store: &Store) -> Result<(), StoreError> {
     let public = store.public_counts().await?;
-    for row in store.upstreams().await? {
+    let levels = |row: UpstreamRow| {
         let counts = public.get(&row.name).copied().unwrap_or_default();
         let levels = UpstreamLevels {
             lag_seconds: row.lag_seconds,
@@ -154,7 +154,8 @@ async fn measure_upstreams(store: &Store) -> Result<(), StoreError> {
             computes: counts.computes,
             unfetched: counts.unfetched,
         };
-        levels.set(&row.name);
-    }
+        (row.name, levels)
+    };
+    UpstreamLevels::set_all(store.upstreams().await?.into_iter().map(levels).collect());
     Ok(())
 }
