@@ -90,6 +90,25 @@ impl Numbers {
         let word = self.0[vertex as usize];
         (word & COMPLETE != 0).then_some(word & !COMPLETE)
     }
+
+    /// The numbers of vertices that are known to be in complete components.
+    pub(crate) fn complete(&self) -> Complete<'_> {
+        Complete(&self.0)
+    }
+}
+
+/// Numbers that vertices of complete components were given.
+#[derive(Clone, Copy)]
+pub(crate) struct Complete<'a>(&'a [u32]);
+
+impl Complete<'_> {
+    /// The number of a vertex.
+    #[inline]
+    pub(crate) fn of(self, vertex: u32) -> u32 {
+        let word = self.0[vertex as usize];
+        debug_assert!(word & COMPLETE != 0, "{vertex} was never given a number");
+        word & !COMPLETE
+    }
 }
 
 /// A vertex whose edges are being followed.
@@ -99,8 +118,9 @@ struct Call {
     place: u32,
     /// The lowest place on the stack that it was found to reach.
     low: u32,
-    /// The edge to follow next.
+    /// The edge to follow next, and the first of another vertex.
     next: u32,
+    end: u32,
 }
 
 /// Is shown components as they are found, and may stop the search.
@@ -110,6 +130,12 @@ pub(crate) trait Visitor {
 
     /// A component is complete: gives each of its members a number. They come in the order of discovery, the root first.
     fn component(&mut self, members: &[u32], numbers: &mut Numbers) -> Result<(), Self::Stop>;
+
+    /// A component of one vertex with so many edges is complete: gives it a number.
+    #[inline]
+    fn single(&mut self, vertex: u32, _edges: u32, numbers: &mut Numbers) -> Result<(), Self::Stop> {
+        self.component(&[vertex], numbers)
+    }
 
     /// The edges of a vertex, this many, have been followed.
     fn followed(&mut self, edges: u32) -> Result<(), Self::Stop>;
@@ -130,7 +156,7 @@ impl<F: FnMut(&[u32], &mut Numbers)> Visitor for F {
 
 /// Shows the components of what `roots` reach to a visitor, sinks first.
 ///
-/// One pass over the edges; 4 bytes a vertex, 4 more for each one reached, and 16 for each vertex of the longest path
+/// One pass over the edges; 4 bytes a vertex, 4 more for each one reached, and 20 for each vertex of the longest path
 /// that is followed.
 pub(crate) fn visit_components<V: Visitor>(
     graph: &Graph,
@@ -150,17 +176,17 @@ pub(crate) fn visit_components<V: Visitor>(
             places += 1;
             numbers.0[vertex as usize] = places;
             stack.push(vertex);
-            Call { vertex, place: places, low: places, next: edge_start[vertex as usize] }
+            let [next, end] = [0, 1].map(|after| edge_start[vertex as usize + after]);
+            Call { vertex, place: places, low: places, next, end }
         };
         let mut call = enter(root, &mut numbers, &mut stack);
         loop {
-            let end = edge_start[call.vertex as usize + 1];
             let mut deeper = None;
-            while call.next < end {
-                let target = targets[call.next as usize];
-                call.next += 1;
+            let edges = call.next..call.end;
+            for (&target, next) in targets[edges.start as usize..edges.end as usize].iter().zip(edges) {
                 match numbers.0[target as usize] {
                     0 => {
+                        call.next = next + 1;
                         deeper = Some(target);
                         break;
                     }
@@ -173,10 +199,18 @@ pub(crate) fn visit_components<V: Visitor>(
                 call = enter(target, &mut numbers, &mut stack);
                 continue;
             }
-            visitor.followed(end - edge_start[call.vertex as usize])?;
+            let edges = call.end - edge_start[call.vertex as usize];
+            visitor.followed(edges)?;
             if call.low == call.place {
-                let members = stack.iter().rposition(|&member| member == call.vertex).unwrap_or_default();
-                visitor.component(&stack[members..], &mut numbers)?;
+                // Most components are one vertex.
+                let members = if stack.last() == Some(&call.vertex) {
+                    visitor.single(call.vertex, edges, &mut numbers)?;
+                    stack.len() - 1
+                } else {
+                    let members = stack.iter().rposition(|&member| member == call.vertex).unwrap_or_default();
+                    visitor.component(&stack[members..], &mut numbers)?;
+                    members
+                };
                 stack.truncate(members);
             }
             let Some(mut caller) = calls.pop() else { break };

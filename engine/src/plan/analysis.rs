@@ -129,6 +129,7 @@ fn give_positions(
     plan.vertices.reserve_exact(graph.vertex_count() as usize);
     let mut positions = Positions { graph, plan, ordering: Ordering::default(), pace };
     let numbers = visit_components(graph, roots, &mut positions)?;
+    positions.end_run();
     let entries = positions.ordering.entries();
     plan.vertices.shrink_to_fit();
     Ok((numbers, entries))
@@ -142,34 +143,47 @@ struct Positions<'a, 'o> {
     pace: &'a mut Pace<'o>,
 }
 
+impl Positions<'_, '_> {
+    /// Makes a block of the components of one vertex since the last block.
+    fn end_run(&mut self) {
+        let Plan { vertices: order, block_end, component_count, .. } = &mut *self.plan;
+        let (begin, end) = (block_end.last().map_or(0, |block| block.0), order.len() as u32);
+        if end > begin {
+            *component_count += end - begin;
+            block_end.push((end, false));
+        }
+    }
+}
+
 impl Visitor for Positions<'_, '_> {
     type Stop = AnalysisError;
 
     fn component(&mut self, members: &[u32], numbers: &mut Numbers) -> Result<(), AnalysisError> {
+        self.end_run();
         let Self { graph, plan, ordering, pace } = self;
-        let Plan { vertices: order, absorbing, block_end, component_count, .. } = &mut **plan;
-        if let [vertex] = *members
-            && vertex != START
-            && graph.is_absorbing(vertex)
-        {
-            numbers.set(vertex, ABSORBING);
-            absorbing.push(vertex);
-            return Ok(());
-        }
+        let order = &mut plan.vertices;
         let first = order.len();
         for &vertex in members.iter().rev() {
             numbers.set(vertex, order.len() as u32);
             order.push(vertex);
         }
-        let cyclic = members.len() > 1;
         if members.len() > 2 {
             ordering.improve(graph, numbers, first as u32, &mut order[first..], pace)?;
         }
-        *component_count += 1;
-        let end = order.len() as u32;
-        match block_end.last_mut() {
-            Some(last) if !last.1 && !cyclic => last.0 = end,
-            _ => block_end.push((end, cyclic)),
+        plan.component_count += 1;
+        plan.block_end.push((order.len() as u32, true));
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn single(&mut self, vertex: u32, edges: u32, numbers: &mut Numbers) -> Result<(), AnalysisError> {
+        let Plan { vertices: order, absorbing, .. } = &mut *self.plan;
+        if edges == 0 && vertex != START {
+            numbers.set(vertex, ABSORBING);
+            absorbing.push(vertex);
+        } else {
+            numbers.set(vertex, order.len() as u32);
+            order.push(vertex);
         }
         Ok(())
     }

@@ -214,7 +214,9 @@ impl Component<'_> {
 
     #[inline(always)]
     fn places<'t>(&'t self, targets: &'t [u32]) -> impl Iterator<Item = u32> + 't {
-        let place = |&to: &u32| self.numbers.get(to).map_or(NONE, |number| number.wrapping_sub(self.first));
+        // Edges lead to members and to components that were complete before.
+        let numbers = self.numbers.complete();
+        let place = move |&to: &u32| numbers.of(to).wrapping_sub(self.first);
         targets.iter().map(place).filter(|&place| place < self.count)
     }
 }
