@@ -41,6 +41,7 @@ pub(super) fn factor_pattern(
         upper: Lists::with_room(positions),
         follow: Vec::new(),
         mark: Vec::new(),
+        reached: Reached::default(),
         words: Vec::new(),
         multiply_adds: 0,
         beside,
@@ -58,7 +59,12 @@ pub(super) fn factor_pattern(
         }
         let count = (end - begin) as usize;
         rows.begin_block(count);
-        for at in begin as usize..end as usize {
+        rows.make_room(count, count, pace, begin as usize)?;
+        let first = rows.add_without_fill(begin as usize..end as usize, &plan.inner, pace)?;
+        if first < end as usize {
+            rows.reached.make_room(count);
+        }
+        for at in first..end as usize {
             rows.make_room(count, count, pace, at)?;
             let steps = rows.add(at, begin as usize, plan.inner.of(at));
             pace.step(steps, at)?;
@@ -77,14 +83,73 @@ pub(super) fn factor_pattern(
     Ok(())
 }
 
+/// Columns of one row, each once.
+#[derive(Default)]
+struct Reached {
+    lower: Columns,
+    upper: Columns,
+}
+
+/// Some columns, with room for more.
+#[derive(Default)]
+struct Columns {
+    room: Vec<u32>,
+    count: usize,
+}
+
+impl Columns {
+    fn as_mut_slice(&mut self) -> &mut [u32] {
+        &mut self.room[..self.count]
+    }
+}
+
+impl Reached {
+    fn make_room(&mut self, count: usize) {
+        // The place after the last is written to, too.
+        for columns in [&mut self.lower, &mut self.upper] {
+            columns.room.resize(columns.room.len().max(count + 1), 0);
+        }
+    }
+
+    fn begin(&mut self) {
+        (self.lower.count, self.upper.count) = (0, 0);
+    }
+
+    fn lower(&self, place: usize) -> Option<u32> {
+        self.lower.room[..self.lower.count].get(place).copied()
+    }
+
+    /// Adds columns that are not marked yet to those on their side of the diagonal, and marks them.
+    ///
+    /// Whether one is marked nobody can foretell, nor on which side it is: so there are no branches.
+    #[inline(always)]
+    fn add(&mut self, columns: &[u32], at: usize, first: usize, stamp: u32, mark: &mut [u32]) {
+        let [lower, upper] = [&mut self.lower, &mut self.upper];
+        let (lower_room, upper_room) = (&mut lower.room[..], &mut upper.room[..]);
+        for &column in columns {
+            let mark = &mut mark[column as usize - first];
+            let is_new = usize::from(*mark != stamp);
+            let is_upper = usize::from(column as usize > at);
+            *mark = stamp;
+            lower_room[lower.count] = column;
+            upper_room[upper.count] = column;
+            lower.count += is_new & (is_upper ^ 1);
+            upper.count += is_new & is_upper;
+        }
+    }
+}
+
 /// The rows of the factors so far, and storage for one block.
 struct Rows {
     lower: Lists,
     upper: Lists,
     /// For each row of the block, where the columns end that need be followed.
     follow: Vec<u32>,
-    /// For each row of the block, the last row that reached it, from 1 on.
+    /// For each row of the block, the last row that reached it, from 1 on; as long as nothing fills in, the position of the
+    /// only row that it leads to, or 0.
     mark: Vec<u32>,
+    /// Of the row at work.
+    reached: Reached,
     /// A bit for each row of the block, all 0 between sorts.
     words: Vec<u64>,
     multiply_adds: u64,
@@ -109,42 +174,33 @@ impl Rows {
     /// Adds the row at a position of the block that begins at `first`; its edges come in order. How many entries were
     /// looked at for it.
     fn add(&mut self, at: usize, first: usize, edges: &[u32]) -> usize {
-        let (from_lower, from_upper) = (self.lower.items.len(), self.upper.items.len());
-        if self.add_without_fill(at as u32, edges) {
-            self.lower.close();
-            self.upper.close();
-            self.follow.push(self.upper.items.len() as u32);
-            self.multiply_adds += (self.lower.items.len() - from_lower) as u64;
-            return 1 + edges.len();
-        }
-        self.lower.items.truncate(from_lower);
-        self.upper.items.truncate(from_upper);
+        let Self { lower, upper, follow, mark, reached, .. } = self;
         let stamp = (at - first) as u32 + 1;
-        self.mark[at - first] = stamp;
-        for &column in edges {
-            self.reach(column, at, first);
-        }
-        let mut next = from_lower;
+        mark[at - first] = stamp;
+        reached.begin();
+        reached.add(edges, at, first, stamp, mark);
+        let mut next = 0;
         let mut steps = 1 + edges.len();
-        while let Some(&row) = self.lower.items.get(next) {
-            let followed = self.upper.start[row as usize]..self.follow[row as usize - first];
+        while let Some(row) = reached.lower(next) {
+            let end = follow[row as usize - first];
+            let followed = &upper.items[upper.start[row as usize] as usize..end as usize];
             steps += 1 + followed.len();
-            for entry in followed {
-                self.reach(self.upper.items[entry as usize], at, first);
-            }
+            reached.add(followed, at, first, stamp, mark);
             next += 1;
         }
-        sort(&mut self.lower.items[from_lower..], first, &mut self.words);
-        sort(&mut self.upper.items[from_upper..], first, &mut self.words);
-        self.lower.close();
-        self.upper.close();
-        self.follow.push(self.upper.items.len() as u32);
-        for &row in &self.lower.items[from_lower..] {
-            let range = self.upper.range(row as usize);
+        for (lists, found) in [(&mut *lower, &mut reached.lower), (&mut *upper, &mut reached.upper)] {
+            let found = found.as_mut_slice();
+            sort(found, first, &mut self.words);
+            lists.items.extend_from_slice(found);
+            lists.close();
+        }
+        follow.push(upper.items.len() as u32);
+        for &row in lower.of(at) {
+            let range = upper.range(row as usize);
             self.multiply_adds += range.len() as u64;
-            let follow = &mut self.follow[row as usize - first];
+            let follow = &mut follow[row as usize - first];
             if *follow as usize == range.end
-                && let Ok(found) = self.upper.items[range.clone()].binary_search(&(at as u32))
+                && let Ok(found) = upper.items[range.clone()].binary_search(&(at as u32))
             {
                 *follow = (range.start + found) as u32 + 1;
             }
@@ -152,32 +208,49 @@ impl Rows {
         steps
     }
 
-    /// Adds the edges themselves as long as rows lead nowhere but here, as all do in a tree: they fill nothing in. Whether
-    /// that is so of all.
-    #[inline(always)]
-    fn add_without_fill(&mut self, at: u32, edges: &[u32]) -> bool {
-        for &column in edges {
-            if column > at {
-                self.upper.items.push(column);
-                continue;
+    /// Adds rows of a block as long as what they are reduced by leads nowhere but to them, as it does in a tree: they fill
+    /// nothing in. The first row of which that is not so, or for which there is no room. There is room for as many further
+    /// entries on either side as the block has rows.
+    fn add_without_fill(
+        &mut self,
+        rows: std::ops::Range<usize>,
+        inner: &Lists,
+        pace: &mut Pace<'_>,
+    ) -> Result<usize, AnalysisError> {
+        let begin = rows.start;
+        let mut first = rows.end;
+        'rows: for at in rows {
+            let edges = inner.of(at);
+            let (before, after) = (self.lower.items.len(), self.upper.items.len());
+            // Before the first row that is not so, each column below the diagonal comes once.
+            if self.upper.items.capacity() - after < edges.len() {
+                first = at;
+                break;
             }
-            if *self.upper.of(column as usize) != [at] {
-                return false;
+            let mut only = 0;
+            for &column in edges {
+                if column as usize > at {
+                    self.upper.items.push(column);
+                    only = column;
+                } else if self.mark[column as usize - begin] as usize == at {
+                    self.lower.items.push(column);
+                } else {
+                    first = at;
+                    self.lower.items.truncate(before);
+                    self.upper.items.truncate(after);
+                    break 'rows;
+                }
             }
-            self.lower.items.push(column);
+            self.mark[at - begin] = if self.upper.items.len() == after + 1 { only } else { 0 };
+            self.lower.close();
+            self.upper.close();
+            self.multiply_adds += (self.lower.items.len() - before) as u64;
+            pace.step(1 + edges.len(), at)?;
+            pace.check_multiply_adds(self.multiply_adds, at)?;
         }
-        true
-    }
-
-    #[inline(always)]
-    fn reach(&mut self, column: u32, at: usize, first: usize) {
-        let mark = &mut self.mark[column as usize - first];
-        let stamp = (at - first) as u32 + 1;
-        if *mark != stamp {
-            *mark = stamp;
-            let list = if column as usize > at { &mut self.upper.items } else { &mut self.lower.items };
-            list.push(column);
-        }
+        self.follow.extend(&self.upper.start[begin + 1..=first]);
+        self.mark.fill(0);
+        Ok(first)
     }
 
     /// Makes room for so many further entries on either side, if there may be any.

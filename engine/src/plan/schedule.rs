@@ -262,6 +262,9 @@ struct FormCursor {
 
 impl FormCursor {
     fn advance(&mut self, plan: &Plan, range: &Range<usize>) -> (Range<usize>, Range<usize>) {
+        if self.forms == plan.forms.count() {
+            return (self.forms..self.forms, self.further..self.further);
+        }
         let of = |lists: &Lists| lists.start[range.start] as usize..lists.start[range.end] as usize;
         let used = [
             &plan.exit_forms[range.clone()],

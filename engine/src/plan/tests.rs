@@ -336,6 +336,17 @@ fn a_plan_file_whose_elimination_is_too_large_is_refused() {
 }
 
 #[test]
+fn what_fills_nothing_in_is_counted_all_the_same() {
+    let graph = queue(500);
+    let refused = |limit: u64| Plan::analyze(&graph, &Limits::default().with_multiply_adds(limit));
+    for limit in [0, 100, 498] {
+        let error = refused(limit).unwrap_err();
+        assert!(matches!(error, AnalysisError::Work { limit: found, .. } if found == limit), "{error}");
+    }
+    assert_eq!(refused(499).unwrap().cost().multiply_adds, 499);
+}
+
+#[test]
 fn a_failing_row_of_a_batch_is_named() {
     let plan = plan(&queue(5));
     let mut thetas = Array2::from_elem((20, 2), 1.0);

@@ -85,6 +85,34 @@ pub(crate) fn torus(side: u32) -> Graph {
     builder.finish()
 }
 
+/// Two sides that lead to each other, and then to a ring with shortcuts. The factors of the ring come first; of the sides,
+/// one has many entries above the diagonal in each row, and none below.
+pub(crate) fn sides(many: u32, few: u32, ring: u32) -> Graph {
+    let mut builder = GraphBuilder::new(1).unwrap();
+    for state in 1..=many + few + ring + 1 {
+        builder.add_vertex(&[state.cast_signed()]).unwrap();
+    }
+    builder.add_edge(START, 1, Rate::Scalar(1.0)).unwrap();
+    let mut add =
+        |from: u32, to: u32| builder.add_edge(from + 1, to + 1, Rate::Coefficients(&[1.0])).unwrap();
+    for (from, to) in (0..many).flat_map(|from| (many..many + few).map(move |to| (from, to))) {
+        add(from, to);
+        add(to, from);
+    }
+    let first = many + few;
+    add(0, first);
+    for at in 0..ring {
+        let shortcut = at * 7919 % ring;
+        for to in [(at + 1) % ring, (at + ring - 1) % ring, shortcut] {
+            if to != at {
+                add(first + at, first + to);
+            }
+        }
+    }
+    add(first, first + ring);
+    builder.finish()
+}
+
 /// A path that may be long, but is left for good after a few steps.
 pub(crate) fn leaking_path(vertices: u32) -> Graph {
     let mut builder = GraphBuilder::new(1).unwrap();

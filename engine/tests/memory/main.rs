@@ -36,6 +36,7 @@ fn memory_stays_within_what_is_promised() {
     eliminations_stay_within_their_budget();
     decoding_allocates_at_most_twice_the_file();
     analyses_stay_within_their_budget();
+    long_rows_stay_within_the_budget();
     hostile_plan_files_stay_within_their_budget();
     plans_take_the_memory_that_they_forecast();
     numbers_of_more_digits_take_at_most_thrice_as_much_again();
@@ -66,6 +67,18 @@ fn analyses_stay_within_their_budget() {
             let (peak, _) = peak_bytes(|| Plan::decode(&file, &limits).map(drop));
             assert!(peak <= budget + 4096, "reading: budget {budget}, peak {peak}");
         }
+    }
+}
+
+/// Rows that fill nothing in, above factors that take nearly all there is.
+fn long_rows_stay_within_the_budget() {
+    let graph = graphs::sides(200, 60, 3000);
+    let (whole, _) = peak_bytes(|| Plan::analyze(&graph, &plan::Limits::default()).map(drop));
+    for eighths in 4..24 {
+        let budget = whole * eighths / 8;
+        let limits = plan::Limits::default().with_memory_bytes(budget);
+        let (peak, _) = peak_bytes(|| Plan::analyze(&graph, &limits).map(drop));
+        assert!(peak <= budget + 4096, "budget {budget}, peak {peak}");
     }
 }
 
