@@ -195,6 +195,22 @@ impl Graph {
         }
     }
 
+    /// Targets of a range of edges.
+    #[inline]
+    pub(crate) fn targets_of(&self, edges: Range<usize>) -> &[u32] {
+        &self.targets[edges]
+    }
+
+    /// The first edge that is not of the start, and the coefficients of all from it on, one list after the other, if each
+    /// has one for every parameter.
+    pub(crate) fn full_lists(&self) -> Option<(u32, &[f64])> {
+        let first = *self.edge_start.get(START as usize + 1)?;
+        let starts = &self.coefficient_start[first as usize..];
+        let is_full = |pair: &[u32]| (pair[1] - pair[0]) as usize == self.param_length;
+        let are_full = starts.windows(2).fold(true, |are, pair| are & is_full(pair));
+        are_full.then(|| (first, &self.coefficients[starts[0] as usize..]))
+    }
+
     pub(crate) fn coefficients_of(&self, edge: usize) -> &[f64] {
         &self.coefficients[self.coefficient_start[edge] as usize..self.coefficient_start[edge + 1] as usize]
     }

@@ -1,18 +1,27 @@
 //! The second step of an analysis: the edges by position, and the linear forms of their weights.
+//!
+//! Some vertices are taken at a time: first it is found where their edges lead, then what forms these have and which list
+//! of the plan they belong to. So each loop has few things to keep at hand.
 
-use super::analysis::{ABSORBING, Lists};
-use super::forms::Draft;
-use super::interner::Interner;
+use super::analysis::ABSORBING;
 use super::pace::Pace;
-use super::watched::Watchers;
+use super::recent::{AnyLists, CoefficientLists, FullLists, Recent};
+use super::weigher::Weigher;
 use super::{AnalysisError, Plan};
 use crate::graph::{Graph, Numbers, START};
 use crate::progress::Phase;
 
+/// Edges that are taken at a time, unless a vertex has more. They stay in the first cache, with their coefficients.
+const BUNDLE: usize = 256;
+
+/// No form has this number.
+const NO_FORM: u32 = u32::MAX;
+
 /// Edges by position: those inside the component, those to components solved before, and the sum of those that end.
 ///
-/// Linear in the edges and their coefficients, but for sorting the edges of each vertex.
-#[inline(never)]
+/// Linear in the edges and their coefficients, but for sorting the edges of each vertex. It holds 8 bytes for each edge of
+/// the graph, most of which become the lists of the plan, 4 more for each edge inside a component while these are copied,
+/// and 8 for each edge of the largest vertex.
 pub(super) fn collect_edges(
     graph: &Graph,
     numbers: &Numbers,
@@ -20,284 +29,243 @@ pub(super) fn collect_edges(
     pace: &mut Pace<'_>,
 ) -> Result<(), AnalysisError> {
     pace.begin(Phase::Collecting);
-    let mut collector = Collector::new(graph, plan.vertices.len());
-    let mut bundle: Vec<u64> = Vec::new();
-    let (mut at, mut begin) = (0, 0);
-    // There is room for so many forms; nothing else grows beyond what was asked for at the start, but for sums.
-    let mut granted = 0;
+    // Lists of a known length are looked up and compared in a third of the time.
+    match graph.param_length() {
+        1 if let Some(lists) = FullLists::<1>::of_graph(graph) => collect(graph, lists, numbers, plan, pace),
+        2 if let Some(lists) = FullLists::<2>::of_graph(graph) => collect(graph, lists, numbers, plan, pace),
+        3 if let Some(lists) = FullLists::<3>::of_graph(graph) => collect(graph, lists, numbers, plan, pace),
+        4 if let Some(lists) = FullLists::<4>::of_graph(graph) => collect(graph, lists, numbers, plan, pace),
+        _ => collect(graph, AnyLists(graph), numbers, plan, pace),
+    }
+}
+
+#[inline(never)]
+fn collect(
+    graph: &Graph,
+    coefficients: impl CoefficientLists,
+    numbers: &Numbers,
+    plan: &mut Plan,
+    pace: &mut Pace<'_>,
+) -> Result<(), AnalysisError> {
+    let mut bundle = Bundle::new(graph, numbers);
+    let mut collector = Collector {
+        recent: Recent::of(coefficients),
+        weigher: Weigher::new(graph),
+        lists: EdgeLists::new(graph.edge_count() as usize),
+    };
+    let positions = plan.vertices.len();
+    (plan.inner.start, plan.outer.start) = (vec![0; positions + 1], vec![0; positions + 1]);
+    plan.exit_forms = vec![0; positions];
+    let mut begin = 0;
     for &(end, cyclic) in &plan.block_end {
         // Edges to positions from here on stay in the component; a single vertex has none.
         let first = if cyclic { begin } else { ABSORBING };
-        for (&vertex, position) in plan.vertices[at..end as usize].iter().zip(at..) {
-            let targets = graph.targets(vertex);
-            pace.step(targets.len() * (1 + graph.param_length()), position)?;
-            let distinct = bundle_up(targets, graph.edge_range(vertex).start, numbers, &mut bundle);
-            let has_sums = !distinct || vertex == START;
-            if has_sums {
-                collector.add_sums(vertex, first, &bundle)?;
-            } else {
-                collector.add(vertex, first, &bundle)?;
+        let mut at = begin as usize;
+        while at < end as usize {
+            let vertices = &plan.vertices[at..end as usize];
+            let has_sums = bundle.fill(vertices, at, pace)?;
+            let ends = plan.inner.start[at + 1..].iter_mut().zip(&mut plan.outer.start[at + 1..]);
+            let results = ends.zip(&mut plan.exit_forms[at..]);
+            let bundled = bundle.ends.iter().zip(vertices).zip(at..);
+            let mut from = 0;
+            for (((&to, &vertex), position), ((inner_end, outer_end), exit_form)) in bundled.zip(results) {
+                let edges = &bundle.items[from..to];
+                *exit_form = if has_sums {
+                    collector.add_sums(vertex, position, edges, first, pace)?
+                } else {
+                    collector.add(vertex, position, edges, first, pace)?
+                };
+                (*inner_end, *outer_end) = (collector.lists.inner_count(), collector.lists.outer as u32);
+                from = to;
             }
-            if has_sums || collector.weigher.interner.count() > granted {
-                granted = collector.weigher.grant(pace, position)?;
-            }
-            collector.close();
+            at += bundle.ends.len();
         }
-        at = end as usize;
         begin = end;
     }
-    collector.finish(plan);
+    (plan.forms, plan.watched) = collector.weigher.finish();
+    collector.lists.finish(plan);
     Ok(())
 }
 
-/// The edges of a vertex by where they lead: the position in the higher half, the edge's index in the lower. Whether no
-/// two lead to the same.
+/// Finds the forms of edges and adds them to the lists of the plan.
+struct Collector<'a, L> {
+    recent: Recent<L>,
+    weigher: Weigher<'a>,
+    lists: EdgeLists,
+}
+
+impl<L: CoefficientLists> Collector<'_, L> {
+    /// Adds the edges of a vertex, which lead to different positions. The form of the exit.
+    #[inline(always)]
+    fn add(
+        &mut self,
+        vertex: u32,
+        position: usize,
+        edges: &[u64],
+        first: u32,
+        pace: &Pace<'_>,
+    ) -> Result<u32, AnalysisError> {
+        let mut exit = NO_FORM;
+        for &edge in edges {
+            let form = match self.recent.find(edge as u32) {
+                Ok(form) => form,
+                Err(place) => {
+                    let form = self.weigher.weigh(vertex, position, edge, pace)?;
+                    *place = (edge as u32, form);
+                    form
+                }
+            };
+            self.lists.put((edge >> 32) as u32, form, first, &mut exit);
+        }
+        Ok(if exit == NO_FORM { self.weigher.nothing() } else { exit })
+    }
+
+    /// The same for any vertex: parallel edges count as their sum.
+    #[inline(never)]
+    fn add_sums(
+        &mut self,
+        vertex: u32,
+        position: usize,
+        edges: &[u64],
+        first: u32,
+        pace: &Pace<'_>,
+    ) -> Result<u32, AnalysisError> {
+        let mut exit = NO_FORM;
+        for parallel in edges.chunk_by(|a, b| a >> 32 == b >> 32) {
+            let form = self.weigher.weigh_sum(vertex, position, parallel)?;
+            self.lists.put((parallel[0] >> 32) as u32, form, first, &mut exit);
+        }
+        self.weigher.grant(pace, position)?;
+        Ok(if exit == NO_FORM { self.weigher.nothing() } else { exit })
+    }
+}
+
+/// The edges of some vertices, by vertex and by where they lead.
+struct Bundle<'a> {
+    graph: &'a Graph,
+    numbers: &'a Numbers,
+    /// The position that an edge leads to in the higher half, the edge's index in the lower.
+    items: Vec<u64>,
+    /// Where the edges of each vertex end.
+    ends: Vec<usize>,
+}
+
+impl<'a> Bundle<'a> {
+    fn new(graph: &'a Graph, numbers: &'a Numbers) -> Self {
+        Self { graph, numbers, items: vec![0; BUNDLE], ends: Vec::with_capacity(BUNDLE) }
+    }
+
+    /// Takes the edges of the first of these vertices, which have the positions from `begin` on: as many as there is room
+    /// for, or one that has sums. Whether it has.
+    #[inline(never)]
+    fn fill(&mut self, vertices: &[u32], begin: usize, pace: &mut Pace<'_>) -> Result<bool, AnalysisError> {
+        let Self { graph, numbers, items, ends } = self;
+        let numbers = numbers.complete();
+        ends.clear();
+        let mut from = 0;
+        for (&vertex, position) in vertices.iter().zip(begin..).take(BUNDLE) {
+            let range = graph.edge_range(vertex);
+            let end = from + range.len();
+            if end > items.len() {
+                if from > 0 {
+                    break;
+                }
+                items.resize(end, 0);
+            }
+            pace.step(range.len() * (1 + graph.param_length()), position)?;
+            let edges = &mut items[from..end];
+            let (mut least, mut ascend) = (0, true);
+            let targets = graph.targets_of(range.clone());
+            for ((item, &target), edge) in edges.iter_mut().zip(targets).zip(range.start as u64..) {
+                let position = numbers.of(target);
+                ascend &= least <= position;
+                least = position + 1;
+                *item = u64::from(position) << 32 | edge;
+            }
+            let distinct = ascend || sort(edges);
+            if !distinct || vertex == START {
+                if from == 0 {
+                    ends.push(end);
+                    return Ok(true);
+                }
+                break;
+            }
+            ends.push(end);
+            from = end;
+        }
+        Ok(false)
+    }
+}
+
+/// Puts the edges of a vertex in order. Whether no two of them lead to the same.
 #[inline(always)]
-fn bundle_up(targets: &[u32], first_edge: usize, numbers: &Numbers, bundle: &mut Vec<u64>) -> bool {
-    bundle.clear();
-    bundle.resize(targets.len(), 0);
-    let mut after = 0;
-    let mut ascend = true;
-    for ((item, &target), edge) in bundle.iter_mut().zip(targets).zip(first_edge as u64..) {
-        let position = numbers.get(target).unwrap_or(ABSORBING);
-        ascend &= after <= position;
-        after = position + 1;
-        *item = u64::from(position) << 32 | edge;
-    }
-    if ascend {
-        return true;
-    }
-    if bundle.len() > 16 {
-        bundle.sort_unstable();
-        return bundle.windows(2).all(|pair| pair[0] >> 32 != pair[1] >> 32);
+fn sort(edges: &mut [u64]) -> bool {
+    if edges.len() > 16 {
+        edges.sort_unstable();
+        return edges.windows(2).all(|pair| pair[0] >> 32 != pair[1] >> 32);
     }
     // A few are put in place one by one; a call would take as long.
     let mut distinct = true;
-    for at in 1..bundle.len() {
-        let item = bundle[at];
+    for at in 1..edges.len() {
+        let item = edges[at];
         let mut to = at;
-        while to > 0 && bundle[to - 1] > item {
-            bundle[to] = bundle[to - 1];
+        while to > 0 && edges[to - 1] > item {
+            edges[to] = edges[to - 1];
             to -= 1;
         }
-        bundle[to] = item;
-        distinct &= to == 0 || bundle[to - 1] >> 32 != item >> 32;
+        edges[to] = item;
+        distinct &= to == 0 || edges[to - 1] >> 32 != item >> 32;
     }
     distinct
 }
 
-/// The lists of edges that a plan will have.
-struct Collector<'a> {
-    weigher: Weigher<'a>,
-    inner: Lists,
-    inner_forms: Vec<u32>,
-    outer: Lists,
-    outer_forms: Vec<u32>,
-    exit_forms: Vec<u32>,
-    /// Of the vertex at hand.
-    exit: Option<u32>,
+/// Where edges lead, and the forms of their weights: those to components solved before from the front on, those inside
+/// components from the back. There is room for all.
+struct EdgeLists {
+    targets: Vec<u32>,
+    forms: Vec<u32>,
+    outer: usize,
+    inner: usize,
 }
 
-impl<'a> Collector<'a> {
-    fn new(graph: &'a Graph, positions: usize) -> Self {
-        let unit = if graph.was_dph() { graph.unit_weights() } else { Vec::new() };
-        let room = graph.edge_count() as usize / 2;
-        let lists = || {
-            let mut lists = Lists::with_room(positions);
-            lists.items.reserve_exact(room);
-            lists
-        };
-        Self {
-            weigher: Weigher {
-                graph,
-                unit,
-                draft: Draft::default(),
-                interner: Interner::default(),
-                watchers: Watchers::default(),
-                nothing: None,
-            },
-            inner: lists(),
-            inner_forms: Vec::with_capacity(room),
-            outer: lists(),
-            outer_forms: Vec::with_capacity(room),
-            exit_forms: Vec::with_capacity(positions),
-            exit: None,
-        }
+impl EdgeLists {
+    fn new(edges: usize) -> Self {
+        Self { targets: vec![0; edges], forms: vec![0; edges], outer: 0, inner: edges }
     }
 
-    /// Adds the edges of a vertex, which come as [`bundle_up`] leaves them and lead to different positions. Those to
-    /// positions from `first` on stay in its component.
+    /// Adds an edge to a position, or has it for the exit. Those to positions from `first` on stay in their component.
     #[inline(always)]
-    fn add(&mut self, vertex: u32, first: u32, bundle: &[u64]) -> Result<(), AnalysisError> {
-        for edge in bundle {
-            let form = match self.weigher.term(*edge as u32) {
-                Some((parameter, coefficient)) => self.weigher.interner.term(parameter, coefficient),
-                None => self.weigher.sum(vertex, std::slice::from_ref(edge))?,
-            };
-            self.put((edge >> 32) as u32, first, form);
-        }
-        Ok(())
-    }
-
-    /// Adds the edges of any vertex: parallel ones as their sum.
-    #[inline(never)]
-    fn add_sums(&mut self, vertex: u32, first: u32, bundle: &[u64]) -> Result<(), AnalysisError> {
-        for group in bundle.chunk_by(|a, b| a >> 32 == b >> 32) {
-            let form = self.weigher.sum(vertex, group)?;
-            if group.len() > 1 {
-                self.weigher.watch(self.exit_forms.len(), vertex, group)?;
-            }
-            self.put((group[0] >> 32) as u32, first, form);
-        }
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn put(&mut self, target: u32, first: u32, form: u32) {
-        if target == ABSORBING {
-            self.exit = Some(form);
-        } else if target >= first {
-            self.inner.items.push(target);
-            self.inner_forms.push(form);
+    fn put(&mut self, target: u32, form: u32, first: u32, exit: &mut u32) {
+        if target < first {
+            self.targets[self.outer] = target;
+            self.forms[self.outer] = form;
+            self.outer += 1;
+        } else if target == ABSORBING {
+            *exit = form;
         } else {
-            self.outer.items.push(target);
-            self.outer_forms.push(form);
+            self.inner -= 1;
+            self.targets[self.inner] = target;
+            self.forms[self.inner] = form;
         }
     }
 
-    /// Ends the edges of a vertex.
+    /// How many edges stay in their component.
     #[inline(always)]
-    fn close(&mut self) {
-        self.inner.close();
-        self.outer.close();
-        let exit = self.exit.take().unwrap_or_else(|| self.weigher.nothing());
-        self.exit_forms.push(exit);
+    fn inner_count(&self) -> u32 {
+        (self.targets.len() - self.inner) as u32
     }
 
+    /// Moves them to the plan.
     fn finish(self, plan: &mut Plan) {
-        let Weigher { mut interner, watchers, .. } = self.weigher;
-        plan.watched = watchers.finish(&mut interner);
-        plan.forms = interner.finish();
-        (plan.inner, plan.inner_forms) = (self.inner, self.inner_forms);
-        (plan.outer, plan.outer_forms) = (self.outer, self.outer_forms);
-        plan.exit_forms = self.exit_forms;
-        for list in
-            [&mut plan.inner.items, &mut plan.inner_forms, &mut plan.outer.items, &mut plan.outer_forms]
-        {
-            list.shrink_to_fit();
+        let lists = [
+            (self.targets, &mut plan.inner.items, &mut plan.outer.items),
+            (self.forms, &mut plan.inner_forms, &mut plan.outer_forms),
+        ];
+        for (mut all, inner, outer) in lists {
+            *inner = all[self.inner..].iter().rev().copied().collect();
+            all.truncate(self.outer);
+            all.shrink_to_fit();
+            *outer = all;
         }
-    }
-}
-
-/// Finds the linear forms of edges.
-struct Weigher<'a> {
-    graph: &'a Graph,
-    /// In discrete time, the weight of every edge under θ = 1.
-    unit: Vec<f64>,
-    draft: Draft,
-    interner: Interner,
-    watchers: Watchers,
-    /// The form that is 0, once it was needed.
-    nothing: Option<u32>,
-}
-
-impl Weigher<'_> {
-    /// The parameter and the coefficient of an edge, not of the start, whose weight is that product.
-    #[inline(always)]
-    fn term(&self, edge: u32) -> Option<(u32, f64)> {
-        let coefficients = self.graph.coefficients_of(edge as usize);
-        if coefficients.len() != self.graph.param_length() {
-            return None;
-        }
-        if let [coefficient] = *coefficients {
-            // Zeros have no sign here: it would make another form.
-            return Some((0, if coefficient == 0.0 { 0.0 } else { coefficient }));
-        }
-        let Some((parameter, &coefficient)) =
-            coefficients.iter().enumerate().find(|(_, coefficient)| **coefficient != 0.0)
-        else {
-            return (!coefficients.is_empty()).then_some((0, 0.0));
-        };
-        let single = coefficients[parameter + 1..].iter().all(|&coefficient| coefficient == 0.0);
-        single.then_some((parameter as u32, coefficient))
-    }
-
-    /// The form of the sum of some parallel edges, whose indices are the lower halves.
-    #[inline(never)]
-    fn sum(&mut self, vertex: u32, edges: &[u64]) -> Result<u32, AnalysisError> {
-        self.draft.clear();
-        for &edge in edges {
-            self.add(vertex, edge as u32)?;
-        }
-        self.draft.settle();
-        if !self.draft.is_finite() {
-            let to = edges.last().map_or(vertex, |&edge| self.graph.edge(edge as u32).target);
-            return Err(AnalysisError::CoefficientSum { from: vertex, to });
-        }
-        Ok(self.interner.number(&self.draft))
-    }
-
-    /// Has the edges of a sum looked at one by one, if the sum does not tell of them.
-    fn watch(&mut self, position: usize, vertex: u32, edges: &[u64]) -> Result<(), AnalysisError> {
-        if self.sum_tells(vertex, edges) {
-            return Ok(());
-        }
-        for &edge in edges {
-            self.draft.clear();
-            self.add(vertex, edge as u32)?;
-            self.watchers.see(position as u32, &self.draft);
-        }
-        Ok(())
-    }
-
-    /// Whether some edges are positive multiples of one another, so that none is negative unless their sum is.
-    fn sum_tells(&self, vertex: u32, edges: &[u64]) -> bool {
-        let sole = |list: &[f64]| {
-            let mut terms = list.iter().enumerate().filter(|&(_, &coefficient)| coefficient != 0.0);
-            let (first, second) = (terms.next(), terms.next());
-            first.filter(|_| second.is_none()).map(|(parameter, &coefficient)| (parameter, coefficient > 0.0))
-        };
-        let mut lists = edges.iter().map(|&edge| self.graph.edge(edge as u32).coefficients);
-        let Some(first) = lists.next() else { return true };
-        let of_first = sole(first);
-        // Those of the start are probabilities, which no graph has below 0.
-        vertex == START || lists.all(|list| list == first || of_first.is_some() && sole(list) == of_first)
-    }
-
-    /// How many forms there may be before the next look at the memory, if there may be those so far.
-    #[cold]
-    fn grant(&self, pace: &Pace<'_>, position: usize) -> Result<usize, AnalysisError> {
-        let held = self.interner.memory_bytes() + self.watchers.memory_bytes();
-        pace.check_memory(held, position)?;
-        let forms = self.interner.count();
-        // As many again, of one term each, if there is room for them.
-        let further = Interner::bytes_of(forms);
-        Ok(if pace.has_room(held + further) { 2 * forms } else { forms })
-    }
-
-    /// The form of no edges.
-    fn nothing(&mut self) -> u32 {
-        *self.nothing.get_or_insert_with(|| self.interner.single(0.0, 0, 0.0))
-    }
-
-    /// Adds the weight of one edge to the form at hand.
-    fn add(&mut self, vertex: u32, edge: u32) -> Result<(), AnalysisError> {
-        let edge = self.graph.edge(edge);
-        let expected = self.graph.param_length();
-        if vertex == START || edge.coefficients.is_empty() {
-            self.draft.add_constant(self.fixed(edge.index));
-        } else if edge.coefficients.len() == expected {
-            self.draft.add_coefficients(edge.coefficients);
-        } else {
-            let found = edge.coefficients.len();
-            return Err(AnalysisError::CoefficientLength { from: vertex, to: edge.target, expected, found });
-        }
-        Ok(())
-    }
-
-    /// The weight of an edge that θ does not change. In discrete time they were normalised when the graph was made.
-    fn fixed(&self, edge: u32) -> f64 {
-        let weight = self.unit.get(edge as usize).copied().or_else(|| self.graph.fixed_weight(edge));
-        weight.unwrap_or_default()
     }
 }

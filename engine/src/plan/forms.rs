@@ -137,6 +137,13 @@ impl Forms {
         &self.further
     }
 
+    /// Makes room for so many forms of one term.
+    pub(super) fn reserve_heads(&mut self, count: usize) {
+        self.constants.reserve_exact(count);
+        self.parameters.reserve_exact(count);
+        self.coefficients.reserve_exact(count);
+    }
+
     pub(super) fn push_head(&mut self, constant: f64, parameter: u32, coefficient: f64) {
         self.constants.push(constant);
         self.parameters.push(parameter);

@@ -3,33 +3,12 @@
 use super::forms::{Draft, Forms, Head};
 
 /// Finds equal forms while a plan is made.
+#[derive(Default)]
 pub(super) struct Interner {
     forms: Forms,
-    /// Forms of one term that were seen not long ago, each where its term says: most edges have the form of an edge near
-    /// them.
-    recent: [Recent; RECENT],
     /// Numbers of forms from 1 on, each where its hash says or in one of the places after; 0 where there is none. A power
     /// of two in length.
     places: Vec<u32>,
-}
-
-/// A form without a constant: the bits of its coefficient, its parameter, its number.
-#[derive(Clone, Copy)]
-struct Recent {
-    coefficient: u64,
-    parameter: u32,
-    number: u32,
-}
-
-/// A power of two.
-const RECENT: usize = 128;
-
-impl Default for Interner {
-    fn default() -> Self {
-        // No form has that parameter.
-        let none = Recent { coefficient: 0, parameter: u32::MAX, number: 0 };
-        Self { forms: Forms::default(), recent: [none; RECENT], places: Vec::new() }
-    }
 }
 
 /// Enough for a few hundred forms, which is more than most models have; 4 KiB.
@@ -40,24 +19,15 @@ const FEWEST_PLACES: usize = 1024;
 const MOST_PLACES: usize = 32;
 
 impl Interner {
-    /// The number of the form `coefficient · θ[parameter]`; a new one if it was never seen.
-    #[inline(always)]
-    pub(super) fn term(&mut self, parameter: u32, coefficient: f64) -> u32 {
-        let bits = coefficient.to_bits();
-        // The highest bits of a product depend on all bits; small whole numbers have only high ones.
-        let hash = (bits ^ u64::from(parameter)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let at = (hash >> (u64::BITS - RECENT.trailing_zeros())) as usize;
-        let found = self.recent[at];
-        if found.coefficient == bits && found.parameter == parameter {
-            return found.number;
-        }
-        let number = self.single(0.0, parameter, coefficient);
-        self.recent[at] = Recent { coefficient: bits, parameter, number };
-        number
+    /// With room for a form for each of so many edges, or for as many as most graphs have.
+    pub(super) fn for_edges(edges: usize) -> Self {
+        let mut interner = Self::default();
+        interner.forms.reserve_heads(edges.min(FEWEST_PLACES / 4));
+        interner
     }
 
     /// The number of a form of at most one term, coefficient 0 if none; a new one if it was never seen.
-    #[inline(never)]
+    #[inline]
     pub(super) fn single(&mut self, constant: f64, parameter: u32, coefficient: f64) -> u32 {
         self.intern((constant, parameter, coefficient), &[])
     }
@@ -113,6 +83,11 @@ impl Interner {
     /// Distinct forms so far.
     pub(super) fn count(&self) -> usize {
         self.forms.count()
+    }
+
+    /// Terms of forms beyond the first of each, so far.
+    pub(super) fn further_terms(&self) -> usize {
+        self.forms.further().len()
     }
 
     /// Parameters that forms are multiples of and whether positive ones, and the coefficients' sizes.
@@ -197,6 +172,17 @@ mod tests {
         let distinct: std::collections::HashSet<u32> = first.iter().copied().collect();
         assert_eq!(distinct.len(), interner.finish().count());
         assert_eq!(distinct.len(), first.len());
+    }
+
+    #[test]
+    fn multiples_of_a_number_have_each_one_form() {
+        for factor in 1..2000_u32 {
+            let mut interner = Interner::default();
+            for k in (1..512).chain(1..512) {
+                interner.single(0.0, 0, f64::from(k * factor));
+            }
+            assert_eq!(interner.count(), 511, "multiples of {factor}");
+        }
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod pace;
 mod pattern;
 mod process;
 mod range;
+mod recent;
 mod resolvent;
 mod rewarded;
 mod scale;
@@ -47,6 +48,7 @@ mod steps;
 mod varint;
 mod verification;
 mod watched;
+mod weigher;
 mod wide;
 mod workspace;
 

@@ -53,6 +53,30 @@ fn close(found: f64, wanted: f64, relative: f64) -> bool {
 }
 
 #[test]
+fn parameters_that_no_edge_depends_on_change_nothing() {
+    fn numbers<const P: usize>(theta: [f64; P]) -> (Vec<u64>, usize) {
+        // Up to four coefficients are looked up in another way than more are.
+        let list = |a: f64, b: f64| std::array::from_fn(|at| [a, b].get(at).copied().unwrap_or(0.0));
+        let edges = (1..40_u32).flat_map(|k| {
+            let other = 1 + (7 * k) % 39;
+            [
+                (k, k + 1, list(f64::from(k % 5), -0.0)),
+                (k, other, list(0.0, f64::from(k % 3))),
+                (k, 40, list(1.0, 0.5)),
+            ]
+        });
+        let plan = plan(&build::<P>(41, edges.filter(|edge| edge.0 != edge.1)));
+        let at = plan.at(&theta).unwrap();
+        let numbers = at.moments(3).unwrap();
+        (numbers.iter().map(|number| number.to_bits()).collect(), plan.forms.count())
+    }
+    let wanted = numbers([1.25, 0.75]);
+    assert_eq!(numbers([1.25, 0.75, 3.0]), wanted);
+    assert_eq!(numbers([1.25, 0.75, 3.0, 4.0]), wanted);
+    assert_eq!(numbers([1.25, 0.75, 3.0, 4.0, 5.0]), wanted);
+}
+
+#[test]
 fn an_overloaded_queue_is_right_to_the_last_digits() {
     // Busy period of M/M/1/K started with one customer: Σ_{k<K} ρ^k / μ. phasic returns infinity.
     let plan = plan(&queue(100));
