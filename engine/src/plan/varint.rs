@@ -57,7 +57,7 @@ impl<'a> Source<'a> {
         self.bytes.len() - self.at
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self) -> Result<u64, PlanFileError> {
         // Nearly all are a byte.
         match self.bytes.get(self.at) {
@@ -93,14 +93,14 @@ impl<'a> Source<'a> {
         Err(PlanFileError::Number { offset: begin })
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_signed(&mut self) -> Result<i64, PlanFileError> {
         let value = self.take()?;
         Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }
 
     /// An integer below `limit`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_below(&mut self, limit: u64, what: &'static str) -> Result<u32, PlanFileError> {
         let offset = self.offset();
         let value = self.take()?;
