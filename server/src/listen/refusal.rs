@@ -8,7 +8,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -31,8 +31,9 @@ pub(super) struct Turn(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// From the request until its answer was handed over to the last byte.
-    is_answering: AtomicBool,
+    /// Requests whose answers were not yet handed over to the last byte. There may be two for a moment: the library can take
+    /// the next request before it lets the body of an answer go that has said its length and is sent.
+    answering: AtomicUsize,
     /// From the request until its answer was written to the last byte.
     is_speaking: AtomicBool,
 }
@@ -44,14 +45,14 @@ pub(super) struct Answering(Turn);
 impl Turn {
     /// A request has come.
     pub(super) fn begin(&self) -> Answering {
-        self.0.is_answering.store(true, Ordering::Relaxed);
+        self.0.answering.fetch_add(1, Ordering::Relaxed);
         self.0.is_speaking.store(true, Ordering::Relaxed);
         Answering(self.clone())
     }
 
     /// All that was handed over has been written.
     fn is_written(&self) {
-        if !self.0.is_answering.load(Ordering::Relaxed) {
+        if self.0.answering.load(Ordering::Relaxed) == 0 {
             self.0.is_speaking.store(false, Ordering::Relaxed);
         }
     }
@@ -63,7 +64,7 @@ impl Turn {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.0.is_answering.store(false, Ordering::Relaxed);
+        self.0.0.answering.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -244,6 +245,9 @@ where
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::io;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
     use std::time::Duration;
 
     use axum::body::{Body, Bytes};
@@ -252,7 +256,7 @@ mod tests {
     use hyper::server::conn::http1;
     use hyper::service::service_fn;
     use hyper_util::rt::TokioIo;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
     use super::{Attended, Refusing, Turn};
 
@@ -289,6 +293,75 @@ mod tests {
         drop(client);
         let _ = serving.await.unwrap();
         String::from_utf8(answer).unwrap()
+    }
+
+    /// A connection that is ready to write only every other time it is asked, as one whose client reads slowly may be.
+    struct Hesitant<S> {
+        inner: S,
+        is_ready: bool,
+    }
+
+    impl<S: AsyncRead + Unpin> AsyncRead for Hesitant<S> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.inner).poll_read(cx, buffer)
+        }
+    }
+
+    impl<S: AsyncWrite + Unpin> AsyncWrite for Hesitant<S> {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.is_ready = !self.is_ready;
+            if self.is_ready {
+                return Pin::new(&mut self.inner).poll_write(cx, bytes);
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.inner).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.inner).poll_shutdown(cx)
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_whose_request_came_before_the_last_body_was_let_go_is_left_alone() {
+        const LENGTH: usize = 20_000;
+        let (mut client, server) = tokio::io::duplex(1 << 20);
+        let turn = Turn::default();
+        let refusal = |status: StatusCode| Response::builder().status(status).body("no".to_owned()).unwrap();
+        let io = Refusing::new(Hesitant { inner: server, is_ready: true }, turn.clone(), refusal);
+        let service = service_fn(move |_| {
+            let answering = turn.begin();
+            async {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                // All there is to send is sent before it is known that this is the end.
+                let piece = stream::iter([Ok::<_, Infallible>(Bytes::from(vec![b'x'; LENGTH]))]);
+                let body = Attended::new(Body::from_stream(piece), answering);
+                Response::builder().header("content-length", LENGTH).body(body)
+            }
+        });
+        let mut builder = http1::Builder::new();
+        let serving = builder.max_buf_size(8192).serve_connection(TokioIo::new(io), service);
+        let serving = tokio::spawn(serving);
+        client.write_all("GET / HTTP/1.1\r\nHost: h\r\n\r\n".repeat(4).as_bytes()).await.unwrap();
+        let mut answers = Vec::new();
+        while String::from_utf8_lossy(&answers).matches('x').count() < 4 * LENGTH {
+            let read = tokio::time::timeout(Duration::from_secs(10), client.read_buf(&mut answers)).await;
+            assert!(read.is_ok_and(|read| read.unwrap() > 0), "an answer was cut: {}", answers.len());
+        }
+        drop(client);
+        let _ = serving.await.unwrap();
     }
 
     #[tokio::test]
