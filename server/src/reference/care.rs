@@ -111,9 +111,10 @@ impl Care {
             (Outcome::Published, Some(reason @ WithheldReason::Missing(_))) => {
                 return self.fails(id, &format!("it was made anew, and {reason} all the same"), false);
             }
-            // It is wrong although it is ours, or it is somebody's, who has to see to it.
-            (_, Some(reason)) => drop(self.in_vain.insert(id, reason)),
-            (_, None) => {}
+            // It is wrong although it is made by this release, or it is somebody's, who has to see to it.
+            (_, Some(reason)) if outcome != Outcome::Unchanged => drop(self.in_vain.insert(id, reason)),
+            // It is in order, or has come to harm since it was looked at: then it is wanted.
+            _ => {}
         }
         if self.failures.remove(id).is_some() {
             tracing::info!(id, "a reference compute that could not be published is in order again");
@@ -196,9 +197,35 @@ fn withheld(hub: &Hub, id: &str) -> Option<WithheldReason> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
-    use super::pause_after;
+    use phasic_engine::reference::computes;
+    use phasic_hub_api::Sha256;
+    use phasic_hub_api::jobs::Variant;
+
+    use super::super::tests::{MEMORY_BYTES, admission, hub};
+    use super::super::{Outcome, make};
+    use super::{Care, pause_after, publish, withheld};
+
+    #[tokio::test]
+    async fn what_loses_its_file_while_others_are_made_is_made_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let hub = hub(&directory).await;
+        publish(Arc::clone(&hub), admission(MEMORY_BYTES)).await;
+        let compute = &computes()[2];
+        let sha256 = Sha256::of(&make(compute, Variant::Phasic, MEMORY_BYTES).unwrap().artifact);
+        let digits = sha256.to_string();
+        std::fs::remove_file(directory.path().join("blobs/sha256").join(&digits[..2]).join(&digits)).unwrap();
+        hub.withdraw(sha256).await.unwrap();
+        // It was in order when it was looked at.
+        let mut care = Care::default();
+        care.note(compute.id, Outcome::Unchanged, withheld(&hub, compute.id));
+        let wanted = care.wanted(&hub);
+        assert_eq!(wanted.iter().map(|compute| compute.id).collect::<Vec<_>>(), [compute.id]);
+        care.publish(&hub, &admission(MEMORY_BYTES), &wanted).await;
+        assert!(hub.catalogue().withheld().is_empty() && care.wanted(&hub).is_empty());
+    }
 
     #[test]
     fn pauses_grow_to_a_minute() {

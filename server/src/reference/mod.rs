@@ -68,8 +68,10 @@ pub enum ReferenceError {
 /// What became of a reference compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// It is as it was: published before, or somebody's.
+    /// It was published before, and was served when it was looked at.
     Unchanged,
+    /// Somebody has published something under its id, which stays.
+    Somebodys,
     Published,
     /// Neither of its programs can be made within the memory eliminations may take.
     TooLarge,
@@ -97,7 +99,7 @@ async fn publish_one(
 ) -> Result<Outcome, ReferenceError> {
     let id: ComputeId = compute.id.parse()?;
     if hub.data.store.is_by_somebody(&id).await? {
-        return Ok(Outcome::Unchanged);
+        return Ok(Outcome::Somebodys);
     }
     let withheld = hub.catalogue().withheld().iter().any(|withheld| withheld.id == id);
     let known = if withheld { None } else { hub.data.store.reference_definition(&id).await? };

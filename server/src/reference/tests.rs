@@ -18,13 +18,13 @@ use crate::store::tests::found;
 use crate::store::{Actor, Condition};
 use crate::workers::Workers;
 
-const MEMORY_BYTES: u64 = 1 << 30;
+pub(super) const MEMORY_BYTES: u64 = 1 << 30;
 
-fn admission(memory_bytes: u64) -> Admission {
+pub(super) fn admission(memory_bytes: u64) -> Admission {
     Admission::new(Workers::new("test", 1).unwrap(), memory_bytes)
 }
 
-async fn hub(directory: &tempfile::TempDir) -> Arc<Hub> {
+pub(super) async fn hub(directory: &tempfile::TempDir) -> Arc<Hub> {
     let data = DataDirectory::open(directory.path()).await.unwrap();
     let hub = Arc::new(Hub::new(data, "http://hub.example".to_owned(), Former::default()).await.unwrap());
     announce(&hub);
