@@ -90,6 +90,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (21, "registry_state", include_str!("../../../migrations/0021_registry_state.sql")),
     (22, "hidden_faults", include_str!("../../../migrations/0022_hidden_faults.sql")),
     (23, "compared_at", include_str!("../../../migrations/0023_compared_at.sql")),
+    (24, "private_patterns", include_str!("../../../migrations/0024_private_patterns.sql")),
 ];
 
 /// How long a statement waits for another process that is writing.

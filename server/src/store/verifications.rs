@@ -60,10 +60,10 @@ pub struct VerificationRow {
 /// Every file of every hash that `known_hashes` lists: published and served files of computes, and results of jobs.
 /// With it, whether everybody may have it.
 const FILES: &str = "SELECT graph_hash, sha256, max(is_public) AS is_public FROM ( \
-     SELECT graph_hash, original_sha256 AS sha256, NOT EXISTS (SELECT 1 FROM private_ids p \
-     WHERE compute_id GLOB p.pattern) AS is_public FROM compute_artifacts WHERE graph_hash IN known_hashes \
-     UNION SELECT graph_hash, served_sha256, NOT EXISTS (SELECT 1 FROM private_ids p \
-     WHERE compute_id GLOB p.pattern) FROM compute_artifacts WHERE graph_hash IN known_hashes \
+     SELECT graph_hash, original_sha256 AS sha256, NOT (EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = compute_id) \
+     OR EXISTS (SELECT 1 FROM private_patterns p WHERE compute_id GLOB p.pattern)) AS is_public FROM compute_artifacts WHERE graph_hash IN known_hashes \
+     UNION SELECT graph_hash, served_sha256, NOT (EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = compute_id) \
+     OR EXISTS (SELECT 1 FROM private_patterns p WHERE compute_id GLOB p.pattern)) FROM compute_artifacts WHERE graph_hash IN known_hashes \
      UNION SELECT g.graph_hash, e.sha256, e.audience = '' FROM eliminations e \
      JOIN graphs g ON g.definition = e.definition) GROUP BY graph_hash, sha256";
 

@@ -17,9 +17,11 @@ const MOST_FORMER: i64 = 64;
 const PASSES: &str = "SELECT number, upstream, address, outcome, actor, started_at, finished_at, requests, commit_id, \
      document_sha256, entries, mirrored, error_code, error, \
      (SELECT count(*) FROM pass_faults f WHERE f.pass = p.number \
-     AND (?1 OR NOT (f.private OR EXISTS (SELECT 1 FROM private_ids i WHERE f.entry GLOB i.pattern)))) AS fault_count, \
+     AND (?1 OR NOT (f.private OR (EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = f.entry) \
+     OR EXISTS (SELECT 1 FROM private_patterns p WHERE f.entry GLOB p.pattern))))) AS fault_count, \
      (SELECT count(*) FROM pass_changes c WHERE c.pass = p.number \
-     AND (?1 OR NOT EXISTS (SELECT 1 FROM private_ids i WHERE c.compute_id GLOB i.pattern))) AS change_count \
+     AND (?1 OR NOT (EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = c.compute_id) \
+     OR EXISTS (SELECT 1 FROM private_patterns p WHERE c.compute_id GLOB p.pattern)))) AS change_count \
      FROM passes p";
 
 impl Store {

@@ -130,9 +130,11 @@ pub struct PublicCounts {
 }
 
 const PUBLIC_COUNTS: &str = "WITH open AS (SELECT upstream, code IN ('bytes_changed', 'mass_deletion') AS is_alarm \
-     FROM quarantine WHERE decision IS NULL AND NOT private AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE entry GLOB p.pattern)) \
+     FROM quarantine WHERE decision IS NULL AND NOT private AND NOT (EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = entry) \
+     OR EXISTS (SELECT 1 FROM private_patterns p WHERE entry GLOB p.pattern))) \
      SELECT name, (SELECT count(*) FROM computes c WHERE c.upstream = u.name \
-     AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE c.id GLOB p.pattern)) AS computes, \
+     AND NOT (EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = c.id) \
+     OR EXISTS (SELECT 1 FROM private_patterns p WHERE c.id GLOB p.pattern))) AS computes, \
      (SELECT count(*) FROM open WHERE upstream = u.name AND NOT is_alarm) AS quarantined, \
      (SELECT count(*) FROM open WHERE upstream = u.name AND is_alarm) AS alarms";
 
@@ -155,7 +157,8 @@ impl Store {
     pub async fn public_counts(&self) -> Result<HashMap<String, PublicCounts>, StoreError> {
         let sql = format!(
             "{PUBLIC_COUNTS}, (SELECT count(*) {LAST_FAULTS} AND {UNFETCHED} AND NOT f.private \
-             AND NOT EXISTS (SELECT 1 FROM private_ids p WHERE f.entry GLOB p.pattern)) AS unfetched FROM upstreams u"
+             AND NOT (EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = f.entry) \
+     OR EXISTS (SELECT 1 FROM private_patterns p WHERE f.entry GLOB p.pattern))) AS unfetched FROM upstreams u"
         );
         // It holds the ids of all computes against all patterns of private ones.
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.listers).await?;
