@@ -85,7 +85,7 @@ pub(crate) fn torus(side: u32) -> Graph {
     builder.finish()
 }
 
-/// Two sides that lead to each other, and then to a ring with shortcuts. The factors of the ring come first; of the sides,
+/// Two sides that lead to each other, and then to a ring with shortcuts (by Marsaglia's xorshift). The factors of the ring come first; of the sides,
 /// one has many entries above the diagonal in each row, and none below.
 pub(crate) fn sides(many: u32, few: u32, ring: u32) -> Graph {
     let mut builder = GraphBuilder::new(1).unwrap();
@@ -101,12 +101,15 @@ pub(crate) fn sides(many: u32, few: u32, ring: u32) -> Graph {
     }
     let first = many + few;
     add(0, first);
+    let mut random = 88_172_645_463_325_252_u64;
     for at in 0..ring {
-        let shortcut = at * 7919 % ring;
-        for to in [(at + 1) % ring, (at + ring - 1) % ring, shortcut] {
-            if to != at {
-                add(first + at, first + to);
-            }
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let shortcut = (random >> 33) as u32 % ring;
+        for to in [(at + 1) % ring, shortcut].into_iter().filter(|&to| to != at) {
+            add(first + at, first + to);
+            add(first + to, first + at);
         }
     }
     add(first, first + ring);

@@ -74,8 +74,8 @@ fn analyses_stay_within_their_budget() {
 fn long_rows_stay_within_the_budget() {
     let graph = graphs::sides(200, 60, 3000);
     let (whole, _) = peak_bytes(|| Plan::analyze(&graph, &plan::Limits::default()).map(drop));
-    for eighths in 4..24 {
-        let budget = whole * eighths / 8;
+    for fortieths in 40..120 {
+        let budget = whole * fortieths / 40;
         let limits = plan::Limits::default().with_memory_bytes(budget);
         let (peak, _) = peak_bytes(|| Plan::analyze(&graph, &limits).map(drop));
         assert!(peak <= budget + 4096, "budget {budget}, peak {peak}");
