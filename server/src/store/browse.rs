@@ -80,8 +80,7 @@ pub struct RevisionRow {
 }
 
 /// Whether the id of a row is private.
-const PRIVATE: &str = "(EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = id) \
-     OR EXISTS (SELECT 1 FROM private_patterns p WHERE id GLOB p.pattern))";
+const PRIVATE: &str = is_private!("id");
 
 /// Whether the entry of a row is retracted: whatever a Python program would take for true.
 pub(super) const RETRACTED: &str = "CASE json_type(entry, '$.retracted') WHEN 'true' THEN 1 \
@@ -162,10 +161,12 @@ impl Store {
         viewer: &Viewer,
     ) -> Result<Vec<ComputeId>, StoreError> {
         let ids: Vec<String> = sqlx::query_scalar(
-            "SELECT a.compute_id FROM compute_artifacts a WHERE a.role = 'parent' AND a.graph_hash = ?1 AND (?2 \
-             OR NOT (EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = a.compute_id) \
-     OR EXISTS (SELECT 1 FROM private_patterns p WHERE a.compute_id GLOB p.pattern)) \
-             OR EXISTS (SELECT 1 FROM json_each(?3) WHERE a.compute_id GLOB value)) ORDER BY a.compute_id",
+            concat!(
+                "SELECT a.compute_id FROM compute_artifacts a WHERE a.role = 'parent' AND a.graph_hash = ?1 AND (?2 \
+                 OR NOT ",
+                is_private!("a.compute_id"),
+                " OR EXISTS (SELECT 1 FROM json_each(?3) WHERE a.compute_id GLOB value)) ORDER BY a.compute_id",
+            ),
         )
         .bind(&graph_hash.as_bytes()[..])
         .bind(viewer.sees_all())

@@ -7,6 +7,19 @@
 //! one moment of the database or one transaction, and none asks for a statement or a connection of SQLite's. Whoever puts
 //! another database in its place writes these methods anew, and has the tests beside them pass.
 
+/// SQL that says whether the id in a column is private: by itself, which an index tells, or by a pattern of the settings.
+macro_rules! is_private {
+    ($id:literal) => {
+        concat!(
+            "(EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = ",
+            $id,
+            ") OR EXISTS (SELECT 1 FROM private_patterns p WHERE ",
+            $id,
+            " GLOB p.pattern))"
+        )
+    };
+}
+
 mod attempts;
 mod audit;
 mod blobs;

@@ -118,12 +118,13 @@ impl Store {
         .bind(own(viewer))
         .fetch_one(&mut *snapshot)
         .await?;
-        let holders = sqlx::query(
-            "SELECT compute_id, (EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = compute_id) \
-     OR EXISTS (SELECT 1 FROM private_patterns p WHERE compute_id GLOB p.pattern)) AS private \
+        let holders = sqlx::query(concat!(
+            "SELECT compute_id, ",
+            is_private!("compute_id"),
+            " AS private \
              FROM (SELECT compute_id FROM version_computes WHERE sha256 = ?1 \
-             UNION SELECT compute_id FROM compute_artifacts WHERE original_sha256 = ?1)",
-        )
+             UNION SELECT compute_id FROM compute_artifacts WHERE original_sha256 = ?1)"
+        ))
         .bind(name)
         .fetch_all(&mut *snapshot)
         .await?;
@@ -173,18 +174,22 @@ async fn private_ids(connection: &mut SqliteConnection) -> Result<PrivateIds, St
 ///
 /// Nearly all are files of computes, which an index tells; the others are gathered once, if there is any. Of an original
 /// that is served as it came the first look tells as well.
-pub(super) const EVERYBODYS: &str = "(EXISTS (SELECT 1 FROM version_computes c WHERE c.sha256 = b.sha256 \
-     AND NOT (EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = c.compute_id) \
-     OR EXISTS (SELECT 1 FROM private_patterns p WHERE c.compute_id GLOB p.pattern))) \
+pub(super) const EVERYBODYS: &str = concat!(
+    "(EXISTS (SELECT 1 FROM version_computes c WHERE c.sha256 = b.sha256 \
+     AND NOT ",
+    is_private!("c.compute_id"),
+    ") \
      OR b.sha256 IN (SELECT sha256 FROM eliminations WHERE audience = '' \
      UNION ALL SELECT v.sha256 FROM artifact_versions v WHERE NOT EXISTS (SELECT 1 FROM version_computes c \
      WHERE c.role = v.role AND c.graph_hash = v.graph_hash AND c.sha256 = v.sha256) \
      UNION ALL SELECT a.original_sha256 FROM compute_artifacts a WHERE a.original_sha256 <> a.served_sha256 \
-     AND NOT (EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = a.compute_id) \
-     OR EXISTS (SELECT 1 FROM private_patterns p WHERE a.compute_id GLOB p.pattern)) \
+     AND NOT ",
+    is_private!("a.compute_id"),
+    " \
      UNION ALL SELECT g.recipe_sha256 FROM graphs g JOIN graph_audiences a ON a.definition = g.definition \
      WHERE a.audience = '' UNION ALL SELECT document_sha256 FROM passes WHERE document_sha256 IS NOT NULL \
-     UNION ALL SELECT document_sha256 FROM upstreams WHERE document_sha256 IS NOT NULL))";
+     UNION ALL SELECT document_sha256 FROM upstreams WHERE document_sha256 IS NOT NULL))"
+);
 
 /// Writes that an id is private, or no longer, within a change. Says whether it was otherwise.
 pub(super) async fn set_private(

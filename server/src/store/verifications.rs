@@ -59,13 +59,17 @@ pub struct VerificationRow {
 
 /// Every file of every hash that `known_hashes` lists: published and served files of computes, and results of jobs.
 /// With it, whether everybody may have it.
-const FILES: &str = "SELECT graph_hash, sha256, max(is_public) AS is_public FROM ( \
-     SELECT graph_hash, original_sha256 AS sha256, NOT (EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = compute_id) \
-     OR EXISTS (SELECT 1 FROM private_patterns p WHERE compute_id GLOB p.pattern)) AS is_public FROM compute_artifacts WHERE graph_hash IN known_hashes \
-     UNION SELECT graph_hash, served_sha256, NOT (EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = compute_id) \
-     OR EXISTS (SELECT 1 FROM private_patterns p WHERE compute_id GLOB p.pattern)) FROM compute_artifacts WHERE graph_hash IN known_hashes \
+const FILES: &str = concat!(
+    "SELECT graph_hash, sha256, max(is_public) AS is_public FROM ( \
+     SELECT graph_hash, original_sha256 AS sha256, NOT ",
+    is_private!("compute_id"),
+    " AS is_public FROM compute_artifacts WHERE graph_hash IN known_hashes \
+     UNION SELECT graph_hash, served_sha256, NOT ",
+    is_private!("compute_id"),
+    " FROM compute_artifacts WHERE graph_hash IN known_hashes \
      UNION SELECT g.graph_hash, e.sha256, e.audience = '' FROM eliminations e \
-     JOIN graphs g ON g.definition = e.definition) GROUP BY graph_hash, sha256";
+     JOIN graphs g ON g.definition = e.definition) GROUP BY graph_hash, sha256"
+);
 
 /// How many submitted definitions a file `f` is to be held against: nothing private has a say about what is public.
 const DEFINITIONS: &str = "(SELECT count(*) FROM graphs g WHERE g.graph_hash = f.graph_hash AND (NOT f.is_public OR \

@@ -14,15 +14,19 @@ use crate::visibility::Viewer;
 /// Entries that are looked at when bytes of before are missing.
 const MOST_FORMER: i64 = 64;
 
-const PASSES: &str = "SELECT number, upstream, address, outcome, actor, started_at, finished_at, requests, commit_id, \
+const PASSES: &str = concat!(
+    "SELECT number, upstream, address, outcome, actor, started_at, finished_at, requests, commit_id, \
      document_sha256, entries, mirrored, error_code, error, \
      (SELECT count(*) FROM pass_faults f WHERE f.pass = p.number \
-     AND (?1 OR NOT (f.private OR (EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = f.entry) \
-     OR EXISTS (SELECT 1 FROM private_patterns p WHERE f.entry GLOB p.pattern))))) AS fault_count, \
+     AND (?1 OR NOT (f.private OR ",
+    is_private!("f.entry"),
+    "))) AS fault_count, \
      (SELECT count(*) FROM pass_changes c WHERE c.pass = p.number \
-     AND (?1 OR NOT (EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = c.compute_id) \
-     OR EXISTS (SELECT 1 FROM private_patterns p WHERE c.compute_id GLOB p.pattern)))) AS change_count \
-     FROM passes p";
+     AND (?1 OR NOT ",
+    is_private!("c.compute_id"),
+    ")) AS change_count \
+     FROM passes p"
+);
 
 impl Store {
     /// Passes, the latest first, before the one of a number; of one upstream, if it is named. Who does not see all is told

@@ -129,14 +129,18 @@ pub struct PublicCounts {
     pub unfetched: u64,
 }
 
-const PUBLIC_COUNTS: &str = "WITH open AS (SELECT upstream, code IN ('bytes_changed', 'mass_deletion') AS is_alarm \
-     FROM quarantine WHERE decision IS NULL AND NOT private AND NOT (EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = entry) \
-     OR EXISTS (SELECT 1 FROM private_patterns p WHERE entry GLOB p.pattern))) \
+const PUBLIC_COUNTS: &str = concat!(
+    "WITH open AS (SELECT upstream, code IN ('bytes_changed', 'mass_deletion') AS is_alarm \
+     FROM quarantine WHERE decision IS NULL AND NOT private AND NOT ",
+    is_private!("entry"),
+    ") \
      SELECT name, (SELECT count(*) FROM computes c WHERE c.upstream = u.name \
-     AND NOT (EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = c.id) \
-     OR EXISTS (SELECT 1 FROM private_patterns p WHERE c.id GLOB p.pattern))) AS computes, \
+     AND NOT ",
+    is_private!("c.id"),
+    ") AS computes, \
      (SELECT count(*) FROM open WHERE upstream = u.name AND NOT is_alarm) AS quarantined, \
-     (SELECT count(*) FROM open WHERE upstream = u.name AND is_alarm) AS alarms";
+     (SELECT count(*) FROM open WHERE upstream = u.name AND is_alarm) AS alarms"
+);
 
 impl Store {
     /// All upstreams, those to be believed first at the front.
@@ -155,10 +159,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn public_counts(&self) -> Result<HashMap<String, PublicCounts>, StoreError> {
+        const HIDDEN: &str = is_private!("f.entry");
         let sql = format!(
             "{PUBLIC_COUNTS}, (SELECT count(*) {LAST_FAULTS} AND {UNFETCHED} AND NOT f.private \
-             AND NOT (EXISTS (SELECT 1 FROM private_ids i WHERE i.pattern = f.entry) \
-     OR EXISTS (SELECT 1 FROM private_patterns p WHERE f.entry GLOB p.pattern))) AS unfetched FROM upstreams u"
+             AND NOT {HIDDEN}) AS unfetched FROM upstreams u"
         );
         // It holds the ids of all computes against all patterns of private ones.
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.listers).await?;
