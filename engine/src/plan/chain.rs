@@ -143,14 +143,27 @@ struct SomeSlopes<'p, 'a> {
 }
 
 impl FollowSome<f64> for SomeSlopes<'_, '_> {
+    /// The next step and the adjoint.
+    type Row = (Step, f64);
+
     #[inline(always)]
-    fn follow(&mut self, way: Way, form: u32, adjoint: f64) {
-        let Self { factors, rewards, x, group } = self;
+    fn row(&self, at: usize, only: bool, adjoint: f64) -> (Step, f64) {
+        let Self { factors, rewards, x, .. } = self;
         let discrete = !factors.total.is_empty();
         // Nothing is looked up that only an only way needs.
-        let earned = if way.only || discrete { rewards[way.at] } else { 0.0 };
-        let step = Step { discrete, earned, inverse: factors.inverse[way.at], here: x.beyond[way.at] };
-        group.add(form, step.taken(way, x).times(adjoint));
+        let earned = if only || discrete { rewards[at] } else { 0.0 };
+        let certain = only.then(|| if discrete { 0.0 } else { -(earned * factors.inverse[at]) });
+        (Step::new(if discrete { earned } else { 0.0 }, certain, x, at), adjoint)
+    }
+
+    #[inline(always)]
+    fn follow(&mut self, (step, adjoint): (Step, f64), target: Option<usize>, form: u32) {
+        let slope = step.taken(target, self.x).times(adjoint);
+        if target.is_none() {
+            self.group.add_exit(form, slope);
+        } else {
+            self.group.add(form, slope);
+        }
     }
 }
 
@@ -160,33 +173,33 @@ fn unit_at(position: usize, positions: usize) -> Vec<f64> {
     unit
 }
 
-/// A position's next step.
+/// A position's next step: what it adds to a solution and to what was earned before it.
 #[derive(Debug, Clone, Copy)]
 struct Step {
-    discrete: bool,
-    /// Per unit of time (per jump, in discrete time).
-    earned: f64,
-    inverse: f64,
     /// The solution at the position, beyond the constant.
     here: f64,
+    /// What the step itself earns, in discrete time.
+    earned: f64,
+    /// How large those two are, and what is not known of the solution.
+    size: f64,
+    /// An only way is taken for certain: what it adds is known without a difference.
+    certain: Option<f64>,
 }
 
 impl Step {
-    /// What the step adds to a solution and to what was earned before it. An only way is taken for certain: what it adds is
-    /// then known without a difference.
     #[inline(always)]
-    fn taken(self, Way { target, only, .. }: Way, x: &Excess) -> Weighed {
-        let Self { discrete, earned, inverse, here } = self;
-        if only {
-            return Weighed::exact(if discrete { 0.0 } else { -(earned * inverse) });
+    fn new(earned: f64, certain: Option<f64>, x: &Excess, at: usize) -> Self {
+        let here = x.beyond[at];
+        Self { here, earned, size: here.abs() + x.unknown + earned.abs(), certain }
+    }
+
+    #[inline(always)]
+    fn taken(self, target: Option<usize>, x: &Excess) -> Weighed {
+        if let Some(certain) = self.certain {
+            return Weighed::exact(certain);
         }
         let there = target.map_or(-x.constant, |target| x.beyond[target]);
-        let size = there.abs() + here.abs() + x.unknown;
-        if discrete {
-            Weighed { value: (there - here) + earned, size: size + earned.abs() }
-        } else {
-            Weighed { value: there - here, size }
-        }
+        Weighed { value: (there - self.here) + self.earned, size: there.abs() + self.size }
     }
 }
 
@@ -205,13 +218,12 @@ impl Derivative for Chain<'_> {
         let mut slope = Weighed::ZERO;
         for (number, (x, adjoint)) in self.excesses.iter().zip(&self.adjoints).enumerate() {
             let earlier = number.checked_sub(1).map_or(1.0, |before| self.solutions[before][way.at]);
-            let step = Step {
-                discrete: self.plan.discrete,
-                earned: self.rewards[number][way.at] * earlier,
-                inverse: self.factors.inverse[way.at],
-                here: x.beyond[way.at],
-            };
-            slope = slope + step.taken(way, x).times(adjoint[way.at]);
+            let earned = self.rewards[number][way.at] * earlier;
+            let discrete = self.plan.discrete;
+            let for_certain = || if discrete { 0.0 } else { -(earned * self.factors.inverse[way.at]) };
+            let of_step = if discrete { earned } else { 0.0 };
+            let step = Step::new(of_step, way.only.then(for_certain), x, way.at);
+            slope = slope + step.taken(way.target, x).times(adjoint[way.at]);
         }
         slope
     }

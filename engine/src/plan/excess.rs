@@ -70,6 +70,26 @@ impl Excess {
     }
 }
 
+/// A position that may lead to absorption.
+struct Exit {
+    at: usize,
+    /// The form of that weight.
+    form: u32,
+    /// The position's right-hand side.
+    side: f64,
+}
+
+/// Calls `visit` with all of them. In most models few positions are.
+#[inline(always)]
+fn each_exit(plan: &Plan, sides: &[f64], mut visit: impl FnMut(Exit)) {
+    let zero_form = plan.schedule.zero_form.unwrap_or(u32::MAX);
+    for (at, (&form, &side)) in plan.exit_forms.iter().zip(sides).enumerate() {
+        if form != zero_form {
+            visit(Exit { at, form, side });
+        }
+    }
+}
+
 /// The lowest ratio of a right-hand side to a weight of absorption.
 #[derive(Debug, Clone, Copy)]
 struct Lowest {
@@ -92,18 +112,12 @@ struct Left {
 }
 
 impl Factors<f64> {
-    /// Calls `visit` with every position that may lead to absorption, the form of that weight, and the weight for each unit
-    /// of what rewards are multiplied by: of time, in discrete time of jumps.
+    /// The weight that leads from a position with this form of an exit to absorption, for each unit of what rewards are
+    /// multiplied by: of time, in discrete time of jumps.
     #[inline(always)]
-    fn each_absorption(&self, plan: &Plan, mut visit: impl FnMut(usize, u32, f64)) {
-        let zero_form = plan.schedule.zero_form.unwrap_or(u32::MAX);
-        for (at, &form) in plan.exit_forms.iter().enumerate() {
-            // In most models few positions do.
-            if form != zero_form {
-                let weight = self.values[form as usize];
-                visit(at, form, self.total.get(at).map_or(weight, |total| weight / total));
-            }
-        }
+    fn absorption(&self, at: usize, form: u32) -> f64 {
+        let weight = self.values[form as usize];
+        self.total.get(at).map_or(weight, |total| weight / total)
     }
 
     /// The lowest ratio of right-hand sides to weights of absorption; none if it is 0, some side is negative, or nothing is
@@ -111,15 +125,16 @@ impl Factors<f64> {
     fn lowest_ratio(&self, plan: &Plan, sides: &[f64]) -> Option<Lowest> {
         let is_negative = sides.iter().filter(|&&side| side < 0.0).count() > 0;
         let mut lowest = Lowest { ratio: f64::INFINITY, at: 0, side: 0.0, form: 0 };
-        let mut seen = (0.0, 0.0);
-        self.each_absorption(plan, |at, form, weight| {
-            let side = sides[at];
-            // Of those that do lead there many are alike: most divisions were done before.
-            if weight > 0.0 && (side, weight) != seen {
-                seen = (side, weight);
-                if side / weight < lowest.ratio {
-                    lowest = Lowest { ratio: side / weight, at, side, form };
-                }
+        let mut seen = None;
+        each_exit(plan, sides, |Exit { at, form, side }| {
+            // Many are alike. In discrete time weights are shares of sums that differ, though forms are the same.
+            if !plan.discrete && seen == Some((form, side)) {
+                return;
+            }
+            seen = Some((form, side));
+            let weight = self.absorption(at, form);
+            if weight > 0.0 && side / weight < lowest.ratio {
+                lowest = Lowest { ratio: side / weight, at, side, form };
             }
         });
         (lowest.ratio > 0.0 && lowest.ratio.is_finite() && !is_negative).then_some(lowest)
@@ -128,14 +143,16 @@ impl Factors<f64> {
     /// What right-hand sides are without those of the constant: nothing where it was found.
     fn without(&self, plan: &Plan, lowest: Lowest, sides: &[f64]) -> Left {
         let mut left = Left { sides: sides.to_vec(), unknown: 0.0, is_little: false };
-        self.each_absorption(plan, |at, form, weight| {
-            let side = sides[at];
-            // In discrete time weights are shares of sums that differ, though forms are the same.
+        each_exit(plan, sides, |Exit { at, form, side }| {
             let is_alike = form == lowest.form && side == lowest.side && !plan.discrete;
-            let is_lowest = at == lowest.at || is_alike;
+            if is_alike || at == lowest.at {
+                left.sides[at] = 0.0;
+                return;
+            }
+            let weight = self.absorption(at, form);
             let rest = side - weight * lowest.ratio;
-            left.sides[at] = if is_lowest { 0.0 } else { rest };
-            if weight == 0.0 || is_lowest {
+            left.sides[at] = rest;
+            if weight == 0.0 {
                 return;
             }
             if rest < LITTLE * side {
@@ -155,8 +172,8 @@ impl Factors<f64> {
     #[cold]
     fn without_precisely(&self, plan: &Plan, sides: &[f64], left: &mut [f64]) -> bool {
         let mut weights: Vec<(usize, Dd)> = Vec::new();
-        self.each_absorption(plan, |at, _, weight| {
-            if weight > 0.0 && left[at] < LITTLE * sides[at] {
+        each_exit(plan, sides, |Exit { at, form, side }| {
+            if self.absorption(at, form) > 0.0 && left[at] < LITTLE * side {
                 weights.push((at, self.precise_absorption(plan, at)));
             }
         });
@@ -172,7 +189,7 @@ impl Factors<f64> {
         is_known
     }
 
-    /// The weight that leads from a position to absorption, as [`each_absorption`](Self::each_absorption) has it.
+    /// The weight that leads from a position to absorption, as [`absorption`](Self::absorption) has it.
     fn precise_absorption(&self, plan: &Plan, at: usize) -> Dd {
         let precise = |&form: &u32| plan.forms.precise(form, &self.theta);
         let exit = precise(&plan.exit_forms[at]);

@@ -189,9 +189,28 @@ pub(super) struct Group<'p, S> {
     by_form: Vec<S>,
     /// Of the single parameter: two sums that do not wait for each other.
     single: Option<(S, S)>,
+    /// The form of the exits before, and their sum: most exits of a model are alike.
+    exits: Option<(u32, S)>,
 }
 
 impl<S: Slope> Group<'_, S> {
+    #[inline(always)]
+    pub(super) fn add_exit(&mut self, form: u32, slope: S) {
+        match &mut self.exits {
+            Some((alike, sum)) if *alike == form => *sum = *sum + slope,
+            _ => {
+                self.add_exits();
+                self.exits = Some((form, slope));
+            }
+        }
+    }
+
+    fn add_exits(&mut self) {
+        if let Some((form, sum)) = self.exits.take() {
+            self.add(form, sum);
+        }
+    }
+
     #[inline(always)]
     pub(super) fn add(&mut self, form: u32, slope: S) {
         if let Some((next, last)) = self.single {
@@ -211,7 +230,7 @@ impl<'p, S: Slope> ParameterSums<'p, S> {
         let is_single = plan.param_length() == 1;
         let by_form = vec![S::ZERO; if is_single { 0 } else { plan.forms.count() }];
         let single = is_single.then_some((S::ZERO, S::ZERO));
-        let group = Group { coefficients: &plan.forms.coefficients, by_form, single };
+        let group = Group { coefficients: &plan.forms.coefficients, by_form, single, exits: None };
         let earlier = vec![S::ZERO; if is_single { 1 } else { plan.schedule.frequent_forms.len() }];
         Self { plan, group, earlier, room: GROUP }
     }
@@ -223,12 +242,13 @@ impl<'p, S: Slope> ParameterSums<'p, S> {
             self.end_group();
         }
         self.room = self.room.saturating_sub(slopes);
-        let Group { coefficients, ref mut by_form, single } = self.group;
-        Group { coefficients, by_form: mem::take(by_form), single }
+        let Group { coefficients, ref mut by_form, single, .. } = self.group;
+        Group { coefficients, by_form: mem::take(by_form), single, exits: None }
     }
 
     #[inline(always)]
-    pub(super) fn take_back(&mut self, group: Group<'p, S>) {
+    pub(super) fn take_back(&mut self, mut group: Group<'p, S>) {
+        group.add_exits();
         self.group = group;
     }
 
@@ -352,8 +372,6 @@ impl Plan {
         slope: impl Fn(Way) -> S,
         group: &mut Group<'_, S>,
     ) {
-        // Most exits of a model are alike; they are added up at hand.
-        let mut exits: Option<(u32, S)> = None;
         let mut inner = self.inner.rows(rows.start, &self.inner_forms);
         let mut outer = self.outer.rows(rows.start, &self.outer_forms);
         for at in rows {
@@ -362,15 +380,7 @@ impl Plan {
             let (targets, forms) = outer.advance();
             let only = is_single && targets.len() + usize::from(ends) == 1;
             if ends {
-                let slope = slope(Way { at, target: None, only });
-                match &mut exits {
-                    Some((alike, sum)) if *alike == form => *sum = *sum + slope,
-                    _ => {
-                        if let Some((form, sum)) = exits.replace((form, slope)) {
-                            group.add(form, sum);
-                        }
-                    }
-                }
+                group.add_exit(form, slope(Way { at, target: None, only }));
             }
             let mut follow = |targets: &[u32], forms: &[u32]| {
                 for (&target, &form) in targets.iter().zip(forms) {
@@ -382,9 +392,6 @@ impl Plan {
                 follow(targets, forms);
             }
             follow(targets, forms);
-        }
-        if let Some((form, sum)) = exits {
-            group.add(form, sum);
         }
     }
 

@@ -7,7 +7,6 @@ use super::fans::GROUP;
 use crate::plan::Plan;
 use crate::plan::lane::Lane;
 use crate::plan::schedule::{Kind, Segment};
-use crate::plan::slopes::Way;
 
 #[inline(always)]
 fn add<L: Lane>(sum: &mut L, value: L) {
@@ -29,8 +28,14 @@ pub(in crate::plan) trait Follow<L> {
 
 /// Is told of some ways. In the hands of a loop, so that its numbers stay in registers.
 pub(in crate::plan) trait FollowSome<L> {
-    /// Takes a way, the form of its weight, and the solution at the position it leads away from.
-    fn follow(&mut self, way: Way, form: u32, value: L);
+    /// What the ways out of one position have in common.
+    type Row: Copy;
+
+    /// Begins with those out of a position, of which the solution is known. Whether there is an only one, taken for certain.
+    fn row(&self, at: usize, only: bool, value: L) -> Self::Row;
+
+    /// Takes one of them, and the form of its weight. It leads nowhere for absorption.
+    fn follow(&mut self, row: Self::Row, target: Option<usize>, form: u32);
 }
 
 /// Nobody wants to know.
@@ -45,8 +50,13 @@ impl<L> Follow<L> for () {
 }
 
 impl<L> FollowSome<L> for () {
+    type Row = ();
+
     #[inline(always)]
-    fn follow(&mut self, _: Way, _: u32, _: L) {}
+    fn row(&self, _: usize, _: bool, _: L) {}
+
+    #[inline(always)]
+    fn follow(&mut self, (): (), _: Option<usize>, _: u32) {}
 }
 
 impl<L: Lane> Factors<L> {
@@ -107,16 +117,16 @@ impl<L: Lane> Factors<L> {
     fn spread_fan(&self, plan: &Plan, at: usize, z: &mut [L], follow: &mut impl Follow<L>) {
         let value = z[at] * self.inverse[at];
         z[at] = value;
-        let way = |target| Way { at, target, only: false };
         let mut some = follow.begin(1);
-        some.follow(way(None), plan.exit_forms[at], value);
+        let row = some.row(at, false, value);
+        some.follow(row, None, plan.exit_forms[at]);
         follow.end(some);
         let (columns, forms) = (plan.outer.of(at), &plan.outer_forms[plan.outer.range(at)]);
         for (columns, forms) in columns.chunks(GROUP).zip(forms.chunks(GROUP)) {
             let mut some = follow.begin(columns.len());
             for (&column, &form) in columns.iter().zip(forms) {
                 add(&mut z[column as usize], self.values[form as usize] * value);
-                some.follow(way(Some(column as usize)), form, value);
+                some.follow(row, Some(column as usize), form);
             }
             follow.end(some);
         }
@@ -127,31 +137,34 @@ impl<L: Lane> Factors<L> {
     #[inline(always)]
     fn spread_singles(&self, plan: &Plan, range: Range<usize>, z: &mut [L], some: &mut impl FollowSome<L>) {
         let starts = &plan.outer.start[range.start..=range.end];
-        let exits = &plan.exit_forms[range.clone()];
-        let mut end = starts[range.len()] as usize;
+        let end = starts[range.len()] as usize;
+        let (mut columns, mut forms) = (&plan.outer.items[..end], &plan.outer_forms[..end]);
+        let rows = starts.iter().zip(&starts[1..]).zip(&plan.exit_forms[range.clone()]);
+        let rows = rows.zip(&self.inverse[range.clone()]);
+        let zero_form = plan.schedule.zero_form.unwrap_or(u32::MAX);
         let zero = L::splat(0.0);
         let mut handed_on = zero;
-        for ((at, &start), &exit) in range.clone().zip(starts).zip(exits).rev() {
-            let start = start as usize;
-            let value = (z[at] + handed_on) * self.inverse[at];
+        for (at, (((start, end), &exit), &inverse)) in range.clone().zip(rows).rev() {
+            let value = (z[at] + handed_on) * inverse;
             z[at] = value;
             handed_on = zero;
-            let ends = Some(exit) != plan.schedule.zero_form;
-            let only = end - start + usize::from(ends) == 1;
+            let ends = exit != zero_form;
+            let row = some.row(at, end - start + u32::from(ends) == 1, value);
             if ends {
-                some.follow(Way { at, target: None, only }, exit, value);
+                some.follow(row, None, exit);
             }
-            let (columns, forms) = (&plan.outer.items[start..end], &plan.outer_forms[start..end]);
-            for (&column, &form) in columns.iter().zip(forms) {
+            let (earlier_columns, columns_here) = columns.split_at(*start as usize);
+            let (earlier_forms, forms_here) = forms.split_at(*start as usize);
+            (columns, forms) = (earlier_columns, earlier_forms);
+            for (&column, &form) in columns_here.iter().zip(forms_here) {
                 let passed_on = self.values[form as usize] * value;
                 if column as usize + 1 == at {
                     handed_on = passed_on;
                 } else {
                     add(&mut z[column as usize], passed_on);
                 }
-                some.follow(Way { at, target: Some(column as usize), only }, form, value);
+                some.follow(row, Some(column as usize), form);
             }
-            end = start;
         }
         if let Some(before) = range.start.checked_sub(1) {
             add(&mut z[before], handed_on);
@@ -161,19 +174,19 @@ impl<L: Lane> Factors<L> {
     #[inline(always)]
     fn spread_outer(&self, plan: &Plan, at: usize, z: &mut [L], some: &mut impl FollowSome<L>) {
         let value = z[at];
-        let way = |target: Option<usize>| Way { at, target, only: false };
+        let row = some.row(at, false, value);
         let exit = plan.exit_forms[at];
         if Some(exit) != plan.schedule.zero_form {
-            some.follow(way(None), exit, value);
+            some.follow(row, None, exit);
         }
         let (inner, outer) = (plan.inner.range(at), plan.outer.range(at));
         for (&column, &form) in plan.inner.items[inner.clone()].iter().zip(&plan.inner_forms[inner]) {
-            some.follow(way(Some(column as usize)), form, value);
+            some.follow(row, Some(column as usize), form);
         }
         for (&column, &form) in plan.outer.items[outer.clone()].iter().zip(&plan.outer_forms[outer]) {
             let passed_on = self.values[form as usize] * value;
             add(&mut z[column as usize], passed_on);
-            some.follow(way(Some(column as usize)), form, value);
+            some.follow(row, Some(column as usize), form);
         }
     }
 }
