@@ -94,8 +94,10 @@ pub struct MirrorPass {
     pub started_at: String,
     /// When it ended, UTC.
     pub finished_at: String,
-    /// Requests sent to the upstream.
-    pub requests: u64,
+    /// Requests sent to the upstream; for those only who see all, since files of private computes are among what was asked
+    /// for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
     /// The commit that was read, where the upstream has commits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
@@ -242,7 +244,7 @@ pub struct UpstreamStatus {
     /// When the next pass is due, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_run_at: Option<String>,
-    /// Requests of this hour that are left.
+    /// Requests of this hour that are left; for those only who see all, as `requests` of passes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_left: Option<u64>,
     /// Whether a pass is under way, or about to begin, in the hub that answers.

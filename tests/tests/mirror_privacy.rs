@@ -59,6 +59,12 @@ fn what_is_private_upstream_and_was_never_mirrored_is_in_no_count_for_everybody(
     assert_eq!(counts(hub.get("/v1/mirror").json()), [1, 0, 1]);
     let passes = hub.get("/v1/mirror/passes").json();
     assert_eq!(passes["passes"][0]["fault_count"], 1, "{passes}");
+    let sent = |answer: &serde_json::Value| answer["upstreams"][0]["last_pass"].get("requests").is_some();
+    let left = |answer: &serde_json::Value| answer["upstreams"][0].get("requests_left").is_some();
+    let (everybody, whole) = (hub.get("/v1/mirror").json(), hub.get_as(&admin, "/v1/mirror").json());
+    assert!(!sent(&everybody) && !left(&everybody), "files of private entries are asked for: {everybody}");
+    assert!(sent(&whole) && left(&whole), "{whole}");
+    assert!(passes["passes"][0].get("requests").is_none(), "{passes}");
     let metrics = || hub.get("/metrics").text().to_owned();
     wait_until("it is measured", || metrics().contains("phasic_hub_mirror_unfetched{upstream=\"lab\"} 1\n"));
     assert!(metrics().contains("phasic_hub_mirror_quarantined{upstream=\"lab\"} 0\n"), "{}", metrics());

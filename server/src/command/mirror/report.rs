@@ -53,7 +53,8 @@ fn head(pass: &MirrorPass) -> String {
 pub(super) fn passes(passes: &[MirrorPass]) -> String {
     let mut text = String::new();
     for pass in passes {
-        let MirrorPass { number, upstream, finished_at, actor, requests, .. } = pass;
+        let MirrorPass { number, upstream, finished_at, actor, .. } = pass;
+        let requests = pass.requests.unwrap_or(0);
         let _ = writeln!(
             text,
             "{number} {upstream} at {finished_at} by {actor}, {requests} requests: {}",

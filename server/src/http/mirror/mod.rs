@@ -30,7 +30,8 @@ use crate::store::{Decided, PublicCounts};
 use crate::visibility::Viewer;
 
 /// What is mirrored from where, since when, what fails, and when the next passes are due. Counts are of what everybody
-/// sees; holders of tokens for all ids see those of everything, and how many entries a document has.
+/// sees; holders of tokens for all ids see those of everything, how many entries a document has, and how many requests were
+/// sent and are left.
 ///
 /// ```text
 /// curl -s http://127.0.0.1:8787/v1/mirror
@@ -71,6 +72,8 @@ fn keep_public(upstream: &mut UpstreamStatus, counts: PublicCounts) {
     upstream.quarantined = counts.quarantined;
     upstream.alarms = counts.alarms;
     upstream.unfetched = counts.unfetched;
+    // What is spent on private files is spent out of it.
+    upstream.requests_left = None;
 }
 
 /// Places on the hub's own machine are nobody else's business.

@@ -225,11 +225,12 @@ async fn changes(
     rows.iter().map(|row| Ok((row.try_get("place")?, pass_change(row, number)?))).collect()
 }
 
-/// Leaves out the numbers of all computes together, and sentences with such numbers or with the words of a document, which
+/// Leaves out the numbers of all computes together, that of the requests for their files, and sentences with such numbers or with the words of a document, which
 /// may be ids.
 fn keep_public(pass: &mut MirrorPass) {
     pass.entries = None;
     pass.mirrored = None;
+    pass.requests = None;
     let said = match (pass.outcome, pass.error_code.as_deref()) {
         (PassOutcome::Held, _) => "upstream has lost too many entries; an administrator decides",
         (_, Some("registry_invalid")) => {
@@ -273,7 +274,7 @@ fn pass(row: &SqliteRow) -> Result<MirrorPass, StoreError> {
         actor: row.try_get("actor")?,
         started_at: row.try_get("started_at")?,
         finished_at: row.try_get("finished_at")?,
-        requests: count("requests")?.unwrap_or(0),
+        requests: count("requests")?,
         commit: row.try_get("commit_id")?,
         document_sha256: document.map(Sha256::from),
         entries: count("entries")?,

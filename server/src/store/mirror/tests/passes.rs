@@ -270,6 +270,7 @@ async fn of_entries_that_are_not_for_everybody_nothing_is_counted_for_everybody(
     let counted = async |viewer| {
         let public = store.public_counts().await.unwrap()["test"];
         let pass = store.passes(None, None, 1, &viewer).await.unwrap().remove(0);
+        assert_eq!(pass.requests, viewer.sees_all().then_some(1), "the file of a secret is a request");
         [public.unfetched, public.quarantined, pass.fault_count]
     };
     reconcile(&store, &of_both(&["secret"])).await.unwrap();
