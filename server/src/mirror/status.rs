@@ -78,7 +78,7 @@ fn unknown() -> UpstreamStatus {
 }
 
 async fn describe(store: &Store, row: UpstreamRow, viewer: &Viewer) -> Result<UpstreamStatus, StoreError> {
-    let last_pass = store.passes(Some(&row.name), None, 1, viewer).await?.pop();
+    let last_pass = store.last_pass(&row.name, viewer).await?;
     Ok(UpstreamStatus {
         place: row.place,
         address: Some(row.address),

@@ -118,9 +118,13 @@ pub const FILES: [&str; 4] = ["hub.db", "hub.db-wal", "hub.db-shm", "hub.db-jour
 /// Connections for reading.
 const READERS: u32 = 4;
 
-/// Connections for what is asked by many and reads whole tables, choosing among all computes and the state and passes of mirrors,
-/// so that they keep only each other waiting.
+/// Connections for what is asked by many and reads whole tables, choosing among all computes and pages of passes, so that
+/// they keep only each other waiting.
 const LISTERS: u32 = 2;
+
+/// Connections for the state of mirrors, which metrics and the page show, too: it reads whole tables in a moment, and waits
+/// for no search.
+const COUNTERS: u32 = 1;
 
 /// The database of a hub. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -128,6 +132,7 @@ pub struct Store {
     writer: SqlitePool,
     readers: SqlitePool,
     listers: SqlitePool,
+    counters: SqlitePool,
     path: Arc<Path>,
     /// Set once the file was found to be whole.
     is_whole: Arc<OnceCell<()>>,
@@ -327,9 +332,11 @@ impl Store {
         let reading = options.read_only(true).create_if_missing(false);
         let readers = pool(READERS).acquire_timeout(busy_timeout.max(CONNECT_TIMEOUT));
         let readers = readers.connect_with(reading.clone()).await.map_err(open)?;
-        let listers = pool(LISTERS).acquire_timeout(busy_timeout.max(CONNECT_TIMEOUT));
-        let listers = listers.connect_lazy_with(reading);
-        Ok(Self { writer, readers, listers, path: path.into(), is_whole: is_whole.into() })
+        let [listers, counters] = [LISTERS, COUNTERS].map(|connections| {
+            let lazy = pool(connections).acquire_timeout(busy_timeout.max(CONNECT_TIMEOUT));
+            lazy.connect_lazy_with(reading.clone())
+        });
+        Ok(Self { writer, readers, listers, counters, path: path.into(), is_whole: is_whole.into() })
     }
 
     /// Looks for damage, at all of the file, unless it was found to be whole since it was opened: damage that is found later
@@ -372,6 +379,7 @@ impl Store {
     pub async fn close(&self) {
         self.readers.close().await;
         self.listers.close().await;
+        self.counters.close().await;
         self.writer.close().await;
     }
 }

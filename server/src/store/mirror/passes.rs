@@ -41,22 +41,16 @@ impl Store {
         limit: u32,
         viewer: &Viewer,
     ) -> Result<Vec<MirrorPass>, StoreError> {
-        let sql = format!(
-            "{PASSES} WHERE (?2 IS NULL OR upstream = ?2) AND (?3 IS NULL OR number < ?3) ORDER BY number DESC LIMIT ?4"
-        );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(viewer.sees_all())
-            .bind(upstream)
-            .bind(before)
-            .bind(limit)
-            // It counts all that these passes have left out or changed.
-            .fetch_all(&self.listers)
-            .await?;
-        let mut passes: Vec<_> = rows.iter().map(pass).collect::<Result<_, _>>()?;
-        if !viewer.sees_all() {
-            passes.iter_mut().for_each(keep_public);
-        }
-        Ok(passes)
+        // It counts all that these passes have left out or changed.
+        passes(&self.listers, upstream, before, limit, viewer).await
+    }
+
+    /// The last pass over an upstream, told likewise.
+    ///
+    /// # Errors
+    /// As [`passes`](Self::passes).
+    pub async fn last_pass(&self, upstream: &str, viewer: &Viewer) -> Result<Option<MirrorPass>, StoreError> {
+        Ok(passes(&self.counters, Some(upstream), None, 1, viewer).await?.pop())
     }
 
     /// The entries an upstream has had for these graphs, now or formerly, each with the commit it was read at, where there
@@ -172,6 +166,30 @@ impl Store {
     ) -> Result<Vec<(i64, PassChange)>, StoreError> {
         changes(&self.readers, number, after, limit).await
     }
+}
+
+async fn passes(
+    database: impl SqliteExecutor<'_>,
+    upstream: Option<&str>,
+    before: Option<i64>,
+    limit: u32,
+    viewer: &Viewer,
+) -> Result<Vec<MirrorPass>, StoreError> {
+    let sql = format!(
+        "{PASSES} WHERE (?2 IS NULL OR upstream = ?2) AND (?3 IS NULL OR number < ?3) ORDER BY number DESC LIMIT ?4"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(viewer.sees_all())
+        .bind(upstream)
+        .bind(before)
+        .bind(limit)
+        .fetch_all(database)
+        .await?;
+    let mut passes: Vec<_> = rows.iter().map(pass).collect::<Result<_, _>>()?;
+    if !viewer.sees_all() {
+        passes.iter_mut().for_each(keep_public);
+    }
+    Ok(passes)
 }
 
 /// Cuts a list to its first entries, and gives the place where the next ones begin.

@@ -165,7 +165,7 @@ impl Store {
              AND NOT {HIDDEN}) AS unfetched FROM upstreams u"
         );
         // It holds the ids of all computes against all patterns of private ones.
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.listers).await?;
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.counters).await?;
         let count = |row: &SqliteRow, column| row.try_get::<i64, _>(column).map(i64::cast_unsigned);
         let counts = |row: &SqliteRow| {
             let counts = PublicCounts {
