@@ -37,6 +37,9 @@ const SECONDS_BOUNDS: &[f64] =
 /// How often histograms are folded together; between, every request keeps its number.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
+/// The value of a gauge that has none now, though it may have had one: a recorder forgets none. [`render`] leaves it out.
+const UNKNOWN: f64 = f64::NAN;
+
 /// What is known at the moment of asking.
 #[derive(Clone, Copy, Debug)]
 pub enum Level {
@@ -176,9 +179,7 @@ impl UpstreamLevels {
         let counts = std::iter::once(Some(failures as f64)).chain(counts);
         let values = std::iter::once(lag_seconds).chain(counts);
         for ((name, _), value) in Self::ALL.into_iter().zip(values) {
-            if let Some(value) = value {
-                gauge!(name, "upstream" => upstream.to_owned()).set(value);
-            }
+            gauge!(name, "upstream" => upstream.to_owned()).set(value.unwrap_or(UNKNOWN));
         }
     }
 }
@@ -245,7 +246,13 @@ fn describe() {
 
 /// Everything counted so far, as Prometheus reads it. Empty when nothing is counted.
 pub fn render() -> String {
-    HANDLE.get().map(PrometheusHandle::render).unwrap_or_default()
+    HANDLE.get().map(|handle| known(&handle.render())).unwrap_or_default()
+}
+
+/// What was rendered, without the lines of what is [`UNKNOWN`].
+fn known(rendered: &str) -> String {
+    let kept = rendered.lines().filter(|line| line.starts_with('#') || !line.ends_with(" NaN"));
+    kept.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// What counts private things with the others, so that its growth would tell of them.
@@ -390,7 +397,35 @@ pub fn expired(kind: &'static str, number: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Level, public};
+    use std::collections::HashMap;
+
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::{Level, UpstreamLevels, known, public};
+
+    #[test]
+    fn the_lag_of_an_upstream_that_is_named_again_is_not_told_before_it_is_read() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let told = |upstreams: &[(&str, Option<f64>)]| {
+            let levels = |&(name, lag_seconds): &(&str, Option<f64>)| {
+                (name.to_owned(), UpstreamLevels { lag_seconds, ..UpstreamLevels::default() })
+            };
+            let all = upstreams.iter().map(levels).collect::<HashMap<_, _>>();
+            metrics::with_local_recorder(&recorder, || UpstreamLevels::set_all(all));
+            let text = known(&handle.render());
+            assert!(text.contains("phasic_hub_mirror_failures{upstream=\"again\"} 0\n"), "{text}");
+            let lag = text
+                .lines()
+                .find_map(|line| line.strip_prefix("phasic_hub_mirror_lag_seconds{upstream=\"again\"} "));
+            lag.map(str::to_owned)
+        };
+        assert_eq!(told(&[("again", None)]), None);
+        assert_eq!(told(&[("again", Some(5.0))]).as_deref(), Some("5"));
+        assert_eq!(told(&[]).as_deref(), Some("0"), "what is gone is late for nobody");
+        assert_eq!(told(&[("again", None)]), None, "it was not read yet");
+        assert_eq!(told(&[("again", Some(1.0))]).as_deref(), Some("1"));
+    }
 
     #[test]
     fn everybody_is_shown_all_lines_but_those_of_what_counts_private_things() {
