@@ -264,7 +264,7 @@ mod tests {
     use phasic_hub_api::{GraphHash, Search, Sha256};
 
     use super::BrowseFilter;
-    use crate::store::LISTERS;
+    use crate::store::opening::LISTERS;
     use crate::store::tests::{fresh, publication};
     use crate::visibility::Viewer;
 

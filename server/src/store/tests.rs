@@ -5,9 +5,10 @@ use phasic_hub_api::{
     Sha256,
 };
 
+use super::migrations::MIGRATIONS;
 use super::{
-    Actor, ArtifactRow, Condition, GraphRow, MIGRATIONS, Origin, Publication, Retraction, Role, Store,
-    StoreError, VerificationRow, Wish,
+    Actor, ArtifactRow, Condition, GraphRow, Origin, Publication, Retraction, Role, Store, StoreError,
+    VerificationRow, Wish,
 };
 use crate::auth::{Scope, TokenSecret};
 use crate::blobs::StoredBlob;
@@ -331,7 +332,7 @@ async fn an_admin_token_is_made_while_there_is_no_valid_one_and_revoking_ends_a_
 
 #[test]
 fn no_task_looks_for_old_connections() {
-    let options = super::pool(4);
+    let options = super::opening::pool(4);
     assert_eq!((options.get_idle_timeout(), options.get_max_lifetime()), (None, None));
     assert_eq!((options.get_min_connections(), options.get_max_connections()), (0, 4));
 }

@@ -8,7 +8,8 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::audit::append;
-use super::{Actor, Change, JobFilter, MIGRATIONS, Origin, Role, Store, VariantReason, migrator_of, subject};
+use super::migrations::{MIGRATIONS, migrator_of};
+use super::{Actor, Change, JobFilter, Origin, Role, Store, VariantReason, subject};
 use crate::visibility::Viewer;
 
 /// Rows of the first version.

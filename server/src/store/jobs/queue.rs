@@ -12,7 +12,8 @@ use sqlx::{Row as _, Sqlite, Transaction};
 use super::super::audit::append;
 use super::super::privacy::own;
 use super::super::{Actor, Change, Store, StoreError};
-use super::{JOBS, JobRow, MOST_ATTEMPTS, NOW, NewJob, failed, find, job_row, log, lost};
+use super::ends::failed;
+use super::{JOBS, JobRow, MOST_ATTEMPTS, NOW, NewJob, find, job_row, log, lost};
 use crate::visibility::Viewer;
 
 /// How many later jobs, and jobs of lower priorities, are begun at most while one waits for memory.
