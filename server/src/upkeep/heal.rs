@@ -5,9 +5,11 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use phasic_engine::artifact::{Checks, decode, encode_ptdprmc1, encode_ptdprmc3};
+use phasic_engine::graph::Graph;
 use phasic_engine::trace::{Progress, Trace};
 use phasic_hub_api::jobs::{Forecast, Variant};
 use phasic_hub_api::{GraphHash, GraphIdentity, Sha256};
@@ -15,7 +17,7 @@ use phasic_hub_api::{GraphHash, GraphIdentity, Sha256};
 use super::UpkeepError;
 use crate::admission::{Admission, Share};
 use crate::blobs::{BlobError, StoredBlob, Terms, in_memory, read_whole};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::hub::DataDirectory;
 use crate::jobs::{Task, eliminate, forecast};
 use crate::mirror;
@@ -274,8 +276,7 @@ async fn of_graph(
 ) -> Result<Vec<Vec<u8>>, BrokeOff> {
     let (models, compute, building) = (config.models.clone(), config.compute.clone(), recipe.clone());
     let build = move |wanted: &Wished| {
-        let graph = building.build_watched(&models, &mut || wanted.go_on()).ok()?;
-        let identity = identify_watched(&graph, &mut || wanted.go_on()).continue_value()?;
+        let (graph, identity) = defined(&building, &models, &mut || wanted.go_on())?;
         let most = compute.max_memory_bytes.get();
         let forecast = forecast(&graph, &identity, &compute, most, &mut |_: Progress| wanted.go_on());
         Some((identity, forecast))
@@ -296,6 +297,17 @@ async fn of_graph(
     };
     within(config, make).await?;
     Ok(missing.files)
+}
+
+/// The graph of a definition, and what it is, if it has one and `watch`, which is asked every few milliseconds, goes on.
+fn defined(
+    recipe: &Recipe,
+    models: &config::Models,
+    watch: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Option<(Graph, GraphIdentity)> {
+    let graph = recipe.build_watched(models, watch).ok()?;
+    let identity = identify_watched(&graph, &mut || watch()).continue_value()?;
+    Some((graph, identity))
 }
 
 /// The result of some work, if it is done within the time a job may take; nobody works on it any more then.

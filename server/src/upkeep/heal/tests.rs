@@ -1,16 +1,17 @@
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use phasic_engine::trace::{Limits, eliminate};
 use phasic_hub_api::ModelSource;
 
-use super::{eliminating, ptdprmc3};
+use super::{defined, eliminating, ptdprmc3};
 use crate::admission::Admission;
 use crate::blobs::{Terms, in_memory};
 use crate::config::{self, Config};
 use crate::hub::{DataDirectory, Hub};
-use crate::models::{Named, identify, named};
+use crate::models::{Named, identify, identify_watched, named};
 use crate::reference;
 use crate::registry::Former;
 use crate::store::tests::publication;
@@ -80,4 +81,30 @@ async fn what_a_name_stood_for_formerly_is_made_again_within_the_time_a_job_may_
     config.compute.job_timeout_ms = usual;
     assert_eq!(eliminating(&data, &config, &admission, &bad).await.unwrap(), bad);
     assert!(path.exists());
+}
+
+#[test]
+fn a_graph_nobody_waits_for_is_neither_built_nor_named_to_the_end() {
+    let source: ModelSource =
+        serde_json::from_str(r#"{"builtin": "mm1k", "constants": {"capacity": 20000}}"#).unwrap();
+    let Named::Here(recipe) = named(&source).unwrap() else { panic!("it is in the request") };
+    let models = config::Models::default();
+    let (mut building, mut naming, mut asked) = (0, 0, 0);
+    let count = |count: &mut u32| {
+        *count += 1;
+        ControlFlow::<()>::Continue(())
+    };
+    let graph = recipe.build_watched(&models, &mut || count(&mut building)).unwrap();
+    assert!(identify_watched(&graph, &mut || count(&mut naming)).is_continue());
+    let (_, identity) = defined(&recipe, &models, &mut || count(&mut asked)).unwrap();
+    assert_eq!(identity, identify(&graph));
+    assert!(building > 0 && naming > 9 && asked == building + naming, "{building} {naming} {asked}");
+    for most in [0, building - 1, building, building + naming / 2, asked - 1] {
+        let mut looks = 0;
+        let stopped = defined(&recipe, &models, &mut || {
+            looks += 1;
+            if looks > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert!(stopped.is_none() && looks == most + 1, "of {asked}: {looks} looks where {most} went on");
+    }
 }
