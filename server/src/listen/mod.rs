@@ -136,7 +136,7 @@ async fn connection(
         request.extensions_mut().insert(peer);
         // Always ready: limits are those of the connections.
         let answer = answers.clone().call(request);
-        async { answer.await.map(|response| response.map(|body| Attended::new(body, answering))) }
+        async { answer.await.map(|answer| Attended::answer(answer, answering)) }
     });
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let draining = async {
