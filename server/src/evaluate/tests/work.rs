@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use phasic_engine::plan::Cost;
 use phasic_hub_api::EvaluateResult;
 use serde_json::{Value, json};
 
@@ -67,36 +68,39 @@ fn walk(length: u32, is_of_jumps: bool) -> Value {
         "vertices": vertices, "edges": edges}})
 }
 
-/// Nanoseconds of processor time for each multiply-add that is charged.
-async fn nanoseconds(is_of_jumps: bool, quantities: &Value, gradients: bool) -> f64 {
+/// Multiply-adds that moments of a total on that walk are charged for, and what its plan costs.
+async fn charged(is_of_jumps: bool, count: u64, gradients: bool) -> (u64, Cost) {
     let (evaluator, model) = (evaluator(""), walk(400, is_of_jumps));
     let prepared = prepared(&evaluator, model.clone()).await.unwrap();
-    // So small that no moment leaves the range of numbers.
-    let rewards = vec![6e-8; usize::try_from(prepared.identity.vertices).unwrap()];
-    let request = json!({"model": model, "theta": [1.0, 1.0], "quantities": quantities, "rewards": [rewards],
-        "gradients": gradients});
-    let question = Arc::new(question(&prepared, request, &evaluator.limits).unwrap());
-    let mut times = 0.0;
-    while question.purse.spent() < 100_000_000 {
-        let (prepared, question) = (Arc::clone(&prepared), Arc::clone(&question));
-        let results = evaluator.answer(prepared, question, 0..1, |all| all).await.unwrap();
-        assert!(results[0].error.is_none(), "{results:?}");
-        times += 1.0;
-    }
-    question.purse.spent() as f64 / (times * question.effort.multiply_adds as f64)
+    let rewards = vec![1.0; usize::try_from(prepared.identity.vertices).unwrap()];
+    let request = json!({"model": model, "theta": [1.0, 1.0], "quantities": [{"moments": count}],
+        "rewards": [rewards], "gradients": gradients});
+    let question = question(&prepared, request, &evaluator.limits).unwrap();
+    (question.effort.multiply_adds, prepared.plan.cost())
 }
 
 #[tokio::test]
 async fn moments_of_jumps_are_charged_for_the_numbers_they_take() {
-    let plain = nanoseconds(false, &json!([{"moments": 20}]), true).await;
-    for (quantities, gradients) in [
-        (json!([{"moments": 300}]), false),
-        (json!([{"moments": 2}]), true),
-        (json!([{"moments": 20}]), true),
-    ] {
-        let found = nanoseconds(true, &quantities, gradients).await;
-        let is_near = (plain / 6.0..plain * 4.0).contains(&found);
-        assert!(is_near, "{quantities}: {found} ns for each multiply-add, and others take {plain}");
+    // What a multiply-add takes in plain ones: of numbers with an exponent beside them, and of those with twice the digits, too.
+    const IN_PLAIN_ONES: [u64; 2] = [16, 32];
+    for (count, gradients) in [(300, false), (2, true), (20, true)] {
+        let ((found, cost), (plain, _)) =
+            (charged(true, count, gradients).await, charged(false, count, gradients).await);
+        let [mut scaled, mut wide] = [0; 2];
+        for order in 1..=count {
+            for _ in 1..=order {
+                // Each moment is made of all those before it.
+                scaled += cost.vertices;
+                // So is each adjoint; and each slope, by every way, of what its two ends have of all of them.
+                wide += 2 * cost.vertices + 3 * cost.edges;
+            }
+            // Two solves for each.
+            wide += 2 * (cost.factor_entries + cost.edges);
+        }
+        wide += cost.multiply_adds;
+        let numbers = scaled * IN_PLAIN_ONES[0] + if gradients { wide * IN_PLAIN_ONES[1] } else { 0 };
+        let is_near = (numbers / 2..2 * numbers + plain).contains(&found);
+        assert!(is_near, "{count} moments: {found} multiply-adds are charged, and {numbers} were counted");
     }
 }
 
