@@ -1,17 +1,24 @@
 //! Threads that share the rows of one array.
 
+use std::hint;
 use std::iter;
 use std::mem;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::BatchError;
+
+/// The thread that shares looks out so long for the others to end before it goes to sleep: to be woken takes as long.
+const LOOK_OUT: Duration = Duration::from_micros(50);
 
 /// Fills an array on this thread and on others of the current rayon pool, so many in all. Each runs `fill` at most once,
 /// with the blocks that it is to fill, which come in order and with their places among all; it stops at its first error.
 ///
 /// A queue rather than rayon's own splitting, which would begin anew with every part. This thread begins at once: to wake
 /// another takes longer than many blocks. Blocks are taken by the half of a fair share of what is left, so that the queue is
-/// asked `O(threads · log(blocks))` times, and that all end within a block of each other.
+/// asked `O(threads · log(blocks))` times, and that all end within a block of each other: so this thread waits for the last
+/// awake, for a moment.
 ///
 /// # Errors
 /// The error with the lowest index, whatever the number of threads.
@@ -34,14 +41,29 @@ pub(super) fn share<'n>(
         *failed = Some(earlier.unwrap_or(error));
     };
     if threads > 1 {
+        let others = AtomicUsize::new(threads - 1);
         rayon::in_place_scope(|scope| {
-            (1..threads).for_each(|_| scope.spawn(|_| work()));
+            for _ in 1..threads {
+                scope.spawn(|_| {
+                    work();
+                    others.fetch_sub(1, Ordering::Relaxed);
+                });
+            }
             work();
+            look_out(&others);
         });
     } else {
         work();
     }
     failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
+/// Waits until there are no others, but not for long.
+fn look_out(others: &AtomicUsize) {
+    let since = Instant::now();
+    while others.load(Ordering::Relaxed) > 0 && since.elapsed() < LOOK_OUT {
+        hint::spin_loop();
+    }
 }
 
 /// What nobody has taken yet.
