@@ -26,6 +26,8 @@ pub(super) struct Known {
     decisions: HashMap<(String, String, Sha256), Decisions>,
     /// The lines they stand in, as they were read.
     pub(super) decided: Vec<(i64, QuarantineDecision)>,
+    /// The last revision there was before all of this was read.
+    pub(super) last_revision: i64,
 }
 
 /// What was decided about one thing; several lines may speak of it.
@@ -57,6 +59,7 @@ impl Known {
             files: HashMap::new(),
             decisions: HashMap::new(),
             decided: Vec::new(),
+            last_revision: data.store.last_revision().await?,
         };
         for line in data.store.decisions(&upstream.name).await? {
             let Some(decision) = line.decision else { continue };

@@ -46,6 +46,13 @@ enum Look {
     Document(Box<Document>),
 }
 
+/// What a pass was made under.
+struct Basis {
+    decisions: Vec<(i64, QuarantineDecision)>,
+    last_revision: i64,
+    may_remove_many: bool,
+}
+
 struct Document {
     upstream: Upstream,
     bytes: Bytes,
@@ -136,7 +143,11 @@ impl Run<'_> {
             loop {
                 let known = Known::load(self.data, self.row, self.errand.trust).await?;
                 let may_remove_many = self.guard(&document, &known)?;
-                let decisions = known.decided.clone();
+                let basis = Basis {
+                    decisions: known.decided.clone(),
+                    last_revision: known.last_revision,
+                    may_remove_many,
+                };
                 let harvest;
                 (harvest, carried) = self.harvest(&document, known, carried).await?;
                 if harvest.may_have_moved && document.commit.is_none() && self.has_moved(&document).await? {
@@ -146,7 +157,7 @@ impl Run<'_> {
                     );
                     break;
                 }
-                let record = self.record(&document, harvest, decisions, may_remove_many).await?;
+                let record = self.record(&document, harvest, basis).await?;
                 if let Some(number) = self.reconcile(&record).await? {
                     return Ok(number);
                 }
@@ -306,8 +317,7 @@ impl Run<'_> {
         &self,
         document: &Document,
         harvest: Harvest,
-        decisions: Vec<(i64, QuarantineDecision)>,
-        may_remove_many: bool,
+        basis: Basis,
     ) -> Result<PassRecord, MirrorError> {
         let Document { bytes, sha256, reading, validators, commit, .. } = document;
         let terms = Terms { max_bytes: bytes.len() as u64, sha256: Some(*sha256) };
@@ -330,8 +340,9 @@ impl Run<'_> {
             withdrawn: harvest.withdrawn,
             private: harvest.private,
             must_read: harvest.is_incomplete,
-            may_remove_many,
-            decisions,
+            may_remove_many: basis.may_remove_many,
+            decisions: basis.decisions,
+            last_revision: basis.last_revision,
         })
     }
 

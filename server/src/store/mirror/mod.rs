@@ -78,6 +78,8 @@ pub struct PassRecord {
     pub may_remove_many: bool,
     /// What had been decided when the pass was made, by the numbers of the lines.
     pub decisions: Vec<(i64, QuarantineDecision)>,
+    /// The last revision there was when the pass looked at what this hub has.
+    pub last_revision: i64,
 }
 
 /// How many of a hundred computes an upstream may remove or retract in a pass that nobody has allowed to remove more.
@@ -122,6 +124,15 @@ impl Store {
         Ok(now.fetch_one(&self.readers).await?)
     }
 
+    /// The number of the last revision of any compute; 0 when there is none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn last_revision(&self) -> Result<i64, StoreError> {
+        let last = sqlx::query_scalar("SELECT coalesce(max(number), 0) FROM revisions");
+        Ok(last.fetch_one(&self.readers).await?)
+    }
+
     /// Makes the outcome of a pass the state of the mirror, in one transaction.
     ///
     /// Local computes and those of upstreams that go first are not touched: a publication whose id has meanwhile been
@@ -136,6 +147,7 @@ impl Store {
             return Ok(Reconciliation::Overruled);
         }
         let before = before(&mut change, upstream).await?;
+        let is_outdated = has_lost_others(&mut change, pass).await?;
         let mirrored = before.own.len();
         let last_revision: Option<i64> =
             sqlx::query_scalar("SELECT max(number) FROM revisions").fetch_one(&mut *change).await?;
@@ -185,6 +197,10 @@ impl Store {
             .execute(&mut *change)
             .await?;
         let number = record::record_pass(&mut change, pass, &changes).await?;
+        if is_outdated {
+            // It was asked to read again while it was reading; that is still to be done.
+            upstreams::read_one_again(&mut change, upstream).await?;
+        }
         sqlx::query("DELETE FROM held_files WHERE upstream = ?").bind(upstream).execute(&mut *change).await?;
         quarantine::settle(&mut change, pass).await?;
         tell(&mut change, pass, &changes, &hidden).await?;
@@ -224,6 +240,18 @@ impl Store {
         }
         Ok(change.commit().await?)
     }
+}
+
+/// Whether computes that are not of this upstream have gone since the pass looked at what this hub has: it may have passed
+/// over an entry for one of them.
+async fn has_lost_others(
+    change: &mut Transaction<'static, Sqlite>,
+    pass: &PassRecord,
+) -> Result<bool, StoreError> {
+    let gone = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM revisions WHERE number > ? AND entry IS NULL AND upstream IS NOT ?)",
+    );
+    Ok(gone.bind(pass.last_revision).bind(&pass.head.upstream).fetch_one(&mut **change).await?)
 }
 
 async fn before(change: &mut Transaction<'static, Sqlite>, upstream: &str) -> Result<Before, StoreError> {

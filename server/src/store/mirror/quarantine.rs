@@ -11,7 +11,7 @@ use super::super::audit::append;
 use super::super::computes::digest;
 use super::super::{Actor, Change, Store, StoreError};
 use super::PassRecord;
-use super::upstreams::{AT_ONCE, remove};
+use super::upstreams::{read_one_again, remove};
 
 /// Something to be quarantined.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,8 +131,7 @@ impl Store {
             QuarantineDecision::Reject => withdraw(&mut change, &line).await?,
             _ => Vec::new(),
         };
-        let sql = format!("UPDATE upstreams SET must_read = 1, next_run_at = {AT_ONCE} WHERE name = ?");
-        sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&line.upstream).execute(&mut *change).await?;
+        read_one_again(&mut change, &line.upstream).await?;
         let subject = format!("{} {}", line.upstream, line.entry.as_deref().unwrap_or("registry.json"));
         let detail = serde_json::json!({
             "decision": decision, "number": number, "artifact": line.artifact, "sha256": line.sha256,

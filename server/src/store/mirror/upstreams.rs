@@ -368,6 +368,16 @@ pub(in crate::store) async fn read_again(
     Ok(())
 }
 
+/// Has one upstream read again, likewise.
+pub(super) async fn read_one_again(
+    change: &mut Transaction<'static, Sqlite>,
+    name: &str,
+) -> Result<(), StoreError> {
+    let sql = format!("UPDATE upstreams SET must_read = 1, next_run_at = {AT_ONCE} WHERE name = ?");
+    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(name).execute(&mut **change).await?;
+    Ok(())
+}
+
 fn upstream_row(row: &SqliteRow) -> Result<UpstreamRow, StoreError> {
     let document: Option<&[u8]> = row.try_get("document_sha256")?;
     let document = document.map(|_| super::super::computes::digest(row, "document_sha256", "upstreams"));

@@ -53,6 +53,7 @@ fn pass_of(upstream: &str, computes: Vec<Publication>) -> PassRecord {
         must_read: false,
         may_remove_many: true,
         decisions: Vec::new(),
+        last_revision: i64::MAX,
     }
 }
 

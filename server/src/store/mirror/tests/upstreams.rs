@@ -4,7 +4,7 @@ use phasic_hub_api::mirror::{PassOutcome, QuarantineDecision};
 
 use super::{finding, head, named, pass, pass_of, reconcile, with_upstreams};
 use crate::store::mirror::{PassHead, PassRecord, UpstreamIdentity, Validators};
-use crate::store::tests::publication;
+use crate::store::tests::{ids, publication};
 use crate::store::{Actor, Store};
 use crate::visibility::Viewer;
 
@@ -102,6 +102,26 @@ async fn nothing_is_due_before_an_upstream_has_been_left_alone_for_as_long_as_it
     let moved = UpstreamIdentity { address: "http://elsewhere".to_owned(), ..named("test", 1) };
     store.name_upstream(&moved).await.unwrap();
     assert_eq!(due().await, None, "another place has not asked for anything");
+}
+
+#[tokio::test]
+async fn what_goes_while_a_pass_reads_has_the_upstream_read_again_at_once() {
+    let (_directory, store) = with_upstreams(&["first", "test"]).await;
+    let shared = || vec![publication("x", "1")];
+    reconcile(&store, &pass_of("first", shared())).await.unwrap();
+    // The pass has seen that another upstream offers "x", and passes it over.
+    let looked = store.last_revision().await.unwrap();
+    let reading = PassRecord { last_revision: looked, ..pass(vec![]) };
+    let row = async || store.upstream("test").await.unwrap().unwrap();
+    reconcile(&store, &reading).await.unwrap();
+    assert!(!row().await.must_read && row().await.due_seconds.is_some(), "nothing has gone");
+    store.drop_upstream("first", &Actor::Operator).await.unwrap();
+    reconcile(&store, &reading).await.unwrap();
+    assert!(row().await.must_read && row().await.due_seconds.is_none(), "it may offer what has gone");
+    let looked = store.last_revision().await.unwrap();
+    reconcile(&store, &PassRecord { last_revision: looked, ..pass(shared()) }).await.unwrap();
+    assert!(!row().await.must_read, "it has been read again");
+    assert_eq!(ids(&store).await, ["x"]);
 }
 
 #[tokio::test]
