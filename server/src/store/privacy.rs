@@ -205,6 +205,16 @@ pub(super) async fn set_private(
     Ok(sqlx::query(sql).bind(id.as_str()).execute(&mut **change).await?.rows_affected() > 0)
 }
 
+/// Whether an id is private by itself, whatever the patterns of the settings say.
+pub(super) async fn is_hidden_by_id(
+    change: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
+    id: &str,
+) -> Result<bool, StoreError> {
+    let found =
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM private_ids WHERE pattern = ? AND origin = 'id')");
+    Ok(found.bind(id).fetch_one(&mut **change).await?)
+}
+
 /// The stored text of the viewer's own audience; one nothing has for a viewer who keeps nothing for himself.
 pub(super) fn own(viewer: &Viewer) -> Option<String> {
     Some(viewer.audience()).filter(|audience| !audience.is_everybody()).map(|audience| audience.text())

@@ -17,7 +17,7 @@ use sqlx::{Row as _, Sqlite, Transaction};
 use super::audit::note;
 use super::browse::RETRACTED;
 use super::computes::{compute_row, put, put_blob};
-use super::privacy::set_private;
+use super::privacy::{is_hidden_by_id, set_private};
 use super::{Actor, Change, ComputeRow, Publication, Store, StoreError};
 use crate::blobs::StoredBlob;
 
@@ -173,18 +173,16 @@ impl Store {
         if is_mass_deletion(removed, mirrored) && !pass.may_remove_many {
             return Ok(Reconciliation::TooManyRemovals { removed, mirrored });
         }
-        let mut hidden = BTreeSet::new();
+        let mut private = Vec::new();
         for (place, publication) in (0_i64..).zip(mine()) {
             let is_news = put(&mut change, Some(upstream), place, publication).await?;
             // With a token one sees more than everybody; that makes nothing everybody's.
-            if is_news
-                && publication.entry.is_private()
-                && set_private(&mut change, &publication.id, true).await?
-            {
-                hidden.insert(&publication.id);
-            }
+            private.extend(Some(&publication.id).filter(|_| is_news && publication.entry.is_private()));
         }
-        for id in pass.private.iter().filter(|id| !before.taken.contains(id.as_str())) {
+        private.extend(pass.private.iter().filter(|id| !before.taken.contains(id.as_str())));
+        private.extend(hidden_before(&mut change, &changes, mine()).await?);
+        let mut hidden = BTreeSet::new();
+        for id in private {
             if set_private(&mut change, id, true).await? {
                 hidden.insert(id);
             }
@@ -240,6 +238,25 @@ impl Store {
         }
         Ok(change.commit().await?)
     }
+}
+
+/// New names of computes that somebody has hidden under the names they had.
+async fn hidden_before<'a>(
+    change: &mut Transaction<'static, Sqlite>,
+    changes: &[PassChange],
+    publications: impl Iterator<Item = &'a Publication>,
+) -> Result<Vec<&'a ComputeId>, StoreError> {
+    let former = |change: &PassChange| Some((change.id.clone(), change.previous_id.clone()?));
+    let former: BTreeMap<String, String> = changes.iter().filter_map(former).collect();
+    let mut hidden = Vec::new();
+    for id in publications.map(|publication| &publication.id) {
+        if let Some(former) = former.get(id.as_str())
+            && is_hidden_by_id(change, former).await?
+        {
+            hidden.push(id);
+        }
+    }
+    Ok(hidden)
 }
 
 /// Whether computes that are not of this upstream have gone since the pass looked at what this hub has: it may have passed

@@ -63,6 +63,25 @@ async fn a_pass_that_fails_half_way_changes_nothing() {
     assert_eq!(history(&store, "y").await.len(), 0);
 }
 
+#[tokio::test]
+async fn what_somebody_has_hidden_stays_hidden_when_upstream_renames_it() {
+    let (_directory, store) = with_upstreams(&["test"]).await;
+    let called = |id: &str, like: &str| Publication { id: id.parse().unwrap(), ..publication(like, like) };
+    reconcile(&store, &pass(vec![called("a", "a"), called("b", "b")])).await.unwrap();
+    assert!(store.set_private(&"a".parse().unwrap(), true, &Actor::Operator).await.unwrap());
+    let renamed = pass(vec![called("c", "a"), called("d", "b"), called("e", "e")]);
+    reconcile(&store, &renamed).await.unwrap();
+    let private = store.private_ids().await.unwrap();
+    let is_private = |id: &str| private.contains(&id.parse().unwrap());
+    assert_eq!(["c", "d", "e"].map(is_private), [true, false, false]);
+    let told = store.audit(0, 100).await.unwrap().pop().unwrap();
+    assert_eq!(told.detail["private"], json!(["c"]), "{told:?}");
+    // Shown again by somebody, it stays so.
+    assert!(store.set_private(&"c".parse().unwrap(), false, &Actor::Operator).await.unwrap());
+    reconcile(&store, &renamed).await.unwrap();
+    assert!(!store.private_ids().await.unwrap().contains(&"c".parse().unwrap()));
+}
+
 async fn kinds(store: &Store, pass: &PassRecord) -> Vec<String> {
     let Reconciliation::Done(number) = reconcile(store, pass).await.unwrap() else { panic!("held") };
     let detail = store.pass(number, None).await.unwrap().unwrap();
