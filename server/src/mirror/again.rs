@@ -61,7 +61,7 @@ pub async fn fetch_again(
             );
             continue;
         }
-        let is_ahead = |seconds: Option<f64>| seconds.is_some_and(|seconds| seconds > 0.0);
+        let is_ahead = |seconds: Option<f64>| seconds.is_some_and(Timing::is_ahead);
         if is_ahead(row.wait_seconds) || is_ahead(row.due_seconds) && row.failures_in_a_row > 0 {
             // It has asked for time, or failed, and healing is no reason to come back sooner.
             tracing::info!(

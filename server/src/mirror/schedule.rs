@@ -8,6 +8,9 @@ const FIRST_PAUSE: Duration = Duration::from_mins(1);
 /// Longer is not waited, whatever an upstream asks for.
 const LONGEST: Duration = Duration::from_hours(24);
 
+/// Moments are stored a little coarser than they are reckoned with.
+const ROUNDING: f64 = 1.0;
+
 /// The rhythm of one upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
@@ -33,6 +36,19 @@ impl Timing {
     /// Seconds until the next pass after one that failed, like so many before it. What upstream asks for goes first.
     pub fn after_failure(self, failures_before: u32, asked: Option<f64>) -> f64 {
         self.after_failure_with(failures_before, asked, chance())
+    }
+
+    /// Seconds until a pass that is due in so many, while the upstream wants to be left alone for `wait`. A moment nobody can
+    /// have meant is over: the clock has been set back since, or the interval was longer then.
+    pub fn due(self, seconds: f64, wait: f64) -> f64 {
+        let wait = if Self::is_ahead(wait) { wait } else { wait.min(0.0) };
+        let latest = self.usual_with(1.0).max(wait);
+        if seconds > latest + ROUNDING { wait } else { seconds }
+    }
+
+    /// Whether a moment in so many seconds is still to come, and can have been meant.
+    pub fn is_ahead(seconds: f64) -> bool {
+        seconds > 0.0 && seconds <= LONGEST.as_secs_f64() + ROUNDING
     }
 
     fn usual_with(self, chance: f64) -> f64 {
@@ -80,5 +96,22 @@ mod tests {
         assert_eq!(quick.after_failure_with(9, None, 0.0), 0.05);
         assert_eq!((hourly.usual_with(0.0), hourly.usual_with(1.0)), (3600.0, 3960.0));
         assert!((3600.0..=3960.0).contains(&hourly.usual()));
+    }
+
+    #[test]
+    fn a_moment_nobody_can_have_meant_is_over() {
+        let hourly = Timing::of(Duration::from_hours(1));
+        for (seconds, wait, due) in [
+            (3960.0, -5.0, 3960.0),
+            (-7.0, -5.0, -7.0),
+            // An interval of a week, before; or a clock that was a year ahead.
+            (600_000.0, -5.0, -5.0),
+            (3e7, 3e7, 0.0),
+            // What upstream asks for.
+            (86_400.0, 86_400.0, 86_400.0),
+            (3e7, 7200.0, 7200.0),
+        ] {
+            assert_eq!(hourly.due(seconds, wait), due, "{seconds} {wait}");
+        }
     }
 }

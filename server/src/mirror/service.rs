@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot};
 use super::MirrorError;
 use super::errand::{Errand, Permissions, identity};
 use super::run::{Ended, run};
+use super::schedule::Timing;
 use super::status::status;
 use crate::config::{Config, UpstreamSettings};
 use crate::hub::Hub;
@@ -140,9 +141,11 @@ impl Mirror {
         let due = self.hub.data.store.due().await?;
         let mut rest = LOOK_EVERY;
         for settings in self.scheduled() {
-            let seconds =
-                due.iter().find(|(name, _)| name == settings.name.as_str()).and_then(|(_, due)| *due);
-            let seconds = seconds.unwrap_or(0.0);
+            let timing = Timing::of(settings.interval_ms.duration());
+            let found = due.iter().find(|due| due.upstream == settings.name.as_str());
+            let seconds = found
+                .and_then(|due| Some(timing.due(due.seconds?, due.wait_seconds.unwrap_or(0.0))))
+                .unwrap_or(0.0);
             if seconds <= 0.0 {
                 return self.pass(settings.name.to_string(), Actor::Hub, Vec::new()).await;
             }

@@ -66,8 +66,8 @@ pub use jobs::{
     NewJob, QueueLimits, Queued, subject, subject_for,
 };
 pub use mirror::{
-    Allowance, Decided, Finding, MOST_REMOVED_PERCENT, PassHead, PassRecord, PublicCounts, Reconciliation,
-    UpstreamIdentity, UpstreamRow, Validators, is_mass_deletion,
+    Allowance, Decided, Due, Finding, MOST_REMOVED_PERCENT, PassHead, PassRecord, PublicCounts,
+    Reconciliation, UpstreamIdentity, UpstreamRow, Validators, is_mass_deletion,
 };
 pub use privacy::VersionKey;
 pub use publications::{Condition, Published, Retraction, Standing, Wish, tag};

@@ -23,7 +23,7 @@ use crate::blobs::StoredBlob;
 
 pub use quarantine::{Decided, Finding};
 pub(super) use upstreams::read_again;
-pub use upstreams::{Allowance, PublicCounts, UpstreamIdentity, UpstreamRow, Validators};
+pub use upstreams::{Allowance, Due, PublicCounts, UpstreamIdentity, UpstreamRow, Validators};
 
 /// What every record of a pass says.
 #[derive(Clone, Debug)]

@@ -88,11 +88,24 @@ pub struct Allowance {
     pub wait_seconds: f64,
 }
 
+/// When a pass over an upstream is due.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Due {
+    /// The upstream.
+    pub upstream: String,
+    /// In how many seconds; `None` is at once.
+    pub seconds: Option<f64>,
+    /// Seconds for which it wants to be left alone, as far as it has ever wanted that; negative when they are over.
+    pub wait_seconds: Option<f64>,
+}
+
 /// How many requests are waited for at least once there is none: what a pass asks for before any file, and some files.
 const WORTHWHILE: u32 = 4;
 
-/// When a pass is due that should be run at once: when the upstream has been left alone for as long as it wants to be.
-pub(super) const AT_ONCE: &str = "iif(wait_until > strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), wait_until, NULL)";
+/// When a pass is due that should be run at once: when the upstream has been left alone for as long as it wants to be. Nobody
+/// is left alone for more than a day; a later moment is that of a clock that has been set back since.
+pub(super) const AT_ONCE: &str = "iif(wait_until > strftime('%Y-%m-%dT%H:%M:%fZ', 'now') \
+     AND wait_until <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+1 day', '+1 second'), wait_until, NULL)";
 
 /// Of a fault `f` of a pass: it left something out that is to be had with luck, and not for what it is.
 const UNFETCHED: &str = "f.code IN ('fetch_failed', 'deferred')";
@@ -203,18 +216,22 @@ impl Store {
         rows.iter().map(identity).collect()
     }
 
-    /// In how many seconds a pass over each upstream is due; `None` is at once. Cheap.
+    /// When a pass over each upstream is due. Cheap.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn due(&self) -> Result<Vec<(String, Option<f64>)>, StoreError> {
+    pub async fn due(&self) -> Result<Vec<Due>, StoreError> {
         let rows = sqlx::query(
-            "SELECT name, (julianday(next_run_at) - julianday('now')) * 86400.0 AS due FROM upstreams \
-             ORDER BY place, name",
+            "SELECT name, (julianday(next_run_at) - julianday('now')) * 86400.0 AS due, \
+             (julianday(wait_until) - julianday('now')) * 86400.0 AS wait FROM upstreams ORDER BY place, name",
         )
         .fetch_all(&self.readers)
         .await?;
-        rows.iter().map(|row| Ok((row.try_get("name")?, row.try_get("due")?))).collect()
+        let due = |row: &SqliteRow| {
+            let (upstream, seconds) = (row.try_get("name")?, row.try_get("due")?);
+            Ok(Due { upstream, seconds, wait_seconds: row.try_get("wait")? })
+        };
+        rows.iter().map(due).collect()
     }
 
     /// The upstream of a name.
