@@ -243,8 +243,8 @@ async fn changes(
     rows.iter().map(|row| Ok((row.try_get("place")?, pass_change(row, number)?))).collect()
 }
 
-/// Leaves out the numbers of all computes together, that of the requests for their files, and sentences with such numbers or with the words of a document, which
-/// may be ids.
+/// Leaves out the numbers of all computes together, that of the requests for their files, and sentences with such numbers or
+/// with the words of a document, which may be ids.
 fn keep_public(pass: &mut MirrorPass) {
     pass.entries = None;
     pass.mirrored = None;
