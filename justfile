@@ -30,7 +30,7 @@ properties RUNS="10":
 heavy:
     cargo test --release --workspace -- --ignored
 
-# The long fault tests: processes killed at 40 random moments of each kind.
+# The long fault tests: processes killed at 40 random moments of each kind, and calls to files that fail.
 faults:
     cargo test --package phasic-hub-tests --test faults_crash -- --ignored --nocapture --test-threads 1
 

@@ -4,9 +4,15 @@
 #![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
 #![allow(clippy::print_stdout, reason = "measurements are shown to whoever asks for them with --nocapture")]
 
+#[cfg(target_os = "linux")]
+mod calls;
 mod collections;
+#[cfg(target_os = "linux")]
+mod failing;
 mod jobs;
 mod passes;
+#[cfg(target_os = "linux")]
+mod power;
 mod tokens;
 mod uploads;
 
@@ -74,6 +80,19 @@ fn acknowledged_changes_of_tokens_survive_the_death_of_the_hub() {
 #[test]
 fn acknowledged_uploads_survive_the_death_of_the_hub_and_others_go_on() {
     uploads::hubs_with_uploads_are_killed(3, 5);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_acknowledged_was_synced_in_the_order_that_survives_a_loss_of_power() {
+    power::what_is_acknowledged_is_on_disk();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "calls that fail take minutes: just faults"]
+fn calls_to_files_that_fail_lose_nothing_that_was_acknowledged() {
+    calls::fail(4, 7);
 }
 
 #[test]

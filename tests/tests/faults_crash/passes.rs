@@ -19,15 +19,15 @@ use super::{cut_short, kill, start, start_with};
 const CHANGED: u64 = 4;
 
 /// Two registries of one upstream, and what a mirror of each serves.
-struct Versions {
+pub(crate) struct Versions {
     checkout: tempfile::TempDir,
     models: Vec<Model>,
     documents: [String; 2],
-    served: [BTreeMap<String, String>; 2],
+    pub(crate) served: [BTreeMap<String, String>; 2],
 }
 
 impl Versions {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // None of them is one of the reference computes, whose files are here already.
         let models: Vec<Model> = (21..31).map(kingman).collect();
         let version = |ids: &[(usize, &str)]| {
@@ -47,11 +47,11 @@ impl Versions {
         Self { checkout, documents: [first, second], served: [served_first, served_second], models }
     }
 
-    fn offer(&self, version: usize) {
+    pub(crate) fn offer(&self, version: usize) {
         fs::write(self.checkout.path().join("registry.json"), &self.documents[version]).unwrap();
     }
 
-    fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.checkout.path().to_str().unwrap()
     }
 }
@@ -60,7 +60,7 @@ fn name(model: &Model) -> String {
     format!("artifacts/{}.bin", model.hash)
 }
 
-fn mirrored(mut served: BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub(crate) fn mirrored(mut served: BTreeMap<String, String>) -> BTreeMap<String, String> {
     served.retain(|id, _| phasic_engine::reference::find(id).is_none());
     served
 }
